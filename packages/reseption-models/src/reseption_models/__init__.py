@@ -1,0 +1,3 @@
+"""reseption-models."""
+
+__version__ = "0.1.0"
