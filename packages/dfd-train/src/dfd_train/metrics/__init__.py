@@ -1,0 +1,17 @@
+"""Every reported number, from one table of predictions (one row a frame). Definitions: docs/metrics.md."""
+
+from dfd_train.metrics.intervals import Intervals, bootstrap
+from dfd_train.metrics.summary import Summary, best_threshold, method_subset, summarize
+from dfd_train.metrics.videos import AGGREGATIONS, GROUPINGS, video_scores
+
+__all__ = [
+    "AGGREGATIONS",
+    "GROUPINGS",
+    "Intervals",
+    "Summary",
+    "best_threshold",
+    "bootstrap",
+    "method_subset",
+    "summarize",
+    "video_scores",
+]

@@ -1,0 +1,100 @@
+"""The formulas: labels, scores and weights in, one number out. docs/metrics.md states each once.
+
+`label` is (N,) with 1 = fake and 0 = real, `prob` is (N,) in [0, 1], `weight` is (N,) or (B, N): with B rows
+of weights every function returns B numbers at once, which is how the bootstrap stays fast. Where a class
+that a formula needs has no weight, the result is NaN, never a number that looks like one.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+CALIBRATION_BINS = 15
+
+
+def sigmoid(logit: Floats) -> Floats:
+    """Probability of fake of a logit, without overflow."""
+    small = np.exp(-np.abs(logit))
+    return np.where(logit >= 0, 1.0, small) / (1.0 + small)
+
+
+def cross_entropy_of_logits(label: Floats, logit: Floats) -> Floats:
+    """Binary cross-entropy of each logit in nats, (N,): log(1 + e^z) - y z."""
+    return np.logaddexp(0.0, logit) - label * logit
+
+
+def cross_entropy_of_probs(label: Floats, prob: Floats) -> Floats:
+    """Binary cross-entropy of each probability in nats, (N,); probabilities stay 2.2e-16 away from 0 and 1."""
+    eps = float(np.finfo(np.float64).eps)
+    clipped = np.clip(prob, eps, 1.0 - eps)
+    return -(label * np.log(clipped) + (1.0 - label) * np.log1p(-clipped))
+
+
+def mean(value: Floats, weight: Floats) -> Floats:
+    """Weighted mean of `value`."""
+    return _divide(weight @ value, weight.sum(-1))
+
+
+def accuracy(label: Floats, prob: Floats, weight: Floats, threshold: float = 0.5) -> Floats:
+    """Share that is called right; fake is what lies strictly above the threshold."""
+    return mean(((prob > threshold) == (label == 1)).astype(np.float64), weight)
+
+
+def balanced_accuracy(label: Floats, prob: Floats, weight: Floats, threshold: float = 0.5) -> Floats:
+    """Mean of the share of fakes called fake and the share of reals called real."""
+    right = ((prob > threshold) == (label == 1)).astype(np.float64)
+    return (mean(right, weight * label) + mean(right, weight * (1.0 - label))) / 2.0
+
+
+def auc(label: Floats, score: Floats, weight: Floats) -> Floats:
+    """Area under the ROC curve: the chance that a fake outscores a real one, ties counting one half."""
+    fakes, reals = _cumulative_counts(label, score, weight)
+    area = ((fakes[..., 1:] + fakes[..., :-1]) / 2.0 * np.diff(reals, axis=-1)).sum(-1)
+    return _divide(area, fakes[..., -1] * reals[..., -1])
+
+
+def average_precision(label: Floats, score: Floats, weight: Floats) -> Floats:
+    """Precision averaged over the steps of recall, without interpolation; fake is the positive class."""
+    fakes, reals = _cumulative_counts(label, score, weight)
+    precision = np.nan_to_num(_divide(fakes, fakes + reals))[..., 1:]
+    return _divide((np.diff(fakes, axis=-1) * precision).sum(-1), fakes[..., -1])
+
+
+def equal_error_rate(label: Floats, score: Floats, weight: Floats) -> Floats:
+    """The error where false alarms and misses are equally frequent, on the ROC's straight segments."""
+    false_alarm, hit = roc_curve(label, score, weight)
+    excess = false_alarm - (1.0 - hit)  # rises from -1 to 1; NaN where a class is absent
+    after = np.argmax(excess >= 0, axis=-1)[..., None]
+    before = np.maximum(after - 1, 0)
+    low, high = np.take_along_axis(excess, before, -1), np.take_along_axis(excess, after, -1)
+    start, end = np.take_along_axis(false_alarm, before, -1), np.take_along_axis(false_alarm, after, -1)
+    return (start + _divide(-low, high - low) * (end - start))[..., 0]
+
+
+def roc_curve(label: Floats, score: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """False-alarm rate and hit rate, (..., K) each, from (0, 0) to (1, 1), one point a distinct score."""
+    fakes, reals = _cumulative_counts(label, score, weight)
+    return _divide(reals, reals[..., -1:]), _divide(fakes, fakes[..., -1:])
+
+
+def calibration_error(label: Floats, prob: Floats, weight: Floats) -> Floats:
+    """Expected calibration error: |mean probability - share of fakes| over 15 bins, by their weight."""
+    bins = np.minimum((prob * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    member = np.eye(CALIBRATION_BINS)[bins]
+    return _divide(np.abs((weight * (prob - label)) @ member).sum(-1), weight.sum(-1))
+
+
+def _cumulative_counts(label: Floats, score: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """Weight of the fakes and of the reals at or above each distinct score, from none to all of them."""
+    order = np.argsort(-score, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
+    ordered = weight[..., order]
+    fakes = np.cumsum(ordered * label[order], axis=-1)[..., ends]
+    reals = np.cumsum(ordered * (1.0 - label[order]), axis=-1)[..., ends]
+    nothing = np.zeros((*weight.shape[:-1], 1))
+    return np.concatenate([nothing, fakes], -1), np.concatenate([nothing, reals], -1)
+
+
+def _divide(numerator: Floats, denominator: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(denominator > 0, numerator / denominator, np.nan)

@@ -1,0 +1,138 @@
+"""All numbers of one set of predictions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dfd_train.metrics import scores
+from dfd_train.metrics.scores import Floats
+from dfd_train.metrics.videos import Aggregation, Grouping, video_key, video_scores
+
+ORIGINALS = "original_sequences"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Numbers of one set of predictions: shares and errors in [0, 1], losses in nats, NaN where undefined."""
+
+    videos: int
+    frames: int
+    loss: float
+    frame_accuracy: float
+    video_accuracy: float
+    balanced_accuracy: float
+    video_auc: float
+    frame_auc: float
+    ap: float
+    frame_ap: float
+    eer: float
+    frame_eer: float
+    log_loss: float
+    ece: float
+    frame_ece: float
+
+
+def summarize(
+    predictions: pd.DataFrame,
+    aggregation: Aggregation = "mean",
+    threshold: float = 0.5,
+    group_by: Grouping = "video_id",
+) -> Summary:
+    """Summary of a table with one row a frame (`video_id`, `label`, `logit`).
+
+    `threshold` is the probability above which a video or frame is called fake: 0.5, or what `best_threshold`
+    took from validation. Names without `frame_` are at video level, except `loss`, the thesis's mean over
+    frames (5.3.1).
+    Raises ValueError as `video_scores` does.
+    """
+    both = Levels.of(predictions, aggregation, group_by)
+    return both.summary(np.ones(len(both.video_label)), threshold)[0]
+
+
+def best_threshold(validation: pd.DataFrame, aggregation: Aggregation = "mean") -> float:
+    """The probability that gives validation videos the best balanced accuracy; of equals, that nearest 0.5.
+
+    Candidates lie midway between neighbouring video probabilities. Raises ValueError where a class is absent.
+    """
+    videos = video_scores(validation, aggregation)
+    label, prob = videos["label"].to_numpy(np.float64), videos["prob"].to_numpy(np.float64)
+    if len(np.unique(label)) < 2:
+        raise ValueError(
+            "a threshold needs real and fake videos; the validation predictions hold one class only"
+        )
+    distinct = np.unique(prob)
+    candidates = np.concatenate([(distinct[1:] + distinct[:-1]) / 2.0, [0.5]])
+    weight = np.ones(len(prob))
+    reached = np.array([scores.balanced_accuracy(label, prob, weight, value) for value in candidates])
+    best = candidates[reached >= reached.max() - 1e-12]
+    return float(best[np.argmin(np.abs(best - 0.5))])
+
+
+def method_subset(predictions: pd.DataFrame, method: str) -> pd.DataFrame:
+    """A method's frames with those of the originals that its scores are compared with.
+
+    These are all originals of the data sets that the method's fakes belong to, shared by every method of
+    that set; where such a set has none, all originals. Asked for the originals, it returns them alone.
+    """
+    real = predictions["label"] == 0
+    fake = (predictions["method"] == method) & ~real
+    if method == ORIGINALS:
+        return predictions[real]
+    if "dataset" in predictions:
+        same_set = real & predictions["dataset"].isin(predictions.loc[fake, "dataset"].unique())
+        real = same_set if same_set.any() else real
+    return predictions[fake | real]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What the formulas need: arrays of videos (V,) and of frames (F,); `frame_video` tells whose a frame is."""
+
+    video_label: Floats
+    video_prob: Floats
+    frame_label: Floats
+    frame_prob: Floats
+    frame_loss: Floats
+    frame_video: np.ndarray
+
+    @classmethod
+    def of(cls, predictions: pd.DataFrame, aggregation: Aggregation, group_by: Grouping) -> "Levels":
+        """Arrays of a table of predictions. Raises ValueError for a table without rows."""
+        if len(predictions) == 0:
+            raise ValueError("the table of predictions has no rows: no video of this split had a usable face")
+        videos = video_scores(predictions, aggregation, group_by)
+        label, logit = (predictions[name].to_numpy(np.float64) for name in ("label", "logit"))
+        return cls(
+            video_label=videos["label"].to_numpy(np.float64),
+            video_prob=videos["prob"].to_numpy(np.float64),
+            frame_label=label,
+            frame_prob=scores.sigmoid(logit),
+            frame_loss=scores.cross_entropy_of_logits(label, logit),
+            frame_video=pd.factorize(video_key(predictions, group_by))[0],
+        )
+
+    def summary(self, weight: Floats, threshold: float) -> list[Summary]:
+        """Summaries under weights of the videos, (V,) or (B, V): one of them, or B."""
+        weight = np.atleast_2d(weight)
+        frames = weight[:, self.frame_video]
+        video, frame = (self.video_label, self.video_prob), (self.frame_label, self.frame_prob)
+        columns = (
+            weight.sum(-1),
+            frames.sum(-1),
+            scores.mean(self.frame_loss, frames),
+            scores.accuracy(*frame, frames, threshold),
+            scores.accuracy(*video, weight, threshold),
+            scores.balanced_accuracy(*video, weight, threshold),
+            scores.auc(*video, weight),
+            scores.auc(*frame, frames),
+            scores.average_precision(*video, weight),
+            scores.average_precision(*frame, frames),
+            scores.equal_error_rate(*video, weight),
+            scores.equal_error_rate(*frame, frames),
+            scores.mean(scores.cross_entropy_of_probs(*video), weight),
+            scores.calibration_error(*video, weight),
+            scores.calibration_error(*frame, frames),
+        )
+        rows = np.stack(columns, axis=-1)
+        return [Summary(int(row[0]), int(row[1]), *map(float, row[2:])) for row in rows]

@@ -1,0 +1,73 @@
+"""From one row a frame to one row a video."""
+
+from pathlib import PurePosixPath
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from dfd_train.metrics.scores import cross_entropy_of_logits, sigmoid
+
+Aggregation = Literal["mean", "median", "max"]
+Grouping = Literal["video_id", "name"]
+AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
+GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
+
+
+def video_scores(
+    predictions: pd.DataFrame, aggregation: Aggregation = "mean", group_by: Grouping = "video_id"
+) -> pd.DataFrame:
+    """One row a video, in order of first appearance, from one row a frame.
+
+    `predictions` needs `video_id`, `label` and `logit`; other columns keep their first value. The result has
+    `video_id`, `label` (1 = fake), `prob` (frames' probabilities aggregated), `loss` (mean cross-entropy of
+    its frames), `frames` and the other per-video columns. A video is its `video_id`, so `000_003` of two
+    methods is two videos; `group_by="name"` merges videos of one file name as the common benchmark protocol
+    does, the label then being 1 only where all merged frames are fake.
+
+    Raises ValueError for missing columns, logits that are not finite, and a video with both labels.
+    """
+    frames = _checked(predictions, aggregation, group_by)
+    key = video_key(frames, group_by)
+    logit, label = frames["logit"].to_numpy(np.float64), frames["label"].to_numpy(np.float64)
+    frames = frames.drop(columns=["logit", "frame", "face", "prob", "loss"], errors="ignore")
+    frames = frames.assign(prob=sigmoid(logit), loss=cross_entropy_of_logits(label, logit))
+    grouped = frames.groupby(key, sort=False)
+    videos = grouped.first()
+    videos["prob"] = grouped["prob"].agg(aggregation)
+    videos["loss"] = grouped["loss"].mean()
+    videos["frames"] = grouped.size()
+    lowest, highest = grouped["label"].min(), grouped["label"].max()
+    if group_by == "video_id" and (lowest != highest).any():
+        raise ValueError(f"{lowest.index[lowest != highest][0]} has frames of both labels; a video has one")
+    videos["label"] = lowest
+    return videos.reset_index(drop=True)
+
+
+def video_key(predictions: pd.DataFrame, group_by: Grouping) -> np.ndarray:
+    """Whose frame each row is, (F,): the `video_id`, or only the file name without folders and ending."""
+    ids = predictions["video_id"]
+    if group_by == "name":
+        ids = ids.map(lambda video_id: PurePosixPath(video_id).stem)
+    key: np.ndarray = ids.to_numpy(object)
+    return key
+
+
+def _checked(predictions: pd.DataFrame, aggregation: str, group_by: str) -> pd.DataFrame:
+    missing = [name for name in ("video_id", "label", "logit") if name not in predictions]
+    if missing:
+        raise ValueError(
+            f"predictions lack the column {missing[0]!r}; there are {sorted(predictions.columns)}"
+        )
+    if aggregation not in AGGREGATIONS:
+        raise ValueError(f"aggregation {aggregation!r} is unknown; use one of {', '.join(AGGREGATIONS)}")
+    if group_by not in GROUPINGS:
+        raise ValueError(f"grouping {group_by!r} is unknown; use one of {', '.join(GROUPINGS)}")
+    broken = int((~np.isfinite(predictions["logit"].to_numpy(np.float64))).sum())
+    if broken:
+        raise ValueError(f"{broken} of {len(predictions)} logits are not finite numbers")
+    if not predictions["label"].isin([0, 1]).all():
+        raise ValueError(
+            f"labels are 0 (real) and 1 (fake); there are {sorted(predictions['label'].unique())}"
+        )
+    return predictions

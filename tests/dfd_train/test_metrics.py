@@ -1,0 +1,241 @@
+"""Metrics against scikit-learn and by hand."""
+
+import dataclasses
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import brentq
+from sklearn import metrics as sk
+
+from dfd_train.metrics import best_threshold, bootstrap, method_subset, summarize, video_scores
+
+
+def table(rng, videos=40, frames=5, methods=("Deepfakes", "NeuralTextures"), shift=1.0) -> pd.DataFrame:
+    """Predictions with ties (rounded logits); every method forges the same originals under the same names."""
+    rows = []
+    for number in range(videos):
+        for method in ("original_sequences", *methods):
+            fake = method != "original_sequences"
+            centre = rng.normal(shift if fake else -shift, 1.0)
+            for frame in range(frames):
+                rows.append((f"{method}/c23/videos/{number:03d}.mp4", "ffpp", method, frame, int(fake),
+                             round(float(rng.normal(centre, 1.0)), 1)))  # fmt: skip
+    columns = ["video_id", "dataset", "method", "frame", "label", "logit"]
+    return pd.DataFrame(rows, columns=columns).astype({"logit": "float32", "label": "int8"})
+
+
+@pytest.fixture
+def predictions() -> pd.DataFrame:
+    return table(np.random.default_rng(3))
+
+
+def reference_videos(predictions):
+    prob = 1 / (1 + np.exp(-predictions["logit"].astype("float64")))
+    return (
+        predictions.assign(prob=prob).groupby("video_id").agg(label=("label", "first"), prob=("prob", "mean"))
+    )
+
+
+def eer_by_root(label, score):
+    alarm, hit, _ = sk.roc_curve(label, score, drop_intermediate=False)
+    return brentq(lambda x: 1 - x - np.interp(x, alarm, hit), 0, 1)
+
+
+def test_everything_agrees_with_scikit_learn(predictions):
+    got = summarize(predictions)
+    videos = reference_videos(predictions)
+    label, prob = videos["label"], videos["prob"]
+    frame_label = predictions["label"]
+    frame_prob = 1 / (1 + np.exp(-predictions["logit"].astype("float64")))
+    expected = {
+        "videos": 120,
+        "frames": 600,
+        "loss": sk.log_loss(frame_label, frame_prob),
+        "frame_accuracy": sk.accuracy_score(frame_label, frame_prob > 0.5),
+        "video_accuracy": sk.accuracy_score(label, prob > 0.5),
+        "balanced_accuracy": sk.balanced_accuracy_score(label, prob > 0.5),
+        "video_auc": sk.roc_auc_score(label, prob),
+        "frame_auc": sk.roc_auc_score(frame_label, frame_prob),
+        "ap": sk.average_precision_score(label, prob),
+        "frame_ap": sk.average_precision_score(frame_label, frame_prob),
+        "log_loss": sk.log_loss(label, prob),
+    }
+    for name, value in expected.items():
+        assert getattr(got, name) == pytest.approx(value, abs=1e-12), name
+    assert got.frame_eer == pytest.approx(eer_by_root(frame_label, frame_prob), abs=1e-9)
+    assert got.eer == pytest.approx(eer_by_root(label, prob), abs=1e-9)
+    assert (
+        0.5 < got.video_auc < 1
+    )  # the fixture is neither chance nor perfect, so the equalities say something
+
+
+def frames_of(*videos) -> pd.DataFrame:
+    """Rows from (video_id, label, logits) by hand."""
+    return pd.DataFrame(
+        [
+            {"video_id": video, "method": "m" if label else "original_sequences", "label": label, "logit": z}
+            for video, label, logits in videos
+            for z in logits
+        ]
+    )
+
+
+def logit(p):
+    return float(np.log(p / (1 - p)))
+
+
+def test_by_hand():
+    got = summarize(
+        frames_of(
+            ("a", 1, [logit(0.9), logit(0.3)]),  # mean 0.6: called fake
+            ("b", 1, [logit(0.2), logit(0.4)]),  # mean 0.3: missed
+            ("c", 0, [logit(0.1), logit(0.1)]),
+            ("d", 0, [logit(0.2), logit(0.7)]),  # mean 0.45: called real
+            ("e", 0, [logit(0.6), logit(0.6)]),  # a false alarm
+        )
+    )
+    assert (got.videos, got.frames) == (5, 10)
+    assert got.frame_accuracy == pytest.approx(4 / 10)  # fakes: 0.9; reals: 0.1, 0.1, 0.2
+    assert got.video_accuracy == pytest.approx(3 / 5)
+    assert got.balanced_accuracy == pytest.approx((1 / 2 + 2 / 3) / 2)
+    # pairs won: 0.6 beats 0.1, 0.45 and ties with 0.6; 0.3 beats 0.1
+    assert got.video_auc == pytest.approx(3.5 / 6)
+    losses = [-np.log(p) for p in (0.9, 0.3, 0.2, 0.4, 0.9, 0.9, 0.8, 0.3, 0.4, 0.4)]
+    assert got.loss == pytest.approx(np.mean(losses))
+    # all five video probabilities lie in bins of their own: |p - y| averaged
+    gaps = [0.4, 0.7, 0.1, 0.45, 0.6]
+    bins = [9, 4, 1, 6, 9]  # 0.6 of a fake and 0.6 of a real share a bin: |1.2 - 1| over 5
+    assert bins[0] == bins[4]
+    assert got.ece == pytest.approx((0.2 + gaps[1] + gaps[2] + gaps[3]) / 5)
+
+
+def test_same_name_in_two_methods_is_two_videos(predictions):
+    assert summarize(predictions).videos == 120
+    assert summarize(predictions, group_by="name").videos == 40
+    merged = video_scores(predictions, group_by="name")
+    assert set(merged["label"]) == {0}  # real and fake share the name here: only all-fake groups are fake
+
+
+def test_merged_names_as_in_ff():
+    """FF++: fakes are named 000_003 in each of four methods, originals 000: 5 videos become 2."""
+    logits = {"Deepfakes": 3.0, "Face2Face": 2.0, "FaceSwap": 1.0, "NeuralTextures": -1.0}
+    names = [(f"manipulated_sequences/{m}/c23/videos/000_003.mp4", 1, [z]) for m, z in logits.items()]
+    rows = frames_of(*names, ("original_sequences/youtube/c23/videos/000.mp4", 0, [0.0]))
+    merged = video_scores(rows, group_by="name")
+    assert list(merged["label"]) == [1, 0]
+    assert merged["prob"][0] == pytest.approx(np.mean([1 / (1 + np.exp(-z)) for z in (3, 2, 1, -1)]))
+    assert summarize(rows).video_auc == pytest.approx(0.75)
+    assert summarize(rows, group_by="name").video_auc == 1.0
+
+
+@pytest.mark.parametrize("aggregation", ["mean", "median", "max"])
+def test_aggregations(predictions, aggregation):
+    prob = 1 / (1 + np.exp(-predictions["logit"].astype("float64")))
+    expected = prob.groupby(predictions["video_id"]).agg(aggregation)
+    videos = video_scores(predictions, aggregation).set_index("video_id")
+    pd.testing.assert_series_equal(videos["prob"].sort_index(), expected, check_names=False)
+
+
+def test_one_class_gives_nan_not_a_number(predictions):
+    got = summarize(predictions[predictions["label"] == 1])
+    for name in ("balanced_accuracy", "video_auc", "frame_auc", "eer", "frame_eer"):
+        assert np.isnan(getattr(got, name)), name
+    assert 0 < got.video_accuracy < 1
+    assert got.ap == 1.0
+    assert np.isnan(summarize(predictions[predictions["label"] == 0]).ap)
+    assert np.isnan(bootstrap(predictions[predictions["label"] == 1], resamples=3).low.video_auc)
+
+
+def test_extreme_logits_stay_finite():
+    got = summarize(frames_of(("a", 1, [-800.0]), ("b", 0, [800.0]), ("c", 0, [-900.0])))
+    assert got.loss == pytest.approx(1600 / 3)
+    assert np.isfinite(dataclasses.astuple(got)).all()
+    assert got.eer == pytest.approx(1.0) or got.video_auc == 0.25
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.drop(columns="logit"), "lack the column 'logit'"),
+        (lambda t: t.assign(logit=np.nan), "600 of 600 logits are not finite"),
+        (lambda t: t.assign(label=2), "labels are 0"),
+        (lambda t: t.iloc[:0], "has no rows"),
+        (lambda t: t.assign(video_id="one"), "frames of both labels"),
+    ],
+)
+def test_errors_name_what_is_wrong(predictions, change, words):
+    with pytest.raises(ValueError, match=words):
+        summarize(change(predictions))
+    with pytest.raises(ValueError, match="'mode' is unknown; use one of mean, median, max"):
+        summarize(predictions, aggregation="mode")
+
+
+def test_threshold_comes_from_validation():
+    validation = frames_of(
+        ("a", 1, [logit(0.4)]), ("b", 1, [logit(0.36)]), ("c", 0, [logit(0.3)]), ("d", 0, [logit(0.1)])
+    )
+    threshold = best_threshold(validation)
+    assert threshold == pytest.approx(0.33)
+    assert summarize(validation).balanced_accuracy == 0.5
+    assert summarize(validation, threshold=threshold).balanced_accuracy == 1.0
+    with pytest.raises(ValueError, match="one class only"):
+        best_threshold(validation[validation["label"] == 1])
+
+
+def test_threshold_prefers_one_half_among_equals():
+    assert best_threshold(frames_of(("a", 1, [2.0]), ("b", 0, [-4.0]))) == 0.5
+
+
+def test_methods_share_the_originals_of_their_data_set(predictions):
+    actors = table(np.random.default_rng(5), videos=6, methods=("DeepFakeDetection",)).assign(dataset="dfd")
+    actors["video_id"] = "dfd/" + actors["video_id"]
+    both = pd.concat([predictions, actors])
+    assert summarize(method_subset(both, "Deepfakes")).videos == 80
+    assert summarize(method_subset(both, "DeepFakeDetection")).videos == 12
+    assert summarize(method_subset(both, "original_sequences")).videos == 46
+    fakes_only = both[(both["label"] == 1) | (both["dataset"] == "ffpp")]
+    assert (
+        summarize(method_subset(fakes_only, "DeepFakeDetection")).videos == 46
+    )  # no originals of its own: all
+
+
+def test_intervals_against_a_plain_bootstrap(predictions):
+    """Each resample, done the slow way with scikit-learn, gives nearly the same interval."""
+    got = bootstrap(predictions, resamples=2000, seed=1)
+    videos = reference_videos(predictions)
+    rng = np.random.default_rng(7)
+    reals, fakes = videos[videos["label"] == 0], videos[videos["label"] == 1]
+    aucs, accuracies = [], []
+    for _ in range(2000):
+        drawn = pd.concat([part.iloc[rng.integers(0, len(part), len(part))] for part in (reals, fakes)])
+        aucs.append(sk.roc_auc_score(drawn["label"], drawn["prob"]))
+        accuracies.append(((drawn["prob"] > 0.5) == drawn["label"]).mean())
+    assert (got.low.video_auc, got.high.video_auc) == pytest.approx(
+        tuple(np.quantile(aucs, [0.025, 0.975])), abs=0.01
+    )
+    assert (got.low.video_accuracy, got.high.video_accuracy) == pytest.approx(
+        tuple(np.quantile(accuracies, [0.025, 0.975])), abs=0.02
+    )
+    point = summarize(predictions)
+    assert got.low.video_auc < point.video_auc < got.high.video_auc
+    assert got.low.videos == got.high.videos == 120
+    assert bootstrap(predictions, resamples=60, seed=1) == bootstrap(predictions, resamples=60, seed=1)
+
+
+def test_a_video_is_drawn_with_all_its_frames(predictions):
+    """Ten copies of every frame add no evidence: the interval must not shrink."""
+    once = bootstrap(predictions, resamples=300, seed=2)
+    copied = pd.concat([predictions] * 10, ignore_index=True)
+    tenfold = bootstrap(copied, resamples=300, seed=2)
+    assert tenfold.low.frame_auc == pytest.approx(once.low.frame_auc, abs=1e-9)
+    assert tenfold.high.frame_accuracy == pytest.approx(once.high.frame_accuracy, abs=1e-9)
+
+
+def test_fast_enough_for_every_epoch():
+    """FF++'s validation split at 7 frames: 5 methods, 7,500 frames."""
+    big = table(np.random.default_rng(0), videos=215, frames=7, methods=("A", "B", "C", "D"))
+    start = time.perf_counter()
+    summarize(big)
+    assert time.perf_counter() - start < 0.5
