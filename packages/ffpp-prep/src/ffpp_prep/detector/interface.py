@@ -1,0 +1,56 @@
+"""What every detector engine looks like from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The faces found in one frame, best first; never empty, because a best box always exists.
+
+    boxes: float32 (K, 4), x1, y1, x2, y2 in pixels of the source frame, not rounded, inside the frame; K <= 100.
+    scores: float32 (K,), 0…1, descending.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+class Detector(Protocol):
+    """Finds faces in frames.
+
+    A detector can be pickled and may be used after a fork: what belongs to a process is made again there at the
+    first call. It is not to be shared between threads.
+
+    engine: "litert" or "tensorflow".
+    weights_sha256: hexadecimal SHA-256 of the file that the weights came from.
+    """
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine."""
+        ...
+
+    @property
+    def weights_sha256(self) -> str:
+        """The checksum of the weights file."""
+        ...
+
+    def detect(self, frames: NDArray[np.uint8]) -> list[Detections]:
+        """Return the faces of each frame.
+
+        frames: uint8 (N, H, W, 3), RGB.
+        Raises ValueError for another shape or dtype.
+        """
+        ...
+
+
+def check_frames(frames: NDArray[np.uint8]) -> None:
+    """Raise ValueError unless the frames are uint8 (N, H, W, 3) and not empty in height or width."""
+    if frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape[1:] or frames.dtype != np.uint8:
+        raise ValueError(f"frames must be uint8 (N, H, W, 3), got {frames.dtype} {frames.shape}")
