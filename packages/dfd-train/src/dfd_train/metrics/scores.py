@@ -24,7 +24,7 @@ def cross_entropy_of_logits(label: Floats, logit: Floats) -> Floats:
 
 
 def cross_entropy_of_probs(label: Floats, prob: Floats) -> Floats:
-    """Binary cross-entropy of each probability in nats, (N,); probabilities stay 2.2e-16 away from 0 and 1."""
+    """Binary cross-entropy of each probability in nats, (N,); probabilities stay 2.2e-16 from 0 and 1."""
     eps = float(np.finfo(np.float64).eps)
     clipped = np.clip(prob, eps, 1.0 - eps)
     return -(label * np.log(clipped) + (1.0 - label) * np.log1p(-clipped))

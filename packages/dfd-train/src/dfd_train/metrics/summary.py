@@ -87,7 +87,7 @@ def method_subset(predictions: pd.DataFrame, method: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Levels:
-    """What the formulas need: arrays of videos (V,) and of frames (F,); `frame_video` tells whose a frame is."""
+    """Arrays of videos (V,) and of frames (F,) for the formulas; `frame_video` tells whose a frame is."""
 
     video_label: Floats
     video_prob: Floats

@@ -1,0 +1,1 @@
+"""What people read: tables, curves, contact sheets, and the page that holds them."""

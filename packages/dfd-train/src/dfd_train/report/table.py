@@ -1,0 +1,137 @@
+"""One table, four ways to write it: text, CSV, LaTeX, HTML."""
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tabulate import tabulate
+
+from dfd_train.report.files import write_text
+from dfd_train.report.templates import render
+
+Mark = Literal["", "best", "shared"]
+NOTHING = "–"
+LEGEND = {"best": "* best", "shared": "+ in more than one list"}
+_SIGN = {"": "", "best": " *", "shared": " +"}
+_LATEX_ESCAPES = {letter: "\\" + letter for letter in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "×": r"$\times$",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a person reads, and the value behind it for the CSV file."""
+
+    text: str
+    value: str | int | float
+    mark: Mark = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, column names, rows of cells, and notes below them. The first column names the rows."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+    slug: str = "table"
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            assert len(row) == len(self.header), f"{len(row)} cells under {len(self.header)} column names"
+
+    def to_text(self) -> str:
+        """Aligned columns for a terminal, notes below; marks are trailing signs explained at the end."""
+        cells = [[cell.text + _SIGN[cell.mark] for cell in row] for row in self.rows]
+        align = ["left"] + ["right"] * (len(self.header) - 1)
+        body = tabulate(
+            cells, headers=list(self.header), colalign=align if cells else None, disable_numparse=True
+        )
+        used = [
+            LEGEND[mark]
+            for mark in ("best", "shared")
+            if any(c.mark == mark for row in self.rows for c in row)
+        ]
+        return "\n".join([self.title, "", body, *(f"  {note}" for note in (*self.notes, *used))]) + "\n"
+
+    def to_csv(self) -> str:
+        """Values at full precision under the column names, as RFC 4180; what is missing is empty."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\r\n")
+        writer.writerow(self.header)
+        for row in self.rows:
+            writer.writerow(["" if _missing(cell.value) else cell.value for cell in row])
+        return out.getvalue()
+
+    def to_latex(self) -> str:
+        """A `table` float with booktabs rules; everything that comes from data is escaped."""
+        lines = [
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{_latex(self.title)}}}",
+            rf"  \begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}",
+            r"    \toprule",
+            "    " + " & ".join(map(_latex, self.header)) + r" \\",
+            r"    \midrule",
+            *("    " + " & ".join(map(_latex_cell, row)) + r" \\" for row in self.rows),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            *(rf"  \par\footnotesize {_latex(note)}" for note in self.notes),
+            r"\end{table}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def to_html(self) -> str:
+        """A `<figure>` with caption, head, body and notes; everything that comes from data is escaped."""
+        return render("table.html", table=self)
+
+    def write(self, folder: Path) -> tuple[Path, ...]:
+        """Write `<slug>.txt`, `.csv`, `.tex` and `.html` under `folder`, each whole or not at all."""
+        content = {
+            "txt": self.to_text(),
+            "csv": self.to_csv(),
+            "tex": self.to_latex(),
+            "html": self.to_html(),
+        }
+        return tuple(write_text(folder / f"{self.slug}.{ending}", text) for ending, text in content.items())
+
+
+def words(text: str, mark: Mark = "") -> Cell:
+    """A cell of words."""
+    return Cell(text or NOTHING, text, mark)
+
+
+def count(value: int) -> Cell:
+    """A cell with a whole number, thousands apart."""
+    return Cell(f"{value:,}", value)
+
+
+def number(value: float, digits: int = 5, mark: Mark = "") -> Cell:
+    """A cell with a number; a dash where it is undefined."""
+    return Cell(NOTHING if _missing(value) else f"{value:.{digits}f}", value, mark)
+
+
+def percent(value: float, mark: Mark = "") -> Cell:
+    """A cell with a share of one as a percentage; a dash where it is undefined."""
+    return Cell(NOTHING if _missing(value) else f"{100 * value:.2f}%", value, mark)
+
+
+def _missing(value: str | int | float) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX_ESCAPES.get(letter, letter) for letter in text)
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = _latex(cell.text)
+    return {"": text, "best": rf"\textbf{{{text}}}", "shared": rf"\underline{{{text}}}"}[cell.mark]

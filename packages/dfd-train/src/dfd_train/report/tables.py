@@ -1,0 +1,196 @@
+"""The tables of one run: results per manipulation method, all numbers with intervals, the hardest videos."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import pandas as pd
+
+from dfd_train.metrics import Intervals, Summary, bootstrap, method_subset, summarize, video_scores
+from dfd_train.metrics.summary import ORIGINALS
+from dfd_train.metrics.videos import Aggregation
+from dfd_train.report.table import Cell, Table, count, number, percent, words
+
+DEMONSTRATION = "demonstration model, not evidence"
+METHOD_ORDER = ("DeepFakeDetection", "Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many videos a split has and how many of them could be scored."""
+
+    expected: int
+    scored: int
+    unusable: Mapping[str, int]  # status of the videos that have no score, with their number
+
+    @classmethod
+    def of(cls, videos: pd.DataFrame, predictions: pd.DataFrame) -> "Coverage":
+        """Coverage of `videos` (one row a video of the split: `video_id`, and `status` where known)."""
+        scored = videos["video_id"].isin(predictions["video_id"].unique())
+        missing = videos[~scored]
+        status = (
+            missing["status"].fillna("no boxes yet")
+            if "status" in missing
+            else missing["video_id"].map(_unknown)
+        )
+        status = status.replace({"ok": "left out"})  # usable, but the preset or --limit leaves it out
+        return cls(len(videos), int(scored.sum()), {str(k): int(v) for k, v in status.value_counts().items()})
+
+    def line(self) -> str:
+        """One sentence for below a table."""
+        if not self.unusable:
+            return f"Coverage: all {self.expected:,} videos scored."
+        parts = ", ".join(f"{name} {number}" for name, number in sorted(self.unusable.items()))
+        return (
+            f"Coverage: {self.scored:,} of {self.expected:,} videos scored; "
+            f"{self.expected - self.scored:,} without a score are counted here and nowhere else ({parts})."
+        )
+
+
+def evaluation_table(
+    predictions: pd.DataFrame,
+    coverage: Coverage | None = None,
+    aggregation: Aggregation = "mean",
+    threshold: float = 0.5,
+    demonstration: bool = False,
+) -> Table:
+    """Loss, video accuracy and AUC per method, and the whole set's numbers below (Tables 5.3, 5.4, 7.6).
+
+    `predictions` has one row a frame: `video_id`, `method`, `label`, `logit`. A method's AUC compares its
+    fakes with the originals of its data set; the other columns are over its own fakes. Undefined numbers
+    show as a dash.
+    """
+    overall = summarize(predictions, aggregation, threshold)
+    rows = []
+    for method in methods_in(predictions):
+        own = summarize(predictions[predictions["method"] == method], aggregation, threshold)
+        against = summarize(method_subset(predictions, method), aggregation, threshold)
+        rows.append(_result_row(method, own, against.video_auc))
+    rows.append(_result_row("Overall", overall, overall.video_auc))
+    interval = bootstrap(predictions, aggregation, threshold, resamples=200)
+    notes = [
+        f"Frame accuracy {overall.frame_accuracy:.2%}, balanced accuracy over videos "
+        + f"{_share(overall.balanced_accuracy)}, video AUC {_plain(overall.video_auc)}"
+        + f" (95 % {_plain(interval.low.video_auc)} to {_plain(interval.high.video_auc)}), "
+        + f"frame AUC {_plain(overall.frame_auc)}.",
+        f"A video is called fake when the {aggregation} of its frames' probabilities is above {threshold:g}; "
+        "AUC is over videos, each method's fakes against the originals of its data set.",
+    ]
+    notes += [coverage.line()] if coverage else []
+    notes += [f"This is a {DEMONSTRATION}."] if demonstration else []
+    header = ("Method", "Videos", "Frames", "Loss", "Video accuracy", "AUC")
+    return Table("Results by manipulation method", header, tuple(rows), tuple(notes), slug="evaluation")
+
+
+def summary_table(summary: Summary, intervals: Intervals) -> Table:
+    """Every number of the summary, of videos and of frames, each with its interval."""
+    names = (
+        ("Accuracy", "video_accuracy", "frame_accuracy", percent),
+        ("Balanced accuracy", "balanced_accuracy", None, percent),
+        ("AUC", "video_auc", "frame_auc", number),
+        ("Average precision", "ap", "frame_ap", number),
+        ("Equal error rate", "eer", "frame_eer", percent),
+        ("Log loss", "log_loss", "loss", number),
+        ("Calibration error", "ece", "frame_ece", number),
+    )
+    rows = []
+    for title, of_videos, of_frames, write in names:
+        cells = [words(title)]
+        for name in (of_videos, of_frames):
+            if name is None:
+                cells += [words(""), words("")]
+                continue
+            low, high = write(getattr(intervals.low, name)), write(getattr(intervals.high, name))
+            cells += [write(getattr(summary, name)), words(f"{low.text} to {high.text}")]
+        rows.append(tuple(cells))
+    level = f"{100 * intervals.level:g} %"
+    header = ("Measure", "Videos", f"{level} interval", "Frames", f"{level} interval")
+    note = "Intervals: videos drawn with replacement 1,000 times, reals and fakes apart."
+    return Table("All measures", header, tuple(rows), (note,), slug="measures")
+
+
+def hardest_table(predictions: pd.DataFrame, hardest: int = 10) -> Table:
+    """The videos with the largest mean frame loss, hardest first (Tables 5.5, 5.6, 7.4)."""
+    rows = [
+        (
+            count(rank),
+            words(video.method),
+            words(PurePosixPath(video.video_id).name),
+            number(video.loss, 2),
+            percent(video.prob),
+        )
+        for rank, video in enumerate(hardest_videos(predictions, hardest).itertuples(), start=1)
+    ]
+    header = ("Rank", "Method", "File", "Loss", "Probability of fake")
+    return Table(f"The {len(rows)} hardest videos", header, tuple(rows), slug="hardest")
+
+
+def hardest_videos(predictions: pd.DataFrame, hardest: int = 10) -> pd.DataFrame:
+    """Rows of `video_scores` with the largest loss, equals in order of `video_id`."""
+    return video_scores(predictions).sort_values(["loss", "video_id"], ascending=[False, True]).head(hardest)
+
+
+def protocol_table(predictions: pd.DataFrame) -> Table:
+    """The set's numbers with videos known by `video_id` and by bare file name, and the difference.
+
+    Merging videos of one name is what the common benchmark protocol does: FF++'s four methods name their
+    fakes alike, so 700 test videos become 280 and their AUC is no longer that of videos.
+    """
+    ours, merged = summarize(predictions), summarize(predictions, group_by="name")
+    rows = [(words("Videos"), count(ours.videos), count(merged.videos), count(merged.videos - ours.videos))]
+    for title, name in (
+        ("Video AUC", "video_auc"),
+        ("Video average precision", "ap"),
+        ("Video equal error rate", "eer"),
+        ("Video accuracy", "video_accuracy"),
+        ("Frame AUC", "frame_auc"),
+        ("Frame average precision", "frame_ap"),
+        ("Frame equal error rate", "frame_eer"),
+        ("Frame accuracy", "frame_accuracy"),
+    ):
+        own, other = getattr(ours, name), getattr(merged, name)
+        difference = other - own
+        signed = number(difference)
+        rows.append((words(title), number(own), number(other), _signed(signed)))
+    note = "Merged: all videos of one file name are one, fake where all its frames are. Frames are the same."
+    header = ("Measure", "Videos by path", "Videos merged by name", "Difference")
+    return Table("DeepfakeBench protocol", header, tuple(rows), (note,), slug="protocol")
+
+
+def methods_in(predictions: pd.DataFrame) -> Sequence[str]:
+    """The methods of a table in the thesis's order, unknown ones after them by name, the originals last."""
+    present = set(predictions["method"].unique())
+    known = [method for method in METHOD_ORDER if method in present]
+    return [
+        *known,
+        *sorted(present - {*METHOD_ORDER, ORIGINALS}),
+        *([ORIGINALS] if ORIGINALS in present else []),
+    ]
+
+
+def _result_row(name: str, own: Summary, video_auc: float) -> tuple[Cell, ...]:
+    return (
+        words(name),
+        count(own.videos),
+        count(own.frames),
+        number(own.loss),
+        percent(own.video_accuracy),
+        number(video_auc, 4),
+    )
+
+
+def _signed(cell: Cell) -> Cell:
+    positive = isinstance(cell.value, float) and cell.value > 0
+    return Cell("+" + cell.text, cell.value) if positive else cell
+
+
+def _share(value: float) -> str:
+    return percent(value).text
+
+
+def _plain(value: float) -> str:
+    return number(value, 4).text
+
+
+def _unknown(_: str) -> str:
+    return "status unknown"
