@@ -1,0 +1,253 @@
+"""What a network is made of: frozen, checked when made, and the same after a round trip through JSON."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+from .blocks import Widths
+
+MIN_INPUT_SIZE = 75  # the smallest size that leaves one pixel after the last reduction
+MAX_INPUT_SIZE = 600
+WIDTH_MULTIPLIERS = (0.125, 4.0)
+DEPTH_MULTIPLIERS = (0.25, 4.0)
+WIDTH_DIVISOR = 8  # every width of the thesis is a multiple of 8, and hardware likes those
+
+
+@dataclass(frozen=True)
+class ReseptionConfig:
+    """One Reseption network; the defaults are Reseption V1, `RESEPTION_V2` is the other of the thesis.
+
+    A block's widths are one tuple a branch, one number a convolution, in the order of Figures 6.4 to 6.11;
+    the last number of a branch of block C stands for each of its two parallel convolutions. `num_classes=0`
+    leaves the classifier out.
+
+    Raises:
+        ValueError: a value is out of its range, or the widths do not fit together.
+    """
+
+    stem: Widths = (32, 32, 64, 80, 192)
+    """A max pool follows the fifth; a sixth is a strided convolution in the pool's place."""
+    block_a: tuple[Widths, ...] = ((64,), (48, 64), (48, 64, 64))
+    reduction_a: tuple[Widths, ...] = ((224,), (128, 128, 224))
+    block_b: tuple[Widths, ...] = ((256,), (192,) * 3, (192,) * 5)
+    reduction_b: tuple[Widths, ...] = ((192, 320), (192, 192, 256, 320))
+    block_c: tuple[Widths, ...] = ((640,), (256, 160), (256, 320, 160))
+    remap: bool = False
+    """Whether a 1×1 convolution maps the concatenated branches back to the block's width (V2)."""
+    depths: tuple[int, int, int] = (3, 4, 2)
+    """How many blocks A, B and C."""
+    width_multiplier: float = 1.0
+    """0.125 to 4: every width is multiplied and rounded to a multiple of 8. See `scaled`."""
+    depth_multiplier: float = 1.0
+    """0.25 to 4: every depth is multiplied and rounded, at least 1."""
+    input_size: int = 299
+    """Height and width of the input that the network is meant for, 75 to 600; it accepts others."""
+    in_chans: int = 3
+    num_classes: int = 1
+    drop_rate: float = 0.2
+    """Dropout before the classifier, from 0 to below 1."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # JSON has lists where this class has tuples
+            object.__setattr__(self, field.name, _tuples(getattr(self, field.name)))
+        _check_number("width_multiplier", self.width_multiplier, *WIDTH_MULTIPLIERS)
+        _check_number("depth_multiplier", self.depth_multiplier, *DEPTH_MULTIPLIERS)
+        _check_number("input_size", self.input_size, MIN_INPUT_SIZE, MAX_INPUT_SIZE, whole=True)
+        _check_number("in_chans", self.in_chans, 1, whole=True)
+        _check_number("num_classes", self.num_classes, 0, whole=True)
+        check_drop_rate("drop_rate", self.drop_rate)
+        if not isinstance(self.remap, bool):
+            raise ValueError(f"remap is {self.remap!r}; allowed: true, false")
+        _check_widths("stem", (self.stem,), ((5, 6),))
+        _check_widths("block_a", self.block_a, ((1,), (2,), (3,)))
+        _check_widths("reduction_a", self.reduction_a, ((1,), (3,)))
+        _check_widths("block_b", self.block_b, ((1,), (3,), (5,)))
+        _check_widths("reduction_b", self.reduction_b, ((2,), (4,)))
+        _check_widths("block_c", self.block_c, ((1,), (2,), (3,)))
+        _check_widths("depths", (self.depths,), ((3,),))
+        if not self.remap:
+            self._check_sums()
+
+    @property
+    def grid_widths(self) -> tuple[int, int, int]:
+        """Channels on the three grids (35², 17², 8² at 299), before the width multiplier."""
+        a = self.stem[-1]
+        b = a + sum(branch[-1] for branch in self.reduction_a)
+        c = b + sum(branch[-1] for branch in self.reduction_b)
+        return a, b, c
+
+    def scaled(self) -> "ReseptionConfig":
+        """Return the same network with both multipliers applied and set to 1.
+
+        Without `remap` the branches of a block must add up to its width, so there the 1×1 branch takes what
+        the rounded others leave.
+        """
+        scaled = replace(
+            self,
+            remap=True,  # relaxes the check of the sums until they are settled below
+            stem=self._scale(self.stem),
+            block_a=tuple(self._scale(branch) for branch in self.block_a),
+            reduction_a=tuple(self._scale(branch) for branch in self.reduction_a),
+            block_b=tuple(self._scale(branch) for branch in self.block_b),
+            reduction_b=tuple(self._scale(branch) for branch in self.reduction_b),
+            block_c=tuple(self._scale(branch) for branch in self.block_c),
+            depths=(self._deepen(self.depths[0]), self._deepen(self.depths[1]), self._deepen(self.depths[2])),
+            width_multiplier=1.0,
+            depth_multiplier=1.0,
+        )
+        if self.remap:
+            return scaled
+        a, b, c = scaled.grid_widths
+        return replace(
+            scaled,
+            remap=False,
+            block_a=((a - _rest(scaled.block_a),), *scaled.block_a[1:]),
+            block_b=((b - _rest(scaled.block_b),), *scaled.block_b[1:]),
+            block_c=((c - 2 * _rest(scaled.block_c),), *scaled.block_c[1:]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the configuration with these fields; ValueError for a field that it does not have."""
+        check_keys(cls.__name__, values, [field.name for field in fields(cls)])
+        return cls(**values)
+
+    def _scale(self, widths: Widths) -> Widths:
+        if self.width_multiplier == 1:
+            return widths
+        return tuple(_round(width * self.width_multiplier) for width in widths)
+
+    def _deepen(self, depth: int) -> int:
+        return max(1, math.floor(depth * self.depth_multiplier + 0.5))
+
+    def _check_sums(self) -> None:
+        outputs = (
+            sum(branch[-1] for branch in self.block_a),
+            sum(branch[-1] for branch in self.block_b),
+            self.block_c[0][-1] + 2 * _rest(self.block_c),
+        )
+        for name, output, width in zip("abc", outputs, self.grid_widths, strict=True):
+            if output != width:
+                raise ValueError(
+                    f"block_{name} concatenates to {output} channels, but {width} come in and are added; "
+                    "change the widths or set remap"
+                )
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """An ensemble of Reseption networks; the thesis's is `RESEPTION_ENSEMBLE` (Figure 7.7).
+
+    Raises:
+        ValueError: fewer than two members, members for inputs of different shapes, or a value out of range.
+    """
+
+    members: tuple[ReseptionConfig, ...]
+    features: int = 512
+    """How many features each member gives to the classifier."""
+    num_classes: int = 1
+    drop_rate: float = 0.2
+    """Dropout before each member's linear layer."""
+    final_drop_rate: float = 0.5
+    """Dropout before the classifier."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "members", tuple(self.members))
+        if len(self.members) < 2:
+            raise ValueError(f"an ensemble needs two or more members, not {len(self.members)}")
+        shapes = {(member.in_chans, member.input_size) for member in self.members}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"the members differ in (in_chans, input_size): {sorted(shapes)}; they share one input"
+            )
+        _check_number("features", self.features, 1, whole=True)
+        _check_number("num_classes", self.num_classes, 0, whole=True)
+        check_drop_rate("drop_rate", self.drop_rate)
+        check_drop_rate("final_drop_rate", self.final_drop_rate)
+
+    @property
+    def input_size(self) -> int:
+        """Height and width of the input that the members are meant for."""
+        return self.members[0].input_size
+
+    @property
+    def in_chans(self) -> int:
+        """Channels of the input."""
+        return self.members[0].in_chans
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the configuration with these fields; ValueError for a field that it does not have."""
+        check_keys(cls.__name__, values, [field.name for field in fields(cls)])
+        members = tuple(ReseptionConfig.from_dict(member) for member in values["members"])
+        return cls(**{**values, "members": members})
+
+
+def check_keys(owner: str, values: Mapping[str, Any], allowed: list[str]) -> None:
+    """Raise ValueError, naming them, if `values` has keys that are not `allowed`."""
+    unknown = sorted(set(values) - set(allowed))
+    if unknown:
+        raise ValueError(f"{owner} has no {', '.join(unknown)}; it has: {', '.join(allowed)}")
+
+
+def check_drop_rate(name: str, value: float) -> None:
+    """Raise ValueError unless `value` is a rate from 0 to below 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ValueError(f"{name} is {value!r}; allowed: 0 to below 1")
+
+
+def _round(width: float) -> int:
+    return max(WIDTH_DIVISOR, WIDTH_DIVISOR * math.floor(width / WIDTH_DIVISOR + 0.5))
+
+
+def _rest(widths: tuple[Widths, ...]) -> int:
+    return sum(branch[-1] for branch in widths[1:])
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(part) for part in value) if isinstance(value, list | tuple) else value
+
+
+def _check_number(name: str, value: float, low: float, high: float = math.inf, whole: bool = False) -> None:
+    kind = int if whole else int | float
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+        upper = f"{high:g}" if high < math.inf else "any"
+        raise ValueError(
+            f"{name} is {value!r}; allowed: {'whole numbers ' if whole else ''}{low:g} to {upper}"
+        )
+
+
+def _check_widths(name: str, widths: tuple[Widths, ...], lengths: tuple[tuple[int, ...], ...]) -> None:
+    fits = len(widths) == len(lengths) and all(
+        isinstance(branch, tuple)
+        and len(branch) in length
+        and all(isinstance(width, int) and not isinstance(width, bool) and width > 0 for width in branch)
+        for branch, length in zip(widths, lengths, strict=True)
+    )
+    if not fits:
+        shape = ", ".join(" or ".join(map(str, length)) for length in lengths)
+        raise ValueError(
+            f"{name} is {widths!r}; allowed: positive whole numbers, as many a branch as: {shape}"
+        )
+
+
+RESEPTION_V1 = ReseptionConfig()
+RESEPTION_V2 = ReseptionConfig(
+    stem=(32, 32, 64, 80, 160, 224),
+    block_a=((32,), (32, 32), (32, 32, 48)),
+    reduction_a=((336,), (128, 128, 224)),
+    block_b=((128,), (128,) * 3, (128,) * 5),
+    reduction_b=((256, 392), (256, 256, 320, 392)),
+    block_c=((192,), (192, 128), (192, 192, 128)),
+    remap=True,
+)
+RESEPTION_ENSEMBLE = EnsembleConfig((RESEPTION_V1, RESEPTION_V2))

@@ -1,0 +1,158 @@
+"""Several networks that vote with features: V1 and V2 in the thesis (7.1.7, Figure 7.7), any number here."""
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .config import EnsembleConfig, ReseptionConfig
+from .features import Feature, FeatureInfo
+from .reseption import Reseption, new_classifier
+
+
+class ReseptionEnsemble(nn.Module):
+    """Two or more members on the same input (N, in_chans, H, W) → raw logits (N, num_classes).
+
+    Each member's pooled features go through dropout and a linear layer to `features` numbers; these are
+    concatenated, and a linear layer classifies them after another dropout. Only these linear layers train:
+    the members' parameters are frozen, and they stay in evaluation mode whatever `train()` says.
+
+    A member is any network with `reset_classifier`, `num_features` and `in_chans`-channel images as input: a
+    Reseption network of any size, another ensemble, or a timm model. Members are copied, so that the networks
+    passed in stay as they are.
+
+    Raises:
+        ValueError: fewer than two members, or one that is not such a network.
+    """
+
+    def __init__(
+        self,
+        members: Iterable[nn.Module],
+        num_classes: int = 1,
+        features: int = 512,
+        drop_rate: float = 0.2,
+        final_drop_rate: float = 0.5,
+    ) -> None:
+        super().__init__()
+        bodies = [_body(member) for member in members]
+        if len(bodies) < 2:
+            raise ValueError(f"an ensemble needs two or more members, not {len(bodies)}")
+        self.config = _config(bodies, num_classes, features, drop_rate, final_drop_rate)
+        self.members = nn.ModuleList(bodies)
+        self.member_widths = [_width(body) for body in bodies]
+        self.num_features = sum(self.member_widths)
+        self.head_hidden_size = features * len(bodies)
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Dropout(drop_rate), new_classifier(width, features, like=body))
+            for width, body in zip(self.member_widths, bodies, strict=True)
+        )
+        self.head_drop = nn.Dropout(final_drop_rate)
+        self.fc: nn.Module = nn.Identity()
+        self.reset_classifier(num_classes)
+        self.feature_info = _feature_info(bodies)
+        self.train()
+
+    @classmethod
+    def from_config(cls, config: EnsembleConfig) -> "ReseptionEnsemble":
+        """Return an ensemble of newly drawn members."""
+        return cls(
+            [Reseption(member) for member in config.members],
+            config.num_classes,
+            config.features,
+            config.drop_rate,
+            config.final_drop_rate,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the raw logits (N, num_classes), or with `num_classes=0` the members' features."""
+        return self.forward_head(self.forward_features(x))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Return the members' pooled features side by side (N, num_features)."""
+        return torch.cat([member(x) for member in self.members], 1)
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Classify the pooled features; `pre_logits` stops before the classifier: (N, head_hidden_size)."""
+        parts = torch.split(x, self.member_widths, 1)
+        x = torch.cat([head(part) for head, part in zip(self.heads, parts, strict=True)], 1)
+        x = self.head_drop(x)
+        return x if pre_logits else self.fc(x)
+
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = None,
+        *,
+        stop_early: bool = False,
+        intermediates_only: bool = False,
+    ) -> tuple[Tensor, list[Tensor]] | list[Tensor]:
+        """Return what `Reseption.forward_intermediates` does, the members' maps side by side.
+
+        Raises:
+            ValueError: the members have no levels in common, as with networks of another family.
+        """
+        if not self.feature_info:
+            raise ValueError("the members of this ensemble have no feature maps in common")
+        wanted = self.feature_info.select(indices)
+        members: list[Any] = list(self.members)
+        results = [member.forward_intermediates(x, wanted, stop_early=stop_early) for member in members]
+        maps = [torch.cat(level, 1) for level in zip(*(maps for _, maps in results), strict=True)]
+        return maps if intermediates_only else (torch.cat([last for last, _ in results], 1), maps)
+
+    def get_classifier(self) -> nn.Module:
+        """Return the last linear layer, or `Identity` where `num_classes` is 0."""
+        return self.fc
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put a newly drawn linear layer in the last one's place, where the ensemble is and in its dtype."""
+        self.fc = new_classifier(self.head_hidden_size, num_classes, like=self.heads)
+        self.num_classes = num_classes
+
+    def train(self, mode: bool = True) -> "ReseptionEnsemble":
+        """Set the heads to training or evaluation; the members stay in evaluation."""
+        super().train(mode)
+        for member in self.members:
+            member.eval()
+        return self
+
+
+def _body(member: nn.Module) -> Any:
+    """Return a frozen copy of the network that ends in its pooled features."""
+    if not (hasattr(member, "reset_classifier") and hasattr(member, "num_features")):
+        raise ValueError(
+            f"a {type(member).__name__} cannot be a member; "
+            "allowed: networks with reset_classifier and num_features"
+        )
+    body: Any = copy.deepcopy(member)
+    body.reset_classifier(0)
+    return body.requires_grad_(False)
+
+
+def _width(body: Any) -> int:
+    width = getattr(body, "head_hidden_size", None) or body.num_features
+    return int(width)
+
+
+def _config(
+    bodies: list[Any], num_classes: int, features: int, drop_rate: float, final_drop_rate: float
+) -> EnsembleConfig | None:
+    """Return the configuration that builds this ensemble; None where members are of another family."""
+    configs = [body.config for body in bodies if isinstance(getattr(body, "config", None), ReseptionConfig)]
+    if len(configs) < len(bodies):
+        return None
+    return EnsembleConfig(tuple(configs), features, num_classes, drop_rate, final_drop_rate)
+
+
+def _feature_info(bodies: list[Any]) -> FeatureInfo:
+    """Return the members' levels side by side; none unless all are Reseption networks."""
+    infos = [body.feature_info for body in bodies if isinstance(body, Reseption | ReseptionEnsemble)]
+    if len(infos) < len(bodies):
+        return FeatureInfo([])
+    return FeatureInfo(
+        [
+            Feature(sum(level.num_chs for level in levels), levels[0].reduction, levels[0].module)
+            for levels in zip(*infos, strict=True)
+        ]
+    )

@@ -1,0 +1,183 @@
+"""The Reseption network: a stem, three stages of residual inception blocks, one linear layer.
+
+V1 and V2 are two configurations of it. Thesis, Chapter 6.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, overload
+
+from torch import Tensor, nn
+
+from .blocks import (
+    BasicConv2d,
+    ReductionA,
+    ReductionB,
+    ReseptionBlock,
+    ReseptionBlockA,
+    ReseptionBlockB,
+    ReseptionBlockC,
+    Widths,
+    initialize,
+)
+from .config import MIN_INPUT_SIZE, RESEPTION_V1, ReseptionConfig
+from .features import Feature, FeatureInfo
+
+STAGES = ("stem1", "stem2", "stage_a", "stage_b", "stage_c")
+
+
+class Reseption(nn.Module):
+    """(N, in_chans, H, W) → raw logits (N, num_classes); H and W at least 75.
+
+    The input is RGB, normalised with mean = std = 0.5, so −1 to 1. With one logit, positive means fake.
+
+    Raises:
+        ValueError: from `forward`, an input of another shape.
+    """
+
+    def __init__(self, config: ReseptionConfig = RESEPTION_V1) -> None:
+        super().__init__()
+        self.config = config
+        net = config.scaled()
+        self.grid_widths = a, b, c = net.grid_widths
+        self.num_features = self.head_hidden_size = c
+        self.num_classes = config.num_classes
+
+        # Sizes in the comments are those of the thesis's input, 299×299.
+        w1, w2, w3, w4, w5 = net.stem[:5]
+        self.stem1 = nn.Sequential(
+            OrderedDict(
+                conv1=BasicConv2d(config.in_chans, w1, 3, stride=2),  # 149²
+                conv2=BasicConv2d(w1, w2, 3, padding=0),  # 147²
+                conv3=BasicConv2d(w2, w3, 3),
+            )
+        )
+        self.stem2 = nn.Sequential(
+            OrderedDict(
+                pool=nn.MaxPool2d(3, stride=2),  # 73²
+                conv4=BasicConv2d(w3, w4, 1),
+                conv5=BasicConv2d(w4, w5, 3, padding=0),  # 71²
+            )
+        )
+        shrink = BasicConv2d(w5, a, 3, stride=2) if len(net.stem) == 6 else nn.MaxPool2d(3, stride=2)
+        blocks_a, blocks_b, blocks_c = net.depths
+        self.stage_a = _stage(shrink, blocks_a, ReseptionBlockA, a, net.block_a, net.remap)  # 35²
+        reduction_a = ReductionA(a, net.reduction_a)
+        self.stage_b = _stage(reduction_a, blocks_b, ReseptionBlockB, b, net.block_b, net.remap)  # 17²
+        reduction_b = ReductionB(b, net.reduction_b)
+        self.stage_c = _stage(reduction_b, blocks_c, ReseptionBlockC, c, net.block_c, net.remap)  # 8²
+
+        self.head_drop = nn.Dropout(config.drop_rate)
+        self.fc: nn.Module = nn.Identity()
+        self.reset_classifier(config.num_classes)
+        self.feature_info = FeatureInfo(
+            [
+                Feature(channels, 2 ** (level + 1), name)
+                for level, (channels, name) in enumerate(zip((w3, w5, a, b, c), STAGES, strict=True))
+            ]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the raw logits (N, num_classes), or with `num_classes=0` the pooled features."""
+        return self.forward_head(self.forward_features(x))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Return the last feature map (N, num_features, H', W'): 8×8 for an input of 299×299."""
+        check_input(x, self.config.in_chans)
+        for name in STAGES:
+            x = getattr(self, name)(x)
+        return x
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Pool the last feature map and classify it, or with `pre_logits` return (N, num_features)."""
+        x = self.head_drop(x.mean((2, 3)))
+        return x if pre_logits else self.fc(x)
+
+    @overload
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = ...,
+        *,
+        stop_early: bool = ...,
+        intermediates_only: Literal[True],
+    ) -> list[Tensor]: ...
+    @overload
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = ...,
+        *,
+        stop_early: bool = ...,
+        intermediates_only: Literal[False] = ...,
+    ) -> tuple[Tensor, list[Tensor]]: ...
+
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = None,
+        *,
+        stop_early: bool = False,
+        intermediates_only: bool = False,
+    ) -> tuple[Tensor, list[Tensor]] | list[Tensor]:
+        """Return the last feature map and the maps of the levels chosen, or only the latter.
+
+        Args:
+            x: the input.
+            indices: levels of `feature_info`; None for all, a number for the last so many.
+            stop_early: compute nothing beyond the last level chosen.
+            intermediates_only: return the list alone.
+        """
+        check_input(x, self.config.in_chans)
+        wanted = self.feature_info.select(indices)
+        maps = []
+        for level, name in enumerate(STAGES):
+            if stop_early and level > max(wanted, default=-1):
+                break
+            x = getattr(self, name)(x)
+            if level in wanted:
+                maps.append(x)
+        return maps if intermediates_only else (x, maps)
+
+    def get_classifier(self) -> nn.Module:
+        """Return the linear layer, or `Identity` where `num_classes` is 0."""
+        return self.fc
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put a newly drawn linear layer in the classifier's place, where the network is and in its dtype."""
+        self.fc = new_classifier(self.num_features, num_classes, like=self)
+        self.num_classes = num_classes
+
+
+def new_classifier(num_features: int, num_classes: int, like: nn.Module) -> nn.Module:
+    """Return a linear layer on the device and in the dtype of `like`, or `Identity` for 0 classes."""
+    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 0:
+        raise ValueError(f"num_classes is {num_classes!r}; allowed: whole numbers from 0")
+    if num_classes == 0:
+        return nn.Identity()
+    first = next(like.parameters())
+    linear = nn.Linear(num_features, num_classes, device=first.device, dtype=first.dtype)
+    initialize(linear)
+    return linear
+
+
+def check_input(x: Tensor, in_chans: int) -> None:
+    """Raise ValueError unless `x` is a batch of images that the network can take."""
+    if x.ndim != 4 or x.shape[1] != in_chans or min(x.shape[2:]) < MIN_INPUT_SIZE:
+        raise ValueError(
+            f"the input is {tuple(x.shape)}; "
+            f"allowed: (N, {in_chans}, H, W), H and W at least {MIN_INPUT_SIZE}"
+        )
+
+
+def _stage(
+    first: nn.Module,
+    depth: int,
+    block: Callable[[int, tuple[Widths, ...], bool], ReseptionBlock],
+    width: int,
+    widths: tuple[Widths, ...],
+    remap: bool,
+) -> nn.Sequential:
+    parts: list[tuple[str, Any]] = [("reduction", first)]
+    parts += [(f"block{number}", block(width, widths, remap)) for number in range(1, depth + 1)]
+    return nn.Sequential(OrderedDict(parts))
