@@ -1,3 +1,23 @@
-"""ffpp-prep."""
+"""From FaceForensics++, DFDC or any folder of videos to face boxes (Parquet) and face crops (HDF5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ffpp_prep.stages import detect_boxes, extract_faces, scan
+    from ffpp_prep.store import read_boxes, read_videos
 
 __version__ = "0.1.0"
+__all__ = ["detect_boxes", "extract_faces", "read_boxes", "read_videos", "scan"]
+
+_HOMES = {"read_boxes": "ffpp_prep.store", "read_videos": "ffpp_prep.store"}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `ffpp-prep --help` should not wait for pandas and a decoder.
+    if name not in __all__:
+        raise AttributeError(f"module 'ffpp_prep' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES.get(name, "ffpp_prep.stages")), name)

@@ -1,0 +1,95 @@
+"""Files that are either whole or not there: write to a temporary name, sync, rename."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ffpp_prep.errors import FatalError, UsageError
+
+TEMPORARY = ".tmp-"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yields a temporary path in the same folder; on success it is synced and renamed to `path`.
+
+    Raises:
+        FatalError: the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY}{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise FatalError(
+                f"{path}: the disk is full; free space and run the same command again"
+            ) from error
+        raise
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes `content` as JSON, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def need_space(folder: Path, needed: int) -> None:
+    """Refuses to start writing what the disk can't hold: HDF5 on a full disk may crash the process.
+
+    Raises:
+        FatalError: fewer than `needed` bytes are free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise FatalError(
+            f"{folder}: {free / 1e9:.2f} GB free, {needed / 1e9:.2f} GB needed; free space and run the same command again"
+        )
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a killed run left half-written in `folder`."""
+    for leftover in folder.glob(f"{TEMPORARY}*"):
+        leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_run(folder: Path) -> Iterator[None]:
+    """Holds a folder's lock; a second run on the same folder is refused, a killed one's lock is free again.
+
+    Raises:
+        UsageError: another run holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"{folder}: another ffpp-prep run is at work here; wait for it or stop it"
+            ) from None
+        yield
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,65 @@
+"""From a detector's box to the square that is cropped: pure functions, the thesis's rules (section 4.4.1).
+
+Pixel coordinates; `right` and `bottom` are exclusive, as in array slices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+THESIS_MARGIN = 0.3
+Border = Literal["clip", "pad"]
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square region of a frame; it may reach beyond the frame's edges."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+def expanded_square(x1: float, y1: float, x2: float, y2: float, margin: float = THESIS_MARGIN) -> Square:
+    """The square around a face box that a crop shows.
+
+    The box is truncated to integers, each dimension grows by `int(margin * size / 2)` on both sides, and the
+    smaller dimension is extended to the larger one, `int(diff / 2)` before and `int((diff + 1) / 2)` behind.
+    """
+    left, top, right, bottom = int(x1), int(y1), int(x2), int(y2)
+    grow_x, grow_y = int(margin * (right - left) / 2), int(margin * (bottom - top) / 2)
+    left, right = left - grow_x, max(right + grow_x, left - grow_x + 1)
+    top, bottom = top - grow_y, max(bottom + grow_y, top - grow_y + 1)
+    diff = (right - left) - (bottom - top)
+    if diff > 0:
+        top, bottom = top - diff // 2, bottom + (diff + 1) // 2
+    else:
+        left, right = left - -diff // 2, right + (-diff + 1) // 2
+    return Square(top, bottom, left, right)
+
+
+def cut(frame: NDArray[np.uint8], square: Square, border: Border = "clip") -> NDArray[np.uint8]:
+    """Cuts a square out of a frame.
+
+    Args:
+        frame: (H, W, 3) uint8.
+        square: where; parts beyond the frame are dropped (`clip`) or black (`pad`).
+
+    Returns:
+        a copy, (h, w, 3) uint8; h = w unless clipped; at least one pixel.
+    """
+    height, width = frame.shape[:2]
+    top, left = min(max(square.top, 0), height - 1), min(max(square.left, 0), width - 1)
+    bottom, right = max(min(square.bottom, height), top + 1), max(min(square.right, width), left + 1)
+    inside = frame[top:bottom, left:right]
+    if border == "clip":
+        return np.ascontiguousarray(inside)
+    padded = np.zeros((square.bottom - square.top, square.right - square.left, 3), np.uint8)
+    region = padded[max(top - square.top, 0) :, max(left - square.left, 0) :]
+    region[: inside.shape[0], : inside.shape[1]] = inside[: region.shape[0], : region.shape[1]]
+    return padded

@@ -1,0 +1,165 @@
+"""Runs one function over many tasks in worker processes, and survives workers that crash or hang.
+
+joblib's loky pool does the work. A worker that dies takes its whole pool along, so each task leaves a marker
+while it runs: after a crash the tasks that were running are tried again, alone, and only one that fails alone is
+given up. A task whose marker wasn't touched for `timeout_s` hangs; its worker is killed, which leads the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Beat = Callable[[], None]
+POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Why a task has no result: its worker crashed or hung, twice, the second time alone."""
+
+    status: Literal["crashed", "timeout"]
+    error: str
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Task, Result]):
+    """A task with its result, or with why there is none."""
+
+    task: Task
+    result: Result | None
+    lost: Lost | None = None
+
+
+def run_tasks(
+    function: Callable[[Task, Beat], Result],
+    tasks: Sequence[Task],
+    jobs: int,
+    timeout_s: float = 300.0,
+) -> Iterator[Outcome[Task, Result]]:
+    """Yields an outcome for each task, as they finish.
+
+    Args:
+        function: a top-level function of the task and of `beat`, which it calls at least every `timeout_s`.
+        tasks: what to do; picklable.
+        jobs: worker processes.
+        timeout_s: seconds without a beat after which a task counts as hanging.
+
+    Raises:
+        Exception: what `function` raised; expected faults belong in its result.
+    """
+    with tempfile.TemporaryDirectory(prefix="ffpp-prep-") as markers:
+        pool = _Pool(function, jobs, timeout_s, Path(markers))
+        try:
+            suspects: list[int] = []
+            waiting = list(range(len(tasks)))[::-1]
+            while waiting:
+                for index, result in pool.run(tasks, waiting, jobs, suspects):
+                    yield Outcome(tasks[index], result)
+            for index in suspects:
+                alone: list[int] = []
+                for _, result in pool.run(tasks, [index], 1, alone):
+                    yield Outcome(tasks[index], result)
+                if alone:
+                    yield Outcome(tasks[index], None, pool.lost(index))
+        finally:
+            pool.close()
+
+
+class _Pool:
+    """A loky executor that is made anew after it broke."""
+
+    def __init__(self, function: Callable[..., Any], jobs: int, timeout_s: float, markers: Path) -> None:
+        self._function = function
+        self._jobs = jobs
+        self._timeout_s = timeout_s
+        self._markers = markers
+        self._executor: ProcessPoolExecutor | None = None
+        self._hung: set[int] = set()
+
+    def run(
+        self, tasks: Sequence[Any], waiting: list[int], jobs: int, suspects: list[int]
+    ) -> Iterator[tuple[int, Any]]:
+        """Works through `waiting` (emptied from its end) until done or broken; what was running goes to `suspects`."""
+        running: dict[Future[Any], int] = {}
+        while waiting or running:
+            while waiting and len(running) < 2 * jobs:  # a short queue: little is to be redone after a crash
+                index = waiting.pop()
+                running[self._submit(index, tasks[index])] = index
+            finished, _ = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED)
+            broken = False
+            for future in finished:
+                index = running.pop(future)
+                try:
+                    yield index, future.result()
+                except BrokenProcessPool:
+                    broken = True
+                    running[future] = index
+            if broken:
+                self.close()
+                for index in running.values():
+                    marker = self._markers / str(index)
+                    (suspects if marker.exists() else waiting).append(index)
+                    marker.unlink(missing_ok=True)
+                return
+            self._kill_hanging(running.values())
+
+    def lost(self, index: int) -> Lost:
+        if index in self._hung:
+            return Lost("timeout", f"no progress for {self._timeout_s:g} s; the worker was stopped")
+        return Lost("crashed", "the worker process died")
+
+    def close(self) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, kill_workers=True)
+            self._executor = None
+
+    def _submit(self, index: int, task: Any) -> Future[Any]:
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(max_workers=self._jobs, initializer=_start_worker)
+        marker = self._markers / str(index)
+        future: Future[Any] = self._executor.submit(_tracked, marker, os.getpid(), self._function, task)
+        return future
+
+    def _kill_hanging(self, running: Any) -> None:
+        for index in running:
+            marker = self._markers / str(index)
+            try:
+                silent = time.time() - marker.stat().st_mtime
+                worker = int(marker.read_text() or 0)
+            except (FileNotFoundError, ValueError):
+                continue
+            if silent > self._timeout_s and worker:
+                self._hung.add(index)
+                os.kill(worker, signal.SIGKILL)
+
+
+def _start_worker() -> None:
+    # Ctrl-C goes to the whole process group; the parent alone decides what to do about it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _tracked(marker: Path, parent: int, function: Callable[[Any, Beat], Any], task: Any) -> Any:
+    marker.write_text(str(os.getpid()))
+
+    def beat() -> None:
+        if os.getppid() != parent:  # the parent was killed: nobody wants the result
+            os._exit(1)
+        marker.touch()
+
+    try:
+        return function(task, beat)
+    finally:
+        marker.unlink(missing_ok=True)

@@ -1,0 +1,49 @@
+"""Data sets as they lie on disk: one module each, from a tree of files to video records, without decoding.
+
+A layout module has two functions: `matches(root) -> bool` and `read(root) -> Listing`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+from ffpp_prep.errors import UsageError
+from ffpp_prep.layouts import celebdf, dfdc, ffpp, folder, table
+from ffpp_prep.layouts.record import REAL_METHOD, Listing, VideoRecord
+
+__all__ = ["LAYOUTS", "REAL_METHOD", "Listing", "VideoRecord", "list_videos"]
+
+LAYOUTS: tuple[ModuleType, ...] = (table, ffpp, dfdc, celebdf, folder)
+
+
+def layout_names() -> list[str]:
+    """The names that `--layout` takes, besides `auto`."""
+    return [module.__name__.rsplit(".", 1)[-1] for module in LAYOUTS]
+
+
+def list_videos(root: Path, layout: str = "auto") -> Listing:
+    """Lists the videos below `root` (or in the table `root`), sorted by `video_id`, without opening them.
+
+    Args:
+        root: a data set's folder, or a CSV or Parquet table.
+        layout: `auto` or one of `layout_names()`.
+
+    Raises:
+        UsageError: `root` is missing, empty, or of no known layout.
+    """
+    if not root.exists():
+        raise UsageError(f"{root}: no such folder or table")
+    modules = dict(zip(layout_names(), LAYOUTS, strict=True))
+    if layout != "auto" and layout not in modules:
+        raise UsageError(f"--layout {layout}: unknown; allowed are auto, {', '.join(modules)}")
+    chosen = modules.get(layout) or next((module for module in LAYOUTS if module.matches(root)), None)
+    if chosen is None:
+        raise UsageError(
+            f"{root}: no known layout found (looked for {', '.join(modules)}); "
+            "give a folder with real/ and fake/, or a CSV table with path and label"
+        )
+    listing: Listing = chosen.read(root)
+    if not listing.videos:
+        raise UsageError(f"{root}: no videos found for layout {chosen.__name__.rsplit('.', 1)[-1]}")
+    return Listing(tuple(sorted(listing.videos, key=lambda v: v.video_id)), listing.notes)

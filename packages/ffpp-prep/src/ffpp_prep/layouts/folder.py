@@ -1,0 +1,43 @@
+"""Any folder with `real/` and `fake/` below it; `fake/<method>/` names methods; nothing else is known.
+
+A split is taken from the path where the tree is `train/real/…`, `val/…`, `test/…`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ffpp_prep.layouts.record import REAL_METHOD, VIDEO_SUFFIXES, Listing, VideoRecord, record_id
+
+LABELS = {"real": 0, "fake": 1}
+SPLITS = ("train", "val", "test")
+
+
+def matches(root: Path) -> bool:
+    """Whether `root`, or its train/val/test folders, hold real/ or fake/."""
+    return any((root / split / name).is_dir() for split in ("", *SPLITS) for name in LABELS)
+
+
+def read(root: Path) -> Listing:
+    """Lists the videos under real/ and fake/ at any depth."""
+    root = root.resolve()
+    videos = []
+    for split in ("", *SPLITS):
+        for name, label in LABELS.items():
+            base = root / split / name
+            for path in sorted(base.rglob("*")) if base.is_dir() else ():
+                if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+                    inside = path.relative_to(base).parts
+                    videos.append(
+                        VideoRecord(
+                            video_id=record_id(root, path),
+                            path=str(path),
+                            dataset="folder",
+                            method=(inside[0] if len(inside) > 1 else "fake") if label else REAL_METHOD,
+                            label=label,
+                            split=split,
+                        )
+                    )
+    return Listing(
+        tuple(videos), ("no identities are known for a real/ fake/ folder: leaks can't be audited by person",)
+    )

@@ -1,0 +1,164 @@
+"""Step 2: every frame of every video through the face detector -> WORK/boxes."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ffpp_prep.boxes import FAILED, BoxSettings, VideoBoxes, detect_video
+from ffpp_prep.detector import Detector, load_detector
+from ffpp_prep.detector.weights import WEIGHTS_SHA256
+from ffpp_prep.errors import UsageError
+from ffpp_prep.files import only_run
+from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.store import BoxStore, read_scan, refuse_other_settings
+
+# A part is committed when either is reached, so a kill costs at most a minute's work.
+PART_SECONDS, PART_ROWS = 60.0, 500_000
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Which detector runs, and how: it changes speed, not boxes (see docs/decisions.md)."""
+
+    name: str = "auto"
+    threads: int = 1
+    frozen_graph: Path | None = None
+
+
+@dataclass(frozen=True)
+class BoxesSummary:
+    """What a run of `detect_boxes` did: videos by status in this run, all failures of WORK, time."""
+
+    statuses: dict[str, int]
+    skipped: int
+    frames: int
+    seconds: float
+    failures: tuple[tuple[str, str, str], ...]  # video_id, status, error
+
+
+@dataclass(frozen=True)
+class _Task:
+    video_id: str
+    path: str
+    settings: BoxSettings
+    engine: Engine
+
+
+def detect_boxes(
+    work: str | Path,
+    settings: BoxSettings | None = None,
+    engine: Engine | None = None,
+    jobs: int = 1,
+    retry_failed: bool = False,
+    timeout_s: float = 300.0,
+) -> BoxesSummary:
+    """Detects faces in every video of WORK that has no committed boxes yet.
+
+    A video that can't be read, or whose worker crashes or hangs, becomes a row with a status; the rest goes on.
+
+    Args:
+        work: a folder with videos.parquet.
+        settings: what to keep; must equal those of the boxes already there.
+        engine: which detector runs.
+        jobs: worker processes, one video each.
+        retry_failed: try videos again whose status is a failure.
+        timeout_s: seconds without progress after which a video's worker is stopped.
+
+    Raises:
+        UsageError: no scan, other settings than before, or another run at work.
+        FatalError: the disk is full.
+    """
+    work = Path(work)
+    engine = engine or Engine()
+    settings = replace(settings or BoxSettings(), weights_sha256=WEIGHTS_SHA256)
+    if jobs < 1:
+        raise UsageError(f"--jobs {jobs}: must be at least 1")
+    videos = read_scan(work)
+    store = BoxStore(work)
+    started = time.monotonic()
+    with only_run(work):
+        store.sweep()
+        before = store.settings()
+        if before is not None:
+            refuse_other_settings(store.folder, before, settings)
+        status = store.read_status()
+        done = set(status["video_id"])
+        if retry_failed:
+            done -= set(status.loc[status["status"].isin(FAILED), "video_id"])
+        tasks = [
+            _Task(row.video_id, row.path, settings, engine)
+            for row in videos.itertuples()
+            if row.video_id not in done
+        ]
+        statuses, frames = _run(store, tasks, settings, engine, jobs, timeout_s)
+        failures = _failures(store)
+    return BoxesSummary(statuses, len(videos) - len(tasks), frames, time.monotonic() - started, failures)
+
+
+def _run(
+    store: BoxStore, tasks: list[_Task], settings: BoxSettings, engine: Engine, jobs: int, timeout_s: float
+) -> tuple[dict[str, int], int]:
+    statuses: Counter[str] = Counter()
+    frames = 0
+    if not tasks:
+        return dict(statuses), frames
+    part: list[VideoBoxes] = []
+    committed = time.monotonic()
+
+    def commit() -> None:
+        nonlocal committed
+        if part:
+            store.commit(part, settings, engine.name)
+            part.clear()
+        committed = time.monotonic()
+
+    started = time.monotonic()
+    with tqdm(total=len(tasks), unit="video", desc="boxes", disable=None, smoothing=0.05) as bar:
+        try:
+            for outcome in run_tasks(_detect, tasks, jobs, timeout_s):
+                result = outcome.result
+                if result is None:
+                    assert outcome.lost is not None
+                    result = VideoBoxes(outcome.task.video_id, outcome.lost.status, outcome.lost.error)
+                part.append(result)
+                statuses[result.status] += 1
+                frames += result.frames_decoded
+                bar.update()
+                rate = frames / (time.monotonic() - started)
+                bar.set_postfix_str(
+                    f"{rate:.1f} frames/s, " + ", ".join(f"{n} {s}" for s, n in sorted(statuses.items())),
+                    refresh=False,
+                )
+                rows = sum(r.rows.num_rows for r in part if r.rows is not None)
+                if time.monotonic() - committed > PART_SECONDS or rows > PART_ROWS:
+                    commit()
+        finally:  # an interrupted run keeps what it finished
+            commit()
+    return dict(statuses), frames
+
+
+@lru_cache(maxsize=1)
+def _detector(engine: Engine) -> Detector:
+    return load_detector(engine.name, engine.threads, engine.frozen_graph)
+
+
+def _detect(task: _Task, beat: Beat) -> VideoBoxes:
+    detector = _detector(task.engine)
+    try:
+        return detect_video(task.video_id, task.path, detector, task.settings, beat)
+    except Exception as error:  # whatever a hostile video provokes is that video's row, not the run's end
+        return VideoBoxes(
+            task.video_id, "decode_failed", f"{type(error).__name__}: {' '.join(str(error).split())}"
+        )
+
+
+def _failures(store: BoxStore) -> tuple[tuple[str, str, str], ...]:
+    status = store.read_status()
+    failed = status[status["status"] != "ok"].sort_values("video_id")
+    return tuple(failed[["video_id", "status", "error"]].itertuples(index=False, name=None))

@@ -1,0 +1,323 @@
+"""Step 3: the chosen boxes of the usable videos, cropped -> WORK/faces.
+
+`plan.json` says which rows of which video go to which shard. It only grows, so a shard's content never depends
+on when it is written; shards are tasks of their own, and what is left is the planned shards without a commit.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ffpp_prep.boxes import USABLE
+from ffpp_prep.codecs import codec
+from ffpp_prep.errors import UsageError
+from ffpp_prep.faces import CropSettings, chosen_boxes
+from ffpp_prep.files import only_run, sweep, write_json
+from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.shards import MissingCrops, ShardSummary, VideoSlice, shard_name, write_shard
+from ffpp_prep.store import (
+    FORMAT_VERSION,
+    BoxStore,
+    fingerprint,
+    read_scan,
+    read_videos,
+    refuse_other_settings,
+)
+
+SHARD_BYTES = 256 << 20
+READ_VIDEOS = 500  # so many videos' boxes are in memory at once while planning
+FEWEST_SHARDS = 8  # so that a small data set keeps several workers busy too
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which videos are extracted; may grow from run to run.
+
+    Attributes:
+        methods: only these methods (and always the originals); empty for all.
+        include_multiple_faces: also videos flagged `multiple_faces`.
+        max_gb: stop planning when the shards are estimated to reach this many GB; 0 for no limit. Originals come
+            first, then fakes in turn by method: originals are read most in training.
+    """
+
+    methods: tuple[str, ...] = ()
+    include_multiple_faces: bool = False
+    max_gb: float = 0.0
+
+
+@dataclass(frozen=True)
+class ExtractSummary:
+    """What a run of `extract_faces` did, and why videos have no crops."""
+
+    shards: int
+    crops: int
+    bytes: int
+    seconds: float
+    left_out: dict[str, int]  # reason -> videos
+    missing: tuple[tuple[str, int, str], ...]  # video_id, crops, error
+    lost: tuple[tuple[str, str], ...]  # shard, error
+
+
+@dataclass(frozen=True)
+class PlannedSlice:
+    """Rows [first, stop) of a video's chosen boxes."""
+
+    video_id: str
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class _Task:
+    work: Path
+    number: int
+    slices: tuple[PlannedSlice, ...]
+    settings: CropSettings
+
+
+def extract_faces(
+    work: str | Path,
+    settings: CropSettings | None = None,
+    choice: Choice | None = None,
+    jobs: int = 1,
+    timeout_s: float = 300.0,
+) -> ExtractSummary:
+    """Writes the face crops of every chosen video of WORK that has none yet.
+
+    Args:
+        work: a folder with committed boxes.
+        settings: what a crop is; must equal those of the crops already there.
+        choice: which videos.
+        jobs: worker processes, one shard each.
+        timeout_s: seconds without progress after which a shard's worker is stopped.
+
+    Raises:
+        UsageError: no boxes, other settings than before, or another run at work.
+        FatalError: the disk is full.
+    """
+    work = Path(work)
+    settings = settings or CropSettings()
+    choice = choice or Choice()
+    if jobs < 1:
+        raise UsageError(f"--jobs {jobs}: must be at least 1")
+    if not BoxStore(work).commits():
+        read_scan(work)
+        raise UsageError(f"{work}: no boxes here; run  ffpp-prep boxes {work}  first")
+    folder = work / "faces"
+    started = time.monotonic()
+    with only_run(work):
+        folder.mkdir(exist_ok=True)
+        sweep(folder)
+        plan = _read_plan(folder, settings)
+        usable, left_out = _usable(read_videos(work), choice)
+        planned = {piece.video_id for shard in plan for piece in shard}
+        added, over_budget = _planned(work, usable[~usable["video_id"].isin(planned)], plan, settings, choice)
+        if over_budget:
+            left_out["over --max-gb"] = over_budget
+        if added or not (folder / "plan.json").exists():
+            plan = [*plan, *added]
+            _write_plan(folder, plan, settings)
+        tasks = [
+            _Task(work, number, slices, settings)
+            for number, slices in enumerate(plan)
+            if not (folder / shard_name(number)).with_suffix(".json").exists()
+        ]
+        lost = _run(tasks, jobs, timeout_s)
+        summaries = _summaries(folder, len(plan))
+        _write_manifest(folder, summaries, settings)
+    written = {task.number for task in tasks}
+    new = [s for s in summaries if int(Path(s.file).stem.split("-")[1]) in written]
+    return ExtractSummary(
+        shards=len(new),
+        crops=sum(s.crops for s in new),
+        bytes=sum(s.bytes for s in new),
+        seconds=time.monotonic() - started,
+        left_out=left_out,
+        missing=tuple((m.video_id, m.count, m.error) for s in summaries for m in s.missing),
+        lost=tuple(lost),
+    )
+
+
+def _usable(videos: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The videos to extract, and how many are left out for which reason."""
+    unknown = set(choice.methods) - set(videos["method"])
+    if unknown:
+        raise UsageError(
+            f"--methods {', '.join(sorted(unknown))}: not in WORK; it has {', '.join(sorted(set(videos['method'])))}"
+        )
+    reasons = videos["status"].fillna("boxes not detected yet")
+    reasons = reasons.where(~reasons.isin(USABLE), "")
+    flagged = videos["multiple_faces"].fillna(False).astype(bool) & (reasons == "")
+    if not choice.include_multiple_faces:
+        reasons = reasons.mask(flagged, "multiple_faces")
+    if choice.methods:
+        other = ~videos["method"].isin(choice.methods) & (videos["label"] == 1) & (reasons == "")
+        reasons = reasons.mask(other, "other methods")
+    left_out = reasons[reasons != ""].value_counts()
+    return videos[reasons == ""], {str(reason): int(count) for reason, count in left_out.items()}
+
+
+def _planned(
+    work: Path,
+    videos: pd.DataFrame,
+    plan: Sequence[Sequence[PlannedSlice]],
+    settings: CropSettings,
+    choice: Choice,
+) -> tuple[list[tuple[PlannedSlice, ...]], int]:
+    """New shards for `videos`, and how many videos the budget left out."""
+    sizes = dict(_estimated(work, videos, settings))
+    order = _reals_first(videos) if choice.max_gb else videos["video_id"].tolist()
+    if choice.max_gb:
+        used = sum(path.stat().st_size for path in (work / "faces").glob("faces-*.h5"))
+        kept = []
+        for video_id in order:
+            used += int(sizes[video_id].sum())
+            if used > choice.max_gb * 1e9:
+                break
+            kept.append(video_id)
+        over, order = len(order) - len(kept), kept
+    else:
+        over = 0
+    total = sum(int(sizes[video_id].sum()) for video_id in order)
+    target = min(SHARD_BYTES, max(1 << 20, total // FEWEST_SHARDS + 1))
+    return list(_shards([(video_id, sizes[video_id]) for video_id in order], target)), over
+
+
+def _estimated(
+    work: Path, videos: pd.DataFrame, settings: CropSettings
+) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """For each video, about how many bytes each of its chosen crops will take."""
+    store, ratio = BoxStore(work), codec(settings.codec).ratio
+    for start in range(0, len(videos), READ_VIDEOS):
+        some = videos.iloc[start : start + READ_VIDEOS]
+        boxes = dict(iter(store.read_boxes(some["video_id"]).groupby("video_id", sort=False)))
+        for row in some.itertuples():
+            chosen = chosen_boxes(boxes[row.video_id], row.split, int(row.frames_decoded), settings)
+            sides = (1 + settings.margin) * (
+                chosen[["x2", "y2"]].to_numpy() - chosen[["x1", "y1"]].to_numpy()
+            ).max(axis=1)
+            yield (
+                row.video_id,
+                (settings.size if settings.size else sides) ** 2 * np.full(len(chosen), 3 / ratio),
+            )
+
+
+def _reals_first(videos: pd.DataFrame) -> list[str]:
+    turn = videos.groupby("method").cumcount()
+    ordered = videos.assign(turn=turn).sort_values(["label", "turn", "method"], kind="stable")
+    return [str(v) for v in ordered["video_id"]]
+
+
+def _shards(
+    sizes: Sequence[tuple[str, np.ndarray[Any, Any]]], target: float
+) -> Iterator[tuple[PlannedSlice, ...]]:
+    """Fills shards with consecutive videos up to `target` bytes; a video that doesn't fit goes on in the next."""
+    shard: list[PlannedSlice] = []
+    room = target
+    for video_id, estimates in sizes:
+        first = 0
+        while first < len(estimates):
+            fitting = int(np.searchsorted(np.cumsum(estimates[first:]), room, side="right"))
+            stop = min(len(estimates), first + max(fitting, 0 if shard else 1))
+            if stop > first:
+                shard.append(PlannedSlice(video_id, first, stop))
+                room -= float(estimates[first:stop].sum())
+                first = stop
+            if first < len(estimates):
+                yield tuple(shard)
+                shard, room = [], target
+    if shard:
+        yield tuple(shard)
+
+
+def _run(tasks: list[_Task], jobs: int, timeout_s: float) -> list[tuple[str, str]]:
+    lost = []
+    total = sum(piece.stop - piece.first for task in tasks for piece in task.slices)
+    with tqdm(total=total, unit="crop", desc="extract", disable=None if tasks else True) as bar:
+        for outcome in run_tasks(_extract, tasks, jobs, timeout_s):
+            if outcome.result is None:
+                assert outcome.lost is not None
+                lost.append((shard_name(outcome.task.number), outcome.lost.error))
+            bar.update(sum(piece.stop - piece.first for piece in outcome.task.slices))
+    return lost
+
+
+def _extract(task: _Task, beat: Beat) -> ShardSummary:
+    ids = [piece.video_id for piece in task.slices]
+    videos = read_videos(task.work).set_index("video_id").loc[ids]
+    boxes = dict(iter(BoxStore(task.work).read_boxes(ids).groupby("video_id", sort=False)))
+    slices = []
+    for piece in task.slices:
+        row = videos.loc[piece.video_id]
+        chosen = chosen_boxes(boxes[piece.video_id], row["split"], int(row["frames_decoded"]), task.settings)
+        slices.append(
+            VideoSlice(
+                video_id=piece.video_id,
+                path=row["path"],
+                method=row["method"],
+                original_id=row["original_id"],
+                label=int(row["label"]),
+                boxes=chosen.iloc[piece.first : piece.stop],
+            )
+        )
+    return write_shard(task.work / "faces", task.number, slices, task.settings, beat)
+
+
+def _read_plan(folder: Path, settings: CropSettings) -> list[tuple[PlannedSlice, ...]]:
+    path = folder / "plan.json"
+    if not path.exists():
+        return []
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        refuse_other_settings(folder, content["settings"], settings)
+        return [tuple(PlannedSlice(*piece) for piece in shard) for shard in content["shards"]]
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise UsageError(f"{path}: not a plan of this ffpp-prep ({type(error).__name__}: {error})") from error
+
+
+def _write_plan(folder: Path, plan: Sequence[Sequence[PlannedSlice]], settings: CropSettings) -> None:
+    write_json(
+        folder / "plan.json",
+        {
+            "format_version": FORMAT_VERSION,
+            "settings": asdict(settings),
+            "fingerprint": fingerprint(settings),
+            "shards": [[[p.video_id, p.first, p.stop] for p in shard] for shard in plan],
+        },
+    )
+
+
+def _summaries(folder: Path, shards: int) -> list[ShardSummary]:
+    summaries = []
+    for number in range(shards):
+        path = (folder / shard_name(number)).with_suffix(".json")
+        if path.exists():
+            content = json.loads(path.read_text(encoding="utf-8"))
+            missing = tuple(MissingCrops(**m) for m in content.pop("missing"))
+            summaries.append(ShardSummary(**content, missing=missing))
+    return summaries
+
+
+def _write_manifest(folder: Path, summaries: list[ShardSummary], settings: CropSettings) -> None:
+    write_json(
+        folder / "manifest.json",
+        {
+            "format_version": FORMAT_VERSION,
+            "codec": settings.codec,
+            "color": "RGB",
+            "margin": settings.margin,
+            "border": settings.border,
+            "size": settings.size,
+            "fingerprint": fingerprint(settings),
+            "shards": [asdict(s) for s in summaries],
+        },
+    )

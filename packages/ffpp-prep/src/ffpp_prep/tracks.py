@@ -1,0 +1,105 @@
+"""Faces of one video over time: linking boxes into tracks, and filling frames between detections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+
+MIN_IOU = 0.3  # two boxes of one face, a few frames apart, overlap at least this much
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face box of one frame; `rank` 0 is the frame's best-scoring one, `track` -1 before linking."""
+
+    frame: int
+    rank: int
+    score: float
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    track: int = -1
+    interpolated: bool = False
+
+
+def iou(a: Face, b: Face) -> float:
+    """Intersection over union of two boxes, 0…1."""
+    width = min(a.x2, b.x2) - max(a.x1, b.x1)
+    height = min(a.y2, b.y2) - max(a.y1, b.y1)
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / ((a.x2 - a.x1) * (a.y2 - a.y1) + (b.x2 - b.x1) * (b.y2 - b.y1) - both)
+
+
+def link(faces: Iterable[Face], max_gap: int) -> list[Face]:
+    """Gives each face the number of its track: the pairs of highest overlap first, frame after frame.
+
+    Args:
+        faces: sorted by frame, then rank.
+        max_gap: a track that was not seen for more frames than this has ended.
+    """
+    linked: list[Face] = []
+    heads: dict[int, Face] = {}  # track -> its latest face
+    tracks = 0
+    for frame, group in groupby(faces, key=lambda f: f.frame):
+        present = list(group)
+        heads = {track: head for track, head in heads.items() if frame - head.frame <= max_gap}
+        pairs = sorted(
+            ((iou(head, face), track, i) for track, head in heads.items() for i, face in enumerate(present)),
+            reverse=True,
+        )
+        chosen: dict[int, int] = {}  # index in `present` -> track
+        for overlap, track, i in pairs:
+            if overlap >= MIN_IOU and i not in chosen and track not in chosen.values():
+                chosen[i] = track
+        for i, face in enumerate(present):
+            if i not in chosen:
+                chosen[i] = tracks
+                tracks += 1
+            heads[chosen[i]] = replace(face, track=chosen[i])
+            linked.append(heads[chosen[i]])
+    return linked
+
+
+def fill_between(faces: list[Face], frames: int, every: int) -> list[Face]:
+    """Adds the frames that were not detected, by linear interpolation along each track.
+
+    A frame between two detections without a common track keeps the faces of the nearer one, so that every
+    frame has a face. Added faces are marked `interpolated`; ranks follow the interpolated scores.
+    """
+    if every == 1:
+        return faces
+    detected = {frame: list(group) for frame, group in groupby(faces, key=lambda f: f.frame)}
+    filled = dict(detected)
+    for before, after in pairwise(sorted(detected)):
+        later = {f.track: f for f in detected[after]}
+        common = [(f, later[f.track]) for f in detected[before] if f.track in later]
+        for frame in range(before + 1, after):
+            share = (frame - before) / (after - before)
+            between = [_mix(a, b, share, frame) for a, b in common]
+            if not between:
+                near = before if share < 0.5 else after
+                between = [replace(f, frame=frame, interpolated=True) for f in detected[near]]
+            between.sort(key=lambda f: -f.score)
+            filled[frame] = [replace(f, rank=rank) for rank, f in enumerate(between)]
+    return [face for frame in range(frames) for face in filled.get(frame, [])]
+
+
+def _mix(a: Face, b: Face, share: float, frame: int) -> Face:
+    def at(first: float, second: float) -> float:
+        return first + (second - first) * share
+
+    return Face(
+        frame,
+        0,
+        at(a.score, b.score),
+        at(a.x1, b.x1),
+        at(a.y1, b.y1),
+        at(a.x2, b.x2),
+        at(a.y2, b.y2),
+        a.track,
+        interpolated=True,
+    )

@@ -1,0 +1,168 @@
+"""Reading videos: the only place that imports a decoder.
+
+Frames come in display order, in displayed orientation, as RGB with the stream's own colour matrix and range.
+Videos are hostile input: only local files in known containers are opened, sizes are bounded, and every fault
+ends in `OpenFailed` or in a count of lost packets, never in an endless loop or another file being read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation
+from numpy.typing import NDArray
+
+MAX_PIXELS = 8192 * 8192
+# Rounds exactly and the same on every processor, so crops made on different machines are equal.
+CONVERSION = (
+    Interpolation.BILINEAR
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.ACCURATE_RND
+    | Interpolation.BITEXACT
+)
+# Playlists and the like can name other files and addresses: leave their demuxers out.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,gif,nut,mxf"
+)
+
+
+class OpenFailed(ValueError):
+    """The file is missing, empty, no video, or absurd; the message says which in one line."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What the container says, in displayed orientation. `frames` may be 0 (unknown) or wrong."""
+
+    width: int
+    height: int
+    fps: float
+    frames: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded frame: index in display order from 0, presentation time in stream units, picture.
+
+    `rgb()` converts to (H, W, 3) uint8 when asked, so frames that nobody looks at cost only their decoding.
+    """
+
+    index: int
+    pts: int
+    rgb: Callable[[], NDArray[np.uint8]] = field(repr=False)
+
+
+class VideoReader:
+    """Decodes one video from its beginning.
+
+    Use as a context manager and iterate; afterwards `frames_decoded` and `error` (one line, "" if all was
+    well) say how it went. A packet that can't be decoded is counted and passed over.
+
+    Raises:
+        OpenFailed: at construction.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.frames_decoded = 0
+        self.error = ""
+        path = Path(path)
+        if not path.is_file():
+            raise OpenFailed(f"{path.name}: no such file")
+        if path.stat().st_size == 0:
+            raise OpenFailed(f"{path.name}: the file is empty")
+        try:
+            self._container = av.open(
+                f"file:{path}", options={"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+            )
+        except (av.FFmpegError, ValueError) as error:
+            raise OpenFailed(f"{path.name}: {_reason(error)}") from error
+        if not self._container.streams.video:
+            self._container.close()
+            raise OpenFailed(f"{path.name}: no video stream")
+        self._stream = self._container.streams.video[0]
+        if self._stream.codec_context is None:
+            self._container.close()
+            raise OpenFailed(f"{path.name}: no decoder for its video stream")
+        pixels = self._stream.codec_context.width * self._stream.codec_context.height
+        if pixels <= 0 or pixels > MAX_PIXELS:
+            size = f"{self._stream.codec_context.width}x{self._stream.codec_context.height}"
+            self._container.close()
+            raise OpenFailed(f"{path.name}: frame size {size} is not between 1 and {MAX_PIXELS} pixels")
+        # One thread a process: the pool fills the cores, and FFmpeg's own threads can deadlock under it.
+        self._stream.thread_type = "NONE"
+        self._stream.codec_context.thread_count = 1
+        self._stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.close()
+
+    @property
+    def info(self) -> VideoInfo:
+        """What the container announces; rotation is known only from frames, so the size is the coded one."""
+        context = self._stream.codec_context
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return VideoInfo(
+            context.width, context.height, float(rate) if rate else 0.0, int(self._stream.frames)
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        lost = 0
+        reason = ""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                break
+            except (av.FFmpegError, ValueError) as error:
+                reason = f"reading stopped: {_reason(error)}"
+                break
+            try:
+                decoded = packet.decode()
+            except (av.FFmpegError, ValueError) as error:
+                lost += 1
+                reason = f"{lost} packets could not be decoded: {_reason(error)}"
+                continue
+            for picture in decoded:
+                index = self.frames_decoded
+                self.frames_decoded += 1
+                yield Frame(index, picture.pts if picture.pts is not None else index, _converter(picture))
+        announced = self._stream.frames
+        if not reason and announced and self.frames_decoded < 0.9 * announced:
+            reason = f"the container announces {announced} frames, {self.frames_decoded} could be decoded"
+        self.error = reason
+
+
+def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """(h, w, 3) uint8 to (size, size, 3) uint8, bicubic."""
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+    flags = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+    return _rgb(frame.reformat(size, size, interpolation=flags, threads=1))
+
+
+def _converter(picture: av.VideoFrame) -> Callable[[], NDArray[np.uint8]]:
+    def rgb() -> NDArray[np.uint8]:
+        array = _rgb(picture.reformat(format="rgb24", interpolation=CONVERSION, threads=1))
+        quarter_turns = round(picture.rotation / 90) % 4
+        return np.ascontiguousarray(np.rot90(array, quarter_turns)) if quarter_turns else array
+
+    return rgb
+
+
+def _rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    return frame.to_ndarray().astype(np.uint8, copy=False)
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(str(text).split()) or type(error).__name__
