@@ -59,7 +59,8 @@ def need_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise FatalError(
-            f"{folder}: {free / 1e9:.2f} GB free, {needed / 1e9:.2f} GB needed; free space and run the same command again"
+            f"{folder}: {free / 1e9:.2f} GB free, {needed / 1e9:.2f} GB needed; "
+            "free space and run the same command again"
         )
 
 

@@ -1,0 +1,15 @@
+"""The subcommands of `ffpp-prep`, one module each.
+
+A module has HELP, EXAMPLE, `add_arguments(parser)` and `run(options) -> exit status`; it imports what is heavy
+inside `run`, so that `--help` answers at once.
+"""
+
+from ffpp_prep.commands import boxes, extract, sample, scan, status
+
+COMMANDS = (
+    ("sample", sample),
+    ("scan", scan),
+    ("boxes", boxes),
+    ("extract", extract),
+    ("status", status),
+)

@@ -1,0 +1,101 @@
+"""`ffpp-prep boxes`: the faces of every frame."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ffpp_prep.commands.scan import add_scan_arguments, work_folder
+from ffpp_prep.errors import ExitStatus, UsageError
+
+if TYPE_CHECKING:
+    from ffpp_prep.stages.boxes import BoxesSummary
+
+HELP = "detect the faces of every frame -> WORK/boxes"
+EXAMPLE = "ffpp-prep boxes work --jobs 8    or    ffpp-prep boxes /data/FaceForensics++ -o work --jobs 8"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    add_folder_arguments(parser)
+    add_scan_arguments(parser)
+    add_detection_arguments(parser)
+    add_job_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Detects, and prints what failed and why."""
+    return detect(options, work_folder(options))
+
+
+def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds WORK, or ROOT -o WORK."""
+    parser.add_argument(
+        "folder", type=Path, metavar="WORK|ROOT", help="a work folder; with -o a data set to do all steps for"
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="WORK", help="work folder for the data set ROOT")
+
+
+def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what `extract ROOT -o WORK` takes as well."""
+    group = parser.add_argument_group("detection")
+    group.add_argument(
+        "--engine", choices=("auto", "litert", "tensorflow"), default="auto", help="(%(default)s)"
+    )
+    group.add_argument(
+        "--frozen-graph", type=Path, metavar="PB", help="run this frozen_inference_graph_face.pb"
+    )
+    group.add_argument("--threads", type=int, default=1, help="of the engine, in each job (%(default)s)")
+    group.add_argument(
+        "--threshold", type=float, default=0.45, help="score above which a further face is kept (%(default)s)"
+    )
+    group.add_argument(
+        "--detect-every",
+        type=int,
+        default=1,
+        metavar="K",
+        help="detect every K-th frame, interpolate between",
+    )
+    group.add_argument("--retry-failed", action="store_true", help="try failed videos again")
+
+
+def add_job_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds how the work is shared out."""
+    group = parser.add_argument_group("work")
+    group.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="worker processes (%(default)s)")
+    group.add_argument(
+        "--timeout",
+        type=float,
+        default=300.0,
+        metavar="S",
+        help="stop a worker that made no progress for so long (%(default)s)",
+    )
+
+
+def detect(options: argparse.Namespace, work: Path) -> int:
+    """Runs the stage with the options of `add_detection_arguments`."""
+    from ffpp_prep.boxes import BoxSettings
+    from ffpp_prep.stages import detect_boxes
+    from ffpp_prep.stages.boxes import Engine
+
+    try:
+        settings = BoxSettings(threshold=options.threshold, every=options.detect_every)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    engine = Engine(options.engine, options.threads, options.frozen_graph)
+    summary = detect_boxes(work, settings, engine, options.jobs, options.retry_failed, options.timeout)
+    _print(summary, work)
+    failed = any(status not in ("ok", "no_face") for _, status, _ in summary.failures)
+    return ExitStatus.SOME_FAILED if failed else ExitStatus.OK
+
+
+def _print(summary: BoxesSummary, work: Path) -> None:
+    done = (
+        ", ".join(f"{n} {status}" for status, n in sorted(summary.statuses.items())) or "nothing left to do"
+    )
+    rate = f" ({summary.frames / summary.seconds:.1f} frames/s)" if summary.frames else ""
+    print(f"boxes: {done}; {summary.skipped} done before; {summary.frames} frames{rate} -> {work / 'boxes'}")
+    for video_id, status, error in summary.failures:
+        print(f"  {status:13} {video_id}: {error}")

@@ -1,0 +1,88 @@
+"""`ffpp-prep extract`: the faces, cut out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ffpp_prep.commands.boxes import add_detection_arguments, add_folder_arguments, add_job_arguments, detect
+from ffpp_prep.commands.scan import add_scan_arguments, work_folder
+from ffpp_prep.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from ffpp_prep.stages.extract import ExtractSummary
+
+HELP = "cut the faces out -> WORK/faces"
+EXAMPLE = "ffpp-prep extract work --jobs 8 --for-training 50"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    add_folder_arguments(parser)
+    group = parser.add_argument_group("crops")
+    group.add_argument(
+        "--frames", type=int, default=0, metavar="N", help="only N equally spaced frames a video"
+    )
+    group.add_argument("--every", type=int, default=1, metavar="K", help="only every K-th frame")
+    group.add_argument(
+        "--for-training",
+        type=int,
+        default=0,
+        metavar="EPOCHS",
+        help="only the frames that so many epochs and the evaluation will ask for",
+    )
+    group.add_argument("--methods", default="", metavar="A,B", help="only these methods, and the originals")
+    group.add_argument("--max-gb", type=float, default=0.0, help="stop at about this size, originals first")
+    group.add_argument("--margin", type=float, default=0.3, help="how much larger than the box (%(default)s)")
+    group.add_argument(
+        "--codec", default="jxl", help="jxl, png, qoi, webp, raw (lossless) or jpeg (%(default)s)"
+    )
+    group.add_argument("--size", type=int, default=0, help="side in pixels; 0 keeps the native size")
+    group.add_argument(
+        "--border", choices=("clip", "pad"), default="clip", help="beyond the frame's edge (%(default)s)"
+    )
+    group.add_argument("--min-score", type=float, default=0.0, help="leave out boxes below this score")
+    group.add_argument(
+        "--include-multiple-faces", action="store_true", help="also videos flagged multiple_faces"
+    )
+    add_scan_arguments(parser)
+    add_detection_arguments(parser)
+    add_job_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Extracts; for a data set, scans and detects first."""
+    from ffpp_prep.faces import CropSettings
+    from ffpp_prep.stages import extract_faces
+    from ffpp_prep.stages.extract import Choice
+
+    settings = CropSettings(
+        codec=options.codec,
+        margin=options.margin,
+        border=options.border,
+        size=options.size,
+        min_score=options.min_score,
+        every=options.every,
+        frames=options.frames,
+        for_training=options.for_training,
+    )
+    methods = tuple(method for method in options.methods.split(",") if method)
+    choice = Choice(methods, options.include_multiple_faces, options.max_gb)
+    work = work_folder(options)
+    before = detect(options, work) if options.output else ExitStatus.OK
+    summary = extract_faces(work, settings, choice, options.jobs, options.timeout)
+    _print(summary, work)
+    return ExitStatus.SOME_FAILED if summary.missing or summary.lost else before
+
+
+def _print(summary: ExtractSummary, work: Path) -> None:
+    rate = f", {summary.crops / summary.seconds:.0f} crops/s" if summary.crops else ""
+    size = f"{summary.bytes / 1e6:.1f} MB"
+    print(f"extract: {summary.shards} shards, {summary.crops} crops, {size}{rate} -> {work / 'faces'}")
+    for reason, count in summary.left_out.items():
+        print(f"  {count} videos left out: {reason}")
+    for video_id, count, error in summary.missing:
+        print(f"  {count} crops missing of {video_id}: {error}")
+    for shard, error in summary.lost:
+        print(f"  {shard} not written: {error}")

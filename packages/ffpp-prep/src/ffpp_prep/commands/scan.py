@@ -1,0 +1,72 @@
+"""`ffpp-prep scan`: which videos are there."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ffpp_prep.errors import ExitStatus
+
+HELP = "list a data set's videos with labels, pairs and splits -> WORK/videos.parquet"
+EXAMPLE = "ffpp-prep scan /data/FaceForensics++ -o work"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument(
+        "root", type=Path, metavar="ROOT", help="the data set's folder, or a CSV or Parquet table"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="WORK", help="the folder to write to"
+    )
+    add_scan_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Scans, and prints the counts."""
+    scan_root(options.root, options)
+    return ExitStatus.OK
+
+
+def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what `boxes ROOT -o WORK` and `extract ROOT -o WORK` take as well."""
+    group = parser.add_argument_group("which videos")
+    group.add_argument(
+        "--layout", default="auto", help="auto, ffpp, dfdc, celebdf, folder or table (%(default)s)"
+    )
+    group.add_argument(
+        "--splits",
+        type=Path,
+        metavar="DIR",
+        help="train.json, val.json, test.json; default ROOT/splits, else the official ones are fetched",
+    )
+    group.add_argument(
+        "--dfd-splits",
+        choices=("actors", "thesis"),
+        default="actors",
+        help="DeepFakeDetection: actor-disjoint, or the thesis's random split, which leaks (%(default)s)",
+    )
+    group.add_argument("--seed", type=int, default=0, help="of drawn splits (%(default)s)")
+
+
+def work_folder(options: argparse.Namespace) -> Path:
+    """WORK; with `-o` the positional argument is a data set, which is scanned first where that wasn't done."""
+    if options.output is None:
+        return Path(options.folder)
+    if not (options.output / "videos.parquet").is_file():
+        scan_root(options.folder, options)
+    return Path(options.output)
+
+
+def scan_root(root: Path, options: argparse.Namespace) -> None:
+    """Scans `root` into `options.output` and prints what was found."""
+    from ffpp_prep.splits import SplitSettings
+    from ffpp_prep.stages import scan
+
+    settings = SplitSettings(options.splits, options.dfd_splits, options.seed)
+    summary = scan(root, options.output, options.layout, settings)
+    for note in summary.notes:
+        print(f"note: {note}")
+    for (method, split), count in sorted(summary.counts.items()):
+        print(f"{count:7} {method}, {split}")
+    print(f"scan: {summary.videos} videos -> {options.output / 'videos.parquet'}")
