@@ -22,6 +22,7 @@ class Summary:
     frame_accuracy: float
     video_accuracy: float
     balanced_accuracy: float
+    frame_balanced_accuracy: float
     video_auc: float
     frame_auc: float
     ap: float
@@ -124,6 +125,7 @@ class Levels:
             scores.accuracy(*frame, frames, threshold),
             scores.accuracy(*video, weight, threshold),
             scores.balanced_accuracy(*video, weight, threshold),
+            scores.balanced_accuracy(*frame, frames, threshold),
             scores.auc(*video, weight),
             scores.auc(*frame, frames),
             scores.average_precision(*video, weight),

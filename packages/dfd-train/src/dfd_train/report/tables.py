@@ -21,20 +21,18 @@ class Coverage:
 
     expected: int
     scored: int
-    unusable: Mapping[str, int]  # status of the videos that have no score, with their number
+    unusable: Mapping[str, int]  # why videos have no score, with their number
 
     @classmethod
     def of(cls, videos: pd.DataFrame, predictions: pd.DataFrame) -> "Coverage":
-        """Coverage of `videos` (one row a video of the split: `video_id`, and `status` where known)."""
-        scored = videos["video_id"].isin(predictions["video_id"].unique())
-        missing = videos[~scored]
-        status = (
-            missing["status"].fillna("no boxes yet")
-            if "status" in missing
-            else missing["video_id"].map(_unknown)
-        )
-        status = status.replace({"ok": "left out"})  # usable, but the preset or --limit leaves it out
-        return cls(len(videos), int(scored.sum()), {str(k): int(v) for k, v in status.value_counts().items()})
+        """Coverage of `videos`: one row a video of the split, `video_id`, `status`, `multiple_faces`."""
+        missing = videos[~videos["video_id"].isin(predictions["video_id"].unique())]
+        reason = missing["status"].fillna("not done").str.replace("_", " ")
+        usable = missing["status"].isin(("ok", "partial"))
+        several = missing["multiple_faces"].astype("boolean").fillna(False).astype(bool)
+        reason = reason.mask(usable, "left out by the settings").mask(usable & several, "multiple faces")
+        unusable = {str(name): int(number) for name, number in reason.value_counts().items()}
+        return cls(len(videos), len(videos) - len(missing), unusable)
 
     def line(self) -> str:
         """One sentence for below a table."""
@@ -53,6 +51,7 @@ def evaluation_table(
     aggregation: Aggregation = "mean",
     threshold: float = 0.5,
     demonstration: bool = False,
+    intervals: Intervals | None = None,
 ) -> Table:
     """Loss, video accuracy and AUC per method, and the whole set's numbers below (Tables 5.3, 5.4, 7.6).
 
@@ -67,11 +66,11 @@ def evaluation_table(
         against = summarize(method_subset(predictions, method), aggregation, threshold)
         rows.append(_result_row(method, own, against.video_auc))
     rows.append(_result_row("Overall", overall, overall.video_auc))
-    interval = bootstrap(predictions, aggregation, threshold, resamples=200)
+    intervals = intervals or bootstrap(predictions, aggregation, threshold)
     notes = [
         f"Frame accuracy {overall.frame_accuracy:.2%}, balanced accuracy over videos "
         + f"{_share(overall.balanced_accuracy)}, video AUC {_plain(overall.video_auc)}"
-        + f" (95 % {_plain(interval.low.video_auc)} to {_plain(interval.high.video_auc)}), "
+        + f" (95 % {_plain(intervals.low.video_auc)} to {_plain(intervals.high.video_auc)}), "
         + f"frame AUC {_plain(overall.frame_auc)}.",
         f"A video is called fake when the {aggregation} of its frames' probabilities is above {threshold:g}; "
         "AUC is over videos, each method's fakes against the originals of its data set.",
@@ -86,7 +85,7 @@ def summary_table(summary: Summary, intervals: Intervals) -> Table:
     """Every number of the summary, of videos and of frames, each with its interval."""
     names = (
         ("Accuracy", "video_accuracy", "frame_accuracy", percent),
-        ("Balanced accuracy", "balanced_accuracy", None, percent),
+        ("Balanced accuracy", "balanced_accuracy", "frame_balanced_accuracy", percent),
         ("AUC", "video_auc", "frame_auc", number),
         ("Average precision", "ap", "frame_ap", number),
         ("Equal error rate", "eer", "frame_eer", percent),
@@ -97,9 +96,6 @@ def summary_table(summary: Summary, intervals: Intervals) -> Table:
     for title, of_videos, of_frames, write in names:
         cells = [words(title)]
         for name in (of_videos, of_frames):
-            if name is None:
-                cells += [words(""), words("")]
-                continue
             low, high = write(getattr(intervals.low, name)), write(getattr(intervals.high, name))
             cells += [write(getattr(summary, name)), words(f"{low.text} to {high.text}")]
         rows.append(tuple(cells))
@@ -190,7 +186,3 @@ def _share(value: float) -> str:
 
 def _plain(value: float) -> str:
     return number(value, 4).text
-
-
-def _unknown(_: str) -> str:
-    return "status unknown"

@@ -56,6 +56,7 @@ def test_everything_agrees_with_scikit_learn(predictions):
         "frame_accuracy": sk.accuracy_score(frame_label, frame_prob > 0.5),
         "video_accuracy": sk.accuracy_score(label, prob > 0.5),
         "balanced_accuracy": sk.balanced_accuracy_score(label, prob > 0.5),
+        "frame_balanced_accuracy": sk.balanced_accuracy_score(frame_label, frame_prob > 0.5),
         "video_auc": sk.roc_auc_score(label, prob),
         "frame_auc": sk.roc_auc_score(frame_label, frame_prob),
         "ap": sk.average_precision_score(label, prob),

@@ -76,16 +76,20 @@ def test_evaluation_table_agrees_with_scikit_learn(predictions):
 
 
 def test_videos_without_a_face_are_counted_and_not_scored(predictions):
-    ids = predictions.drop_duplicates("video_id")[["video_id"]].assign(status="ok")
+    ids = predictions.drop_duplicates("video_id")[["video_id"]].assign(status="ok", multiple_faces=False)
     lost = pd.DataFrame(
-        {"video_id": ["x", "y", "z", "w"], "status": ["no_face", "no_face", "open_failed", None]}
+        {
+            "video_id": ["x", "y", "z", "w", "v"],
+            "status": ["no_face", "no_face", "open_failed", None, "partial"],
+            "multiple_faces": [False, False, None, None, True],
+        }
     )
     coverage = Coverage.of(pd.concat([ids, lost]), predictions)
-    assert (coverage.expected, coverage.scored) == (44, 40)
-    assert coverage.unusable == {"no_face": 2, "open_failed": 1, "no boxes yet": 1}
+    assert (coverage.expected, coverage.scored) == (45, 40)
+    assert coverage.unusable == {"no face": 2, "open failed": 1, "not done": 1, "multiple faces": 1}
     table = evaluation_table(predictions, coverage)
-    assert "40 of 44 videos scored" in table.to_text()
-    assert "no_face 2" in table.to_text()
+    assert "40 of 45 videos scored" in table.to_text()
+    assert "no face 2" in table.to_text()
     assert column(table, "Videos")["Overall"].value == 40
     assert Coverage.of(ids, predictions).line() == "Coverage: all 40 videos scored."
 

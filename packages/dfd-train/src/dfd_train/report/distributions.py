@@ -1,0 +1,54 @@
+"""How scores are spread: histogram of video probabilities, ROC curves."""
+
+import numpy as np
+import pandas as pd
+
+from dfd_train.metrics import method_subset, video_scores
+from dfd_train.metrics.scores import roc_curve
+from dfd_train.metrics.summary import ORIGINALS
+from dfd_train.report.curves import Plot
+from dfd_train.report.svg import BLUE, GREY, ORANGE, PALETTE, figure, to_svg
+from dfd_train.report.tables import methods_in
+
+
+def score_histogram(predictions: pd.DataFrame, name: str, threshold: float = 0.5) -> Plot:
+    """How many real and how many fake videos lie in each twentieth of the probability scale."""
+    videos = video_scores(predictions)
+    edges = np.linspace(0, 1, 21)
+    caption = "Videos by probability of fake"
+    with figure() as (drawn, axes):
+        sides = (("real", 0, BLUE), ("fake", 1, ORANGE))
+        values = [videos.loc[videos["label"] == label, "prob"] for _, label, _ in sides]
+        axes.hist(
+            values, bins=edges, color=[colour for *_, colour in sides], label=[side for side, *_ in sides]
+        )
+        axes.axvline(threshold, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+        axes.set(xlabel="Probability of fake", ylabel="Videos", xlim=(0, 1))
+        axes.legend(loc="best")
+        return Plot(f"{name}-scores", caption, to_svg(drawn, f"{name}-scores", caption))
+
+
+def roc_curves(predictions: pd.DataFrame, name: str) -> Plot | None:
+    """ROC over videos: all fakes in bold, and each method against its originals. None where a class is absent."""
+    if predictions["label"].nunique() < 2:
+        return None
+    caption = "ROC over videos"
+    with figure() as (drawn, axes):
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+        methods = [method for method in methods_in(predictions) if method != ORIGINALS]
+        for number, method in enumerate(methods if len(methods) > 1 else []):
+            alarm, hit = _roc(method_subset(predictions, method))
+            axes.plot(alarm, hit, color=PALETTE[number % len(PALETTE)], linewidth=1.2, label=method)
+        alarm, hit = _roc(predictions)
+        axes.plot(alarm, hit, color="#010203", linewidth=2.4, label="all fakes")
+        axes.set(
+            xlabel="Real videos called fake", ylabel="Fakes found", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01)
+        )
+        axes.legend(loc="lower right", fontsize=8)
+        return Plot(f"{name}-roc", caption, to_svg(drawn, f"{name}-roc", caption))
+
+
+def _roc(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    videos = video_scores(predictions)
+    label, prob = videos["label"].to_numpy(np.float64), videos["prob"].to_numpy(np.float64)
+    return roc_curve(label, prob, np.ones(len(label)))

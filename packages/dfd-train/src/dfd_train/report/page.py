@@ -1,0 +1,208 @@
+"""RUN/report.html: everything about one run in one file that needs nothing else."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from dfd_train.metrics import bootstrap, summarize
+from dfd_train.report.curves import Plot, gradient_flow, training_curves
+from dfd_train.report.distributions import roc_curves, score_histogram
+from dfd_train.report.files import write_text
+from dfd_train.report.run import Predictions, Run, read_run
+from dfd_train.report.sheets import CropReader, HardVideo, Sheet, contact_sheets, hardest_sheet
+from dfd_train.report.table import Cell, Table, count, number, percent, words
+from dfd_train.report.tables import (
+    DEMONSTRATION,
+    Coverage,
+    evaluation_table,
+    hardest_table,
+    methods_in,
+    summary_table,
+)
+from dfd_train.report.templates import render
+
+log = logging.getLogger(__name__)
+SPLIT_TITLES = {"test": "Test split", "val": "Validation split", "train": "Training split"}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One number that the page opens with, and the interval around it."""
+
+    title: str
+    value: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """What is shown for one table of predictions."""
+
+    name: str
+    title: str
+    sentence: str
+    headlines: tuple[Headline, ...]
+    tables: tuple[Table, ...]
+    plots: tuple[Plot, ...]
+    sheets: tuple[Sheet, ...]
+    hardest: tuple[HardVideo, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A titled list of names and values."""
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+
+def write_report(run: Path) -> Path:
+    """Write `run`/report.html and the tables it shows under `run`/tables; returns the page's path.
+
+    Crops are shown where the prepared data set that the run names can be read; without it the page says so.
+    Raises FileNotFoundError where `run` is no run folder, ValueError where a file in it cannot be read.
+    """
+    contents = read_run(run)
+    prepared = _open_prepared(contents)
+    results = tuple(_results(contents, one, prepared) for one in contents.predictions)
+    for one in results:
+        for table in one.tables:
+            table.write(run / "tables" / one.name.replace("/", "-"))
+    best = contents.best_epoch()
+    page = render(
+        "page.html",
+        run=contents,
+        demonstration=DEMONSTRATION if contents.demonstration else "",
+        subtitle=_subtitle(contents),
+        results=results,
+        best_epoch=best,
+        curves=training_curves(contents.epochs, best) if len(contents.epochs) else (),
+        gradients=gradient_flow(contents.gradients),
+        data_table=_data_table(prepared.videos) if prepared else None,
+        facts=_facts(contents),
+        crops_note=""
+        if prepared
+        else "Crops are not shown: the prepared data set of this run could not be opened.",
+        svg=_trusted_svg,
+    )
+    return write_text(run / "report.html", page)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    videos: pd.DataFrame
+    read: CropReader
+
+
+def _open_prepared(run: Run) -> _Prepared | None:
+    from dfd_train.data.prepared import load_prepared
+
+    work = run.config.get("data", {}).get("work")
+    if not work:
+        return None
+    try:
+        prepared = load_prepared(Path(work))
+    except (OSError, ValueError) as error:
+        log.warning("the report shows no crops: %s", error)
+        return None
+    return _Prepared(prepared.videos, prepared.read_crop)
+
+
+def _results(run: Run, predictions: Predictions, prepared: _Prepared | None) -> Results:
+    frames = predictions.frames
+    summary, intervals = summarize(frames), bootstrap(frames)
+    coverage = None
+    if prepared and predictions.name in SPLIT_TITLES:
+        coverage = Coverage.of(prepared.videos[prepared.videos["split"] == predictions.name], frames)
+    headlines = tuple(
+        Headline(
+            title, write(getattr(summary, name)).text, _interval(write, intervals.low, intervals.high, name)
+        )
+        for title, name, write in (
+            ("Balanced accuracy", "balanced_accuracy", percent),
+            ("AUC", "video_auc", lambda value: number(value, 3)),
+            ("Accuracy", "video_accuracy", percent),
+            ("Frame accuracy", "frame_accuracy", percent),
+            ("Equal error rate", "eer", percent),
+        )
+    )
+    fakes = int(frames.loc[frames["label"] == 1, "video_id"].nunique())
+    per_video = predictions.metadata.get("frames_per_video")
+    return Results(
+        name=predictions.name,
+        title=SPLIT_TITLES.get(predictions.name, predictions.name),
+        sentence=f"{summary.videos:,} videos, {fakes:,} fake and {summary.videos - fakes:,} real; "
+        + (f"{per_video} frames a video." if per_video else f"{summary.frames:,} frames.")
+        + " Measures are over videos unless they name frames; intervals cover 95 %.",
+        headlines=headlines,
+        tables=(
+            evaluation_table(frames, coverage, demonstration=run.demonstration, intervals=intervals),
+            summary_table(summary, intervals),
+            hardest_table(frames),
+        ),
+        plots=tuple(
+            plot
+            for plot in (score_histogram(frames, predictions.name), roc_curves(frames, predictions.name))
+            if plot
+        ),
+        sheets=contact_sheets(frames, prepared.read) if prepared else (),
+        hardest=hardest_sheet(frames, prepared.read if prepared else None),
+    )
+
+
+def _interval(write: Any, low: object, high: object, name: str) -> str:
+    return f"{write(getattr(low, name)).text} to {write(getattr(high, name)).text}"
+
+
+def _subtitle(run: Run) -> str:
+    data = run.config.get("data", {})
+    parts = [
+        run.model,
+        f"{run.optimizer}, learning rate {run.config.get('optimizer', {}).get('lr', '?')}",
+        f"{len(run.epochs)} epochs",
+        f"{data.get('batches', '?')} batches of {data.get('batch_size', '?')}",
+    ]
+    return " · ".join(parts)
+
+
+def _data_table(videos: pd.DataFrame) -> Table:
+    """Videos by method and split, all that were scanned; what cannot be used stands in its own column."""
+    splits = [split for split in ("train", "val", "test", "unused") if (videos["split"] == split).any()]
+    usable = videos["status"].isin(("ok", "partial"))
+    rows: list[tuple[Cell, ...]] = []
+    for method in [*methods_in(videos), "Overall"]:
+        own = videos if method == "Overall" else videos[videos["method"] == method]
+        counts = [count(int((own["split"] == split).sum())) for split in splits]
+        rows.append((words(method), *counts, count(len(own)), count(int((~usable[own.index]).sum()))))
+    header = ("Method", *splits, "All", "Of these without usable face")
+    return Table("Videos by method and split", header, tuple(rows), slug="data")
+
+
+def _facts(run: Run) -> tuple[Facts, ...]:
+    sections = [
+        Facts("Data set", tuple(_flat(run.data))),
+        Facts("Environment", tuple(_flat(run.environment))),
+    ]
+    sections += [Facts(f"Settings: {name}", tuple(_flat(table))) for name, table in run.config.items()]
+    for predictions in run.predictions:
+        sections.append(Facts(f"Predictions: {predictions.name}", tuple(_flat(predictions.metadata))))
+    return tuple(section for section in sections if section.rows)
+
+
+def _flat(value: object, prefix: str = "") -> Sequence[tuple[str, str]]:
+    """Nested mappings as (dotted name, text) rows."""
+    if not isinstance(value, Mapping):
+        return [(prefix, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))]
+    return [
+        row for key, inner in value.items() for row in _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+    ]
+
+
+def _trusted_svg(plot: Plot) -> Markup:
+    """Our own drawing: matplotlib escapes the words in it."""
+    return Markup(plot.svg)

@@ -1,0 +1,158 @@
+"""A run folder, read: what was run, how it went, what it predicted."""
+
+import json
+import logging
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+log = logging.getLogger(__name__)
+SPLIT_ORDER = ("test", "val", "train")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One table of predictions, one row a frame, and what its file says about itself."""
+
+    name: str
+    """what was predicted: a split, or another data set and its split"""
+    frames: pd.DataFrame
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The contents of a run folder that reports need."""
+
+    path: Path
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    data: Mapping[str, Any]
+    epochs: pd.DataFrame
+    """one row an epoch, the columns of its event, ascending; after a resume the later event counts"""
+    gradients: pd.DataFrame
+    """epoch, layer, mean, max: absolute gradients of each layer; empty where not recorded"""
+    predictions: tuple[Predictions, ...]
+    """the test split first"""
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().name
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return str(self.config.get("model", {}).get("name", "unknown model"))
+
+    @property
+    def optimizer(self) -> str:
+        """The optimiser's name."""
+        return str(self.config.get("optimizer", {}).get("name", "unknown optimiser"))
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether the training data or anything predicted was sample data."""
+        said = [
+            self.data.get("demonstration"),
+            *(one.metadata.get("demonstration") for one in self.predictions),
+        ]
+        return any(str(value).lower() == "true" for value in said)
+
+    def predicted(self, name: str) -> Predictions | None:
+        """The predictions of that name, for example `test`."""
+        return next((one for one in self.predictions if one.name == name), None)
+
+    def best_epoch(self) -> int | None:
+        """The first epoch of the highest balanced accuracy over validation videos: the checkpoint that is kept."""
+        if "val_balanced_accuracy" not in self.epochs or self.epochs["val_balanced_accuracy"].isna().all():
+            return None
+        return int(self.epochs.loc[self.epochs["val_balanced_accuracy"].idxmax(), "epoch"])
+
+
+def read_run(path: Path) -> Run:
+    """Read a run folder.
+
+    Raises FileNotFoundError where there is none, ValueError where a file in it cannot be read.
+    """
+    config = path / "config.toml"
+    if not config.is_file():
+        raise FileNotFoundError(f"{path} is no run folder: it has no config.toml (`dfd-train run` writes it)")
+    try:
+        settings = tomllib.loads(config.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{config} is not TOML: {error}") from None
+    events = list(_events(path / "events.jsonl"))
+    epochs = pd.DataFrame([event for event in events if event.get("event") == "epoch"])
+    if len(epochs):
+        epochs = epochs.drop_duplicates("epoch", keep="last").sort_values("epoch").reset_index(drop=True)
+    return Run(
+        path=path,
+        config=settings,
+        environment=_json(path / "environment.json"),
+        data=_json(path / "data.json"),
+        epochs=epochs,
+        gradients=_gradients(path),
+        predictions=_predictions(path),
+    )
+
+
+def _events(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of a log; a last line that a kill cut short is passed over."""
+    if not path.is_file():
+        return
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            log.warning("%s: line %d is not JSON and is passed over", path, number)
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {type(content).__name__}, must be an object")
+    return content
+
+
+def _gradients(path: Path) -> pd.DataFrame:
+    file = path / "gradients.parquet"
+    return _table(file)[0] if file.is_file() else pd.DataFrame(columns=["epoch", "layer", "mean", "max"])
+
+
+def _predictions(path: Path) -> tuple[Predictions, ...]:
+    files = sorted(path.glob("predictions-*.parquet"))
+    if not files and (path / "predictions.parquet").is_file():
+        files = [path / "predictions.parquet"]
+    found = []
+    for file in files:
+        frames, metadata = _table(file)
+        name = file.stem.removeprefix("predictions-")
+        if name == "predictions":
+            name = "/".join(sorted(frames["split"].dropna().unique())) or "all"
+        found.append(Predictions(name, frames, metadata))
+    order = {name: position for position, name in enumerate(SPLIT_ORDER)}
+    return tuple(sorted(found, key=lambda one: (order.get(one.name, len(order)), one.name)))
+
+
+def _table(file: Path) -> tuple[pd.DataFrame, Mapping[str, str]]:
+    try:
+        table = pq.read_table(file)
+    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
+        raise ValueError(f"{file} is not a Parquet table: {str(error).splitlines()[0]}") from None
+    metadata = {
+        key.decode(): value.decode(errors="replace") for key, value in (table.schema.metadata or {}).items()
+    }
+    metadata.pop("pandas", None)
+    return table.to_pandas(), metadata

@@ -1,0 +1,243 @@
+"""The report page: what stands in it, that it is one well-formed file, and that a real browser shows it."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import html5lib
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from dfd_train.report.curves import gradient_flow, overlay_curves, training_curves
+from dfd_train.report.page import write_report
+from dfd_train.report.run import read_run
+from dfd_train.report.sheets import contact_sheets, hardest_sheet
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def parse(text: str):
+    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)
+
+
+def words_of(element) -> str:
+    return " ".join("".join(element.itertext()).split())
+
+
+@pytest.fixture
+def page(make_run):
+    return write_report(make_run()).read_text(encoding="utf-8")
+
+
+def test_page_is_one_strict_file(page):
+    tree = parse(page)
+    assert not list(tree.iter("script"))
+    assert not [link for link in tree.iter("link") if not link.get("href").startswith("data:")]
+    assert all(image.get("src").startswith("data:image/jpeg;base64,") for image in tree.iter("img"))
+    assert not re.search(r"(https?:)?//(?!www\.w3\.org)[a-z]", re.sub(r"base64,[^\"]*", "", page))
+    ids = [element.get("id") for element in tree.iter() if element.get("id")]
+    assert len(ids) == len(set(ids))
+
+
+def test_references_inside_drawings_resolve(page):
+    ids = set(re.findall(r'\bid="([^"]+)"', page))
+    wanted = set(re.findall(r'(?:href="#|url\(#)([^")]+)', page))
+    assert wanted
+    assert wanted <= ids
+
+
+def test_page_shows_results_sheets_curves_and_settings(page):
+    tree = parse(page)
+    headings = [words_of(h) for h in tree.iter("h2")]
+    assert headings == ["Test split", "Validation split", "Training", "What was run"]
+    captions = [words_of(c) for c in tree.iter("figcaption")]
+    for caption in (
+        "Results by manipulation method", "All measures", "Videos by probability of fake", "ROC over videos",
+        "Loss per epoch", "Frame accuracy per epoch", "Balanced accuracy over videos per epoch", "Learning rate",
+        "Videos by method and split",
+    ):  # fmt: skip
+        assert caption in captions
+    assert [words_of(h) for h in tree.iter("h3")][:3] == ["Crops called right", "Crops called wrong", "Hardest videos"]
+    assert len(list(tree.iter("img"))) > 40
+    assert len(list(tree.iter("{http://www.w3.org/2000/svg}svg"))) == 2 * 2 + 4
+    text = words_of(tree)
+    assert "53 of 54 videos scored" in text
+    assert "no face 1" in text
+    assert "optimizer" not in text.lower() or "Settings: optimizer" in text
+    assert "3.11.2" in text
+
+
+def test_numbers_on_the_page_are_those_of_the_predictions(make_run):
+    run = make_run()
+    tree = parse(write_report(run).read_text(encoding="utf-8"))
+    frames = pd.read_parquet(run / "predictions-test.parquet")
+    prob = 1 / (1 + np.exp(-frames["logit"].astype(float)))
+    videos = frames.assign(prob=prob).groupby("video_id").agg(label=("label", "first"), prob=("prob", "mean"))
+    right = (videos["prob"] > 0.5) == (videos["label"] == 1)
+    balanced = right.groupby(videos["label"]).mean().mean()
+    first = next(group for group in tree.iter("dl") if group.get("class") == "headlines")
+    headlines = {words_of(div.find("dt")): div for div in first}
+    assert words_of(headlines["Balanced accuracy"].findall("dd")[0]) == f"{100 * balanced:.2f}%"
+    table = next(t for t in tree.iter("table"))
+    rows = {words_of(row[0]): [words_of(cell) for cell in row[1:]] for row in table.find("tbody")}
+    assert rows["Overall"][0] == str(len(videos))
+    assert rows["Overall"][3] == f"{100 * right.mean():.2f}%"
+
+
+def test_demonstration_is_conspicuous_and_only_where_true(make_run):
+    flagged = parse(write_report(make_run("a")).read_text(encoding="utf-8"))
+    banner = next(p for p in flagged.iter("p") if p.get("class") == "banner")
+    assert "demonstration model, not evidence" in words_of(banner).lower()
+    clean = write_report(make_run("b", demonstration=False)).read_text(encoding="utf-8")
+    assert "demonstration model" not in clean.lower()
+
+
+def test_what_comes_from_data_is_escaped(make_run):
+    run = make_run()
+    hostile = '<img src=x onerror=alert(1)>&"\''
+    frames = pd.read_parquet(run / "predictions-test.parquet")
+    frames.loc[frames["method"] == "Deepfakes", "method"] = hostile
+    frames["video_id"] = frames["video_id"].str.replace("000", "<b>0")
+    frames.to_parquet(run / "predictions-test.parquet")
+    (run / "environment.json").write_text(json.dumps({hostile: hostile}))
+    tree = parse(write_report(run).read_text(encoding="utf-8"))
+    assert not [image for image in tree.iter("img") if image.get("src") == "x"]
+    assert hostile in "".join(tree.itertext())
+
+
+def test_tables_are_written_beside_the_page(make_run):
+    run = make_run()
+    write_report(run)
+    names = {path.relative_to(run / "tables").as_posix() for path in (run / "tables").rglob("*.*")}
+    endings = ("txt", "csv", "tex", "html")
+    assert names == {
+        f"{split}/{slug}.{ending}"
+        for split in ("val", "test")
+        for slug in ("evaluation", "measures", "hardest")
+        for ending in endings
+    }
+
+
+def test_page_without_crops_or_predictions_or_epochs(make_run):
+    run = make_run(splits=(), epochs=1)
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(re.sub(r'work = ".*"', 'work = "gone"', config))
+    (run / "events.jsonl").unlink()
+    text = words_of(parse(write_report(run).read_text(encoding="utf-8")))
+    assert "No predictions yet" in text
+    assert "could not be opened" in text
+
+
+def test_a_torn_log_and_a_resume_are_read_right(make_run):
+    run = make_run(epochs=3)
+    log = run / "events.jsonl"
+    again = json.loads(log.read_text().splitlines()[3]) | {"train_loss": 9.0}
+    log.write_text(log.read_text() + json.dumps(again) + "\n" + '{"event": "epo')
+    contents = read_run(run)
+    assert list(contents.epochs["epoch"]) == [1, 2, 3]
+    assert contents.epochs["train_loss"].iloc[2] == 9.0
+
+
+def test_errors_name_the_file(make_run, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"is no run folder: it has no config\.toml"):
+        read_run(tmp_path / "nothing")
+    run = make_run()
+    (run / "predictions-val.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(ValueError, match=r"predictions-val\.parquet is not a Parquet table"):
+        read_run(run)
+    (run / "predictions-val.parquet").unlink()
+    (run / "data.json").write_text("[1]")
+    with pytest.raises(ValueError, match=r"data\.json holds list"):
+        read_run(run)
+
+
+def test_sheets_hold_the_right_and_the_wrong(make_run):
+    frames = pd.read_parquet(make_run() / "predictions-test.parquet")
+    seen = []
+
+    def read(video_id, frame, face):
+        seen.append((video_id, frame))
+        return np.full((40, 60, 3), (250, 10, 10), np.uint8)
+
+    right, wrong = contact_sheets(frames, read, thumbs=12)
+    called = frames.set_index(["video_id", "frame"]).eval("(logit > 0) == (label == 1)")
+    assert called[seen[: len(right.thumbs)]].all()
+    assert not called[seen[len(right.thumbs) :]].any()
+    assert len(set(seen)) == len(seen)
+    errors = [abs(thumb.prob - thumb.label) for thumb in wrong.thumbs if thumb.method == "NeuralTextures"]
+    assert errors == sorted(errors, reverse=True)
+    assert len({thumb.method for thumb in right.thumbs[:6]}) == 6  # methods take turns
+    loss = np.log1p(np.exp(frames["logit"])) - frames["label"] * frames["logit"]
+    worst = loss.groupby(frames["video_id"]).mean().nlargest(3)
+    hardest = hardest_sheet(frames, read, hardest=3)
+    assert [video.video_id for video in hardest] == list(worst.index)
+    assert len(hardest[0].thumbs) == 4
+
+
+def test_a_thumbnail_keeps_its_colours(make_run):
+    import base64
+    import io
+
+    from dfd_train.report.sheets import picture
+
+    crop = np.zeros((200, 100, 3), np.uint8)
+    crop[..., 0] = 255
+    image = Image.open(io.BytesIO(base64.b64decode(picture(crop).split(",")[1])))
+    assert image.size == (60, 120)
+    assert np.abs(np.asarray(image, int)[60, 30] - [255, 0, 0]).max() < 6
+
+
+def test_damaged_crops_leave_gaps_not_errors(make_run):
+    frames = pd.read_parquet(make_run() / "predictions-test.parquet")
+
+    def broken(video_id, frame, face):
+        raise ValueError("damaged")
+
+    assert contact_sheets(frames, broken) == ()
+    assert hardest_sheet(frames, broken)[0].thumbs == ()
+
+
+def test_curves_draw_every_point():
+    epochs = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [0.7, 0.6, 0.5], "val_loss": [0.6, 0.5, 0.4]})
+    (loss,) = training_curves(epochs, best_epoch=2)
+    assert "currentColor" in loss.svg
+    assert "training" in loss.svg
+    assert loss.svg.count("<use") >= 6  # three markers on each of two lines, besides ticks
+    overlay = overlay_curves([])
+    assert overlay == ()
+
+
+def test_gradient_flow_draws_first_and_last_epoch():
+    layers = [f"layer{i}" for i in range(5)]
+    rows = [(epoch, layer, 1e-4, 1e-2) for epoch in (1, 2, 3) for layer in layers]
+    plots = gradient_flow(pd.DataFrame(rows, columns=["epoch", "layer", "mean", "max"]))
+    assert [plot.caption for plot in plots] == ["Gradient flow in epoch 1", "Gradient flow in epoch 3"]
+    assert all(layer in plots[0].svg for layer in layers)
+
+
+def test_a_browser_shows_it(make_run, tmp_path):
+    """What a browser makes of the page holds the table; where none is installed, the strict parser's tree does."""
+    page = write_report(make_run())
+    text = page.read_text(encoding="utf-8")
+    parse(text)
+    if CHROMIUM:
+        text, log = browse(page, tmp_path / "profile")
+        assert "CONSOLE" not in log
+    dom = html5lib.parse(text, namespaceHTMLElements=False)
+    assert "Results by manipulation method" in [words_of(c) for c in dom.iter("figcaption")]
+    assert any(words_of(row[0]) == "NeuralTextures" for table in dom.iter("table") for row in table.find("tbody"))
+
+
+def browse(page, profile) -> tuple[str, str]:
+    """The document after Chromium loaded it at a phone's width, and what it logged."""
+    command = [
+        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={profile}", "--enable-logging=stderr", "--window-size=390,844",
+        "--dump-dom", page.as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout, done.stderr
