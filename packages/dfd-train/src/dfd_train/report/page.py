@@ -64,12 +64,16 @@ class Facts:
 def write_report(run: Path) -> Path:
     """Write `run`/report.html and the tables it shows under `run`/tables; returns the page's path.
 
-    Crops are shown where the prepared data set that the run names can be read; without it the page says so.
+    Crops of the first set of predictions (test, else validation) are shown where the prepared data set that
+    the run names can be read; without it the page says so.
     Raises FileNotFoundError where `run` is no run folder, ValueError where a file in it cannot be read.
     """
     contents = read_run(run)
     prepared = _open_prepared(contents)
-    results = tuple(_results(contents, one, prepared) for one in contents.predictions)
+    results = tuple(
+        _results(contents, one, prepared, with_crops=number == 0)
+        for number, one in enumerate(contents.predictions)
+    )
     for one in results:
         for table in one.tables:
             table.write(run / "tables" / one.name.replace("/", "-"))
@@ -113,8 +117,9 @@ def _open_prepared(run: Run) -> _Prepared | None:
     return _Prepared(prepared.videos, prepared.read_crop)
 
 
-def _results(run: Run, predictions: Predictions, prepared: _Prepared | None) -> Results:
+def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, with_crops: bool) -> Results:
     frames = predictions.frames
+    read = prepared.read if prepared and with_crops else None
     summary, intervals = summarize(frames), bootstrap(frames)
     coverage = None
     if prepared and predictions.name in SPLIT_TITLES:
@@ -150,8 +155,8 @@ def _results(run: Run, predictions: Predictions, prepared: _Prepared | None) -> 
             for plot in (score_histogram(frames, predictions.name), roc_curves(frames, predictions.name))
             if plot
         ),
-        sheets=contact_sheets(frames, prepared.read) if prepared else (),
-        hardest=hardest_sheet(frames, prepared.read if prepared else None),
+        sheets=contact_sheets(frames, read) if read else (),
+        hardest=hardest_sheet(frames, read),
     )
 
 
