@@ -1,0 +1,42 @@
+"""Which frames of a video are shown when: the formulas of thesis section 4.3, short videos included.
+
+`epoch` counts from 1, `length` is the number of decodable frames, indices are 0-based. Every function also returns how
+many indices are substitutes, that is, not what the thesis's formula yields because the video is too short for it.
+"""
+
+from __future__ import annotations
+
+
+def various_frame(epoch: int, length: int, total_epochs: int, stride: int = 8) -> tuple[int, int]:
+    """The one frame of a video in an epoch of *various* batches.
+
+    `(stride * epoch) mod (length - total_epochs) + floor(stride * epoch / length)`, section 4.3.1.
+    """
+    _check_length(length)
+    span = max(1, length - total_epochs)
+    frame = (stride * epoch) % span + (stride * epoch) // length
+    return min(frame, length - 1), int(length - total_epochs < 1 or frame > length - 1)
+
+
+def dual_frames(epoch: int, length: int, total_epochs: int, count: int) -> tuple[list[int], int]:
+    """The `count` frames of a video in an epoch of *dual* batches: epoch, epoch + step, … (section 4.3.1)."""
+    _check_length(length)
+    step = (length - total_epochs) // count
+    wanted = [epoch + i * max(1, step) for i in range(count)]
+    frames = [min(frame, length - 1) for frame in wanted]
+    substituted = count if step < 1 else sum(a != b for a, b in zip(frames, wanted, strict=True))
+    return frames, substituted
+
+
+def evaluation_frames(length: int, count: int) -> tuple[list[int], int]:
+    """`count` equally spaced frames from frame 10 on; a video below `10 + count` frames is spread from frame 0."""
+    _check_length(length)
+    if length < 10 + count:
+        return [i * length // count for i in range(count)], count
+    step = (length - 10) // count
+    return [10 + i * step for i in range(count)], 0
+
+
+def _check_length(length: int) -> None:
+    if length < 1:
+        raise ValueError(f"length is {length}, a video has at least one frame")

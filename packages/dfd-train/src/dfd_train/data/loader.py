@@ -1,0 +1,135 @@
+"""Batches as tensors: crops are read, resized and augmented in loader processes, in the order of an epoch's plan."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from dfd_train.config import TransformConfig
+from dfd_train.data.batches import Sample
+from dfd_train.data.prepared import PreparedSet
+from dfd_train.data.transforms import InputSpec, augment, draw, normalize, resize
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops of one batch: images as float32 (N, 3, S, S), or uint8 where the device augments them."""
+
+    images: Tensor
+    samples: list[Sample]
+
+    @property
+    def labels(self) -> Tensor:
+        """float32 (N,): 1 fake, 0 real."""
+        return torch.tensor([sample.label for sample in self.samples], dtype=torch.float32)
+
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory (called by DataLoader)."""
+        return replace(self, images=self.images.pin_memory())
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The training transforms and the seed of their randomness."""
+
+    config: TransformConfig
+    seed: int
+
+    def __call__(self, image: Tensor, sample: Sample, spec: InputSpec) -> Tensor:
+        """The training input of a resized crop, on the crop's device."""
+        choices = draw(self.config, spec.size, seed=self.seed, epoch=sample.epoch, position=sample.position)
+        return augment(image, choices, spec)
+
+
+class BatchLoader:
+    """Loads any plan's batches; its processes live as long as the loader, from epoch to epoch."""
+
+    def __init__(
+        self,
+        prepared: PreparedSet,
+        spec: InputSpec,
+        *,
+        workers: int,
+        augmentation: Augmentation | None = None,
+        pin_memory: bool = False,
+    ) -> None:
+        self._spec = spec
+        self._on_device = augmentation if augmentation and augmentation.config.on == "model" else None
+        self._plan = _PlanSampler()
+        self._loader: DataLoader[Any] = DataLoader(
+            _Crops(prepared, spec, augmentation),
+            batch_sampler=self._plan,
+            collate_fn=_collate,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            prefetch_factor=4 if workers else None,
+            pin_memory=pin_memory,
+            worker_init_fn=_quiet_worker,
+        )
+
+    def load(
+        self, batches: list[list[Sample]], device: torch.device
+    ) -> Iterator[tuple[Tensor, Tensor, list[Sample]]]:
+        """Yield (images, labels, samples) of each batch on `device`: float32 (N, 3, S, S) normalised, float32 (N,)."""
+        self._plan.batches = batches
+        for batch in self._loader:
+            images = batch.images.to(device, non_blocking=True)
+            if images.dtype == torch.uint8:
+                assert self._on_device is not None
+                images = torch.stack(
+                    [
+                        self._on_device(image, s, self._spec)
+                        for image, s in zip(images, batch.samples, strict=True)
+                    ]
+                )
+            yield images, batch.labels.to(device, non_blocking=True), batch.samples
+
+
+def default_workers() -> int:
+    """Loader processes that leave the training process a core of its own."""
+    cores = len(os.sched_getaffinity(0))
+    return min(8, cores - 1) if cores > 2 else cores - 1
+
+
+class _Crops(Dataset[tuple[Tensor, Sample]]):
+    """Sample -> (image, sample); samples themselves are the indices, so the workers hold no epoch state."""
+
+    def __init__(self, prepared: PreparedSet, spec: InputSpec, augmentation: Augmentation | None) -> None:
+        self._prepared, self._spec, self._augmentation = prepared, spec, augmentation
+
+    def __getitem__(self, sample: Sample) -> tuple[Tensor, Sample]:
+        image = resize(self._prepared.read_crop_at(sample.video, sample.frame, sample.face), self._spec.size)
+        if self._augmentation is None:
+            return normalize(image, self._spec), sample
+        if self._augmentation.config.on == "model":
+            return image, sample
+        return self._augmentation(image, sample, self._spec), sample
+
+
+class _PlanSampler(Sampler[list[Sample]]):
+    """The batches that the next pass over the loader yields."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Sample]] = []
+
+    def __iter__(self) -> Iterator[list[Sample]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def _collate(items: list[tuple[Tensor, Sample]]) -> Batch:
+    return Batch(torch.stack([image for image, _ in items]), [sample for _, sample in items])
+
+
+def _quiet_worker(_: Any) -> None:
+    """Ctrl-C reaches the whole process group; only the training process answers it, by a checkpoint."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

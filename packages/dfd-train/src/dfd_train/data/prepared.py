@@ -1,0 +1,143 @@
+"""The prepared data set that ffpp-prep wrote: its videos, its boxes and its crops, opened for reading.
+
+Only files are shared with ffpp-prep, no code; the format is docs' *prepared data set*, version 1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dfd_train.data.shards import CropStore, Image
+
+SCAN_COLUMNS = (
+    *("video_id", "path", "dataset", "method", "compression", "label"),
+    *("split", "original_id", "source_id", "target_id"),
+)
+STATUS_COLUMNS = ("status", "frames_decoded", "multiple_faces")
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """One work folder: the table of its videos and access to their face crops."""
+
+    work: Path
+    videos: pd.DataFrame
+    """one row a video, numbered from 0, columns of the data format; `status` is "not_done" before `boxes` ran"""
+    demonstration: bool
+    """made from sample data: nothing trained on it is evidence"""
+    fingerprint: str
+    """SHA-256 over what decides the crops' content: videos, labels, splits, lengths and crop settings"""
+    crops: CropStore | None
+    """the stored crops; None before `extract` ran"""
+    rows: pd.Index
+    """`video_id` by row, to find a video's row"""
+
+    def row(self, video_id: str) -> int:
+        """The row of a video in `videos`. Raises: ValueError for an unknown video."""
+        try:
+            return int(self.rows.get_loc(video_id))
+        except KeyError:
+            raise ValueError(f"{self.work} has no video {video_id!r}") from None
+
+    def read_crop(self, video_id: str, frame: int, face: int = 0) -> Image:
+        """One face crop, uint8 (H, W, 3) RGB, as `read_crop_at`."""
+        return self.read_crop_at(self.row(video_id), frame, face)
+
+    def read_crop_at(self, row: int, frame: int, face: int = 0) -> Image:
+        """One face crop of the video in `row`, uint8 (H, W, 3) RGB: the stored one.
+
+        Raises: ValueError where there is no such crop or it is damaged.
+        """
+        crop = self.crops.read(row, frame, face) if self.crops is not None else None
+        if crop is None:
+            video_id = self.videos.at[row, "video_id"]
+            raise ValueError(f"{self.work} stores no crop of {video_id}, frame {frame}, face {face}")
+        return crop
+
+
+def load_prepared(work: Path) -> PreparedSet:
+    """Open a work folder.
+
+    Raises: FileNotFoundError where the folder or its table is missing; ValueError where a file cannot be read, lacks
+    columns or has another format version.
+    """
+    if not work.is_dir():
+        raise FileNotFoundError(f"no such folder: {work}")
+    table = work / "videos.parquet"
+    if not table.is_file():
+        raise FileNotFoundError(
+            f"{work} is no prepared data set: it has no videos.parquet (`ffpp-prep scan` writes it)"
+        )
+    scan = _read_table(table)
+    _require(table, scan.column_names, SCAN_COLUMNS)
+    metadata = scan.schema.metadata or {}
+    videos = _merge_status(scan.to_pandas(), work)
+    videos["label"] = videos["label"].astype("int8")
+    rows = pd.Index(videos["video_id"])
+    if not rows.is_unique:
+        raise ValueError(f"{table}: video_id {rows[rows.duplicated()][0]!r} appears more than once")
+    manifest = work / "faces" / "manifest.json"
+    crops = CropStore(manifest.parent, rows) if manifest.is_file() else None
+    return PreparedSet(
+        work=work,
+        videos=videos,
+        demonstration=metadata.get(b"demonstration") == b"true",
+        fingerprint=_fingerprint(videos, crops),
+        crops=crops,
+        rows=rows,
+    )
+
+
+def _merge_status(videos: pd.DataFrame, work: Path) -> pd.DataFrame:
+    """The scan's rows with the columns that `boxes` found out, where it did."""
+    parts = sorted((work / "boxes").glob("videos-*.parquet"))
+    if not parts:
+        return videos.assign(status="not_done", frames_decoded=0, multiple_faces=False)
+    tables = []
+    for path in parts:
+        part = _read_table(path)
+        _require(path, part.column_names, ("video_id", *STATUS_COLUMNS))
+        tables.append(part.to_pandas())
+    status = pd.concat(tables, ignore_index=True).drop_duplicates("video_id", keep="last")
+    new = [name for name in status.columns if name == "video_id" or name not in videos.columns]
+    merged = videos.merge(status[new], on="video_id", how="left", validate="one_to_one")
+    return merged.assign(
+        status=merged["status"].fillna("not_done"),
+        frames_decoded=merged["frames_decoded"].fillna(0).astype("int64"),
+        multiple_faces=merged["multiple_faces"].astype("boolean").fillna(False).astype(bool),
+    )
+
+
+def _read_table(path: Path) -> pa.Table:
+    try:
+        return pq.ParquetFile(path).read()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ValueError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+
+
+def _require(path: Path, present: list[str], wanted: tuple[str, ...]) -> None:
+    missing = [name for name in wanted if name not in present]
+    if missing:
+        raise ValueError(f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
+
+
+def _fingerprint(videos: pd.DataFrame, crops: CropStore | None) -> str:
+    columns = [
+        "video_id",
+        "method",
+        "label",
+        "split",
+        "original_id",
+        "status",
+        "frames_decoded",
+        "multiple_faces",
+    ]
+    text = videos[columns].sort_values("video_id").to_csv(index=False)
+    geometry = crops.geometry if crops is not None else None
+    return hashlib.sha256(f"{geometry}\n{text}".encode()).hexdigest()

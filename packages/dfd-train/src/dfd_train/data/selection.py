@@ -1,0 +1,125 @@
+"""Which videos of a split take part, which pairs they form, and whether splits leak into each other.
+
+Nothing is dropped silently: every video that is left out is counted under its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+SPLITS = ("train", "val", "test")
+READABLE = ("ok", "partial")
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many videos, and why."""
+
+    reason: str
+    videos: int
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The usable videos of one split."""
+
+    split: str
+    videos: pd.DataFrame
+    """rows of the prepared set's table, its row numbers kept as index"""
+    left_out: tuple[Count, ...]
+
+    def summary(self) -> str:
+        """One line: how many of each label, and what was left out."""
+        fake = int((self.videos["label"] == 1).sum())
+        reasons = ", ".join(f"{count.videos} {count.reason}" for count in self.left_out) or "none"
+        return f"{self.split}: {fake} fake and {len(self.videos) - fake} real videos; left out: {reasons}"
+
+
+class Pair(NamedTuple):
+    """A fake and its original, as rows of the prepared set's table."""
+
+    fake: int
+    real: int
+
+
+def select_videos(
+    videos: pd.DataFrame, split: str, *, multiple_faces: str = "drop", exclude_methods: Sequence[str] = ()
+) -> Selection:
+    """The usable videos of a split: readable, with a face, and (as the thesis has it) with one face at a time.
+
+    Raises: ValueError for an unknown split or method, or where nothing is left.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split is {split!r}; allowed: {', '.join(SPLITS)}")
+    unknown = sorted(set(exclude_methods) - set(videos["method"]))
+    if unknown:
+        known = ", ".join(sorted(set(videos["method"])))
+        raise ValueError(f"exclude_methods names {', '.join(unknown)}; the data has {known}")
+    chosen = videos[videos["split"] == split]
+    if chosen.empty:
+        raise ValueError(f"no video is in split {split!r}")
+    reason = pd.Series("", index=chosen.index)
+    reason[chosen["multiple_faces"] & (multiple_faces == "drop")] = "multiple faces"
+    reason[chosen["method"].isin(list(exclude_methods))] = "excluded method"
+    unreadable = ~chosen["status"].isin(READABLE) | (chosen["frames_decoded"] < 1)
+    reason[unreadable] = chosen["status"][unreadable].str.replace("_", " ")
+    counts = reason[reason != ""].value_counts().sort_index()
+    usable = chosen[reason == ""]
+    left_out = tuple(Count(str(name), int(number)) for name, number in counts.items())
+    if usable.empty:
+        reasons = ", ".join(f"{count.videos} {count.reason}" for count in left_out)
+        raise ValueError(f"no usable video in split {split!r}: {reasons}")
+    return Selection(split, usable, left_out)
+
+
+def make_pairs(videos: pd.DataFrame) -> tuple[list[Pair], int]:
+    """Each fake with its original, in the table's order, and how many fakes lack a usable original.
+
+    Raises: ValueError where no pair can be made.
+    """
+    fakes = videos[videos["original_id"].notna() & (videos["original_id"] != "")]
+    real_rows = pd.Series(videos.index, index=videos["video_id"])
+    matched = fakes["original_id"].map(real_rows)
+    pairs = [Pair(int(fake), int(real)) for fake, real in matched.dropna().items()]
+    if not pairs:
+        raise ValueError("no fake has its original among the usable videos: batches of pairs need both")
+    return pairs, int(matched.isna().sum())
+
+
+def find_leaks(videos: pd.DataFrame) -> list[str]:
+    """Identities and originals that stand in more than one split, one line each; empty where splits are clean."""
+    used = videos[videos["split"].isin(SPLITS)]
+    identities = pd.concat(
+        [
+            used[["dataset", "split", column]].rename(columns={column: "identity"})
+            for column in ("source_id", "target_id")
+        ]
+    ).dropna()
+    identities = identities[identities["identity"] != ""]
+    leaks = []
+    for (dataset, identity), splits in identities.groupby(["dataset", "identity"])["split"]:
+        if splits.nunique() > 1:
+            leaks.append(f"{dataset} identity {identity} in {', '.join(sorted(set(splits)))}")
+    split_of = used.set_index("video_id")["split"]
+    fakes = used[used["original_id"].notna() & (used["original_id"] != "")]
+    original_split = fakes["original_id"].map(split_of)
+    crossing = fakes[original_split.notna() & (original_split != fakes["split"])]
+    leaks += [
+        f"{row.video_id} is in {row.split}, its original in {split_of[row.original_id]}"
+        for row in crossing.itertuples()
+    ]
+    return leaks
+
+
+def shuffle_labels(videos: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The table with labels permuted within the training and within the validation split: the chance control."""
+    labels = videos["label"].to_numpy().copy()
+    for number, split in enumerate(("train", "val")):
+        rows = np.flatnonzero(videos["split"] == split)
+        labels[rows] = np.random.default_rng([seed, number]).permutation(labels[rows])
+    return videos.assign(label=labels)

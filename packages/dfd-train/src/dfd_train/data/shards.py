@@ -1,0 +1,192 @@
+"""Stored face crops: random access to the HDF5 shards of a prepared data set.
+
+A store holds no open file when it is pickled or forked into a loader process: files open lazily, once a process,
+without locking (committed shards never change).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+FORMAT_VERSION = 1
+
+Image = npt.NDArray[np.uint8]
+Number = TypeVar("Number", int, npt.NDArray[np.int64])
+
+_DECODERS = {
+    "jxl": "jpegxl_decode",
+    "png": "png_decode",
+    "qoi": "qoi_decode",
+    "webp": "webp_decode",
+    "jpeg": "jpeg8_decode",
+}
+
+
+@dataclass(frozen=True)
+class CropGeometry:
+    """How stored crops derive from the detector's box."""
+
+    margin: float
+    size: int
+    """side in pixels, 0 for native size"""
+
+
+class CropStore:
+    """The crops of `WORK/faces`, found by (video row, frame, face).
+
+    Raises (on construction): ValueError where the manifest or a shard cannot be read or has another format version.
+    """
+
+    def __init__(self, faces: Path, video_ids: pd.Index) -> None:
+        """`faces` is the folder of the shards; `video_ids` gives each video its row."""
+        manifest = _read_manifest(faces / "manifest.json")
+        self.fingerprint = str(manifest["fingerprint"])
+        self.geometry = CropGeometry(float(manifest["margin"]), int(manifest["size"]))
+        self._codec = str(manifest["codec"])
+        self._paths = [faces / str(shard["file"]) for shard in manifest["shards"]]
+        self._open_files: dict[int, _OpenShard] = {}
+        self._pid = os.getpid()
+        self._keys, self._shards, self._positions = self._build_index(video_ids)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def has(self, video: int, frame: int, face: int = 0) -> bool:
+        """Whether the crop is stored."""
+        return self._find(video, frame, face) is not None
+
+    def stored_frames(self, video: int, face: int = 0) -> npt.NDArray[np.int32]:
+        """The frames of a video whose crop is stored, ascending."""
+        start, stop = np.searchsorted(self._keys, [_key(video, 0, 0), _key(video + 1, 0, 0)])
+        keys = self._keys[start:stop]
+        frames: npt.NDArray[np.int32] = ((keys >> 8) & 0xFFFFFFFF)[(keys & 0xFF) == face].astype(np.int32)
+        return frames
+
+    def read(self, video: int, frame: int, face: int = 0) -> Image | None:
+        """The crop, uint8 (H, W, 3) RGB, or None where it is not stored.
+
+        Raises: ValueError where the stored bytes do not match their checksum.
+        """
+        found = self._find(video, frame, face)
+        if found is None:
+            return None
+        shard, position = int(self._shards[found]), int(self._positions[found])
+        encoded, checksum, shape = self._shard(shard).read(position)
+        if zlib.crc32(encoded) != checksum:
+            raise ValueError(f"{self._paths[shard]}: crop {position} is damaged (checksum differs)")
+        return _decode(self._codec, encoded, shape)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open_files": {}}
+
+    def _find(self, video: int, frame: int, face: int) -> int | None:
+        key = _key(video, frame, face)
+        position = int(np.searchsorted(self._keys, key))
+        return position if position < len(self._keys) and self._keys[position] == key else None
+
+    def _shard(self, index: int) -> _OpenShard:
+        if self._pid != os.getpid():  # forked: the parent's handles are not ours to use
+            self._open_files, self._pid = {}, os.getpid()
+        if index not in self._open_files:
+            if len(self._open_files) >= 64:
+                self._open_files.pop(next(iter(self._open_files))).close()
+            self._open_files[index] = _OpenShard(self._paths[index])
+        return self._open_files[index]
+
+    def _build_index(
+        self, video_ids: pd.Index
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        keys, shards, positions = [np.empty(0, np.int64)], [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+        for number, path in enumerate(self._paths):
+            ids, video, frame, face = _read_index(path)
+            rows = video_ids.get_indexer(ids)[video]
+            known = rows >= 0  # a shard may hold videos that a newer scan no longer lists
+            key = _key(rows.astype(np.int64), frame.astype(np.int64), face.astype(np.int64))[known]
+            keys.append(key)
+            shards.append(np.full(len(key), number, np.int32))
+            positions.append(np.flatnonzero(known).astype(np.int32))
+        joined = np.concatenate(keys)
+        order = np.argsort(joined, kind="stable")
+        return joined[order], np.concatenate(shards)[order], np.concatenate(positions)[order]
+
+
+class _OpenShard:
+    """One open HDF5 file with its small datasets in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = h5py.File(path, "r", locking=False)
+        self._blob = self._file["blob"]
+        self._offsets = self._file["offsets"][:]
+        self._checksums = self._file["crc32"][:]
+        self._shapes = self._file["shape"][:]
+
+    def read(self, position: int) -> tuple[bytes, int, tuple[int, int]]:
+        """Encoded bytes, their CRC-32 and the crop's (height, width)."""
+        start, stop = int(self._offsets[position]), int(self._offsets[position + 1])
+        height, width = self._shapes[position]
+        return self._blob[start:stop].tobytes(), int(self._checksums[position]), (int(height), int(width))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _key(video: Number, frame: Number, face: Number) -> Number:
+    return (video << 40) + (frame << 8) + face
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = manifest["format_version"]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"cannot read {path}: {error!r}") from None
+    _check_version(path, version)
+    missing = [
+        name for name in ("fingerprint", "codec", "color", "margin", "size", "shards") if name not in manifest
+    ]
+    if missing:
+        raise ValueError(f"cannot read {path}: it lacks {', '.join(missing)}")
+    if manifest["color"] != "RGB":
+        raise ValueError(f"{path}: color is {manifest['color']!r}, allowed: RGB")
+    if manifest["codec"] not in ("raw", *_DECODERS):
+        allowed = ", ".join(["raw", *_DECODERS])
+        raise ValueError(f"{path}: codec is {manifest['codec']!r}, allowed: {allowed}")
+    return manifest
+
+
+def _read_index(path: Path) -> tuple[list[str], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is listed in the manifest but missing")
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            _check_version(path, int(file.attrs["format_version"]))
+            ids = [name.decode() for name in file["videos/id"][:]]
+            return ids, file["video"][:], file["frame"][:], file["face"][:]
+    except (OSError, KeyError) as error:
+        raise ValueError(f"cannot read {path}: {error}") from None
+
+
+def _check_version(path: Path, version: object) -> None:
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format version {version}, this dfd-train reads version {FORMAT_VERSION}"
+        )
+
+
+def _decode(codec: str, encoded: bytes, shape: tuple[int, int]) -> Image:
+    if codec == "raw":
+        return np.frombuffer(encoded, np.uint8).reshape(*shape, 3)
+    import imagecodecs
+
+    image: Image = getattr(imagecodecs, _DECODERS[codec])(encoded)
+    return image

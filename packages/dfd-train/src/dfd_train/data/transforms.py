@@ -1,0 +1,127 @@
+"""From a face crop to the network's input: resize, augmentation, normalisation (thesis section 4.2).
+
+The random choices of a sample are drawn first, into a plain `Draw` keyed by (seed, epoch, position), and applied
+afterwards. So a resumed run, another number of workers and the other device all show the same picture.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from dfd_train.config import TransformConfig
+from dfd_train.data.shards import Image
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network expects: a square of `size` pixels, RGB, each channel as (value - mean) / std of [0, 1]."""
+
+    size: int
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The random choices of one showing of one crop."""
+
+    order: tuple[str, ...]
+    """flip, jitter and rotation in the order in which they are applied"""
+    flip: bool
+    jitter: tuple[tuple[str, float], ...]
+    """brightness, contrast, saturation and hue in the order in which they are applied, each with its factor"""
+    angle: float
+    """degrees, counter-clockwise"""
+    erased: tuple[int, int, int, int] | None
+    """top, left, height, width in pixels"""
+
+
+def resize(crop: Image, size: int) -> Tensor:
+    """A crop (H, W, 3) as uint8 tensor (3, size, size), bilinear with antialiasing."""
+    # torch wants writable memory; decoders may hand out read-only views
+    image = torch.from_numpy(crop if crop.flags.writeable else crop.copy()).permute(2, 0, 1)
+    resized: Tensor = functional.resize(image, [size, size], antialias=True)
+    return resized
+
+
+def draw(config: TransformConfig, size: int, *, seed: int, epoch: int, position: int) -> Draw:
+    """The random choices for the sample at `position` of `epoch`, for an input of `size` pixels."""
+    random = np.random.default_rng([seed, epoch, position])
+    factors = {
+        name: 1.0 + random.uniform(-strength, strength)
+        for name, strength in (
+            ("brightness", config.brightness),
+            ("contrast", config.contrast),
+            ("saturation", config.saturation),
+        )
+        if strength
+    }
+    if config.hue:
+        factors["hue"] = random.uniform(-config.hue, config.hue)
+    names = list(factors)
+    return Draw(
+        order=tuple(("flip", "jitter", "rotation")[i] for i in random.permutation(3)),
+        flip=bool(random.random() < config.flip),
+        jitter=tuple((names[i], float(factors[names[i]])) for i in random.permutation(len(names))),
+        angle=float(random.uniform(-config.rotation, config.rotation)),
+        erased=_draw_erased(config, size, random) if random.random() < config.erasing else None,
+    )
+
+
+def normalize(image: Tensor, spec: InputSpec) -> Tensor:
+    """uint8 (..., 3, S, S) to normalised float32."""
+    scaled = functional.to_dtype(image, torch.float32, scale=True)
+    normalized: Tensor = functional.normalize(scaled, list(spec.mean), list(spec.std))
+    return normalized
+
+
+def augment(image: Tensor, choices: Draw, spec: InputSpec) -> Tensor:
+    """uint8 (3, S, S) to a normalised float32 training input, on the device of `image`."""
+    picture: Tensor = functional.to_dtype(image, torch.float32, scale=True)
+    for step in choices.order:
+        if step == "flip" and choices.flip:
+            picture = functional.horizontal_flip(picture)
+        elif step == "jitter":
+            for name, factor in choices.jitter:
+                picture = _JITTER[name](picture, factor)
+        elif step == "rotation" and choices.angle:
+            # nearest neighbour, around the centre, filled with black
+            picture = functional.rotate(picture, choices.angle)
+    picture = functional.normalize(picture, list(spec.mean), list(spec.std))
+    if choices.erased is not None:
+        top, left, height, width = choices.erased
+        picture[:, top : top + height, left : left + width] = 0.0
+    return picture
+
+
+_JITTER = {
+    "brightness": functional.adjust_brightness,
+    "contrast": functional.adjust_contrast,
+    "saturation": functional.adjust_saturation,
+    "hue": functional.adjust_hue,
+}
+
+
+def _draw_erased(
+    config: TransformConfig, size: int, random: np.random.Generator
+) -> tuple[int, int, int, int] | None:
+    """A box inside the image, by the rule of random erasing [35]; None after ten misses."""
+    low, high = config.erasing_ratio
+    for _ in range(10):
+        area = size * size * random.uniform(*config.erasing_scale)
+        ratio = math.exp(random.uniform(math.log(low), math.log(high)))
+        height, width = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < height < size and 0 < width < size:
+            return (
+                int(random.integers(size - height + 1)),
+                int(random.integers(size - width + 1)),
+                height,
+                width,
+            )
+    return None

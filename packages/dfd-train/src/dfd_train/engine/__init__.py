@@ -1,0 +1,1 @@
+"""Training, scoring and their state on disk."""

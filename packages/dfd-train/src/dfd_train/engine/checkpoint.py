@@ -1,0 +1,117 @@
+"""Checkpoints: written whole or not at all, loaded as weights and plain values only, never as pickled code."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dfd_train.config import ModelConfig, RunConfig, build_config, to_tables
+from dfd_train.models import Detector, build_detector
+from dfd_train.runs import RunFolder, replacing
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a checkpoint says about itself."""
+
+    config: RunConfig
+    members: tuple[ModelConfig, ...]
+    """the networks that an ensemble joins, in order"""
+    fingerprint: str
+    """of the prepared set that it was trained on"""
+    demonstration: bool
+    epoch: int
+    """epochs done"""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A detector with trained weights."""
+
+    detector: Detector
+    facts: Facts
+    path: Path
+
+
+def save_checkpoint(
+    path: Path, facts: Facts, network: Mapping[str, Any], state: Mapping[str, Any] | None = None
+) -> None:
+    """Write a checkpoint: `network` alone for scoring, with `state` to go on training."""
+    content = {
+        "format_version": FORMAT_VERSION,
+        "config": to_tables(facts.config),
+        "members": [to_tables(RunConfig(model=member))["model"] for member in facts.members],
+        "fingerprint": facts.fingerprint,
+        "demonstration": facts.demonstration,
+        "epoch": facts.epoch,
+        "network": dict(network),
+        "state": dict(state) if state is not None else None,
+    }
+    with replacing(path) as file:
+        torch.save(content, file)
+
+
+def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> tuple[Facts, dict[str, Any]]:
+    """A checkpoint's facts and its whole content.
+
+    Raises: FileNotFoundError; ValueError where it cannot be read, is no checkpoint of ours or of another version.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no such checkpoint: {path}")
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+        raise ValueError(f"cannot read checkpoint {path}: {str(error).strip().splitlines()[0]}") from None
+    if not isinstance(content, dict) or "format_version" not in content:
+        raise ValueError(f"{path} is no checkpoint of dfd-train")
+    if content["format_version"] != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format version {content['format_version']}, this dfd-train reads version {FORMAT_VERSION}"
+        )
+    facts = Facts(
+        config=build_config(content["config"]),
+        members=tuple(build_config({"model": member}).model for member in content["members"]),
+        fingerprint=content["fingerprint"],
+        demonstration=content["demonstration"],
+        epoch=content["epoch"],
+    )
+    return facts, content
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> TrainedModel:
+    """The detector of a checkpoint, or of a run folder's best one, in evaluation mode.
+
+    Raises: as `load_checkpoint`; ValueError where the weights do not fit the model that the checkpoint names.
+    """
+    if path.is_dir():
+        RunFolder(path).read_config()
+        path = RunFolder(path).best
+    facts, content = load_checkpoint(path, device)
+    detector = build_detector(
+        untrained(facts.config.model), [build_detector(untrained(m)).network for m in facts.members]
+    )
+    load_weights(detector.network, content["network"], path, facts.config.model.name)
+    detector.network.to(device).eval()
+    return TrainedModel(detector, facts, path)
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Any], path: Path, name: str) -> None:
+    """Load weights strictly. Raises: ValueError naming what differs first."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
+        raise ValueError(f"{path} does not fit {name}: {lines[0][:300]}") from None
+
+
+def untrained(config: ModelConfig) -> ModelConfig:
+    """The same network without fetching pretrained weights, which a checkpoint's are about to replace."""
+    return replace(config, pretrained=False)

@@ -1,0 +1,87 @@
+"""A trained run on one split: predictions on disk, and how many videos they cover."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from dfd_train.data.loader import default_workers
+from dfd_train.data.prepared import PreparedSet, load_prepared
+from dfd_train.data.selection import select_videos
+from dfd_train.engine.checkpoint import load_model
+from dfd_train.engine.score import Scoring, score_videos
+from dfd_train.engine.start import choose_device
+from dfd_train.engine.train import prediction_facts
+from dfd_train.runs import RunFolder, write_predictions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate; unset values are the run's own."""
+
+    split: str = "test"
+    data: Path | None = None
+    """another prepared set than the run's own"""
+    frames: int | None = None
+    checkpoint: str = "best"
+    device: str = "auto"
+    batch_size: int | None = None
+    workers: int | None = None
+    multiple_faces: str | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The predictions of a split and where they stand."""
+
+    predictions: pd.DataFrame
+    videos: pd.DataFrame
+    """every video of the split, those without a prediction included"""
+    path: Path
+    demonstration: bool
+
+
+def evaluate(run: Path, request: Request) -> Evaluation:
+    """Score a split with a run's checkpoint and write `predictions-<split>.parquet` and `predictions.parquet`.
+
+    Raises: FileNotFoundError, ValueError for a missing or unfit run, checkpoint or data set.
+    """
+    folder = RunFolder(run)
+    config = folder.read_config()
+    device = choose_device(request.device)
+    model = load_model({"best": folder.best, "last": folder.last}[request.checkpoint], device)
+    prepared = load_prepared(request.data or Path(config.data.work))
+    if request.data is None and prepared.fingerprint != model.facts.fingerprint:
+        log.warning("%s changed since the run was trained on it", prepared.work)
+    selection = select_videos(
+        prepared.videos, request.split, multiple_faces=request.multiple_faces or config.data.multiple_faces
+    )
+    log.info(selection.summary())
+    frames = request.frames or (config.data.val_frames if request.split == "val" else config.data.test_frames)
+    scoring = Scoring(
+        frames,
+        request.batch_size or config.data.batch_size,
+        default_workers() if request.workers is None else request.workers,
+        config.optimizer.amp,
+    )
+    predictions = score_videos(
+        model.detector.network, model.detector.spec, prepared, selection.videos, scoring, device=device
+    )
+    demonstration = model.facts.demonstration or prepared.demonstration
+    facts = prediction_facts(model.path, demonstration, frames)
+    path = folder.predictions(
+        request.split if request.data is None else f"{request.split}-on-{_name(prepared)}"
+    )
+    for target in (path, run / "predictions.parquet"):
+        write_predictions(target, predictions, facts)
+    videos = prepared.videos[prepared.videos["split"] == request.split]
+    return Evaluation(predictions, videos, path, demonstration)
+
+
+def _name(prepared: PreparedSet) -> str:
+    return prepared.work.resolve().name

@@ -1,0 +1,192 @@
+"""From a batch to a step: forward, scaled backward, unscale, noise, clip, step, moving average."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from dfd_train.config import OptimizerConfig
+from dfd_train.engine.processes import Processes
+from dfd_train.models import Detector
+from dfd_train.optim import add_gradient_noise, make_optimizer, mix_seed
+
+AMP_TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in the run a step is taken: epoch from 1, steps taken before it."""
+
+    epoch: int
+    step: int
+
+
+class GradientFlow:
+    """Mean and maximum absolute gradient of every weight over an epoch (thesis Fig. 7.1)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._weights = [
+            (name, parameter)
+            for name, parameter in network.named_parameters()
+            if parameter.requires_grad and name.endswith("weight")
+        ]
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin an epoch."""
+        self._steps = 0
+        self._mean = torch.zeros(len(self._weights), dtype=torch.float64)
+        self._largest = torch.zeros(len(self._weights), dtype=torch.float64)
+
+    def record(self) -> None:
+        """Take in the gradients of one step."""
+        sizes = [
+            (g.abs().mean(), g.abs().max()) if (g := parameter.grad) is not None else (torch.zeros(()),) * 2
+            for _, parameter in self._weights
+        ]
+        means = torch.stack([mean.double().cpu() for mean, _ in sizes])
+        largest = torch.stack([top.double().cpu() for _, top in sizes])
+        self._steps += 1
+        self._mean += means
+        self._largest = torch.maximum(self._largest, largest)
+
+    def event(self, epoch: int) -> dict[str, Any]:
+        """The epoch's record for events.jsonl, layers in the network's order."""
+        return {
+            "event": "gradient_flow",
+            "epoch": epoch,
+            "layers": [name.removesuffix(".weight") for name, _ in self._weights],
+            "mean": (self._mean / max(1, self._steps)).tolist(),
+            "max": self._largest.tolist(),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` needs to go on within an epoch."""
+        return {"steps": self._steps, "mean": self._mean, "max": self._largest}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self._steps, self._mean, self._largest = state["steps"], state["mean"], state["max"]
+
+
+class Learner:
+    """A detector with everything that changes it: optimiser, loss scale, moving average."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        config: OptimizerConfig,
+        device: torch.device,
+        processes: Processes,
+        seed: int,
+    ) -> None:
+        self.detector, self.device = detector, device
+        self._config, self._processes, self._seed = config, processes, seed
+        self._parameters = detector.trained_parameters()
+        if not self._parameters:
+            raise ValueError("the model has no parameter that trains")
+        self.optimizer = make_optimizer(config, self._parameters)
+        self.scaler = torch.amp.GradScaler(
+            device.type, enabled=config.gradient_scaling or config.amp == "fp16"
+        )
+        self.average: AveragedModel | None = None
+        if config.ema_decay:
+            averaging = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(detector.network, multi_avg_fn=averaging, use_buffers=True)
+        self.flow: GradientFlow | None = None
+        self._forward: nn.Module = detector.network
+        if processes.count > 1:
+            ids = [device.index] if device.type == "cuda" else None
+            self._forward = DistributedDataParallel(detector.network, device_ids=ids)
+
+    @property
+    def scored_network(self) -> nn.Module:
+        """The network that validation and the best checkpoint use: the moving average where there is one."""
+        return self.average.module if self.average is not None else self.detector.network
+
+    def accumulate(
+        self, images: Tensor, labels: Tensor, share: float, moment: Moment, *, last: bool
+    ) -> Tensor:
+        """Add one batch's gradients and return its logits (N,) on the CPU; `step` follows the `last` of a step.
+
+        `share` weighs each crop: 1 / crops of the step over all batches and processes, 0 for a stand-in.
+        """
+        torch.manual_seed(
+            mix_seed(self._seed, moment.step, self._processes.rank)
+        )  # dropout: a function of the step
+        with self._local_gradients(not last):
+            with autocast(self.device, self._config.amp):
+                logits = self._forward(images).flatten()
+            losses = binary_cross_entropy_with_logits(logits.float(), labels, reduction="none")
+            # DistributedDataParallel averages over processes: times their number, it sums
+            loss = losses.sum() * (share * self._processes.count)
+            scaled: Tensor = self.scaler.scale(loss)
+            scaled.backward()  # type: ignore[no-untyped-call]
+        detached: Tensor = logits.detach().float().cpu()
+        return detached
+
+    def step(self, lr: float, moment: Moment) -> None:
+        """Turn the accumulated gradients into a step of rate `lr`, and clear them."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.scaler.unscale_(self.optimizer)
+        if self._config.noise_eta:
+            add_gradient_noise(
+                self._parameters,
+                eta=self._config.noise_eta,
+                gamma=self._config.noise_gamma,
+                t=moment.epoch - 1 if self._config.noise_by == "epoch" else moment.step,
+                seed=self._seed,
+                step=moment.step,
+            )
+        if self._config.clip_norm:
+            nn.utils.clip_grad_norm_(self._parameters, self._config.clip_norm)
+        if self.flow is not None:
+            self.flow.record()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update_parameters(self.detector.network)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that `load_state_dict` needs to go on bit for bit."""
+        return {
+            "network": self.detector.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
+            "flow": self.flow.state_dict() if self.flow is not None else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.detector.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        if self.flow is not None:
+            self.flow.load_state_dict(state["flow"])
+
+    @contextmanager
+    def _local_gradients(self, local: bool) -> Iterator[None]:
+        """Within a step of several batches, processes exchange gradients once, at the last."""
+        if local and isinstance(self._forward, DistributedDataParallel):
+            with self._forward.no_sync():
+                yield
+        else:
+            yield
+
+
+def autocast(device: torch.device, amp: str) -> torch.autocast:
+    """Mixed precision as configured: off, fp16 or bf16."""
+    return torch.autocast(device.type, dtype=AMP_TYPES.get(amp, torch.bfloat16), enabled=amp != "off")

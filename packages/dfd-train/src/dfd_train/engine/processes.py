@@ -1,0 +1,83 @@
+"""One process or several: who computes which part of a batch, and how their results come together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among its peers; alone by default."""
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+    def share(self, items: Sequence[Item]) -> list[Item]:
+        """This process's part of a batch: pairs side by side stay balanced over the processes."""
+        return [item for index in self._indices(len(items), self.rank) for item in items[index : index + 1]]
+
+    def join(self, values: Tensor, total: int, flag: bool = False) -> tuple[Tensor, bool]:
+        """The values of a whole batch of `total` items from every process's share, and whether any raised a flag.
+
+        `values` is 1-D on the CPU, in the order of `share`; the result is in the order of the batch.
+        """
+        if self.count == 1:
+            return values, flag
+        longest = max(len(self._indices(total, rank)) for rank in range(self.count))
+        mine = torch.zeros(longest + 1)
+        mine[: len(values)], mine[-1] = values, float(flag)
+        gathered = [torch.zeros_like(mine) for _ in range(self.count)]
+        dist.all_gather(gathered, mine)
+        joined = torch.zeros(total)
+        for rank, part in enumerate(gathered):
+            indices = self._indices(total, rank)
+            joined[indices] = part[: len(indices)]
+        return joined, any(bool(part[-1]) for part in gathered)
+
+    def agree(self, value: Item) -> Item:
+        """The main process's value, in every process."""
+        if self.count == 1:
+            return value
+        holder: list[Item] = [value]
+        dist.broadcast_object_list(holder, src=0)
+        return holder[0]
+
+    def _indices(self, total: int, rank: int) -> list[int]:
+        """Pairs (0, 1), (2, 3), … are dealt out in turn."""
+        return [index for index in range(total) if index // 2 % self.count == rank]
+
+
+def start_processes(device: str) -> Processes:
+    """Join the other processes of `torchrun`; alone where there are none.
+
+    Raises: RuntimeError where the others cannot be reached.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return Processes()
+    processes = Processes(int(os.environ["RANK"]), count, int(os.environ["LOCAL_RANK"]))
+    if device == "cuda":
+        torch.cuda.set_device(processes.local_rank)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
+    return processes
+
+
+def stop_processes() -> None:
+    """Leave the group, if there is one."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()

@@ -1,0 +1,83 @@
+"""Scoring videos: equally spaced frames of each, one logit a frame, one table for all metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from dfd_train.data.batches import Sample, plan_evaluation
+from dfd_train.data.loader import BatchLoader
+from dfd_train.data.prepared import PreparedSet
+from dfd_train.data.transforms import InputSpec
+from dfd_train.engine.gradients import autocast
+from dfd_train.engine.processes import Processes
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How videos are scored."""
+
+    frames_per_video: int
+    batch_size: int = 24
+    workers: int = 0
+    amp: str = "off"
+
+
+def score_videos(
+    network: nn.Module,
+    spec: InputSpec,
+    prepared: PreparedSet,
+    videos: pd.DataFrame,
+    scoring: Scoring,
+    *,
+    device: torch.device,
+    loader: BatchLoader | None = None,
+    processes: Processes | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> pd.DataFrame:
+    """One row a frame: video_id, dataset, compression, method, split, original_id, face, frame, label, logit.
+
+    `videos` are rows of the prepared set's table (a `Selection`'s), their index its row numbers; every one is
+    scored. The network is left in evaluation mode. A `loader` without augmentation is used again where given.
+
+    Raises: KeyboardInterrupt where `should_stop` says so in any process.
+    """
+    processes = processes or Processes()
+    loader = loader or BatchLoader(prepared, spec, workers=scoring.workers)
+    batches = plan_evaluation(videos, scoring.frames_per_video, scoring.batch_size).batches
+    network.eval()
+    logits: list[np.ndarray] = []
+    frames = sum(map(len, batches))
+    progress = tqdm(
+        total=frames, desc="scoring", unit="frame", disable=None if processes.main else True, leave=False
+    )
+    shares = [processes.share(batch) or batch[:1] for batch in batches]
+    with torch.inference_mode(), progress:
+        for batch, (images, _, _) in zip(batches, loader.load(shares, device), strict=True):
+            with autocast(device, scoring.amp):
+                output = network(images).flatten().float().cpu()
+            share = output[: len(processes.share(batch))]
+            joined, stop = processes.join(share, len(batch), should_stop())
+            logits.append(joined.numpy())
+            if stop:
+                raise KeyboardInterrupt
+            progress.update(len(batch))
+    return prediction_table(videos, [s for batch in batches for s in batch], np.concatenate(logits))
+
+
+def prediction_table(videos: pd.DataFrame, samples: list[Sample], logits: np.ndarray) -> pd.DataFrame:
+    """The predictions table of samples (in their order) and their logits (N,)."""
+    table = videos.loc[[sample.video for sample in samples]].reset_index(drop=True)
+    columns = ["video_id", "dataset", "compression", "method", "split", "original_id"]
+    return table[columns].assign(
+        face=np.array([sample.face for sample in samples], np.int8),
+        frame=np.array([sample.frame for sample in samples], np.int32),
+        label=np.array([sample.label for sample in samples], np.int8),
+        logit=logits.astype(np.float32),
+    )

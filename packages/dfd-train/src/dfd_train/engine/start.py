@@ -1,0 +1,152 @@
+"""Before the first step: which data, which model, and whether a run may start or go on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import nn
+
+from dfd_train.config import ModelConfig, RunConfig, changed_settings
+from dfd_train.data.prepared import PreparedSet, load_prepared
+from dfd_train.data.selection import (
+    Pair,
+    Selection,
+    find_leaks,
+    make_pairs,
+    select_videos,
+    shuffle_labels,
+)
+from dfd_train.engine.checkpoint import load_model
+from dfd_train.models import Detector, build_detector
+from dfd_train.optim import mix_seed
+from dfd_train.runs import DEMONSTRATION, RunFolder
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The videos of a run, its labels already shuffled where the chance control asks for it."""
+
+    prepared: PreparedSet
+    train: Selection
+    val: Selection
+    pairs: list[Pair]
+    unpaired: int
+    """fakes without a usable original; batches of pairs leave them out"""
+    leaks: tuple[str, ...]
+
+
+def open_data(config: RunConfig) -> TrainingData:
+    """Select the videos of a run and check the splits.
+
+    Raises: FileNotFoundError or ValueError for a missing or unreadable set, empty or one-sided splits, leaks.
+    """
+    if not config.data.work:
+        raise ValueError("which data? --data WORK names the folder that ffpp-prep wrote")
+    prepared = load_prepared(Path(config.data.work))
+    leaks = tuple(find_leaks(prepared.videos))
+    if leaks and not config.data.allow_leaks:
+        raise ValueError(
+            f"{len(leaks)} leak{'s' * (len(leaks) > 1)} between splits, such as: {leaks[0]}; "
+            "split anew, or allow it by name: --set data.allow_leaks=true"
+        )
+    videos = prepared.videos
+    if config.data.shuffle_labels:
+        videos = shuffle_labels(videos, mix_seed(config.train.seed, 1))
+    train, val = (
+        select_videos(
+            videos,
+            split,
+            multiple_faces=config.data.multiple_faces,
+            exclude_methods=config.data.exclude_methods if split == "train" else (),
+        )
+        for split in ("train", "val")
+    )
+    for selection in (train, val):
+        if selection.videos["label"].nunique() < 2:
+            raise ValueError(f"split {selection.split} needs real and fake videos: {selection.summary()}")
+    if config.data.batches == "shuffled":
+        return TrainingData(prepared, train, val, [], 0, leaks)
+    pairs, unpaired = make_pairs(train.videos)
+    return TrainingData(prepared, train, val, pairs, unpaired, leaks)
+
+
+def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
+    """What a person reads before training starts, one fact a line."""
+    lines = [data.train.summary(), data.val.summary()]
+    if data.pairs:
+        lines.append(f"{len(data.pairs)} pairs; {data.unpaired} fakes without a usable original do not train")
+    if data.leaks:
+        lines.append(f"{len(data.leaks)} leaks between splits, allowed by name")
+    if config.data.shuffle_labels:
+        lines.append("labels are shuffled: chance is what should come out")
+    if data.prepared.demonstration:
+        lines.append(DEMONSTRATION)
+    return lines
+
+
+def data_record(data: TrainingData) -> dict[str, object]:
+    """What data.json keeps."""
+    return {
+        "work": str(data.prepared.work),
+        "fingerprint": data.prepared.fingerprint,
+        "demonstration": data.prepared.demonstration,
+        "pairs": len(data.pairs),
+        "fakes_without_original": data.unpaired,
+        "leaks": len(data.leaks),
+        "splits": {
+            selection.split: {
+                "fake": int((selection.videos["label"] == 1).sum()),
+                "real": int((selection.videos["label"] == 0).sum()),
+                "methods": {
+                    str(k): int(v) for k, v in selection.videos["method"].value_counts().sort_index().items()
+                },
+                "left_out": {count.reason: count.videos for count in selection.left_out},
+            }
+            for selection in (data.train, data.val)
+        },
+    }
+
+
+def new_detector(config: RunConfig) -> tuple[Detector, tuple[ModelConfig, ...]]:
+    """The newly initialised detector of a run, a function of its seed, and the configs of an ensemble's members."""
+    members = [load_model(Path(member)) for member in config.model.members]
+    networks: list[nn.Module] = [member.detector.network for member in members]
+    torch.manual_seed(mix_seed(config.train.seed, 0))
+    return build_detector(config.model, networks), tuple(member.facts.config.model for member in members)
+
+
+def check_folder(folder: RunFolder, config: RunConfig) -> None:
+    """Refuse a folder that holds something else, or a run with other settings.
+
+    Raises: ValueError naming what differs.
+    """
+    path = folder.path
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not path.is_dir() or not (path / "config.toml").is_file():
+        raise ValueError(f"{path} exists and is no run folder: choose another --out")
+    changed = changed_settings(folder.read_config(), config)
+    if changed:
+        raise ValueError(
+            f"{path} holds a run with other settings ({'; '.join(changed)}): choose another --out"
+        )
+
+
+def check_resumable(saved_fingerprint: str, prepared: PreparedSet, videos: pd.DataFrame) -> None:
+    """Refuse to go on with other data. Raises: ValueError."""
+    if saved_fingerprint != prepared.fingerprint:
+        raise ValueError(f"{prepared.work} ({len(videos)} videos) is not the data that this run began with")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name: auto takes a GPU where there is one. Raises: ValueError where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("train.device is cuda, but torch sees no GPU here; allowed: auto, cpu")
+    use_gpu = name != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda", torch.cuda.current_device()) if use_gpu else torch.device("cpu")

@@ -1,0 +1,349 @@
+"""The training loop: batches, steps, validation, checkpoints, in reading order.
+
+Where a run stands is (epoch, batches done); everything random is a function of the seed and that place, so a run that
+was stopped anywhere goes on from its last checkpoint and ends bit for bit where it would have ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dfd_train.config import RunConfig
+from dfd_train.data.batches import Sample, plan_epoch
+from dfd_train.data.loader import Augmentation, BatchLoader, default_workers
+from dfd_train.engine.checkpoint import Facts, load_checkpoint, load_weights, save_checkpoint
+from dfd_train.engine.gradients import GradientFlow, Learner, Moment
+from dfd_train.engine.processes import Processes, start_processes, stop_processes
+from dfd_train.engine.score import Scoring, prediction_table, score_videos
+from dfd_train.engine.start import (
+    TrainingData,
+    check_folder,
+    check_resumable,
+    choose_device,
+    data_record,
+    describe_data,
+    new_detector,
+    open_data,
+)
+from dfd_train.metrics import Summary, summarize
+from dfd_train.runs import RunFolder, describe_environment, file_sha256, write_predictions
+from dfd_train.schedule import LearningRate
+
+log = logging.getLogger(__name__)
+
+
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM: the run stopped cleanly, with a checkpoint."""
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on, for a reason that a person should read."""
+
+
+@dataclass
+class Place:
+    """Where a run stands."""
+
+    epoch: int = 1
+    batches_done: int = 0
+    steps: int = 0
+    best: float = -math.inf
+    best_epoch: int = 0
+    seconds: float = 0.0
+    """training time of the current epoch so far"""
+    logits: list[float] = field(default_factory=list)
+    """of the current epoch so far, in the order of its plan"""
+
+
+def train(config: RunConfig, out: Path) -> RunFolder:
+    """Train a run from the start, or go on from its last checkpoint.
+
+    Raises: FileNotFoundError, ValueError for what a person can mend; TrainingError; Interrupted.
+    """
+    folder = RunFolder(out)
+    check_folder(folder, config)
+    if folder.last.is_file() and load_checkpoint(folder.last)[0].epoch >= config.train.epochs:
+        log.info("%s: all %d epochs are done", out, config.train.epochs)
+        return folder
+    device = choose_device(config.train.device)
+    processes = start_processes(device.type)
+    if config.train.threads:
+        torch.set_num_threads(config.train.threads)
+    try:
+        data = open_data(config)
+        Training(config, folder, data, choose_device(config.train.device), processes).run()
+    finally:
+        stop_processes()
+    return folder
+
+
+class Training:
+    """One run in one process."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: RunFolder,
+        data: TrainingData,
+        device: torch.device,
+        processes: Processes,
+    ) -> None:
+        self.config, self.folder, self.data, self.device, self.processes = (
+            config,
+            folder,
+            data,
+            device,
+            processes,
+        )
+        detector, self.members = new_detector(config)
+        detector.network.to(device)
+        if config.train.channels_last:
+            detector.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if processes.count > 1 and device.type == "cuda":
+            torch.nn.SyncBatchNorm.convert_sync_batchnorm(detector.network)  # type: ignore[no-untyped-call]
+        self.learner = Learner(detector, config.optimizer, device, processes, config.train.seed)
+        if config.train.gradient_flow:
+            self.learner.flow = GradientFlow(detector.network)
+        self.rate = LearningRate(config.schedule, config.optimizer.lr, config.train.epochs)
+        self.place = Place()
+        workers = default_workers() if config.data.workers is None else config.data.workers
+        self.scoring = Scoring(config.data.val_frames, config.data.batch_size, workers, config.optimizer.amp)
+        augmentation = Augmentation(config.transforms, config.train.seed)
+        pin = device.type == "cuda"
+        self.loader = BatchLoader(
+            data.prepared, detector.spec, workers=workers, augmentation=augmentation, pin_memory=pin
+        )
+        self.val_loader = BatchLoader(data.prepared, detector.spec, workers=workers, pin_memory=pin)
+        self.stop_requested = False
+        self.saved_at = time.monotonic()
+
+    def run(self) -> None:
+        """All remaining epochs."""
+        for line in describe_data(self.data, self.config):
+            self._say(line)
+        self._resume_or_begin()
+        with self._stopping_cleanly():
+            for epoch in range(self.place.epoch, self.config.train.epochs + 1):
+                trained = self._train_epoch(epoch)
+                self._finish_epoch(epoch, trained)
+        self._record({"event": "finish", "best_epoch": self.place.best_epoch, "time": time.time()})
+
+    def _train_epoch(self, epoch: int) -> Summary:
+        """The rest of an epoch's batches; returns the epoch's training numbers, over all processes."""
+        plan = plan_epoch(
+            self.config.data,
+            self.data.train.videos,
+            self.data.pairs,
+            epoch=epoch,
+            total_epochs=self.config.train.epochs,
+            seed=self.config.train.seed,
+        )
+        batches = plan.batches[: self.config.train.max_steps]
+        if plan.substitutions and self.place.batches_done == 0:
+            self._say(f"epoch {epoch}: {plan.substitutions} frames of short videos are substitutes")
+        place, accumulate = self.place, self.config.optimizer.accumulate
+        todo = batches[place.batches_done :]
+        shares = [self.processes.share(batch) for batch in todo]
+        # a process without a share computes the first crop with weight 0, so that all of them step together
+        shown = [share or batch[:1] for share, batch in zip(shares, todo, strict=True)]
+        images_ahead = self.loader.load(shown, self.device)
+        self.learner.detector.train()
+        started, already = time.monotonic(), place.seconds
+        progress = tqdm(
+            total=len(batches), initial=place.batches_done, desc=f"epoch {epoch}", unit="batch",
+            disable=None if self.processes.main else True, leave=False,
+        )  # fmt: skip
+        with progress:
+            for batch, share, (images, labels, _) in zip(todo, shares, images_ahead, strict=True):
+                group = place.batches_done // accumulate * accumulate
+                crops = sum(map(len, batches[group : group + accumulate]))
+                last = place.batches_done + 1 in (group + accumulate, len(batches))
+                moment = Moment(epoch, place.steps)
+                logits = self.learner.accumulate(
+                    images, labels, 1.0 / crops if share else 0.0, moment, last=last
+                )
+                joined, stop = self.processes.join(logits[: len(share)], len(batch), self.stop_requested)
+                self._check_finite(joined, batch, epoch, place.batches_done + 1)
+                if last:
+                    done = epoch - 1 + group / len(batches)
+                    self.learner.step(self.rate.at(done), moment)
+                    place.steps += 1
+                place.logits += joined.tolist()
+                place.batches_done += 1
+                place.seconds = already + time.monotonic() - started
+                progress.update()
+                if last and (stop or self._save_is_due()):
+                    self._save()
+                    if stop:
+                        raise Interrupted
+        samples = [sample for batch in batches for sample in batch]
+        logits_of_epoch = np.array(place.logits, np.float32)
+        return summarize(prediction_table(self.data.train.videos, samples, logits_of_epoch))
+
+    def _finish_epoch(self, epoch: int, trained: Summary) -> None:
+        """Validate, keep the best, record, and move on to the next epoch."""
+        lr = self.rate.at(epoch - 1)
+        try:
+            predictions = score_videos(
+                self.learner.scored_network, self.learner.detector.spec, self.data.prepared,
+                self.data.val.videos, self.scoring, device=self.device, loader=self.val_loader,
+                processes=self.processes, should_stop=lambda: self.stop_requested,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            self._save()
+            raise Interrupted from None
+        validated = summarize(predictions)
+        self.rate.observe(trained.loss)
+        place = self.place
+        images = len(place.logits)
+        event = {
+            "event": "epoch", "epoch": epoch, "lr": lr,
+            **_numbers("train", trained), **_numbers("val", validated),
+            "seconds": round(place.seconds, 3), "images_per_second": round(images / max(place.seconds, 1e-9), 2),
+        }  # fmt: skip
+        better = validated.balanced_accuracy > place.best
+        if better:
+            place.best, place.best_epoch = validated.balanced_accuracy, epoch
+        place.epoch, place.batches_done, place.seconds, place.logits = epoch + 1, 0, 0.0, []
+        if better and self.processes.main:
+            save_checkpoint(self.folder.best, self._facts(epoch), self.learner.scored_network.state_dict())
+            write_predictions(
+                self.folder.predictions("val"),
+                predictions,
+                prediction_facts(
+                    self.folder.best, self.data.prepared.demonstration, self.scoring.frames_per_video
+                ),
+            )
+        self._record(event)
+        if self.learner.flow is not None:
+            self._record(self.learner.flow.event(epoch))
+            self.learner.flow.reset()
+        self._save()
+        self._say(
+            f"epoch {epoch}/{self.config.train.epochs}  lr {lr:.3g}  "
+            f"train loss {trained.loss:.4f}  val loss {validated.loss:.4f}  "
+            f"val balanced accuracy {validated.balanced_accuracy:.4f}  val AUC {validated.video_auc:.4f}"
+            f"{'  best' if better else ''}  {event['images_per_second']} images/s"
+        )
+
+    def _resume_or_begin(self) -> None:
+        saved = self.processes.agree(self.folder.last.is_file())
+        if saved:
+            facts, content = load_checkpoint(self.folder.last, self.device)
+            check_resumable(facts.fingerprint, self.data.prepared, self.data.prepared.videos)
+            state = content["state"]
+            load_weights(
+                self.learner.detector.network, content["network"], self.folder.last, self.config.model.name
+            )
+            self.learner.load_state_dict({**state["learner"], "network": content["network"]})
+            self.rate.load_state_dict(state["rate"])
+            self.place = Place(**{**state["place"], "logits": state["logits"].tolist()})
+            self._say(f"goes on in epoch {self.place.epoch} after {self.place.batches_done} batches")
+        if not self.processes.main:
+            return
+        if saved:
+            self.folder.drop_epochs_after(self.place.epoch - 1)
+        else:
+            self.folder.path.mkdir(parents=True, exist_ok=True)
+            self.folder.write_config(self.config)
+            self.folder.drop_epochs_after(0)
+            self.folder.write_json("data.json", data_record(self.data))
+            self.folder.write_json("environment.json", describe_environment(_device_name(self.device)))
+        parameters = sum(p.numel() for p in self.learner.detector.network.parameters())
+        event = {
+            "event": "resume" if saved else "start",
+            "epoch": self.place.epoch,
+            "batch": self.place.batches_done,
+            "parameters": parameters,
+            "processes": self.processes.count,
+            "time": time.time(),
+        }
+        self._record(event)
+
+    def _save(self) -> None:
+        """Write last.pt: everything that going on needs. Only the main process writes; the state is every process's."""
+        self.saved_at = time.monotonic()
+        if not self.processes.main:
+            return
+        learner = self.learner.state_dict()
+        network = learner.pop("network")
+        place = asdict(self.place)
+        logits = torch.tensor(place.pop("logits"), dtype=torch.float32)
+        state = {"learner": learner, "rate": self.rate.state_dict(), "place": place, "logits": logits}
+        save_checkpoint(self.folder.last, self._facts(self.place.epoch - 1), network, state)
+
+    def _save_is_due(self) -> bool:
+        minutes = self.config.train.checkpoint_minutes
+        return bool(minutes) and time.monotonic() - self.saved_at > 60.0 * minutes
+
+    def _facts(self, epoch: int) -> Facts:
+        prepared = self.data.prepared
+        return Facts(self.config, self.members, prepared.fingerprint, prepared.demonstration, epoch)
+
+    def _check_finite(self, logits: torch.Tensor, batch: list[Sample], epoch: int, number: int) -> None:
+        bad = (~torch.isfinite(logits)).nonzero().flatten()
+        if len(bad):
+            sample = batch[int(bad[0])]
+            video_id = self.data.train.videos.at[sample.video, "video_id"]
+            raise TrainingError(
+                f"the loss is not finite in epoch {epoch}, batch {number} ({len(bad)} of {len(batch)} crops, first: "
+                f"{video_id} frame {sample.frame}); the last checkpoint is from before it. A lower learning rate or "
+                "clipping (optimizer.lr, optimizer.clip_norm) may help"
+            )
+
+    @contextmanager
+    def _stopping_cleanly(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM end the run after the current step, with a checkpoint."""
+
+        def request(_number: int, _frame: FrameType | None) -> None:
+            self.stop_requested = True
+
+        before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _record(self, event: dict[str, Any]) -> None:
+        if self.processes.main:
+            self.folder.add_event(event)
+
+    def _say(self, line: str) -> None:
+        if self.processes.main:
+            log.info(line)
+
+
+def prediction_facts(checkpoint: Path, demonstration: bool, frames_per_video: int) -> dict[str, str]:
+    """The key-value metadata of a predictions table."""
+    return {
+        "checkpoint_sha256": file_sha256(checkpoint),
+        "demonstration": str(demonstration).lower(),
+        "frames_per_video": str(frames_per_video),
+    }
+
+
+def _numbers(prefix: str, summary: Summary) -> dict[str, float]:
+    return {
+        f"{prefix}_loss": summary.loss,
+        f"{prefix}_frame_accuracy": summary.frame_accuracy,
+        f"{prefix}_balanced_accuracy": summary.balanced_accuracy,
+        f"{prefix}_auc": summary.video_auc,
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

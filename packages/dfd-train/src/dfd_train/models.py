@@ -1,0 +1,207 @@
+"""Any network behind one function: Reseption, the thesis's baselines, any timm model, any function of yours.
+
+A detector maps normalised RGB (N, 3, S, S) to raw logits (N, 1), positive for fake.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from dfd_train.config import ModelConfig
+from dfd_train.data.transforms import InputSpec
+
+HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A network, what it wants to see, and the parts of it that do not train."""
+
+    network: nn.Module
+    spec: InputSpec
+    frozen: tuple[nn.Module, ...] = ()
+
+    def train(self) -> None:
+        """Training mode; frozen parts stay in evaluation mode, so that their batch norm does not move."""
+        self.network.train()
+        for module in self.frozen:
+            module.eval()
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """The parameters that an optimiser gets."""
+        return [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A network of thesis section 5.1 by its timm name; `lower` are the parts that Table 5.2 freezes."""
+
+    timm_name: str
+    input_size: int
+    lower: tuple[str, ...]
+
+
+_STEM_AND_STAGES = ("conv1", "bn1", "layer1", "layer2")
+BASELINES = {
+    "xception": Baseline(
+        "legacy_xception", 299, ("conv1", "bn1", "conv2", "bn2", "block1", "block2", "block3")
+    ),
+    "inception_v3": Baseline(
+        "inception_v3",
+        299,
+        ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"),
+    ),
+    # stages of 3, 5, 5, … blocks: blocks 1 to 9 end with the first of the third stage
+    "efficientnet_b5": Baseline(
+        "efficientnet_b5", 224, ("conv_stem", "bn1", "blocks.0", "blocks.1", "blocks.2.0")
+    ),
+    "resnet152": Baseline("resnet152", 224, _STEM_AND_STAGES),
+    "resnext101_32x8d": Baseline("resnext101_32x8d", 224, _STEM_AND_STAGES),
+}
+RESEPTION_LOWER = ("stem1", "stem2", "stage_a")
+
+
+def build_detector(config: ModelConfig, members: Sequence[nn.Module] = ()) -> Detector:
+    """The detector of a configuration, newly initialised; `members` are the trained networks of an ensemble.
+
+    Raises: ValueError for an unknown name, argument or level, or pretrained weights that cannot be reached.
+    """
+    network, spec, lower = _build(config, members)
+    return Detector(network, _adjust(spec, config), _freeze(network, config, lower))
+
+
+def _build(config: ModelConfig, members: Sequence[nn.Module]) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
+    """The network, its own input, and the names of its lower parts (empty where unknown)."""
+    if config.members and config.name != "reseption_ensemble":
+        raise ValueError(f"model.members is for reseption_ensemble, not for {config.name}")
+    if ":" in config.name and not config.name.startswith("timm:"):
+        return _from_function(config)
+    if config.name.startswith("timm:"):
+        network, spec = _from_timm(config, config.name.removeprefix("timm:"), None)
+        return network, spec, ()
+    if config.name in BASELINES:
+        baseline = BASELINES[config.name]
+        network, spec = _from_timm(config, baseline.timm_name, baseline.input_size)
+        return network, spec, baseline.lower
+    return _from_reseption(config, members)
+
+
+def _from_reseption(
+    config: ModelConfig, members: Sequence[nn.Module]
+) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
+    from reseption_models import ReseptionEnsemble, create_model, list_models
+
+    if config.name not in list_models():
+        known = ", ".join([*list_models(), *BASELINES])
+        raise ValueError(
+            f"unknown model {config.name!r}; allowed: {known}, timm:NAME, package.module:function"
+        )
+    if config.pretrained:
+        raise ValueError(f"{config.name} has no pretrained weights: it trains from scratch")
+    arguments = dict(config.arguments)
+    if config.name == "reseption_ensemble":
+        if not members:
+            raise ValueError(
+                "reseption_ensemble needs model.members: the run folders whose networks it joins"
+            )
+        sizes = {int(_config_of(member).input_size) for member in members}
+        if len(sizes) > 1:
+            raise ValueError(f"the members' input sizes are {sorted(sizes)}, must be the same")
+        return _call(ReseptionEnsemble, config, members, **arguments), InputSpec(sizes.pop()), ()
+    if config.input_size is not None:
+        arguments["input_size"] = config.input_size
+    network = _call(create_model, config, config.name, **arguments)
+    return network, InputSpec(_config_of(network).input_size), RESEPTION_LOWER
+
+
+def _from_timm(config: ModelConfig, name: str, input_size: int | None) -> tuple[nn.Module, InputSpec]:
+    import timm
+
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:8]) or "see timm.list_models()"
+        raise ValueError(f"timm has no model {name!r}; near: {near}")
+    arguments: dict[str, Any] = dict(config.arguments)
+    try:
+        network = timm.create_model(name, pretrained=config.pretrained, num_classes=1, **arguments)
+    except Exception as error:  # whatever the hub's client raises when it cannot connect
+        if not config.pretrained or isinstance(error, TypeError):
+            raise ValueError(f"model {config.name}: {error}") from None
+        raise ValueError(
+            f"the pretrained weights of {config.name} cannot be reached ({type(error).__name__}); "
+            "go online once, or start without them: --no-pretrained"
+        ) from None
+    own: Any = network.pretrained_cfg
+    size = input_size or int(own["input_size"][-1])
+    return network, InputSpec(size, tuple(own["mean"]), tuple(own["std"]))
+
+
+def _from_function(config: ModelConfig) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
+    module_name, _, function_name = config.name.partition(":")
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"model {config.name!r} cannot be imported: {error}") from None
+    if config.input_size is None:
+        raise ValueError(f"model {config.name!r} needs model.input_size")
+    network = _call(function, config, **config.arguments)
+    shape = (1, 3, config.input_size, config.input_size)
+    with torch.no_grad():
+        output = tuple(network.eval()(torch.zeros(shape)).shape)
+    if output != (1, 1):
+        raise ValueError(
+            f"model {config.name!r} maps {shape} to {output}, must be (1, 1): one logit an image"
+        )
+    return network, InputSpec(config.input_size), ()
+
+
+def _config_of(network: Any) -> Any:
+    """The configuration that every Reseption network carries."""
+    return network.config
+
+
+def _call(function: object, config: ModelConfig, *positional: object, **arguments: object) -> nn.Module:
+    try:
+        network = function(*positional, **arguments)  # type: ignore[operator]
+    except TypeError as error:
+        raise ValueError(f"model {config.name}: {error}") from None
+    assert isinstance(network, nn.Module)
+    return network
+
+
+def _adjust(spec: InputSpec, config: ModelConfig) -> InputSpec:
+    mean, std = {"model": (spec.mean, spec.std), "half": HALF, "imagenet": IMAGENET}[config.normalization]
+    return InputSpec(config.input_size or spec.size, mean, std)
+
+
+def _freeze(network: nn.Module, config: ModelConfig, lower: tuple[str, ...]) -> tuple[nn.Module, ...]:
+    """Stop the parameters that the level leaves out, and return the modules that hold them.
+
+    The classifier trains at every level. Level "higher" is what Table 5.2 trains.
+    """
+    level = config.train_level
+    if level == "full":
+        return ()
+    finder: Any = getattr(network, "get_classifier", lambda: None)
+    classifier = finder()
+    if not isinstance(classifier, nn.Module):
+        raise ValueError(f"train_level {level}: {config.name} has no get_classifier(); allowed: full")
+    if level != "classifier" and not lower:
+        raise ValueError(f"train_level {level} is not defined for {config.name}; allowed: full, classifier")
+    below = {parameter for name in lower for parameter in network.get_submodule(name).parameters()}
+    top = set(classifier.parameters())
+    for parameter in network.parameters():
+        in_level = {"classifier": False, "lower": parameter in below, "higher": parameter not in below}[level]
+        parameter.requires_grad_(parameter in top or in_level)
+    return tuple(module for module in network.modules() if _is_frozen(module))
+
+
+def _is_frozen(module: nn.Module) -> bool:
+    own = list(module.parameters(recurse=False))
+    return bool(own) and not any(parameter.requires_grad for parameter in own)

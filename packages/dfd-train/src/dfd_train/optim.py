@@ -1,0 +1,87 @@
+"""Optimisers by name, and what happens to gradients between the backward pass and the step."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from dfd_train.config import OptimizerConfig
+
+
+def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser over all trained parameters, in one group (torch-optimizer's RAdam shares a cache across groups).
+
+    `radam` is torch-optimizer's, as the thesis used; `sgd` has momentum; any other name is looked up in torch.optim,
+    then in torch_optimizer, upper and lower case alike.
+
+    Raises: ValueError for an unknown name or argument.
+    """
+    kind = _find_optimizer(config.name)
+    arguments: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, **config.arguments}
+    accepted = inspect.signature(kind).parameters
+    if kind is torch.optim.SGD:
+        arguments.setdefault("momentum", config.momentum)
+    if "weight_decay" not in accepted and not config.weight_decay:
+        arguments.pop("weight_decay")
+    unknown = [name for name in arguments if name not in accepted]
+    if unknown:
+        allowed = ", ".join(name for name in accepted if name != "params")
+        raise ValueError(
+            f"optimizer {config.name} takes no argument {', '.join(unknown)}; allowed: {allowed}"
+        )
+    return kind(list(parameters), **arguments)
+
+
+def add_gradient_noise(
+    parameters: Iterable[nn.Parameter], *, eta: float, gamma: float, t: int, seed: int, step: int
+) -> None:
+    """Add N(0, eta / (1 + t)^gamma) to every gradient; eta / … is a variance (thesis section 7.1.2, [48]).
+
+    `t` counts epochs or steps; the noise is a function of (seed, step).
+    """
+    deviation = (eta / (1.0 + t) ** gamma) ** 0.5
+    generators: dict[torch.device, torch.Generator] = {}
+    for parameter in parameters:
+        gradient = parameter.grad
+        if gradient is None:
+            continue
+        if gradient.device not in generators:
+            generators[gradient.device] = torch.Generator(gradient.device).manual_seed(mix_seed(seed, step))
+        generator = generators[gradient.device]
+        gradient.add_(
+            torch.randn(gradient.shape, generator=generator, device=gradient.device, dtype=gradient.dtype),
+            alpha=deviation,
+        )
+
+
+def mix_seed(*numbers: int) -> int:
+    """One 63-bit seed from several small numbers, such as (seed, step, rank)."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _find_optimizer(name: str) -> type[torch.optim.Optimizer]:
+    import torch_optimizer
+
+    if name.lower() == "radam":
+        radam: type[torch.optim.Optimizer] = torch_optimizer.RAdam
+        return radam
+    known = dict(reversed([*_optimizers(torch.optim), *_optimizers(torch_optimizer)]))
+    found = next((kind for known_name, kind in known.items() if known_name.lower() == name.lower()), None)
+    if found is None:
+        raise ValueError(f"unknown optimizer {name!r}; allowed: {', '.join(sorted(known))}")
+    return found
+
+
+def _optimizers(module: ModuleType) -> Iterator[tuple[str, type[torch.optim.Optimizer]]]:
+    """The optimisers of a module that a plain loop can drive: those that need no closure."""
+    for name, value in vars(module).items():
+        if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer):
+            closure = inspect.signature(value.step).parameters.get("closure")
+            if value is not torch.optim.Optimizer and (closure is None or closure.default is None):
+                yield name, value

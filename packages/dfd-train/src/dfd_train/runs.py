@@ -1,0 +1,155 @@
+"""A run's folder: config.toml, environment.json, data.json, events.jsonl, checkpoints/, predictions.
+
+Files appear whole or not at all: each is written beside its place, synced and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tomli_w
+
+from dfd_train.config import RunConfig, build_config, read_config, to_tables
+
+DEMONSTRATION = "demonstration model, not evidence"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of a run and the small files in it."""
+
+    path: Path
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint from which the run goes on."""
+        return self.path / "checkpoints" / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the highest balanced accuracy over validation videos."""
+        return self.path / "checkpoints" / "best.pt"
+
+    @property
+    def events(self) -> Path:
+        """One JSON object a line."""
+        return self.path / "events.jsonl"
+
+    def predictions(self, split: str) -> Path:
+        """The predictions of one split."""
+        return self.path / f"predictions-{split}.parquet"
+
+    def read_config(self) -> RunConfig:
+        """The run's settings. Raises: FileNotFoundError where this is no run folder."""
+        config = self.path / "config.toml"
+        if not config.is_file():
+            raise FileNotFoundError(f"{self.path} is no run folder: it has no config.toml")
+        return build_config(read_config(config))
+
+    def write_config(self, config: RunConfig) -> None:
+        """Record the settings, all of them, defaults included."""
+        write_atomically(self.path / "config.toml", tomli_w.dumps(to_tables(config)).encode())
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write one JSON file."""
+        write_atomically(self.path / name, (json.dumps(value, indent=2) + "\n").encode())
+
+    def add_event(self, event: Mapping[str, Any]) -> None:
+        """Append one line to events.jsonl."""
+        with self.events.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read_events(self) -> list[dict[str, Any]]:
+        """All events; a last line that a kill cut short is left out."""
+        if not self.events.is_file():
+            return []
+        lines = self.events.read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines[:-1]]
+
+    def drop_epochs_after(self, epoch: int) -> None:
+        """Remove epochs that the checkpoint does not know yet: a resumed run writes them again."""
+        events = self.read_events()
+        kept = [event for event in events if event["event"] != "epoch" or event["epoch"] <= epoch]
+        write_atomically(self.events, "".join(json.dumps(event) + "\n" for event in kept).encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that its name only ever holds the old or the new content, whole."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+class replacing:
+    """`with replacing(path) as file`: a binary file that takes the place of `path` when the block ends well."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+
+    def __enter__(self) -> IO[bytes]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._temporary.open("wb")
+        return self._file
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        try:
+            if not failed:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+            if failed:
+                self._temporary.unlink()
+        if not failed:
+            self._temporary.replace(self._path)
+
+
+def write_predictions(path: Path, predictions: pd.DataFrame, facts: Mapping[str, str]) -> None:
+    """Write a predictions table with `facts` as its key-value metadata."""
+    table = pa.Table.from_pandas(predictions, preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **facts})
+    with replacing(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_environment(device: str) -> dict[str, Any]:
+    """Versions and machine, for environment.json."""
+    packages = (
+        *("dfd-train", "reseption-models", "torch", "torchvision", "torch-optimizer", "timm"),
+        *("numpy", "pandas", "h5py", "imagecodecs", "pyarrow"),
+    )
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "device": device,
+        "packages": {name: _version(name) for name in packages},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

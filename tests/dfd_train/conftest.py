@@ -1,0 +1,157 @@
+"""A small prepared data set, written from the format's description alone: no code of ffpp-prep is used.
+
+So these tests also say whether what dfd-train reads is what the format promises.
+"""
+
+import json
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import imagecodecs
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+METHODS = ("Deepfakes", "NeuralTextures")
+SPLITS = ("train",) * 3 + ("val",) * 2 + ("test",) * 2
+ENCODERS = {
+    "jxl": lambda x: imagecodecs.jpegxl_encode(x, lossless=True, effort=1, numthreads=1),
+    "png": imagecodecs.png_encode,
+    "qoi": imagecodecs.qoi_encode,
+    "webp": lambda x: imagecodecs.webp_encode(x, lossless=True),
+    "jpeg": lambda x: imagecodecs.jpeg8_encode(x, level=95),
+    "raw": lambda x: x.tobytes(),
+}
+
+
+@dataclass(frozen=True)
+class SmallSet:
+    """What the writer made, to compare with what the reader finds."""
+
+    work: Path
+    videos: pd.DataFrame
+    crops: dict[tuple[str, int, int], np.ndarray]
+
+
+def make_crop(random: np.random.Generator, label: int, person: int) -> np.ndarray:
+    """A noisy patch in the person's colour; fakes have a striped mouth."""
+    side = int(random.integers(30, 44))
+    crop = random.normal(90 + 10 * person, 12, (side, side, 3))
+    if label:
+        crop[side // 2 :, side // 4 : -side // 4 : 2] += 80
+    return crop.clip(0, 255).astype(np.uint8)
+
+
+def original_id(person: int) -> str:
+    return f"original_sequences/youtube/c23/videos/{person:03d}.mp4"
+
+
+def fake_id(method: str, person: int, source: int) -> str:
+    return f"manipulated_sequences/{method}/c23/videos/{person:03d}_{source:03d}.mp4"
+
+
+def video_table(splits: Iterable[str], length: int) -> pd.DataFrame:
+    rows = []
+    for person, split in enumerate(splits):
+        rows.append((original_id(person), "original_sequences", 0, split, None, None, person))
+        rows += [
+            (fake_id(m, person, person), m, 1, split, original_id(person), person, person) for m in METHODS
+        ]
+    columns = ["video_id", "method", "label", "split", "original_id", "source_id", "target_id"]
+    table = pd.DataFrame(rows, columns=columns)
+    for column in ("source_id", "target_id"):
+        table[column] = [None if pd.isna(x) else f"{int(x):03d}" for x in table[column]]
+    return table.assign(
+        path="/nowhere/" + table["video_id"],
+        dataset="ffpp",
+        compression="c23",
+        status="ok",
+        frames_decoded=[length + i for i in range(len(table))],
+        multiple_faces=False,
+    )
+
+
+def write_small_set(
+    work: Path,
+    *,
+    splits: Iterable[str] = SPLITS,
+    length: int = 24,
+    codec: str = "jxl",
+    demonstration: bool = False,
+    edit: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table,
+    shards: int = 2,
+    stored: Callable[[int], bool] = lambda frame: True,
+    format_version: int = 1,
+) -> SmallSet:
+    table = edit(video_table(splits, length))
+    work.mkdir(parents=True, exist_ok=True)
+    scan = ["video_id", "path", "dataset", "method", "compression", "label", "split"]
+    scan += ["original_id", "source_id", "target_id"]
+    metadata = {"format_version": "1"} | ({"demonstration": "true"} if demonstration else {})
+    arrow = pa.Table.from_pandas(table[scan].astype({"label": "int8"}), preserve_index=False)
+    pq.write_table(arrow.replace_schema_metadata(metadata), work / "videos.parquet")
+    (work / "boxes").mkdir()
+    for number, part in enumerate(np.array_split(np.arange(len(table)), 2)):
+        status = table.iloc[part][["video_id", "status", "frames_decoded", "multiple_faces"]]
+        pq.write_table(
+            pa.Table.from_pandas(status, preserve_index=False), work / f"boxes/videos-{number:05d}.parquet"
+        )
+    crops: dict[tuple[str, int, int], np.ndarray] = {}
+    (work / "faces").mkdir()
+    listed = []
+    for number, part in enumerate(np.array_split(np.arange(len(table)), shards)):
+        own = _crops(table.iloc[part], stored)
+        crops |= own
+        path = work / "faces" / f"faces-{number:05d}.h5"
+        _write_shard(path, table.iloc[part], own, codec, format_version)
+        listed.append({"file": path.name, "crops": len(own), "videos": len(part)})
+    manifest = {
+        "format_version": format_version, "codec": codec, "color": "RGB", "margin": 0.3, "border": "clip",
+        "size": 0, "fingerprint": "f" * 64, "shards": listed,
+    }  # fmt: skip
+    (work / "faces/manifest.json").write_text(json.dumps(manifest))
+    return SmallSet(work, table, crops)
+
+
+def _crops(videos: pd.DataFrame, stored: Callable[[int], bool]) -> dict[tuple[str, int, int], np.ndarray]:
+    crops = {}
+    for row in videos.itertuples():
+        random = np.random.default_rng(row.Index)
+        for frame in range(row.frames_decoded if row.status == "ok" else 0):
+            if stored(frame):
+                crops[row.video_id, frame, 0] = make_crop(random, row.label, int(row.target_id))
+    return crops
+
+
+def _write_shard(
+    path: Path, videos: pd.DataFrame, crops: dict[tuple[str, int, int], np.ndarray], codec: str, version: int
+) -> None:
+    encoded = [bytes(ENCODERS[codec](crop)) for crop in crops.values()]
+    ids = videos["video_id"].tolist()
+    with h5py.File(path, "w") as file:
+        file["blob"] = np.frombuffer(b"".join(encoded), np.uint8)
+        file["offsets"] = np.cumsum([0, *map(len, encoded)]).astype(np.uint64)
+        file["shape"] = np.array([crop.shape[:2] for crop in crops.values()], np.int32).reshape(-1, 2)
+        file["crc32"] = np.array([zlib.crc32(data) for data in encoded], np.uint32)
+        file["video"] = np.array([ids.index(video_id) for video_id, _, _ in crops], np.uint32)
+        file["frame"] = np.array([frame for _, frame, _ in crops], np.int32)
+        file["face"] = np.array([face for _, _, face in crops], np.int8)
+        file["videos/id"] = np.array([name.encode() for name in ids], "S")
+        file.attrs.update(format_version=version, codec=codec, color="RGB", margin=0.3, size=0, complete=True)
+
+
+@pytest.fixture(scope="session")
+def small_set_writer() -> Callable[..., SmallSet]:
+    """`write_small_set`, for tests that need a set of their own."""
+    return write_small_set
+
+
+@pytest.fixture(scope="session")
+def small_set(tmp_path_factory: pytest.TempPathFactory) -> SmallSet:
+    """Seven people, two fakes of each, 24 frames and more a video."""
+    return write_small_set(tmp_path_factory.mktemp("prepared") / "work")
