@@ -7,7 +7,7 @@ feature map (box codes and class scores) are one convolution that leaves out the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,7 @@ def build_network(weights: Weights) -> Network:
         stride = 2 if layer in _STRIDE_2_LAYERS else 1
         backbone.append(_depthwise(weights, f"{name}_depthwise", backbone[-1].name, stride))
         backbone.append(_pointwise(weights, f"{name}_pointwise", f"{name}_depthwise", stride=1))
+    backbone[:3] = _without_dead_channels(*backbone[:3])
     extras: list[Convolution] = []
     source = backbone[-1].name
     for layer in range(8):
@@ -94,6 +95,28 @@ def _depthwise(weights: Weights, name: str, source: str, stride: int) -> Convolu
     kernel = (weights[f"{name}/depthwise_weights"] * scale[:, None]).astype(np.float32)
     bias = (beta - mean * scale).astype(np.float32)
     return Convolution(name, source, kernel, bias, stride, depthwise=True, relu6=True)
+
+
+def _without_dead_channels(
+    first: Convolution, depthwise: Convolution, pointwise: Convolution
+) -> tuple[Convolution, Convolution, Convolution]:
+    """Leave out the channels of the first convolution that are 0 whatever the frame: 13 of 32.
+
+    Training left them dead: the input lies in -1…1, so no output can exceed bias + sum of |kernel|, and where that
+    is below 0, ReLU6 gives 0 everywhere. The depthwise layer turns them to a constant, which the biases of the
+    pointwise layer take over. The largest feature maps shrink, the result is the same.
+    """
+    dead = first.bias + np.abs(first.kernel).sum(axis=(0, 1, 2)) <= 0
+    constants = depthwise.bias[dead].clip(0, 6)
+    return (
+        replace(first, kernel=first.kernel[..., ~dead], bias=first.bias[~dead]),
+        replace(depthwise, kernel=depthwise.kernel[:, :, ~dead], bias=depthwise.bias[~dead]),
+        replace(
+            pointwise,
+            kernel=pointwise.kernel[:, :, ~dead],
+            bias=pointwise.bias + constants @ pointwise.kernel[0, 0, dead],
+        ),
+    )
 
 
 def _predictor(weights: Weights, index: int, source: str) -> Convolution:

@@ -34,4 +34,5 @@ def _dequantise(arrays: Mapping[str, NDArray[np.float32]], name: str) -> NDArray
     if values.dtype != np.uint8:
         return values
     scale, minimum = arrays[f"{name}@scale_min"]
-    return (values * scale + minimum).astype(np.float32)
+    decoded: NDArray[np.float64] = values * scale + minimum
+    return decoded.astype(np.float32)

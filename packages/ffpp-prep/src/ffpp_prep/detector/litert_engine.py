@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from ffpp_prep.detector.flatbuffer import build_flatbuffer
 from ffpp_prep.detector.interface import Detections, check_frames
+from ffpp_prep.detector.litert_model import build_flatbuffer
 from ffpp_prep.detector.network import PREDICTION_SIZE, Network, build_network
 from ffpp_prep.detector.postprocess import detections_of
+from ffpp_prep.detector.quiet import native_messages_to_log
 from ffpp_prep.detector.weights import WEIGHTS_SHA256, load_weights
 
 
@@ -66,9 +68,8 @@ class _Session:
         return np.concatenate([output.reshape(-1, PREDICTION_SIZE) for output in outputs])
 
     def _prepare(self, frame_shape: tuple[int, ...]) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
         model = build_flatbuffer(self.network, frame_shape[0], frame_shape[1])
-        self.interpreter = Interpreter(model_content=model, num_threads=self.threads)
-        self.interpreter.allocate_tensors()
+        with native_messages_to_log():
+            self.interpreter = Interpreter(model_content=model, num_threads=self.threads)
+            self.interpreter.allocate_tensors()
         self.frame_shape = frame_shape
