@@ -4,6 +4,8 @@ So these tests also say whether what dfd-train reads is what the format promises
 """
 
 import json
+import os
+import sys
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,6 +18,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+# `tiny_networks` is a user's module: importable here and in the processes that tests start
+sys.path.insert(0, str(Path(__file__).parent))
+os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 
 METHODS = ("Deepfakes", "NeuralTextures")
 SPLITS = ("train",) * 3 + ("val",) * 2 + ("test",) * 2
@@ -155,3 +161,12 @@ def small_set_writer() -> Callable[..., SmallSet]:
 def small_set(tmp_path_factory: pytest.TempPathFactory) -> SmallSet:
     """Seven people, two fakes of each, 24 frames and more a video."""
     return write_small_set(tmp_path_factory.mktemp("prepared") / "work")
+
+
+@pytest.fixture
+def run_command(small_set: SmallSet) -> list[str]:
+    """The arguments of a short run of a tiny network; add --out and what a test is about."""
+    return [
+        *("run", "--data", str(small_set.work), "--model", "tiny_networks:with_batch_norm"),
+        *("--input-size", "32", "--batch-size", "6", "--workers", "0", "--epochs", "3", "--device", "cpu"),
+    ]

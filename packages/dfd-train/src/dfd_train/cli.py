@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(options))
     except KeyboardInterrupt:
+        print("dfd-train: interrupted", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
         print(f"dfd-train: {_one_line(error)}", file=sys.stderr)

@@ -13,7 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dfd_train.data.shards import CropStore, Image
+from dfd_train.data.boxes import BoxStore
+from dfd_train.data.geometry import CropGeometry, Image, cut_face
+from dfd_train.data.shards import CropStore
+from dfd_train.data.videos import read_frame
 
 SCAN_COLUMNS = (
     *("video_id", "path", "dataset", "method", "compression", "label"),
@@ -35,6 +38,7 @@ class PreparedSet:
     """SHA-256 over what decides the crops' content: videos, labels, splits, lengths and crop settings"""
     crops: CropStore | None
     """the stored crops; None before `extract` ran"""
+    boxes: BoxStore
     rows: pd.Index
     """`video_id` by row, to find a video's row"""
 
@@ -50,15 +54,32 @@ class PreparedSet:
         return self.read_crop_at(self.row(video_id), frame, face)
 
     def read_crop_at(self, row: int, frame: int, face: int = 0) -> Image:
-        """One face crop of the video in `row`, uint8 (H, W, 3) RGB: the stored one.
+        """One face crop of the video in `row`, uint8 (H, W, 3) RGB: stored, or cut from the video with its boxes.
 
-        Raises: ValueError where there is no such crop or it is damaged.
+        Both ways give the same pixels (for crops stored without loss). No other frame ever stands in.
+
+        Raises: ValueError where there is no such crop, or it or its video is damaged.
         """
         crop = self.crops.read(row, frame, face) if self.crops is not None else None
-        if crop is None:
-            video_id = self.videos.at[row, "video_id"]
-            raise ValueError(f"{self.work} stores no crop of {video_id}, frame {frame}, face {face}")
-        return crop
+        if crop is not None:
+            return crop
+        video_id = str(self.videos.at[row, "video_id"])
+        box = self.boxes.find(video_id, frame, face)
+        if box is None:
+            raise ValueError(
+                f"{self.work} has neither crop nor box of {video_id}, frame {frame}, face {face}"
+            )
+        picture = read_frame(Path(self.videos.at[row, "path"]), frame, box.pts)
+        return cut_face(picture, (box.x1, box.y1, box.x2, box.y2), self.geometry)
+
+    def is_stored(self, row: int, frame: int, face: int = 0) -> bool:
+        """Whether a crop is read from a shard; otherwise from its video."""
+        return self.crops is not None and self.crops.has(row, frame, face)
+
+    @property
+    def geometry(self) -> CropGeometry:
+        """How crops derive from boxes: as the stored ones do, or else the thesis's way."""
+        return self.crops.geometry if self.crops is not None else CropGeometry()
 
 
 def load_prepared(work: Path) -> PreparedSet:
@@ -90,6 +111,7 @@ def load_prepared(work: Path) -> PreparedSet:
         demonstration=metadata.get(b"demonstration") == b"true",
         fingerprint=_fingerprint(videos, crops),
         crops=crops,
+        boxes=BoxStore(work / "boxes", dict(zip(rows, videos["boxes_part"], strict=True))),
         rows=rows,
     )
 
@@ -98,12 +120,12 @@ def _merge_status(videos: pd.DataFrame, work: Path) -> pd.DataFrame:
     """The scan's rows with the columns that `boxes` found out, where it did."""
     parts = sorted((work / "boxes").glob("videos-*.parquet"))
     if not parts:
-        return videos.assign(status="not_done", frames_decoded=0, multiple_faces=False)
+        return videos.assign(status="not_done", frames_decoded=0, multiple_faces=False, boxes_part=None)
     tables = []
     for path in parts:
         part = _read_table(path)
         _require(path, part.column_names, ("video_id", *STATUS_COLUMNS))
-        tables.append(part.to_pandas())
+        tables.append(part.to_pandas().assign(boxes_part=path.stem.removeprefix("videos-")))
     status = pd.concat(tables, ignore_index=True).drop_duplicates("video_id", keep="last")
     new = [name for name in status.columns if name == "video_id" or name not in videos.columns]
     merged = videos.merge(status[new], on="video_id", how="left", validate="one_to_one")
@@ -139,5 +161,5 @@ def _fingerprint(videos: pd.DataFrame, crops: CropStore | None) -> str:
         "multiple_faces",
     ]
     text = videos[columns].sort_values("video_id").to_csv(index=False)
-    geometry = crops.geometry if crops is not None else None
+    geometry = crops.geometry if crops is not None else CropGeometry()
     return hashlib.sha256(f"{geometry}\n{text}".encode()).hexdigest()

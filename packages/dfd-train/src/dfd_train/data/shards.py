@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dfd_train.data.geometry import CropGeometry, Image
+
 FORMAT_VERSION = 1
 
-Image = npt.NDArray[np.uint8]
 Number = TypeVar("Number", int, npt.NDArray[np.int64])
 
 _DECODERS = {
@@ -30,15 +30,6 @@ _DECODERS = {
     "webp": "webp_decode",
     "jpeg": "jpeg8_decode",
 }
-
-
-@dataclass(frozen=True)
-class CropGeometry:
-    """How stored crops derive from the detector's box."""
-
-    margin: float
-    size: int
-    """side in pixels, 0 for native size"""
 
 
 class CropStore:
@@ -51,7 +42,9 @@ class CropStore:
         """`faces` is the folder of the shards; `video_ids` gives each video its row."""
         manifest = _read_manifest(faces / "manifest.json")
         self.fingerprint = str(manifest["fingerprint"])
-        self.geometry = CropGeometry(float(manifest["margin"]), int(manifest["size"]))
+        self.geometry = CropGeometry(
+            float(manifest["margin"]), str(manifest.get("border", "clip")), int(manifest["size"])
+        )
         self._codec = str(manifest["codec"])
         self._paths = [faces / str(shard["file"]) for shard in manifest["shards"]]
         self._open_files: dict[int, _OpenShard] = {}

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from dfd_train.config import TransformConfig
-from dfd_train.data.shards import Image
+from dfd_train.data.geometry import Image
 
 
 @dataclass(frozen=True)

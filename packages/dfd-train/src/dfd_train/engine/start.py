@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from dfd_train.config import ModelConfig, RunConfig, changed_settings
+from dfd_train.data.batches import plan_epoch, plan_evaluation
 from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import (
     Pair,
@@ -77,8 +78,11 @@ def open_data(config: RunConfig) -> TrainingData:
 
 
 def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
-    """What a person reads before training starts, one fact a line."""
-    lines = [data.train.summary(), data.val.summary()]
+    """What a person reads before training starts, one fact a line.
+
+    Raises: FileNotFoundError where a crop is not stored and its video is not there either.
+    """
+    lines = [data.train.summary(), data.val.summary(), _crop_sources(data, config)]
     if data.pairs:
         lines.append(f"{len(data.pairs)} pairs; {data.unpaired} fakes without a usable original do not train")
     if data.leaks:
@@ -88,6 +92,27 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     if data.prepared.demonstration:
         lines.append(DEMONSTRATION)
     return lines
+
+
+def _crop_sources(data: TrainingData, config: RunConfig) -> str:
+    """How many crops of the first epoch and its validation are stored, and how many are cut from videos."""
+    first = plan_epoch(
+        config.data,
+        data.train.videos,
+        data.pairs,
+        epoch=1,
+        total_epochs=config.train.epochs,
+        seed=config.train.seed,
+    )
+    validation = plan_evaluation(data.val.videos, config.data.val_frames, config.data.batch_size)
+    samples = [sample for plan in (first, validation) for batch in plan.batches for sample in batch]
+    missing = [s for s in samples if not data.prepared.is_stored(s.video, s.frame, s.face)]
+    for row in {sample.video for sample in missing}:
+        path = Path(data.prepared.videos.at[row, "path"])
+        if not path.is_file():
+            raise FileNotFoundError(f"crops are missing in {data.prepared.work}, and so is their video {path}")
+    stored = len(samples) - len(missing)
+    return f"first epoch and validation: {stored} crops stored, {len(missing)} to be cut from videos"
 
 
 def data_record(data: TrainingData) -> dict[str, object]:

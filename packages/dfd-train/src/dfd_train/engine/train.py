@@ -134,8 +134,8 @@ class Training:
         """All remaining epochs."""
         for line in describe_data(self.data, self.config):
             self._say(line)
-        self._resume_or_begin()
         with self._stopping_cleanly():
+            self._resume_or_begin()
             for epoch in range(self.place.epoch, self.config.train.epochs + 1):
                 trained = self._train_epoch(epoch)
                 self._finish_epoch(epoch, trained)

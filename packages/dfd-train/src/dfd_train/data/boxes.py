@@ -1,0 +1,54 @@
+"""Face boxes of single videos, read when asked for: most crops are stored and need none."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_CACHED_VIDEOS = 64
+
+
+class FaceBox(NamedTuple):
+    """The detector's box of one face, in pixels of the displayed frame, and when the frame is shown."""
+
+    pts: int
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+
+class BoxStore:
+    """The boxes of `WORK/boxes`, one video at a time; `parts` tells in which part each video stands."""
+
+    def __init__(self, folder: Path, parts: dict[str, str]) -> None:
+        self._folder, self._parts = folder, parts
+        self._videos: OrderedDict[str, dict[tuple[int, int], FaceBox]] = OrderedDict()
+
+    def find(self, video_id: str, frame: int, face: int = 0) -> FaceBox | None:
+        """The box of a face, or None where there is none. Raises: ValueError where the part cannot be read."""
+        if video_id not in self._videos:
+            self._videos[video_id] = self._read(video_id)
+            if len(self._videos) > _CACHED_VIDEOS:
+                self._videos.popitem(last=False)
+        return self._videos[video_id].get((frame, face))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_videos": OrderedDict()}
+
+    def _read(self, video_id: str) -> dict[tuple[int, int], FaceBox]:
+        part = self._parts.get(video_id)
+        path = self._folder / f"boxes-{part}.parquet"
+        if part is None or not path.is_file():
+            return {}
+        columns = ["frame", "face", "pts", "x1", "y1", "x2", "y2"]
+        try:
+            table = pq.read_table(path, columns=columns, filters=[("video_id", "==", video_id)])
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            raise ValueError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+        values = zip(*(table[name].to_pylist() for name in columns), strict=True)
+        return {(frame, face): FaceBox(*rest) for frame, face, *rest in values}

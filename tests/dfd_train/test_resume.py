@@ -1,0 +1,168 @@
+"""A run that was killed, interrupted or stopped anywhere ends bit for bit where a straight one ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from dfd_train.cli import main
+
+FULL = (
+    "--ema-decay",
+    "0.9",
+    "--noise-eta",
+    "0.01",
+    "--clip-norm",
+    "1.0",
+    "--accumulate",
+    "2",
+    "--gradient-flow",
+)
+
+
+def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    return torch.load(run / f"checkpoints/{name}.pt", weights_only=True)["network"]
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    for name in ("last", "best"):
+        first, second = weights(a, name), weights(b, name)
+        assert first.keys() == second.keys()
+        for key, value in first.items():
+            assert torch.equal(value, second[key]), f"{name}: {key}"
+    pd.testing.assert_frame_equal(epochs(a), epochs(b))
+    predictions = [pd.read_parquet(run / "predictions-val.parquet") for run in (a, b)]
+    pd.testing.assert_frame_equal(*predictions, check_exact=True)
+
+
+def events(run: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+
+
+def epochs(run: Path) -> pd.DataFrame:
+    rows = pd.DataFrame([event for event in events(run) if event["event"] == "epoch"])
+    return rows.drop(columns=["seconds", "images_per_second"])
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory, small_set) -> Path:
+    out = tmp_path_factory.mktemp("straight") / "run"
+    assert main([*command(small_set.work), "--out", str(out), *FULL]) == 0
+    assert epochs(out)["epoch"].tolist() == [1, 2, 3]
+    return out
+
+
+def command(work: Path) -> list[str]:
+    return [
+        *("run", "--data", str(work), "--model", "tiny_networks:with_batch_norm", "--input-size", "32"),
+        *("--batch-size", "4", "--workers", "0", "--epochs", "3", "--device", "cpu", "--threads", "1"),
+    ]
+
+
+def start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "dfd_train", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def wait_until(condition, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, f"ended early: {process.stderr.read().decode()}"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def place(run: Path) -> dict[str, object]:
+    return torch.load(run / "checkpoints/last.pt", weights_only=True)["state"]["place"]
+
+
+def test_the_same_command_twice_gives_the_same_run(straight, small_set, tmp_path):
+    assert main([*command(small_set.work), "--out", str(tmp_path / "run"), *FULL]) == 0
+    assert_same_run(straight, tmp_path / "run")
+
+
+def test_the_number_of_workers_changes_nothing(straight, small_set, tmp_path):
+    arguments = [*command(small_set.work), "--out", str(tmp_path / "run"), *FULL, "--workers", "2"]
+    assert main(arguments) == 0
+    assert_same_run(straight, tmp_path / "run")
+
+
+def test_killed_between_epochs_and_within_one(straight, small_set, tmp_path):
+    """SIGKILL after the first epoch, then again within the second: the rest is the straight run's."""
+    out = tmp_path / "run"
+    arguments = [*command(small_set.work), "--out", str(out), *FULL]
+    process = start(arguments)
+    wait_until((out / "checkpoints/last.pt").is_file, process)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert place(out)["epoch"] < 4
+
+    # every step saved: 0.00001 minutes
+    process = start([*arguments, "--checkpoint-minutes", "0.00001"])
+    seen = (out / "checkpoints/last.pt").stat().st_mtime_ns
+    wait_until(lambda: (out / "checkpoints/last.pt").stat().st_mtime_ns > seen, process)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+    assert main(arguments) == 0
+    assert_same_run(straight, out)
+    assert [event["event"] for event in events(out)].count("resume") >= 1
+
+
+def test_interrupted_within_an_epoch(straight, small_set, tmp_path, capsys):
+    """Ctrl-C ends with 130 and a checkpoint, in the middle of an epoch; the same command goes on."""
+    out = tmp_path / "run"
+    arguments = [*command(small_set.work), "--out", str(out), *FULL]
+    process = start(arguments)
+    wait_until(lambda: (out / "events.jsonl").is_file(), process)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=120)[1].decode()
+    assert process.returncode == 130
+    assert "the same command goes on" in error and "Traceback" not in error
+    assert place(out)["batches_done"] > 0 or place(out)["epoch"] > 1
+    assert main(arguments) == 0
+    assert_same_run(straight, out)
+
+
+def test_a_finished_run_is_left_alone(straight, small_set, caplog):
+    before = (straight / "events.jsonl").read_bytes(), os.stat(straight / "checkpoints/last.pt").st_mtime_ns
+    with caplog.at_level("INFO"):
+        assert main([*command(small_set.work), "--out", str(straight), *FULL]) == 0
+    assert "all 3 epochs are done" in caplog.text
+    assert before == (
+        (straight / "events.jsonl").read_bytes(),
+        os.stat(straight / "checkpoints/last.pt").st_mtime_ns,
+    )
+
+
+def test_changed_settings_are_refused_by_name(straight, small_set, capsys):
+    arguments = [*command(small_set.work), "--out", str(straight), *FULL, "--lr", "0.01", "--epochs", "5"]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "optimizer.lr: 0.001 -> 0.01" in error and "train.epochs: 3 -> 5" in error
+    assert error.count("\n") == 1
+
+
+def test_other_data_is_refused(straight, small_set, small_set_writer, tmp_path, capsys):
+    other = small_set_writer(tmp_path / "other", length=30)
+    copy = tmp_path / "run"
+    (copy / "checkpoints").mkdir(parents=True)
+    content = torch.load(straight / "checkpoints/last.pt", weights_only=True)
+    torch.save(content | {"epoch": 2}, copy / "checkpoints/last.pt")
+    (copy / "config.toml").write_bytes((straight / "config.toml").read_bytes())
+    assert main([*command(other.work), "--out", str(copy), *FULL]) == 2
+    assert "is not the data that this run began with" in capsys.readouterr().err
+
+
+def test_only_the_folder_is_needed_to_go_on(straight, caplog):
+    with caplog.at_level("INFO"):
+        assert main(["run", "--out", str(straight)]) == 0
+    assert "all 3 epochs are done" in caplog.text

@@ -1,0 +1,47 @@
+"""Networks small enough for tests, named as `tiny_networks:FUNCTION` like any network of a user's."""
+
+import torch
+from torch import Tensor, nn
+
+
+class _Flat(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+def with_batch_norm(width: int = 8, drop_rate: float = 0.2) -> nn.Module:
+    """Batch norm and dropout: everything that a resumed run could get wrong."""
+    return nn.Sequential(
+        nn.Conv2d(3, width, 3, stride=2, bias=False),
+        nn.BatchNorm2d(width),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(width, 2 * width, 3, stride=2),
+        nn.LeakyReLU(0.2),
+        _Flat(),
+        nn.Dropout(drop_rate),
+        nn.Linear(2 * width, 1),
+    )
+
+
+def without_batch_norm(width: int = 8) -> nn.Module:
+    """Nothing that depends on how a batch is divided over processes."""
+    return nn.Sequential(nn.Conv2d(3, width, 3, stride=2), nn.LeakyReLU(0.2), _Flat(), nn.Linear(width, 1))
+
+
+def two_logits() -> nn.Module:
+    return nn.Sequential(_Flat(), nn.Linear(3, 2))
+
+
+class _NotANumber(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.calls = nn.Linear(3, 1), 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += self.training
+        logits: Tensor = self.linear(x.mean((2, 3)))
+        return logits * torch.tensor(float("nan")) if self.calls > 2 else logits
+
+
+def not_a_number_in_the_third_batch() -> nn.Module:
+    return _NotANumber()
