@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,11 +18,14 @@ MEASURES = (
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawn figure: its caption and its `<svg>` element."""
+    """A drawn figure: its caption and its `<svg>` element, which templates take as it is."""
 
     slug: str
     caption: str
     svg: str
+
+    def __html__(self) -> str:
+        return self.svg
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def gradient_flow(gradients: pd.DataFrame) -> tuple[Plot, ...]:
     return tuple(plots)
 
 
-def _points(epochs: pd.DataFrame) -> dict[str, object]:
+def _points(epochs: pd.DataFrame) -> dict[str, Any]:
     """Markers where there are few epochs: a line through one point is invisible."""
     return {"marker": "o", "markersize": 4} if len(epochs) <= 12 else {}
 

@@ -20,7 +20,10 @@ def score_histogram(predictions: pd.DataFrame, name: str, threshold: float = 0.5
         sides = (("real", 0, BLUE), ("fake", 1, ORANGE))
         values = [videos.loc[videos["label"] == label, "prob"] for _, label, _ in sides]
         axes.hist(
-            values, bins=edges, color=[colour for *_, colour in sides], label=[side for side, *_ in sides]
+            values,
+            bins=list(edges),
+            color=[colour for *_, colour in sides],
+            label=[side for side, *_ in sides],
         )
         axes.axvline(threshold, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
         axes.set(xlabel="Probability of fake", ylabel="Videos", xlim=(0, 1))

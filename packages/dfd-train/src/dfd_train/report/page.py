@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from dfd_train.metrics import bootstrap, summarize
 from dfd_train.report.curves import Plot, gradient_flow, training_curves
@@ -92,7 +91,6 @@ def write_report(run: Path) -> Path:
         crops_note=""
         if prepared
         else "Crops are not shown: the prepared data set of this run could not be opened.",
-        svg=_trusted_svg,
     )
     return write_text(run / "report.html", page)
 
@@ -119,10 +117,10 @@ def _open_prepared(run: Run) -> _Prepared | None:
 
 def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, with_crops: bool) -> Results:
     frames = predictions.frames
-    read = prepared.read if prepared and with_crops else None
+    read = prepared.read if prepared and with_crops and not predictions.other_data else None
     summary, intervals = summarize(frames), bootstrap(frames)
     coverage = None
-    if prepared and predictions.name in SPLIT_TITLES:
+    if prepared and not predictions.other_data:
         coverage = Coverage.of(prepared.videos[prepared.videos["split"] == predictions.name], frames)
     headlines = tuple(
         Headline(
@@ -140,7 +138,7 @@ def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, wit
     per_video = predictions.metadata.get("frames_per_video")
     return Results(
         name=predictions.name,
-        title=SPLIT_TITLES.get(predictions.name, predictions.name),
+        title=_title(predictions),
         sentence=f"{summary.videos:,} videos, {fakes:,} fake and {summary.videos - fakes:,} real; "
         + (f"{per_video} frames a video." if per_video else f"{summary.frames:,} frames.")
         + " Measures are over videos unless they name frames; intervals cover 95 %.",
@@ -158,6 +156,11 @@ def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, wit
         sheets=contact_sheets(frames, read) if read else (),
         hardest=hardest_sheet(frames, read),
     )
+
+
+def _title(predictions: Predictions) -> str:
+    title = SPLIT_TITLES.get(predictions.split, predictions.split)
+    return f"{title} of {predictions.other_data}" if predictions.other_data else title
 
 
 def _interval(write: Any, low: object, high: object, name: str) -> str:
@@ -206,8 +209,3 @@ def _flat(value: object, prefix: str = "") -> Sequence[tuple[str, str]]:
     return [
         row for key, inner in value.items() for row in _flat(inner, f"{prefix}.{key}" if prefix else str(key))
     ]
-
-
-def _trusted_svg(plot: Plot) -> Markup:
-    """Our own drawing: matplotlib escapes the words in it."""
-    return Markup(plot.svg)

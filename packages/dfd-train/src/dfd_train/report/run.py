@@ -3,7 +3,7 @@
 import json
 import logging
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,16 @@ class Predictions:
     """what was predicted: a split, or another data set and its split"""
     frames: pd.DataFrame
     metadata: Mapping[str, str]
+
+    @property
+    def split(self) -> str:
+        """The split's name alone."""
+        return self.name.partition("-on-")[0]
+
+    @property
+    def other_data(self) -> str:
+        """The name of the data set, where it is not the run's own."""
+        return self.name.partition("-on-")[2]
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,12 @@ class Run:
     def optimizer(self) -> str:
         """The optimiser's name."""
         return str(self.config.get("optimizer", {}).get("name", "unknown optimiser"))
+
+    @property
+    def trained_on(self) -> str:
+        """The name of the prepared data set's folder."""
+        work = self.data.get("work") or self.config.get("data", {}).get("work") or "unknown"
+        return Path(str(work)).name
 
     @property
     def demonstration(self) -> bool:
@@ -97,7 +113,7 @@ def read_run(path: Path) -> Run:
         environment=_json(path / "environment.json"),
         data=_json(path / "data.json"),
         epochs=epochs,
-        gradients=_gradients(path),
+        gradients=_gradients(events),
         predictions=_predictions(path),
     )
 
@@ -126,9 +142,17 @@ def _json(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _gradients(path: Path) -> pd.DataFrame:
-    file = path / "gradients.parquet"
-    return _table(file)[0] if file.is_file() else pd.DataFrame(columns=["epoch", "layer", "mean", "max"])
+def _gradients(events: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame(
+            {"epoch": event["epoch"], "layer": event["layers"], "mean": event["mean"], "max": event["max"]}
+        )
+        for event in events
+        if event.get("event") == "gradient_flow"
+    ]
+    if not parts:
+        return pd.DataFrame(columns=["epoch", "layer", "mean", "max"])
+    return pd.concat(parts, ignore_index=True).drop_duplicates(["epoch", "layer"], keep="last")
 
 
 def _predictions(path: Path) -> tuple[Predictions, ...]:

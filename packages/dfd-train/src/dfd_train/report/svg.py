@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ BLUE, ORANGE, PURPLE, TEAL, RED, GOLD, GREY = (
 PALETTE = (BLUE, ORANGE, TEAL, PURPLE, RED, GOLD, GREY)
 _INK = "#010203"  # stands for currentColor until the SVG is written
 
-_STYLE = {
+_STYLE: Any = {  # a mapping; matplotlib spells its keys out as a literal type
     "svg.fonttype": "none",
     "svg.hashsalt": "dfd-train",
     "font.family": "sans-serif",

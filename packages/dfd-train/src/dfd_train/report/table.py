@@ -93,6 +93,9 @@ class Table:
         """A `<figure>` with caption, head, body and notes; everything that comes from data is escaped."""
         return render("table.html", table=self)
 
+    def __html__(self) -> str:
+        return self.to_html()
+
     def write(self, folder: Path) -> tuple[Path, ...]:
         """Write `<slug>.txt`, `.csv`, `.tex` and `.html` under `folder`, each whole or not at all."""
         content = {

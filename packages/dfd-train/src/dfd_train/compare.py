@@ -1,0 +1,72 @@
+"""Several runs side by side, and beside the thesis: tables as text, CSV, LaTeX and HTML, curves, one page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from dfd_train.report.across import hardest_table, matrix_table, results_table, scores_table, sizes_table
+from dfd_train.report.curves import Curve, Plot, overlay_curves
+from dfd_train.report.files import write_text
+from dfd_train.report.run import Run, read_run
+from dfd_train.report.sizes import model_size
+from dfd_train.report.table import Table
+from dfd_train.report.tables import DEMONSTRATION
+from dfd_train.report.templates import render
+from dfd_train.report.thesis import thesis_tables
+
+Reference = Literal["thesis"]
+
+
+def compare_runs(runs: Sequence[Path], out: Path, reference: Reference | None = None) -> tuple[Path, ...]:
+    """Write the comparison of `runs` under `out` and return its files, `compare.html` first.
+
+    For every set of predictions that a run has: loss, video accuracy and AUC by method, all measures, the
+    hardest videos; then train x test, the models' cost, and the curves of all runs overlaid. With
+    `reference="thesis"` also Tables 5.1-5.6 and 7.1-7.7 in their own shape, the thesis's numbers beside
+    those of matching runs.
+
+    Raises FileNotFoundError where a run is no run folder, ValueError for a file that cannot be read, no
+    runs, or two of one name.
+    """
+    if not runs:
+        raise ValueError("nothing to compare: name at least one run folder")
+    contents = [read_run(path) for path in runs]
+    names = [run.name for run in contents]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ValueError(
+            f"two runs are called {doubled[0]!r}: the folders' names tell them apart, rename one"
+        )
+    sizes = [model_size(run.path) for run in contents]
+    own = _tables(contents)
+    own.append(sizes_table(contents, sizes))
+    of_thesis = thesis_tables(contents, sizes) if reference == "thesis" else ()
+    plots = overlay_curves([Curve(run.name, run.epochs) for run in contents])
+    page = render(
+        "compare.html",
+        runs=contents,
+        demonstration=DEMONSTRATION if any(run.demonstration for run in contents) else "",
+        tables=own,
+        thesis=of_thesis,
+        plots=plots,
+    )
+    files = [write_text(out / "compare.html", page)]
+    for table in (*own, *of_thesis):
+        files += table.write(out / "tables")
+    files += [write_text(out / "curves" / f"{plot.slug}.svg", _standing_alone(plot)) for plot in plots]
+    return tuple(files)
+
+
+def _tables(runs: Sequence[Run]) -> list[Table]:
+    tables = []
+    for name in dict.fromkeys(one.name for run in runs for one in run.predictions):
+        tables.append(scores_table(runs, name))
+        tables += [results_table(runs, name, measure) for measure in ("loss", "video_accuracy", "video_auc")]
+        tables.append(hardest_table(runs, name))
+    if tables:
+        tables += [matrix_table(runs, measure) for measure in ("video_auc", "balanced_accuracy")]
+    return tables
+
+
+def _standing_alone(plot: Plot) -> str:
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + plot.svg + "\n"

@@ -1,0 +1,196 @@
+"""Tables over several runs: results side by side, hardest videos with overlaps marked, cost, train x test."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import PurePosixPath
+
+import pandas as pd
+
+from dfd_train.metrics import bootstrap, method_subset, summarize
+from dfd_train.report.run import Run
+from dfd_train.report.sizes import THESIS_MEGABYTE, ModelSize
+from dfd_train.report.table import Cell, Mark, Table, count, number, percent, words
+from dfd_train.report.tables import hardest_videos, methods_in
+
+OVERALL = "Overall"
+HIGHER_IS_BETTER = {"loss": False, "video_accuracy": True, "balanced_accuracy": True, "video_auc": True}
+WRITERS: dict[str, Callable[..., Cell]] = {
+    "loss": number,
+    "video_accuracy": percent,
+    "balanced_accuracy": percent,
+    "video_auc": lambda value, mark="": number(value, 4, mark),
+}
+TITLES = {
+    "loss": "Average loss",
+    "video_accuracy": "Video accuracy",
+    "video_auc": "Video AUC against the originals",
+}
+
+
+def result_by_method(predictions: pd.DataFrame, measure: str) -> dict[str, float]:
+    """One measure of every method and overall; for the AUC a method stands against its originals."""
+    values = {}
+    for method in methods_in(predictions):
+        alone = predictions[predictions["method"] == method]
+        own = method_subset(predictions, method) if measure == "video_auc" else alone
+        values[method] = float(getattr(summarize(own), measure))
+    return {**values, OVERALL: float(getattr(summarize(predictions), measure))}
+
+
+def results_table(runs: Sequence[Run], name: str, measure: str) -> Table:
+    """One measure by method, a column a run, the best of each row marked (Tables 5.3, 5.4, 7.2, 7.3, 7.6).
+
+    `name` is that of the predictions, `measure` a key of `TITLES`.
+    """
+    columns = [(run, result_by_method(one.frames, measure)) for run in runs if (one := run.predicted(name))]
+    methods = [method for method in _union(values for _, values in columns) if method != OVERALL]
+    rows = []
+    for method in [*methods, OVERALL]:
+        found = [values.get(method, math.nan) for _, values in columns]
+        marks = best_marks(found, HIGHER_IS_BETTER[measure])
+        cells = [WRITERS[measure](value, mark=mark) for value, mark in zip(found, marks, strict=True)]
+        rows.append((words(method), *cells))
+    title = f"{TITLES[measure]} by method, {name}"
+    header = ("Method", *(run.name for run, _ in columns))
+    return Table(title, header, tuple(rows), slug=f"{measure.replace('_', '-')}-{name}")
+
+
+def scores_table(runs: Sequence[Run], name: str) -> Table:
+    """The whole set's measures, a row a run, with intervals for balanced accuracy and AUC (Table 7.7)."""
+    rows: list[tuple[Cell, ...]] = []
+    for run in runs:
+        predictions = run.predicted(name)
+        if predictions is None:
+            continue
+        summary, intervals = summarize(predictions.frames), bootstrap(predictions.frames)
+        low, high = intervals.low, intervals.high
+        rows.append(
+            (
+                words(run.name),
+                words(run.model),
+                count(summary.videos),
+                percent(summary.balanced_accuracy),
+                words(f"{percent(low.balanced_accuracy).text} to {percent(high.balanced_accuracy).text}"),
+                number(summary.video_auc, 4),
+                words(f"{number(low.video_auc, 4).text} to {number(high.video_auc, 4).text}"),
+                percent(summary.frame_accuracy),
+                percent(summary.eer),
+                number(summary.log_loss),
+                number(summary.ece, 4),
+            )
+        )
+    header = (
+        "Run", "Model", "Videos", "Balanced accuracy", "95 % interval", "AUC", "95 % interval", "Frame accuracy",
+        "Equal error rate", "Log loss", "Calibration error",
+    )  # fmt: skip
+    return Table(f"Measures over all videos, {name}", header, tuple(rows), slug=f"measures-{name}")
+
+
+def hardest_table(runs: Sequence[Run], name: str, hardest: int = 10) -> Table:
+    """The hardest videos of each run side by side; those in more than one list are marked (Tables 5.5, 5.6, 7.4)."""
+    lists = {run.name: hardest_list(one.frames, hardest) for run in runs if (one := run.predicted(name))}
+    title = f"The {hardest} hardest videos, {name}"
+    return hardest_side_by_side(title, lists, slug=f"hardest-{name}")
+
+
+HardestList = Sequence[tuple[str, str, str]]
+"""method, file and loss as text, hardest first"""
+
+
+def hardest_list(predictions: pd.DataFrame, hardest: int = 10) -> HardestList:
+    """The hardest videos of one table of predictions."""
+    return [
+        (str(video.method), PurePosixPath(video.video_id).name, f"{video.loss:.2f}")
+        for video in hardest_videos(predictions, hardest).itertuples()
+    ]
+
+
+def hardest_side_by_side(
+    title: str, lists: dict[str, HardestList], slug: str, notes: tuple[str, ...] = ()
+) -> Table:
+    """Lists of hardest videos as columns of method, file and loss, overlaps marked."""
+    seen = Counter(video for one in lists.values() for video in {(method, file) for method, file, _ in one})
+    rows = []
+    for rank in range(max(map(len, lists.values()), default=0)):
+        cells = [count(rank + 1)]
+        for one in lists.values():
+            if rank >= len(one):
+                cells += [words(""), words(""), words("")]
+                continue
+            method, file, loss = one[rank]
+            mark: Mark = "shared" if seen[method, file] > 1 else ""
+            cells += [words(method, mark), words(file, mark), Cell(loss, float(loss))]
+        rows.append(tuple(cells))
+    header = ["Rank"]
+    for column in lists:
+        header += [f"{column}: method", f"{column}: file", f"{column}: loss"]
+    return Table(title, tuple(header), tuple(rows), notes, slug=slug)
+
+
+def matrix_table(runs: Sequence[Run], measure: str) -> Table:
+    """Train x test: a row a run, a column a data set and split that any run was evaluated on."""
+    names = list(
+        _union(
+            [f"{one.other_data or run.trained_on}, {one.split}" for one in run.predictions] for run in runs
+        )
+    )
+    rows = []
+    for run in runs:
+        values = {
+            f"{one.other_data or run.trained_on}, {one.split}": getattr(summarize(one.frames), measure)
+            for one in run.predictions
+        }
+        left_out = ", ".join(run.config.get("data", {}).get("exclude_methods", ()))
+        trained = run.trained_on + (f" without {left_out}" if left_out else "")
+        rows.append(
+            (
+                words(run.name),
+                words(trained),
+                *(WRITERS[measure](values.get(name, math.nan)) for name in names),
+            )
+        )
+    title = "Train × test, " + {"video_auc": "video AUC", "balanced_accuracy": "balanced accuracy"}[measure]
+    header = ("Run", "Trained on", *names)
+    return Table(title, header, tuple(rows), slug=f"matrix-{measure.replace('_', '-')}")
+
+
+def sizes_table(runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table:
+    """What each run's network costs (Tables 5.1, 5.2, 7.1); dashes where a run has no checkpoint."""
+    rows = []
+    for run, size in zip(runs, sizes, strict=True):
+        numbers = size_cells(size)
+        trained = number(size.trained / 1e6, 2) if size else words("")
+        level = str(run.config.get("model", {}).get("train_level", ""))
+        rows.append((words(run.name), words(run.model), *numbers, trained, words(level)))
+    header = ("Run", "Model", "Input", "MACs (G)", "Parameters (M)", "Size (MB)", "Trained (M)", "Level")
+    note = (
+        "Multiply-adds of convolutions and linear layers on one image; MB are the thesis's 1,024,000 bytes."
+    )
+    return Table("Models", header, tuple(rows), (note,), slug="models")
+
+
+def size_cells(size: ModelSize | None) -> tuple[Cell, Cell, Cell, Cell]:
+    """Input, multiply-adds, parameters and size in the thesis's units."""
+    if size is None:
+        return words(""), words(""), words(""), words("")
+    return (
+        words(f"{size.input_size}x{size.input_size}"),
+        number(size.macs / 1e9, 2),
+        number(size.parameters / 1e6, 2),
+        number(size.stored_bytes / THESIS_MEGABYTE, 1),
+    )
+
+
+def best_marks(values: Sequence[float], higher: bool) -> list[Mark]:
+    """ "best" for the best of the values, ties included; no mark where there is nothing to compare."""
+    known = [value for value in values if not math.isnan(value)]
+    if len(known) < 2:
+        return [""] * len(values)
+    best = max(known) if higher else min(known)
+    return ["best" if value == best else "" for value in values]
+
+
+def _union(groups: Iterable[Iterable[str]]) -> Sequence[str]:
+    """What stands in any of the groups, in order of first appearance."""
+    return list(dict.fromkeys(name for group in groups for name in group))

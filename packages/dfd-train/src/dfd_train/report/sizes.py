@@ -1,0 +1,47 @@
+"""What a run's network costs: parameters, multiply-adds, bytes (Tables 5.1, 5.2, 7.1)."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+THESIS_MEGABYTE = 1_024_000  # the unit of the thesis's size column, see reference/tables.toml
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """The cost of one network on one image."""
+
+    input_size: int
+    """side of the square input in pixels"""
+    macs: int
+    """multiply-adds of convolutions and linear layers on one image"""
+    parameters: int
+    trained: int
+    """parameters that trained"""
+    stored_bytes: int
+    """parameters and buffers"""
+
+
+def model_size(run: Path) -> ModelSize | None:
+    """Cost of the network of a run's best checkpoint, counted without computing; None where it has none."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from dfd_train.engine.checkpoint import load_model
+
+    try:
+        detector = load_model(run).detector
+    except (OSError, ValueError) as error:
+        log.warning("no sizes of %s: %s", run, error)
+        return None
+    parameters = list(detector.network.parameters())
+    trained = sum(p.numel() for p in parameters if p.requires_grad)
+    stored = sum(t.numel() * t.element_size() for t in detector.network.state_dict().values())
+    size = detector.spec.size
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        detector.network.to("meta")(torch.zeros(1, 3, size, size, device="meta"))
+    return ModelSize(
+        size, counter.get_total_flops() // 2, sum(p.numel() for p in parameters), trained, stored
+    )

@@ -1,0 +1,156 @@
+"""Comparisons: our numbers in the thesis's tables, overlaps, the matrix, and files that hold together."""
+
+import csv
+import math
+import xml.etree.ElementTree as ET
+
+import html5lib
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+
+from dfd_train.compare import compare_runs
+from dfd_train.report.across import hardest_side_by_side, hardest_table, matrix_table, results_table
+from dfd_train.report.run import read_run
+from dfd_train.report.sizes import model_size
+from dfd_train.report.thesis import thesis_tables
+
+
+def texts(table):
+    return {row[0].text: {name: cell for name, cell in zip(table.header, row, strict=True)} for row in table.rows}
+
+
+def named(tables, slug):
+    return next(table for table in tables if table.slug == slug)
+
+
+def test_files_and_page(make_run, tmp_path):
+    runs = [make_run("a"), make_run("b", model="reseption_v2", seed=1, skill=0.5)]
+    files = compare_runs(runs, tmp_path / "out", "thesis")
+    assert files[0].name == "compare.html"
+    assert all(path.is_file() for path in files)
+    page = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(files[0].read_text(encoding="utf-8"))
+    assert not list(page.iter("script"))
+    captions = ["".join(c.itertext()) for c in page.iter("figcaption")]
+    for table in ("5.1", "5.2", "5.3", "5.4", "5.5", "5.6", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "7.7"):
+        assert any(caption.startswith(f"Table {table}:") for caption in captions), table
+        for ending in ("txt", "csv", "tex", "html"):
+            assert (tmp_path / "out" / "tables" / f"table-{table}.{ending}") in files
+    assert "demonstration model, not evidence" in "".join(page.itertext()).lower()
+    drawings = [path for path in files if path.suffix == ".svg"]
+    assert len(drawings) == 6
+    for path in drawings:
+        ET.parse(path)
+
+
+def test_results_side_by_side(make_run):
+    runs = [read_run(make_run("good", skill=2.0)), read_run(make_run("bad", skill=0.2, seed=1))]
+    table = results_table(runs, "test", "video_accuracy")
+    frames = pd.read_parquet(runs[1].path / "predictions-test.parquet")
+    prob = 1 / (1 + (-frames["logit"].astype(float)).map(math.exp))
+    videos = frames.assign(prob=prob).groupby("video_id").agg(
+        label=("label", "first"), prob=("prob", "mean"), method=("method", "first")
+    )  # fmt: skip
+    for method, own in videos.groupby("method"):
+        expected = sk.accuracy_score(own["label"], own["prob"] > 0.5)
+        assert texts(table)[method]["bad"].value == pytest.approx(expected)
+    assert texts(table)["Overall"]["good"].mark == "best"
+    assert texts(table)["Overall"]["bad"].mark == ""
+    loss = results_table(runs, "test", "loss")
+    assert texts(loss)["Overall"]["good"].mark == "best"
+    assert texts(loss)["Overall"]["good"].value < texts(loss)["Overall"]["bad"].value
+
+
+def test_a_run_stands_beside_its_own_model_and_optimiser_only(make_run):
+    run = read_run(make_run("mine", model="xception", optimizer="sgd"))
+    tables = thesis_tables([run], [None])
+    table = named(tables, "table-5.3")
+    assert table.header.count("mine loss (ours)") == 1
+    place = table.header.index("mine loss (ours)")
+    assert table.header[place - 1] == "Xception SGDM loss (thesis)"
+    assert texts(table)["NeuralTextures"]["Xception SGDM loss (thesis)"].text == "0.56878"
+    assert texts(table)["Overall"]["Xception RAdam loss (thesis)"].text == "0.21857"
+    assert not any("ours" in name for name in named(tables, "table-7.6").header)  # no Xception of ours there
+    assert any("demonstration model, not evidence" in note for note in table.notes)
+
+
+def test_table_7_7_holds_both_balanced_accuracies(make_run):
+    run = read_run(make_run("mine", demonstration=False))
+    table = named(thesis_tables([run], [None]), "table-7.7")
+    row = texts(table)["Overall"]
+    assert row["Reseption V1 RAdam balanced accuracy (thesis)"].text == "91.81%"
+    frames = pd.read_parquet(run.path / "predictions-test.parquet")
+    from dfd_train.metrics import summarize
+
+    assert row["mine balanced accuracy (ours)"].value == summarize(frames).balanced_accuracy
+    assert "91.59" in table.notes[0]
+    assert not any("demonstration" in note for note in table.notes)
+
+
+def test_overlaps_are_marked_in_the_thesis_and_in_ours(make_run):
+    table = named(thesis_tables([], []), "table-5.5")
+    marked = {(row[1].text, row[2].text) for row in table.rows if row[2].mark == "shared"}
+    left = {(row[1].text, row[2].text) for row in table.rows}
+    right = {(row[4].text, row[5].text) for row in table.rows}
+    assert marked == left & right
+    assert len(marked) == 9
+    for slug, shared in (("table-5.6", 6), ("table-7.4", 5)):
+        rows = named(thesis_tables([], []), slug).rows
+        assert sum(row[2].mark == "shared" for row in rows) == shared
+    assert ("Face2Face", "567_606.mp4") not in marked
+    same = [read_run(make_run("one")), read_run(make_run("two"))]  # the same seed: every video is shared
+    hardest = hardest_table(same, "test", 5)
+    assert all(row[1].mark == row[4].mark == "shared" for row in hardest.rows)
+    ragged = hardest_side_by_side("t", {"a": [("m", "f", "1.0")], "b": []}, "s")
+    assert [cell.text for cell in ragged.rows[0][4:]] == ["–", "–", "–"]
+
+
+def test_matrix_has_a_column_a_data_set(make_run):
+    run = make_run("a")
+    (run / "predictions-test.parquet").rename(run / "predictions-test-on-celeb.parquet")
+    other = make_run("b", seed=3)
+    table = matrix_table([read_run(run), read_run(other)], "video_auc")
+    trained = read_run(run).trained_on
+    assert set(table.header[2:]) == {f"{trained}, val", "celeb, test", f"{trained}, test"}
+    assert texts(table)["a"][f"{trained}, test"].text == "–"
+    assert texts(table)["b"]["celeb, test"].text == "–"
+    frames = pd.read_parquet(run / "predictions-test-on-celeb.parquet")
+    from dfd_train.metrics import summarize
+
+    assert texts(table)["a"]["celeb, test"].value == summarize(frames).video_auc
+
+
+def test_size_of_a_real_checkpoint(make_run):
+    from dfd_train.config import build_config, read_config
+    from dfd_train.engine.checkpoint import Facts, save_checkpoint
+    from dfd_train.engine.start import new_detector
+
+    run = make_run("v1", splits=())
+    config = build_config(read_config(run / "config.toml"))
+    detector, members = new_detector(config)
+    facts = Facts(config, members, "f00d", True, 1)
+    save_checkpoint(run / "checkpoints" / "best.pt", facts, detector.network.state_dict())
+    size = model_size(run)
+    assert size.parameters == size.trained == 16_888_257
+    assert size.macs / 1e9 == pytest.approx(5.134, abs=0.001)
+    table = texts(named(thesis_tables([read_run(run)], [size]), "table-7.1"))
+    assert table["Reseption V1 (thesis)"]["Size (MB)"].text == "66.2"
+    assert float(table["v1 (ours)"]["Size (MB)"].text) == pytest.approx(66.2, abs=0.3)
+    assert table["v1 (ours)"]["Parameters (M)"].text == "16.89"
+
+
+def test_a_run_without_checkpoint_has_dashes(make_run, tmp_path):
+    compare_runs([make_run("a")], tmp_path / "out")
+    rows = list(csv.DictReader((tmp_path / "out" / "tables" / "models.csv").open(encoding="utf-8")))
+    assert rows[0]["MACs (G)"] == ""
+    assert not list((tmp_path / "out" / "tables").glob("table-*"))
+
+
+def test_errors(make_run, tmp_path):
+    with pytest.raises(ValueError, match="at least one run"):
+        compare_runs([], tmp_path)
+    run = make_run("a")
+    with pytest.raises(ValueError, match="two runs are called 'a'"):
+        compare_runs([run, run], tmp_path)
+    with pytest.raises(FileNotFoundError, match="no run folder"):
+        compare_runs([tmp_path / "missing"], tmp_path)
