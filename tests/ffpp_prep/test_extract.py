@@ -1,0 +1,193 @@
+"""Crops: the pixels, the file format, and the ways to choose."""
+
+import json
+import shutil
+import zlib
+from pathlib import Path
+
+import clips
+import h5py
+import numpy as np
+import pytest
+from conftest import FRAMES, ffpp_prep
+
+from ffpp_prep import read_boxes, read_videos
+from ffpp_prep.codecs import CODECS, codec
+from ffpp_prep.frames import evaluation_frames, training_frame
+
+
+def shards(work: Path) -> list[Path]:
+    manifest = json.loads((work / "faces" / "manifest.json").read_text())
+    return [work / "faces" / shard["file"] for shard in manifest["shards"]]
+
+
+def stored(work: Path) -> dict[tuple[str, int, int], np.ndarray]:
+    """Every crop of WORK, by (video_id, frame, face): a reader of its own, from docs/format.md alone."""
+    crops = {}
+    for path in shards(work):
+        with h5py.File(path) as file:
+            decode = codec(file.attrs["codec"]).decode
+            ids = [i.decode() for i in file["videos/id"][:]]
+            for i in range(len(file["frame"])):
+                data = file["blob"][file["offsets"][i] : file["offsets"][i + 1]].tobytes()
+                assert zlib.crc32(data) == file["crc32"][i]
+                key = (ids[file["video"][i]], int(file["frame"][i]), int(file["face"][i]))
+                assert key not in crops
+                crops[key] = decode(data, *file["shape"][i])
+    return crops
+
+
+def expected(work: Path) -> dict[tuple[str, int, int], np.ndarray]:
+    """The crops by a plain loop: decode everything, slice the recorded square, clipped."""
+    videos = read_videos(work)
+    usable = videos[
+        videos["status"].isin(["ok", "partial"]) & ~videos["multiple_faces"].fillna(False).astype(bool)
+    ]
+    boxes = read_boxes(work)
+    crops = {}
+    for video in usable.itertuples():
+        frames = clips.decode(Path(video.path))
+        for row in boxes[boxes["video_id"] == video.video_id].itertuples():
+            picture = frames[row.frame]
+            top, left = max(row.top, 0), max(row.left, 0)
+            crops[video.video_id, row.frame, row.face] = picture[top : row.bottom, left : row.right]
+    return crops
+
+
+def extract(detected: Path, tmp_path: Path, *options: object) -> tuple[Path, str]:
+    work = tmp_path / "work"
+    if not work.exists():
+        shutil.copytree(detected, work)
+    result = ffpp_prep("extract", work, "--jobs", 2, *options)
+    assert result.returncode == 0, result.stderr
+    return work, result.stdout
+
+
+def test_every_crop_byte_for_byte(extracted: Path) -> None:
+    a, b = stored(extracted), expected(extracted)
+    assert a.keys() == b.keys() and len(a) >= 6 * FRAMES
+    assert all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def test_file_format(extracted: Path) -> None:
+    videos = read_videos(extracted).set_index("video_id")
+    for path in shards(extracted):
+        commit = json.loads(path.with_suffix(".json").read_text())
+        with h5py.File(path) as file:
+            assert (
+                dict(file.attrs)["color"] == "RGB"
+                and file.attrs["complete"]
+                and file.attrs["format_version"] == 1
+            )
+            assert (file.attrs["codec"], file.attrs["size"], file.attrs["margin"]) == ("jxl", 0, 0.3)
+            n = len(file["frame"])
+            assert commit["crops"] == n and len(file["offsets"]) == n + 1 and file["shape"].shape == (n, 2)
+            types = {
+                name: str(file[name].dtype) for name in ("blob", "offsets", "shape", "video", "frame", "pts")
+            }
+            assert types == {
+                "blob": "uint8",
+                "offsets": "uint64",
+                "shape": "int32",
+                "video": "uint32",
+                "frame": "int32",
+                "pts": "int64",
+            }
+            everything = [file[name] for name in (*types, "face", "box", "score", "label", "crc32")]
+            assert all(
+                d.chunks is None and d.compression is None for d in everything
+            )  # contiguous, unfiltered
+            for row, video_id in enumerate(file["videos/id"][:].astype(str)):
+                start, count = int(file["videos/start"][row]), int(file["videos/count"][row])
+                assert (file["video"][start : start + count] == row).all()
+                assert (file["label"][start : start + count] == videos.loc[video_id, "label"]).all()
+                assert file["videos/original_id"][row].decode() == videos.loc[video_id, "original_id"]
+
+
+def test_again_does_nothing(extracted: Path) -> None:
+    before = {p.name: p.stat().st_mtime_ns for p in (extracted / "faces").glob("faces-*")}
+    result = ffpp_prep("extract", extracted)
+    assert result.returncode == 0 and "extract: 0 shards, 0 crops" in result.stdout
+    assert before == {p.name: p.stat().st_mtime_ns for p in (extracted / "faces").glob("faces-*")}
+
+
+@pytest.mark.parametrize("name", [c.name for c in CODECS if c.lossless])
+def test_lossless_codecs(name: str, head: list) -> None:
+    for crop in (
+        head[0][5:100, 20:111],
+        head[1][:1, :1],
+        np.random.default_rng(0).integers(0, 256, (33, 64, 3), np.uint8),
+    ):
+        crop = np.ascontiguousarray(crop)
+        assert np.array_equal(codec(name).decode(bytes(codec(name).encode(crop)), *crop.shape[:2]), crop)
+
+
+def test_jpeg_is_close(head: list) -> None:
+    crop = np.ascontiguousarray(head[0][5:100, 20:111])
+    back = codec("jpeg").decode(bytes(codec("jpeg").encode(crop)), *crop.shape[:2])
+    assert 0 < np.abs(back.astype(int) - crop).mean() < 3
+
+
+def test_choosing_frames(detected: Path, tmp_path: Path) -> None:
+    work, _ = extract(detected, tmp_path, "--frames", 3, "--codec", "raw")
+    assert {frame for _, frame, _ in stored(work)} == {0, 4, 8}
+    result = ffpp_prep("extract", work, "--frames", 4, "--codec", "raw")
+    assert result.returncode == 2 and "frames=3 (now 4)" in result.stderr
+
+
+def test_for_training_stores_what_training_asks_for(detected: Path, tmp_path: Path) -> None:
+    work, _ = extract(detected, tmp_path, "--for-training", 4)
+    split = read_videos(work).set_index("video_id")["split"]
+    asked = {
+        "train": {training_frame(epoch, 4, FRAMES) for epoch in range(1, 5)},
+        "val": set(evaluation_frames(7, FRAMES)),
+    }
+    for video_id, frame, _ in stored(work):
+        assert frame in asked[split[video_id]]
+
+
+def test_methods_can_be_added_later(detected: Path, tmp_path: Path) -> None:
+    work, out = extract(detected, tmp_path, "--methods", "FaceSwap")
+    assert "2 videos left out: other methods" in out
+    first = stored(work)
+    assert {v.split("/")[1] for v, _, _ in first} == {"FaceSwap", "youtube"}
+    work, out = extract(detected, tmp_path)
+    both = stored(work)
+    assert len(both) > len(first) and all(np.array_equal(both[k], first[k]) for k in first)
+
+
+def test_size_and_border(detected: Path, tmp_path: Path) -> None:
+    work, _ = extract(detected, tmp_path, "--size", 64, "--border", "pad", "--every", 6)
+    assert {crop.shape for crop in stored(work).values()} == {(64, 64, 3)}
+
+
+def test_budget_takes_originals_first(detected: Path, tmp_path: Path) -> None:
+    work, out = extract(detected, tmp_path, "--max-gb", 0.0002, "--codec", "raw")
+    assert "left out: over --max-gb" in out
+    kept = {v.split("/")[0] for v, _, _ in stored(work)}
+    assert kept <= {"original_sequences"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--codec", "bmp"), "allowed are jxl, png"),
+        (("--frames", 3, "--every", 2), "exclude each other"),
+        (("--margin", -1), "--margin -1.0: must be between"),
+        (("--methods", "Deepfake"), "not in WORK; it has Deepfakes"),
+        (("--jobs", 0), "--jobs 0"),
+    ],
+)
+def test_wrong_options(detected: Path, options: tuple, words: str) -> None:
+    result = ffpp_prep("extract", detected, *options)
+    assert result.returncode == 2 and words in result.stderr and "Traceback" not in result.stderr
+    assert not (detected / "faces" / "plan.json").exists()
+
+
+def test_frame_formulas() -> None:
+    # By hand: n = 8, 50 epochs of a 300-frame video: (8 * 40) mod 250 + floor(320 / 300) = 70 + 1.
+    assert training_frame(40, 50, 300) == 71
+    assert [training_frame(e, 50, 300) for e in (1, 2, 31)] == [8, 16, 248]
+    assert evaluation_frames(7, 300) == [10 + 41 * i for i in range(7)]
+    assert evaluation_frames(12, 15) == [i * 15 // 12 for i in range(12)]
+    assert all(0 <= training_frame(e, 50, n) < n for e in range(1, 51) for n in (1, 2, 49, 50, 51, 52, 400))

@@ -1,0 +1,105 @@
+"""Workers that crash, hang, raise, and a parent that is killed: with real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ffpp_prep.jobs import Beat, run_tasks
+
+
+def work(task: tuple[str, Path], beat: Beat) -> str:
+    """What the task's name says; leaves a line for each try."""
+    name, log = task
+    with log.open("a") as file:
+        file.write(f"{name}\n")
+    if name == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if name == "hang":
+        time.sleep(60)
+    if name == "slow":
+        for _ in range(8):
+            time.sleep(0.25)
+            beat()
+    if name == "once" and log.read_text().count("once") == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return name.upper()
+
+
+def run(tmp_path: Path, names: list[str], timeout_s: float = 30.0) -> dict[str, str]:
+    outcomes = list(run_tasks(work, [(n, tmp_path / "log") for n in names], jobs=2, timeout_s=timeout_s))
+    assert sorted(o.task[0] for o in outcomes) == sorted(names)  # one outcome each
+    return {o.task[0]: o.result if o.lost is None else o.lost.status for o in outcomes}
+
+
+def test_a_crash_costs_one_task(tmp_path: Path) -> None:
+    names = ["a", "b", "segfault", "c", "once", "d", "e"]
+    results = run(tmp_path, names)
+    assert results.pop("segfault") == "crashed"
+    assert results == {n: n.upper() for n in names if n != "segfault"}
+    assert (tmp_path / "log").read_text().count("segfault") >= 2  # tried again, alone
+
+
+def test_a_hang_costs_one_task_and_slow_work_is_no_hang(tmp_path: Path) -> None:
+    results = run(tmp_path, ["slow", "hang", "a"], timeout_s=1.0)
+    assert results == {"slow": "SLOW", "hang": "timeout", "a": "A"}
+
+
+def fail(task: int, beat: Beat) -> int:
+    if task == 2:
+        raise RuntimeError("task 2 is wrong")
+    return task
+
+
+def test_an_exception_reaches_the_caller() -> None:
+    with pytest.raises(RuntimeError, match="task 2 is wrong"):
+        list(run_tasks(fail, [0, 1, 2, 3], jobs=1))
+
+
+ORPHANS = """
+import os, time
+from pathlib import Path
+from ffpp_prep.jobs import run_tasks
+import orphan_work
+list(run_tasks(orphan_work.work, [0, 1], jobs=2))
+"""
+ORPHAN_WORK = """
+import os, time
+from pathlib import Path
+def work(task, beat):
+    Path(f"pid-{task}").write_text(str(os.getpid()))
+    for _ in range(300):
+        time.sleep(0.1)
+        beat()
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "orphan_work.py").write_text(ORPHAN_WORK)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    parent = subprocess.Popen([sys.executable, "-c", ORPHANS], cwd=tmp_path, env=environment)
+    wait_for(lambda: all((tmp_path / f"pid-{i}").exists() for i in range(2)))
+    time.sleep(0.3)
+    parent.kill()
+    parent.wait()
+    for i in range(2):
+        pid = int((tmp_path / f"pid-{i}").read_text())
+        wait_for(lambda pid=pid: not Path(f"/proc/{pid}").exists() or "Z" in state(pid))
+
+
+def state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "Z"
+
+
+def wait_for(condition, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)

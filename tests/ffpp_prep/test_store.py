@@ -1,0 +1,112 @@
+"""Parts, their commits, resume as a set difference, and what is refused."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ffpp_prep import read_boxes, read_videos
+from ffpp_prep.boxes import BoxSettings, VideoBoxes, _rows
+from ffpp_prep.errors import UsageError
+from ffpp_prep.files import only_run
+from ffpp_prep.layouts import VideoRecord
+from ffpp_prep.store import BoxStore, read_scan, refuse_other_settings, write_scan
+from ffpp_prep.tracks import Face
+
+SETTINGS = BoxSettings()
+
+
+def record(name: str) -> VideoRecord:
+    return VideoRecord(video_id=name, path=f"/data/{name}", dataset="folder", method="fake", label=1)
+
+
+def boxes(name: str, frames: int, score: float = 0.9) -> VideoBoxes:
+    faces = [Face(i, 0, score, 10, 10, 50, 60, track=0) for i in range(frames)]
+    return VideoBoxes(name, "ok", frames_decoded=frames, rows=_rows(name, faces, list(range(frames)), 0.3))
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    write_scan(tmp_path, [record(n) for n in ("a.mp4", "b.mp4", "c.mp4")], {})
+    return tmp_path
+
+
+def test_a_part_without_its_commit_does_not_count(work: Path) -> None:
+    store = BoxStore(work)
+    store.commit([boxes("a.mp4", 3)], SETTINGS, "test")
+    store.commit([boxes("b.mp4", 2)], SETTINGS, "test")
+    (store.folder / "videos-00001.parquet").unlink()
+    (store.folder / ".tmp-videos-00001.parquet").write_bytes(b"half")
+    assert set(read_boxes(work)["video_id"]) == {"a.mp4"}
+    assert read_videos(work).set_index("video_id")["status"].to_dict() == pytest.approx(
+        {"a.mp4": "ok", "b.mp4": float("nan"), "c.mp4": float("nan")}, nan_ok=True
+    )
+    store.sweep()
+    assert sorted(p.name for p in store.folder.iterdir()) == ["boxes-00000.parquet", "videos-00000.parquet"]
+
+
+def test_the_latest_row_of_a_video_wins_with_its_boxes(work: Path) -> None:
+    store = BoxStore(work)
+    store.commit([boxes("a.mp4", 3, 0.5), boxes("b.mp4", 2)], SETTINGS, "test")
+    store.commit([boxes("a.mp4", 4, 0.8)], SETTINGS, "test")
+    table = read_boxes(work)
+    assert len(table) == 6 and table.loc[table["video_id"] == "a.mp4", "score"].min() > 0.7
+    assert table.equals(table.sort_values(["video_id", "frame", "face"], ignore_index=True))
+
+
+def test_file_format(work: Path) -> None:
+    BoxStore(work).commit([boxes("a.mp4", 3)], SETTINGS, "litert")
+    schema = pq.read_schema(work / "boxes" / "boxes-00000.parquet")
+    assert pa.types.is_dictionary(schema.field("video_id").type)
+    types = {
+        name: str(schema.field(name).type)
+        for name in ("frame", "pts", "face", "score", "top", "interpolated")
+    }
+    assert types == {
+        "frame": "int32",
+        "pts": "int64",
+        "face": "int8",
+        "score": "float",
+        "top": "int32",
+        "interpolated": "bool",
+    }
+    assert schema.metadata[b"detector"] == b"litert" and b'"threshold": 0.45' in schema.metadata[b"settings"]
+    meta = pq.ParquetFile(work / "boxes" / "boxes-00000.parquet").metadata
+    assert meta.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_other_settings_are_named(work: Path) -> None:
+    store = BoxStore(work)
+    store.commit([boxes("a.mp4", 1)], SETTINGS, "test")
+    before = store.settings()
+    assert before is not None
+    refuse_other_settings(store.folder, before, SETTINGS)
+    with pytest.raises(UsageError, match=r"threshold=0\.45 \(now 0\.35\)"):
+        refuse_other_settings(store.folder, before, BoxSettings(threshold=0.35))
+
+
+def test_unreadable_tables_are_usage_errors(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no videos\.parquet"):
+        read_scan(tmp_path)
+    (tmp_path / "videos.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(UsageError, match="not readable"):
+        read_scan(tmp_path)
+    pq.write_table(
+        pa.table({"x": [1]}).replace_schema_metadata({"format_version": "9"}), tmp_path / "videos.parquet"
+    )
+    with pytest.raises(UsageError, match="format version 9"):
+        read_scan(tmp_path)
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    with only_run(tmp_path), pytest.raises(UsageError, match="another ffpp-prep run"), only_run(tmp_path):
+        pass
+    with only_run(tmp_path):  # free again
+        pass
+
+
+def test_empty_boxes_have_their_columns(work: Path) -> None:
+    assert list(read_boxes(work).columns)[:3] == ["video_id", "frame", "pts"]
+    assert isinstance(read_videos(work), pd.DataFrame) and len(read_videos(work)) == 3
