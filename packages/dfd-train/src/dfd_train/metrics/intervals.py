@@ -8,7 +8,7 @@ import pandas as pd
 from dfd_train.metrics.summary import Levels, Summary
 from dfd_train.metrics.videos import Aggregation
 
-CHUNK = 50  # resamples at a time: bounds memory to CHUNK x frames numbers
+CHUNK = 10  # resamples at a time: their numbers stay in the processor's cache
 
 
 @dataclass(frozen=True)

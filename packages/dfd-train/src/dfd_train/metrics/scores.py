@@ -5,6 +5,8 @@ of weights every function returns B numbers at once, which is how the bootstrap 
 that a formula needs has no weight, the result is NaN, never a number that looks like one.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,23 +48,42 @@ def balanced_accuracy(label: Floats, prob: Floats, weight: Floats, threshold: fl
     return (mean(right, weight * label) + mean(right, weight * (1.0 - label))) / 2.0
 
 
-def auc(label: Floats, score: Floats, weight: Floats) -> Floats:
+@dataclass(frozen=True)
+class Ranking:
+    """Weight of the fakes and of the reals at or above each distinct score, (..., K + 1), from none to all."""
+
+    fakes: Floats
+    reals: Floats
+
+
+def rank(label: Floats, score: Floats, weight: Floats) -> Ranking:
+    """What every threshold on `score` would call fake; ties stay together."""
+    order = np.argsort(-score, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
+    ordered = weight[..., order]
+    fakes = np.cumsum(ordered * label[order], axis=-1)[..., ends]
+    reals = np.cumsum(ordered * (1.0 - label[order]), axis=-1)[..., ends]
+    nothing = np.zeros((*weight.shape[:-1], 1))
+    return Ranking(np.concatenate([nothing, fakes], -1), np.concatenate([nothing, reals], -1))
+
+
+def auc(ranking: Ranking) -> Floats:
     """Area under the ROC curve: the chance that a fake outscores a real one, ties counting one half."""
-    fakes, reals = _cumulative_counts(label, score, weight)
+    fakes, reals = ranking.fakes, ranking.reals
     area = ((fakes[..., 1:] + fakes[..., :-1]) / 2.0 * np.diff(reals, axis=-1)).sum(-1)
     return _divide(area, fakes[..., -1] * reals[..., -1])
 
 
-def average_precision(label: Floats, score: Floats, weight: Floats) -> Floats:
+def average_precision(ranking: Ranking) -> Floats:
     """Precision averaged over the steps of recall, without interpolation; fake is the positive class."""
-    fakes, reals = _cumulative_counts(label, score, weight)
-    precision = np.nan_to_num(_divide(fakes, fakes + reals))[..., 1:]
+    fakes = ranking.fakes
+    precision = np.nan_to_num(_divide(fakes, fakes + ranking.reals))[..., 1:]
     return _divide((np.diff(fakes, axis=-1) * precision).sum(-1), fakes[..., -1])
 
 
-def equal_error_rate(label: Floats, score: Floats, weight: Floats) -> Floats:
+def equal_error_rate(ranking: Ranking) -> Floats:
     """The error where false alarms and misses are equally frequent, on the ROC's straight segments."""
-    false_alarm, hit = roc_curve(label, score, weight)
+    false_alarm, hit = roc_curve(ranking)
     excess = false_alarm - (1.0 - hit)  # rises from -1 to 1; NaN where a class is absent
     after = np.argmax(excess >= 0, axis=-1)[..., None]
     before = np.maximum(after - 1, 0)
@@ -71,9 +92,9 @@ def equal_error_rate(label: Floats, score: Floats, weight: Floats) -> Floats:
     return (start + _divide(-low, high - low) * (end - start))[..., 0]
 
 
-def roc_curve(label: Floats, score: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """False-alarm rate and hit rate, (..., K) each, from (0, 0) to (1, 1), one point a distinct score."""
-    fakes, reals = _cumulative_counts(label, score, weight)
+def roc_curve(ranking: Ranking) -> tuple[Floats, Floats]:
+    """False-alarm rate and hit rate, (..., K + 1) each, from (0, 0) to (1, 1), one point a distinct score."""
+    fakes, reals = ranking.fakes, ranking.reals
     return _divide(reals, reals[..., -1:]), _divide(fakes, fakes[..., -1:])
 
 
@@ -82,17 +103,6 @@ def calibration_error(label: Floats, prob: Floats, weight: Floats) -> Floats:
     bins = np.minimum((prob * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
     member = np.eye(CALIBRATION_BINS)[bins]
     return _divide(np.abs((weight * (prob - label)) @ member).sum(-1), weight.sum(-1))
-
-
-def _cumulative_counts(label: Floats, score: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Weight of the fakes and of the reals at or above each distinct score, from none to all of them."""
-    order = np.argsort(-score, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    ordered = weight[..., order]
-    fakes = np.cumsum(ordered * label[order], axis=-1)[..., ends]
-    reals = np.cumsum(ordered * (1.0 - label[order]), axis=-1)[..., ends]
-    nothing = np.zeros((*weight.shape[:-1], 1))
-    return np.concatenate([nothing, fakes], -1), np.concatenate([nothing, reals], -1)
 
 
 def _divide(numerator: Floats, denominator: Floats) -> Floats:

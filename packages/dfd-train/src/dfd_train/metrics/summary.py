@@ -118,6 +118,7 @@ class Levels:
         weight = np.atleast_2d(weight)
         frames = weight[:, self.frame_video]
         video, frame = (self.video_label, self.video_prob), (self.frame_label, self.frame_prob)
+        ranked_videos, ranked_frames = scores.rank(*video, weight), scores.rank(*frame, frames)
         columns = (
             weight.sum(-1),
             frames.sum(-1),
@@ -126,12 +127,12 @@ class Levels:
             scores.accuracy(*video, weight, threshold),
             scores.balanced_accuracy(*video, weight, threshold),
             scores.balanced_accuracy(*frame, frames, threshold),
-            scores.auc(*video, weight),
-            scores.auc(*frame, frames),
-            scores.average_precision(*video, weight),
-            scores.average_precision(*frame, frames),
-            scores.equal_error_rate(*video, weight),
-            scores.equal_error_rate(*frame, frames),
+            scores.auc(ranked_videos),
+            scores.auc(ranked_frames),
+            scores.average_precision(ranked_videos),
+            scores.average_precision(ranked_frames),
+            scores.equal_error_rate(ranked_videos),
+            scores.equal_error_rate(ranked_frames),
             scores.mean(scores.cross_entropy_of_probs(*video), weight),
             scores.calibration_error(*video, weight),
             scores.calibration_error(*frame, frames),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from dfd_train.metrics import method_subset, video_scores
-from dfd_train.metrics.scores import roc_curve
+from dfd_train.metrics.scores import rank, roc_curve
 from dfd_train.metrics.summary import ORIGINALS
 from dfd_train.report.curves import Plot
 from dfd_train.report.svg import BLUE, GREY, ORANGE, PALETTE, figure, to_svg
@@ -54,4 +54,4 @@ def roc_curves(predictions: pd.DataFrame, name: str) -> Plot | None:
 def _roc(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     videos = video_scores(predictions)
     label, prob = videos["label"].to_numpy(np.float64), videos["prob"].to_numpy(np.float64)
-    return roc_curve(label, prob, np.ones(len(label)))
+    return roc_curve(rank(label, prob, np.ones(len(label))))
