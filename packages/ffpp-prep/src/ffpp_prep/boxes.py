@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ffpp_prep.detector import Detections, Detector
 from ffpp_prep.geometry import THESIS_MARGIN, expanded_square
 from ffpp_prep.tracks import Face, fill_between, link
-from ffpp_prep.video import Frame, OpenFailed, VideoReader
+from ffpp_prep.video import DecodeFailed, Frame, OpenFailed, open_video
 
 Status = Literal["ok", "partial", "no_face", "open_failed", "decode_failed", "timeout", "crashed"]
 USABLE: tuple[Status, ...] = ("ok", "partial")  # videos with faces to crop
@@ -60,12 +60,14 @@ class BoxSettings:
         every: detect every K-th frame and interpolate between; 1 detects all.
         margin: how much larger than the box the recorded square is (thesis: 0.3).
         weights_sha256: of the detector's weights.
+        decoder: pyav or decord, see `ffpp_prep.video`; they number frames alike, 10-bit colours differ slightly.
     """
 
     threshold: float = 0.45
     every: int = 1
     margin: float = THESIS_MARGIN
     weights_sha256: str = ""
+    decoder: str = "pyav"
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold < 1:
@@ -116,7 +118,7 @@ def detect_video(
     pts: list[int] = []
     shape = (0, 0)
     try:
-        with VideoReader(path) as reader:
+        with open_video(path, settings.decoder) as reader:
             info = reader.info
             batches = _batches(iter(reader), settings.every, pts)
             while True:
@@ -136,6 +138,8 @@ def detect_video(
             error = reader.error
     except OpenFailed as failure:
         return VideoBoxes(video_id, "open_failed", str(failure))
+    except DecodeFailed as failure:
+        return VideoBoxes(video_id, "decode_failed", str(failure))
     if not pts:
         return VideoBoxes(video_id, "decode_failed", error or "no frame could be decoded")
 

@@ -13,7 +13,7 @@ from ffpp_prep.codecs import codec
 from ffpp_prep.errors import UsageError
 from ffpp_prep.frames import asked_for, spaced_frames
 from ffpp_prep.geometry import THESIS_MARGIN, Border, cut, expanded_square
-from ffpp_prep.video import VideoReader, resized
+from ffpp_prep.video import open_video, resized
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class CropSettings:
         every: take every K-th frame.
         frames: take this many equally spaced frames a video; 0 for no limit.
         for_training: take just the frames that this many epochs, and the evaluation, ask for; 0 for all.
+        decoder: pyav or decord; that of the boxes.
     """
 
     codec: str = "jxl"
@@ -39,6 +40,7 @@ class CropSettings:
     every: int = 1
     frames: int = 0
     for_training: int = 0
+    decoder: str = "pyav"
 
     def __post_init__(self) -> None:
         codec(self.codec)
@@ -76,7 +78,7 @@ def crops(path: str, boxes: pd.DataFrame, settings: CropSettings) -> Iterator[tu
     Frames that can't be decoded any more have no crop; the caller sees which rows are missing.
 
     Raises:
-        ffpp_prep.video.OpenFailed: the video can't be opened.
+        ffpp_prep.video.VideoError: the video can't be opened, or the decoder can't vouch for a frame.
     """
     positions: dict[int, list[int]] = {}
     for position, frame in enumerate(boxes["frame"].tolist()):
@@ -85,7 +87,7 @@ def crops(path: str, boxes: pd.DataFrame, settings: CropSettings) -> Iterator[tu
         return
     last = max(positions)
     corners = boxes[["x1", "y1", "x2", "y2"]].to_numpy(np.float64)
-    with VideoReader(path) as reader:
+    with open_video(path, settings.decoder) as reader:
         for frame in reader:
             wanted = positions.get(frame.index)
             if wanted:

@@ -23,7 +23,7 @@ from ffpp_prep.errors import FatalError
 from ffpp_prep.faces import CropSettings, crops
 from ffpp_prep.files import need_space, whole_file, write_json
 from ffpp_prep.store import FORMAT_VERSION, fingerprint
-from ffpp_prep.video import OpenFailed
+from ffpp_prep.video import VideoError
 
 BLOCK = 8 << 20
 
@@ -107,7 +107,8 @@ def _encode(
     shapes: list[tuple[int, int]] = []
     checks: list[int] = []
     for row, part in enumerate(slices):
-        start, positions, error = len(sizes), [], "the video ended before these frames"
+        start, mark = len(sizes), spool.tell()
+        positions, error = [], "the video ended before these frames"
         try:
             for position, crop in crops(part.path, part.boxes, settings):
                 data = encode(crop)
@@ -117,8 +118,12 @@ def _encode(
                 shapes.append((crop.shape[0], crop.shape[1]))
                 checks.append(zlib.crc32(data))
                 beat()
-        except OpenFailed as failure:
+        except VideoError as failure:
             error = str(failure)
+            positions.clear()  # what came before the failure can't be vouched for either
+            del sizes[start:], shapes[start:], checks[start:]
+            spool.seek(mark)
+            spool.truncate()
         kept.append(part.boxes.iloc[positions].assign(video=row, label=part.label))
         groups.append((part, start, len(positions)))
         if len(positions) < len(part.boxes):

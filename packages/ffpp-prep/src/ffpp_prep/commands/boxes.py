@@ -58,6 +58,9 @@ def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help="detect every K-th frame, interpolate between",
     )
+    group.add_argument(
+        "--decoder", choices=("pyav", "decord"), default="pyav", help="what reads the videos (%(default)s)"
+    )
     group.add_argument("--retry-failed", action="store_true", help="try failed videos again")
 
 
@@ -81,7 +84,9 @@ def detect(options: argparse.Namespace, work: Path) -> int:
     from ffpp_prep.stages.boxes import Engine
 
     try:
-        settings = BoxSettings(threshold=options.threshold, every=options.detect_every)
+        settings = BoxSettings(
+            threshold=options.threshold, every=options.detect_every, decoder=options.decoder
+        )
     except ValueError as error:
         raise UsageError(str(error)) from error
     engine = Engine(options.engine, options.threads, options.frozen_graph)

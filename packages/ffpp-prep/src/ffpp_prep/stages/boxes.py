@@ -17,6 +17,7 @@ from ffpp_prep.errors import UsageError
 from ffpp_prep.files import only_run
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.store import BoxStore, read_scan, refuse_other_settings
+from ffpp_prep.video import require_decoder
 
 # A part is committed when either is reached, so a kill costs at most a minute's work.
 PART_SECONDS, PART_ROWS = 60.0, 500_000
@@ -71,12 +72,13 @@ def detect_boxes(
         timeout_s: seconds without progress after which a video's worker is stopped.
 
     Raises:
-        UsageError: no scan, other settings than before, or another run at work.
+        UsageError: no scan, other settings than before, no such decoder, or another run at work.
         FatalError: the disk is full.
     """
     work = Path(work)
     engine = engine or Engine()
     settings = replace(settings or BoxSettings(), weights_sha256=WEIGHTS_SHA256)
+    require_decoder(settings.decoder)
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: must be at least 1")
     videos = read_scan(work)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +105,14 @@ def extract_faces(
         FatalError: the disk is full.
     """
     work = Path(work)
-    settings = settings or CropSettings()
     choice = choice or Choice()
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: must be at least 1")
-    if not BoxStore(work).commits():
+    made_with = BoxStore(work).settings()
+    if made_with is None:
         read_scan(work)
         raise UsageError(f"{work}: no boxes here; run  ffpp-prep boxes {work}  first")
+    settings = replace(settings or CropSettings(), decoder=made_with.get("decoder", "pyav"))
     folder = work / "faces"
     started = time.monotonic()
     with only_run(work):

@@ -1,14 +1,9 @@
-"""Reading videos: the only place that imports a decoder.
-
-Frames come in display order, in displayed orientation, as RGB with the stream's own colour matrix and range.
-Videos are hostile input: only local files in known containers are opened, sizes are bounded, and every fault
-ends in `OpenFailed` or in a count of lost packets, never in an endless loop or another file being read.
-"""
+"""PyAV: the default decoder, and the one that says what is in a container."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -17,44 +12,27 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
+from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, VideoInfo
+
 MAX_PIXELS = 8192 * 8192
-# Rounds exactly and the same on every processor, so crops made on different machines are equal.
-CONVERSION = (
-    Interpolation.BILINEAR
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.ACCURATE_RND
-    | Interpolation.BITEXACT
-)
+# The same pixels on every processor, so that crops made on different machines are equal.
+CONVERSION = Interpolation.BILINEAR | Interpolation.BITEXACT
 # Playlists and the like can name other files and addresses: leave their demuxers out.
 CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,gif,nut,mxf"
 )
 
 
-class OpenFailed(ValueError):
-    """The file is missing, empty, no video, or absurd; the message says which in one line."""
-
-
 @dataclass(frozen=True)
-class VideoInfo:
-    """What the container says, in displayed orientation. `frames` may be 0 (unknown) or wrong."""
+class PacketTimes:
+    """Presentation times of a stream's packets, sorted: `pts` in stream units, `seconds` from the stream's start.
 
-    width: int
-    height: int
-    fps: float
-    frames: int
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One decoded frame: index in display order from 0, presentation time in stream units, picture.
-
-    `rgb()` converts to (H, W, 3) uint8 when asked, so frames that nobody looks at cost only their decoding.
+    Packets that an edit list cuts away, which are decoded but not shown, are only counted: `hidden`.
     """
 
-    index: int
-    pts: int
-    rgb: Callable[[], NDArray[np.uint8]] = field(repr=False)
+    pts: list[int]
+    seconds: list[float]
+    hidden: int
 
 
 class VideoReader:
@@ -63,11 +41,15 @@ class VideoReader:
     Use as a context manager and iterate; afterwards `frames_decoded` and `error` (one line, "" if all was
     well) say how it went. A packet that can't be decoded is counted and passed over.
 
+    Args:
+        path: a local file.
+        only_key_frames: pass all other frames over; `Frame.index` then counts key frames.
+
     Raises:
         OpenFailed: at construction.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, only_key_frames: bool = False) -> None:
         self.frames_decoded = 0
         self.error = ""
         path = Path(path)
@@ -97,6 +79,8 @@ class VideoReader:
         self._stream.thread_type = "NONE"
         self._stream.codec_context.thread_count = 1
         self._stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        if only_key_frames:
+            self._stream.codec_context.skip_frame = "NONKEY"
 
     def __enter__(self) -> VideoReader:
         return self
@@ -115,8 +99,29 @@ class VideoReader:
             context.width, context.height, float(rate) if rate else 0.0, int(self._stream.frames)
         )
 
+    def packet_times(self) -> PacketTimes:
+        """Reads through the file without decoding; afterwards there is nothing left to iterate over.
+
+        Raises:
+            DecodeFailed: a packet has no time, or reading stops.
+        """
+        shown, hidden = [], 0
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size and packet.is_discard:
+                    hidden += 1
+                elif packet.size and packet.pts is None:
+                    raise DecodeFailed("a packet has no presentation time")
+                elif packet.size:
+                    shown.append(packet.pts)
+        except (av.FFmpegError, ValueError) as error:
+            raise DecodeFailed(f"reading stopped: {_reason(error)}") from error
+        shown.sort()
+        start, unit = self._stream.start_time or 0, float(self._stream.time_base or 0)
+        return PacketTimes(shown, [(pts - start) * unit for pts in shown], hidden)
+
     def __iter__(self) -> Iterator[Frame]:
-        lost = 0
+        lost = hidden = 0
         reason = ""
         packets = self._container.demux(self._stream)
         while True:
@@ -127,6 +132,7 @@ class VideoReader:
             except (av.FFmpegError, ValueError) as error:
                 reason = f"reading stopped: {_reason(error)}"
                 break
+            hidden += packet.is_discard
             try:
                 decoded = packet.decode()
             except (av.FFmpegError, ValueError) as error:
@@ -137,8 +143,8 @@ class VideoReader:
                 index = self.frames_decoded
                 self.frames_decoded += 1
                 yield Frame(index, picture.pts if picture.pts is not None else index, _converter(picture))
-        announced = self._stream.frames
-        if not reason and announced and self.frames_decoded < 0.9 * announced:
+        announced = (self._stream.frames or 0) - hidden  # an edit list may cut frames away
+        if not reason and announced > 0 and self.frames_decoded < 0.9 * announced:
             reason = f"the container announces {announced} frames, {self.frames_decoded} could be decoded"
         self.error = reason
 
@@ -146,7 +152,7 @@ class VideoReader:
 def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """(h, w, 3) uint8 to (size, size, 3) uint8, bicubic."""
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-    flags = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+    flags = Interpolation.BICUBIC | Interpolation.BITEXACT
     return _rgb(frame.reformat(size, size, interpolation=flags, threads=1))
 
 

@@ -1,0 +1,61 @@
+"""Reading videos: the only place that imports a decoder.
+
+Frames come in display order, in displayed orientation, as RGB with the stream's own colour matrix and range.
+Videos are hostile input: only local files in known containers are opened, sizes are bounded, and every fault
+ends in a `VideoError` or in a count of lost packets, never in an endless loop or another file being read.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ffpp_prep.errors import UsageError
+from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, VideoError, VideoInfo
+from ffpp_prep.video.pyav_reader import CONVERSION, VideoReader, resized
+
+if TYPE_CHECKING:
+    from ffpp_prep.video.decord_reader import DecordReader
+
+__all__ = [
+    "CONVERSION",
+    "DECODERS",
+    "DecodeFailed",
+    "Frame",
+    "OpenFailed",
+    "VideoError",
+    "VideoInfo",
+    "VideoReader",
+    "open_video",
+    "require_decoder",
+    "resized",
+]
+
+DECODERS = ("pyav", "decord")
+
+
+def open_video(path: str | Path, decoder: str = "pyav") -> VideoReader | DecordReader:
+    """Opens a video with one of DECODERS; both readers are used alike, see `VideoReader`.
+
+    Raises:
+        OpenFailed: no such file, or no video.
+        DecodeFailed: decord reads it otherwise than its packets say.
+    """
+    if decoder == "pyav":
+        return VideoReader(path)
+    from ffpp_prep.video.decord_reader import DecordReader
+
+    return DecordReader(path)
+
+
+def require_decoder(decoder: str) -> None:
+    """Checks that a decoder exists and is installed.
+
+    Raises:
+        UsageError: it doesn't, or isn't.
+    """
+    if decoder not in DECODERS:
+        raise UsageError(f"--decoder {decoder}: unknown; allowed are {', '.join(DECODERS)}")
+    if decoder == "decord" and find_spec("decord") is None:
+        raise UsageError("--decoder decord: not installed; run  pip install 'ffpp-prep[decord]'")

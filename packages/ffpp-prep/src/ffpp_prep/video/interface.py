@@ -1,0 +1,43 @@
+"""What every decoder gives, and the two ways in which it can refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class VideoError(ValueError):
+    """A video can't be read; the message is one line."""
+
+
+class OpenFailed(VideoError):
+    """The file is missing, empty, no video, or absurd; the message says which in one line."""
+
+
+class DecodeFailed(VideoError):
+    """The decoder can't vouch for the frames that it gives; those given so far are not to be used."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What the container says, in displayed orientation. `frames` may be 0 (unknown) or wrong."""
+
+    width: int
+    height: int
+    fps: float
+    frames: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded frame: index in display order from 0, presentation time in stream units, picture.
+
+    `rgb()` converts to (H, W, 3) uint8 when asked, so frames that nobody looks at cost only their decoding.
+    """
+
+    index: int
+    pts: int
+    rgb: Callable[[], NDArray[np.uint8]] = field(repr=False)
