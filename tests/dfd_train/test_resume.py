@@ -1,7 +1,6 @@
 """A run that was killed, interrupted or stopped anywhere ends bit for bit where a straight one ends."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -133,13 +132,13 @@ def test_interrupted_within_an_epoch(straight, small_set, tmp_path, capsys):
 
 
 def test_a_finished_run_is_left_alone(straight, small_set, caplog):
-    before = (straight / "events.jsonl").read_bytes(), os.stat(straight / "checkpoints/last.pt").st_mtime_ns
+    before = (straight / "events.jsonl").read_bytes(), (straight / "checkpoints/last.pt").stat().st_mtime_ns
     with caplog.at_level("INFO"):
         assert main([*command(small_set.work), "--out", str(straight), *FULL]) == 0
     assert "all 3 epochs are done" in caplog.text
     assert before == (
         (straight / "events.jsonl").read_bytes(),
-        os.stat(straight / "checkpoints/last.pt").st_mtime_ns,
+        (straight / "checkpoints/last.pt").stat().st_mtime_ns,
     )
 
 

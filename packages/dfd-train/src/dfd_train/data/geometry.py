@@ -66,7 +66,7 @@ def _expand(low: int, high: int, margin: float) -> tuple[int, int]:
 
 def _resize(crop: Image, size: int) -> Image:
     """To (size, size, 3), bicubic by FFmpeg's scaler in its bit-exact mode."""
-    flags = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+    flags = Interpolation.BICUBIC | Interpolation.BITEXACT
     frame: Any = av.VideoFrame.from_ndarray(crop, format="rgb24")
     resized: Image = frame.reformat(size, size, interpolation=flags, threads=1).to_ndarray()
     return resized

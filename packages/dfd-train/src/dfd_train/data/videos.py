@@ -21,12 +21,7 @@ from dfd_train.data.geometry import Image
 _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,gif,nut,mxf"
 )
-_CONVERSION = (
-    Interpolation.BILINEAR
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.ACCURATE_RND
-    | Interpolation.BITEXACT
-)
+_CONVERSION = Interpolation.BILINEAR | Interpolation.BITEXACT  # the same pixels on every processor
 
 
 def read_frame(path: Path, frame: int, pts: int) -> Image:

@@ -1,0 +1,98 @@
+"""Settings: defaults are the thesis's, every way of giving them agrees, and mistakes are named."""
+
+import pytest
+import tomli_w
+
+from dfd_train.config import RunConfig, build_config, changed_settings, read_config, settings, to_tables
+
+
+def test_defaults_are_the_thesis_recipe_for_reseption():
+    config = RunConfig()
+    assert (config.model.name, config.train.epochs, config.data.batch_size) == ("reseption_v1", 50, 24)
+    assert (config.data.batches, config.data.frame_stride, config.data.multiple_faces) == (
+        "various",
+        8,
+        "drop",
+    )
+    assert (config.data.val_frames, config.data.test_frames) == (7, 12)
+    assert (config.optimizer.name, config.optimizer.lr, config.optimizer.gradient_scaling) == (
+        "radam",
+        1e-3,
+        True,
+    )
+    schedule = config.schedule
+    assert (schedule.curve, schedule.decay, schedule.decay_every) == ("exponential", 0.94, 2)
+    assert (schedule.plateau, schedule.plateau_factor, schedule.plateau_patience) == (True, 0.5, 2)
+    t = config.transforms
+    assert (t.flip, t.brightness, t.contrast, t.saturation, t.hue, t.rotation) == (
+        0.5,
+        0.3,
+        0.3,
+        0.3,
+        0.1,
+        40.0,
+    )
+    assert (t.erasing, t.erasing_scale, t.erasing_ratio) == (0.5, (0.02, 0.33), (0.3, 3.3))
+
+
+def test_toml_and_overrides_agree_and_survive_a_round_trip(tmp_path):
+    overrides = [
+        ("model.name", "timm:resnet18"), ("model.arguments.drop_rate", "0.1"), ("model.input_size", "96"),
+        ("data.exclude_methods", "FaceSwap, Deepfakes"), ("transforms.erasing_scale", "[0.1, 0.2]"),
+        ("optimizer.lr", "1e-2"), ("schedule.plateau", "false"), ("train.max_steps", "5"),
+    ]  # fmt: skip
+    config = build_config({}, overrides)
+    assert config.model.arguments == {"drop_rate": 0.1}
+    assert config.data.exclude_methods == ("FaceSwap", "Deepfakes")
+    assert config.transforms.erasing_scale == (0.1, 0.2)
+    assert (config.optimizer.lr, config.schedule.plateau, config.train.max_steps) == (0.01, False, 5)
+    path = tmp_path / "config.toml"
+    path.write_text(tomli_w.dumps(to_tables(config)))
+    assert build_config(read_config(path)) == config
+    assert build_config(read_config(path), [("model.input_size", "none")]).model.input_size is None
+
+
+def test_every_setting_is_documented_and_can_be_set_from_its_own_default():
+    names = [setting.name for setting in settings()]
+    assert len(names) == len(set(names)) > 50
+    for setting in settings():
+        assert setting.description, setting.name
+        if setting.default not in (None, "", (), {}) and not isinstance(setting.default, tuple):
+            text = str(setting.default).lower() if isinstance(setting.default, bool) else str(setting.default)
+            assert build_config({}, [(setting.name, text)]) == RunConfig(), setting.name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("data.batch_size", "7", "batch_size is 7, must be even"),
+        ("data.batch_size", "0", "data.batch_size is 0: expected `int` >= 2"),
+        ("data.batches", "mixed", "data.batches is 'mixed'; allowed: various, dual, shuffled"),
+        ("data.batch", "8", "unknown setting data.batch; allowed in data: work, batches, batch_size"),
+        ("dta.batch_size", "8", "unknown section 'dta'; allowed: model, data, transforms"),
+        ("train.epochs", "many", "train.epochs is 'many': expected `int`"),
+        ("epochs", "3", "'epochs' is not a setting; settings are written section.field"),
+        ("transforms.flip", "1.5", "transforms.flip is 1.5: expected `float` <= 1.0"),
+        ("transforms.erasing_scale", "[0.3, 0.1]", "erasing_scale is [0.3, 0.1], must be 0 < from <= to"),
+        ("model.arguments", "3", "model.arguments is 3: expected `object`"),
+        ("optimizer.lr", "0", "optimizer.lr is 0: expected `float` > 0.0"),
+    ],
+)
+def test_mistakes_are_named_with_the_value_seen_and_what_is_allowed(name, value, message):
+    with pytest.raises(ValueError) as caught:
+        build_config({}, [(name, value)])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_toml_or_missing(tmp_path):
+    (tmp_path / "bad.toml").write_text("epochs == 3")
+    with pytest.raises(ValueError, match="is not TOML"):
+        read_config(tmp_path / "bad.toml")
+    with pytest.raises(FileNotFoundError, match="no such configuration"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_changes_that_decide_the_outcome_are_listed_and_others_are_not():
+    changed = build_config({}, [("data.work", "elsewhere"), ("data.workers", "3"), ("train.seed", "1")])
+    assert changed_settings(RunConfig(), changed) == ["train.seed: 0 -> 1"]

@@ -1,0 +1,136 @@
+"""Reading a prepared data set that an independent writer made from the format's description."""
+
+import json
+import multiprocessing
+import pickle
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dfd_train.data.prepared import load_prepared
+
+
+@pytest.mark.parametrize("codec", ["jxl", "png", "qoi", "webp", "raw", "jpeg"])
+def test_every_crop_comes_back(codec, small_set_writer, tmp_path):
+    written = small_set_writer(tmp_path / "work", splits=("train", "val"), length=3, codec=codec)
+    prepared = load_prepared(written.work)
+    assert len(prepared.crops) == len(written.crops) > 20
+    for (video_id, frame, face), crop in written.crops.items():
+        read = prepared.read_crop(video_id, frame, face)
+        assert read.dtype == np.uint8 and read.shape == crop.shape
+        if codec == "jpeg":
+            assert np.abs(read.astype(int) - crop).mean() < 12
+        else:
+            assert np.array_equal(read, crop)
+
+
+def test_videos_are_the_scan_with_what_boxes_found(small_set):
+    prepared = load_prepared(small_set.work)
+    columns = [
+        "video_id",
+        "method",
+        "label",
+        "split",
+        "original_id",
+        "status",
+        "frames_decoded",
+        "multiple_faces",
+    ]
+    found = prepared.videos[columns].sort_values("video_id").reset_index(drop=True)
+    wanted = small_set.videos[columns].sort_values("video_id").reset_index(drop=True)
+    for column in columns:
+        assert found[column].fillna("").tolist() == wanted[column].fillna("").tolist(), column
+    assert not prepared.demonstration
+
+
+def test_the_sample_data_marker_is_read(small_set_writer, tmp_path):
+    work = small_set_writer(tmp_path / "work", splits=("train",), length=2, demonstration=True).work
+    assert load_prepared(work).demonstration
+
+
+def test_stored_frames_and_what_is_not_stored(small_set_writer, tmp_path):
+    written = small_set_writer(
+        tmp_path / "work", splits=("train",), length=9, stored=lambda frame: frame % 2 == 0
+    )
+    prepared = load_prepared(written.work)
+    row = prepared.row("original_sequences/youtube/c23/videos/000.mp4")
+    assert prepared.crops.stored_frames(row).tolist() == [0, 2, 4, 6, 8]
+    assert prepared.is_stored(row, 4) and not prepared.is_stored(row, 5)
+    with pytest.raises(ValueError, match=r"neither crop nor box of original_sequences.*, frame 5, face 0"):
+        prepared.read_crop_at(row, 5)
+
+
+def _read_in_child(prepared, keys, queue):
+    queue.put([prepared.read_crop(*key).sum() for key in keys])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_other_processes_read_the_same(method, small_set):
+    """Handles opened here are neither pickled nor used after a fork."""
+    prepared = load_prepared(small_set.work)
+    keys = list(small_set.crops)[::40]
+    here = [prepared.read_crop(*key).sum() for key in keys]
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    children = [context.Process(target=_read_in_child, args=(prepared, keys, queue)) for _ in range(2)]
+    for child in children:
+        child.start()
+    assert [queue.get(timeout=120) for _ in children] == [here, here]
+    for child in children:
+        child.join()
+    assert pickle.loads(pickle.dumps(prepared)).read_crop(*keys[0]).sum() == here[0]
+
+
+def test_the_fingerprint_follows_what_training_sees(small_set, small_set_writer, tmp_path):
+    first = load_prepared(small_set.work).fingerprint
+    same = small_set_writer(tmp_path / "same", shards=3, codec="png").work
+    assert load_prepared(same).fingerprint == first
+    changed = small_set_writer(
+        tmp_path / "changed", edit=lambda table: table.assign(label=1 - table["label"])
+    ).work
+    assert load_prepared(changed).fingerprint != first
+
+
+def test_damaged_bytes_are_noticed(small_set_writer, tmp_path):
+    written = small_set_writer(tmp_path / "work", splits=("train",), length=2, codec="raw", shards=1)
+    with h5py.File(written.work / "faces/faces-00000.h5", "r+") as file:
+        file["blob"][5] = file["blob"][5] ^ 255
+    prepared = load_prepared(written.work)
+    with pytest.raises(ValueError, match="crop 0 is damaged"):
+        prepared.read_crop(next(iter(written.crops))[0], 0)
+
+
+def test_sets_that_cannot_be_read(small_set_writer, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        load_prepared(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no videos\.parquet \(`ffpp-prep scan` writes it\)"):
+        load_prepared(tmp_path / "empty")
+    (tmp_path / "empty/videos.parquet").write_bytes(b"PAR1 nothing of the kind")
+    with pytest.raises(ValueError, match=r"cannot read .*videos\.parquet"):
+        load_prepared(tmp_path / "empty")
+    pq.write_table(pa.table({"video_id": ["a"]}), tmp_path / "empty/videos.parquet")
+    with pytest.raises(ValueError, match="lacks the columns path, dataset, method"):
+        load_prepared(tmp_path / "empty")
+
+    newer = small_set_writer(tmp_path / "newer", splits=("train",), length=1, format_version=2).work
+    with pytest.raises(
+        ValueError, match=r"manifest\.json has format version 2, this dfd-train reads version 1"
+    ):
+        load_prepared(newer)
+    manifest = json.loads((newer / "faces/manifest.json").read_text())
+    (newer / "faces/manifest.json").write_text(json.dumps(manifest | {"format_version": 1}))
+    with pytest.raises(ValueError, match=r"faces-00000\.h5 has format version 2"):
+        load_prepared(newer)
+    (newer / "faces/faces-00000.h5").unlink()
+    with pytest.raises(FileNotFoundError, match=r"faces-00000\.h5 is listed in the manifest but missing"):
+        load_prepared(newer)
+    (newer / "faces/manifest.json").write_text(json.dumps(manifest | {"format_version": 1, "codec": "gif"}))
+    with pytest.raises(ValueError, match="codec is 'gif', allowed: raw, jxl"):
+        load_prepared(newer)
+    (newer / "faces/manifest.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"cannot read .*manifest\.json"):
+        load_prepared(newer)

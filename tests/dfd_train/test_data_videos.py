@@ -1,0 +1,133 @@
+"""A crop cut from its video has the pixels that ffpp-prep would have stored."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dfd_train.data.geometry import CropGeometry, cut_face
+from dfd_train.data.prepared import load_prepared
+from dfd_train.data.videos import read_frame
+from ffpp_prep.faces import CropSettings, crops
+
+FRAMES = 40
+
+
+def write_video(path: Path, size: tuple[int, int] = (160, 120)) -> None:
+    """H.264 with B-frames and a key frame every 12 frames; every frame is different."""
+    width, height = size
+    y, x = np.mgrid[:height, :width]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "23", "g": "12", "bf": "3"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.time_base = Fraction(1, 25)
+        for number in range(FRAMES):
+            image = np.stack(
+                [x + 4 * number, 2 * y - 3 * number, 128 + 100 * np.sin((x + y) / 9 + number)], 2
+            )
+            for packet in stream.encode(
+                av.VideoFrame.from_ndarray((image % 256).astype(np.uint8), format="rgb24")
+            ):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+def decode(path: Path) -> list[tuple[int, np.ndarray]]:
+    """(pts, picture) of every frame, from the beginning."""
+    with av.open(str(path)) as container:
+        return [(f.pts, f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("videos") / "moving.mp4"
+    write_video(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def boxes(video) -> pd.DataFrame:
+    """A box that wanders over every edge of the frame."""
+    pts = [pts for pts, _ in decode(video)]
+    t = np.arange(FRAMES)
+    left, top = -20 + 4.3 * t, 70 - 2.1 * t
+    values = {"x1": left, "y1": top, "x2": left + 41.7, "y2": top + 55.2}
+    table = pd.DataFrame({"video_id": "moving.mp4", "frame": t, "pts": pts, "face": 0, "score": 0.9} | values)
+    return table.astype({name: np.float32 for name in values} | {"frame": np.int32, "face": np.int8})
+
+
+def test_any_frame_in_any_order(video):
+    frames = decode(video)
+    assert len(frames) == FRAMES
+    for number in np.random.default_rng(0).permutation(FRAMES).tolist():
+        pts, picture = frames[number]
+        found = read_frame(video, number, pts)
+        difference = np.abs(found.astype(int) - picture)  # another conversion to RGB: rounding differs
+        assert difference.mean() < 1.5, number
+        others = [np.abs(found.astype(int) - other).mean() for _, other in frames]
+        assert int(np.argmin(others)) == number
+
+
+def test_a_wrong_time_falls_back_to_counting(video):
+    frames = decode(video)
+    assert np.array_equal(read_frame(video, 17, 10**9), read_frame(video, 17, frames[17][0]))
+    assert np.array_equal(read_frame(video, 17, frames[17][0] + 1), read_frame(video, 17, frames[17][0]))
+
+
+def test_missing_frames_and_videos_are_named(video, tmp_path):
+    with pytest.raises(ValueError, match=r"moving\.mp4 has no frame 400"):
+        read_frame(video, 400, 10**9)
+    with pytest.raises(ValueError, match=r"cannot open .*none\.mp4"):
+        read_frame(tmp_path / "none.mp4", 0, 0)
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(ValueError, match=r"cannot open .*text\.mp4"):
+        read_frame(tmp_path / "text.mp4", 0, 0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        CropSettings(),
+        CropSettings(border="pad"),
+        CropSettings(margin=1.0),
+        CropSettings(size=48),
+        CropSettings(margin=0),
+    ],
+    ids=["thesis", "pad", "wide", "resized", "tight"],
+)
+def test_crops_have_the_pixels_of_ffpp_prep(video, boxes, settings):
+    geometry = CropGeometry(settings.margin, settings.border, settings.size)
+    stored = dict(crops(str(video), boxes, settings))
+    assert len(stored) == FRAMES
+    for row in boxes.itertuples():
+        picture = read_frame(video, row.frame, row.pts)
+        ours = cut_face(picture, (row.x1, row.y1, row.x2, row.y2), geometry)
+        assert np.array_equal(ours, stored[row.Index]), row.frame
+
+
+def test_a_prepared_set_without_crops_reads_its_videos(video, boxes, small_set_writer, tmp_path):
+    """Only boxes: every crop comes from the video, with the thesis's margin."""
+    work = small_set_writer(
+        tmp_path / "work", splits=("train",), length=FRAMES, shards=1, stored=lambda frame: frame == 3,
+        edit=lambda table: table.assign(path=str(video)),
+    ).work  # fmt: skip
+    video_id = load_prepared(work).videos.at[0, "video_id"]
+    schema = pa.schema([("video_id", pa.dictionary(pa.int32(), pa.string()))])
+    table = pa.Table.from_pandas(boxes.assign(video_id=video_id), preserve_index=False)
+    table = table.set_column(0, schema.field(0), table["video_id"].cast(pa.string()).dictionary_encode())
+    pq.write_table(table, work / "boxes/boxes-00000.parquet")
+    prepared = load_prepared(work)
+    expected = dict(crops(str(video), boxes, CropSettings()))
+    for frame in (0, 4, 39):
+        assert np.array_equal(prepared.read_crop(video_id, frame), expected[frame])
+    assert prepared.is_stored(0, 3) and prepared.read_crop(video_id, 3).shape != expected[3].shape
+    with pytest.raises(ValueError, match=r"neither crop nor box of .* frame 40, face 0"):
+        prepared.read_crop(video_id, FRAMES)
+    with pytest.raises(ValueError, match="has no video 'other'"):
+        prepared.read_crop("other", 0)
