@@ -37,6 +37,9 @@ def test_files_and_page(make_run, tmp_path):
         for ending in ("txt", "csv", "tex", "html"):
             assert (tmp_path / "out" / "tables" / f"table-{table}.{ending}") in files
     assert "demonstration model, not evidence" in "".join(page.itertext()).lower()
+    for path in files:
+        if path.suffix in (".csv", ".txt", ".tex") and not path.name.startswith("table-"):
+            assert "demonstration model, not evidence" in path.read_text(encoding="utf-8"), path.name
     drawings = [path for path in files if path.suffix == ".svg"]
     assert len(drawings) == 6
     for path in drawings:
@@ -65,26 +68,27 @@ def test_a_run_stands_beside_its_own_model_and_optimiser_only(make_run):
     run = read_run(make_run("mine", model="xception", optimizer="sgd"))
     tables = thesis_tables([run], [None])
     table = named(tables, "table-5.3")
-    assert table.header.count("mine loss (ours)") == 1
-    place = table.header.index("mine loss (ours)")
-    assert table.header[place - 1] == "Xception SGDM loss (thesis)"
-    assert texts(table)["NeuralTextures"]["Xception SGDM loss (thesis)"].text == "0.56878"
-    assert texts(table)["Overall"]["Xception RAdam loss (thesis)"].text == "0.21857"
+    assert table.header.count("mine\nours") == 1
+    place = table.header.index("mine\nours")
+    assert table.header[place - 1] == "Xception\nSGDM\nthesis"
+    assert texts(table)["NeuralTextures"]["Xception\nSGDM\nthesis"].text == "0.56878"
+    assert texts(table)["Overall"]["Xception\nRAdam\nthesis"].text == "0.21857"
     assert not any("ours" in name for name in named(tables, "table-7.6").header)  # no Xception of ours there
-    assert any("demonstration model, not evidence" in note for note in table.notes)
+    assert table.warning == "mine: demonstration model, not evidence."
+    assert named(tables, "table-7.6").warning == ""
 
 
 def test_table_7_7_holds_both_balanced_accuracies(make_run):
     run = read_run(make_run("mine", demonstration=False))
     table = named(thesis_tables([run], [None]), "table-7.7")
     row = texts(table)["Overall"]
-    assert row["Reseption V1 RAdam balanced accuracy (thesis)"].text == "91.81%"
+    assert row["Reseption V1\nRAdam\nthesis"].text == "91.81%"
     frames = pd.read_parquet(run.path / "predictions-test.parquet")
     from dfd_train.metrics import summarize
 
-    assert row["mine balanced accuracy (ours)"].value == summarize(frames).balanced_accuracy
+    assert row["mine\nours"].value == summarize(frames).balanced_accuracy
     assert "91.59" in table.notes[0]
-    assert not any("demonstration" in note for note in table.notes)
+    assert table.warning == ""
 
 
 def test_overlaps_are_marked_in_the_thesis_and_in_ours(make_run):

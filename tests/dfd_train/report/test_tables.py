@@ -96,7 +96,7 @@ def test_videos_without_a_face_are_counted_and_not_scored(predictions):
 
 def test_a_demonstration_says_so_everywhere(predictions):
     table = evaluation_table(predictions, demonstration=True)
-    for written in (table.to_text(), table.to_latex(), table.to_html()):
+    for written in (table.to_text(), table.to_latex(), table.to_html(), table.to_csv()):
         assert "demonstration model, not evidence" in written
     assert "demonstration" not in evaluation_table(predictions).to_text()
 
@@ -170,6 +170,15 @@ def test_latex_escapes_every_special(hostile):
     assert r"50\%\_\textbackslash{}\{\}\$\#\textasciitilde{}\textasciicircum{}" in latex
     assert r"\textbf{1.25}" in latex
     assert latex.count(r"\begin{") == latex.count(r"\end{") == 2
+
+
+def test_a_line_break_in_a_column_name():
+    table = Table("t", ("name", "a & b\nsecond"), ((words("x"), count(1)),))
+    assert table.to_csv().splitlines()[0] == "name,a & b second"
+    assert r"\shortstack{a \& b \\ second}" in table.to_latex()
+    header = table.to_text().splitlines()[2:4]
+    assert header[0].split() == ["name", "a", "&", "b"]
+    assert header[1].split() == ["second"]
 
 
 def test_text_explains_its_marks(hostile):

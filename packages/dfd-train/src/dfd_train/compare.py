@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from dfd_train.report.across import hardest_table, matrix_table, results_table, scores_table, sizes_table
+from dfd_train.report.across import (
+    hardest_table,
+    matrix_table,
+    results_table,
+    scores_table,
+    sizes_table,
+    warning,
+)
 from dfd_train.report.curves import Curve, Plot, overlay_curves
 from dfd_train.report.files import write_text
 from dfd_train.report.run import Run, read_run
@@ -41,7 +48,7 @@ def compare_runs(runs: Sequence[Path], out: Path, reference: Reference | None = 
     own = _tables(contents)
     own.append(sizes_table(contents, sizes))
     of_thesis = thesis_tables(contents, sizes) if reference == "thesis" else ()
-    plots = overlay_curves([Curve(run.name, run.epochs) for run in contents])
+    plots = overlay_curves([Curve(run.name, run.epochs) for run in contents], warning(contents))
     page = render(
         "compare.html",
         runs=contents,

@@ -11,7 +11,7 @@ from dfd_train.metrics import bootstrap, method_subset, summarize
 from dfd_train.report.run import Run
 from dfd_train.report.sizes import THESIS_MEGABYTE, ModelSize
 from dfd_train.report.table import Cell, Mark, Table, count, number, percent, words
-from dfd_train.report.tables import hardest_videos, methods_in
+from dfd_train.report.tables import DEMONSTRATION, hardest_videos, methods_in
 
 OVERALL = "Overall"
 HIGHER_IS_BETTER = {"loss": False, "video_accuracy": True, "balanced_accuracy": True, "video_auc": True}
@@ -53,7 +53,8 @@ def results_table(runs: Sequence[Run], name: str, measure: str) -> Table:
         rows.append((words(method), *cells))
     title = f"{TITLES[measure]} by method, {name}"
     header = ("Method", *(run.name for run, _ in columns))
-    return Table(title, header, tuple(rows), slug=f"{measure.replace('_', '-')}-{name}")
+    slug = f"{measure.replace('_', '-')}-{name}"
+    return Table(title, header, tuple(rows), slug=slug, warning=warning(run for run, _ in columns))
 
 
 def scores_table(runs: Sequence[Run], name: str) -> Table:
@@ -81,17 +82,18 @@ def scores_table(runs: Sequence[Run], name: str) -> Table:
             )
         )
     header = (
-        "Run", "Model", "Videos", "Balanced accuracy", "95 % interval", "AUC", "95 % interval", "Frame accuracy",
-        "Equal error rate", "Log loss", "Calibration error",
+        "Run", "Model", "Videos", "Balanced\naccuracy", "95 %\ninterval", "AUC", "95 %\ninterval", "Frame\naccuracy",
+        "Equal\nerror rate", "Log\nloss", "Calibration\nerror",
     )  # fmt: skip
-    return Table(f"Measures over all videos, {name}", header, tuple(rows), slug=f"measures-{name}")
+    title = f"Measures over all videos, {name}"
+    return Table(title, header, tuple(rows), slug=f"measures-{name}", warning=warning(_having(runs, name)))
 
 
 def hardest_table(runs: Sequence[Run], name: str, hardest: int = 10) -> Table:
     """The hardest videos of each run side by side; those in more than one list are marked (Tables 5.5, 5.6, 7.4)."""
     lists = {run.name: hardest_list(one.frames, hardest) for run in runs if (one := run.predicted(name))}
     title = f"The {hardest} hardest videos, {name}"
-    return hardest_side_by_side(title, lists, slug=f"hardest-{name}")
+    return hardest_side_by_side(title, lists, f"hardest-{name}", warning=warning(_having(runs, name)))
 
 
 HardestList = Sequence[tuple[str, str, str]]
@@ -107,7 +109,7 @@ def hardest_list(predictions: pd.DataFrame, hardest: int = 10) -> HardestList:
 
 
 def hardest_side_by_side(
-    title: str, lists: dict[str, HardestList], slug: str, notes: tuple[str, ...] = ()
+    title: str, lists: dict[str, HardestList], slug: str, notes: tuple[str, ...] = (), warning: str = ""
 ) -> Table:
     """Lists of hardest videos as columns of method, file and loss, overlaps marked."""
     seen = Counter(video for one in lists.values() for video in {(method, file) for method, file, _ in one})
@@ -124,8 +126,8 @@ def hardest_side_by_side(
         rows.append(tuple(cells))
     header = ["Rank"]
     for column in lists:
-        header += [f"{column}: method", f"{column}: file", f"{column}: loss"]
-    return Table(title, tuple(header), tuple(rows), notes, slug=slug)
+        header += [f"{column}\nmethod", f"{column}\nfile", f"{column}\nloss"]
+    return Table(title, tuple(header), tuple(rows), notes, slug, warning)
 
 
 def matrix_table(runs: Sequence[Run], measure: str) -> Table:
@@ -152,7 +154,9 @@ def matrix_table(runs: Sequence[Run], measure: str) -> Table:
         )
     title = "Train × test, " + {"video_auc": "video AUC", "balanced_accuracy": "balanced accuracy"}[measure]
     header = ("Run", "Trained on", *names)
-    return Table(title, header, tuple(rows), slug=f"matrix-{measure.replace('_', '-')}")
+    return Table(
+        title, header, tuple(rows), slug=f"matrix-{measure.replace('_', '-')}", warning=warning(runs)
+    )
 
 
 def sizes_table(runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table:
@@ -167,7 +171,7 @@ def sizes_table(runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table
     note = (
         "Multiply-adds of convolutions and linear layers on one image; MB are the thesis's 1,024,000 bytes."
     )
-    return Table("Models", header, tuple(rows), (note,), slug="models")
+    return Table("Models", header, tuple(rows), (note,), slug="models", warning=warning(runs))
 
 
 def size_cells(size: ModelSize | None) -> tuple[Cell, Cell, Cell, Cell]:
@@ -189,6 +193,16 @@ def best_marks(values: Sequence[float], higher: bool) -> list[Mark]:
         return [""] * len(values)
     best = max(known) if higher else min(known)
     return ["best" if value == best else "" for value in values]
+
+
+def warning(runs: Iterable[Run]) -> str:
+    """Which of the runs are demonstrations; empty where none is."""
+    shown = [run.name for run in runs if run.demonstration]
+    return f"{', '.join(shown)}: {DEMONSTRATION}." if shown else ""
+
+
+def _having(runs: Sequence[Run], name: str) -> list[Run]:
+    return [run for run in runs if run.predicted(name)]
 
 
 def _union(groups: Iterable[Iterable[str]]) -> Sequence[str]:

@@ -67,8 +67,8 @@ def training_curves(epochs: pd.DataFrame, best_epoch: int | None = None) -> tupl
     return tuple(plots)
 
 
-def overlay_curves(curves: Sequence[Curve]) -> tuple[Plot, ...]:
-    """One figure a measure and side, one line a run (Figs. 5.8, 7.2)."""
+def overlay_curves(curves: Sequence[Curve], warning: str = "") -> tuple[Plot, ...]:
+    """One figure a measure and side, one line a run (Figs. 5.8, 7.2); `warning` stands in the drawing."""
     plots = []
     for measure, title in MEASURES:
         for side, side_title in (("train", "training"), ("val", "validation")):
@@ -85,6 +85,7 @@ def overlay_curves(curves: Sequence[Curve]) -> tuple[Plot, ...]:
                         color=colour, linestyle=style, label=curve.label, **_points(curve.epochs),
                     )  # fmt: skip
                 axes.set(xlabel="Epoch", ylabel=f"{title}, {side_title}")
+                axes.set_title(warning, fontsize=7, loc="left")
                 whole_epochs(axes)
                 axes.legend(loc="best", fontsize=8)
                 caption = f"{title}, {side_title}"

@@ -145,8 +145,8 @@ def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, wit
         headlines=headlines,
         tables=(
             evaluation_table(frames, coverage, demonstration=run.demonstration, intervals=intervals),
-            summary_table(summary, intervals),
-            hardest_table(frames),
+            summary_table(summary, intervals, run.demonstration),
+            hardest_table(frames, demonstration=run.demonstration),
         ),
         plots=tuple(
             plot

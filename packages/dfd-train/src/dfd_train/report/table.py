@@ -36,22 +36,39 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A title, column names, rows of cells, and notes below them. The first column names the rows."""
+    """A title, column names, rows of cells, and notes below them. The first column names the rows.
+
+    A line break in a column name is kept where there is room for it. `warning` stands in every way of
+    writing: as the last note, and in CSV, which has no notes, as a last column.
+    """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     slug: str = "table"
+    warning: str = ""
 
     def __post_init__(self) -> None:
         for row in self.rows:
             assert len(row) == len(self.header), f"{len(row)} cells under {len(self.header)} column names"
 
+    @property
+    def is_words(self) -> tuple[bool, ...]:
+        """For each column whether it holds words: those stand on the left, numbers on the right."""
+        first = (True,) if self.header else ()
+        columns = zip(*(row[1:] for row in self.rows), strict=True) if self.rows else ()
+        return first + tuple(all(isinstance(cell.value, str) for cell in column) for column in columns)
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """The notes, the warning as the last one."""
+        return (*self.notes, self.warning) if self.warning else self.notes
+
     def to_text(self) -> str:
         """Aligned columns for a terminal, notes below; marks are trailing signs explained at the end."""
         cells = [[cell.text + _SIGN[cell.mark] for cell in row] for row in self.rows]
-        align = ["left"] + ["right"] * (len(self.header) - 1)
+        align = ["left" if of_words else "right" for of_words in self.is_words]
         body = tabulate(
             cells, headers=list(self.header), colalign=align if cells else None, disable_numparse=True
         )
@@ -60,15 +77,16 @@ class Table:
             for mark in ("best", "shared")
             if any(c.mark == mark for row in self.rows for c in row)
         ]
-        return "\n".join([self.title, "", body, *(f"  {note}" for note in (*self.notes, *used))]) + "\n"
+        return "\n".join([self.title, "", body, *(f"  {note}" for note in (*self.all_notes, *used))]) + "\n"
 
     def to_csv(self) -> str:
         """Values at full precision under the column names, as RFC 4180; what is missing is empty."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\r\n")
-        writer.writerow(self.header)
+        warned = (self.warning,) if self.warning else ()
+        writer.writerow([*(" ".join(name.split("\n")) for name in self.header), *("Note" for _ in warned)])
         for row in self.rows:
-            writer.writerow(["" if _missing(cell.value) else cell.value for cell in row])
+            writer.writerow([*("" if _missing(cell.value) else cell.value for cell in row), *warned])
         return out.getvalue()
 
     def to_latex(self) -> str:
@@ -77,14 +95,14 @@ class Table:
             r"\begin{table}",
             r"  \centering",
             rf"  \caption{{{_latex(self.title)}}}",
-            rf"  \begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}",
+            rf"  \begin{{tabular}}{{{''.join('l' if of_words else 'r' for of_words in self.is_words)}}}",
             r"    \toprule",
-            "    " + " & ".join(map(_latex, self.header)) + r" \\",
+            "    " + " & ".join(map(_latex_header, self.header)) + r" \\",
             r"    \midrule",
             *("    " + " & ".join(map(_latex_cell, row)) + r" \\" for row in self.rows),
             r"    \bottomrule",
             r"  \end{tabular}",
-            *(rf"  \par\footnotesize {_latex(note)}" for note in self.notes),
+            *(rf"  \par\footnotesize {_latex(note)}" for note in self.all_notes),
             r"\end{table}",
         ]
         return "\n".join(lines) + "\n"
@@ -138,3 +156,8 @@ def _latex(text: str) -> str:
 def _latex_cell(cell: Cell) -> str:
     text = _latex(cell.text)
     return {"": text, "best": rf"\textbf{{{text}}}", "shared": rf"\underline{{{text}}}"}[cell.mark]
+
+
+def _latex_header(name: str) -> str:
+    lines = [_latex(line) for line in name.split("\n")]
+    return lines[0] if len(lines) == 1 else r"\shortstack{" + r" \\ ".join(lines) + "}"

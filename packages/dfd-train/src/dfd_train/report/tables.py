@@ -76,12 +76,18 @@ def evaluation_table(
         "AUC is over videos, each method's fakes against the originals of its data set.",
     ]
     notes += [coverage.line()] if coverage else []
-    notes += [f"This is a {DEMONSTRATION}."] if demonstration else []
     header = ("Method", "Videos", "Frames", "Loss", "Video accuracy", "AUC")
-    return Table("Results by manipulation method", header, tuple(rows), tuple(notes), slug="evaluation")
+    return Table(
+        "Results by manipulation method",
+        header,
+        tuple(rows),
+        tuple(notes),
+        slug="evaluation",
+        warning=warning(demonstration),
+    )
 
 
-def summary_table(summary: Summary, intervals: Intervals) -> Table:
+def summary_table(summary: Summary, intervals: Intervals, demonstration: bool = False) -> Table:
     """Every number of the summary, of videos and of frames, each with its interval."""
     names = (
         ("Accuracy", "video_accuracy", "frame_accuracy", percent),
@@ -102,10 +108,12 @@ def summary_table(summary: Summary, intervals: Intervals) -> Table:
     level = f"{100 * intervals.level:g} %"
     header = ("Measure", "Videos", f"{level} interval", "Frames", f"{level} interval")
     note = "Intervals: videos drawn with replacement 1,000 times, reals and fakes apart."
-    return Table("All measures", header, tuple(rows), (note,), slug="measures")
+    return Table(
+        "All measures", header, tuple(rows), (note,), slug="measures", warning=warning(demonstration)
+    )
 
 
-def hardest_table(predictions: pd.DataFrame, hardest: int = 10) -> Table:
+def hardest_table(predictions: pd.DataFrame, hardest: int = 10, demonstration: bool = False) -> Table:
     """The videos with the largest mean frame loss, hardest first (Tables 5.5, 5.6, 7.4)."""
     rows = [
         (
@@ -118,7 +126,8 @@ def hardest_table(predictions: pd.DataFrame, hardest: int = 10) -> Table:
         for rank, video in enumerate(hardest_videos(predictions, hardest).itertuples(), start=1)
     ]
     header = ("Rank", "Method", "File", "Loss", "Probability of fake")
-    return Table(f"The {len(rows)} hardest videos", header, tuple(rows), slug="hardest")
+    title = f"The {len(rows)} hardest videos"
+    return Table(title, header, tuple(rows), slug="hardest", warning=warning(demonstration))
 
 
 def hardest_videos(predictions: pd.DataFrame, hardest: int = 10) -> pd.DataFrame:
@@ -126,7 +135,7 @@ def hardest_videos(predictions: pd.DataFrame, hardest: int = 10) -> pd.DataFrame
     return video_scores(predictions).sort_values(["loss", "video_id"], ascending=[False, True]).head(hardest)
 
 
-def protocol_table(predictions: pd.DataFrame) -> Table:
+def protocol_table(predictions: pd.DataFrame, demonstration: bool = False) -> Table:
     """The set's numbers with videos known by `video_id` and by bare file name, and the difference.
 
     Merging videos of one name is what the common benchmark protocol does: FF++'s four methods name their
@@ -150,7 +159,14 @@ def protocol_table(predictions: pd.DataFrame) -> Table:
         rows.append((words(title), number(own), number(other), _signed(signed)))
     note = "Merged: all videos of one file name are one, fake where all its frames are. Frames are the same."
     header = ("Measure", "Videos by path", "Videos merged by name", "Difference")
-    return Table("DeepfakeBench protocol", header, tuple(rows), (note,), slug="protocol")
+    return Table(
+        "DeepfakeBench protocol",
+        header,
+        tuple(rows),
+        (note,),
+        slug="protocol",
+        warning=warning(demonstration),
+    )
 
 
 def methods_in(predictions: pd.DataFrame) -> Sequence[str]:
@@ -162,6 +178,11 @@ def methods_in(predictions: pd.DataFrame) -> Sequence[str]:
         *sorted(present - {*METHOD_ORDER, ORIGINALS}),
         *([ORIGINALS] if ORIGINALS in present else []),
     ]
+
+
+def warning(demonstration: bool) -> str:
+    """What every table of a demonstration model says."""
+    return f"This is a {DEMONSTRATION}." if demonstration else ""
 
 
 def _result_row(name: str, own: Summary, video_auc: float) -> tuple[Cell, ...]:

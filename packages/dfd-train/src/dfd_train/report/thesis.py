@@ -17,11 +17,11 @@ from dfd_train.report.across import (
     hardest_side_by_side,
     result_by_method,
     size_cells,
+    warning,
 )
 from dfd_train.report.run import Run
 from dfd_train.report.sizes import ModelSize
 from dfd_train.report.table import NOTHING, Cell, Mark, Table, number, words
-from dfd_train.report.tables import DEMONSTRATION
 
 METHODS = (
     "DeepFakeDetection", "Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "original_sequences", OVERALL,
@@ -31,12 +31,16 @@ SHORT = {"loss": "loss", "video_accuracy": "accuracy", "balanced_accuracy": "bal
 
 @dataclass(frozen=True)
 class _Column:
-    """One column of results: its name, its measure, whose it is, and its cells by method."""
+    """One column of results: its name, its measure, its cells by method, and its run; the thesis's has none."""
 
     name: str
     measure: str
-    of_thesis: bool
     cells: dict[str, Cell]
+    run: Run | None = None
+
+    @property
+    def of_thesis(self) -> bool:
+        return self.run is None
 
 
 def thesis_tables(runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> tuple[Table, ...]:
@@ -58,31 +62,32 @@ def thesis_tables(runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> tup
 def _results(name: str, runs: Sequence[Run]) -> Table:
     printed = reference.results().query("table == @name")
     columns: list[_Column] = []
+    measures = printed["measure"].unique()
+    shown = SHORT if len(measures) > 1 else dict.fromkeys(measures, "")
     for model, optimizer in dict.fromkeys(zip(printed["model"], printed["optimizer"], strict=True)):
         of_model = printed[(printed["model"] == model) & (printed["optimizer"] == optimizer)]
         for measure in dict.fromkeys(of_model["measure"]):
             cells = of_model[of_model["measure"] == measure].set_index("method")
-            title = " ".join(filter(None, (_title(model, optimizer), SHORT[measure], "(thesis)")))
+            title = "\n".join(filter(None, (*_names(model, optimizer), shown[measure], "thesis")))
             texts = {method: Cell(row["printed"], row["value"]) for method, row in cells.iterrows()}
-            columns.append(_Column(title, measure, True, texts))
+            columns.append(_Column(title, measure, texts))
             columns += [
-                _our_column(run, measure, of_model["split"].iloc[0])
+                _our_column(run, predictions.frames, measure, shown[measure])
                 for run in _matching(runs, model, optimizer)
-                if run.predicted(of_model["split"].iloc[0])
+                if (predictions := run.predicted(of_model["split"].iloc[0]))
             ]
     methods = [
         method for method in METHODS if any(method in column.cells for column in columns if column.of_thesis)
     ]
     rows = tuple((words(method), *_marked(columns, method)) for method in methods)
-    return _table(name, ("Method", *(column.name for column in columns)), rows, runs)
+    shown_runs = list({column.run.name: column.run for column in columns if column.run}.values())
+    return _table(name, ("Method", *(column.name for column in columns)), rows, shown_runs)
 
 
-def _our_column(run: Run, measure: str, split: str) -> _Column:
-    predictions = run.predicted(split)
-    assert predictions is not None
-    values = result_by_method(predictions.frames, measure)
+def _our_column(run: Run, predictions: pd.DataFrame, measure: str, shown: str) -> _Column:
+    values = result_by_method(predictions, measure)
     cells = {method: WRITERS[measure](value) for method, value in values.items()}
-    return _Column(f"{run.name} {SHORT[measure]} (ours)", measure, False, cells)
+    return _Column("\n".join(filter(None, (run.name, shown, "ours"))), measure, cells, run)
 
 
 def _marked(columns: Sequence[_Column], method: str) -> list[Cell]:
@@ -104,13 +109,16 @@ def _hardest(name: str, runs: Sequence[Run]) -> Table:
     for model, optimizer in keys:
         own = printed[(printed["model"] == model) & (printed["optimizer"] == optimizer)]
         rows = list(zip(own["method"], own["file"], own["loss"], strict=True))
-        lists[f"{_title(model, optimizer)} (thesis)"] = rows
+        lists["\n".join((*_names(model, optimizer), "thesis"))] = rows
+    shown = []
     for model, optimizer in keys:
         for run in _matching(runs, model, optimizer):
             if predictions := run.predicted("val"):
-                lists[f"{run.name} (ours)"] = hardest_list(predictions.frames)
+                lists[f"{run.name}\nours"] = hardest_list(predictions.frames)
+                shown.append(run)
     heading = reference.heading(name)
-    return hardest_side_by_side(f"Table {name}: {heading.title}", lists, f"table-{name}", _notes(name, runs))
+    title = f"Table {name}: {heading.title}"
+    return hardest_side_by_side(title, lists, f"table-{name}", heading.notes, warning(shown))
 
 
 def _sizes(name: str, runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table:
@@ -126,7 +134,12 @@ def _sizes(name: str, runs: Sequence[Run], sizes: Sequence[ModelSize | None]) ->
     rows: list[tuple[Cell, ...]] = []
     for _, row in printed.iterrows():
         model = str(row["model"])
-        rows.append((words(f"{_title(model)} (thesis)"), *(_printed(row[column]) for column in wanted)))
+        rows.append(
+            (
+                words(f"{reference.MODEL_TITLES[model]} (thesis)"),
+                *(_printed(row[column]) for column in wanted),
+            )
+        )
         for run, size in zip(runs, sizes, strict=True):
             if run.model == model:
                 ours = dict(
@@ -135,43 +148,52 @@ def _sizes(name: str, runs: Sequence[Run], sizes: Sequence[ModelSize | None]) ->
                 rows.append(
                     (words(f"{run.name} (ours)"), *(ours.get(column, words("")) for column in wanted))
                 )
-    return _table(name, ("Model", *(titles[column] for column in wanted)), tuple(rows), runs)
+    return _table(
+        name, ("Model", *(titles[column] for column in wanted)), tuple(rows), _of_models(runs, printed)
+    )
 
 
 def _frozen(name: str, runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table:
+    printed = reference.frozen()
     rows: list[tuple[Cell, ...]] = []
-    for _, row in reference.frozen().iterrows():
+    for _, row in printed.iterrows():
         model = str(row["model"])
         rows.append(
-            (words(f"{_title(model)} (thesis)"), words(row["frozen"]), words(row["trained"]), words(""))
+            (
+                words(f"{reference.MODEL_TITLES[model]} (thesis)"),
+                words(row["frozen"]),
+                words(row["trained"]),
+                words(""),
+            )
         )
         for run, size in zip(runs, sizes, strict=True):
             if run.model == model:
                 level = str(run.config.get("model", {}).get("train_level", ""))
                 share = number(100 * size.trained / size.parameters, 1) if size else words("")
                 rows.append((words(f"{run.name} (ours)"), words(""), words(f"level {level}"), share))
-    return _table(name, ("Model", "Frozen", "Trained", "Parameters trained (%)"), tuple(rows), runs)
+    return _table(
+        name, ("Model", "Frozen", "Trained", "Parameters trained (%)"), tuple(rows), _of_models(runs, printed)
+    )
 
 
 def _table(
-    name: str, header: tuple[str, ...], rows: tuple[tuple[Cell, ...], ...], runs: Sequence[Run]
+    name: str, header: tuple[str, ...], rows: tuple[tuple[Cell, ...], ...], shown: Sequence[Run]
 ) -> Table:
-    title = f"Table {name}: {reference.heading(name).title}"
-    return Table(title, header, rows, _notes(name, runs), slug=f"table-{name}")
-
-
-def _notes(name: str, runs: Sequence[Run]) -> tuple[str, ...]:
-    said = reference.heading(name).notes
-    shown = [run.name for run in runs if run.demonstration]
-    return (*said, f"{', '.join(shown)}: {DEMONSTRATION}.") if shown else said
+    heading = reference.heading(name)
+    title = f"Table {name}: {heading.title}"
+    return Table(title, header, rows, heading.notes, slug=f"table-{name}", warning=warning(shown))
 
 
 def _matching(runs: Sequence[Run], model: str, optimizer: str) -> list[Run]:
     return [run for run in runs if run.model == model and optimizer in ("", run.optimizer)]
 
 
-def _title(model: str, optimizer: str = "") -> str:
-    return " ".join(filter(None, (reference.MODEL_TITLES[model], reference.OPTIMIZER_TITLES[optimizer])))
+def _of_models(runs: Sequence[Run], printed: pd.DataFrame) -> list[Run]:
+    return [run for run in runs if run.model in set(printed["model"])]
+
+
+def _names(model: str, optimizer: str) -> tuple[str, ...]:
+    return tuple(filter(None, (reference.MODEL_TITLES[model], reference.OPTIMIZER_TITLES[optimizer])))
 
 
 def _printed(text: object) -> Cell:
