@@ -1,32 +1,27 @@
-"""Which video trains, validates and tests: official lists, seeded random splits, actor-disjoint splits.
+"""Which video trains, validates and tests: official lists, seeded random splits, person-disjoint splits.
 
-FaceForensics++ has official lists. DeepFakeDetection and DFDC have none; theirs are drawn here, seeded.
+FaceForensics++ and Celeb-DF have official lists. What they leave open, DeepFakeDetection and DFDC are drawn
+here, seeded. A split is never a matter of one file: it follows from people or originals, so that all compressions
+and all methods of an original stand together.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
 
-from ffpp_prep.errors import UsageError
 from ffpp_prep.layouts.record import VideoRecord
+from ffpp_prep.split_files import given_actors, official_lists
 
-SPLITS = ("train", "val", "test")
-OFFICIAL_ADDRESS = "https://raw.githubusercontent.com/ondyari/FaceForensics/master/dataset/splits"
-OFFICIAL_SHA256 = {
-    "train": "b48cc511f66938e05356aaa9c67e150b1e3638c355db3d745225b0022884b36e",
-    "val": "886f5a0da623c25820692e0d8dc33d197ddb1db527a7f1cfcb9bcbca60fe4f40",
-    "test": "e59386911255e6fb0a79a7808ec2210536b8c0474268342694c4bca766d1b347",
-}
 FFPP_SHARES = (0.72, 0.14, 0.14)
 DFDC_SHARES = (0.8, 0.1, 0.1)
 DfdRule = Literal["actors", "thesis"]
+Splits = dict[str, str]  # video_id or a person -> split
 
 
 @dataclass(frozen=True)
@@ -53,26 +48,24 @@ def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[list
         UsageError: FaceForensics++ needs its lists and there are none, or they can't be read.
     """
     notes: list[str] = []
-    split: dict[str, str] = {}
-    ffpp = [v for v in videos if v.dataset == "ffpp" and not v.split]
-    if ffpp:
-        lists, origin = _official_lists(settings.folder)
-        notes.append(f"FaceForensics++ splits: {origin}")
-        split |= _by_pairs(ffpp, lists)
-    dfd = [v for v in videos if v.dataset == "dfd" and not v.split]
-    if dfd:
-        actors = _given_actors(settings.folder)
-        if actors is None and settings.dfd == "actors":
-            actors = _drawn_actors(dfd, settings.seed)
-        split |= _by_actor(dfd, actors) if actors else _by_original(dfd, FFPP_SHARES, settings.seed)
-        rule = "actor-disjoint" if actors else "thesis: random over originals; actors stand in several splits"
-        unused = sum(split[v.video_id] == "unused" for v in dfd)
-        notes.append(f"DeepFakeDetection splits: {rule}; {unused} of {len(dfd)} videos unused")
-    dfdc = [v for v in videos if v.dataset == "dfdc" and not v.split]
-    if dfdc:
-        split |= _by_group(dfdc, settings.seed)
+    splits: Splits = {}
+    if ffpp := _open(videos, "ffpp"):
+        lists, origin = official_lists(settings.folder)
+        splits |= _by_pairs(ffpp, lists)
+        notes.append(f"FaceForensics++ splits: {origin}; {_unused(splits, ffpp)}")
+    if dfd := _open(videos, "dfd"):
+        splits |= _by_original(dfd, settings.seed) if settings.dfd == "thesis" else _by_actors(dfd, settings)
+        rule = "the thesis's, random over originals: actors stand in several splits"
+        rule = rule if settings.dfd == "thesis" else "actor-disjoint"
+        notes.append(f"DeepFakeDetection splits: {rule}; {_unused(splits, dfd)}")
+    if dfdc := _open(videos, "dfdc"):
+        splits |= _by_group(dfdc, settings.seed)
         notes.append("DFDC splits: 80/10/10 over originals inside each part, fakes follow theirs")
-    assigned = [replace(v, split=split.get(v.video_id, v.split)) for v in videos]
+    if celebdf := _open(videos, "celebdf"):
+        test = [v for v in videos if v.dataset == "celebdf" and v.split == "test"]
+        splits |= _by_celebrities(celebdf, bool(test), settings.seed)
+        notes.append(_celebdf_note(test, celebdf, splits))
+    assigned = [replace(v, split=splits.get(v.video_id, v.split)) for v in videos]
     without = sum(not v.split for v in assigned)
     if without:
         notes.append(
@@ -81,7 +74,15 @@ def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[list
     return assigned, notes
 
 
-def _by_pairs(videos: Iterable[VideoRecord], lists: dict[str, list[list[str]]]) -> dict[str, str]:
+def _open(videos: Iterable[VideoRecord], dataset: str) -> list[VideoRecord]:
+    return [v for v in videos if v.dataset == dataset and not v.split]
+
+
+def _unused(splits: Splits, videos: Sequence[VideoRecord]) -> str:
+    return f"{sum(splits[v.video_id] == 'unused' for v in videos)} of {len(videos)} videos unused"
+
+
+def _by_pairs(videos: Iterable[VideoRecord], lists: dict[str, list[tuple[str, str]]]) -> Splits:
     pair = {frozenset(ids): name for name, pairs in lists.items() for ids in pairs}
     member = {i: name for name, pairs in lists.items() for ids in pairs for i in ids}
     return {
@@ -92,99 +93,73 @@ def _by_pairs(videos: Iterable[VideoRecord], lists: dict[str, list[list[str]]]) 
     }
 
 
-def _by_actor(videos: Iterable[VideoRecord], actors: dict[str, str]) -> dict[str, str]:
+def _by_original(videos: Sequence[VideoRecord], seed: int) -> Splits:
+    # Drawn over names, not files: an original's compressions are one original.
+    names = {v.video_id: PurePosixPath(v.original_id if v.label else v.video_id).name for v in videos}
+    drawn = _drawn(
+        {names[v.video_id] for v in videos if not v.label}, FFPP_SHARES, np.random.default_rng(seed)
+    )
+    return {video_id: drawn.get(name, "unused") for video_id, name in names.items()}
+
+
+def _by_actors(videos: Sequence[VideoRecord], settings: SplitSettings) -> Splits:
+    actors = given_actors(settings.folder)
+    return _by_people(
+        videos, actors or _drawn(_people(videos), FFPP_SHARES, np.random.default_rng(settings.seed))
+    )
+
+
+def _by_celebrities(videos: Sequence[VideoRecord], has_test: bool, seed: int) -> Splits:
+    """Person-disjoint training and validation; a test share only where the official list is missing."""
+    shares = (0.86, 0.14, 0.0) if has_test else FFPP_SHARES
+    celebrities = {person for person in _people(videos) if person.startswith("id")}
+    rng = np.random.default_rng(seed)
+    drawn = _drawn(celebrities, shares, rng) | _drawn(_people(videos) - celebrities, shares, rng)
+    return _by_people(videos, drawn)
+
+
+def _by_people(videos: Iterable[VideoRecord], drawn: Splits) -> Splits:
+    """A video stands where all of its people do; between splits it is unused."""
     result = {}
     for v in videos:
-        splits = {actors.get(i, "unused") for i in (v.target_id, v.source_id) if i}
-        result[v.video_id] = splits.pop() if len(splits) == 1 else "unused"
+        found = {drawn.get(person, "unused") for person in (v.target_id, v.source_id) if person}
+        result[v.video_id] = found.pop() if len(found) == 1 else "unused"
     return result
 
 
-def _drawn_actors(videos: Iterable[VideoRecord], seed: int) -> dict[str, str]:
-    actors = sorted({i for v in videos for i in (v.target_id, v.source_id) if i})
-    return _drawn(actors, FFPP_SHARES, np.random.default_rng(seed))
-
-
-def _by_original(videos: Sequence[VideoRecord], shares: tuple[float, ...], seed: int) -> dict[str, str]:
-    originals = sorted(v.video_id for v in videos if not v.label)
-    drawn = _drawn(originals, shares, np.random.default_rng(seed))
-    return {v.video_id: drawn.get(v.original_id if v.label else v.video_id, "unused") for v in videos}
-
-
-def _by_group(videos: Sequence[VideoRecord], seed: int) -> dict[str, str]:
-    drawn: dict[str, str] = {}
+def _by_group(videos: Sequence[VideoRecord], seed: int) -> Splits:
+    group = {v.video_id: v.group or v.original_id or v.video_id for v in videos}
     parts: dict[str, set[str]] = {}
-    for v in videos:
-        parts.setdefault(v.group.rsplit("/", 1)[0], set()).add(v.group)
-    for part, groups in sorted(parts.items()):
+    for name in group.values():
+        parts.setdefault(name.rpartition("/")[0], set()).add(name)
+    drawn: Splits = {}
+    for part, names in sorted(parts.items()):
         # Seeded by the part's name too, so that a part's split doesn't depend on which others are on disk.
         rng = np.random.default_rng([seed, int.from_bytes(hashlib.sha256(part.encode()).digest()[:4])])
-        drawn |= _drawn(sorted(groups), DFDC_SHARES, rng)
-    return {v.video_id: drawn[v.group] for v in videos}
+        drawn |= _drawn(names, DFDC_SHARES, rng)
+    return {video_id: drawn[name] for video_id, name in group.items()}
 
 
-def _drawn(names: Sequence[str], shares: tuple[float, ...], rng: np.random.Generator) -> dict[str, str]:
-    order = [names[i] for i in rng.permutation(len(names))]
+def _people(videos: Iterable[VideoRecord]) -> set[str]:
+    return {person for v in videos for person in (v.target_id, v.source_id) if person}
+
+
+def _drawn(names: Iterable[str], shares: tuple[float, float, float], rng: np.random.Generator) -> Splits:
+    """Each name's split, in shares of train, val, test."""
+    ordered = sorted(names)
+    shuffled = [ordered[i] for i in rng.permutation(len(ordered))]
     # Validation and test get at least one each as long as three or more names are there to share.
-    least = 1 if len(names) >= 3 else 0
-    val, test = (max(least, round(share * len(names))) for share in shares[1:])
-    return {name: "val" if i < val else "test" if i < val + test else "train" for i, name in enumerate(order)}
+    least = 1 if len(ordered) >= 3 else 0
+    val, test = (max(least, round(share * len(ordered))) if share else 0 for share in shares[1:])
+    return {n: "val" if i < val else "test" if i < val + test else "train" for i, n in enumerate(shuffled)}
 
 
-def _given_actors(folder: Path | None) -> dict[str, str] | None:
-    path = folder / "dfd.json" if folder else None
-    if path is None or not path.is_file():
-        return None
-    lists = _json(path)
-    if not isinstance(lists, dict) or set(lists) != set(SPLITS):
-        raise UsageError(
-            f'{path}: expected {{"train": [...], "val": [...], "test": [...]}} with lists of actors'
-        )
-    return {str(actor): name for name, actors in lists.items() for actor in actors}
-
-
-def _official_lists(folder: Path | None) -> tuple[dict[str, list[list[str]]], str]:
-    contents = {name: _content(folder, name) for name in SPLITS}
-    official = all(hashlib.sha256(contents[name]).hexdigest() == OFFICIAL_SHA256[name] for name in SPLITS)
-    if folder is None and not official:
-        raise UsageError(
-            "the fetched split files are not the official ones (SHA-256 differs); give --splits DIR"
-        )
-    lists = {}
-    for name in SPLITS:
-        try:
-            pairs = json.loads(contents[name])
-            lists[name] = [[str(a), str(b)] for a, b in pairs]
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"{name}.json: expected a list of pairs of ids ({error})") from error
-    source = f"lists in {folder}" if folder else "fetched"
-    return lists, f"{source}, {'the official ones' if official else 'not the official ones'}"
-
-
-def _content(folder: Path | None, name: str) -> bytes:
-    if folder is not None:
-        try:
-            return (folder / f"{name}.json").read_bytes()
-        except OSError as error:
-            raise UsageError(
-                f"{folder / name}.json: {error.strerror}; --splits needs train.json, val.json, test.json"
-            ) from error
-    import urllib.error
-    import urllib.request
-
-    try:
-        with urllib.request.urlopen(f"{OFFICIAL_ADDRESS}/{name}.json", timeout=20) as answer:
-            content: bytes = answer.read(1 << 20)
-            return content
-    except (urllib.error.URLError, OSError) as error:
-        raise UsageError(
-            f"the official split files can't be fetched from {OFFICIAL_ADDRESS} ({error}); "
-            "connect once, or give --splits DIR with train.json, val.json and test.json"
-        ) from error
-
-
-def _json(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not readable as JSON ({error})") from error
+def _celebdf_note(test: list[VideoRecord], others: list[VideoRecord], splits: Splits) -> str:
+    if not test:
+        return f"Celeb-DF splits: person-disjoint, no official test list; {_unused(splits, others)}"
+    shared = _people(test) & _people(v for v in others if splits[v.video_id] != "unused")
+    return (
+        f"Celeb-DF splits: official test list, the rest person-disjoint between train and val; "
+        f"{_unused(splits, others)}; {len(shared)} of {len(_people(test))} people of the official test list also "
+        "stand in train or val: no result on it is one on unseen people"
+    )

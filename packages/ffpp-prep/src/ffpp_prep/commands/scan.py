@@ -32,7 +32,7 @@ def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what `boxes ROOT -o WORK` and `extract ROOT -o WORK` take as well."""
     group = parser.add_argument_group("which videos")
     group.add_argument(
-        "--layout", default="auto", help="auto, ffpp, dfdc, celebdf, folder or table (%(default)s)"
+        "--layout", default="auto", help="auto, table, ffpp, celebdf, folder or dfdc (%(default)s)"
     )
     group.add_argument(
         "--splits",

@@ -14,7 +14,8 @@ from ffpp_prep.layouts.record import REAL_METHOD, Listing, VideoRecord
 
 __all__ = ["LAYOUTS", "REAL_METHOD", "Listing", "VideoRecord", "list_videos"]
 
-LAYOUTS: tuple[ModuleType, ...] = (table, ffpp, dfdc, celebdf, folder)
+# In this order `auto` tries them: DFDC's only mark is a metadata.json, which other folders may hold too.
+LAYOUTS: tuple[ModuleType, ...] = (table, ffpp, celebdf, folder, dfdc)
 
 
 def layout_names() -> list[str]:
@@ -46,4 +47,23 @@ def list_videos(root: Path, layout: str = "auto") -> Listing:
     listing: Listing = chosen.read(root)
     if not listing.videos:
         raise UsageError(f"{root}: no videos found for layout {chosen.__name__.rsplit('.', 1)[-1]}")
-    return Listing(tuple(sorted(listing.videos, key=lambda v: v.video_id)), listing.notes)
+    stored, notes = _utf8_only(listing)
+    return Listing(tuple(sorted(stored, key=lambda v: v.video_id)), notes)
+
+
+def _utf8_only(listing: Listing) -> tuple[list[VideoRecord], tuple[str, ...]]:
+    """File systems allow names that no table can hold; those videos are left out, and named."""
+    unfit = [v for v in listing.videos if not _is_utf8(v.path)]
+    if not unfit:
+        return list(listing.videos), listing.notes
+    kept = [v for v in listing.videos if _is_utf8(v.path)]
+    note = f"{len(unfit)} videos left out whose names aren't UTF-8 (first: {unfit[0].video_id!a}); rename them"
+    return kept, (*listing.notes, note)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

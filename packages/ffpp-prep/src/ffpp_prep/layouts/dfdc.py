@@ -1,11 +1,15 @@
 """Kaggle DFDC: parts `dfdc_train_part_N/`, each with videos and a metadata.json.
 
 {"x.mp4": {"label": "REAL" | "FAKE", "split": "train", "original": "y.mp4"}, ...}
+
+The file is input from outside: only plain names of files in the part's own folder are taken from it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ffpp_prep.errors import UsageError
@@ -14,50 +18,60 @@ from ffpp_prep.layouts.record import REAL_METHOD, Listing, VideoRecord, record_i
 LABELS = {"REAL": 0, "FAKE": 1}
 
 
+@dataclass(frozen=True)
+class _Entry:
+    part: Path
+    name: str
+    label: int
+    original: str  # name of the real video; "" if unknown or real
+
+
 def matches(root: Path) -> bool:
     """Whether `root` is a DFDC part or holds parts."""
     return bool(_parts(root))
 
 
 def read(root: Path) -> Listing:
-    """Lists the videos that the parts' metadata.json name; names that leave the part's folder are refused."""
+    """Lists the videos that the parts' metadata.json name; names that leave the part's folder are left out.
+
+    Raises:
+        UsageError: a metadata.json isn't a JSON object.
+    """
     root = root.resolve()
-    videos: list[VideoRecord] = []
+    entries: list[_Entry] = []
     notes: list[str] = []
     for part in _parts(root):
-        entries = _metadata(part / "metadata.json")
-        named = {name: entry for name, entry in entries.items() if _is_plain_name(name)}
-        if len(named) < len(entries):
-            notes.append(
-                f"{part.name}: {len(entries) - len(named)} names in metadata.json are no plain file names; left out"
-            )
-        missing = 0
-        for name, entry in sorted(named.items()):
-            path = part / name
-            label = LABELS.get(str(entry.get("label")).upper())
-            if label is None:
-                notes.append(
-                    f"{part.name}/{name}: label {entry.get('label')!r} is neither REAL nor FAKE; left out"
-                )
-                continue
-            missing += not path.is_file()
-            original = str(entry.get("original") or "")
-            known = original in named
-            videos.append(
-                VideoRecord(
-                    video_id=record_id(root, path),
-                    path=str(path),
-                    dataset="dfdc",
-                    method="DFDC" if label else REAL_METHOD,
-                    label=label,
-                    original_id=record_id(root, part / original) if label and known else "",
-                    group=f"{part.name}/{(original if known else name) if label else name}",
-                )
-            )
+        refused: list[str] = []
+        named = list(_entries(part, refused))
+        entries += named
+        if refused:
+            notes.append(f"{part.name}/metadata.json: {len(refused)} entries left out (first: {refused[0]})")
+        missing = sum(not (part / e.name).exists() for e in named)
         if missing:
             notes.append(
                 f"{part.name}: {missing} videos of metadata.json are not on disk; boxes will record them as open_failed"
             )
+    homes = {e.name: e.part for e in entries if not e.label}  # an original can lie in another part
+    real = {(e.part, e.name) for e in entries if not e.label}
+    videos = []
+    for e in entries:
+        home = e.part if (e.part, e.original) in real else homes.get(e.original)
+        videos.append(
+            VideoRecord(
+                video_id=record_id(root, e.part / e.name),
+                path=str(e.part / e.name),
+                dataset="dfdc",
+                method="DFDC" if e.label else REAL_METHOD,
+                label=e.label,
+                original_id=record_id(root, home / e.original) if home else "",
+                group=f"{(home or e.part).name}/{e.original or e.name}",
+            )
+        )
+    orphans = sum(bool(v.label and not v.original_id) for v in videos)
+    if orphans:
+        notes.append(
+            f"{orphans} fakes name no original of the parts on disk; they can be evaluated but not paired"
+        )
     return Listing(tuple(videos), tuple(notes))
 
 
@@ -67,21 +81,30 @@ def _parts(root: Path) -> list[Path]:
     return sorted(p.parent for p in root.glob("*/metadata.json")) if root.is_dir() else []
 
 
-def _is_plain_name(name: str) -> bool:
-    return (
-        bool(name)
-        and Path(name).name == name
-        and name not in {".", ".."}
-        and "\\" not in name
-        and "\0" not in name
-    )
-
-
-def _metadata(path: Path) -> dict[str, dict[str, object]]:
+def _entries(part: Path, refused: list[str]) -> Iterator[_Entry]:
+    path = part / "metadata.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(content, dict) or not all(isinstance(entry, dict) for entry in content.values()):
-        raise UsageError(f"{path}: expected an object of objects, one a video")
-    return content
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: expected an object with one entry a video, found {type(content).__name__}")
+    for name, entry in sorted(content.items()):
+        label = LABELS.get(str(entry.get("label")).upper()) if isinstance(entry, dict) else None
+        if not _is_plain_name(name):
+            refused.append(f"{ascii(name)[:80]} is no plain file name")
+        elif label is None:
+            refused.append(f"{name} has neither label REAL nor FAKE")
+        else:
+            original = str(entry.get("original") or "") if label else ""
+            yield _Entry(part, name, label, original if _is_plain_name(original) else "")
+
+
+def _is_plain_name(name: str) -> bool:
+    """A file name that stays in its folder, wherever it is written: no separator, no drive, no control character."""
+    return (
+        0 < len(name.encode(errors="replace")) < 256
+        and name.isprintable()
+        and not name.startswith(".")
+        and not set(name) & set("/\\:")
+    )

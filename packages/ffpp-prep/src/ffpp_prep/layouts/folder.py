@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ffpp_prep.layouts.record import REAL_METHOD, VIDEO_SUFFIXES, Listing, VideoRecord, record_id
+from ffpp_prep.layouts.record import REAL_METHOD, Listing, VideoRecord, files_below, record_id
 
 LABELS = {"real": 0, "fake": 1}
 SPLITS = ("train", "val", "test")
@@ -25,19 +25,18 @@ def read(root: Path) -> Listing:
     for split in ("", *SPLITS):
         for name, label in LABELS.items():
             base = root / split / name
-            for path in sorted(base.rglob("*")) if base.is_dir() else ():
-                if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
-                    inside = path.relative_to(base).parts
-                    videos.append(
-                        VideoRecord(
-                            video_id=record_id(root, path),
-                            path=str(path),
-                            dataset="folder",
-                            method=(inside[0] if len(inside) > 1 else "fake") if label else REAL_METHOD,
-                            label=label,
-                            split=split,
-                        )
+            for path in files_below(base) if base.is_dir() else ():
+                inside = path.relative_to(base).parts
+                videos.append(
+                    VideoRecord(
+                        video_id=record_id(root, path),
+                        path=str(path),
+                        dataset="folder",
+                        method=(inside[0] if len(inside) > 1 else "fake") if label else REAL_METHOD,
+                        label=label,
+                        split=split,
                     )
+                )
     return Listing(
         tuple(videos), ("no identities are known for a real/ fake/ folder: leaks can't be audited by person",)
     )

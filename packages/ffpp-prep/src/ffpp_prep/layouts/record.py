@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,11 +53,36 @@ class Listing:
 
 
 def files_in(folder: Path) -> Iterator[Path]:
-    """The video files directly in `folder`, sorted; nothing where there is no such folder."""
+    """The video files directly in `folder`, sorted; nothing where there is no such folder.
+
+    Links are followed, data sets being spread over disks by them; a broken one is listed like any video, so that
+    it gets a row and a status and doesn't just vanish.
+    """
     if folder.is_dir():
-        yield from sorted(p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+        yield from sorted(p for p in folder.iterdir() if _has_video_name(p.name) and not p.is_dir())
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """The video files in `folder` at any depth, sorted; as `files_in`, and links that lead in circles end."""
+    entered: set[str] = set()
+    for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders.sort()
+        yield from (Path(parent, name) for name in sorted(names) if _has_video_name(name))
 
 
 def record_id(root: Path, path: Path) -> str:
     """`video_id` of a file: its POSIX path relative to the root."""
     return path.relative_to(root).as_posix()
+
+
+def _has_video_name(name: str) -> bool:
+    return Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith(".")
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,11 +1,14 @@
 """A CSV or Parquet table, one row a video: `path` and `label` (0 real, 1 fake), and any other column of `videos`.
 
 Relative paths are relative to the table's folder and must stay inside it; absolute paths are taken as given.
+A video without `video_id` is called by its path as it stands. `method` is the table's for fakes; real videos
+have `original_sequences` as everywhere.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
+import os
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +17,9 @@ from ffpp_prep.errors import UsageError
 from ffpp_prep.layouts.record import REAL_METHOD, Listing, VideoRecord
 
 SUFFIXES = (".csv", ".parquet")
-OPTIONAL = tuple(f.name for f in fields(VideoRecord) if f.name not in {"video_id", "path", "label"})
+LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "False": 0, "True": 1}
+SPLITS = ("", "train", "val", "test", "unused")
+COLUMNS = tuple(f.name for f in fields(VideoRecord))
 
 
 def matches(root: Path) -> bool:
@@ -23,44 +28,70 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path) -> Listing:
-    """Reads the table; every row must have a path and a label."""
-    frame = (
-        pd.read_csv(root, dtype=str, keep_default_na=False)
-        if root.suffix.lower() == ".csv"
-        else pd.read_parquet(root)
-    )
+    """Reads the table; every row must have a path and a label.
+
+    Raises:
+        UsageError: the file can't be read, or a row is not as it should be; the message names the row.
+    """
+    frame = _table(root)
     missing = {"path", "label"} - set(frame.columns)
     if missing:
         raise UsageError(
-            f"{root}: column {', '.join(sorted(missing))} is missing; it has {', '.join(frame.columns)}"
+            f"{root}: column {', '.join(sorted(missing))} is missing; it has {', '.join(map(str, frame.columns))}"
         )
+    text = frame[[name for name in COLUMNS if name in frame.columns]].astype(object)
+    text = text.where(text.notna(), "").astype(str)
     base = root.resolve().parent
-    videos = []
-    for number, row in enumerate(frame.to_dict("records"), start=1):
-        text = str(row["path"])
-        path = (base / text).resolve() if not Path(text).is_absolute() else Path(text)
-        if not Path(text).is_absolute() and not path.is_relative_to(base):
-            raise UsageError(
-                f"{root}: row {number}: path {text!r} leaves the table's folder; give an absolute path"
-            )
-        if str(row["label"]) not in {"0", "1"}:
-            raise UsageError(f"{root}: row {number}: label {row['label']!r} must be 0 (real) or 1 (fake)")
-        label = int(row["label"])
-        given = {
-            name: str(row[name]) for name in OPTIONAL if name in frame.columns and not pd.isna(row[name])
-        }
-        given.setdefault("dataset", "folder")
-        given.setdefault("method", "fake" if label else REAL_METHOD)
-        video_id = (
-            str(row["video_id"])
-            if "video_id" in frame.columns
-            else path.as_posix()
-            if Path(text).is_absolute()
-            else text
+    videos = tuple(
+        _video(f"{root}: row {number}", row, base)
+        for number, row in enumerate(text.to_dict("records"), start=1)
+    )
+    ids = pd.Index([v.video_id for v in videos])
+    if not ids.is_unique:
+        raise UsageError(f"{root}: video_id {ids[ids.duplicated()][0]!r} stands more than once")
+    reals = {v.video_id for v in videos if not v.label}
+    orphans = {v.video_id for v in videos if v.original_id and v.original_id not in reals}
+    notes = []
+    if orphans:
+        notes.append(
+            f"{len(orphans)} fakes name an original_id that is no real video of the table; they can't be paired"
         )
-        videos.append(VideoRecord(video_id=video_id, path=str(path), label=label, **given))
-    ids = [v.video_id for v in videos]
-    double = next((i for i in ids if ids.count(i) > 1), None) if len(set(ids)) < len(ids) else None
-    if double is not None:
-        raise UsageError(f"{root}: video_id {double!r} stands more than once")
-    return Listing(tuple(videos))
+        videos = tuple(replace(v, original_id="") if v.video_id in orphans else v for v in videos)
+    unused = sorted(set(map(str, frame.columns)) - set(COLUMNS))
+    if unused:
+        notes.append(f"columns not used: {', '.join(unused)}")
+    return Listing(videos, tuple(notes))
+
+
+def _table(root: Path) -> pd.DataFrame:
+    try:
+        if root.suffix.lower() == ".csv":
+            return pd.read_csv(root, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        return pd.read_parquet(root)
+    except (OSError, ValueError) as error:  # pandas' and Arrow's own errors are ValueErrors
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{root}: not readable as {root.suffix[1:].upper()} ({reason})") from error
+
+
+def _video(where: str, row: dict[str, str], base: Path) -> VideoRecord:
+    text = row.pop("path")
+    if not text or "\0" in text:
+        raise UsageError(f"{where}: path {text!r} is no path")
+    # Not resolved: a link below the table's folder may lead to another disk.
+    path = Path(os.path.normpath(base / text))
+    if not Path(text).is_absolute() and not path.is_relative_to(base):
+        raise UsageError(f"{where}: path {text!r} leaves the table's folder; give an absolute path")
+    label = LABELS.get(row.pop("label"))
+    if label is None:
+        raise UsageError(f"{where}: label must be 0 (real) or 1 (fake)")
+    if row.get("split", "") not in SPLITS:
+        raise UsageError(f"{where}: split {row['split']!r} must be train, val, test, unused or empty")
+    if row.get("original_id") and not label:
+        raise UsageError(f"{where}: original_id {row['original_id']!r}: only a fake (label 1) has one")
+    given = {name: value for name, value in row.items() if value}
+    given["method"] = given.get("method", "fake") if label else REAL_METHOD
+    return VideoRecord(
+        path=str(path),
+        label=label,
+        **{"video_id": Path(text).as_posix(), "dataset": "folder", **given},
+    )
