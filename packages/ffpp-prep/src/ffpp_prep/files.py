@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         FatalError: the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY}{path.name}")
+    # A name of its own: on a cluster a worker thought dead may still write the file that another one took over.
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}")
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -86,6 +88,18 @@ def only_run(folder: Path) -> Iterator[None]:
                 f"{folder}: another ffpp-prep run is at work here; wait for it or stop it"
             ) from None
         yield
+
+
+def is_at_work(folder: Path) -> bool:
+    """Whether a run holds the folder's lock right now."""
+    try:
+        with (folder / ".lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no lock yet, or a folder that may only be read
+        return False
+    return False
 
 
 def _sync_folder(folder: Path) -> None:

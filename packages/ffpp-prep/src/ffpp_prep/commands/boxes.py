@@ -69,6 +69,12 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("work")
     group.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="worker processes (%(default)s)")
     group.add_argument(
+        "--scheduler",
+        default="",
+        metavar="ADDRESS",
+        help="of a Dask cluster (tcp://host:port), whose workers then do the work; see docs/cluster.md",
+    )
+    group.add_argument(
         "--timeout",
         type=float,
         default=300.0,
@@ -89,8 +95,11 @@ def detect(options: argparse.Namespace, work: Path) -> int:
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    engine = Engine(options.engine, options.threads, options.frozen_graph)
-    summary = detect_boxes(work, settings, engine, options.jobs, options.retry_failed, options.timeout)
+    graph = options.frozen_graph and options.frozen_graph.resolve()
+    engine = Engine(options.engine, options.threads, graph)
+    summary = detect_boxes(
+        work, settings, engine, options.jobs, options.retry_failed, options.timeout, options.scheduler
+    )
     _print(summary, work)
     failed = any(status not in ("ok", "no_face") for _, status, _ in summary.failures)
     return ExitStatus.SOME_FAILED if failed else ExitStatus.OK

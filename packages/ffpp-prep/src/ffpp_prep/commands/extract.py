@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     choice = Choice(methods, options.include_multiple_faces, options.max_gb)
     work = work_folder(options)
     before = detect(options, work) if options.output else ExitStatus.OK
-    summary = extract_faces(work, settings, choice, options.jobs, options.timeout)
+    summary = extract_faces(work, settings, choice, options.jobs, options.timeout, options.scheduler)
     _print(summary, work)
     return ExitStatus.SOME_FAILED if summary.missing or summary.lost else before
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-
-from tqdm import tqdm
 
 from ffpp_prep.boxes import FAILED, BoxSettings, VideoBoxes, detect_video
 from ffpp_prep.detector import Detector, load_detector
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.errors import UsageError
 from ffpp_prep.files import only_run
-from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.jobs import Beat, Outcome, run_tasks
+from ffpp_prep.progress import ProgressBar
 from ffpp_prep.store import BoxStore, read_scan, refuse_other_settings
 from ffpp_prep.video import require_decoder
 
@@ -58,6 +58,7 @@ def detect_boxes(
     jobs: int = 1,
     retry_failed: bool = False,
     timeout_s: float = 300.0,
+    scheduler: str = "",
 ) -> BoxesSummary:
     """Detects faces in every video of WORK that has no committed boxes yet.
 
@@ -67,15 +68,16 @@ def detect_boxes(
         work: a folder with videos.parquet.
         settings: what to keep; must equal those of the boxes already there.
         engine: which detector runs.
-        jobs: worker processes, one video each.
+        jobs: worker processes on this machine, one video each.
         retry_failed: try videos again whose status is a failure.
         timeout_s: seconds without progress after which a video's worker is stopped.
+        scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
 
     Raises:
         UsageError: no scan, other settings than before, no such decoder, or another run at work.
         FatalError: the disk is full.
     """
-    work = Path(work)
+    work = Path(work).resolve()
     engine = engine or Engine()
     settings = replace(settings or BoxSettings(), weights_sha256=WEIGHTS_SHA256)
     require_decoder(settings.decoder)
@@ -98,18 +100,23 @@ def detect_boxes(
             for row in videos.itertuples()
             if row.video_id not in done
         ]
-        statuses, frames = _run(store, tasks, settings, engine, jobs, timeout_s)
+        outcomes = run_tasks(_detect, tasks, jobs, timeout_s, scheduler)
+        with ProgressBar(work, "boxes", len(tasks), "video") as bar:
+            statuses, frames = _collect(outcomes, bar, store, settings, engine)
         failures = _failures(store)
     return BoxesSummary(statuses, len(videos) - len(tasks), frames, time.monotonic() - started, failures)
 
 
-def _run(
-    store: BoxStore, tasks: list[_Task], settings: BoxSettings, engine: Engine, jobs: int, timeout_s: float
+def _collect(
+    outcomes: Iterable[Outcome[_Task, VideoBoxes]],
+    bar: ProgressBar,
+    store: BoxStore,
+    settings: BoxSettings,
+    engine: Engine,
 ) -> tuple[dict[str, int], int]:
+    """Commits results as they come in; videos by status, and frames decoded."""
     statuses: Counter[str] = Counter()
     frames = 0
-    if not tasks:
-        return dict(statuses), frames
     part: list[VideoBoxes] = []
     committed = time.monotonic()
 
@@ -121,27 +128,23 @@ def _run(
         committed = time.monotonic()
 
     started = time.monotonic()
-    with tqdm(total=len(tasks), unit="video", desc="boxes", disable=None, smoothing=0.05) as bar:
-        try:
-            for outcome in run_tasks(_detect, tasks, jobs, timeout_s):
-                result = outcome.result
-                if result is None:
-                    assert outcome.lost is not None
-                    result = VideoBoxes(outcome.task.video_id, outcome.lost.status, outcome.lost.error)
-                part.append(result)
-                statuses[result.status] += 1
-                frames += result.frames_decoded
-                bar.update()
-                rate = frames / (time.monotonic() - started)
-                bar.set_postfix_str(
-                    f"{rate:.1f} frames/s, " + ", ".join(f"{n} {s}" for s, n in sorted(statuses.items())),
-                    refresh=False,
-                )
-                rows = sum(r.rows.num_rows for r in part if r.rows is not None)
-                if time.monotonic() - committed > PART_SECONDS or rows > PART_ROWS:
-                    commit()
-        finally:  # an interrupted run keeps what it finished
-            commit()
+    try:
+        for outcome in outcomes:
+            result = outcome.result
+            if result is None:
+                assert outcome.lost is not None
+                result = VideoBoxes(outcome.task.video_id, outcome.lost.status, outcome.lost.error)
+            part.append(result)
+            statuses[result.status] += 1
+            frames += result.frames_decoded
+            rate = frames / (time.monotonic() - started)
+            counts = ", ".join(f"{n} {s}" for s, n in sorted(statuses.items()))
+            bar.advance(1, f"{rate:.1f} frames/s, {counts}")
+            rows = sum(r.rows.num_rows for r in part if r.rows is not None)
+            if time.monotonic() - committed > PART_SECONDS or rows > PART_ROWS:
+                commit()
+    finally:  # an interrupted run keeps what it finished
+        commit()
     return dict(statuses), frames
 
 

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from ffpp_prep.boxes import USABLE
 from ffpp_prep.codecs import codec
 from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings, chosen_boxes
 from ffpp_prep.files import only_run, sweep, write_json
-from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.jobs import Beat, Outcome, run_tasks
+from ffpp_prep.progress import ProgressBar
 from ffpp_prep.shards import MissingCrops, ShardSummary, VideoSlice, shard_name, write_shard
 from ffpp_prep.store import (
     FORMAT_VERSION,
@@ -90,6 +90,7 @@ def extract_faces(
     choice: Choice | None = None,
     jobs: int = 1,
     timeout_s: float = 300.0,
+    scheduler: str = "",
 ) -> ExtractSummary:
     """Writes the face crops of every chosen video of WORK that has none yet.
 
@@ -97,14 +98,15 @@ def extract_faces(
         work: a folder with committed boxes.
         settings: what a crop is; must equal those of the crops already there.
         choice: which videos.
-        jobs: worker processes, one shard each.
+        jobs: worker processes on this machine, one shard each.
         timeout_s: seconds without progress after which a shard's worker is stopped.
+        scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
 
     Raises:
         UsageError: no boxes, other settings than before, or another run at work.
         FatalError: the disk is full.
     """
-    work = Path(work)
+    work = Path(work).resolve()
     choice = choice or Choice()
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: must be at least 1")
@@ -132,7 +134,10 @@ def extract_faces(
             for number, slices in enumerate(plan)
             if not (folder / shard_name(number)).with_suffix(".json").exists()
         ]
-        lost = _run(tasks, jobs, timeout_s)
+        total = sum(piece.stop - piece.first for task in tasks for piece in task.slices)
+        outcomes = run_tasks(_extract, tasks, jobs, timeout_s, scheduler)
+        with ProgressBar(work, "extract", total, "crop") as bar:
+            lost = _collect(outcomes, bar)
         summaries = _summaries(folder, len(plan))
         _write_manifest(folder, summaries, settings)
     written = {task.number for task in tasks}
@@ -240,15 +245,14 @@ def _shards(
         yield tuple(shard)
 
 
-def _run(tasks: list[_Task], jobs: int, timeout_s: float) -> list[tuple[str, str]]:
+def _collect(outcomes: Iterable[Outcome[_Task, ShardSummary]], bar: ProgressBar) -> list[tuple[str, str]]:
+    """Waits for the shards; those that couldn't be written, and why."""
     lost = []
-    total = sum(piece.stop - piece.first for task in tasks for piece in task.slices)
-    with tqdm(total=total, unit="crop", desc="extract", disable=None if tasks else True) as bar:
-        for outcome in run_tasks(_extract, tasks, jobs, timeout_s):
-            if outcome.result is None:
-                assert outcome.lost is not None
-                lost.append((shard_name(outcome.task.number), outcome.lost.error))
-            bar.update(sum(piece.stop - piece.first for piece in outcome.task.slices))
+    for outcome in outcomes:
+        if outcome.result is None:
+            assert outcome.lost is not None
+            lost.append((shard_name(outcome.task.number), outcome.lost.error))
+        bar.advance(sum(piece.stop - piece.first for piece in outcome.task.slices))
     return lost
 
 

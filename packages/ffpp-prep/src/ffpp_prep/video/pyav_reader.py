@@ -105,14 +105,17 @@ class VideoReader:
         Raises:
             DecodeFailed: a packet has no time, or reading stops.
         """
-        shown, hidden = [], 0
+        shown: list[int] = []
+        hidden = 0
         try:
             for packet in self._container.demux(self._stream):
-                if packet.size and packet.is_discard:
-                    hidden += 1
-                elif packet.size and packet.pts is None:
+                if not packet.size:  # the end of the stream
+                    continue
+                if packet.pts is None:
                     raise DecodeFailed("a packet has no presentation time")
-                elif packet.size:
+                if packet.is_discard:
+                    hidden += 1
+                else:
                     shown.append(packet.pts)
         except (av.FFmpegError, ValueError) as error:
             raise DecodeFailed(f"reading stopped: {_reason(error)}") from error

@@ -1,8 +1,8 @@
-"""Runs one function over many tasks in worker processes, and survives workers that crash or hang.
+"""Worker processes of this machine: joblib's loky pool, watched.
 
-joblib's loky pool does the work. A worker that dies takes its whole pool along, so each task leaves a marker
-while it runs: after a crash the tasks that were running are tried again, alone, and only one that fails alone is
-given up. A task whose marker wasn't touched for `timeout_s` hangs; its worker is killed, which leads the same way.
+A worker that dies takes its whole pool along, so each task leaves a marker while it runs: after a crash the tasks
+that were running are tried again, alone. A task whose marker wasn't touched for `timeout_s` hangs; its worker is
+killed, which leads the same way.
 """
 
 from __future__ import annotations
@@ -14,52 +14,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any
 
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-Beat = Callable[[], None]
+from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
+
 POLL_S = 0.5
 
 
-@dataclass(frozen=True)
-class Lost:
-    """Why a task has no result: its worker crashed or hung, twice, the second time alone."""
-
-    status: Literal["crashed", "timeout"]
-    error: str
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[Task, Result]):
-    """A task with its result, or with why there is none."""
-
-    task: Task
-    result: Result | None
-    lost: Lost | None = None
-
-
-def run_tasks(
-    function: Callable[[Task, Beat], Result],
-    tasks: Sequence[Task],
-    jobs: int,
-    timeout_s: float = 300.0,
+def run_here(
+    function: Callable[[Task, Beat], Result], tasks: Sequence[Task], jobs: int, timeout_s: float
 ) -> Iterator[Outcome[Task, Result]]:
-    """Yields an outcome for each task, as they finish.
-
-    Args:
-        function: a top-level function of the task and of `beat`, which it calls at least every `timeout_s`.
-        tasks: what to do; picklable.
-        jobs: worker processes.
-        timeout_s: seconds without a beat after which a task counts as hanging.
-
-    Raises:
-        Exception: what `function` raised; expected faults belong in its result.
-    """
+    """See `ffpp_prep.jobs.run_tasks`."""
     with tempfile.TemporaryDirectory(prefix="ffpp-prep-") as markers:
         pool = _Pool(function, jobs, timeout_s, Path(markers))
         try:

@@ -1,0 +1,153 @@
+"""A Dask cluster: the same tasks as futures, a bounded number of them in flight.
+
+Dask itself gives a dead worker's tasks to others, and a task whose workers died again and again comes back as
+KilledWorker; with it may come tasks that only waited beside it, so each of them is tried once more, alone. Hangs
+Dask doesn't know: tasks send events while they make progress, and the worker of a silent one is restarted.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from itertools import islice
+from typing import Any
+
+from ffpp_prep.errors import FatalError, UsageError
+from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
+
+try:
+    from distributed import Client, Future, KilledWorker, get_worker, wait
+except ImportError as missing:
+    raise UsageError("--scheduler: Dask is not installed; run  pip install 'ffpp-prep[dask]'") from missing
+
+POLL_S = 0.5
+BEAT_S = 1.0  # at most one event a task in this time
+CONNECT_S = 20
+
+
+def run_on_cluster(
+    function: Callable[[Task, Beat], Result], tasks: Sequence[Task], timeout_s: float, scheduler: str
+) -> Iterator[Outcome[Task, Result]]:
+    """See `ffpp_prep.jobs.run_tasks`."""
+    try:
+        client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--scheduler {scheduler}: no Dask scheduler answers ({_line(error)})") from error
+    with client:
+        cluster = _Cluster(client, function, timeout_s)
+        suspects: list[int] = []
+        for index, result in cluster.run(tasks, range(len(tasks)), suspects):
+            yield Outcome(tasks[index], result)
+        for index in suspects:
+            alone: list[int] = []
+            for _, result in cluster.run(tasks, [index], alone):
+                yield Outcome(tasks[index], result)
+            if alone:
+                yield Outcome(tasks[index], None, cluster.lost(index))
+
+
+class _Cluster:
+    """One run's tasks on a cluster, and what is known of them."""
+
+    def __init__(self, client: Client, function: Callable[..., Any], timeout_s: float) -> None:
+        self._client = client
+        self._function = function
+        self._timeout_s = timeout_s
+        self._hung: set[int] = set()
+        self._topic = f"ffpp-prep-{uuid.uuid4().hex}"
+        self._beats: dict[Any, tuple[str, float]] = {}  # key -> worker and time of its latest event
+        client.subscribe_topic(self._topic, self._heard)
+
+    def run(
+        self, tasks: Sequence[Any], indices: Sequence[int], suspects: list[int]
+    ) -> Iterator[tuple[int, Any]]:
+        """Works through `indices`; what cost its workers goes to `suspects`."""
+        waiting = iter(indices)
+        running: dict[Future[Any], int] = {}
+        try:
+            while True:
+                self._fill(running, waiting, tasks)
+                if not running:
+                    return
+                try:
+                    finished = wait(list(running), timeout=POLL_S, return_when="FIRST_COMPLETED").done
+                except TimeoutError:
+                    finished = set()
+                for future in finished:
+                    index = running.pop(future)
+                    self._beats.pop(future.key, None)
+                    try:
+                        yield index, future.result()
+                    except KilledWorker:
+                        suspects.append(index)
+                    except CancelledError as error:
+                        raise FatalError(
+                            "the Dask scheduler was lost; what is committed stays, run the same command again"
+                        ) from error
+                suspects.extend(self._stop_hanging(running))
+        finally:  # whoever is still at work notices by its next beat
+            if running and self._client.status == "running":
+                self._client.cancel(list(running))
+
+    def lost(self, index: int) -> Lost:
+        if index in self._hung:
+            return Lost("timeout", f"no progress for {self._timeout_s:g} s; the worker was restarted")
+        return Lost("crashed", "the worker process died")
+
+    def _fill(self, running: dict[Future[Any], int], waiting: Iterator[int], tasks: Sequence[Any]) -> None:
+        # Twice the workers: nobody waits for work, and little is to be redone when a worker dies.
+        room = max(1, sum(self._client.nthreads().values())) * 2 - len(running)
+        for index in islice(waiting, max(0, room)):
+            key = f"{self._topic}-{index}-{uuid.uuid4().hex[:8]}"
+            future = self._client.submit(
+                _on_worker, self._function, tasks[index], key, self._topic, key=key, pure=False
+            )
+            running[future] = index
+
+    def _stop_hanging(self, running: dict[Future[Any], int]) -> Iterator[int]:
+        now = time.monotonic()
+        for future, index in list(running.items()):
+            worker, heard = self._beats.get(future.key, ("", now))
+            if now - heard <= self._timeout_s:
+                continue
+            self._beats.pop(future.key, None)
+            if worker in self._client.nthreads():  # else it died, and Dask gives its tasks to others
+                self._hung.add(index)
+                del running[future]
+                future.cancel()
+                self._client.restart_workers([worker], raise_for_error=False)
+                yield index
+
+    def _heard(self, event: tuple[float, Any]) -> None:
+        key, worker = event[1]
+        self._beats[key] = (worker, time.monotonic())
+
+
+def _on_worker(function: Callable[[Any, Beat], Any], task: Any, key: str, topic: str) -> Any:
+    worker = get_worker()
+    if worker.state.nthreads != 1:
+        raise UsageError(
+            f"Dask worker {worker.address} has {worker.state.nthreads} threads; start workers with --nthreads 1"
+        )
+    last = 0.0
+
+    def beat() -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < BEAT_S:
+            return
+        last = now
+        state = worker.state.tasks.get(key)
+        if state is None or state.state != "executing":  # the run was stopped, or others do this now
+            raise RuntimeError("nobody waits for this task any more")
+        worker.log_event(topic, (key, worker.address))
+
+    beat()
+    return function(task, beat)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
