@@ -163,13 +163,18 @@ def test_a_frame_alone_and_in_a_batch_are_equal(litert: Results, frames: dict[st
 
 
 def test_a_used_detector_survives_pickling_and_fork(head: list[np.ndarray]) -> None:
-    detector = load_detector("litert")
+    detector = load_detector("litert", threads=2)
     stack = np.stack(head[:1])
     expected = detector.detect(stack)[0].boxes
     copy = pickle.loads(pickle.dumps(detector))
     assert np.array_equal(copy.detect(stack)[0].boxes, expected)
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        assert np.array_equal(pool.apply(detector.detect, (stack,))[0].boxes, expected)
+    fork = multiprocessing.get_context("fork")
+    ours, theirs = fork.Pipe()
+    child = fork.Process(target=lambda: theirs.send(detector.detect(stack)[0].boxes))
+    child.start()
+    assert ours.poll(60) and np.array_equal(ours.recv(), expected)
+    child.join(60)
+    assert child.exitcode == 0
 
 
 def test_wrong_arguments(tmp_path: Path) -> None:
