@@ -4,11 +4,12 @@ A module has HELP, EXAMPLE, `add_arguments(parser)` and `run(options) -> exit st
 inside `run`, so that `--help` answers at once.
 """
 
-from ffpp_prep.commands import boxes, extract, sample, scan, status
+from ffpp_prep.commands import boxes, check_splits, extract, sample, scan, status
 
 COMMANDS = (
     ("sample", sample),
     ("scan", scan),
+    ("check-splits", check_splits),
     ("boxes", boxes),
     ("extract", extract),
     ("status", status),

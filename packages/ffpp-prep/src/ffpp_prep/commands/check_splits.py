@@ -1,0 +1,59 @@
+"""`ffpp-prep check-splits`: whether splits leak into each other."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ffpp_prep.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from ffpp_prep.leaks import Audit, Leak
+
+HELP = "audit splits for leaks: the same original, person or file in two of them; exits 1 where there are any"
+EXAMPLE = "ffpp-prep check-splits work"
+LISTED = 10  # leaks of a kind that are printed; the others are counted
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("work", type=Path, metavar="WORK", help="a work folder")
+    parser.add_argument(
+        "--no-content", action="store_true", help="don't read files to find identical ones under other names"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints every leak, and returns 1 where there is one."""
+    from ffpp_prep.leaks import audit_splits
+
+    audit = audit_splits(options.work, content=not options.no_content)
+    for kind, leaks in groupby(audit.leaks, key=lambda leak: leak.kind):
+        _print_kind(kind, list(leaks))
+    _print_summary(audit)
+    return ExitStatus.SOME_FAILED if audit.leaks else ExitStatus.OK
+
+
+def _print_kind(kind: str, leaks: list[Leak]) -> None:
+    pairs = sum(leak.pairs for leak in leaks)
+    print(f"same {kind} in several splits: {len(leaks)}, in {pairs} pairs of videos")
+    for leak in leaks[:LISTED]:
+        counts = ", ".join(f"{count} {split}" for split, count in leak.videos.items())
+        (split_a, a), (split_b, b) = leak.example
+        print(f"  {leak.value}: {counts}; such as {a} ({split_a}) and {b} ({split_b})")
+    if len(leaks) > LISTED:
+        print(f"  … and {len(leaks) - LISTED} more")
+
+
+def _print_summary(audit: Audit) -> None:
+    if audit.without_people:
+        print(f"note: {', '.join(audit.without_people)} names no people: leaks by person can't be seen there")
+    if audit.unread:
+        print(f"note: {audit.unread} files can't be read; their content was not compared")
+    content = (
+        "content not compared" if audit.hashed is None else f"{audit.hashed} files of equal size compared"
+    )
+    videos = ", ".join(f"{count} {split}" for split, count in audit.videos.items())
+    print(f"check-splits: {len(audit.leaks)} leaks; {videos} videos; {content}")

@@ -1,0 +1,149 @@
+"""Audits splits: whether what a model trains on also stands in what it is validated or tested on.
+
+Five kinds, each a value that several videos share: the *original* that they show, the *target* or the *source*
+person, a *person* in whichever role (an actor of DeepFakeDetection plays both), and identical *content*.
+Persons are told apart by data set; content is compared across all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from ffpp_prep.errors import UsageError
+from ffpp_prep.store import read_scan
+
+SPLITS = ("train", "val", "test")
+KINDS = ("original", "target", "source", "person", "content")
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One value that stands in more than one split.
+
+    Attributes:
+        kind: one of KINDS.
+        value: what is shared: "dfd 01", an original's video_id, or a SHA-256.
+        videos: how many videos of each split share it.
+        pairs: pairs of videos from different splits.
+        example: one such pair, as (split, video_id) each.
+    """
+
+    kind: str
+    value: str
+    videos: dict[str, int]
+    pairs: int
+    example: tuple[tuple[str, str], tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found, and what it could not see.
+
+    Attributes:
+        leaks: in the order of KINDS, those of most pairs first.
+        videos: videos by split; `unused` ones don't count.
+        without_people: data sets that name nobody, so that person leaks in them can't be seen.
+        hashed: files whose content was compared; None where that was left out.
+        unread: files that could not be read.
+    """
+
+    leaks: tuple[Leak, ...]
+    videos: dict[str, int]
+    without_people: tuple[str, ...]
+    hashed: int | None
+    unread: int
+
+
+def audit_splits(work: str | Path, content: bool = True) -> Audit:
+    """Looks for everything that the splits of WORK share.
+
+    Args:
+        work: a folder with videos.parquet; boxes are not needed.
+        content: also compare files of equal size by their SHA-256, which reads them.
+
+    Raises:
+        UsageError: no scan, or no video of it has a split.
+    """
+    videos = read_scan(Path(work))
+    used = videos[videos["split"].isin(SPLITS)]
+    if used.empty:
+        raise UsageError(
+            f"{work}: none of its {len(videos)} videos is in train, val or test: nothing to audit"
+        )
+    shared = dict(_shared(used))
+    hashed, unread = None, 0
+    if content:
+        checksums, unread = _checksums(used)
+        shared["content"], hashed = checksums, len(checksums)
+    leaks = [leak for kind in KINDS if kind in shared for leak in _leaks(kind, shared[kind], used)]
+    named = used[(used["target_id"] != "") | (used["source_id"] != "")]
+    return Audit(
+        tuple(leaks),
+        {name: int((used["split"] == name).sum()) for name in SPLITS},
+        tuple(sorted(set(used["dataset"]) - set(named["dataset"]))),
+        hashed,
+        unread,
+    )
+
+
+def _shared(used: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    """For each kind the value that a video has, "" for none, under the video's row number."""
+    original = used["group"].where(used["group"] != "", used["original_id"])
+    yield "original", original.where((original != "") | (used["label"] == 1), used["video_id"])
+    people = {
+        role: (used["dataset"] + " " + used[f"{role}_id"]).where(used[f"{role}_id"] != "", "")
+        for role in ("target", "source")
+    }
+    yield from people.items()
+    yield "person", pd.concat(list(people.values()))
+
+
+def _leaks(kind: str, values: pd.Series, used: pd.DataFrame) -> list[Leak]:
+    """The values that stand in several splits; a row number may come twice (a person in both roles)."""
+    rows = used.loc[values.index]
+    videos: dict[str, dict[str, set[str]]] = {}  # value -> split -> video_ids
+    for value, split, video_id in zip(values, rows["split"], rows["video_id"], strict=True):
+        if value:
+            videos.setdefault(value, {}).setdefault(split, set()).add(video_id)
+    leaks = []
+    for value, by_split in videos.items():
+        if len(by_split) > 1:
+            counts = {name: len(by_split[name]) for name in SPLITS if name in by_split}
+            pairs = sum(m * n for m, n in combinations(counts.values(), 2))
+            a, b = list(counts)[:2]
+            leaks.append(Leak(kind, value, counts, pairs, ((a, min(by_split[a])), (b, min(by_split[b])))))
+    return sorted(leaks, key=lambda leak: (-leak.pairs, leak.value))
+
+
+def _checksums(used: pd.DataFrame) -> tuple[pd.Series, int]:
+    """SHA-256 of the files that could be copies: of one size, in several splits; and how many can't be read."""
+    sizes = used["path"].map(_size)
+    unread = int(sizes.isna().sum())
+    sizes = sizes[sizes > 0]
+    several = used.loc[sizes.index].groupby(sizes)["split"].transform("nunique") > 1
+    sizes = sizes[several]
+    found = {}
+    total = int(sizes.sum())
+    with tqdm(total=total, unit="B", unit_scale=True, desc="content", disable=None if total else True) as bar:
+        for row, size in sizes.items():
+            try:
+                with Path(used.at[row, "path"]).open("rb") as file:
+                    found[row] = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError:
+                unread += 1
+            bar.update(int(size))
+    return pd.Series(found, dtype=object), unread
+
+
+def _size(path: str) -> float | None:
+    try:
+        return float(Path(path).stat().st_size)
+    except OSError:
+        return None

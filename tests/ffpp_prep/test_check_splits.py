@@ -1,0 +1,188 @@
+"""Leaks across splits: none where splits are made well, each kind found where one was planted."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import trees
+from conftest import ffpp_prep
+
+from ffpp_prep.errors import UsageError
+from ffpp_prep.layouts import list_videos
+from ffpp_prep.leaks import Leak, audit_splits
+from ffpp_prep.splits import SplitSettings
+from ffpp_prep.stages import scan
+from ffpp_prep.store import read_scan, write_scan
+
+
+def found(work: Path, kind: str) -> list[Leak]:
+    return [leak for leak in audit_splits(work).leaks if leak.kind == kind]
+
+
+@pytest.fixture(scope="module")
+def ffpp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three compressions of FaceForensics++ and DFD, split as by default."""
+    root = tmp_path_factory.mktemp("leaks") / "root"
+    trees.ffpp(root, ("raw", "c23", "c40"))
+    trees.dfd(root, ("c23", "c40"))
+    trees.write_splits(root / "splits", trees.ffpp_pairs(10), (3, 1, 1))
+    return root
+
+
+def test_default_splits_are_clean(ffpp: Path, tmp_path: Path) -> None:
+    scan(ffpp, tmp_path / "work")
+    scan(trees.dfdc(tmp_path / "dfdc"), tmp_path / "dfdc-work")
+    for work, people in ((tmp_path / "work", ()), (tmp_path / "dfdc-work", ("dfdc",))):
+        audit = audit_splits(work)
+        assert audit.leaks == () and audit.without_people == people and audit.unread == 0
+        used = read_scan(work)["split"].value_counts()
+        assert audit.videos == {name: used[name] for name in ("train", "val", "test")}
+    result = ffpp_prep("check-splits", tmp_path / "work")
+    assert result.returncode == 0 and "check-splits: 0 leaks" in result.stdout
+
+
+def test_the_thesis_dfd_split_leaks_actors(ffpp: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    scan(ffpp, work, splits=SplitSettings(dfd="thesis"))
+    assert found(work, "original") == [] == found(work, "content")
+    # Counted another way: for each actor, in how many splits he is seen at all.
+    videos = read_scan(work).query("dataset == 'dfd'")
+    seen: dict[str, dict[str, int]] = {}
+    for row in videos.itertuples():
+        for actor in {row.target_id, row.source_id} - {""}:
+            counts = seen.setdefault(f"dfd {actor}", {})
+            counts[row.split] = counts.get(row.split, 0) + 1
+    several = {actor: counts for actor, counts in seen.items() if len(counts) > 1}
+    leaks = found(work, "person")
+    assert {leak.value: leak.videos for leak in leaks} == several and len(several) >= 20
+    for leak in leaks:
+        total, squares = sum(leak.videos.values()), sum(n * n for n in leak.videos.values())
+        assert leak.pairs == (total * total - squares) // 2
+        splits = {video_id: split for split, video_id in leak.example}
+        assert len(set(splits.values())) == 2
+        for video_id, split in splits.items():
+            row = videos.set_index("video_id").loc[video_id]
+            assert row["split"] == split and leak.value[4:] in (row["target_id"], row["source_id"])
+    result = ffpp_prep("check-splits", work)
+    assert result.returncode == 1 and f"same person in several splits: {len(leaks)}, in " in result.stdout
+    assert result.stdout.count("\n") < 50 and f"… and {len(leaks) - 10} more" in result.stdout
+
+
+def planted(root: Path, work: Path, **splits: str) -> Path:
+    """WORK of `root` with the splits of some videos, by their stem, changed by hand."""
+    scan(root, work)
+    videos = list_videos(root).videos
+    table = read_scan(work).set_index("video_id")["split"]
+    write_scan(
+        work,
+        [replace(v, split=splits.get(f"v{Path(v.video_id).stem}", table[v.video_id])) for v in videos],
+        {},
+    )
+    return work
+
+
+def test_each_kind_where_it_was_planted(tmp_path: Path) -> None:
+    root = trees.ffpp(tmp_path / "root", methods=("Deepfakes",))
+    trees.write_splits(root / "splits", trees.ffpp_pairs(10), (3, 1, 1))
+    # Train has the pairs 000-001, 002-003, 004-005; one fake goes to test.
+    work = planted(root, tmp_path / "work", v000_001="test")
+    kinds = {(leak.kind, leak.value) for leak in audit_splits(work).leaks}
+    assert kinds == {
+        ("original", "original_sequences/youtube/c23/videos/000.mp4"),
+        ("target", "ffpp 000"),  # with the original itself
+        ("person", "ffpp 000"),
+        ("person", "ffpp 001"),  # the source there, the target of 001.mp4 in train
+    }
+    (leak,) = found(work, "original")
+    assert leak.videos == {"train": 1, "test": 1} and leak.pairs == 1
+    assert leak.example == (
+        ("train", "original_sequences/youtube/c23/videos/000.mp4"),
+        ("test", "manipulated_sequences/Deepfakes/c23/videos/000_001.mp4"),
+    )
+
+
+def test_same_source(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "path,label,split,target_id,source_id,dataset\n"
+        "a.mp4,1,train,1,9,x\nb.mp4,1,val,2,9,x\nc.mp4,1,test,3,9,y\nd.mp4,1,unused,1,9,x\n"
+    )
+    scan(tmp_path / "t.csv", tmp_path / "work")
+    leaks = audit_splits(tmp_path / "work").leaks
+    assert [(leak.kind, leak.value, leak.videos) for leak in leaks] == [
+        ("source", "x 9", {"train": 1, "val": 1}),  # another data set's 9 is another person
+        ("person", "x 9", {"train": 1, "val": 1}),
+    ]
+
+
+def test_dfdc_fake_apart_from_its_original(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    scan(trees.dfdc(tmp_path / "root"), work)
+    videos = read_scan(work)
+    fake = videos[(videos["label"] == 1) & (videos["split"] == "train")].iloc[0]
+    records = list_videos(tmp_path / "root").videos
+    split = {**videos.set_index("video_id")["split"], fake["video_id"]: "test"}
+    write_scan(work, [replace(v, split=split[v.video_id]) for v in records], {})
+    (leak,) = audit_splits(work).leaks
+    assert (leak.kind, leak.value, leak.videos) == ("original", fake["original_id"], {"train": 4, "test": 1})
+
+
+def test_celebdf_leaks_by_its_official_list_and_says_so(tmp_path: Path) -> None:
+    scan(trees.celebdf(tmp_path / "root"), tmp_path / "work")
+    leaks = audit_splits(tmp_path / "work").leaks
+    assert {leak.kind for leak in leaks} >= {"target", "person"}
+    assert all("test" in leak.videos for leak in leaks)  # train and val share nobody
+
+
+def test_identical_content_under_other_names(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    trees.touch(
+        root, [f"{s}/{k}/e.mp4" for s in ("train", "test") for k in ("real", "fake")]
+    )  # empty: no copies
+    content = bytes(range(256)) * 20_000
+    (root / "train/real/a.mp4").write_bytes(content)
+    (root / "train/real/again.mp4").write_bytes(content)
+    (root / "train/real/other.mp4").write_bytes(b"x" + content[1:])  # of the same size
+    (root / "test/fake/b.mp4").write_bytes(content)
+    (root / "test/fake/longer.mp4").write_bytes(content + b"x")
+    work = tmp_path / "work"
+    scan(root, work)
+    audit = audit_splits(work)
+    (leak,) = audit.leaks
+    assert (leak.kind, leak.videos, leak.pairs) == ("content", {"train": 2, "test": 1}, 2)
+    assert {video_id for _, video_id in leak.example} == {"train/real/a.mp4", "test/fake/b.mp4"}
+    assert audit.hashed == 4 and audit.without_people == ("folder",)
+    assert ffpp_prep("check-splits", work).returncode == 1
+    without = ffpp_prep("check-splits", work, "--no-content")
+    assert without.returncode == 0 and "content not compared" in without.stdout
+    (root / "test/fake/b.mp4").unlink()
+    gone = audit_splits(work)
+    assert gone.leaks == () and gone.unread == 1
+
+
+def test_usage(tmp_path: Path) -> None:
+    root = trees.touch(tmp_path / "root", ["real/a.mp4"])
+    scan(root, tmp_path / "work")
+    with pytest.raises(UsageError, match="none of its 1 videos is in train, val or test"):
+        audit_splits(tmp_path / "work")
+    with pytest.raises(UsageError, match=r"no videos\.parquet here"):
+        audit_splits(root)
+    result = ffpp_prep("check-splits", "--help")
+    assert "exits 1 where there are any" in " ".join(result.stdout.split())
+
+
+def test_tens_of_thousands_of_videos_in_seconds(tmp_path: Path) -> None:
+    """DFDC has 119,000: nothing in the audit may be quadratic."""
+    import time
+
+    count = 40_000
+    frame = pd.DataFrame({"path": [f"v{i}.mp4" for i in range(count)]})
+    frame["label"] = 1
+    frame["split"] = ["train", "val", "test", "train", "train"] * (count // 5)
+    frame["target_id"] = [str(i // 10) for i in range(count)]
+    frame.to_parquet(tmp_path / "t.parquet")
+    scan(tmp_path / "t.parquet", tmp_path / "work")
+    started = time.process_time()
+    audit = audit_splits(tmp_path / "work", content=False)
+    assert sum(leak.kind == "target" for leak in audit.leaks) == count // 10
+    assert time.process_time() - started < 10
