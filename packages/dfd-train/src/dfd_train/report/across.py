@@ -143,7 +143,7 @@ def matrix_table(runs: Sequence[Run], measure: str) -> Table:
             f"{one.other_data or run.trained_on}, {one.split}": getattr(summarize(one.frames), measure)
             for one in run.predictions
         }
-        left_out = ", ".join(run.config.get("data", {}).get("exclude_methods", ()))
+        left_out = ", ".join(run.config["data"]["exclude_methods"])
         trained = run.trained_on + (f" without {left_out}" if left_out else "")
         rows.append(
             (
@@ -165,7 +165,7 @@ def sizes_table(runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table
     for run, size in zip(runs, sizes, strict=True):
         numbers = size_cells(size)
         trained = number(size.trained / 1e6, 2) if size else words("")
-        level = str(run.config.get("model", {}).get("train_level", ""))
+        level = str(run.config["model"]["train_level"])
         rows.append((words(run.name), words(run.model), *numbers, trained, words(level)))
     header = ("Run", "Model", "Input", "MACs (G)", "Parameters (M)", "Size (MB)", "Trained (M)", "Level")
     note = (

@@ -104,7 +104,7 @@ class _Prepared:
 def _open_prepared(run: Run) -> _Prepared | None:
     from dfd_train.data.prepared import load_prepared
 
-    work = run.config.get("data", {}).get("work")
+    work = run.config["data"]["work"]
     if not work:
         return None
     try:
@@ -168,12 +168,12 @@ def _interval(write: Any, low: object, high: object, name: str) -> str:
 
 
 def _subtitle(run: Run) -> str:
-    data = run.config.get("data", {})
+    data = run.config["data"]
     parts = [
         run.model,
-        f"{run.optimizer}, learning rate {run.config.get('optimizer', {}).get('lr', '?')}",
+        f"{run.optimizer}, learning rate {run.config['optimizer']['lr']:g}",
         f"{len(run.epochs)} epochs",
-        f"{data.get('batches', '?')} batches of {data.get('batch_size', '?')}",
+        f"{data['batches']} batches of {data['batch_size']}",
     ]
     return " · ".join(parts)
 

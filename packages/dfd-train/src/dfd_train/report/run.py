@@ -2,14 +2,15 @@
 
 import json
 import logging
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
+
+from dfd_train.runs import RunFolder
 
 log = logging.getLogger(__name__)
 SPLIT_ORDER = ("test", "val", "train")
@@ -40,7 +41,8 @@ class Run:
     """The contents of a run folder that reports need."""
 
     path: Path
-    config: Mapping[str, Any]
+    config: Mapping[str, Mapping[str, Any]]
+    """every setting by section, defaults included"""
     environment: Mapping[str, Any]
     data: Mapping[str, Any]
     epochs: pd.DataFrame
@@ -58,17 +60,17 @@ class Run:
     @property
     def model(self) -> str:
         """The model's name."""
-        return str(self.config.get("model", {}).get("name", "unknown model"))
+        return str(self.config["model"]["name"])
 
     @property
     def optimizer(self) -> str:
         """The optimiser's name."""
-        return str(self.config.get("optimizer", {}).get("name", "unknown optimiser"))
+        return str(self.config["optimizer"]["name"])
 
     @property
     def trained_on(self) -> str:
         """The name of the prepared data set's folder."""
-        work = self.data.get("work") or self.config.get("data", {}).get("work") or "unknown"
+        work = self.data.get("work") or self.config["data"]["work"]
         return Path(str(work)).name
 
     @property
@@ -96,20 +98,14 @@ def read_run(path: Path) -> Run:
 
     Raises FileNotFoundError where there is none, ValueError where a file in it cannot be read.
     """
-    config = path / "config.toml"
-    if not config.is_file():
-        raise FileNotFoundError(f"{path} is no run folder: it has no config.toml (`dfd-train run` writes it)")
-    try:
-        settings = tomllib.loads(config.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{config} is not TOML: {error}") from None
+    config = RunFolder(path).read_config()
     events = list(_events(path / "events.jsonl"))
     epochs = pd.DataFrame([event for event in events if event.get("event") == "epoch"])
     if len(epochs):
         epochs = epochs.drop_duplicates("epoch", keep="last").sort_values("epoch").reset_index(drop=True)
     return Run(
         path=path,
-        config=settings,
+        config=asdict(config),
         environment=_json(path / "environment.json"),
         data=_json(path / "data.json"),
         epochs=epochs,

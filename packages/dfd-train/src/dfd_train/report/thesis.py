@@ -168,7 +168,7 @@ def _frozen(name: str, runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -
         )
         for run, size in zip(runs, sizes, strict=True):
             if run.model == model:
-                level = str(run.config.get("model", {}).get("train_level", ""))
+                level = str(run.config["model"]["train_level"])
                 share = number(100 * size.trained / size.parameters, 1) if size else words("")
                 rows.append((words(f"{run.name} (ours)"), words(""), words(f"level {level}"), share))
     return _table(
