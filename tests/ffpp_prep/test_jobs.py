@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ffpp_prep.errors import FatalError
 from ffpp_prep.jobs import Beat, run_tasks
 
 
@@ -60,9 +61,22 @@ def test_an_exception_reaches_the_caller() -> None:
         list(run_tasks(fail, [0, 1, 2, 3], jobs=1))
 
 
+class Poisoned:
+    """A task that kills whoever unpickles it: the worker dies before any task begins."""
+
+    def __reduce__(self) -> tuple:
+        return os._exit, (3,)
+
+
+def test_workers_that_never_begin_end_the_run() -> None:
+    with pytest.raises(FatalError, match="died 3 times before they began any task"):
+        list(run_tasks(fail, [Poisoned()], jobs=1))
+
+
 ORPHANS = """
 import os, time
 from pathlib import Path
+from ffpp_prep.errors import FatalError
 from ffpp_prep.jobs import run_tasks
 import orphan_work
 list(run_tasks(orphan_work.work, [0, 1], jobs=2))

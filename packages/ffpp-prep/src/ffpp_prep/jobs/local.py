@@ -11,7 +11,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -19,9 +19,11 @@ from typing import Any
 
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
+from ffpp_prep.errors import FatalError
 from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
 
 POLL_S = 0.5
+MAX_FALSE_STARTS = 3
 
 
 def run_here(
@@ -37,9 +39,10 @@ def run_here(
                 for index, result in pool.run(tasks, waiting, jobs, suspects):
                     yield Outcome(tasks[index], result)
             for index in suspects:
-                alone: list[int] = []
-                for _, result in pool.run(tasks, [index], 1, alone):
-                    yield Outcome(tasks[index], result)
+                again, alone = [index], list[int]()
+                while again:
+                    for _, result in pool.run(tasks, again, 1, alone):
+                        yield Outcome(tasks[index], result)
                 if alone:
                     yield Outcome(tasks[index], None, pool.lost(index))
         finally:
@@ -56,6 +59,7 @@ class _Pool:
         self._markers = markers
         self._executor: ProcessPoolExecutor | None = None
         self._hung: set[int] = set()
+        self._false_starts = 0  # times in a row that the pool broke before any task began
 
     def run(
         self, tasks: Sequence[Any], waiting: list[int], jobs: int, suspects: list[int]
@@ -71,18 +75,32 @@ class _Pool:
             for future in finished:
                 index = running.pop(future)
                 try:
-                    yield index, future.result()
+                    result = future.result()
                 except BrokenProcessPool:
                     broken = True
                     running[future] = index
+                    continue
+                self._false_starts = 0
+                yield index, result
             if broken:
                 self.close()
-                for index in running.values():
-                    marker = self._markers / str(index)
-                    (suspects if marker.exists() else waiting).append(index)
-                    marker.unlink(missing_ok=True)
+                self._sort_out(running.values(), waiting, suspects)
                 return
             self._kill_hanging(running.values())
+
+    def _sort_out(self, running: Iterable[int], waiting: list[int], suspects: list[int]) -> None:
+        """After a crash: tasks that had begun are suspects, the others go back to the queue."""
+        begun = [index for index in running if (self._markers / str(index)).exists()]
+        waiting.extend(index for index in running if index not in begun)
+        suspects.extend(begun)
+        for index in begun:
+            (self._markers / str(index)).unlink()
+        self._false_starts = 0 if begun else self._false_starts + 1
+        if self._false_starts == MAX_FALSE_STARTS:
+            raise FatalError(
+                f"worker processes died {MAX_FALSE_STARTS} times before they began any task; "
+                "is there enough memory, and was ffpp-prep changed while it ran?"
+            )
 
     def lost(self, index: int) -> Lost:
         if index in self._hung:
