@@ -8,6 +8,7 @@ Dask doesn't know: tasks send events while they make progress, and the worker of
 # mypy: disable-error-code="no-untyped-call"
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
 
 try:
     from distributed import Client, Future, KilledWorker, get_worker, wait
+    from distributed.comm.core import CommClosedError
 except ImportError as missing:
     raise UsageError("--scheduler: Dask is not installed; run  pip install 'ffpp-prep[dask]'") from missing
 
@@ -33,20 +35,26 @@ def run_on_cluster(
 ) -> Iterator[Outcome[Task, Result]]:
     """See `ffpp_prep.jobs.run_tasks`."""
     try:
-        client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
+        client = Client(scheduler, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise UsageError(f"--scheduler {scheduler}: no Dask scheduler answers ({_line(error)})") from error
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its news come as outcomes or errors
     with client:
         cluster = _Cluster(client, function, timeout_s)
         suspects: list[int] = []
-        for index, result in cluster.run(tasks, range(len(tasks)), suspects):
-            yield Outcome(tasks[index], result)
-        for index in suspects:
-            alone: list[int] = []
-            for _, result in cluster.run(tasks, [index], alone):
+        try:
+            for index, result in cluster.run(tasks, range(len(tasks)), suspects):
                 yield Outcome(tasks[index], result)
-            if alone:
-                yield Outcome(tasks[index], None, cluster.lost(index))
+            for index in suspects:
+                alone: list[int] = []
+                for _, result in cluster.run(tasks, [index], alone):
+                    yield Outcome(tasks[index], result)
+                if alone:
+                    yield Outcome(tasks[index], None, cluster.lost(index))
+        except (CancelledError, CommClosedError) as error:
+            raise FatalError(
+                f"the Dask scheduler {scheduler} was lost; what is committed stays, run the same command again"
+            ) from error
 
 
 class _Cluster:
@@ -80,13 +88,12 @@ class _Cluster:
                     index = running.pop(future)
                     self._beats.pop(future.key, None)
                     try:
-                        yield index, future.result()
+                        result = future.result()
                     except KilledWorker:
                         suspects.append(index)
-                    except CancelledError as error:
-                        raise FatalError(
-                            "the Dask scheduler was lost; what is committed stays, run the same command again"
-                        ) from error
+                        continue
+                    future.release()  # else Dask would make the result again, should its worker die later
+                    yield index, result
                 suspects.extend(self._stop_hanging(running))
         finally:  # whoever is still at work notices by its next beat
             if running and self._client.status == "running":

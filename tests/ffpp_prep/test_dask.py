@@ -1,0 +1,232 @@
+"""The same tasks on a Dask cluster: a scheduler and two workers started from the command line, killed, hung, lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from cluster_tasks import work
+from conftest import ffpp_prep
+
+from ffpp_prep import read_boxes, read_videos
+from ffpp_prep.errors import FatalError, UsageError
+from ffpp_prep.jobs import run_tasks
+
+
+@dataclass
+class Cluster:
+    """A scheduler and workers on the loopback interface, as a user starts them."""
+
+    folder: Path
+    address: str = ""
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(self, workers: int, *options: str) -> None:
+        scheduler = self.spawn("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        self.address = wait_for(lambda: self.says("scheduler", r"Scheduler at:\s+(tcp://\S+)"))
+        assert scheduler.poll() is None
+        for _ in range(workers):
+            self.spawn("worker", self.address, "--nthreads", "1", "--no-dashboard", *options)
+
+    def spawn(self, what: str, *arguments: str) -> subprocess.Popen[str]:
+        number = len(self.processes)
+        log = (self.folder / f"{what}-{number}.log").open("w")
+        paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]  # for cluster_tasks
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        environment["DASK_TEMPORARY_DIRECTORY"] = str(self.folder)
+        command = [sys.executable, "-m", "dask", what, *arguments]
+        if what == "worker":
+            command += ["--local-directory", str(self.folder)]
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, cwd=self.folder, env=environment, text=True
+        )
+        self.processes.append(process)
+        return process
+
+    def says(self, what: str, pattern: str) -> str:
+        for log in self.folder.glob(f"{what}-*.log"):
+            if found := re.search(pattern, log.read_text()):
+                return found[1]
+        return ""
+
+    def stop(self) -> None:
+        for process in reversed(self.processes):
+            process.terminate()
+        for process in reversed(self.processes):
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    cluster.start(2)
+    yield cluster
+    cluster.stop()
+
+
+def tries(log: Path, name: str) -> list[int]:
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [int(line.split()[1]) for line in lines if line.split()[0] == name]
+
+
+def run(cluster: Cluster, log: Path, names: list[str], timeout_s: float = 60.0) -> dict[str, str]:
+    tasks = [(name, str(log)) for name in names]
+    outcomes = list(run_tasks(work, tasks, timeout_s=timeout_s, scheduler=cluster.address))
+    assert sorted(o.task[0] for o in outcomes) == sorted(names)  # one outcome each
+    return {o.task[0]: o.result if o.lost is None else o.lost.status for o in outcomes}
+
+
+def test_a_crash_costs_one_task(cluster: Cluster, tmp_path: Path) -> None:
+    names = ["a", "b", "segfault", "c", "d", "e"]
+    results = run(cluster, tmp_path / "log", names)
+    assert results.pop("segfault") == "crashed"
+    assert results == {n: n.upper() for n in names if n != "segfault"}
+
+
+def test_a_hang_costs_one_task_and_slow_work_is_no_hang(cluster: Cluster, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert run(cluster, log, ["slow", "hang", "a"], timeout_s=3.0) == {
+        "slow": "SLOW",
+        "hang": "timeout",
+        "a": "A",
+    }
+    assert len(tries(log, "hang")) == 2 and len(tries(log, "slow")) == 1
+    assert not any(Path(f"/proc/{pid}").exists() for pid in tries(log, "hang"))
+
+
+def test_an_exception_reaches_the_caller(cluster: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="this task is wrong"):
+        run(cluster, tmp_path / "log", ["a", "wrong", "b"])
+
+
+def test_work_that_nobody_waits_for_ends(cluster: Cluster, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    outcomes = run_tasks(work, [("a", str(log)), ("endless", str(log))], scheduler=cluster.address)
+    assert next(outcomes).result == "A"
+    wait_for(lambda: tries(log, "endless"))
+    outcomes.close()  # as when the run is interrupted
+    started = time.monotonic()
+    assert run(cluster, tmp_path / "other", ["a", "b"]) == {"a": "A", "b": "B"}
+    assert time.monotonic() - started < 15
+
+
+def test_no_scheduler_and_wrong_addresses_are_usage_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ffpp_prep.jobs.cluster.CONNECT_S", 1)
+    for address in ("tcp://127.0.0.1:9", "nonsense"):
+        with pytest.raises(UsageError, match="no Dask scheduler answers"):
+            list(run_tasks(work, [("a", "x")], scheduler=address))
+
+
+def test_same_result_as_local_with_a_worker_killed(
+    cluster: Cluster, tree: Path, extracted: Path, tmp_path: Path
+) -> None:
+    here = tmp_path / "work"
+    at_work = threading.Event()
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        at_work.wait(60)
+        pids = worker_processes(cluster)
+        os.kill(pids[0], signal.SIGKILL)
+        killed.append(pids[0])
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ffpp_prep", "boxes", tree, "-o", here, "--scheduler", cluster.address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: (here / "progress.json").exists())
+    time.sleep(1.5)
+    at_work.set()
+    _, errors = process.communicate(timeout=120)
+    killer.join()
+    assert process.returncode == 1 and killed, errors  # two videos of the tree can't be opened
+    result = ffpp_prep("extract", here, "--scheduler", cluster.address)
+    assert result.returncode == 0, result.stderr
+    columns = ["video_id", "status", "frames_decoded", "frames_with_face", "multiple_faces"]
+    assert read_videos(here)[columns].equals(read_videos(extracted)[columns])
+    assert read_boxes(here).equals(read_boxes(extracted))
+    assert settings_of(here) == settings_of(extracted)
+    shards = sorted(p.name for p in (extracted / "faces").glob("*.h5"))
+    assert shards == sorted(p.name for p in (here / "faces").glob("*.h5")) and shards
+    for name in shards:
+        with h5py.File(here / "faces" / name) as a, h5py.File(extracted / "faces" / name) as b:
+            assert all(
+                np.array_equal(a[key][:], b[key][:])
+                for key in ("blob", "offsets", "box", "frame", "videos/id")
+            )
+
+
+@pytest.mark.full
+def test_threads_are_refused(tmp_path: Path) -> None:
+    threads = Cluster(tmp_path)
+    try:
+        threads.start(0)
+        threads.spawn("worker", threads.address, "--nthreads", "2", "--no-dashboard")
+        with pytest.raises(UsageError, match="--nthreads 1"):
+            run(threads, tmp_path / "log", ["a"])
+    finally:
+        threads.stop()
+
+
+@pytest.mark.full
+def test_a_lost_scheduler_ends_the_run(tmp_path: Path, tree: Path) -> None:
+    lost = Cluster(tmp_path)
+    try:
+        lost.start(1)
+        log = tmp_path / "log"
+        outcomes = run_tasks(work, [("a", str(log)), ("hang", str(log))], scheduler=lost.address)
+        assert next(outcomes).result == "A"
+        wait_for(lambda: tries(log, "hang"))
+        lost.processes[0].kill()
+        with pytest.raises(FatalError, match=r"scheduler .* was lost"):
+            next(outcomes)
+    finally:
+        lost.stop()
+
+
+def worker_processes(cluster: Cluster) -> list[int]:
+    """The processes that run tasks: the children of the `dask worker` nannies."""
+    nannies = {str(p.pid) for p in cluster.processes[1:]}
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = stat.read_text().rsplit(")", 1)[1].split()[1]
+            command = (stat.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if parent in nannies and b"spawn_main" in command:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def settings_of(work_folder: Path) -> bytes:
+    schema = pq.read_schema(work_folder / "boxes" / "videos-00000.parquet")
+    return bytes(schema.metadata[b"fingerprint"])
+
+
+def wait_for(condition, seconds: float = 30.0):
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+    return value
