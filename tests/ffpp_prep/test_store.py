@@ -12,7 +12,8 @@ from ffpp_prep.boxes import BoxSettings, VideoBoxes, _rows
 from ffpp_prep.errors import UsageError
 from ffpp_prep.files import only_run
 from ffpp_prep.layouts import VideoRecord
-from ffpp_prep.store import BoxStore, read_scan, refuse_other_settings, write_scan
+from ffpp_prep.parts import refuse_other_settings
+from ffpp_prep.store import BoxStore, read_scan, write_scan
 from ffpp_prep.tracks import Face
 
 SETTINGS = BoxSettings()

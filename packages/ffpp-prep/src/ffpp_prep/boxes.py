@@ -61,6 +61,7 @@ class BoxSettings:
         margin: how much larger than the box the recorded square is (thesis: 0.3).
         weights_sha256: of the detector's weights.
         decoder: pyav or decord, see `ffpp_prep.video`; they number frames alike, 10-bit colours differ slightly.
+        from_original: any fake whose frames match its original's takes that one's boxes; DFDC's do so anyway.
     """
 
     threshold: float = 0.45
@@ -68,6 +69,7 @@ class BoxSettings:
     margin: float = THESIS_MARGIN
     weights_sha256: str = ""
     decoder: str = "pyav"
+    from_original: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold < 1:
@@ -91,7 +93,7 @@ class VideoBoxes:
     frames_with_face: int = 0
     frames_multi_face: int = 0
     multiple_faces: bool = False
-    boxes_from: str = ""
+    boxes_from: str | None = None
     decode_s: float = 0.0
     detect_s: float = 0.0
     rows: pa.Table | None = None

@@ -22,7 +22,7 @@ from ffpp_prep.codecs import codec
 from ffpp_prep.errors import FatalError
 from ffpp_prep.faces import CropSettings, crops
 from ffpp_prep.files import need_space, whole_file, write_json
-from ffpp_prep.store import FORMAT_VERSION, fingerprint
+from ffpp_prep.parts import FORMAT_VERSION, fingerprint
 from ffpp_prep.video import VideoError
 
 BLOCK = 8 << 20

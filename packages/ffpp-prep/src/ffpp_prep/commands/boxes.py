@@ -61,6 +61,11 @@ def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--decoder", choices=("pyav", "decord"), default="pyav", help="what reads the videos (%(default)s)"
     )
+    group.add_argument(
+        "--boxes-from-original",
+        action="store_true",
+        help="a fake takes its original's boxes where their frames match, as DFDC's fakes do anyway",
+    )
     group.add_argument("--retry-failed", action="store_true", help="try failed videos again")
 
 
@@ -91,7 +96,10 @@ def detect(options: argparse.Namespace, work: Path) -> int:
 
     try:
         settings = BoxSettings(
-            threshold=options.threshold, every=options.detect_every, decoder=options.decoder
+            threshold=options.threshold,
+            every=options.detect_every,
+            decoder=options.decoder,
+            from_original=options.boxes_from_original,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error

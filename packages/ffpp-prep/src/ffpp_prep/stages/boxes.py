@@ -1,22 +1,28 @@
-"""Step 2: every frame of every video through the face detector -> WORK/boxes."""
+"""Step 2: every frame of every video through the face detector -> WORK/boxes.
+
+In two waves: fakes that may take their original's boxes wait until those are committed.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from ffpp_prep.borrowed import Original, borrow_boxes
 from ffpp_prep.boxes import FAILED, BoxSettings, VideoBoxes, detect_video
 from ffpp_prep.detector import Detector, load_detector
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.errors import UsageError
 from ffpp_prep.files import only_run
 from ffpp_prep.jobs import Beat, Outcome, run_tasks
+from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.progress import ProgressBar
-from ffpp_prep.store import BoxStore, read_scan, refuse_other_settings
+from ffpp_prep.store import STATUS_SCHEMA, BoxStore, read_scan
 from ffpp_prep.video import require_decoder
 
 # A part is committed when either is reached, so a kill costs at most a minute's work.
@@ -49,6 +55,7 @@ class _Task:
     path: str
     settings: BoxSettings
     engine: Engine
+    original: Original | None = None  # to take the boxes from
 
 
 def detect_boxes(
@@ -95,16 +102,34 @@ def detect_boxes(
         done = set(status["video_id"])
         if retry_failed:
             done -= set(status.loc[status["status"].isin(FAILED), "video_id"])
-        tasks = [
-            _Task(row.video_id, row.path, settings, engine)
-            for row in videos.itertuples()
-            if row.video_id not in done
-        ]
-        outcomes = run_tasks(_detect, tasks, jobs, timeout_s, scheduler)
-        with ProgressBar(work, "boxes", len(tasks), "video") as bar:
-            statuses, frames = _collect(outcomes, bar, store, settings, engine)
+        left = videos[~videos["video_id"].isin(done)]
+        borrowing = (left["original_id"] != "") & ((left["dataset"] == "dfdc") | settings.from_original)
+        statuses: Counter[str] = Counter()
+        frames = 0
+        with ProgressBar(work, "boxes", len(left), "video") as bar:
+            for wave in (left[~borrowing], left[borrowing]):
+                originals = _originals(store, wave["original_id"]) if borrowing[wave.index].any() else {}
+                tasks = [
+                    _Task(row.video_id, row.path, settings, engine, originals.get(row.original_id))
+                    for row in wave.itertuples()
+                ]
+                if tasks:
+                    outcomes = run_tasks(_detect, tasks, jobs, timeout_s, scheduler)
+                    frames += _collect(outcomes, bar, store, settings, engine, statuses)
         failures = _failures(store)
-    return BoxesSummary(statuses, len(videos) - len(tasks), frames, time.monotonic() - started, failures)
+    seconds = time.monotonic() - started
+    return BoxesSummary(dict(statuses), len(videos) - len(left), frames, seconds, failures)
+
+
+def _originals(store: BoxStore, video_ids: Iterable[str]) -> dict[str, Original]:
+    """Those whose boxes are committed, by `video_id`."""
+    status = store.read_status()
+    return {
+        row["video_id"]: Original(
+            VideoBoxes(**{name: row[name] for name in STATUS_SCHEMA.names}), store.rows_file(row["part"])
+        )
+        for row in status[status["video_id"].isin(set(video_ids))].to_dict("records")
+    }
 
 
 def _collect(
@@ -113,9 +138,9 @@ def _collect(
     store: BoxStore,
     settings: BoxSettings,
     engine: Engine,
-) -> tuple[dict[str, int], int]:
-    """Commits results as they come in; videos by status, and frames decoded."""
-    statuses: Counter[str] = Counter()
+    statuses: Counter[str],
+) -> int:
+    """Commits results as they come in and counts them in `statuses`; returns the frames decoded."""
     frames = 0
     part: list[VideoBoxes] = []
     committed = time.monotonic()
@@ -145,7 +170,7 @@ def _collect(
                 commit()
     finally:  # an interrupted run keeps what it finished
         commit()
-    return dict(statuses), frames
+    return frames
 
 
 @lru_cache(maxsize=1)
@@ -154,6 +179,11 @@ def _detector(engine: Engine) -> Detector:
 
 
 def _detect(task: _Task, beat: Beat) -> VideoBoxes:
+    if task.original is not None:
+        with suppress(Exception):  # what is wrong with the video, detection will find and record
+            borrowed = borrow_boxes(task.video_id, task.path, task.original, task.settings.decoder, beat)
+            if borrowed is not None:
+                return borrowed
     detector = _detector(task.engine)
     try:
         return detect_video(task.video_id, task.path, detector, task.settings, beat)

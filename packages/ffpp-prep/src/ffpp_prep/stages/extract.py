@@ -22,16 +22,10 @@ from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings, chosen_boxes
 from ffpp_prep.files import only_run, sweep, write_json
 from ffpp_prep.jobs import Beat, Outcome, run_tasks
+from ffpp_prep.parts import FORMAT_VERSION, fingerprint, refuse_other_settings
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.shards import MissingCrops, ShardSummary, VideoSlice, shard_name, write_shard
-from ffpp_prep.store import (
-    FORMAT_VERSION,
-    BoxStore,
-    fingerprint,
-    read_scan,
-    read_videos,
-    refuse_other_settings,
-)
+from ffpp_prep.store import BoxStore, read_scan, read_videos
 
 SHARD_BYTES = 256 << 20
 READ_VIDEOS = 500  # so many videos' boxes are in memory at once while planning

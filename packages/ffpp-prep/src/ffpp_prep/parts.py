@@ -1,0 +1,151 @@
+"""Tables that grow part by part: what is committed is whole, and what is not committed doesn't count.
+
+    FOLDER/<name>-00000.parquet     the rows of some videos, written first
+    FOLDER/videos-00000.parquet     one row each of these videos, written last: the commit of that part
+
+A video is done when its row stands in a committed `videos-*` part; the latest part wins. Work that is left is a
+set difference on `video_id`, so neither part size nor order nor added videos ever break a resume.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ffpp_prep.errors import UsageError
+from ffpp_prep.files import sweep, whole_file
+
+FORMAT_VERSION = 1
+
+
+class VideoResult(Protocol):
+    """What is known about one finished video: an attribute for each column of its row, and its rows."""
+
+    @property
+    def video_id(self) -> str:
+        """Which video."""
+        ...
+
+    @property
+    def rows(self) -> pa.Table | None:
+        """Its rows in the other table."""
+        ...
+
+
+Result = TypeVar("Result", bound=VideoResult)
+
+
+class PartStore(Generic[Result]):
+    """The parts in a folder: reads what is committed, commits more."""
+
+    def __init__(self, folder: Path, name: str, rows: pa.Schema, status: pa.Schema) -> None:
+        self.folder = folder
+        self._name = name
+        self._rows, self._status = rows, status
+
+    def sweep(self) -> None:
+        """Removes data files without their commit; only for the run that holds the lock."""
+        if self.folder.is_dir():
+            sweep(self.folder)
+            for path in self.folder.glob(f"{self._name}-*.parquet"):
+                if not path.with_name(path.name.replace(self._name, "videos", 1)).exists():
+                    path.unlink()
+
+    def commits(self) -> list[Path]:
+        """The committed parts, oldest first."""
+        return sorted(self.folder.glob("videos-*.parquet"))
+
+    def settings(self) -> dict[str, Any] | None:
+        """The settings of the committed parts; None where there are none."""
+        commits = self.commits()
+        if not commits:
+            return None
+        settings: dict[str, Any] = json.loads(pq.read_schema(commits[0]).metadata[b"settings"])
+        return settings
+
+    def commit_part(self, results: Iterable[Result], settings: Any, metadata: dict[str, str]) -> None:
+        """Writes one part: the rows first, then the videos' own rows, whose presence makes the part count."""
+        done = sorted(results, key=lambda r: r.video_id)
+        commits = self.commits()
+        part = f"{int(_part(commits[-1])) + 1 if commits else 0:05d}"
+        metadata = {
+            **metadata,
+            "format_version": str(FORMAT_VERSION),
+            "settings": json.dumps(asdict(settings)),
+            "fingerprint": fingerprint(settings),
+        }
+        tables = [r.rows for r in done if r.rows is not None]
+        rows = pa.concat_tables(tables).unify_dictionaries() if tables else self._rows.empty_table()
+        with whole_file(self.rows_file(part)) as temporary:
+            pq.write_table(rows.replace_schema_metadata(metadata), temporary, compression="zstd")
+        columns = {name: [getattr(r, name) for r in done] for name in self._status.names}
+        status = pa.table(columns, schema=self._status).replace_schema_metadata(metadata)
+        with whole_file(self.folder / f"videos-{part}.parquet") as temporary:
+            pq.write_table(status, temporary, compression="zstd")
+
+    def read_status(self) -> pd.DataFrame:
+        """One row a committed video, the latest one: the columns of the status schema, and `part`."""
+        parts = [pq.read_table(path).to_pandas().assign(part=_part(path)) for path in self.commits()]
+        if not parts:
+            return self._status.empty_table().to_pandas().assign(part="")
+        return pd.concat(parts, ignore_index=True).drop_duplicates("video_id", keep="last")
+
+    def read_rows(self, video_ids: Iterable[str] | None = None) -> pd.DataFrame:
+        """The committed rows, sorted by video, frame, face; of all videos or of some."""
+        status = self.read_status()
+        wanted = None if video_ids is None else list(video_ids)
+        frames = []
+        for part, done in status.groupby("part")["video_id"]:
+            keep = set(done) if wanted is None else set(done).intersection(wanted)
+            if keep:
+                table = pq.read_table(self.rows_file(part), filters=[("video_id", "in", sorted(keep))])
+                frames.append(table.cast(_plain(table.schema)).to_pandas())
+        if not frames:
+            return self._rows.empty_table().to_pandas()
+        rows = pd.concat(frames, ignore_index=True)
+        return rows.sort_values(["video_id", "frame", "face"], kind="stable", ignore_index=True)
+
+    def rows_file(self, part: str) -> Path:
+        """Where the rows of a part are."""
+        return self.folder / f"{self._name}-{part}.parquet"
+
+
+def fingerprint(settings: Any) -> str:
+    """SHA-256 of a settings dataclass: equal settings, equal fingerprint."""
+    return hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest()
+
+
+def refuse_other_settings(where: Path, before: dict[str, Any], now: Any) -> None:
+    """Compares stored settings with this run's.
+
+    Raises:
+        UsageError: they differ; the message names each difference.
+    """
+    current = asdict(now)
+    differing = [
+        f"{name}={before.get(name)!r} (now {current.get(name)!r})"
+        for name in sorted({*before, *current})
+        if before.get(name) != current.get(name)
+    ]
+    if differing:
+        raise UsageError(
+            f"{where} was written with {', '.join(differing)}; "
+            f"use those settings again, another WORK folder, or remove {where}"
+        )
+
+
+def _part(commit: Path) -> str:
+    return commit.stem.split("-")[1]
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema with dictionary columns as plain strings: parts have different dictionaries."""
+    return pa.schema([(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in schema])
