@@ -48,6 +48,12 @@ def test_toml_and_overrides_agree_and_survive_a_round_trip(tmp_path):
     assert (config.optimizer.lr, config.schedule.plateau, config.train.max_steps) == (0.01, False, 5)
     path = tmp_path / "config.toml"
     path.write_text(tomli_w.dumps(to_tables(config)))
+    written = {f"{section}.{name}" for section, table in to_tables(config).items() for name in table}
+    unset = {setting.name for setting in settings() if setting.default is None} - {
+        "model.input_size",
+        "train.max_steps",
+    }
+    assert written == {setting.name for setting in settings()} - unset  # defaults too
     assert build_config(read_config(path)) == config
     assert build_config(read_config(path), [("model.input_size", "none")]).model.input_size is None
 

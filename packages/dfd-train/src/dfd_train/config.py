@@ -266,7 +266,7 @@ def build_config(tables: Mapping[str, Any], overrides: Iterable[tuple[str, str]]
 
 def to_tables(config: RunConfig) -> dict[str, dict[str, Any]]:
     """Plain tables of a configuration, ready for TOML or a checkpoint; unset optional fields are absent."""
-    tables: dict[str, dict[str, Any]] = msgspec.to_builtins(config)
+    tables: dict[str, dict[str, Any]] = dataclasses.asdict(config)
     return {
         section: {name: list(v) if isinstance(v, tuple) else v for name, v in table.items() if v is not None}
         for section, table in tables.items()

@@ -79,8 +79,6 @@ def build_detector(config: ModelConfig, members: Sequence[nn.Module] = ()) -> De
 
 def _build(config: ModelConfig, members: Sequence[nn.Module]) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
     """The network, its own input, and the names of its lower parts (empty where unknown)."""
-    if config.members and config.name != "reseption_ensemble":
-        raise ValueError(f"model.members is for reseption_ensemble, not for {config.name}")
     if ":" in config.name and not config.name.startswith("timm:"):
         return _from_function(config)
     if config.name.startswith("timm:"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,8 +67,8 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> tuple[Fac
         raise FileNotFoundError(f"no such checkpoint: {path}")
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        raise ValueError(f"cannot read checkpoint {path}: {str(error).strip().splitlines()[0]}") from None
+    except Exception as error:  # of damaged bytes the unpickler makes anything
+        raise ValueError(f"cannot read checkpoint {path}: {_first_line(error)}") from None
     if not isinstance(content, dict) or "format_version" not in content:
         raise ValueError(f"{path} is no checkpoint of dfd-train")
     if content["format_version"] != FORMAT_VERSION:
@@ -115,3 +114,8 @@ def load_weights(network: nn.Module, weights: Mapping[str, Any], path: Path, nam
 def untrained(config: ModelConfig) -> ModelConfig:
     """The same network without fetching pretrained weights, which a checkpoint's are about to replace."""
     return replace(config, pretrained=False)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"

@@ -110,7 +110,9 @@ def _crop_sources(data: TrainingData, config: RunConfig) -> str:
     for row in {sample.video for sample in missing}:
         path = Path(data.prepared.videos.at[row, "path"])
         if not path.is_file():
-            raise FileNotFoundError(f"crops are missing in {data.prepared.work}, and so is their video {path}")
+            raise FileNotFoundError(
+                f"crops are missing in {data.prepared.work}, and so is their video {path}"
+            )
     stored = len(samples) - len(missing)
     return f"first epoch and validation: {stored} crops stored, {len(missing)} to be cut from videos"
 
@@ -140,6 +142,8 @@ def data_record(data: TrainingData) -> dict[str, object]:
 
 def new_detector(config: RunConfig) -> tuple[Detector, tuple[ModelConfig, ...]]:
     """The newly initialised detector of a run, a function of its seed, and the configs of an ensemble's members."""
+    if config.model.members and config.model.name != "reseption_ensemble":
+        raise ValueError(f"model.members is for reseption_ensemble, not for {config.model.name}")
     members = [load_model(Path(member)) for member in config.model.members]
     networks: list[nn.Module] = [member.detector.network for member in members]
     torch.manual_seed(mix_seed(config.train.seed, 0))

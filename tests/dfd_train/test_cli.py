@@ -1,0 +1,133 @@
+"""The command line: every mistake is one line and exit status 2, with nothing half-written; help is quick."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from dfd_train.cli import main
+
+
+def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    assert main(arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("dfd-train: "), lines
+    assert message in lines[0]
+
+
+def test_wrong_settings(run_command, tmp_path, capsys):
+    out = ["--out", str(tmp_path / "run")]
+    for extra, message in (
+        (["--batch-size", "7"], "batch_size is 7, must be even"),
+        (["--model", "reseption_v9"], "unknown model 'reseption_v9'; allowed: "),
+        (["--optimizer", "speedy"], "unknown optimizer 'speedy'; allowed: "),
+        (["--set", "train.epoch=3"], "unknown setting train.epoch; allowed in train: epochs"),
+        (["--set", "epochs"], "--set 'epochs': write section.field=value"),
+        (["--amp", "fp8"], "optimizer.amp is 'fp8'; allowed: off, fp16, bf16"),
+        (["--config", str(tmp_path / "none.toml")], "no such configuration"),
+        (["--exclude-methods", "FaceShop"], "exclude_methods names FaceShop; the data has Deepfakes"),
+        (["--members", "a,b"], "model.members is for reseption_ensemble"),
+    ):
+        fails(capsys, [*run_command, *extra, *out], message)
+        assert not (tmp_path / "run").exists(), extra
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here a GPU would be found")
+def test_a_gpu_that_is_not_there(run_command, tmp_path, capsys):
+    fails(
+        capsys, [*run_command, "--device", "cuda", "--out", str(tmp_path / "run")], "torch sees no GPU here"
+    )
+
+
+def test_missing_and_unreadable_data(run_command, small_set_writer, tmp_path, capsys):
+    out = ["--out", str(tmp_path / "run")]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/videos.parquet").write_bytes(b"\0" * 100)
+    newer = small_set_writer(tmp_path / "newer", length=2, format_version=2).work
+    only_train = small_set_writer(tmp_path / "train", splits=("train", "train"), length=2).work
+    no_boxes = small_set_writer(tmp_path / "no_boxes", length=2).work
+    for part in (no_boxes / "boxes").iterdir():
+        part.unlink()
+    no_crops = small_set_writer(tmp_path / "no_crops", length=2, stored=lambda frame: False).work
+    for work, message in (
+        (tmp_path / "none", "no such folder"),
+        (tmp_path / "empty", "is no prepared data set: it has no videos.parquet"),
+        (tmp_path / "broken", "cannot read"),
+        (newer, "has format version 2, this dfd-train reads version 1"),
+        (only_train, "no video is in split 'val'"),
+        (no_boxes, "no usable video in split 'train': 9 not done"),
+        (no_crops, "and so is their video /nowhere/"),
+    ):
+        fails(capsys, [*run_command, "--data", str(work), *out], message)
+        assert not (tmp_path / "run").exists(), work
+    fails(capsys, ["run", "--model", "reseption_v1", *out], "which data? --data WORK")
+
+
+def test_a_folder_that_is_no_run(run_command, tmp_path, capsys):
+    (tmp_path / "precious.txt").write_text("mine")
+    fails(capsys, [*run_command, "--out", str(tmp_path)], "exists and is no run folder")
+    fails(capsys, ["evaluate", str(tmp_path)], "is no run folder: it has no config.toml")
+    fails(capsys, ["evaluate", str(tmp_path / "none")], "is no run folder")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["precious.txt"]
+
+
+def test_checkpoints_that_do_not_fit(run_command, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main([*run_command, "--epochs", "1", "--out", str(out)]) == 0
+    capsys.readouterr()
+    best = out / "checkpoints/best.pt"
+    good = torch.load(best, weights_only=True)
+    wider = dict(
+        good, config=good["config"] | {"model": good["config"]["model"] | {"arguments": {"width": 9}}}
+    )
+    for content, message in (
+        (wider, "does not fit tiny_networks:with_batch_norm: size mismatch for 0.weight"),
+        (dict(good, format_version=7), "has format version 7, this dfd-train reads version 1"),
+        ({"weights": 1}, "is no checkpoint of dfd-train"),
+        (Path("not weights"), "cannot read checkpoint"),  # pickled code is not loaded
+    ):
+        torch.save(content, best)
+        fails(capsys, ["evaluate", str(out), "--workers", "0"], message)
+        assert not (out / "predictions-test.parquet").exists()
+    best.write_bytes(b"truncated")
+    fails(capsys, ["evaluate", str(out)], "cannot read checkpoint")
+    best.unlink()
+    fails(capsys, ["evaluate", str(out)], "no such checkpoint")
+
+
+def test_usage_errors_are_argparse_errors(capsys):
+    for arguments in (
+        ["run"],
+        ["walk"],
+        ["evaluate", "x", "--frames", "0"],
+        ["run", "--out", "x", "--epoch", "3"],
+    ):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["evaluate", "--help"], ["--version"]])
+def test_help_is_quick_and_loads_no_torch(arguments):
+    code = f"import sys; from dfd_train.cli import main\ntry: main({arguments!r})\nexcept SystemExit: pass\n"
+    code += "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
+    started = time.process_time()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "dfd-train" in result.stdout
+    assert time.process_time() - started < 1.0
+
+
+def test_every_setting_is_a_flag(capsys):
+    from dfd_train.config import settings
+
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for setting in settings():
+        assert setting.name in text.replace("- ", "-"), setting.name
