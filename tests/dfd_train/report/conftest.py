@@ -84,9 +84,9 @@ def write_shard(faces: Path, videos: pd.DataFrame) -> None:
     (faces / "manifest.json").write_text(json.dumps(manifest))
 
 
-@pytest.fixture
-def make_run(tmp_path, work):
-    """A function that writes a run folder and returns it."""
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory, work):
+    """A function that writes a run folder of a given name and returns it."""
 
     def make(
         name="v1-radam",
@@ -98,7 +98,7 @@ def make_run(tmp_path, work):
         splits=("val", "test"),
         demonstration=True,
     ) -> Path:
-        run = tmp_path / name
+        run = tmp_path_factory.mktemp("runs") / name
         run.mkdir()
         rng = np.random.default_rng(seed)
         config = {

@@ -10,7 +10,14 @@ import pytest
 from sklearn import metrics as sk
 
 from dfd_train.compare import compare_runs
-from dfd_train.report.across import hardest_side_by_side, hardest_table, matrix_table, results_table
+from dfd_train.report.across import (
+    hardest_side_by_side,
+    hardest_table,
+    matrix_table,
+    overlap_table,
+    results_table,
+)
+from dfd_train.report.overlap import identity_overlap
 from dfd_train.report.run import read_run
 from dfd_train.report.sizes import model_size
 from dfd_train.report.thesis import thesis_tables
@@ -122,6 +129,28 @@ def test_matrix_has_a_column_a_data_set(make_run):
     from dfd_train.metrics import summarize
 
     assert texts(table)["a"]["celeb, test"].value == summarize(frames).video_auc
+
+
+def test_identities_are_compared_within_a_data_set(make_run, work):
+    columns = ["video_id", "dataset", "source_id", "target_id"]
+    trained = pd.DataFrame([("a", "ffpp", None, "001"), ("b", "ffpp", "002", "001")], columns=columns)
+    tested = pd.DataFrame(
+        [
+            ("c", "ffpp", "003", "004"),
+            ("d", "ffpp", "002", "005"),  # 002's face was in training
+            ("e", "ffpp", "", "001"),
+            ("f", "celebdf", None, "001"),  # another person 001
+        ],
+        columns=columns,
+    )
+    overlap = identity_overlap(trained, tested)
+    assert (overlap.identities, overlap.videos, overlap.tested) == (("ffpp/001", "ffpp/002"), 2, 4)
+    assert overlap.line().startswith("2 identities of the training videos are in 2 of the 4 tested ones: ffpp/001")
+    assert identity_overlap(trained, tested[:1]).line() == "No identity of the training videos is among the 1 tested ones."
+    run = make_run("a")
+    (run / "predictions-test.parquet").rename(run / "predictions-test-on-other.parquet")
+    rows = {row[1].text: [cell.text for cell in row[2:]] for row in overlap_table([read_run(run)]).rows}
+    assert rows == {f"{work.name}, val": ["0", "0", "35"], "other, test": ["–", "–", "–"]}
 
 
 def test_size_of_a_real_checkpoint(make_run):

@@ -27,7 +27,7 @@ def words_of(element) -> str:
     return " ".join("".join(element.itertext()).split())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(make_run):
     return write_report(make_run()).read_text(encoding="utf-8")
 
@@ -216,6 +216,14 @@ def test_gradient_flow_draws_first_and_last_epoch():
     plots = gradient_flow(pd.DataFrame(rows, columns=["epoch", "layer", "mean", "max"]))
     assert [plot.caption for plot in plots] == ["Gradient flow in epoch 1", "Gradient flow in epoch 3"]
     assert all(layer in plots[0].svg for layer in layers)
+
+
+def test_many_layers_are_named_by_their_part():
+    layers = [f"stage{i}.block{j}.conv{k}" for i in range(3) for j in range(6) for k in range(8)]
+    gradients = pd.DataFrame({"epoch": 1, "layer": layers, "mean": 1e-4, "max": 1e-2})
+    (plot,) = gradient_flow(gradients)
+    assert "stage2.block5<" in plot.svg
+    assert "conv" not in plot.svg
 
 
 def test_a_browser_shows_it(make_run, tmp_path):

@@ -7,6 +7,7 @@ from typing import Literal
 from dfd_train.report.across import (
     hardest_table,
     matrix_table,
+    overlap_table,
     results_table,
     scores_table,
     sizes_table,
@@ -28,9 +29,9 @@ def compare_runs(runs: Sequence[Path], out: Path, reference: Reference | None = 
     """Write the comparison of `runs` under `out` and return its files, `compare.html` first.
 
     For every set of predictions that a run has: loss, video accuracy and AUC by method, all measures, the
-    hardest videos; then train x test, the models' cost, and the curves of all runs overlaid. With
-    `reference="thesis"` also Tables 5.1-5.6 and 7.1-7.7 in their own shape, the thesis's numbers beside
-    those of matching runs.
+    hardest videos; then train x test with the identities that both share, the models' cost, and the curves
+    of all runs overlaid. With `reference="thesis"` also Tables 5.1-5.6 and 7.1-7.7 in their own shape, the
+    thesis's numbers beside those of matching runs.
 
     Raises FileNotFoundError where a run is no run folder, ValueError for a file that cannot be read, no
     runs, or two of one name.
@@ -72,6 +73,7 @@ def _tables(runs: Sequence[Run]) -> list[Table]:
         tables.append(hardest_table(runs, name))
     if tables:
         tables += [matrix_table(runs, measure) for measure in ("video_auc", "balanced_accuracy")]
+        tables.append(overlap_table(runs))
     return tables
 
 

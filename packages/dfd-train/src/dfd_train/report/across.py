@@ -1,18 +1,22 @@
 """Tables over several runs: results side by side, hardest videos with overlaps marked, cost, train x test."""
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from dfd_train.data.prepared import load_prepared
 from dfd_train.metrics import bootstrap, method_subset, summarize
+from dfd_train.report.overlap import identity_overlap
 from dfd_train.report.run import Run
 from dfd_train.report.sizes import THESIS_MEGABYTE, ModelSize
 from dfd_train.report.table import Cell, Mark, Table, count, number, percent, words
 from dfd_train.report.tables import DEMONSTRATION, hardest_videos, methods_in
 
+log = logging.getLogger(__name__)
 OVERALL = "Overall"
 HIGHER_IS_BETTER = {"loss": False, "video_accuracy": True, "balanced_accuracy": True, "video_auc": True}
 WRITERS: dict[str, Callable[..., Cell]] = {
@@ -159,6 +163,32 @@ def matrix_table(runs: Sequence[Run], measure: str) -> Table:
     )
 
 
+def overlap_table(runs: Sequence[Run]) -> Table:
+    """Identities that each run was trained on and that stand among the videos it was tested on.
+
+    Needs the prepared data sets; a row whose set cannot be opened, or is not named in the predictions, has
+    dashes.
+    """
+    rows = []
+    for run in runs:
+        trained = _videos(run.data.get("work") or run.config["data"]["work"])
+        for one in run.predictions:
+            own = "" if one.other_data else run.data.get("work") or run.config["data"]["work"]
+            tested = _videos(one.metadata.get("work") or own)
+            cells = (words(""), words(""), words(""))
+            if trained is not None and tested is not None:
+                used = trained[trained["split"] == "train"]
+                left_out = used["method"].isin(run.config["data"]["exclude_methods"])
+                scored = tested[tested["video_id"].isin(one.frames["video_id"])]
+                overlap = identity_overlap(used[~left_out], scored)
+                cells = (count(len(overlap.identities)), count(overlap.videos), count(overlap.tested))
+            rows.append((words(run.name), words(f"{one.other_data or run.trained_on}, {one.split}"), *cells))
+    header = ("Run", "Tested on", "Shared identities", "Videos showing one", "Videos tested")
+    return Table(
+        "Identities in training and in test", header, tuple(rows), slug="overlap", warning=warning(runs)
+    )
+
+
 def sizes_table(runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table:
     """What each run's network costs (Tables 5.1, 5.2, 7.1); dashes where a run has no checkpoint."""
     rows = []
@@ -199,6 +229,14 @@ def warning(runs: Iterable[Run]) -> str:
     """Which of the runs are demonstrations; empty where none is."""
     shown = [run.name for run in runs if run.demonstration]
     return f"{', '.join(shown)}: {DEMONSTRATION}." if shown else ""
+
+
+def _videos(work: object) -> pd.DataFrame | None:
+    try:
+        return load_prepared(Path(str(work))).videos if work else None
+    except (OSError, ValueError) as error:
+        log.warning("identities of %s are not compared: %s", work, error)
+        return None
 
 
 def _having(runs: Sequence[Run], name: str) -> list[Run]:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dfd_train.report.svg import BLUE, ORANGE, PALETTE, figure, to_svg, whole_epochs
+from dfd_train.report.svg import BLUE, ORANGE, PALETTE, figure, to_svg, whole_numbers
 
 MEASURES = (
     ("loss", "Loss"),
@@ -53,14 +53,14 @@ def training_curves(epochs: pd.DataFrame, best_epoch: int | None = None) -> tupl
                 axes.plot(epochs["epoch"], epochs[column], color=colour, label=label, **_points(epochs))
             _mark_best(axes, best_epoch)
             axes.set(xlabel="Epoch", ylabel=title)
-            whole_epochs(axes)
+            whole_numbers(axes.xaxis)
             axes.legend(loc="best")
             plots.append(Plot(measure, f"{title} per epoch", to_svg(drawn, measure, f"{title} per epoch")))
     if "lr" in epochs and epochs["lr"].notna().any():
         with figure() as (drawn, axes):
             axes.step(epochs["epoch"], epochs["lr"], color=BLUE, where="mid")
             axes.set(xlabel="Epoch", ylabel="Learning rate", yscale="log")
-            whole_epochs(axes)
+            whole_numbers(axes.xaxis)
             plots.append(
                 Plot("learning_rate", "Learning rate", to_svg(drawn, "lr", "Learning rate per epoch"))
             )
@@ -86,7 +86,7 @@ def overlay_curves(curves: Sequence[Curve], warning: str = "") -> tuple[Plot, ..
                     )  # fmt: skip
                 axes.set(xlabel="Epoch", ylabel=f"{title}, {side_title}")
                 axes.set_title(warning, fontsize=7, loc="left")
-                whole_epochs(axes)
+                whole_numbers(axes.xaxis)
                 axes.legend(loc="best", fontsize=8)
                 caption = f"{title}, {side_title}"
                 plots.append(Plot(column, caption, to_svg(drawn, f"overlay-{column}", caption)))
@@ -104,17 +104,34 @@ def gradient_flow(gradients: pd.DataFrame) -> tuple[Plot, ...]:
     plots = []
     for epoch in epochs:
         rows = gradients[gradients["epoch"] == epoch]
-        with figure(9.4, 3.9) as (drawn, axes):
+        with figure(9.4, 4.0) as (drawn, axes):
             places = range(len(rows))
             axes.plot(places, rows["max"], color=ORANGE, label="largest")
             axes.plot(places, rows["mean"], color=BLUE, label="mean")
             axes.set(yscale="log", ylabel="Absolute gradient", xlim=(-0.5, len(rows) - 0.5))
-            step = max(1, len(rows) // 40)
-            axes.set_xticks(list(places)[::step], list(rows["layer"])[::step], rotation=90, fontsize=7)
+            parts = _parts(list(rows["layer"]))
+            axes.set_xticks(
+                [place for place, _ in parts], [name for _, name in parts], rotation=90, fontsize=7
+            )
             axes.legend(loc="best")
             caption = f"Gradient flow in epoch {epoch}"
             plots.append(Plot(f"gradients-{epoch}", caption, to_svg(drawn, f"gradients-{epoch}", caption)))
     return tuple(plots)
+
+
+def _parts(layers: Sequence[str], most: int = 40) -> list[tuple[int, str]]:
+    """Where each part of the network begins, and its name: as many components of the layers' names as leave room."""
+    parts: list[tuple[int, str]] = []
+    for depth in range(max((name.count(".") for name in layers), default=0) + 1, 0, -1):
+        names = [".".join(name.split(".")[:depth]) for name in layers]
+        parts = [(place, name) for place, name in enumerate(names) if place == 0 or name != names[place - 1]]
+        if len(parts) <= most:
+            break
+    apart: list[tuple[int, str]] = []
+    for place, name in parts:  # small parts at the beginning would print over each other
+        if not apart or place - apart[-1][0] >= len(layers) / most:
+            apart.append((place, name))
+    return apart
 
 
 def _points(epochs: pd.DataFrame) -> dict[str, Any]:

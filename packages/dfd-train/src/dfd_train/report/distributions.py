@@ -7,7 +7,7 @@ from dfd_train.metrics import method_subset, video_scores
 from dfd_train.metrics.scores import rank, roc_curve
 from dfd_train.metrics.summary import ORIGINALS
 from dfd_train.report.curves import Plot
-from dfd_train.report.svg import BLUE, GREY, ORANGE, PALETTE, figure, to_svg
+from dfd_train.report.svg import BLUE, GREY, ORANGE, PALETTE, figure, to_svg, whole_numbers
 from dfd_train.report.tables import methods_in
 
 
@@ -27,6 +27,7 @@ def score_histogram(predictions: pd.DataFrame, name: str, threshold: float = 0.5
         )
         axes.axvline(threshold, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
         axes.set(xlabel="Probability of fake", ylabel="Videos", xlim=(0, 1))
+        whole_numbers(axes.yaxis)
         axes.legend(loc="best")
         return Plot(f"{name}-scores", caption, to_svg(drawn, f"{name}-scores", caption))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -64,9 +65,9 @@ def to_svg(drawn: Figure, name: str, description: str) -> str:
     return re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
 
 
-def whole_epochs(axes: Axes) -> None:
-    """Ticks of the x axis at whole numbers only."""
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+def whole_numbers(axis: Axis) -> None:
+    """Ticks at whole numbers only."""
+    axis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 
 
 def _attribute(text: str) -> str:
