@@ -188,7 +188,7 @@ class EnsembleConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the configuration with these fields; ValueError for a field that it does not have."""
         check_keys(cls.__name__, values, [field.name for field in fields(cls)])
-        members = tuple(ReseptionConfig.from_dict(member) for member in values["members"])
+        members = tuple(ReseptionConfig.from_dict(member) for member in values.get("members", ()))
         return cls(**{**values, "members": members})
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .card import ModelCard
 from .config import EnsembleConfig, ReseptionConfig
 from .features import Feature, FeatureInfo
 from .reseption import Reseption, new_classifier
@@ -40,6 +41,7 @@ class ReseptionEnsemble(nn.Module):
         if len(bodies) < 2:
             raise ValueError(f"an ensemble needs two or more members, not {len(bodies)}")
         self.config = _config(bodies, num_classes, features, drop_rate, final_drop_rate)
+        self.card = ModelCard.for_channels(3 if self.config is None else self.config.in_chans)
         self.members = nn.ModuleList(bodies)
         self.member_widths = [_width(body) for body in bodies]
         self.num_features = sum(self.member_widths)
@@ -105,6 +107,14 @@ class ReseptionEnsemble(nn.Module):
         """Return the last linear layer, or `Identity` where `num_classes` is 0."""
         return self.fc
 
+    @property
+    def pretrained_cfg(self) -> dict[str, Any]:
+        """How to prepare the input and read the output, in timm's form; `card` says the same and more."""
+        config: Any = self.config or self.members[0].pretrained_cfg
+        if isinstance(config, dict):
+            return {**config, "num_classes": self.num_classes, "classifier": "fc"}
+        return self.card.timm_cfg(config.in_chans, config.input_size, self.num_classes)
+
     def reset_classifier(self, num_classes: int) -> None:
         """Put a newly drawn linear layer in the last one's place, where the ensemble is and in its dtype."""
         self.fc = new_classifier(self.head_hidden_size, num_classes, like=self.heads)
@@ -116,6 +126,14 @@ class ReseptionEnsemble(nn.Module):
         for member in self.members:
             member.eval()
         return self
+
+
+Network = Reseption | ReseptionEnsemble
+
+
+def build(config: ReseptionConfig | EnsembleConfig) -> Network:
+    """Return the newly drawn network of a configuration."""
+    return Reseption(config) if isinstance(config, ReseptionConfig) else ReseptionEnsemble.from_config(config)
 
 
 def _body(member: nn.Module) -> Any:

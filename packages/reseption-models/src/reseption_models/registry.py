@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from torch import nn
 
 from .config import RESEPTION_ENSEMBLE, RESEPTION_V1, RESEPTION_V2, EnsembleConfig, ReseptionConfig
-from .ensemble import ReseptionEnsemble
+from .ensemble import Network, build
 from .features import FeatureExtractor
-from .reseption import Reseption
-
-Network = Reseption | ReseptionEnsemble
+from .weights import from_pretrained, load_checkpoint
 
 
 @dataclass(frozen=True)
@@ -87,14 +86,12 @@ def model_config(
     return replace(config, members=members, num_classes=num_classes, drop_rate=drop_rate, **own)  # type: ignore[arg-type]
 
 
-def build(config: ReseptionConfig | EnsembleConfig) -> Network:
-    """Return the newly drawn network of a configuration."""
-    return Reseption(config) if isinstance(config, ReseptionConfig) else ReseptionEnsemble.from_config(config)
-
-
 def create_model(
     name: str,
     *,
+    pretrained: str | Path | None = None,
+    checkpoint_path: str | Path | None = None,
+    adapt_head: bool = False,
     num_classes: int = 1,
     in_chans: int = 3,
     drop_rate: float = 0.2,
@@ -102,10 +99,13 @@ def create_model(
     out_indices: int | Sequence[int] | None = None,
     **overrides: object,
 ) -> nn.Module:
-    """Return a named network.
+    """Return a named network, newly drawn unless weights are named.
 
     Args:
         name: one of `list_models()`.
+        pretrained: a folder that `save_pretrained` wrote, or a hub id; its architecture must be this one.
+        checkpoint_path: a checkpoint file, see `load_checkpoint`.
+        adapt_head: draw a new classifier where that of the weights has another size.
         num_classes: logits; 0 leaves the classifier out, so that the pooled features come out.
         in_chans: channels of the input.
         drop_rate: dropout before the classifier (in an ensemble: before each member's linear layer).
@@ -115,11 +115,40 @@ def create_model(
             scale its members, and `features` and `final_drop_rate`.
 
     Raises:
-        ValueError: an unknown name or field, or a value out of its range.
+        ValueError: an unknown name or field, a value out of its range, or weights that do not fit.
+        FileNotFoundError: there are no such weights.
     """
     config = model_config(name, num_classes, in_chans, drop_rate, **overrides)
     network = build(config)
+    if pretrained is not None:
+        _load_pretrained(network, name, pretrained, adapt_head)
+    if checkpoint_path is not None:
+        load_checkpoint(network, checkpoint_path, adapt_head=adapt_head)
     return FeatureExtractor(network, out_indices) if features_only else network
+
+
+def _load_pretrained(network: Network, name: str, source: str | Path, adapt_head: bool) -> None:
+    """Load the weights and the card of a source that holds this network, up to its dropout and head."""
+    loaded = from_pretrained(source)
+    if _architecture(loaded) != _architecture(network):
+        raise ValueError(
+            f"{source} does not hold {name} with these settings; from_pretrained loads what it holds"
+        )
+    if loaded.num_classes != network.num_classes:
+        if not adapt_head:
+            raise ValueError(
+                f"{source} has {loaded.num_classes} logits, {network.num_classes} were asked for; "
+                "allowed with adapt_head=True"
+            )
+        loaded.reset_classifier(network.num_classes)
+    network.load_state_dict(loaded.state_dict())
+    network.card = loaded.card
+
+
+def _architecture(network: Network) -> list[tuple[str, tuple[int, ...]]]:
+    """Return what decides which weights fit: names and shapes, without the classifier."""
+    state = network.state_dict()
+    return [(name, tuple(value.shape)) for name, value in state.items() if not name.startswith("fc.")]
 
 
 def _names(owner: type[ReseptionConfig]) -> list[str]:

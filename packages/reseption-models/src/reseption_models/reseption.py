@@ -20,6 +20,7 @@ from .blocks import (
     Widths,
     initialize,
 )
+from .card import ModelCard
 from .config import MIN_INPUT_SIZE, RESEPTION_V1, ReseptionConfig
 from .features import Feature, FeatureInfo
 
@@ -37,7 +38,8 @@ class Reseption(nn.Module):
 
     def __init__(self, config: ReseptionConfig = RESEPTION_V1) -> None:
         super().__init__()
-        self.config = config
+        self.config: ReseptionConfig = config
+        self.card = ModelCard.for_channels(config.in_chans)
         net = config.scaled()
         self.grid_widths = a, b, c = net.grid_widths
         self.num_features = self.head_hidden_size = c
@@ -142,6 +144,11 @@ class Reseption(nn.Module):
     def get_classifier(self) -> nn.Module:
         """Return the linear layer, or `Identity` where `num_classes` is 0."""
         return self.fc
+
+    @property
+    def pretrained_cfg(self) -> dict[str, Any]:
+        """How to prepare the input and read the output, in timm's form; `card` says the same and more."""
+        return self.card.timm_cfg(self.config.in_chans, self.config.input_size, self.num_classes)
 
     def reset_classifier(self, num_classes: int) -> None:
         """Put a newly drawn linear layer in the classifier's place, where the network is and in its dtype."""

@@ -1,0 +1,115 @@
+"""Networks for other runtimes: `torch.export` programs and ONNX files, both with a batch of any size."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+TOLERANCE = 1e-4  # relative to the larger of 1 and the logits
+
+
+def export_program(model: nn.Module, path: str | Path, input_size: int | None = None) -> float:
+    """Write a `torch.export` program (.pt2), whose input is (N, in_chans, size, size) with any N.
+
+    Args:
+        model: a network of this package, fused or not; exported as in evaluation mode.
+        path: the file.
+        input_size: height and width; the network's own for None.
+
+    Returns:
+        The largest deviation of a logit, when the written file is run beside the network.
+
+    Raises:
+        ValueError: the deviation is above 1e-4, so that nothing was written.
+    """
+    training, example = model.training, _example(model, input_size)
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
+        written = Path(folder, "model.pt2")
+        try:
+            torch.export.save(_trace(model.eval(), example), written)
+            program = torch.export.load(written).module()
+            deviation = _deviation(model, lambda x: program(x), example)
+        finally:
+            model.train(training)
+        written.replace(path)
+    return deviation
+
+
+def export_onnx(
+    model: nn.Module, path: str | Path, input_size: int | None = None, opset: int | None = None
+) -> float:
+    """Write an ONNX file with the input `image` (N, in_chans, size, size), any N, and the output `logits`.
+
+    Needs the extra `onnx`.
+
+    Args:
+        model: a network of this package, fused or not; exported as in evaluation mode.
+        path: the file.
+        input_size: height and width; the network's own for None.
+        opset: version of ONNX's operators; the one that the installed exporter prefers for None.
+
+    Returns:
+        The largest deviation of a logit, when the written file is run in ONNX Runtime beside the network.
+
+    Raises:
+        ValueError: the deviation is above 1e-4, so that nothing was written.
+        ImportError: the extra is not installed.
+    """
+    import onnxruntime
+
+    training, example = model.training, _example(model, input_size)
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
+        written = Path(folder, "model.onnx")
+        try:
+            program = torch.onnx.export(
+                _trace(model.eval(), example),
+                input_names=["image"],
+                output_names=["logits"],
+                opset_version=opset,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+            assert program is not None
+            program.save(written)
+            session = onnxruntime.InferenceSession(written, providers=["CPUExecutionProvider"])
+            deviation = _deviation(model, lambda x: _run(session, x), example)
+        finally:
+            model.train(training)
+        written.replace(path)
+    return deviation
+
+
+def _example(model: nn.Module, input_size: int | None) -> Tensor:
+    """Return two images of noise, the same ones every time, where the network is."""
+    config: Any = model.config
+    size = input_size or config.input_size
+    noise = torch.rand(2, config.in_chans, size, size, generator=torch.Generator().manual_seed(0))
+    return (2 * noise - 1).to(next(model.parameters()))
+
+
+def _trace(model: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
+    batch = torch.export.Dim("batch", min=1)
+    with torch.no_grad():
+        return torch.export.export(model, (example,), dynamic_shapes={"x": {0: batch}})
+
+
+def _run(session: Any, x: Tensor) -> Tensor:
+    return torch.from_numpy(session.run(["logits"], {"image": x.cpu().numpy()})[0])
+
+
+def _deviation(model: nn.Module, exported: Any, example: Tensor) -> float:
+    """Compare on batches of another size than the one that was traced."""
+    largest = 0.0
+    for batch in (example[:1], torch.cat([example, example.flip(3)])[:3]):
+        with torch.no_grad():
+            expected, found = model(batch).cpu(), exported(batch).cpu()
+        deviation = (expected - found).abs().max().item()
+        if not deviation <= TOLERANCE * max(1.0, expected.abs().max().item()):
+            raise ValueError(
+                f"the exported network deviates by {deviation:g} in a logit; allowed: {TOLERANCE:g}"
+            )
+        largest = max(largest, deviation)
+    return largest

@@ -1,0 +1,175 @@
+"""What a network costs: parameters, multiply-adds, bytes and time; and the thesis's Table 7.1 beside our counts."""
+
+import copy
+import io
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .registry import create_model, list_models, model_entry
+
+SIZE_UNIT = 1_024_000  # bytes in the thesis's "MB"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counts for one image."""
+
+    parameters: int
+    multiply_adds: int
+    """Of convolutions and linear layers."""
+    batch_norm_operations: int
+    """Two for each number that a batch norm sees: what THOP adds."""
+    file_bytes: int
+    """Of the state dict as the thesis's PyTorch wrote it (before its zip format)."""
+
+
+@dataclass(frozen=True)
+class ThesisRow:
+    """One row of Table 7.1 as printed."""
+
+    title: str
+    input_size: int
+    multiply_adds: str
+    parameters: str
+    megabytes: str
+
+
+TABLE_7_1 = {
+    "reseption_v1": ThesisRow("Reseption V1", 299, "5.15", "16.89", "66.2"),
+    "reseption_v2": ThesisRow("Reseption V2", 299, "4.79", "15.75", "61.8"),
+    "reseption_ensemble": ThesisRow("Reseption Ensemble", 299, "9.94", "34", "133.7"),
+    "inception_v3": ThesisRow("Inception V3", 299, "5.73", "21.79", "85.4"),
+    "resnext101_32x8d": ThesisRow("ResNeXt-101 32x8d", 224, "30.51", "86.74", "339.7"),
+}
+NOTES = """\
+- MACs: ours count convolutions and linear layers. The thesis used THOP, which also counts two operations for every
+  number that a batch norm sees; the column "as THOP" adds them and gives the thesis's figures.
+- ResNeXt-101: the thesis's 30.51 G are those of 299×299; at the 224×224 that its table names they are 16.47 G.
+- Size: the thesis's MB are 1,024,000 bytes, and its sizes those of the saved state dict, batch norm's running
+  statistics and the file's own overhead included. Inception V3's comes out smaller here by less than 0.1.
+- Parameters agree; the thesis rounds the ensemble's 34.10 M to 34."""
+
+
+def count_cost(model: nn.Module, input_size: int, in_chans: int = 3) -> Cost:
+    """Count a network's parameters, operations for one image of that size, and bytes; nothing is computed."""
+    counts = {"multiply_adds": 0, "batch_norm": 0}
+
+    def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if isinstance(module, nn.Conv2d):
+            counts["multiply_adds"] += output.numel() * module.weight[0].numel()
+        elif isinstance(module, nn.Linear):
+            counts["multiply_adds"] += output.numel() * module.in_features
+        elif isinstance(module, nn.BatchNorm2d):
+            counts["batch_norm"] += 2 * output.numel()
+
+    ghost = copy.deepcopy(model).eval().to("meta")
+    for module in ghost.modules():
+        module.register_forward_hook(count)
+    ghost(torch.empty(1, in_chans, input_size, input_size, device="meta"))
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file, _use_new_zipfile_serialization=False)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return Cost(parameters, counts["multiply_adds"], counts["batch_norm"], file.tell())
+
+
+def measure_seconds(model: nn.Module, input_size: int, in_chans: int = 3, repeats: int = 5) -> float:
+    """Return the median time of one image on the CPU, in seconds, after one run to warm up."""
+    image = torch.zeros(1, in_chans, input_size, input_size)
+    times = []
+    model.eval()
+    with torch.inference_mode():
+        model(image)
+        for _ in range(repeats):
+            start = time.perf_counter()
+            model(image)
+            times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def table_7_1(speed: bool = False) -> str:
+    """Return Table 7.1 in Markdown: our figures, the thesis's beside them, and why they differ.
+
+    Rows of networks that are not ours need torchvision and are left out without it.
+    """
+    columns = [
+        "model",
+        "input",
+        "MACs (G)",
+        "as THOP",
+        "thesis",
+        "params (M)",
+        "thesis",
+        "size (MB)",
+        "thesis",
+    ]
+    columns += ["ms an image"] * speed
+    rows = [columns, [":--"] + ["--:"] * (len(columns) - 1)]
+    for row, input_size, model in _table_models():
+        cost = count_cost(model, input_size)
+        rows.append(
+            [
+                row.title,
+                str(input_size),
+                f"{cost.multiply_adds / 1e9:.3f}",
+                f"{(cost.multiply_adds + cost.batch_norm_operations) / 1e9:.2f}",
+                row.multiply_adds if input_size == 299 else "",
+                f"{cost.parameters / 1e6:.2f}",
+                row.parameters,
+                f"{cost.file_bytes / SIZE_UNIT:.1f}",
+                row.megabytes,
+                *[f"{1000 * measure_seconds(model, input_size):.0f}"] * speed,
+            ]
+        )
+    return f"{_markdown(rows)}\n\n{NOTES}"
+
+
+def table_of_models(pattern: str = "*", speed: bool = False) -> str:
+    """Return the named networks that match a shell pattern in Markdown, with what each costs at its input size.
+
+    Raises:
+        ValueError: none matches.
+    """
+    names = list_models(pattern)
+    if not names:
+        raise ValueError(f"no model matches {pattern!r}; allowed: {', '.join(list_models())}")
+    columns = ["name", "input", "parameters", "multiply-adds", *["ms an image"] * speed, "what it is"]
+    rows = [columns, [":--"] + ["--:"] * (len(columns) - 2) + [":--"]]
+    for name in names:
+        entry, model = model_entry(name), create_model(name)
+        cost = count_cost(model, entry.config.input_size)
+        rows.append(
+            [
+                f"`{name}`",
+                str(entry.config.input_size),
+                f"{cost.parameters:,}",
+                f"{cost.multiply_adds / 1e9:.3f} G",
+                *[f"{1000 * measure_seconds(model, entry.config.input_size):.0f}"] * speed,
+                entry.description,
+            ]
+        )
+    return _markdown(rows)
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _table_models() -> Iterator[tuple[ThesisRow, int, nn.Module]]:
+    for name in ("reseption_v1", "reseption_v2", "reseption_ensemble"):
+        yield TABLE_7_1[name], TABLE_7_1[name].input_size, create_model(name)
+    try:
+        from torchvision import models
+    except ImportError:
+        return
+    inception = models.inception_v3(weights=None, aux_logits=False, init_weights=False)
+    inception.fc = nn.Linear(inception.fc.in_features, 1)
+    yield TABLE_7_1["inception_v3"], 299, inception
+    resnext = models.resnext101_32x8d(weights=None)
+    resnext.fc = nn.Linear(resnext.fc.in_features, 1)
+    for input_size in (224, 299):
+        yield TABLE_7_1["resnext101_32x8d"], input_size, resnext
