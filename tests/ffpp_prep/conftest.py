@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import clips
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import clips
-
-FRAMES = 12
+from clips import FRAMES, ffpp_prep
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +58,3 @@ def extracted(tmp_path_factory: pytest.TempPathFactory, detected: Path) -> Path:
     result = ffpp_prep("extract", work, "--jobs", 2)
     assert result.returncode == 0, result.stderr
     return work
-
-
-def ffpp_prep(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    """Runs the command as a user does."""
-    command = [sys.executable, "-m", "ffpp_prep", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)  # type: ignore[call-overload]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import trees
-from conftest import ffpp_prep
+from clips import ffpp_prep
 
 from ffpp_prep.errors import UsageError
 from ffpp_prep.layouts import list_videos

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ffpp_prep
+from clips import ffpp_prep
 
 from ffpp_prep.commands import COMMANDS
 

@@ -17,8 +17,8 @@ import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from clips import ffpp_prep
 from cluster_tasks import work
-from conftest import ffpp_prep
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.errors import FatalError, UsageError

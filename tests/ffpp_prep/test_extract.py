@@ -9,7 +9,7 @@ import clips
 import h5py
 import numpy as np
 import pytest
-from conftest import FRAMES, ffpp_prep
+from clips import FRAMES, ffpp_prep
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.codecs import CODECS, codec

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from clips import encode
-from conftest import ffpp_prep
+from clips import encode, ffpp_prep
 from test_extract import stored
 from test_jobs import wait_for
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import trees
-from conftest import ffpp_prep
+from clips import ffpp_prep
 
 from ffpp_prep import split_files
 from ffpp_prep.errors import UsageError

@@ -1,0 +1,93 @@
+"""What holds between the packages: who may import whom, and that dfd-train reads what ffpp-prep writes."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import clips
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MAY_IMPORT = {"ffpp_prep": set(), "reseption_models": set(), "dfd_train": {"reseption_models"}}
+# dfd-train's predict may use ffpp-prep's detector, as an optional extra, in these modules only.
+OPTIONAL = {"dfd_train": {"predict"}}
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_packages_meet_in_files_not_in_imports(package: str) -> None:
+    sources = sorted(ROOT.glob(f"packages/*/src/{package}/**/*.py"))
+    assert sources
+    others = set(MAY_IMPORT) - {package} - MAY_IMPORT[package]
+    for path in sources:
+        optional = path.relative_to(next(ROOT.glob(f"packages/*/src/{package}"))).parts[0].removesuffix(".py")
+        if optional in OPTIONAL.get(package, ()):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            assert not {name.split(".")[0] for name in names} & others, path
+
+
+@pytest.mark.parametrize(
+    ("statement", "forbidden"),
+    [
+        ("import reseption_models", ["torchvision", "timm", "tensorflow", "ffpp_prep", "dfd_train"]),
+        ("import ffpp_prep.stages", ["torch", "tensorflow", "dfd_train"]),
+        ("import dfd_train.engine.train", ["tensorflow", "ffpp_prep"]),
+        ("import dfd_train.cli", ["torch", "pandas"]),
+    ],
+)
+def test_what_an_import_does_not_load(statement: str, forbidden: list[str]) -> None:
+    code = f"import sys; {statement}; print(sorted(set({forbidden}) & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_both_sides_ask_for_the_same_frames() -> None:
+    from dfd_train.data import frames as reading
+    from ffpp_prep import frames as writing
+
+    for length in (1, 5, 9, 17, 21, 22, 49, 50, 51, 58, 300, 1000):
+        for epoch in range(1, 51):
+            assert writing.training_frame(epoch, 50, length) == reading.various_frame(epoch, length, 50)[0]
+        for count in (7, 12, 32):
+            assert writing.evaluation_frames(count, length) == reading.evaluation_frames(length, count)[0]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("contract")
+    head = clips.decode(clips.talking_head())
+    clips.encode(folder / "root" / "real" / "a.mp4", head[:6])
+    clips.encode(folder / "root" / "fake" / "Swap" / "b.mp4", head[30:36])
+    command = [sys.executable, "-m", "ffpp_prep", "extract", "root", "-o", "work", "--jobs", "1"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder / "work"
+
+
+def test_dfd_train_reads_what_ffpp_prep_writes(work: Path, tmp_path: Path) -> None:
+    from dfd_train.data.prepared import load_prepared
+
+    prepared = load_prepared(work)
+    videos = prepared.videos.set_index("video_id")
+    assert videos.loc["real/a.mp4", "label"] == 0 and videos.loc["fake/Swap/b.mp4", "label"] == 1
+    assert videos.loc["fake/Swap/b.mp4", "method"] == "Swap" and not prepared.demonstration
+    assert (videos["status"] == "ok").all() and (videos["frames_decoded"] == 6).all()
+
+    bare = tmp_path / "work"  # the same without crops: every face is cut from its video
+    shutil.copytree(work, bare, ignore=shutil.ignore_patterns("faces"))
+    from_video = load_prepared(bare)
+    from ffpp_prep import read_boxes
+
+    for row in read_boxes(work).itertuples():
+        path = Path(videos.loc[row.video_id, "path"])
+        expected = clips.decode(path)[row.frame][max(row.top, 0) : row.bottom, max(row.left, 0) : row.right]
+        stored = prepared.read_crop(row.video_id, row.frame, row.face)
+        assert prepared.is_stored(prepared.row(row.video_id), row.frame, row.face)
+        assert np.array_equal(stored, expected)
+        assert np.array_equal(from_video.read_crop(row.video_id, row.frame, row.face), expected)
