@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from ffpp_prep.errors import FatalError, UsageError
 
 TEMPORARY = ".tmp-"
+BLOCK = 8 << 20
 
 
 @contextmanager
@@ -100,6 +102,16 @@ def is_at_work(folder: Path) -> bool:
     except OSError:  # no lock yet, or a folder that may only be read
         return False
     return False
+
+
+def sha256_of(path: Path, beat: Callable[[], None] = lambda: None) -> str:
+    """SHA-256 of a file in hexadecimal; `beat` is called after each block."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while data := file.read(BLOCK):
+            digest.update(data)
+            beat()
+    return digest.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

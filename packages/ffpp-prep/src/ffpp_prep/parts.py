@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ffpp_prep.errors import UsageError
-from ffpp_prep.files import sweep, whole_file
+from ffpp_prep.files import sha256_of, sweep, whole_file
 
 FORMAT_VERSION = 1
 
@@ -85,11 +85,12 @@ class PartStore(Generic[Result]):
         tables = [r.rows for r in done if r.rows is not None]
         rows = pa.concat_tables(tables).unify_dictionaries() if tables else self._rows.empty_table()
         with whole_file(self.rows_file(part)) as temporary:
-            pq.write_table(rows.replace_schema_metadata(metadata), temporary, compression="zstd")
+            _write(rows.replace_schema_metadata(metadata), temporary)
+        metadata["rows_sha256"] = sha256_of(self.rows_file(part))
         columns = {name: [getattr(r, name) for r in done] for name in self._status.names}
         status = pa.table(columns, schema=self._status).replace_schema_metadata(metadata)
         with whole_file(self.folder / f"videos-{part}.parquet") as temporary:
-            pq.write_table(status, temporary, compression="zstd")
+            _write(status, temporary)
 
     def read_status(self) -> pd.DataFrame:
         """One row a committed video, the latest one: the columns of the status schema, and `part`."""
@@ -140,6 +141,10 @@ def refuse_other_settings(where: Path, before: dict[str, Any], now: Any) -> None
             f"{where} was written with {', '.join(differing)}; "
             f"use those settings again, another WORK folder, or remove {where}"
         )
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
 def _part(commit: Path) -> str:

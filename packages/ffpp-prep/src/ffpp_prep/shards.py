@@ -6,7 +6,6 @@ WORK/faces/faces-00000.json     then: counts and checksum, the commit
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -21,11 +20,9 @@ import pandas as pd
 from ffpp_prep.codecs import codec
 from ffpp_prep.errors import FatalError
 from ffpp_prep.faces import CropSettings, crops
-from ffpp_prep.files import need_space, whole_file, write_json
+from ffpp_prep.files import BLOCK, need_space, sha256_of, whole_file, write_json
 from ffpp_prep.parts import FORMAT_VERSION, fingerprint
 from ffpp_prep.video import VideoError
-
-BLOCK = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def write_shard(
             _write(temporary, spool, size, columns, groups, settings, beat)
             _verify(temporary, columns["crc32"], beat)
     summary = ShardSummary(
-        path.name, len(groups), len(columns["frame"]), path.stat().st_size, _sha256(path, beat), missing
+        path.name, len(groups), len(columns["frame"]), path.stat().st_size, sha256_of(path, beat), missing
     )
     write_json(path.with_suffix(".json"), asdict(summary))
     return summary
@@ -204,12 +201,3 @@ def _fixed(texts: list[str]) -> np.ndarray[Any, Any]:
     # Fixed length: variable-length strings hide behind HDF5's global heap and can't be read in one go.
     encoded = [text.encode() for text in texts]
     return np.array(encoded, dtype=f"S{max(1, *map(len, encoded))}" if encoded else "S1")
-
-
-def _sha256(path: Path, beat: Callable[[], None]) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while data := file.read(BLOCK):
-            digest.update(data)
-            beat()
-    return digest.hexdigest()
