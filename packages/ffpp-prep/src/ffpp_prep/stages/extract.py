@@ -6,7 +6,6 @@ on when it is written; shards are tasks of their own, and what is left is the pl
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,9 +21,10 @@ from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings, chosen_boxes
 from ffpp_prep.files import only_run, sweep, write_json
 from ffpp_prep.jobs import Beat, Outcome, run_tasks
-from ffpp_prep.parts import FORMAT_VERSION, fingerprint, refuse_other_settings
+from ffpp_prep.manifest import PlannedSlice, commit_file, manifest, read_plan, read_summaries, write_plan
+from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.progress import ProgressBar
-from ffpp_prep.shards import MissingCrops, ShardSummary, VideoSlice, shard_name, write_shard
+from ffpp_prep.shards import ShardSummary, VideoSlice, shard_name, write_shard
 from ffpp_prep.store import BoxStore, read_scan, read_videos
 
 SHARD_BYTES = 256 << 20
@@ -59,15 +59,6 @@ class ExtractSummary:
     left_out: dict[str, int]  # reason -> videos
     missing: tuple[tuple[str, int, str], ...]  # video_id, crops, error
     lost: tuple[tuple[str, str], ...]  # shard, error
-
-
-@dataclass(frozen=True)
-class PlannedSlice:
-    """Rows [first, stop) of a video's chosen boxes."""
-
-    video_id: str
-    first: int
-    stop: int
 
 
 @dataclass(frozen=True)
@@ -114,7 +105,10 @@ def extract_faces(
     with only_run(work):
         folder.mkdir(exist_ok=True)
         sweep(folder)
-        plan = _read_plan(folder, settings)
+        before = read_plan(folder)
+        if before is not None:
+            refuse_other_settings(folder, asdict(before[0]), settings)
+        plan = before[1] if before else []
         usable, left_out = _usable(read_videos(work), choice)
         planned = {piece.video_id for shard in plan for piece in shard}
         added, over_budget = _planned(work, usable[~usable["video_id"].isin(planned)], plan, settings, choice)
@@ -122,18 +116,18 @@ def extract_faces(
             left_out["over --max-gb"] = over_budget
         if added or not (folder / "plan.json").exists():
             plan = [*plan, *added]
-            _write_plan(folder, plan, settings)
+            write_plan(folder, plan, settings)
         tasks = [
             _Task(work, number, slices, settings)
             for number, slices in enumerate(plan)
-            if not (folder / shard_name(number)).with_suffix(".json").exists()
+            if not commit_file(folder, number).exists()
         ]
         total = sum(piece.stop - piece.first for task in tasks for piece in task.slices)
         outcomes = run_tasks(_extract, tasks, jobs, timeout_s, scheduler)
         with ProgressBar(work, "extract", total, "crop") as bar:
             lost = _collect(outcomes, bar)
-        summaries = _summaries(folder, len(plan))
-        _write_manifest(folder, summaries, settings)
+        summaries = read_summaries(folder, len(plan))
+        write_json(folder / "manifest.json", manifest(summaries, settings))
     written = {task.number for task in tasks}
     new = [s for s in summaries if int(Path(s.file).stem.split("-")[1]) in written]
     return ExtractSummary(
@@ -251,13 +245,19 @@ def _collect(outcomes: Iterable[Outcome[_Task, ShardSummary]], bar: ProgressBar)
 
 
 def _extract(task: _Task, beat: Beat) -> ShardSummary:
-    ids = [piece.video_id for piece in task.slices]
-    videos = read_videos(task.work).set_index("video_id").loc[ids]
-    boxes = dict(iter(BoxStore(task.work).read_boxes(ids).groupby("video_id", sort=False)))
+    slices = planned_slices(task.work, task.slices, task.settings)
+    return write_shard(task.work / "faces", task.number, slices, task.settings, beat)
+
+
+def planned_slices(work: Path, pieces: Sequence[PlannedSlice], settings: CropSettings) -> list[VideoSlice]:
+    """What a shard of these pieces is to hold, after the tables of WORK."""
+    ids = [piece.video_id for piece in pieces]
+    videos = read_videos(work).set_index("video_id").loc[ids]
+    boxes = dict(iter(BoxStore(work).read_boxes(ids).groupby("video_id", sort=False)))
     slices = []
-    for piece in task.slices:
+    for piece in pieces:
         row = videos.loc[piece.video_id]
-        chosen = chosen_boxes(boxes[piece.video_id], row["split"], int(row["frames_decoded"]), task.settings)
+        chosen = chosen_boxes(boxes[piece.video_id], row["split"], int(row["frames_decoded"]), settings)
         slices.append(
             VideoSlice(
                 video_id=piece.video_id,
@@ -268,55 +268,4 @@ def _extract(task: _Task, beat: Beat) -> ShardSummary:
                 boxes=chosen.iloc[piece.first : piece.stop],
             )
         )
-    return write_shard(task.work / "faces", task.number, slices, task.settings, beat)
-
-
-def _read_plan(folder: Path, settings: CropSettings) -> list[tuple[PlannedSlice, ...]]:
-    path = folder / "plan.json"
-    if not path.exists():
-        return []
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        refuse_other_settings(folder, content["settings"], settings)
-        return [tuple(PlannedSlice(*piece) for piece in shard) for shard in content["shards"]]
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise UsageError(f"{path}: not a plan of this ffpp-prep ({type(error).__name__}: {error})") from error
-
-
-def _write_plan(folder: Path, plan: Sequence[Sequence[PlannedSlice]], settings: CropSettings) -> None:
-    write_json(
-        folder / "plan.json",
-        {
-            "format_version": FORMAT_VERSION,
-            "settings": asdict(settings),
-            "fingerprint": fingerprint(settings),
-            "shards": [[[p.video_id, p.first, p.stop] for p in shard] for shard in plan],
-        },
-    )
-
-
-def _summaries(folder: Path, shards: int) -> list[ShardSummary]:
-    summaries = []
-    for number in range(shards):
-        path = (folder / shard_name(number)).with_suffix(".json")
-        if path.exists():
-            content = json.loads(path.read_text(encoding="utf-8"))
-            missing = tuple(MissingCrops(**m) for m in content.pop("missing"))
-            summaries.append(ShardSummary(**content, missing=missing))
-    return summaries
-
-
-def _write_manifest(folder: Path, summaries: list[ShardSummary], settings: CropSettings) -> None:
-    write_json(
-        folder / "manifest.json",
-        {
-            "format_version": FORMAT_VERSION,
-            "codec": settings.codec,
-            "color": "RGB",
-            "margin": settings.margin,
-            "border": settings.border,
-            "size": settings.size,
-            "fingerprint": fingerprint(settings),
-            "shards": [asdict(s) for s in summaries],
-        },
-    )
+    return slices
