@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := packages/reseption-models packages/ffpp-prep packages/dfd-train
 
-.PHONY: help setup demo test check clean
+.PHONY: help setup demo demo-control test test-full check clean
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/  —/'
 
@@ -24,13 +24,20 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(PACKAGES:=/pyproject.toml
 test: setup      ## the tests (under 25 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not full"
 
+test-full: test  ## those, then the long ones (under 60 minutes)
+	$(BIN)/python -m pytest -m full
+
 check: setup     ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 demo: setup      ## the whole path on sample footage: scan, boxes, extract, train, evaluate, report
-	$(BIN)/python tools/demo.py --out demo-output
+	PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh demo-output
+
+demo-control: demo  ## the same training with shuffled labels: what comes out should be chance
+	$(BIN)/dfd-train run --config tools/demo.toml --data demo-output/work --out demo-output/control --shuffle-labels
+	$(BIN)/dfd-train evaluate demo-output/control --split test
 
 clean:           ## remove what the targets above made
 	rm -rf $(VENV) demo-output
