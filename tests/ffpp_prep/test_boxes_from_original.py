@@ -32,7 +32,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, head: list) -> Path:
     """One original of 4 frames and its fakes: some with the same frames, some cut, longer, of another size."""
     folder = tmp_path_factory.mktemp("dfdc") / "root" / PART
     real = encode(folder / "real.mp4", head[:FRAMES])
-    pale = [p // 2 + 100 for p in head[:FRAMES]]
+    pale = [np.minimum(p, 230) + 25 for p in head[:FRAMES]]
     encode(folder / "changed.mp4", pale)
     encode(folder / "codec.mp4", pale, codec="mpeg4", times=[0, 40, 90, 200])
     for name, announced in (("low.mp4", FRAMES - 2), ("high.mp4", FRAMES + 3)):
