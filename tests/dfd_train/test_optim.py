@@ -85,9 +85,9 @@ def test_a_step_is_plain_gradient_descent_on_binary_cross_entropy():
         p - 0.1 * g for p, g in zip(network.parameters(), gradients(network, images, labels), strict=True)
     ]
     subject = learner(network)
-    logits = subject.accumulate(images, labels, 1 / 6, Moment(1, 0), last=True)
+    logits = subject.accumulate(images, labels, 1 / 6, Moment(1, 0, 0), last=True)
     assert torch.allclose(logits, small_network()(images).flatten(), atol=1e-6)
-    subject.step(0.1, Moment(1, 0))
+    subject.step(0.1, Moment(1, 0, 0))
     for parameter, value in zip(network.parameters(), expected, strict=True):
         assert torch.allclose(parameter, value, atol=1e-6)
 
@@ -98,13 +98,26 @@ def test_accumulated_batches_are_one_large_batch(scaling):
     whole, parts = small_network(), small_network()
     images, labels = batch(1, 10)
     one, two = learner(whole, config), learner(parts, config)
-    one.accumulate(images, labels, 1 / 10, Moment(1, 0), last=True)
-    one.step(0.1, Moment(1, 0))
-    two.accumulate(images[:6], labels[:6], 1 / 10, Moment(1, 0), last=False)
-    two.accumulate(images[6:], labels[6:], 1 / 10, Moment(1, 0), last=True)
-    two.step(0.1, Moment(1, 0))
+    one.accumulate(images, labels, 1 / 10, Moment(1, 0, 0), last=True)
+    one.step(0.1, Moment(1, 0, 0))
+    two.accumulate(images[:6], labels[:6], 1 / 10, Moment(1, 0, 0), last=False)
+    two.accumulate(images[6:], labels[6:], 1 / 10, Moment(1, 0, 0), last=True)
+    two.step(0.1, Moment(1, 0, 0))
     for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_dropout_differs_between_batches_and_repeats_with_the_place():
+    network = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(12, 1))
+    network.train()
+    images, labels = batch(0)
+
+    def logits(*place: int) -> torch.Tensor:
+        return learner(network).accumulate(images, labels, 0.0, Moment(*place), last=True)
+
+    assert torch.equal(logits(1, 2, 3), logits(1, 2, 3))
+    assert not torch.equal(logits(1, 2, 3), logits(1, 3, 3))  # the second batch of an accumulated step
+    assert not torch.equal(logits(1, 2, 3), logits(2, 2, 3))
 
 
 class _Faint(nn.Module):
@@ -127,7 +140,7 @@ def test_a_gradient_that_would_underflow_survives_scaling():
         network = _Faint()
         subject = learner(network, replace(PLAIN, gradient_scaling=scaling))
         images, labels = batch(0)
-        subject.accumulate(images, labels.fill_(1.0), 1 / 6, Moment(1, 0), last=True)
+        subject.accumulate(images, labels.fill_(1.0), 1 / 6, Moment(1, 0, 0), last=True)
         subject.scaler.unscale_(subject.optimizer)
         found[scaling] = float(network.inner.grad)
     assert found[False] == 0.0
@@ -138,9 +151,12 @@ def test_the_loss_scale_backs_off_and_skips_the_step_when_gradients_overflow():
     network = small_network()
     subject = learner(network, replace(PLAIN, gradient_scaling=True))
     images, labels = batch(0)
-    subject.accumulate(images, labels, 1e35, Moment(1, 0), last=True)
-    subject.step(0.1, Moment(1, 0))
+    subject.accumulate(images, labels, 1e35, Moment(1, 0, 0), last=True)
+    subject.step(0.1, Moment(1, 0, 0))
     assert subject.scaler.get_scale() == 2.0**15
+    resumed = learner(small_network(), replace(PLAIN, gradient_scaling=True))
+    resumed.load_state_dict(subject.state_dict())
+    assert resumed.scaler.get_scale() == 2.0**15
     for a, b in zip(network.parameters(), small_network().parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -152,8 +168,8 @@ def test_clipping_bounds_the_unscaled_norm():
     for scaling in (False, True):
         clipped = small_network()
         subject = learner(clipped, replace(PLAIN, clip_norm=norm / 2, gradient_scaling=scaling))
-        subject.accumulate(images, labels, 1 / 6, Moment(1, 0), last=True)
-        subject.step(1.0, Moment(1, 0))
+        subject.accumulate(images, labels, 1 / 6, Moment(1, 0, 0), last=True)
+        subject.step(1.0, Moment(1, 0, 0))
         moved = torch.cat(
             [(a - b).flatten() for a, b in zip(network.parameters(), clipped.parameters(), strict=True)]
         )
@@ -191,8 +207,8 @@ def test_gradient_noise_decays_by_epoch_or_by_step(by, t):
     images, labels = batch(0)
     for network, settings in ((noisy, config), (plain, PLAIN)):
         subject = learner(network, settings)
-        subject.accumulate(images, labels, 1 / 6, Moment(3, 40), last=True)
-        subject.step(1.0, Moment(3, 40))
+        subject.accumulate(images, labels, 1 / 6, Moment(3, 0, 40), last=True)
+        subject.step(1.0, Moment(3, 0, 40))
     by_hand = small_network()
     for parameter in by_hand.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -207,8 +223,8 @@ def test_the_moving_average_is_a_moving_average():
     averaged = [p.detach().clone() for p in network.parameters()]
     for step in range(5):
         images, labels = batch(step)
-        subject.accumulate(images, labels, 1 / 6, Moment(1, step), last=True)
-        subject.step(0.5, Moment(1, step))
+        subject.accumulate(images, labels, 1 / 6, Moment(1, step, step), last=True)
+        subject.step(0.5, Moment(1, step, step))
         now = [p.detach().clone() for p in network.parameters()]
         averaged = now if step == 0 else [0.8 * a + 0.2 * b for a, b in zip(averaged, now, strict=True)]
     for a, b in zip(subject.scored_network.parameters(), averaged, strict=True):
@@ -252,7 +268,7 @@ def test_mixed_precision_computes_in_it_and_stays_near(amp):
     reference = network[1](images.flatten(1)).flatten().detach()
     types.clear()
     subject = learner(network, replace(PLAIN, amp=amp))
-    logits = subject.accumulate(images, labels, 1 / 6, Moment(1, 0), last=True)
+    logits = subject.accumulate(images, labels, 1 / 6, Moment(1, 0, 0), last=True)
     assert types == [{"bf16": torch.bfloat16, "fp16": torch.float16}[amp]]
     assert logits.dtype == torch.float32 and torch.allclose(logits, reference, atol=0.05)
     assert network[1].weight.grad.dtype == torch.float32

@@ -13,16 +13,20 @@ import torch
 
 from dfd_train.cli import main
 
+# every part that has a state; with no patience the plateau reduces within three epochs
 FULL = (
-    "--ema-decay",
-    "0.9",
-    "--noise-eta",
-    "0.01",
-    "--clip-norm",
-    "1.0",
-    "--accumulate",
-    "2",
-    "--gradient-flow",
+    *(
+        "--ema-decay",
+        "0.9",
+        "--noise-eta",
+        "0.01",
+        "--clip-norm",
+        "1.0",
+        "--accumulate",
+        "2",
+        "--gradient-flow",
+    ),
+    *("--plateau-patience", "0"),
 )
 
 
@@ -37,6 +41,7 @@ def assert_same_run(a: Path, b: Path) -> None:
         for key, value in first.items():
             assert torch.equal(value, second[key]), f"{name}: {key}"
     pd.testing.assert_frame_equal(epochs(a), epochs(b))
+    assert flows(a) == flows(b)
     predictions = [pd.read_parquet(run / "predictions-val.parquet") for run in (a, b)]
     pd.testing.assert_frame_equal(*predictions, check_exact=True)
 
@@ -50,11 +55,16 @@ def epochs(run: Path) -> pd.DataFrame:
     return rows.drop(columns=["seconds", "images_per_second"])
 
 
+def flows(run: Path) -> list[dict[str, object]]:
+    return [event for event in events(run) if event["event"] == "gradient_flow"]
+
+
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory, small_set) -> Path:
     out = tmp_path_factory.mktemp("straight") / "run"
     assert main([*command(small_set.work), "--out", str(out), *FULL]) == 0
-    assert epochs(out)["epoch"].tolist() == [1, 2, 3]
+    assert epochs(out)["epoch"].tolist() == [1, 2, 3] and len(flows(out)) == 3
+    assert epochs(out)["lr"].tolist()[-1] < 0.9e-3  # the plateau has reduced: its state matters
     return out
 
 

@@ -23,9 +23,10 @@ AMP_TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Moment:
-    """Where in the run a step is taken: epoch from 1, steps taken before it."""
+    """Where in the run a batch is learned: epoch from 1, its batches before this one, all steps before it."""
 
     epoch: int
+    batch: int
     step: int
 
 
@@ -119,9 +120,8 @@ class Learner:
 
         `share` weighs each crop: 1 / crops of the step over all batches and processes, 0 for a stand-in.
         """
-        torch.manual_seed(
-            mix_seed(self._seed, moment.step, self._processes.rank)
-        )  # dropout: a function of the step
+        # dropout is a function of the place in the run, so that a resumed run draws the same
+        torch.manual_seed(mix_seed(self._seed, moment.epoch, moment.batch, self._processes.rank))
         with self._local_gradients(not last):
             with autocast(self.device, self._config.amp):
                 logits = self._forward(images).flatten()

@@ -171,7 +171,7 @@ class Training:
                 group = place.batches_done // accumulate * accumulate
                 crops = sum(map(len, batches[group : group + accumulate]))
                 last = place.batches_done + 1 in (group + accumulate, len(batches))
-                moment = Moment(epoch, place.steps)
+                moment = Moment(epoch, place.batches_done, place.steps)
                 logits = self.learner.accumulate(
                     images, labels, 1.0 / crops if share else 0.0, moment, last=last
                 )

@@ -1,0 +1,87 @@
+"""Two processes under torchrun are one process on the same global batch."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import torch
+
+from dfd_train.cli import main
+from dfd_train.engine.processes import Processes
+
+OFF = ["--max-steps", "3", "--accumulate", "2", "--clip-norm", "0.5"]
+
+
+def torchrun(arguments: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, "-m", "dfd_train", *arguments], stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def epochs(run: Path) -> pd.DataFrame:
+    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    return pd.DataFrame([line for line in lines if line["event"] == "epoch"])
+
+
+@pytest.mark.parametrize("batches", ["various", "dual", "shuffled"])
+@pytest.mark.parametrize("size", [6, 10])
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_shares_hold_every_crop_once(batches, size, count):
+    batch = list(range(size))
+    shares = [Processes(rank, count).share(batch) for rank in range(count)]
+    assert sorted(item for share in shares for item in share) == batch
+    if batches == "various":  # a fake and its real stay together
+        assert all(share[i] + 1 == share[i + 1] for share in shares for i in range(0, len(share), 2))
+
+
+@pytest.mark.parametrize("kind", ["various", "shuffled"])
+def test_two_processes_are_one(kind, run_command, tmp_path):
+    arguments = [*run_command, "--model", "tiny_networks:without_batch_norm", "--batch-size", "10", *OFF]
+    arguments += ["--batches", kind, "--train-frames", "3", "--epochs", "2"]
+    assert main([*arguments, "--out", str(tmp_path / "one")]) == 0
+    process = torchrun([*arguments, "--out", str(tmp_path / "two")])
+    error = process.communicate(timeout=240)[1]
+    assert process.returncode == 0, error
+    one, two = (
+        epochs(tmp_path / name).drop(columns=["seconds", "images_per_second"]) for name in ("one", "two")
+    )
+    pd.testing.assert_frame_equal(one, two, rtol=1e-5)
+    assert error.count("epoch 2/2") == 1  # one process speaks
+    predictions = [pd.read_parquet(tmp_path / name / "predictions-val.parquet") for name in ("one", "two")]
+    pd.testing.assert_frame_equal(predictions[0], predictions[1], rtol=1e-4, atol=1e-5)
+    weights = [
+        torch.load(tmp_path / name / "checkpoints/last.pt", weights_only=True)["network"]
+        for name in ("one", "two")
+    ]
+    assert all(torch.allclose(weights[0][key], weights[1][key], rtol=1e-4, atol=1e-6) for key in weights[0])
+
+
+def test_the_end_is_clean_when_one_process_dies(run_command, tmp_path):
+    out = tmp_path / "run"
+    process = torchrun([*run_command, "--epochs", "400", "--out", str(out)])
+    try:
+        deadline = time.monotonic() + 120
+        while not (out / "checkpoints/last.pt").is_file():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        children = psutil.Process(process.pid).children()
+        workers = [child for child in children if "dfd_train" in " ".join(child.cmdline())]
+        assert len(workers) == 2
+        workers[1].send_signal(signal.SIGKILL)
+        assert process.wait(timeout=120) != 0
+        _, alive = psutil.wait_procs(workers, timeout=30)
+        assert not alive
+        state = torch.load(out / "checkpoints/last.pt", weights_only=True)  # whole
+        assert state["epoch"] >= 1
+    finally:
+        process.kill()
+        process.communicate()
