@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ffpp_prep.stages import detect_boxes, extract_faces, scan
     from ffpp_prep.store import read_boxes, read_videos
+    from ffpp_prep.verify import verify_work
 
 __version__ = "0.1.0"
-__all__ = ["detect_boxes", "extract_faces", "read_boxes", "read_videos", "scan"]
+__all__ = ["detect_boxes", "extract_faces", "read_boxes", "read_videos", "scan", "verify_work"]
 
-_HOMES = {"read_boxes": "ffpp_prep.store", "read_videos": "ffpp_prep.store"}
+_HOMES = {
+    "read_boxes": "ffpp_prep.store",
+    "read_videos": "ffpp_prep.store",
+    "verify_work": "ffpp_prep.verify",
+}
 
 
 def __getattr__(name: str) -> Any:

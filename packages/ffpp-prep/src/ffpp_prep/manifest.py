@@ -66,13 +66,12 @@ def commit_file(folder: Path, number: int) -> Path:
     return (folder / shard_name(number)).with_suffix(".json")
 
 
-def read_summary(folder: Path, number: int) -> ShardSummary | None:
-    """What a shard holds; None where it isn't committed.
+def read_summary(path: Path) -> ShardSummary | None:
+    """What a shard holds, by its commit file; None where it isn't committed.
 
     Raises:
         UsageError: the file is not a summary.
     """
-    path = commit_file(folder, number)
     if not path.exists():
         return None
     try:
@@ -85,7 +84,7 @@ def read_summary(folder: Path, number: int) -> ShardSummary | None:
 
 def read_summaries(folder: Path, shards: int) -> list[ShardSummary]:
     """The summaries of the committed ones among the first `shards` shards."""
-    found = (read_summary(folder, number) for number in range(shards))
+    found = (read_summary(commit_file(folder, number)) for number in range(shards))
     return [summary for summary in found if summary is not None]
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -68,7 +69,8 @@ class PartStore(Generic[Result]):
         commits = self.commits()
         if not commits:
             return None
-        settings: dict[str, Any] = json.loads(pq.read_schema(commits[0]).metadata[b"settings"])
+        with _readable(commits[0]):
+            settings: dict[str, Any] = json.loads(pq.read_schema(commits[0]).metadata[b"settings"])
         return settings
 
     def commit_part(self, results: Iterable[Result], settings: Any, metadata: dict[str, str]) -> None:
@@ -94,7 +96,10 @@ class PartStore(Generic[Result]):
 
     def read_status(self) -> pd.DataFrame:
         """One row a committed video, the latest one: the columns of the status schema, and `part`."""
-        parts = [pq.read_table(path).to_pandas().assign(part=_part(path)) for path in self.commits()]
+        parts = []
+        for path in self.commits():
+            with _readable(path):
+                parts.append(pq.read_table(path).to_pandas().assign(part=_part(path)))
         if not parts:
             return self._status.empty_table().to_pandas().assign(part="")
         return pd.concat(parts, ignore_index=True).drop_duplicates("video_id", keep="last")
@@ -107,7 +112,9 @@ class PartStore(Generic[Result]):
         for part, done in status.groupby("part")["video_id"]:
             keep = set(done) if wanted is None else set(done).intersection(wanted)
             if keep:
-                table = pq.read_table(self.rows_file(part), filters=[("video_id", "in", sorted(keep))])
+                path = self.rows_file(part)
+                with _readable(path):
+                    table = pq.read_table(path, filters=[("video_id", "in", sorted(keep))])
                 frames.append(table.cast(_plain(table.schema)).to_pandas())
         if not frames:
             return self._rows.empty_table().to_pandas()
@@ -141,6 +148,15 @@ def refuse_other_settings(where: Path, before: dict[str, Any], now: Any) -> None
             f"{where} was written with {', '.join(differing)}; "
             f"use those settings again, another WORK folder, or remove {where}"
         )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise UsageError(f"{path}: not readable ({reason}); run  ffpp-prep verify WORK --repair") from error
 
 
 def _write(table: pa.Table, path: Path) -> None:

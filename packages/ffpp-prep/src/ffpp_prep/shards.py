@@ -160,7 +160,8 @@ def _write(
     settings: CropSettings,
     beat: Callable[[], None],
 ) -> None:
-    with h5py.File(path, "w", libver="v110") as file:
+    # The earliest file format has no time stamps: equal crops make equal files.
+    with h5py.File(path, "w", libver="earliest") as file:
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["codec"] = settings.codec
         file.attrs["color"] = "RGB"

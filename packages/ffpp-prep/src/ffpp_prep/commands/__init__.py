@@ -4,7 +4,7 @@ A module has HELP, EXAMPLE, `add_arguments(parser)` and `run(options) -> exit st
 inside `run`, so that `--help` answers at once.
 """
 
-from ffpp_prep.commands import boxes, check_splits, extract, sample, scan, status
+from ffpp_prep.commands import boxes, check_splits, extract, sample, scan, status, verify
 
 COMMANDS = (
     ("sample", sample),
@@ -13,4 +13,5 @@ COMMANDS = (
     ("boxes", boxes),
     ("extract", extract),
     ("status", status),
+    ("verify", verify),
 )

@@ -245,15 +245,16 @@ def _collect(outcomes: Iterable[Outcome[_Task, ShardSummary]], bar: ProgressBar)
 
 
 def _extract(task: _Task, beat: Beat) -> ShardSummary:
-    slices = planned_slices(task.work, task.slices, task.settings)
+    videos = read_videos(task.work).set_index("video_id")
+    slices = planned_slices(BoxStore(task.work), videos, task.slices, task.settings)
     return write_shard(task.work / "faces", task.number, slices, task.settings, beat)
 
 
-def planned_slices(work: Path, pieces: Sequence[PlannedSlice], settings: CropSettings) -> list[VideoSlice]:
-    """What a shard of these pieces is to hold, after the tables of WORK."""
-    ids = [piece.video_id for piece in pieces]
-    videos = read_videos(work).set_index("video_id").loc[ids]
-    boxes = dict(iter(BoxStore(work).read_boxes(ids).groupby("video_id", sort=False)))
+def planned_slices(
+    store: BoxStore, videos: pd.DataFrame, pieces: Sequence[PlannedSlice], settings: CropSettings
+) -> list[VideoSlice]:
+    """What a shard of these pieces is to hold; `videos` are those of WORK, indexed by `video_id`."""
+    boxes = dict(iter(store.read_boxes(p.video_id for p in pieces).groupby("video_id", sort=False)))
     slices = []
     for piece in pieces:
         row = videos.loc[piece.video_id]

@@ -1,0 +1,259 @@
+"""Checks a work folder: every checksum, every count, every crop against its box.
+
+What is damaged loses its commit with `repair`, so that the next run of its step makes it again.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from ffpp_prep.boxes import USABLE
+from ffpp_prep.errors import UsageError
+from ffpp_prep.faces import CropSettings
+from ffpp_prep.files import only_run, sha256_of
+from ffpp_prep.manifest import PlannedSlice, commit_file, manifest, read_plan, read_summaries, read_summary
+from ffpp_prep.parts import fingerprint
+from ffpp_prep.shards import ShardSummary
+from ffpp_prep.stages.extract import planned_slices
+from ffpp_prep.store import BoxStore, read_scan, read_videos
+
+BLOCK_CROPS = 1000
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that is not as it was written, and which files to remove for it to be made again."""
+
+    file: Path
+    what: str
+    remove: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was checked, and what is damaged."""
+
+    parts: int
+    boxes: int
+    shards: int
+    crops: int
+    bytes: int
+    damage: tuple[Damage, ...]
+
+
+def verify_work(work: str | Path, repair: bool = False) -> Verification:
+    """Checks all that is committed in WORK; what isn't committed doesn't count, and isn't looked at.
+
+    Args:
+        work: the folder.
+        repair: remove the commits of what is damaged, so that the next run of its step makes it again.
+
+    Raises:
+        UsageError: no readable scan or plan (scan again, or remove WORK/faces), or with `repair` another run at work.
+    """
+    work = Path(work).resolve()
+    read_scan(work)
+    if repair:
+        with only_run(work):
+            found = _verify(work)
+            for damage in found.damage:
+                for path in damage.remove:
+                    path.unlink(missing_ok=True)
+            return found
+    return _verify(work)
+
+
+def _verify(work: Path) -> Verification:
+    store = BoxStore(work)
+    parts, boxes, damage = _parts(store)
+    tables = None if damage else (store, read_videos(work).set_index("video_id"))
+    folder = work / "faces"
+    plan = read_plan(folder)
+    shards = crops = size = 0
+    if plan:
+        settings, shard_pieces = plan
+        total = sum(path.stat().st_size for path in folder.glob("faces-*.h5"))
+        with tqdm(total=total, unit="B", unit_scale=True, desc="verify", disable=None) as bar:
+            for number, pieces in enumerate(shard_pieces):
+                commit = commit_file(folder, number)
+                data = commit.with_suffix(".h5")
+                try:
+                    summary = _shard(commit, data, settings)
+                    if summary:
+                        _against_boxes(data, summary, tables, pieces, settings)
+                        shards, crops, size = shards + 1, crops + summary.crops, size + summary.bytes
+                        bar.update(summary.bytes)
+                except _Wrong as wrong:
+                    damage.append(Damage(wrong.file, str(wrong), (commit, data, folder / "manifest.json")))
+        damage += _manifest(folder, settings, len(shard_pieces))
+    return Verification(parts, boxes, shards, crops, size, tuple(damage))
+
+
+class _Wrong(Exception):
+    """What is wrong with a file."""
+
+    def __init__(self, file: Path, what: str) -> None:
+        super().__init__(what)
+        self.file = file
+
+
+# --- boxes ----------------------------------------------------------------------------------------------------
+
+
+def _parts(store: BoxStore) -> tuple[int, int, list[Damage]]:
+    """How many parts are sound, how many boxes they hold, and which are not."""
+    sound = boxes = 0
+    damage = []
+    fingerprints: set[bytes] = set()
+    for commit in store.commits():
+        rows = store.rows_file(commit.stem.split("-")[1])
+        try:
+            boxes += _part(commit, rows, fingerprints)
+            sound += 1
+        except _Wrong as wrong:
+            damage.append(Damage(wrong.file, str(wrong), (commit, rows)))
+    return sound, boxes, damage
+
+
+def _part(commit: Path, rows_file: Path, fingerprints: set[bytes]) -> int:
+    """Checks one part, and that its settings are those of the parts before; the number of its boxes."""
+    videos = _table(commit)
+    metadata = videos.schema.metadata or {}
+    if not {b"rows_sha256", b"settings", b"fingerprint"} <= metadata.keys():
+        raise _Wrong(commit, "without checksum or settings: not written by this ffpp-prep")
+    if not rows_file.is_file():
+        raise _Wrong(rows_file, "missing")
+    if sha256_of(rows_file) != metadata[b"rows_sha256"].decode():
+        raise _Wrong(rows_file, "its SHA-256 is not the recorded one")
+    fingerprints.add(metadata[b"fingerprint"])
+    if len(fingerprints) > 1:
+        raise _Wrong(commit, "written with other settings than the parts before it")
+    threshold = json.loads(metadata[b"settings"])["threshold"]
+    rows = _table(rows_file, ["video_id", "frame", "face", "score"]).to_pandas()
+    rows["video_id"] = rows["video_id"].astype(str)
+    by_video = dict(iter(rows.groupby("video_id", sort=False)))
+    for video in videos.to_pylist():
+        _count(rows_file, video, by_video.pop(video["video_id"], rows.iloc[:0]), threshold)
+    if by_video:
+        raise _Wrong(rows_file, f"boxes of {next(iter(by_video))}, which the part doesn't list")
+    return len(rows)
+
+
+def _count(file: Path, video: dict[str, Any], rows: pd.DataFrame, threshold: float) -> None:
+    best = rows[rows["face"] == 0]
+    frames = video["frames_decoded"]
+    if best["frame"].tolist() != list(range(frames)) or (video["status"] in USABLE and not frames):
+        raise _Wrong(file, f"{video['video_id']}: boxes in {len(best)} frames, {frames} were decoded")
+    for column, found in (
+        ("frames_with_face", (best["score"].astype(float) > threshold).sum()),
+        ("frames_multi_face", (rows["face"] == 1).sum()),
+    ):
+        if video[column] != found:
+            raise _Wrong(file, f"{video['video_id']}: {column} is {video[column]}, its boxes say {found}")
+
+
+def _table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    try:
+        table = pq.read_table(path, columns=columns, page_checksum_verification=True)
+    except (OSError, pa.ArrowException) as error:
+        raise _Wrong(path, f"not readable: {str(error).splitlines()[0]}") from error
+    return table
+
+
+# --- crops ----------------------------------------------------------------------------------------------------
+
+
+def _shard(commit: Path, path: Path, settings: CropSettings) -> ShardSummary | None:
+    """Checks a shard by itself; its summary, or None where it isn't committed."""
+    try:
+        summary = read_summary(commit)
+    except UsageError as error:
+        raise _Wrong(commit, "not readable") from error
+    if summary is None:
+        return None
+    if not path.is_file():
+        raise _Wrong(path, "missing")
+    if path.stat().st_size != summary.bytes:
+        raise _Wrong(path, f"{path.stat().st_size} bytes, not the recorded {summary.bytes}")
+    if sha256_of(path) != summary.sha256:
+        raise _Wrong(path, "its SHA-256 is not the recorded one")
+    with _opened(path) as file:
+        crops, videos = len(file["frame"]), len(file["videos/id"])
+        if not file.attrs.get("complete", False) or file.attrs["fingerprint"] != fingerprint(settings):
+            raise _Wrong(path, "incomplete, or written with other settings than planned")
+        if (crops, videos) != (summary.crops, summary.videos) or len(file["offsets"]) != crops + 1:
+            raise _Wrong(path, f"{crops} crops of {videos} videos, not the recorded numbers")
+        offsets, checks = file["offsets"][:].astype(np.int64), file["crc32"][:]
+        for first in range(0, crops, BLOCK_CROPS):
+            part = offsets[first : first + BLOCK_CROPS + 1]
+            data = file["blob"][part[0] : part[-1]]
+            for i, (start, stop) in enumerate(pairwise(part - part[0]), start=first):
+                if zlib.crc32(data[start:stop]) != checks[i]:
+                    raise _Wrong(path, f"crop {i} is not what was written")
+    return summary
+
+
+def _against_boxes(
+    path: Path,
+    summary: ShardSummary,
+    tables: tuple[BoxStore, pd.DataFrame] | None,
+    pieces: Sequence[PlannedSlice],
+    settings: CropSettings,
+) -> None:
+    """Checks that a shard's crops are of the boxes that are committed, where those are sound and still listed."""
+    if tables is None or not {p.video_id for p in pieces} <= set(
+        tables[1].index[tables[1]["status"].isin(USABLE)]
+    ):
+        return
+    missing = {m.video_id: m.count for m in summary.missing}
+    with _opened(path) as file:
+        for row, part in enumerate(planned_slices(*tables, pieces, settings)):
+            start, count = int(file["videos/start"][row]), int(file["videos/count"][row])
+            if file["videos/id"][row].decode() != part.video_id:
+                raise _Wrong(path, f"video {row} is not the planned {part.video_id}")
+            if count + missing.get(part.video_id, 0) != len(part.boxes):
+                raise _Wrong(path, f"{part.video_id}: {count} crops where {len(part.boxes)} are planned")
+            own = slice(start, start + count)
+            stored = pd.DataFrame({"frame": file["frame"][own], "face": file["face"][own]})
+            stored[["x1", "y1", "x2", "y2"]] = file["box"][own]
+            planned = part.boxes[list(stored.columns)]
+            if count < len(planned):  # some could not be decoded
+                planned = stored[["frame", "face"]].merge(planned, on=["frame", "face"])
+            if not np.array_equal(stored.to_numpy(), planned.to_numpy()):
+                raise _Wrong(path, f"{part.video_id}: its crops are not of the boxes in WORK/boxes")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError, RuntimeError) as error:
+        raise _Wrong(path, f"not readable as a shard: {' '.join(str(error).split())}") from error
+
+
+def _manifest(folder: Path, settings: CropSettings, shards: int) -> Iterator[Damage]:
+    path = folder / "manifest.json"
+    if not path.exists():  # the run that writes it isn't over
+        return
+    try:
+        expected = json.loads(json.dumps(manifest(read_summaries(folder, shards), settings)))
+        same = json.loads(path.read_text(encoding="utf-8")) == expected
+    except (UsageError, ValueError):
+        same = False
+    if not same:
+        yield Damage(path, "it doesn't list the shards as they are", (path,))
