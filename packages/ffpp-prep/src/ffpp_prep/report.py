@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 
+from ffpp_prep.files import is_at_work
+from ffpp_prep.manifest import read_plan, read_summaries
+from ffpp_prep.progress import Progress, read_progress
 from ffpp_prep.store import read_videos
+from ffpp_prep.units import duration_text, size_text
 
 
 def status_text(work: str | Path) -> str:
-    """Videos by method, split and status, with every failure and its reason; what is extracted; disk used.
+    """Videos by method, split and status, every failure and its reason, the run at work, what is extracted, disk.
 
     Raises:
-        ffpp_prep.errors.UsageError: no readable videos.parquet in `work`.
+        ffpp_prep.errors.UsageError: no readable videos.parquet in `work`, or damaged tables.
     """
     work = Path(work)
     videos = read_videos(work)
@@ -34,7 +39,10 @@ def status_text(work: str | Path) -> str:
     if len(failed):
         lines += ["", "not ok:"]
         lines += [f"  {row.status:13} {row.video_id}: {row.error}" for row in failed.itertuples()]
-    lines += ["", _faces(work)]
+    lines += ["", *_faces(work)]
+    progress = read_progress(work)
+    if progress:
+        lines += ["", _run(progress, is_at_work(work))]
     return "\n".join(lines)
 
 
@@ -44,14 +52,37 @@ def _counts(videos: pd.DataFrame, column: str, title: str) -> str:
     return f"{title}\n{table.to_string()}"
 
 
-def _faces(work: Path) -> str:
+def _faces(work: Path) -> list[str]:
+    """What is extracted, and the disk."""
     folder = work / "faces"
-    plan = folder / "plan.json"
-    if not plan.is_file():
-        return "no crops extracted yet"
-    planned = len(json.loads(plan.read_text(encoding="utf-8"))["shards"])
-    commits = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(folder.glob("faces-*.json"))]
-    crops, size = sum(c["crops"] for c in commits), sum(c["bytes"] for c in commits)
-    missing = sum(m["count"] for c in commits for m in c["missing"])
-    text = f"{len(commits)} of {planned} shards written: {crops} crops, {size / 1e9:.3f} GB"
-    return text + (f"; {missing} planned crops could not be decoded" if missing else "")
+    boxes = sum(path.stat().st_size for path in (work / "boxes").glob("*.parquet"))
+    free = shutil.disk_usage(work).free
+    plan = read_plan(folder)
+    if plan is None:
+        return ["no crops extracted yet", f"disk: boxes {size_text(boxes)}; {size_text(free)} free"]
+    shards = plan[1]
+    written = read_summaries(folder, len(shards))
+    crops, size = sum(s.crops for s in written), sum(s.bytes for s in written)
+    missing = sum(m.count for s in written for m in s.missing)
+    text = f"{len(written)} of {len(shards)} shards written: {crops} crops"
+    disk = f"disk: boxes {size_text(boxes)}, crops {size_text(size)}; {size_text(free)} free"
+    left = sum(piece.stop - piece.first for shard in shards for piece in shard) - crops - missing
+    if left and crops:
+        needed = left * size / crops
+        disk += f"; the {left} crops to come need about {size_text(needed)}"
+        disk += ": MORE THAN IS FREE" if needed > free else ""
+    return [text + (f"; {missing} planned crops could not be decoded" if missing else ""), disk]
+
+
+def _run(progress: Progress, at_work: bool) -> str:
+    """How far the run is that is at work now, or how the latest one went."""
+    per_hour = progress.rate < 1
+    rate = f"{progress.rate * (3600 if per_hour else 1):.1f} {progress.unit}s/{'h' if per_hour else 's'}"
+    took = duration_text(progress.seconds)
+    text = f"{progress.done} of {progress.total} {progress.unit}s in {took}, {rate}"
+    text += f" ({progress.detail})" if progress.detail else ""
+    if not at_work:
+        when = datetime.fromtimestamp(progress.updated).astimezone().strftime("%Y-%m-%d %H:%M")
+        return f"latest run: {progress.stage}, {text}, until {when}"
+    left = progress.seconds_left
+    return f"{progress.stage} at work: {text}" + (f"; about {duration_text(left)} left" if left else "")
