@@ -112,7 +112,9 @@ def test_the_model_generalises_to_another_set(learned, small_set, small_set_writ
         if (learned / "predictions-test.parquet").exists()
         else b""
     )
+    capsys.readouterr()
     assert main(["evaluate", str(learned), "--data", str(other), "--frames", "5", "--workers", "0"]) == 0
+    assert "Identities that also trained the model: 0." in capsys.readouterr().out
     predictions = pd.read_parquet(learned / "predictions-test-on-celeb.parquet")
     assert set(predictions["dataset"]) == {"celebdf"} and (predictions.groupby("video_id").size() == 5).all()
     if before:
@@ -271,3 +273,36 @@ def test_leaks_are_refused_unless_allowed_by_name(small_set_writer, tmp_path, ca
         assert main([*command, "--set", "data.allow_leaks=true"]) == 0
     assert "2 leaks between splits, allowed by name" in caplog.text
     assert json.loads((tmp_path / "run/data.json").read_text())["leaks"] == 2
+
+
+def test_a_threshold_from_validation_and_the_common_protocol(learned, capsys):
+    command = ["evaluate", str(learned), "--split", "test", "--workers", "0"]
+    assert main([*command, "--threshold", "validation"]) == 0
+    output = capsys.readouterr().out
+    from dfd_train.metrics import best_threshold
+
+    expected = best_threshold(pd.read_parquet(learned / "predictions-val.parquet"))
+    assert f"is above {expected:g};" in output
+    assert main([*command, "--protocol", "deepfakebench"]) == 0
+    output = capsys.readouterr().out
+    assert "DeepfakeBench protocol" in output and "Videos merged by name" in output
+    predictions = pd.read_parquet(learned / "predictions-test.parquet")
+    assert (predictions.groupby("video_id").size() == 32).all()
+    # the two methods' fakes of a pair have one file name: four fakes and two originals become four videos
+    assert predictions["video_id"].nunique() == 6
+    (learned / "predictions-val.parquet").rename(learned / "kept.parquet")
+    try:
+        assert main([*command, "--threshold", "validation"]) == 2
+        assert "no validation predictions" in capsys.readouterr().err
+    finally:
+        (learned / "kept.parquet").rename(learned / "predictions-val.parquet")
+    assert main([*command, "--threshold", "validation", "--checkpoint", "last"]) == 2
+    assert "is not of the checkpoint last" in capsys.readouterr().err
+
+
+def test_report_and_compare_are_commands(learned, tmp_path, capsys):
+    assert main(["report", str(learned)]) == 0
+    assert (learned / "report.html").is_file()
+    out = tmp_path / "comparison"
+    assert main(["compare", str(learned), "--out", str(out), "--reference", "thesis"]) == 0
+    assert str(out / "compare.html") in capsys.readouterr().out and (out / "compare.html").is_file()

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfd_train import __version__
-from dfd_train.config import RunConfig, Setting, build_config, read_config, settings
+from dfd_train.config import RunConfig, Setting, build_config, find_config, read_config, settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,8 +52,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from dfd_train.engine.evaluate import Request, evaluate
-    from dfd_train.report.tables import Coverage, evaluation_table
+    from dfd_train.engine.evaluate import Request, deepfakebench, evaluate, validation_threshold
+    from dfd_train.report.tables import Coverage, evaluation_table, protocol_table
 
     request = Request(
         split=options.split,
@@ -65,12 +65,29 @@ def _evaluate(options: argparse.Namespace) -> int:
         workers=options.workers,
         multiple_faces=options.multiple_faces,
     )
+    if options.protocol:
+        request = deepfakebench(request)
+    threshold = options.threshold
+    if threshold == "validation":
+        threshold = validation_threshold(options.run, options.checkpoint, options.aggregation)
     result = evaluate(options.run, request)
     coverage = Coverage.of(result.videos, result.predictions)
     table = evaluation_table(
-        result.predictions, coverage, options.aggregation, demonstration=result.demonstration
+        result.predictions, coverage, options.aggregation, threshold, demonstration=result.demonstration
     )
     print(table.to_text())
+    if result.shared_identities is not None:
+        print(f"Identities that also trained the model: {result.shared_identities}.")
+    if options.protocol:
+        print(protocol_table(result.predictions, result.demonstration).to_text())
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from dfd_train.compare import compare_runs
+
+    for path in compare_runs(options.runs, options.out, options.reference)[:1]:
+        print(path)
     return 0
 
 
@@ -90,6 +107,11 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write RUN/report.html", allow_abbrev=False)
     report.add_argument("run", type=Path, metavar="RUN")
     report.set_defaults(command=_report)
+    compare = commands.add_parser("compare", help="several runs side by side", allow_abbrev=False)
+    compare.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    compare.add_argument("--out", type=Path, default=Path("comparison"), metavar="DIR", help="where to write")
+    compare.add_argument("--reference", choices=("thesis",), help="the thesis's tables beside the runs'")
+    compare.set_defaults(command=_compare)
     return parser
 
 
@@ -101,7 +123,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         epilog="Settings: later ones win, in the order --config, --set, flags.",
     )  # fmt: skip
     run.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
-    run.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
+    run.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="TOML file of settings, or the name of a preset of the thesis",
+    )
     run.add_argument(
         "--set",
         action="append",
@@ -148,6 +175,18 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     evaluate.add_argument("--frames", type=_positive, metavar="N", help="equally spaced frames a video")
     evaluate.add_argument("--checkpoint", choices=("best", "last"), default="best")
     evaluate.add_argument("--aggregation", choices=("mean", "median", "max"), default="mean")
+    evaluate.add_argument(
+        "--threshold",
+        type=_threshold,
+        default=0.5,
+        metavar="P",
+        help="probability above which a video is fake; validation: the best one there",
+    )
+    evaluate.add_argument(
+        "--protocol",
+        choices=("deepfakebench",),
+        help="score and pool as the benchmark does, and show the difference",
+    )
     evaluate.add_argument("--multiple-faces", choices=("drop", "keep"), help="videos with several faces")
     evaluate.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     evaluate.add_argument("--batch-size", type=_positive, metavar="N")
@@ -163,7 +202,7 @@ def _run_config(options: argparse.Namespace) -> RunConfig:
     saved = options.out / "config.toml"
     if not overrides and options.config is None and saved.is_file():
         return build_config(read_config(saved))
-    return build_config(read_config(options.config) if options.config else {}, overrides)
+    return build_config(read_config(find_config(options.config)) if options.config else {}, overrides)
 
 
 def _split_setting(text: str) -> tuple[str, str]:
@@ -188,6 +227,14 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not a positive number")
     return number
+
+
+def _threshold(text: str) -> float | str:
+    if text == "validation":
+        return text
+    if not 0.0 <= float(text) <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is neither a probability nor validation")
+    return float(text)
 
 
 def _one_line(error: BaseException) -> str:

@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+PRESETS = Path(__file__).parent / "presets"
+
 Value = str | int | float | bool
 
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -247,6 +249,18 @@ def read_config(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"no such configuration: {path}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from None
+
+
+def find_config(path: Path) -> Path:
+    """The file, or where there is none of that name, the preset that comes with the package.
+
+    Raises: FileNotFoundError listing the presets.
+    """
+    for file in (path, PRESETS / f"{path}.toml"):
+        if file.is_file():
+            return file
+    names = ", ".join(sorted(file.stem for file in PRESETS.glob("*.toml")))
+    raise FileNotFoundError(f"no such configuration: {path}; presets: {names}")
 
 
 def build_config(tables: Mapping[str, Any], overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:

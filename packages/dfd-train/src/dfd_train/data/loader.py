@@ -59,12 +59,13 @@ class BatchLoader:
         workers: int,
         augmentation: Augmentation | None = None,
         pin_memory: bool = False,
+        crop_size: int | None = None,
     ) -> None:
         self._spec = spec
         self._on_device = augmentation if augmentation and augmentation.config.on == "model" else None
         self._plan = _PlanSampler()
         self._loader: DataLoader[Any] = DataLoader(
-            _Crops(prepared, spec, augmentation),
+            _Crops(prepared, spec, augmentation, crop_size),
             batch_sampler=self._plan,
             collate_fn=_collate,
             num_workers=workers,
@@ -101,11 +102,21 @@ def default_workers() -> int:
 class _Crops(Dataset[tuple[Tensor, Sample]]):
     """Sample -> (image, sample); samples themselves are the indices, so the workers hold no epoch state."""
 
-    def __init__(self, prepared: PreparedSet, spec: InputSpec, augmentation: Augmentation | None) -> None:
+    def __init__(
+        self,
+        prepared: PreparedSet,
+        spec: InputSpec,
+        augmentation: Augmentation | None,
+        crop_size: int | None,
+    ) -> None:
         self._prepared, self._spec, self._augmentation = prepared, spec, augmentation
+        self._crop_size = crop_size
 
     def __getitem__(self, sample: Sample) -> tuple[Tensor, Sample]:
-        image = resize(self._prepared.read_crop_at(sample.video, sample.frame, sample.face), self._spec.size)
+        crop = self._prepared.read_crop_at(sample.video, sample.frame, sample.face)
+        if self._crop_size:
+            crop = resize(crop, self._crop_size).permute(1, 2, 0).numpy()
+        image = resize(crop, self._spec.size)
         if self._augmentation is None:
             return normalize(image, self._spec), sample
         if self._augmentation.config.on == "model":

@@ -94,17 +94,15 @@ def make_pairs(videos: pd.DataFrame) -> tuple[list[Pair], int]:
 def find_leaks(videos: pd.DataFrame) -> list[str]:
     """Identities and originals that stand in more than one split, one line each; empty where splits are clean."""
     used = videos[videos["split"].isin(SPLITS)]
-    identities = pd.concat(
-        [
-            used[["dataset", "split", column]].rename(columns={column: "identity"})
-            for column in ("source_id", "target_id")
-        ]
-    ).dropna()
-    identities = identities[identities["identity"] != ""]
-    leaks = []
-    for (dataset, identity), splits in identities.groupby(["dataset", "identity"])["split"]:
-        if splits.nunique() > 1:
-            leaks.append(f"{dataset} identity {identity} in {', '.join(sorted(set(splits)))}")
+    splits_of: dict[tuple[str, str], list[str]] = {}
+    for split in sorted(SPLITS):
+        for identity in identities(used[used["split"] == split]):
+            splits_of.setdefault(identity, []).append(split)
+    leaks = [
+        f"{dataset} identity {name} in {', '.join(splits)}"
+        for (dataset, name), splits in sorted(splits_of.items())
+        if len(splits) > 1
+    ]
     split_of = used.set_index("video_id")["split"]
     fakes = used[used["original_id"].notna() & (used["original_id"] != "")]
     original_split = fakes["original_id"].map(split_of)
@@ -114,6 +112,16 @@ def find_leaks(videos: pd.DataFrame) -> list[str]:
         for row in crossing.itertuples()
     ]
     return leaks
+
+
+def identities(videos: pd.DataFrame) -> set[tuple[str, str]]:
+    """Everybody who is seen in these videos, as (dataset, identity): targets and sources alike."""
+    return {
+        (str(dataset), str(identity))
+        for column in ("source_id", "target_id")
+        for dataset, identity in zip(videos["dataset"], videos[column], strict=True)
+        if isinstance(identity, str) and identity
+    }
 
 
 def shuffle_labels(videos: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from dfd_train.data.loader import default_workers
 from dfd_train.data.prepared import PreparedSet, load_prepared
-from dfd_train.data.selection import select_videos
+from dfd_train.data.selection import identities, select_videos
 from dfd_train.engine.checkpoint import load_model
 from dfd_train.engine.score import Scoring, score_videos
 from dfd_train.engine.start import choose_device
 from dfd_train.engine.train import prediction_facts
-from dfd_train.runs import RunFolder, write_predictions
+from dfd_train.metrics import best_threshold
+from dfd_train.metrics.videos import Aggregation
+from dfd_train.runs import RunFolder, file_sha256, write_predictions
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,8 @@ class Request:
     batch_size: int | None = None
     workers: int | None = None
     multiple_faces: str | None = None
+    crop_size: int | None = None
+    """resize crops to this side first, as a benchmark that stores them so does"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Evaluation:
     """every video of the split, those without a prediction included"""
     path: Path
     demonstration: bool
+    shared_identities: int | None
+    """on another data set: how many of its identities trained the model"""
 
 
 def evaluate(run: Path, request: Request) -> Evaluation:
@@ -68,6 +75,7 @@ def evaluate(run: Path, request: Request) -> Evaluation:
         request.batch_size or config.data.batch_size,
         default_workers() if request.workers is None else request.workers,
         config.optimizer.amp,
+        request.crop_size,
     )
     predictions = score_videos(
         model.detector.network, model.detector.spec, prepared, selection.videos, scoring, device=device
@@ -80,7 +88,38 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     for target in (path, run / "predictions.parquet"):
         write_predictions(target, predictions, facts)
     videos = prepared.videos[prepared.videos["split"] == request.split]
-    return Evaluation(predictions, videos, path, demonstration)
+    shared = None if request.data is None else _shared_identities(selection.videos, Path(config.data.work))
+    return Evaluation(predictions, videos, path, demonstration, shared)
+
+
+def deepfakebench(request: Request) -> Request:
+    """The common benchmark's way of scoring: 32 frames a video, crops of 256 pixels, no video left out."""
+    return replace(request, frames=32, crop_size=256, multiple_faces="keep")
+
+
+def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -> float:
+    """The threshold with the highest balanced accuracy on the run's validation predictions.
+
+    Raises: FileNotFoundError, ValueError where they are missing or not of this checkpoint.
+    """
+    path = RunFolder(run).predictions("val")
+    if not path.is_file():
+        raise FileNotFoundError(f"no validation predictions: {path} (`dfd-train evaluate {run} --split val`)")
+    seen = pq.read_schema(path).metadata.get(b"checkpoint_sha256", b"").decode()
+    folder = RunFolder(run)
+    if seen != file_sha256({"best": folder.best, "last": folder.last}[checkpoint]):
+        raise ValueError(f"{path} is not of the checkpoint {checkpoint}: evaluate --split val with it first")
+    return best_threshold(pd.read_parquet(path), aggregation)
+
+
+def _shared_identities(videos: pd.DataFrame, trained_on: Path) -> int | None:
+    """How many identities of `videos` stand in the training split of the run's own set; None where it is gone."""
+    try:
+        own = load_prepared(trained_on).videos
+    except (OSError, ValueError) as error:
+        log.warning("identities cannot be compared: %s", error)
+        return None
+    return len(identities(videos) & identities(own[own["split"] == "train"]))
 
 
 def _name(prepared: PreparedSet) -> str:

@@ -27,6 +27,8 @@ class Scoring:
     batch_size: int = 24
     workers: int = 0
     amp: str = "off"
+    crop_size: int | None = None
+    """resize crops to this side first; only where a benchmark's protocol asks for it"""
 
 
 def score_videos(
@@ -49,7 +51,7 @@ def score_videos(
     Raises: KeyboardInterrupt where `should_stop` says so in any process.
     """
     processes = processes or Processes()
-    loader = loader or BatchLoader(prepared, spec, workers=scoring.workers)
+    loader = loader or BatchLoader(prepared, spec, workers=scoring.workers, crop_size=scoring.crop_size)
     batches = plan_evaluation(videos, scoring.frames_per_video, scoring.batch_size).batches
     network.eval()
     logits: list[np.ndarray] = []

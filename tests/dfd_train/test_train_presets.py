@@ -1,0 +1,103 @@
+"""One preset for each experiment of the thesis: it parses, says what the thesis says, builds, and trains."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tomli_w
+import torch
+
+from dfd_train.cli import main
+from dfd_train.config import PRESETS, RunConfig, build_config, find_config, read_config, to_tables
+from dfd_train.models import build_detector
+from dfd_train.optim import make_optimizer
+
+NAMES = sorted(path.stem for path in PRESETS.glob("*.toml"))
+BASELINES = ("xception", "inception-v3", "efficientnet-b5", "resnet152", "resnext101-32x8d")
+
+
+def preset(name: str) -> RunConfig:
+    return build_config(read_config(find_config(Path(name))))
+
+
+def test_every_experiment_has_one():
+    wanted = {f"{model}-{optimizer}" for model in BASELINES for optimizer in ("radam", "sgdm")}
+    for v in ("v1", "v2"):
+        wanted |= {f"reseption-{v}-a", f"reseption-{v}-b", f"dual-{v}"}
+        wanted |= {f"early-{v}-{curve}" for curve in ("sgdm", "sgdm-scaled", "radam-scaled")}
+        wanted |= {f"input-224-{v}", f"deeper-{v}", f"weaker-augmentation-{v}"}
+    assert set(NAMES) == wanted | {"ensemble"}
+
+
+def test_an_unknown_preset_lists_the_known_ones(tmp_path, capsys):
+    assert main(["run", "--config", "resception", "--out", str(tmp_path / "run")]) == 2
+    assert (
+        "no such configuration: resception; presets: deeper-v1, deeper-v2, dual-v1" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_presets_say_what_the_thesis_says(name):
+    config = preset(name)
+    baseline = name.startswith(BASELINES)
+    epochs = 30 if baseline or name == "ensemble" else 14 if name.startswith("early") else 50
+    assert config.train.epochs == epochs
+    assert config.data.batch_size == (12 if baseline else 24)
+    assert config.data.batches == ("dual" if name.startswith("dual") else "various")
+    assert (config.data.val_frames, config.data.test_frames, config.data.multiple_faces) == (7, 12, "drop")
+    assert config.optimizer.gradient_scaling == (not baseline and not name.endswith("-sgdm"))
+    sgd = "sgdm" in name
+    assert config.optimizer.name == ("sgd" if sgd else "radam") and config.optimizer.momentum == 0.9
+    assert config.optimizer.lr == (0.01 if sgd and not baseline else 0.001)
+    schedule = config.schedule
+    assert schedule.curve == ("constant" if baseline else "exponential")
+    assert (schedule.plateau, schedule.plateau_factor, schedule.plateau_patience) == (True, 0.5, 2)
+    assert config.model.pretrained == baseline
+    assert config.model.train_level == ("higher" if baseline else "full")
+    if "weaker" not in name:
+        assert config.transforms == RunConfig().transforms
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_presets_build(name):
+    config = preset(name)
+    model = replace(config.model, pretrained=False)
+    with torch.device("meta"):
+        members = [build_detector(preset(Path(member).name).model).network for member in model.members]
+        detector = build_detector(model, members)
+    assert make_optimizer(config.optimizer, detector.trained_parameters())
+    sizes = {"224": 224, "efficientnet": 224, "resnet": 224, "resnext": 224}
+    expected = next((size for key, size in sizes.items() if key in name), 299)
+    assert detector.spec.size == expected
+    if name.startswith("deeper"):
+        assert [len(getattr(detector.network, f"stage_{s}")) - 1 for s in "abc"] == [5, 6, 3]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "ensemble"])
+def test_presets_train_with_a_small_network_in_their_place(name, small_set, tmp_path):
+    config = preset(name)
+    reseption = config.model.name.startswith("reseption")
+    arguments = {"width_multiplier": 0.125, "depth_multiplier": 0.25} if reseption else {}
+    small = replace(
+        config.model,
+        name=config.model.name if reseption else "timm:resnet10t",
+        input_size=75 if reseption else 64, arguments=arguments, pretrained=False, train_level="full",
+    )  # fmt: skip
+    path = tmp_path / "small.toml"
+    path.write_text(tomli_w.dumps(to_tables(replace(config, model=small))))
+    command = ["run", "--config", str(path), "--data", str(small_set.work), "--out", str(tmp_path / "run")]
+    command += [
+        "--epochs",
+        "1",
+        "--max-steps",
+        "2",
+        "--batch-size",
+        "4",
+        "--val-frames",
+        "1",
+        "--workers",
+        "0",
+    ]
+    assert main([*command, "--threads", "1", "--device", "cpu"]) == 0
+    assert (tmp_path / "run/checkpoints/best.pt").is_file()
