@@ -1,0 +1,422 @@
+"""Weights on disk: round trips, what is refused and how, and checkpoints of other programs."""
+
+import hashlib
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from reseption_models import (
+    ModelCard,
+    ReseptionEnsemble,
+    create_model,
+    from_pretrained,
+    fuse,
+    load_checkpoint,
+    save_pretrained,
+)
+
+TINY = "reseption_v1_tiny"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    card = ModelCard(
+        threshold=0.4, training_data="FaceForensics++ c23", metrics={"video_auc": 0.97}, licence="CC-BY-4.0"
+    )
+    save_pretrained(create_model(TINY), tmp_path / "saved", card)
+    return tmp_path / "saved"
+
+
+def test_config_json_says_what_a_reader_needs(folder: Path) -> None:
+    settings = json.loads((folder / "config.json").read_text())
+    assert settings["sha256"] == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    expected = {
+        "format_version": 1,
+        "architecture": "Reseption",
+        "input_size": 128,
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "color": "RGB",
+        "labels": ["real", "fake"],
+        "threshold": 0.4,
+        "training_data": "FaceForensics++ c23",
+        "metrics": {"video_auc": 0.97},
+        "licence": "CC-BY-4.0",
+    }
+    assert {key: settings[key] for key in expected} == expected
+
+
+def test_the_card_comes_back(folder: Path) -> None:
+    model = from_pretrained(folder)
+    assert (model.card.threshold, model.card.licence, model.training) == (0.4, "CC-BY-4.0", False)
+    assert create_model(TINY, pretrained=folder).card == model.card
+    assert model.pretrained_cfg["mean"] == (0.5, 0.5, 0.5)
+    assert model.pretrained_cfg["input_size"] == (3, 128, 128)
+
+
+def test_only_two_files_are_left(folder: Path) -> None:
+    save_pretrained(create_model(TINY), folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_a_head_of_another_size_on_request(folder: Path) -> None:
+    saved = from_pretrained(folder)
+    model = from_pretrained(folder, num_classes=3)
+    assert model.get_classifier().out_features == 3
+    assert torch.equal(model.stem1.conv1.conv.weight, saved.stem1.conv1.conv.weight)
+    with pytest.raises(ValueError, match="has 1 logits, 3 were asked for; allowed with adapt_head"):
+        create_model(TINY, pretrained=folder, num_classes=3)
+    adapted = create_model(TINY, pretrained=folder, num_classes=3, adapt_head=True)
+    assert torch.equal(adapted.stem1.conv1.conv.weight, saved.stem1.conv1.conv.weight)
+
+    path = folder / "model.safetensors"
+    with pytest.raises(
+        ValueError, match=r"other shapes: fc.weight \(1, 320\) for \(2, 320\).*adapt_head=True"
+    ):
+        create_model(TINY, checkpoint_path=path, num_classes=2)
+    for classes in (0, 2):
+        network = create_model(TINY, checkpoint_path=path, num_classes=classes, adapt_head=True)
+        assert torch.equal(network.stem1.conv1.conv.weight, saved.stem1.conv1.conv.weight)
+
+
+def test_another_architecture_is_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match="does not hold reseption_v2_tiny with these settings"):
+        create_model("reseption_v2_tiny", pretrained=folder)
+    with pytest.raises(ValueError, match=r"does not fit this network: it lacks .* and \d+ more; has other"):
+        create_model("reseption_v2_tiny", checkpoint_path=folder / "model.safetensors")
+
+
+def damage_weights(folder: Path) -> None:
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-5] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+
+
+def change(**values: object) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        settings = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**settings, **values}))
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (damage_weights, ValueError, "is not the file that config.json was written for"),
+        (change(format_version=2), ValueError, "format version 2; allowed: 1"),
+        (change(architecture="ResNet"), ValueError, "architecture 'ResNet'; allowed: Reseption, "),
+        (change(colour="BGR"), ValueError, "ModelCard has no colour"),
+        (change(threshold=5), ValueError, "threshold is 5"),
+        (change(config={"stem": [1]}), ValueError, "stem is"),
+        (change(config={"width_multiplier": 0.5}), ValueError, "does not fit this network"),
+        (lambda folder: (folder / "config.json").write_text("{"), ValueError, "not JSON"),
+        (lambda folder: (folder / "config.json").write_text("[]"), ValueError, "format version None"),
+        (lambda folder: (folder / "config.json").unlink(), FileNotFoundError, "config.json: no such file"),
+        (lambda folder: (folder / "model.safetensors").unlink(), FileNotFoundError, "no such file"),
+    ],
+)
+def test_damaged_folders_are_refused(
+    folder: Path, spoil: Callable[[Path], object], error: type[Exception], message: str
+) -> None:
+    spoil(folder)
+    with pytest.raises(error, match=message):
+        from_pretrained(folder)
+
+
+def test_what_cannot_be_rebuilt_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="this network is fused"):
+        save_pretrained(fuse(create_model(TINY)), tmp_path / "fused")
+    mixed = ReseptionEnsemble([create_model(TINY), create_model("reseption_ensemble_tiny")])
+    with pytest.raises(ValueError, match="members of another family"):
+        save_pretrained(mixed, tmp_path / "mixed")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+@pytest.mark.parametrize("container", [None, "state_dict", "model_state_dict", "model"])
+def test_wrapped_checkpoints(tmp_path: Path, prefix: str, container: str | None) -> None:
+    source, target = create_model(TINY), create_model(TINY)
+    state: dict[str, Any] = {prefix + key: value for key, value in source.state_dict().items()}
+    path = tmp_path / "last.pt"
+    torch.save({container: state, "epoch": 3} if container else state, path)
+    load_checkpoint(target, path)
+    assert all(torch.equal(value, source.state_dict()[key]) for key, value in target.state_dict().items())
+
+
+def test_half_precision_and_old_checkpoints(tmp_path: Path) -> None:
+    """Half weights become float32; files from before batch norm counted its batches lack that number."""
+    source, target = create_model(TINY).half(), create_model(TINY)
+    state = {key: value for key, value in source.state_dict().items() if not key.endswith("tracked")}
+    save_file(state, tmp_path / "old.safetensors")
+    load_checkpoint(target, tmp_path / "old.safetensors")
+    assert target.fc.weight.dtype == torch.float32
+    assert torch.equal(target.fc.weight, source.fc.weight.float())
+
+
+class Trap:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("trap-was-sprung"),))
+
+
+def test_never_unpickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": create_model(TINY).state_dict(), "optimizer": Trap()}, "bad.pt")
+    Path("raw.pkl").write_bytes(pickle.dumps(Trap()))
+    torch.save(create_model(TINY), "whole.pt")
+    for name in ("bad.pt", "raw.pkl", "whole.pt"):
+        with pytest.raises(ValueError, match="never loaded"):
+            load_checkpoint(create_model(TINY), name)
+    assert not Path("trap-was-sprung").exists()
+
+
+def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
+    model = create_model(TINY)
+    with pytest.raises(FileNotFoundError, match=r"none\.pt: no such file"):
+        load_checkpoint(model, tmp_path / "none.pt")
+    for name, content in (
+        ("empty.pt", b""),
+        ("text.pt", b"hello, world"),
+        ("text.safetensors", b"hello, world"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=name):
+            load_checkpoint(model, tmp_path / name)
+    torch.save({"epoch": 1, "loss": 0.5}, tmp_path / "other.pt")
+    with pytest.raises(ValueError, match="holds epoch, loss; allowed: a state dict"):
+        load_checkpoint(model, tmp_path / "other.pt")
+    torch.save([torch.zeros(1)], tmp_path / "list.pt")
+    with pytest.raises(ValueError, match="holds list; allowed"):
+        load_checkpoint(model, tmp_path / "list.pt")
+
+
+def test_hub_ids(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub's own client finds a repository in its cache; without one, and offline, there is one clear line."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "cache" / "models--someone--detector"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    (repository / "snapshots").mkdir()
+    folder.rename(repository / "snapshots" / commit)
+    monkeypatch.chdir(tmp_path)
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    assert from_pretrained("someone/detector").card.licence == "CC-BY-4.0"
+    with pytest.raises(
+        FileNotFoundError, match=r"^someone/else: neither a folder nor to be had from the hub"
+    ):
+        from_pretrained("someone/else")
+    with pytest.raises(FileNotFoundError, match=r"no such folder, and not a hub id"):
+        from_pretrained(tmp_path / "nowhere")
+
+
+# --- checkpoints of the thesis's own program ---------------------------------------------------------------------
+
+
+class ThesisConv(nn.Module):
+    def __init__(self, inputs: int, outputs: int, kernel: Any, stride: int = 1, padding: Any = 0) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+        self.bn = nn.BatchNorm2d(outputs, eps=0.001)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.leaky_relu(self.bn(self.conv(x)), 0.2)
+
+
+class ThesisPart(nn.Module):
+    """A block or a reduction with that program's names: rows of (name, inputs, outputs, kernel, stride, padding)."""
+
+    def __init__(self, rows: list[tuple[Any, ...]], chains: list[Any], residual: bool) -> None:
+        super().__init__()
+        for name, *arguments in rows:
+            self.add_module(name, ThesisConv(*arguments))
+        self.chains, self.residual = chains, residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = []
+        for chain in self.chains:
+            y = x
+            for step in chain:
+                if isinstance(step, tuple):
+                    y = torch.cat([self.get_submodule(half)(y) for half in step], 1)
+                else:
+                    y = nn.functional.max_pool2d(y, 3, 2) if step == "pool" else self.get_submodule(step)(y)
+            outputs.append(y)
+        y = torch.cat(outputs, 1)
+        if hasattr(self, "combine_branches"):
+            y = self.combine_branches(y)
+        return nn.functional.leaky_relu(x + y, 0.2) if self.residual else y
+
+
+def thesis_block(kind: str, width: int, w: list[int], total: int | None) -> ThesisPart:
+    """`w`: the widths in the order in which the rows below name them."""
+    rows: list[tuple[Any, ...]]
+    if kind == "A":
+        rows = [
+            ("branch1x1", width, w[0], 1),
+            ("branch3x3_1", width, w[1], 1),
+            ("branch3x3_2", w[1], w[2], 3, 1, 1),
+            ("branch3x3dbl_1", width, w[3], 1),
+            ("branch3x3dbl_2", w[3], w[4], 3, 1, 1),
+            ("branch3x3dbl_3", w[4], w[5], 3, 1, 1),
+        ]
+        chains: list[Any] = [
+            ["branch1x1"],
+            ["branch3x3_1", "branch3x3_2"],
+            [f"branch3x3dbl_{i}" for i in (1, 2, 3)],
+        ]
+    elif kind == "B":
+        rows = [
+            ("branch1x1", width, w[0], 1),
+            ("branch7x7_1", width, w[1], 1),
+            ("branch7x7_2", w[1], w[1], (1, 7), 1, (0, 3)),
+            ("branch7x7_3", w[1], w[1], (7, 1), 1, (3, 0)),
+            ("branch7x7dbl_1", width, w[1], 1),
+            ("branch7x7dbl_2", w[1], w[1], (7, 1), 1, (3, 0)),
+            ("branch7x7dbl_3", w[1], w[1], (1, 7), 1, (0, 3)),
+            ("branch7x7dbl_4", w[1], w[1], (7, 1), 1, (3, 0)),
+            ("branch7x7dbl_5", w[1], w[1], (1, 7), 1, (0, 3)),
+        ]
+        chains = [
+            ["branch1x1"],
+            [f"branch7x7_{i}" for i in (1, 2, 3)],
+            [f"branch7x7dbl_{i}" for i in (1, 2, 3, 4, 5)],
+        ]
+    else:
+        rows = [
+            ("branch1x1", width, w[0], 1),
+            ("branch3x3_1", width, w[1], 1),
+            ("branch3x3_2a", w[1], w[2], (1, 3), 1, (0, 1)),
+            ("branch3x3_2b", w[1], w[2], (3, 1), 1, (1, 0)),
+            ("branch3x3dbl_1", width, w[1], 1),
+            ("branch3x3dbl_2", w[1], w[3], 3, 1, 1),
+            ("branch3x3dbl_3a", w[3], w[2], (1, 3), 1, (0, 1)),
+            ("branch3x3dbl_3b", w[3], w[2], (3, 1), 1, (1, 0)),
+        ]
+        chains = [
+            ["branch1x1"],
+            ["branch3x3_1", ("branch3x3_2a", "branch3x3_2b")],
+            ["branch3x3dbl_1", "branch3x3dbl_2", ("branch3x3dbl_3a", "branch3x3dbl_3b")],
+        ]
+    if total:
+        rows.append(("combine_branches", total, width, 1))
+    return ThesisPart(rows, chains, residual=True)
+
+
+class ThesisNetwork(nn.Module):
+    """An independent writing of both networks, with the names that the thesis's program gave its modules."""
+
+    def __init__(self, version: int, outputs: int = 1) -> None:
+        super().__init__()
+        first = version == 1
+        a, b, c = (192, 640, 1280) if first else (224, 784, 1568)
+        self.Conv2d_1a_3x3 = ThesisConv(3, 32, 3, 2)
+        self.Conv2d_2a_3x3 = ThesisConv(32, 32, 3)
+        self.Conv2d_2b_3x3 = ThesisConv(32, 64, 3, 1, 1)
+        self.Conv2d_3b_1x1 = ThesisConv(64, 80, 1)
+        self.Conv2d_4a_3x3 = ThesisConv(80, 192 if first else 160, 3)
+        if not first:
+            self.Conv2d_4b_3x3 = ThesisConv(160, 224, 3, 2)
+        widths = [64, 48, 64, 48, 64, 64] if first else [32, 32, 32, 32, 32, 48]
+        for number in (1, 2, 3):
+            self.add_module(f"Reseption_A_{number}", thesis_block("A", a, widths, None if first else 112))
+        m = 224 if first else 336
+        self.Reduction_A = ThesisPart(
+            [
+                ("branch3x3", a, m, 3, 2),
+                ("branch3x3dbl_1", a, 128, 1),
+                ("branch3x3dbl_2", 128, 128, 3, 1, 1),
+                ("branch3x3dbl_3", 128, 224, 3, 2),
+            ],
+            [["branch3x3"], ["branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"], ["pool"]],
+            residual=False,
+        )
+        widths = [256, 192] if first else [128, 128]
+        for number in (1, 2, 3, 4):
+            self.add_module(f"Reseption_B_{number}", thesis_block("B", b, widths, None if first else 384))
+        w = (192, 320, 192, 192, 256, 320) if first else (256, 392, 256, 256, 320, 392)
+        self.Reduction_B = ThesisPart(
+            [
+                ("branch3x3_1", b, w[0], 1),
+                ("branch3x3_2", w[0], w[1], 3, 2),
+                ("branch7x7x3_1", b, w[2], 1),
+                ("branch7x7x3_2", w[2], w[3], (1, 7), 1, (0, 3)),
+                ("branch7x7x3_3", w[3], w[4], (7, 1), 1, (3, 0)),
+                ("branch7x7x3_4", w[4], w[5], 3, 2),
+            ],
+            [["branch3x3_1", "branch3x3_2"], [f"branch7x7x3_{i}" for i in (1, 2, 3, 4)], ["pool"]],
+            residual=False,
+        )
+        widths = [640, 256, 160, 320] if first else [192, 192, 128, 192]
+        for number in (1, 2):
+            self.add_module(f"Reseption_C_{number}", thesis_block("C", c, widths, None if first else 704))
+        self.fc = nn.Linear(c, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
+        x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(nn.functional.max_pool2d(x, 3, 2)))
+        x = self.Conv2d_4b_3x3(x) if hasattr(self, "Conv2d_4b_3x3") else nn.functional.max_pool2d(x, 3, 2)
+        for name, module in self.named_children():
+            if name.startswith("Re"):
+                x = module(x)
+        return self.fc(x.mean((2, 3)))
+
+
+class ThesisEnsemble(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.Reseption_V1 = ThesisNetwork(1, 512)
+        self.Reseption_V2 = ThesisNetwork(2, 512)
+        self.fc = nn.Linear(1024, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(torch.cat([self.Reseption_V1(x), self.Reseption_V2(x)], 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("reseption_v1", lambda: ThesisNetwork(1)),
+        ("reseption_v2", lambda: ThesisNetwork(2)),
+        ("reseption_ensemble", ThesisEnsemble),
+    ],
+)
+def test_thesis_checkpoints_become_ours(
+    name: str,
+    make: Callable[[], nn.Module],
+    settle: Callable[[nn.Module, Tensor], nn.Module],
+    perturb: Callable[[nn.Module], nn.Module],
+    noise: Callable[..., Tensor],
+    tmp_path: Path,
+) -> None:
+    """What that program says of a BGR image, with 1 = real, ours says negated of the RGB image."""
+    torch.manual_seed(5)
+    rgb = noise(2, 107)
+    bgr = rgb.flip(1)
+    theirs = perturb(settle(make(), bgr))
+    path = tmp_path / "thesis.pth"
+    torch.save(
+        {"model_state_dict": {f"module.{key}": value for key, value in theirs.state_dict().items()}}, path
+    )
+    ours = create_model(name, checkpoint_path=path).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(ours(rgb), -theirs(bgr), rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(ours(rgb), -theirs(rgb), atol=1e-3)
+    assert sum(p.numel() for p in theirs.parameters()) == sum(p.numel() for p in ours.parameters())
+
+
+def test_a_strange_name_in_a_thesis_checkpoint_is_named(tmp_path: Path) -> None:
+    state = {"Conv2d_1a_3x3.conv.weight": torch.zeros(32, 3, 3, 3), "Mixed_5b.conv.weight": torch.zeros(1)}
+    torch.save(state, tmp_path / "inception.pth")
+    with pytest.raises(ValueError, match=r"'Mixed_5b.conv.weight' is no parameter of the thesis's program"):
+        load_checkpoint(create_model(TINY), tmp_path / "inception.pth")
