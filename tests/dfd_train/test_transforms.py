@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance
 
-from dfd_train.config import TransformConfig
+from dfd_train.config import DegradationConfig, TransformConfig
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation, BatchLoader
 from dfd_train.data.prepared import load_prepared
@@ -148,7 +148,7 @@ def test_workers_and_device_show_the_same_pictures(small_set):
     samples = [[Sample(row, frame, 0, 1, 3, 2 * row + frame) for row in range(4) for frame in range(2)]]
     shown_by = []
     for place, workers in (("workers", 0), ("workers", 1), ("model", 0)):
-        augmentation = Augmentation(TransformConfig(on=place), seed=5)
+        augmentation = Augmentation(TransformConfig(on=place), DegradationConfig(jpeg=0.5), seed=5)
         loader = BatchLoader(prepared, SPEC, workers=workers, augmentation=augmentation)
         ((images, labels, loaded),) = loader.load(samples, torch.device("cpu"))
         assert loaded == samples[0] and labels.tolist() == [1.0] * 8 and images.shape == (8, 3, 64, 64)

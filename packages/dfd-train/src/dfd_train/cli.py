@@ -1,4 +1,4 @@
-"""The command `dfd-train`: run, evaluate, report, compare.
+"""The command `dfd-train`: run, preview-transforms, evaluate, report, compare.
 
 Exit status: 0 done, 2 a mistake in the command, its files or its settings (one line says which), 3 training cannot go
 on, 130 interrupted with a checkpoint.
@@ -48,6 +48,20 @@ def _run(options: argparse.Namespace) -> int:
     except TrainingError as error:
         print(f"dfd-train: {_one_line(error)}", file=sys.stderr)
         return 3
+    return 0
+
+
+def _preview(options: argparse.Namespace) -> int:
+    config = _run_config(options)
+    from dfd_train.data.prepared import load_prepared
+    from dfd_train.data.preview import write_preview
+    from dfd_train.data.selection import select_videos
+    from dfd_train.models import build_detector
+
+    prepared = load_prepared(Path(config.data.work))
+    videos = select_videos(prepared.videos, "train", multiple_faces=config.data.multiple_faces).videos
+    spec = build_detector(config.model).spec
+    print(write_preview(config, prepared, videos, spec, options.out, options.rows))
     return 0
 
 
@@ -103,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dfd-train {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
+    _add_preview(commands)
     _add_evaluate(commands)
     report = commands.add_parser("report", help="write RUN/report.html", allow_abbrev=False)
     report.add_argument("run", type=Path, metavar="RUN")
@@ -117,29 +132,48 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     run = commands.add_parser(
-        "run", help="train a model, or go on where it stopped", allow_abbrev=False,
+        "run",
+        help="train a model, or go on where it stopped",
+        allow_abbrev=False,
         usage="dfd-train run --data WORK --model NAME --out RUN [--config FILE] [--set SECTION.FIELD=VALUE] [settings]",
         description="Train a model on a prepared data set. The same command goes on after a stop.",
         epilog="Settings: later ones win, in the order --config, --set, flags.",
-    )  # fmt: skip
+    )
     run.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
-    run.add_argument(
+    _add_settings(run)
+    run.set_defaults(command=_run)
+
+
+def _add_preview(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    preview = commands.add_parser(
+        "preview-transforms",
+        help="training crops before and after augmentation, as a picture",
+        allow_abbrev=False,
+        usage="dfd-train preview-transforms --data WORK --out FILE.png [--rows N] [--config FILE] [settings]",
+    )
+    preview.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the picture")
+    preview.add_argument("--rows", type=_positive, default=6, metavar="N", help="videos to show (default: 6)")
+    _add_settings(preview)
+    preview.set_defaults(command=_preview)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
         help="TOML file of settings, or the name of a preset of the thesis",
     )
-    run.add_argument(
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="SECTION.FIELD=VALUE",
         help="one setting, as often as you like",
     )
-    group = run.add_argument_group("settings")
+    group = parser.add_argument_group("settings")
     for setting in settings():
         _add_setting(group, setting)
-    run.set_defaults(command=_run)
 
 
 def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:

@@ -1,8 +1,7 @@
-"""Every setting of a training run: nested frozen dataclasses <-> TOML <-> `--set section.field=value`.
+"""Reading and checking settings: TOML files, presets, `--set section.field=value`, flags.
 
-The field declarations are the only list of settings: type, allowed range and help text stand side by side, and the
-TOML file, the command line's flags and the error messages derive from them. Defaults are the thesis's recipe for the
-Reseption models (section 7.1.5).
+The declarations in `sections` are the only list of settings; the TOML file, the command line's flags and the error
+messages derive from them.
 """
 
 from __future__ import annotations
@@ -10,197 +9,44 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+from dfd_train.sections import (
+    DataConfig,
+    DegradationConfig,
+    ModelConfig,
+    OptimizerConfig,
+    RunConfig,
+    ScheduleConfig,
+    TrainConfig,
+    TransformConfig,
+)
+
+__all__ = [
+    "PRESETS",
+    "DataConfig",
+    "DegradationConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "RunConfig",
+    "ScheduleConfig",
+    "Setting",
+    "TrainConfig",
+    "TransformConfig",
+    "build_config",
+    "changed_settings",
+    "find_config",
+    "read_config",
+    "settings",
+    "to_tables",
+]
+
 PRESETS = Path(__file__).parent / "presets"
-
-Value = str | int | float | bool
-
-Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Which network, and which of its parts train."""
-
-    name: Annotated[
-        str,
-        Meta(description="a reseption_models name, a baseline, timm:NAME or package.module:function"),
-    ] = "reseption_v1"
-    input_size: (
-        Annotated[int, Meta(ge=1, description="side of the square input in pixels; unset: the model's")]
-        | None
-    ) = None
-    arguments: Annotated[
-        dict[str, Value], Meta(description="further arguments of the model, for example width_multiplier")
-    ] = field(default_factory=dict)
-    pretrained: Annotated[
-        bool, Meta(description="start from ImageNet weights (baselines and timm models)")
-    ] = False
-    normalization: Annotated[
-        Literal["model", "half", "imagenet"],
-        Meta(description="mean and deviation of the input: the model's own, 0.5, or ImageNet's"),
-    ] = "model"
-    train_level: Annotated[
-        Literal["full", "higher", "lower", "classifier"],
-        Meta(description="which parts train, the classifier always; higher: as in Table 5.2 of the thesis"),
-    ] = "full"
-    members: Annotated[
-        tuple[str, ...], Meta(description="run folders whose networks an ensemble joins, bodies frozen")
-    ] = ()
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which videos and frames make the batches (thesis section 4.3)."""
-
-    work: Annotated[str, Meta(description="the prepared data set, written by ffpp-prep")] = ""
-    batches: Annotated[
-        Literal["various", "dual", "shuffled"],
-        Meta(description="various pairs a batch, one pair a batch, or plain shuffled frames"),
-    ] = "various"
-    batch_size: Annotated[int, Meta(ge=2, description="crops a batch, even")] = 24
-    frame_stride: Annotated[int, Meta(ge=1, description="n of the various formula")] = 8
-    train_frames: Annotated[
-        int, Meta(ge=0, description="frames a video and epoch of shuffled batches; 0: all of them")
-    ] = 7
-    val_frames: Annotated[int, Meta(ge=1, description="equally spaced frames a validation video")] = 7
-    test_frames: Annotated[int, Meta(ge=1, description="equally spaced frames a test video")] = 12
-    multiple_faces: Annotated[
-        Literal["drop", "keep"],
-        Meta(description="videos with several faces: left out (thesis) or best face kept"),
-    ] = "drop"
-    exclude_methods: Annotated[tuple[str, ...], Meta(description="fakes of these methods do not train")] = ()
-    allow_leaks: Annotated[bool, Meta(description="train although splits share identities or originals")] = (
-        False
-    )
-    shuffle_labels: Annotated[
-        bool, Meta(description="permute the labels of training and validation videos: the chance control")
-    ] = False
-    workers: Annotated[int, Meta(ge=0, description="loader processes; unset: chosen by cores")] | None = None
-
-    def __post_init__(self) -> None:
-        if self.batch_size % 2:
-            raise ValueError(f"batch_size is {self.batch_size}, must be even: half fake, half real")
-
-
-@dataclass(frozen=True)
-class TransformConfig:
-    """Training-time augmentation (thesis section 4.2); every strength can be set, 0 switches it off."""
-
-    flip: Annotated[Probability, Meta(description="probability of a horizontal flip")] = 0.5
-    brightness: Annotated[float, Meta(ge=0.0, le=1.0, description="colour jitter, factor in 1 +- this")] = 0.3
-    contrast: Annotated[float, Meta(ge=0.0, le=1.0, description="colour jitter, factor in 1 +- this")] = 0.3
-    saturation: Annotated[float, Meta(ge=0.0, le=1.0, description="colour jitter, factor in 1 +- this")] = 0.3
-    hue: Annotated[float, Meta(ge=0.0, le=0.5, description="colour jitter, shift in turns, +- this")] = 0.1
-    rotation: Annotated[float, Meta(ge=0.0, le=180.0, description="rotation in degrees, +- this")] = 40.0
-    erasing: Annotated[Probability, Meta(description="probability of random erasing")] = 0.5
-    erasing_scale: Annotated[tuple[float, float], Meta(description="erased share of the image, from, to")] = (
-        0.02,
-        0.33,
-    )
-    erasing_ratio: Annotated[tuple[float, float], Meta(description="aspect of the erased box, from, to")] = (
-        0.3,
-        3.3,
-    )
-    on: Annotated[
-        Literal["workers", "model"],
-        Meta(description="where crops are augmented: in the loader's workers or on the model's device"),
-    ] = "workers"
-
-    def __post_init__(self) -> None:
-        for name, (low, high) in (
-            ("erasing_scale", self.erasing_scale),
-            ("erasing_ratio", self.erasing_ratio),
-        ):
-            if not 0 < low <= high:
-                raise ValueError(f"{name} is [{low}, {high}], must be 0 < from <= to")
-
-
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """How gradients become steps (thesis sections 5.3, 7.1.2, 7.1.3)."""
-
-    name: Annotated[
-        str, Meta(description="radam, sgd, or any optimiser of torch.optim or torch_optimizer by name")
-    ] = "radam"
-    lr: Annotated[float, Meta(gt=0.0, description="initial learning rate")] = 1e-3
-    momentum: Annotated[float, Meta(ge=0.0, lt=1.0, description="momentum of sgd")] = 0.9
-    weight_decay: Annotated[float, Meta(ge=0.0, description="weight decay")] = 0.0
-    arguments: Annotated[dict[str, Value], Meta(description="further arguments of the optimiser")] = field(
-        default_factory=dict
-    )
-    gradient_scaling: Annotated[bool, Meta(description="dynamic loss scale (GS of Fig. 7.2)")] = True
-    amp: Annotated[Literal["off", "fp16", "bf16"], Meta(description="automatic mixed precision")] = "off"
-    noise_eta: Annotated[float, Meta(ge=0.0, description="gradient noise: eta of the variance; 0: none")] = (
-        0.0
-    )
-    noise_gamma: Annotated[float, Meta(ge=0.0, description="gradient noise: decay of the variance")] = 0.55
-    noise_by: Annotated[Literal["epoch", "step"], Meta(description="gradient noise: what t counts")] = "epoch"
-    clip_norm: Annotated[
-        float, Meta(ge=0.0, description="largest gradient norm, after unscaling; 0: none")
-    ] = 0.0
-    accumulate: Annotated[int, Meta(ge=1, description="batches whose gradients make one step")] = 1
-    ema_decay: Annotated[
-        float, Meta(ge=0.0, lt=1.0, description="moving average of the weights; 0: none")
-    ] = 0.0
-
-
-@dataclass(frozen=True)
-class ScheduleConfig:
-    """The learning rate over time: one curve, times the plateau's factor, times the warm-up's."""
-
-    curve: Annotated[
-        Literal["constant", "exponential", "cosine"], Meta(description="curve of the learning rate")
-    ] = "exponential"
-    decay: Annotated[float, Meta(gt=0.0, le=1.0, description="exponential: factor a decay")] = 0.94
-    decay_every: Annotated[int, Meta(ge=1, description="exponential: epochs a decay")] = 2
-    plateau: Annotated[bool, Meta(description="reduce on a plateau of the training loss")] = True
-    plateau_factor: Annotated[float, Meta(gt=0.0, lt=1.0, description="plateau: factor a reduction")] = 0.5
-    plateau_patience: Annotated[int, Meta(ge=0, description="plateau: epochs without improvement")] = 2
-    warmup_epochs: Annotated[float, Meta(ge=0.0, description="linear warm-up, in epochs")] = 0.0
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How long, from which seed, and where."""
-
-    epochs: Annotated[int, Meta(ge=1, description="epochs of the run")] = 50
-    max_steps: (
-        Annotated[int, Meta(ge=1, description="at most so many batches an epoch (smoke runs)")] | None
-    ) = None
-    seed: Annotated[int, Meta(ge=0, description="seed of weights, batches, transforms and dropout")] = 0
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], Meta(description="where to compute; auto: a GPU where there is one")
-    ] = "auto"
-    threads: Annotated[int, Meta(ge=1, description="CPU threads of torch; unset: torch's choice")] | None = (
-        None
-    )
-    channels_last: Annotated[bool, Meta(description="memory layout NHWC: faster on most GPUs")] = False
-    checkpoint_minutes: Annotated[
-        float, Meta(ge=0.0, description="save within an epoch after so many minutes; 0: at its end only")
-    ] = 10.0
-    gradient_flow: Annotated[
-        bool, Meta(description="record mean and maximum gradient a layer (Fig. 7.1)")
-    ] = False
-    tensorboard: Annotated[bool, Meta(description="write TensorBoard events beside events.jsonl")] = False
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Everything that decides a run's outcome."""
-
-    model: ModelConfig = field(default_factory=ModelConfig)
-    data: DataConfig = field(default_factory=DataConfig)
-    transforms: TransformConfig = field(default_factory=TransformConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    train: TrainConfig = field(default_factory=TrainConfig)
 
 
 @dataclass(frozen=True)
@@ -318,8 +164,9 @@ def _set(tables: dict[str, Any], name: str, text: str) -> None:
     value = _parse(text)
     if key:
         table[entry] = {**table.get(entry, {}), key: value}
-    elif isinstance(value, str) and _hint(section, entry) == tuple[str, ...]:
-        table[entry] = [part.strip() for part in value.split(",")]
+    elif isinstance(value, str) and get_origin(hint := _hint(section, entry)) is tuple:
+        parts = [part.strip() for part in value.split(",")]
+        table[entry] = parts if get_args(hint)[0] is str else [_parse(part) for part in parts]
     else:
         table[entry] = value
 

@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from dfd_train.config import TransformConfig
+from dfd_train.config import DegradationConfig, TransformConfig
 from dfd_train.data.batches import Sample
+from dfd_train.data.blending import self_blend
+from dfd_train.data.degradation import degrade, draw_losses
+from dfd_train.data.geometry import Image
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec, augment, draw, normalize, resize
 
@@ -37,14 +41,29 @@ class Batch:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The training transforms and the seed of their randomness."""
+    """What happens to training crops, and the seed of its randomness."""
 
-    config: TransformConfig
+    transforms: TransformConfig
+    degradation: DegradationConfig
     seed: int
+
+    def read(self, prepared: PreparedSet, sample: Sample) -> Image:
+        """The crop of a sample with its quality losses; in a fake's place maybe its original, blended with itself."""
+        random = np.random.default_rng([self.seed, sample.epoch, sample.position, 1])
+        blend = random.random() < self.degradation.self_blend
+        original = prepared.original_of(sample.video) if blend and sample.label else None
+        if original is None:
+            crop = prepared.read_crop_at(sample.video, sample.frame, sample.face)
+        else:
+            frame = min(sample.frame, prepared.length(original) - 1)
+            crop = self_blend(prepared.read_crop_at(original, frame, sample.face), random)
+        return degrade(crop, draw_losses(self.degradation, random))
 
     def __call__(self, image: Tensor, sample: Sample, spec: InputSpec) -> Tensor:
         """The training input of a resized crop, on the crop's device."""
-        choices = draw(self.config, spec.size, seed=self.seed, epoch=sample.epoch, position=sample.position)
+        choices = draw(
+            self.transforms, spec.size, seed=self.seed, epoch=sample.epoch, position=sample.position
+        )
         return augment(image, choices, spec)
 
 
@@ -62,7 +81,7 @@ class BatchLoader:
         crop_size: int | None = None,
     ) -> None:
         self._spec = spec
-        self._on_device = augmentation if augmentation and augmentation.config.on == "model" else None
+        self._on_device = augmentation if augmentation and augmentation.transforms.on == "model" else None
         self._plan = _PlanSampler()
         self._loader: DataLoader[Any] = DataLoader(
             _Crops(prepared, spec, augmentation, crop_size),
@@ -113,13 +132,13 @@ class _Crops(Dataset[tuple[Tensor, Sample]]):
         self._crop_size = crop_size
 
     def __getitem__(self, sample: Sample) -> tuple[Tensor, Sample]:
-        crop = self._prepared.read_crop_at(sample.video, sample.frame, sample.face)
-        if self._crop_size:
-            crop = resize(crop, self._crop_size).permute(1, 2, 0).numpy()
-        image = resize(crop, self._spec.size)
         if self._augmentation is None:
-            return normalize(image, self._spec), sample
-        if self._augmentation.config.on == "model":
+            crop = self._prepared.read_crop_at(sample.video, sample.frame, sample.face)
+            if self._crop_size:
+                crop = resize(crop, self._crop_size).permute(1, 2, 0).numpy()
+            return normalize(resize(crop, self._spec.size), self._spec), sample
+        image = resize(self._augmentation.read(self._prepared, sample), self._spec.size)
+        if self._augmentation.transforms.on == "model":
             return image, sample
         return self._augmentation(image, sample, self._spec), sample
 

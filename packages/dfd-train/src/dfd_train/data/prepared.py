@@ -22,6 +22,7 @@ SCAN_COLUMNS = (
     *("video_id", "path", "dataset", "method", "compression", "label"),
     *("split", "original_id", "source_id", "target_id"),
 )
+READABLE = ("ok", "partial")
 STATUS_COLUMNS = ("status", "frames_decoded", "multiple_faces")
 
 
@@ -48,6 +49,18 @@ class PreparedSet:
             return int(self.rows.get_loc(video_id))
         except KeyError:
             raise ValueError(f"{self.work} has no video {video_id!r}") from None
+
+    def length(self, row: int) -> int:
+        """How many frames of the video in `row` can be decoded."""
+        return int(self.videos.at[row, "frames_decoded"])
+
+    def original_of(self, row: int) -> int | None:
+        """The row of a fake's original; None for a real video, or where the original has no usable face."""
+        original_id = self.videos.at[row, "original_id"]
+        if not isinstance(original_id, str) or original_id not in self.rows:
+            return None
+        original = self.row(original_id)
+        return original if self.videos.at[original, "status"] in READABLE else None
 
     def read_crop(self, video_id: str, frame: int, face: int = 0) -> Image:
         """One face crop, uint8 (H, W, 3) RGB, as `read_crop_at`."""

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from dfd_train.data.prepared import READABLE
+
 SPLITS = ("train", "val", "test")
-READABLE = ("ok", "partial")
 
 
 @dataclass(frozen=True)

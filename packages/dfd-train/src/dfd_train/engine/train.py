@@ -121,7 +121,7 @@ class Training:
         self.place = Place()
         workers = default_workers() if config.data.workers is None else config.data.workers
         self.scoring = Scoring(config.data.val_frames, config.data.batch_size, workers, config.optimizer.amp)
-        augmentation = Augmentation(config.transforms, config.train.seed)
+        augmentation = Augmentation(config.transforms, config.degradation, config.train.seed)
         pin = device.type == "cuda"
         self.loader = BatchLoader(
             data.prepared, detector.spec, workers=workers, augmentation=augmentation, pin_memory=pin

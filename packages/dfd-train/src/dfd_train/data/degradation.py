@@ -1,0 +1,110 @@
+"""Quality losses on the way of a picture: scaling, blur, noise, JPEG, H.264. Beyond the thesis, off by default."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import imagecodecs
+import numpy as np
+import torch
+from torchvision.transforms.v2 import functional
+
+from dfd_train.config import DegradationConfig
+from dfd_train.data.geometry import Image
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One quality loss with its drawn strength; `seed` is that of its own randomness."""
+
+    name: str
+    strength: float
+    seed: int
+
+
+def draw_losses(config: DegradationConfig, random: np.random.Generator) -> tuple[Loss, ...]:
+    """The losses of one showing, in the order in which a picture would meet them."""
+    drawn = []
+    for name, probability, (low, high) in (
+        ("downscale", config.downscale, config.downscale_factor),
+        ("blur", config.blur, config.blur_sigma),
+        ("noise", config.noise, config.noise_deviation),
+        ("jpeg", config.jpeg, config.jpeg_quality),
+        ("crf", config.crf, config.crf_value),
+    ):
+        chosen, strength, seed = (
+            random.random() < probability,
+            random.uniform(low, high),
+            random.integers(2**32),
+        )
+        if chosen:
+            drawn.append(Loss(name, float(strength), int(seed)))
+    return tuple(drawn)
+
+
+def degrade(crop: Image, losses: tuple[Loss, ...]) -> Image:
+    """A crop (H, W, 3) uint8 after these losses, of the same size."""
+    for loss in losses:
+        crop = _LOSSES[loss.name](crop, loss)
+    return crop
+
+
+def _downscale(crop: Image, loss: Loss) -> Image:
+    height, width = crop.shape[:2]
+    small = [max(1, round(height * loss.strength)), max(1, round(width * loss.strength))]
+    return _to_image(
+        functional.resize(functional.resize(_to_tensor(crop), small, antialias=True), [height, width])
+    )
+
+
+def _blur(crop: Image, loss: Loss) -> Image:
+    reach = min(int(3 * loss.strength + 0.5), (min(crop.shape[:2]) - 1) // 2)
+    if reach < 1:
+        return crop
+    return _to_image(functional.gaussian_blur(_to_tensor(crop), [2 * reach + 1] * 2, [loss.strength] * 2))
+
+
+def _noise(crop: Image, loss: Loss) -> Image:
+    noise = np.random.default_rng(loss.seed).normal(0.0, loss.strength, crop.shape)
+    noisy: Image = (crop + noise).round().clip(0, 255).astype(np.uint8)
+    return noisy
+
+
+def _jpeg(crop: Image, loss: Loss) -> Image:
+    encoded = imagecodecs.jpeg8_encode(
+        np.ascontiguousarray(crop), level=round(loss.strength), subsampling="420"
+    )
+    decoded: Image = imagecodecs.jpeg8_decode(encoded)
+    return decoded
+
+
+def _crf(crop: Image, loss: Loss) -> Image:
+    """One intra frame of H.264; its chroma has half the resolution, so odd sides are padded by a pixel."""
+    height, width = crop.shape[:2]
+    padded = np.pad(crop, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    buffer = io.BytesIO()
+    options = {"crf": f"{loss.strength:.1f}", "preset": "ultrafast", "threads": "1"}
+    with av.open(buffer, "w", format="mp4") as output:
+        stream: Any = output.add_stream("libx264", rate=25, options=options)
+        stream.height, stream.width, stream.pix_fmt = *padded.shape[:2], "yuv420p"
+        for packet in [*stream.encode(av.VideoFrame.from_ndarray(padded, format="rgb24")), *stream.encode()]:
+            output.mux(packet)
+    container: Any = av.open(io.BytesIO(buffer.getvalue()))
+    with container:
+        decoded: Image = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    return np.ascontiguousarray(decoded[:height, :width])
+
+
+_LOSSES = {"downscale": _downscale, "blur": _blur, "noise": _noise, "jpeg": _jpeg, "crf": _crf}
+
+
+def _to_tensor(crop: Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(crop)).permute(2, 0, 1)
+
+
+def _to_image(tensor: torch.Tensor) -> Image:
+    image: Image = tensor.permute(1, 2, 0).numpy()
+    return image

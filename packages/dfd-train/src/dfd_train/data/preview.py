@@ -1,0 +1,66 @@
+"""Training crops before and after augmentation, side by side (thesis Fig. 4.3)."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pandas as pd
+
+from dfd_train.config import RunConfig
+from dfd_train.data.batches import Sample
+from dfd_train.data.frames import various_frame
+from dfd_train.data.geometry import Image
+from dfd_train.data.loader import Augmentation
+from dfd_train.data.prepared import PreparedSet
+from dfd_train.data.transforms import InputSpec, resize
+from dfd_train.runs import write_atomically
+
+GAP = 4  # pixels between crops
+
+
+def write_preview(
+    config: RunConfig, prepared: PreparedSet, videos: pd.DataFrame, spec: InputSpec, out: Path, rows: int = 6
+) -> Path:
+    """Write a PNG: a row for each of `rows` videos, the crop as stored, then as four epochs show it.
+
+    `videos` are those of the training split, real and fake in turn. Returns the file's path.
+    """
+    augmentation = Augmentation(config.transforms, config.degradation, config.train.seed)
+    order = np.random.default_rng(config.train.seed).permutation(len(videos))
+    shuffled = videos.iloc[order]
+    fakes, reals = (shuffled[shuffled["label"] == label].index[: (rows + label) // 2] for label in (1, 0))
+    chosen = [row for pair in zip_longest(fakes, reals) for row in pair if row is not None]
+    sheet = [
+        _row(prepared, augmentation, spec, int(row), number, config) for number, row in enumerate(chosen)
+    ]
+    write_atomically(out, bytes(imagecodecs.png_encode(_stack(sheet, axis=0))))
+    return out
+
+
+def _row(
+    prepared: PreparedSet,
+    augmentation: Augmentation,
+    spec: InputSpec,
+    row: int,
+    number: int,
+    config: RunConfig,
+) -> Image:
+    label = int(prepared.videos.at[row, "label"])
+    frame, _ = various_frame(1, prepared.length(row), config.train.epochs, config.data.frame_stride)
+    sample = Sample(row, frame, 0, label, epoch=1, position=number)
+    pictures = [resize(prepared.read_crop_at(row, frame), spec.size).permute(1, 2, 0).numpy()]
+    for epoch in range(1, 5):
+        shown = sample._replace(epoch=epoch)
+        image = augmentation(resize(augmentation.read(prepared, shown), spec.size), shown, spec)
+        scaled = image.permute(1, 2, 0).numpy() * np.array(spec.std) + np.array(spec.mean)
+        pictures.append((255 * scaled).round().clip(0, 255).astype(np.uint8))
+    return _stack(pictures, axis=1)
+
+
+def _stack(pictures: list[Image], axis: int) -> Image:
+    """Pictures side by side (axis 1) or below each other (axis 0), white between them."""
+    widths = [(0, GAP) if i == axis else (0, 0) for i in range(3)]
+    return np.concatenate([np.pad(p, widths, constant_values=255) for p in pictures], axis=axis)
