@@ -5,17 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ffpp_prep.estimate import estimate_root
+    from ffpp_prep.preview import write_preview
     from ffpp_prep.stages import detect_boxes, extract_faces, scan
     from ffpp_prep.store import read_boxes, read_videos
     from ffpp_prep.verify import verify_work
 
 __version__ = "0.1.0"
-__all__ = ["detect_boxes", "extract_faces", "read_boxes", "read_videos", "scan", "verify_work"]
+__all__ = [
+    "detect_boxes",
+    "estimate_root",
+    "extract_faces",
+    "read_boxes",
+    "read_videos",
+    "scan",
+    "verify_work",
+    "write_preview",
+]
 
 _HOMES = {
+    "estimate_root": "ffpp_prep.estimate",
     "read_boxes": "ffpp_prep.store",
     "read_videos": "ffpp_prep.store",
     "verify_work": "ffpp_prep.verify",
+    "write_preview": "ffpp_prep.preview",
 }
 
 

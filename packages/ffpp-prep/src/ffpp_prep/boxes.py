@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -105,6 +106,7 @@ def detect_video(
     detector: Detector,
     settings: BoxSettings,
     beat: Callable[[], None] = lambda: None,
+    limit: int | None = None,
 ) -> VideoBoxes:
     """Finds the faces of every frame of one video; a fault becomes the result's status, never an exception.
 
@@ -114,6 +116,7 @@ def detect_video(
         detector: see `ffpp_prep.detector.load_detector`.
         settings: what to keep.
         beat: called after every batch, so that a watcher can tell work from a hang.
+        limit: stop after so many frames.
     """
     decode_s = detect_s = 0.0
     faces: list[Face] = []
@@ -122,7 +125,7 @@ def detect_video(
     try:
         with open_video(path, settings.decoder) as reader:
             info = reader.info
-            batches = _batches(iter(reader), settings.every, pts)
+            batches = _batches(islice(reader, limit), settings.every, pts)
             while True:
                 started = time.perf_counter()
                 batch = next(batches, None)

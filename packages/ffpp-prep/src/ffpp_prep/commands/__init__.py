@@ -4,14 +4,28 @@ A module has HELP, EXAMPLE, `add_arguments(parser)` and `run(options) -> exit st
 inside `run`, so that `--help` answers at once.
 """
 
-from ffpp_prep.commands import boxes, check_splits, extract, sample, scan, status, verify
+from ffpp_prep.commands import (
+    boxes,
+    check_fakes,
+    check_splits,
+    estimate,
+    extract,
+    preview,
+    sample,
+    scan,
+    status,
+    verify,
+)
 
 COMMANDS = (
     ("sample", sample),
+    ("estimate", estimate),
     ("scan", scan),
     ("check-splits", check_splits),
     ("boxes", boxes),
+    ("check-fakes", check_fakes),
     ("extract", extract),
     ("status", status),
+    ("preview", preview),
     ("verify", verify),
 )

@@ -11,7 +11,8 @@ from ffpp_prep.commands.scan import add_scan_arguments, work_folder
 from ffpp_prep.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from ffpp_prep.stages.boxes import BoxesSummary
+    from ffpp_prep.boxes import BoxSettings
+    from ffpp_prep.stages.boxes import BoxesSummary, Engine
 
 HELP = "detect the faces of every frame -> WORK/boxes"
 EXAMPLE = "ffpp-prep boxes work --jobs 8    or    ffpp-prep boxes /data/FaceForensics++ -o work --jobs 8"
@@ -90,12 +91,28 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
 
 def detect(options: argparse.Namespace, work: Path) -> int:
     """Runs the stage with the options of `add_detection_arguments`."""
-    from ffpp_prep.boxes import BoxSettings
     from ffpp_prep.stages import detect_boxes
-    from ffpp_prep.stages.boxes import Engine
+
+    summary = detect_boxes(
+        work,
+        box_settings(options),
+        engine(options),
+        options.jobs,
+        options.retry_failed,
+        options.timeout,
+        options.scheduler,
+    )
+    _print(summary, work)
+    failed = any(status not in ("ok", "no_face") for _, status, _ in summary.failures)
+    return ExitStatus.SOME_FAILED if failed else ExitStatus.OK
+
+
+def box_settings(options: argparse.Namespace) -> BoxSettings:
+    """What to keep, after the options of `add_detection_arguments`."""
+    from ffpp_prep.boxes import BoxSettings
 
     try:
-        settings = BoxSettings(
+        return BoxSettings(
             threshold=options.threshold,
             every=options.detect_every,
             decoder=options.decoder,
@@ -103,14 +120,14 @@ def detect(options: argparse.Namespace, work: Path) -> int:
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def engine(options: argparse.Namespace) -> Engine:
+    """Which detector runs, after the same options."""
+    from ffpp_prep.stages.boxes import Engine
+
     graph = options.frozen_graph and options.frozen_graph.resolve()
-    engine = Engine(options.engine, options.threads, graph)
-    summary = detect_boxes(
-        work, settings, engine, options.jobs, options.retry_failed, options.timeout, options.scheduler
-    )
-    _print(summary, work)
-    failed = any(status not in ("ok", "no_face") for _, status, _ in summary.failures)
-    return ExitStatus.SOME_FAILED if failed else ExitStatus.OK
+    return Engine(options.engine, options.threads, graph)
 
 
 def _print(summary: BoxesSummary, work: Path) -> None:

@@ -11,6 +11,7 @@ from ffpp_prep.commands.scan import add_scan_arguments, work_folder
 from ffpp_prep.errors import ExitStatus
 
 if TYPE_CHECKING:
+    from ffpp_prep.faces import CropSettings
     from ffpp_prep.stages.extract import ExtractSummary
 
 HELP = "cut the faces out -> WORK/faces"
@@ -20,6 +21,20 @@ EXAMPLE = "ffpp-prep extract work --jobs 8 --for-training 50"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     add_folder_arguments(parser)
+    add_crop_arguments(parser)
+    group = parser.add_argument_group("which videos get crops")
+    group.add_argument("--methods", default="", metavar="A,B", help="only these methods, and the originals")
+    group.add_argument("--max-gb", type=float, default=0.0, help="stop at about this size, originals first")
+    group.add_argument(
+        "--include-multiple-faces", action="store_true", help="also videos flagged multiple_faces"
+    )
+    add_scan_arguments(parser)
+    add_detection_arguments(parser)
+    add_job_arguments(parser)
+
+
+def add_crop_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what a crop is, and which frames get one."""
     group = parser.add_argument_group("crops")
     group.add_argument(
         "--frames", type=int, default=0, metavar="N", help="only N equally spaced frames a video"
@@ -32,8 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="EPOCHS",
         help="only the frames that so many epochs and the evaluation will ask for",
     )
-    group.add_argument("--methods", default="", metavar="A,B", help="only these methods, and the originals")
-    group.add_argument("--max-gb", type=float, default=0.0, help="stop at about this size, originals first")
     group.add_argument("--margin", type=float, default=0.3, help="how much larger than the box (%(default)s)")
     group.add_argument(
         "--codec", default="jxl", help="jxl, png, qoi, webp, raw (lossless) or jpeg (%(default)s)"
@@ -43,21 +56,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--border", choices=("clip", "pad"), default="clip", help="beyond the frame's edge (%(default)s)"
     )
     group.add_argument("--min-score", type=float, default=0.0, help="leave out boxes below this score")
-    group.add_argument(
-        "--include-multiple-faces", action="store_true", help="also videos flagged multiple_faces"
-    )
-    add_scan_arguments(parser)
-    add_detection_arguments(parser)
-    add_job_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Extracts; for a data set, scans and detects first."""
-    from ffpp_prep.faces import CropSettings
     from ffpp_prep.stages import extract_faces
     from ffpp_prep.stages.extract import Choice
 
-    settings = CropSettings(
+    settings = crop_settings(options)
+    methods = tuple(method for method in options.methods.split(",") if method)
+    choice = Choice(methods, options.include_multiple_faces, options.max_gb)
+    work = work_folder(options)
+    before = detect(options, work) if options.output else ExitStatus.OK
+    summary = extract_faces(work, settings, choice, options.jobs, options.timeout, options.scheduler)
+    _print(summary, work)
+    return ExitStatus.SOME_FAILED if summary.missing or summary.lost else before
+
+
+def crop_settings(options: argparse.Namespace) -> CropSettings:
+    """What a crop is, after the options of `add_crop_arguments`."""
+    from ffpp_prep.faces import CropSettings
+
+    return CropSettings(
         codec=options.codec,
         margin=options.margin,
         border=options.border,
@@ -67,13 +87,6 @@ def run(options: argparse.Namespace) -> int:
         frames=options.frames,
         for_training=options.for_training,
     )
-    methods = tuple(method for method in options.methods.split(",") if method)
-    choice = Choice(methods, options.include_multiple_faces, options.max_gb)
-    work = work_folder(options)
-    before = detect(options, work) if options.output else ExitStatus.OK
-    summary = extract_faces(work, settings, choice, options.jobs, options.timeout, options.scheduler)
-    _print(summary, work)
-    return ExitStatus.SOME_FAILED if summary.missing or summary.lost else before
 
 
 def _print(summary: ExtractSummary, work: Path) -> None:

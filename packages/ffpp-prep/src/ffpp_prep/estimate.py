@@ -1,0 +1,249 @@
+"""How long a data set will take and how much disk, from a timed probe: a few videos, really detected and encoded."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from ffpp_prep.boxes import BoxSettings, VideoBoxes, detect_video
+from ffpp_prep.codecs import codec
+from ffpp_prep.detector import load_detector
+from ffpp_prep.errors import UsageError
+from ffpp_prep.faces import CropSettings, chosen_boxes, crops
+from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.layouts import VideoRecord, list_videos
+from ffpp_prep.stages.boxes import Engine
+from ffpp_prep.video import VideoError, VideoReader, require_decoder
+
+HEADERS = 200  # videos whose frames are counted
+PROBES = 2  # videos a job that are detected
+PROBE_FRAMES = 48  # of each of them
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a data set holds, and what it will take; extrapolated from the videos looked at.
+
+    Attributes:
+        videos: in the data set.
+        counted: videos whose frames were counted; `unreadable` of them could not be opened.
+        unreadable: of those counted.
+        hours: of video.
+        frames: to decode.
+        detected_frames: to run through the detector: without those interpolated, or taken from an original.
+        crops: to store.
+        boxes_s: seconds for `boxes` with `jobs` workers.
+        extract_s: seconds for `extract` with `jobs` workers.
+        boxes_bytes: of WORK/boxes.
+        crops_bytes: of WORK/faces.
+        jobs: workers that the probe ran, all at once.
+        probed: videos that were detected.
+        detect_rate: frames a second that one worker put through the detector.
+    """
+
+    videos: int
+    counted: int
+    unreadable: int
+    hours: float
+    frames: int
+    detected_frames: int
+    crops: int
+    boxes_s: float
+    extract_s: float
+    boxes_bytes: int
+    crops_bytes: int
+    jobs: int
+    probed: int
+    detect_rate: float
+
+
+def estimate_root(
+    root: str | Path,
+    layout: str = "auto",
+    boxes: BoxSettings | None = None,
+    crop: CropSettings | None = None,
+    engine: Engine | None = None,
+    jobs: int = 1,
+) -> Estimate:
+    """Counts frames in some videos' headers, detects and crops the beginning of a few, and extrapolates.
+
+    Args:
+        root: the data set's folder, or a table.
+        layout: see `ffpp_prep.layouts`.
+        boxes: how faces will be detected.
+        crop: what crops will be; all videos are taken for training ones.
+        engine: which detector runs.
+        jobs: worker processes, all busy during the probe, as they will be.
+
+    Raises:
+        UsageError: no videos, or none that can be read.
+    """
+    boxes, crop, engine = boxes or BoxSettings(), crop or CropSettings(), engine or Engine()
+    require_decoder(boxes.decoder)
+    crop = replace(crop, decoder=boxes.decoder)
+    if jobs < 1:
+        raise UsageError(f"--jobs {jobs}: must be at least 1")
+    videos = list_videos(Path(root), layout).videos
+    looked = _spread(videos, HEADERS)
+    headers = [_header(video) for video in tqdm(looked, desc="counting", unit="video", disable=None)]
+    readable = [(video, header) for video, header in zip(looked, headers, strict=True) if header]
+    if not readable:
+        raise UsageError(f"{root}: none of the {len(looked)} videos tried can be opened")
+    tasks = [_Task(video.path, boxes, crop, engine) for video, _ in _spread(readable, PROBES * jobs)]
+    outcomes = run_tasks(_probe, tasks, jobs)
+    bar = tqdm(outcomes, total=len(tasks), desc="probing", unit="video", disable=None)
+    probes = [outcome.result for outcome in bar if outcome.result is not None and outcome.result.frames]
+    if not probes:
+        raise UsageError(f"{root}: none of the {len(tasks)} videos tried can be decoded")
+    return _extrapolated(len(videos), len(looked), readable, probes, boxes, crop, jobs)
+
+
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True)
+class _Header:
+    frames: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Task:
+    path: str
+    boxes: BoxSettings
+    crop: CropSettings
+    engine: Engine
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """What the beginning of a video took."""
+
+    frames: int
+    detected: int
+    decode_s: float
+    detect_s: float
+    rows: pa.Table
+    crops: int
+    crop_s: float
+    crop_bytes: int
+
+
+def _header(video: VideoRecord) -> _Header | None:
+    try:
+        with VideoReader(video.path) as reader:
+            info = reader.info
+            frames = info.frames or len(reader.packet_times().pts)  # some containers don't say
+    except VideoError:
+        return None
+    return _Header(frames, frames / info.fps if info.fps else 0.0) if frames else None
+
+
+def _probe(task: _Task, beat: Beat) -> _Probe | None:
+    detector = load_detector(task.engine.name, task.engine.threads, task.engine.frozen_graph)
+
+    def detect(frames: int) -> VideoBoxes:
+        return detect_video("", task.path, detector, task.boxes, beat, limit=frames)
+
+    detect(1)  # loads the network for this frame size
+    found = detect(PROBE_FRAMES)
+    if found.rows is None:
+        return None
+    rows = found.rows.to_pandas()
+    encode, size, count = codec(task.crop.codec).encode, 0, 0
+    started = time.perf_counter()
+    try:
+        for _, picture in crops(task.path, rows[rows["score"] >= task.crop.min_score], task.crop):
+            size += len(encode(picture))
+            count += 1
+    except VideoError:
+        return None
+    return _Probe(
+        frames=found.frames_decoded,
+        detected=int((~rows.drop_duplicates("frame")["interpolated"]).sum()),
+        decode_s=found.decode_s,
+        detect_s=found.detect_s,
+        rows=found.rows,
+        crops=count,
+        crop_s=time.perf_counter() - started,
+        crop_bytes=size,
+    )
+
+
+def _extrapolated(
+    videos: int,
+    looked: int,
+    readable: Sequence[tuple[VideoRecord, _Header]],
+    probes: Sequence[_Probe],
+    boxes: BoxSettings,
+    crop: CropSettings,
+    jobs: int,
+) -> Estimate:
+    scale = videos / looked
+    lengths = np.array([header.frames for _, header in readable])
+    borrowed = np.array([_borrows(video, boxes) for video, _ in readable])
+    frames = scale * lengths.sum()
+    detected = scale * lengths[~borrowed].sum() * _sum(probes, "detected") / _sum(probes, "frames")
+    faces = _sum(probes, "crops") / _sum(probes, "frames")  # a frame
+    count = scale * faces * sum(_chosen(int(length), crop) for length in lengths)
+    decode_s = _sum(probes, "decode_s") / _sum(probes, "frames")
+    detect_s = _sum(probes, "detect_s") / _sum(probes, "detected")
+    crop_s = max(0.0, _sum(probes, "crop_s") - _sum(probes, "decode_s")) / max(1.0, _sum(probes, "crops"))
+    return Estimate(
+        videos=videos,
+        counted=looked,
+        unreadable=looked - len(readable),
+        hours=scale * sum(header.seconds for _, header in readable) / 3600,
+        frames=round(frames),
+        detected_frames=round(detected),
+        crops=round(count),
+        boxes_s=(frames * decode_s + detected * detect_s) / jobs,
+        extract_s=(frames * decode_s + count * crop_s) / jobs,
+        boxes_bytes=round(frames * _bytes_a_frame(probes)),
+        crops_bytes=round(count * _sum(probes, "crop_bytes") / max(1.0, _sum(probes, "crops"))),
+        jobs=jobs,
+        probed=len(probes),
+        detect_rate=1 / detect_s,
+    )
+
+
+def _borrows(video: VideoRecord, boxes: BoxSettings) -> bool:
+    return bool(video.original_id) and (video.dataset == "dfdc" or boxes.from_original)
+
+
+def _chosen(length: int, crop: CropSettings) -> int:
+    frames = pd.DataFrame({"frame": np.arange(length), "score": 1.0})
+    return len(chosen_boxes(frames, "train", length, crop))
+
+
+def _bytes_a_frame(probes: Sequence[_Probe]) -> float:
+    """Of boxes as Parquet; what a file costs besides its rows is left out by writing the rows twice."""
+    rows = pa.concat_tables([probe.rows for probe in probes]).unify_dictionaries()
+
+    def size(table: pa.Table) -> int:
+        out = io.BytesIO()
+        pq.write_table(table, out, compression="zstd", use_dictionary=["video_id"])
+        return out.tell()
+
+    half = rows.slice(0, len(rows) // 2)
+    return (size(rows) - size(half)) / (len(rows) - len(half)) * len(rows) / _sum(probes, "frames")
+
+
+def _sum(probes: Sequence[_Probe], name: str) -> float:
+    return float(sum(getattr(probe, name) for probe in probes))
+
+
+def _spread(things: Sequence[Thing], count: int) -> list[Thing]:
+    """At most `count` of them, equally spaced."""
+    places = np.unique(np.linspace(0, len(things) - 1, count).round().astype(int))
+    return [things[place] for place in places]

@@ -1,0 +1,92 @@
+"""Which videos a preview shows, and a few of their frames with what was found there."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ffpp_prep.frames import spaced_frames
+from ffpp_prep.layouts import REAL_METHOD
+from ffpp_prep.video import VideoError, open_video
+
+FRAMES = 5  # of each video
+LOOK_AHEAD = (
+    600  # they are taken from so many frames at the beginning: a two-hour video is not decoded for a look
+)
+UNSURE = 0.8  # share of frames with a face, below which a video is worth a look
+
+Row = dict[Hashable, Any]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, and rows of videos under it."""
+
+    title: str
+    note: str
+    videos: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class ShownFrame:
+    """A frame (H, W, 3) uint8 RGB, and its boxes: rows of the boxes table."""
+
+    index: int
+    picture: NDArray[np.uint8]
+    boxes: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class ShownVideo:
+    """Some frames of a video; `error` says why there are none or fewer."""
+
+    frames: tuple[ShownFrame, ...]
+    error: str = ""
+
+
+def choose(videos: pd.DataFrame, count: int) -> list[Section]:
+    """A section a method, originals first, with `count` videos spread over its list; and those worth a look."""
+    done = videos[videos["frames_decoded"].fillna(0) > 0].sort_values("video_id")
+    worth = _worth_a_look(done)
+    note = f"several faces, damaged, or a face in few frames: {min(count, len(worth))} of {len(worth)} videos"
+    sections = [Section("Worth a look", note, _rows(worth.head(count)))]
+    methods = sorted(done["method"].unique(), key=lambda name: (name != REAL_METHOD, name))
+    for method in methods:
+        own = done[done["method"] == method]
+        places = np.unique(np.linspace(0, len(own) - 1, count).round().astype(int))
+        sections.append(Section(method, f"{len(places)} of {len(own)} videos", _rows(own.iloc[places])))
+    return [section for section in sections if section.videos]
+
+
+def look_at(video: Row, boxes: pd.DataFrame | None, settings: dict[str, Any]) -> ShownVideo:
+    """Decodes a few equally spaced frames of a video."""
+    if boxes is None:
+        return ShownVideo((), "it has no boxes")
+    wanted = set(spaced_frames(FRAMES, min(int(video["frames_decoded"]), LOOK_AHEAD)))
+    frames = []
+    try:
+        with open_video(video["path"], settings.get("decoder", "pyav")) as reader:
+            for frame in reader:
+                if frame.index in wanted:
+                    own = boxes[boxes["frame"] == frame.index]
+                    frames.append(ShownFrame(frame.index, frame.rgb(), own))
+                if len(frames) == len(wanted):
+                    break
+    except VideoError as error:
+        return ShownVideo((), str(error))
+    return ShownVideo(tuple(frames), "" if len(frames) == len(wanted) else "it has fewer frames than it had")
+
+
+def _worth_a_look(done: pd.DataFrame) -> pd.DataFrame:
+    share = done["frames_with_face"] / done["frames_decoded"]
+    odd = done["multiple_faces"].astype(bool) | (done["status"] != "ok") | (share < UNSURE)
+    return done[odd].assign(share=share).sort_values(["multiple_faces", "share", "video_id"])
+
+
+def _rows(videos: pd.DataFrame) -> tuple[Row, ...]:
+    return tuple(videos.to_dict("records"))
