@@ -19,14 +19,12 @@ from ffpp_prep.detector import Detector, load_detector
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.errors import UsageError
 from ffpp_prep.files import only_run
-from ffpp_prep.jobs import Beat, Outcome, run_tasks
+from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.progress import ProgressBar
+from ffpp_prep.stages.collect import collect
 from ffpp_prep.store import STATUS_SCHEMA, BoxStore, read_scan
 from ffpp_prep.video import require_decoder
-
-# A part is committed when either is reached, so a kill costs at most a minute's work.
-PART_SECONDS, PART_ROWS = 60.0, 500_000
 
 
 @dataclass(frozen=True)
@@ -102,6 +100,10 @@ def detect_boxes(
         done = set(status["video_id"])
         if retry_failed:
             done -= set(status.loc[status["status"].isin(FAILED), "video_id"])
+
+        def commit(part: list[VideoBoxes]) -> None:
+            store.commit(part, settings, engine.name)
+
         left = videos[~videos["video_id"].isin(done)]
         borrowing = (left["original_id"] != "") & ((left["dataset"] == "dfdc") | settings.from_original)
         statuses: Counter[str] = Counter()
@@ -115,7 +117,7 @@ def detect_boxes(
                 ]
                 if tasks:
                     outcomes = run_tasks(_detect, tasks, jobs, timeout_s, scheduler)
-                    frames += _collect(outcomes, bar, store, settings, engine, statuses)
+                    frames += collect(outcomes, _given_up, commit, bar, statuses)
         failures = _failures(store)
     seconds = time.monotonic() - started
     return BoxesSummary(dict(statuses), len(videos) - len(left), frames, seconds, failures)
@@ -132,45 +134,8 @@ def _originals(store: BoxStore, video_ids: Iterable[str]) -> dict[str, Original]
     }
 
 
-def _collect(
-    outcomes: Iterable[Outcome[_Task, VideoBoxes]],
-    bar: ProgressBar,
-    store: BoxStore,
-    settings: BoxSettings,
-    engine: Engine,
-    statuses: Counter[str],
-) -> int:
-    """Commits results as they come in and counts them in `statuses`; returns the frames decoded."""
-    frames = 0
-    part: list[VideoBoxes] = []
-    committed = time.monotonic()
-
-    def commit() -> None:
-        nonlocal committed
-        if part:
-            store.commit(part, settings, engine.name)
-            part.clear()
-        committed = time.monotonic()
-
-    started = time.monotonic()
-    try:
-        for outcome in outcomes:
-            result = outcome.result
-            if result is None:
-                assert outcome.lost is not None
-                result = VideoBoxes(outcome.task.video_id, outcome.lost.status, outcome.lost.error)
-            part.append(result)
-            statuses[result.status] += 1
-            frames += result.frames_decoded
-            rate = frames / (time.monotonic() - started)
-            counts = ", ".join(f"{n} {s}" for s, n in sorted(statuses.items()))
-            bar.advance(1, f"{rate:.1f} frames/s, {counts}")
-            rows = sum(r.rows.num_rows for r in part if r.rows is not None)
-            if time.monotonic() - committed > PART_SECONDS or rows > PART_ROWS:
-                commit()
-    finally:  # an interrupted run keeps what it finished
-        commit()
-    return frames
+def _given_up(task: _Task, lost: Lost) -> VideoBoxes:
+    return VideoBoxes(task.video_id, lost.status, lost.error)
 
 
 @lru_cache(maxsize=1)

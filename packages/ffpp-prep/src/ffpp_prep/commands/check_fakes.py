@@ -1,0 +1,75 @@
+"""`ffpp-prep check-fakes`: which faces of the fakes were manipulated at all."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ffpp_prep.commands.boxes import add_job_arguments
+from ffpp_prep.errors import ExitStatus
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ffpp_prep.stages.fakes import FakesSummary
+
+HELP = "measure per frame and face whether a fake differs from its original -> WORK/fakes"
+EXAMPLE = "ffpp-prep check-fakes work --jobs 8"
+LISTED = 10  # videos of a kind that are printed; the others are counted
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("work", type=Path, metavar="WORK", help="a work folder with boxes")
+    parser.add_argument("--retry-failed", action="store_true", help="try failed fakes again")
+    add_job_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measures, and prints what was not manipulated, flickers or switches faces."""
+    from ffpp_prep.stages.fakes import FAILED, check_fakes
+
+    summary = check_fakes(
+        options.work, options.jobs, options.retry_failed, options.timeout, options.scheduler
+    )
+    _print(summary, options.work)
+    checks = summary.checks
+    untouched = checks["faces_untouched"] == checks["faces"]
+    _print_some("not manipulated at all", checks[untouched & (checks["faces"] > 0)])
+    _print_some("flickering", checks[(checks["changes"] > 0) & ~untouched])
+    _print_some("manipulation switches faces", checks[checks["switches"] > 0])
+    failed = checks[checks["status"] != "ok"]
+    for row in failed.itertuples():
+        print(f"  {row.status:13} {row.video_id}: {row.error}")
+    return ExitStatus.SOME_FAILED if checks["status"].isin(FAILED).any() else ExitStatus.OK
+
+
+def _print(summary: FakesSummary, work: Path) -> None:
+    done = (
+        ", ".join(f"{n} {status}" for status, n in sorted(summary.statuses.items())) or "nothing left to do"
+    )
+    rate = f" ({summary.frames / summary.seconds:.1f} frames/s)" if summary.frames else ""
+    print(
+        f"check-fakes: {done}; {summary.skipped} done before; {summary.frames} frames{rate} -> {work / 'fakes'}"
+    )
+    for reason, count in summary.left_out.items():
+        print(f"not measured: {count} fakes, {reason}")
+    if len(summary.checks):
+        counts = summary.checks.groupby("method")[["faces", "faces_untouched", "frames_untouched"]].sum()
+        counts.insert(0, "videos", summary.checks["method"].value_counts())
+        counts.index.name = None
+        print(counts.rename(columns=lambda name: name.replace("_", " ")).to_string())
+
+
+def _print_some(what: str, checks: pd.DataFrame) -> None:
+    if checks.empty:
+        return
+    print(f"{what}: {len(checks)} videos")
+    for row in checks.sort_values("faces_untouched", ascending=False).head(LISTED).itertuples():
+        print(
+            f"  {row.video_id}: {row.faces_untouched} of {row.faces} faces untouched, "
+            f"{row.changes} changes, {row.switches} switches"
+        )
+    if len(checks) > LISTED:
+        print(f"  … and {len(checks) - LISTED} more")

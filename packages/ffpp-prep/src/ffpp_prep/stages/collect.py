@@ -1,0 +1,83 @@
+"""Results as they come in: counted, shown, and committed part by part."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
+
+from ffpp_prep.jobs import Lost, Outcome
+from ffpp_prep.parts import VideoResult
+from ffpp_prep.progress import ProgressBar
+
+# A part is committed when either is reached, so a kill costs at most a minute's work.
+PART_SECONDS, PART_ROWS = 60.0, 500_000
+
+
+class CountedResult(VideoResult, Protocol):
+    """A result with what the progress bar counts."""
+
+    @property
+    def status(self) -> str:
+        """How it went."""
+        ...
+
+    @property
+    def frames_decoded(self) -> int:
+        """Frames that were looked at."""
+        ...
+
+
+Task = TypeVar("Task")
+Result = TypeVar("Result", bound=CountedResult)
+
+
+def collect(
+    outcomes: Iterable[Outcome[Task, Result]],
+    given_up: Callable[[Task, Lost], Result],
+    commit: Callable[[list[Result]], None],
+    bar: ProgressBar,
+    statuses: Counter[str],
+) -> int:
+    """Commits results at least every minute, and what is finished when the run is interrupted.
+
+    Args:
+        outcomes: as they come.
+        given_up: makes the result of a task that cost its worker.
+        commit: writes one part.
+        bar: advanced by one for each result.
+        statuses: counts results by status; added to.
+
+    Returns:
+        the frames decoded.
+    """
+    frames = rows = 0
+    part: list[Result] = []
+    started = committed = time.monotonic()
+
+    def flush() -> None:
+        nonlocal committed, rows
+        if part:
+            commit(part)
+            part.clear()
+        committed, rows = time.monotonic(), 0
+
+    try:
+        for outcome in outcomes:
+            result = outcome.result
+            if result is None:
+                assert outcome.lost is not None
+                result = given_up(outcome.task, outcome.lost)
+            part.append(result)
+            statuses[result.status] += 1
+            frames += result.frames_decoded
+            rows += result.rows.num_rows if result.rows is not None else 0
+            rate = frames / (time.monotonic() - started)
+            counts = ", ".join(f"{n} {s}" for s, n in sorted(statuses.items()))
+            bar.advance(1, f"{rate:.1f} frames/s, {counts}")
+            if time.monotonic() - committed > PART_SECONDS or rows > PART_ROWS:
+                flush()
+    finally:  # an interrupted run keeps what it finished
+        flush()
+    return frames

@@ -1,0 +1,165 @@
+"""Which faces of the fakes were manipulated at all -> WORK/fakes."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ffpp_prep.boxes import USABLE
+from ffpp_prep.errors import UsageError
+from ffpp_prep.fakes import FAKES_SCHEMA, FakeCheck, FakeSettings, check_fake
+from ffpp_prep.files import only_run
+from ffpp_prep.jobs import Beat, Lost, run_tasks
+from ffpp_prep.parts import PartStore, refuse_other_settings
+from ffpp_prep.progress import ProgressBar
+from ffpp_prep.stages.collect import collect
+from ffpp_prep.store import BoxStore, read_scan, read_videos
+
+FAILED = ("open_failed", "timeout", "crashed")  # what --retry-failed tries
+CHECKS_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("status", pa.string()),
+        ("error", pa.string()),
+        ("frames_decoded", pa.int32()),
+        ("faces", pa.int32()),
+        ("faces_untouched", pa.int32()),
+        ("frames_untouched", pa.int32()),
+        ("changes", pa.int32()),
+        ("switches", pa.int32()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class FakesSummary:
+    """What a run of `check_fakes` did, and what all of WORK's checks say.
+
+    Attributes:
+        statuses: fakes of this run by status.
+        skipped: fakes that were done before.
+        frames, seconds: of this run.
+        left_out: why fakes can't be measured -> how many.
+        checks: one row a measured fake: the columns of CHECKS_SCHEMA, and `method`.
+    """
+
+    statuses: dict[str, int]
+    skipped: int
+    frames: int
+    seconds: float
+    left_out: dict[str, int]
+    checks: pd.DataFrame
+
+
+class FakeStore(PartStore[FakeCheck]):
+    """The parts in WORK/fakes."""
+
+    def __init__(self, work: Path) -> None:
+        super().__init__(work / "fakes", "fakes", FAKES_SCHEMA, CHECKS_SCHEMA)
+
+
+@dataclass(frozen=True)
+class _Task:
+    video_id: str
+    path: str
+    original: str
+    boxes: Path
+    settings: FakeSettings
+    decoder: str
+
+
+def check_fakes(
+    work: str | Path, jobs: int = 1, retry_failed: bool = False, timeout_s: float = 300.0, scheduler: str = ""
+) -> FakesSummary:
+    """Measures every fake of WORK that has boxes, an original with boxes, and no committed check yet.
+
+    Args:
+        work: a folder with boxes.
+        jobs: worker processes on this machine, one fake each.
+        retry_failed: try fakes again whose check failed.
+        timeout_s: seconds without progress after which a worker is stopped.
+        scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
+
+    Raises:
+        UsageError: no boxes, checks of other boxes, or another run at work.
+        FatalError: the disk is full.
+    """
+    work = Path(work).resolve()
+    if jobs < 1:
+        raise UsageError(f"--jobs {jobs}: must be at least 1")
+    boxes, store = BoxStore(work), FakeStore(work)
+    made_with = boxes.settings()
+    if made_with is None:
+        read_scan(work)
+        raise UsageError(f"{work}: no boxes here; run  ffpp-prep boxes {work}  first")
+    settings = FakeSettings(boxes=_fingerprint(boxes))
+    started = time.monotonic()
+    with only_run(work):
+        store.sweep()
+        before = store.settings()
+        if before is not None:
+            refuse_other_settings(store.folder, before, settings)
+        fakes, left_out = _measurable(read_videos(work), boxes)
+        status = store.read_status()
+        done = set(status.loc[~status["status"].isin(FAILED) | (not retry_failed), "video_id"])
+        tasks = [
+            _Task(r.video_id, r.path, r.original, r.boxes, settings, made_with.get("decoder", "pyav"))
+            for r in fakes.itertuples()
+            if r.video_id not in done
+        ]
+        statuses: Counter[str] = Counter()
+        with ProgressBar(work, "check-fakes", len(tasks), "video") as bar:
+            outcomes = run_tasks(_check, tasks, jobs, timeout_s, scheduler) if tasks else ()
+            frames = collect(
+                outcomes, _given_up, lambda part: store.commit_part(part, settings, {}), bar, statuses
+            )
+        checks = store.read_status().drop(columns="part").merge(fakes[["video_id", "method"]], on="video_id")
+    seconds = time.monotonic() - started
+    return FakesSummary(dict(statuses), len(fakes) - len(tasks), frames, seconds, left_out, checks)
+
+
+def read_fakes(work: str | Path) -> pd.DataFrame:
+    """All committed measurements of WORK, one row a face, sorted by video, frame, face: see FAKES_SCHEMA."""
+    return FakeStore(Path(work)).read_rows()
+
+
+def _measurable(videos: pd.DataFrame, boxes: BoxStore) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The fakes to measure, with `original` (its file) and `boxes` (the file with the fake's rows)."""
+    parts = boxes.read_status().set_index("video_id")["part"]
+    usable = videos[videos["status"].isin(USABLE)].set_index("video_id")
+    fakes = videos[videos["label"] == 1]
+    reasons = pd.Series("", index=fakes.index)
+    reasons[~fakes["original_id"].isin(usable.index)] = "original has no boxes"
+    reasons[fakes["original_id"] == ""] = "no original on disk"
+    reasons[~fakes["video_id"].isin(usable.index)] = "no boxes"
+    counts = reasons[reasons != ""].value_counts()
+    fakes = fakes[reasons == ""]
+    fakes = fakes.assign(
+        original=usable["path"].reindex(fakes["original_id"]).to_numpy(),
+        boxes=[boxes.rows_file(parts[video_id]) for video_id in fakes["video_id"]],
+    )
+    return fakes, {str(reason): int(count) for reason, count in counts.items()}
+
+
+def _check(task: _Task, beat: Beat) -> FakeCheck:
+    boxes = pq.read_table(task.boxes, filters=[("video_id", "=", task.video_id)]).to_pandas()
+    try:
+        return check_fake(task.video_id, task.path, task.original, boxes, task.settings, task.decoder, beat)
+    except Exception as error:  # whatever a hostile video provokes is that video's row, not the run's end
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return FakeCheck(task.video_id, "open_failed", reason)
+
+
+def _given_up(task: _Task, lost: Lost) -> FakeCheck:
+    return FakeCheck(task.video_id, lost.status, lost.error)
+
+
+def _fingerprint(boxes: BoxStore) -> str:
+    metadata = pq.read_schema(boxes.commits()[0]).metadata
+    return str(metadata[b"fingerprint"].decode())
