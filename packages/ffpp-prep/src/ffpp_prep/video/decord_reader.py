@@ -23,8 +23,8 @@ from ffpp_prep.video.pyav_reader import VideoReader
 
 # decord allows up to this share of a video's frames to be repeated ones; it takes 0 for no limit.
 TOLERATED_REPEATS = 0.000001
-# Mean absolute difference of two decoders' RGB values; 10-bit video differs by 0.5, neighbouring frames by 1 and up.
-MAX_DIFFERENCE = 2.0
+# Mean absolute difference of RGB values; 10-bit video differs by 0.5 between decoders (docs/decoders.md).
+MAX_DIFFERENCE = 1.0
 ADVICE = "read this video with --decoder pyav"
 
 
@@ -51,6 +51,8 @@ class DecordReader:
             found = self._decord.get_frame_timestamp(range(len(self._decord)))[:, 0]
         except (DECORDError, RuntimeError, AssertionError) as error:
             raise DecodeFailed(f"decord: {_reason(error)}; {ADVICE}") from error
+        if len(set(times.pts)) < len(times.pts):
+            raise DecodeFailed(f"decord: several frames have the same presentation time; {ADVICE}")
         if times.hidden or len(found) != len(times.pts):
             raise DecodeFailed(
                 f"decord: counts {len(found)} frames where {len(times.pts)} are shown; {ADVICE}"
