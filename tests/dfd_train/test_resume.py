@@ -26,7 +26,7 @@ FULL = (
         "2",
         "--gradient-flow",
     ),
-    *("--plateau-patience", "0"),
+    *("--plateau-patience", "0", "--seed", "3"),
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from dfd_train.config import DataConfig
 from dfd_train.data.batches import plan_epoch, plan_evaluation
+from dfd_train.data.fakes import untouched_frames
 from dfd_train.data.frames import dual_frames, evaluation_frames, various_frame
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import Count, find_leaks, make_pairs, select_videos, shuffle_labels
@@ -205,3 +206,34 @@ def test_shuffled_labels_keep_their_number_and_leave_test_alone(videos):
         assert before.sum() == after.sum()
         assert (before == after).all() == (split == "test")
     assert shuffled.equals(shuffle_labels(many, seed=3)) and not shuffled.equals(shuffle_labels(many, seed=4))
+
+
+@pytest.mark.parametrize("kind", ["various", "dual", "shuffled"])
+def test_untouched_frames_are_left_out_balanced_and_counted(kind, train):
+    config = DataConfig(batches=kind, batch_size=6, train_frames=4)
+    before = [s for batch in plan(config, train).batches for s in batch]
+    gone = frozenset((s.video, s.frame) for s in before if s.label == 1)
+    gone = frozenset(sorted(gone)[::3])
+    pairs = make_pairs(train)[0]
+    found = plan_epoch(config, train, pairs, epoch=1, total_epochs=5, seed=0, untouched=gone)
+    after = [s for batch in found.batches for s in batch]
+    assert found.untouched == len(gone) > 0
+    assert not any((s.video, s.frame) in gone for s in after)
+    assert len(after) == len(before) - (1 if kind == "shuffled" else 2) * len(gone)
+    if kind != "shuffled":
+        assert all(sum(s.label for s in batch) * 2 == len(batch) for batch in found.batches)
+
+
+def test_untouched_frames_are_read_from_the_newest_part(small_set, tmp_path):
+    rows = load_prepared(small_set.work).rows
+    (tmp_path / "fakes").mkdir()
+    with pytest.raises(FileNotFoundError, match="run  ffpp-prep check-fakes"):
+        untouched_frames(tmp_path, rows)
+    for part, touched in (("00000", [True, False, False, False]), ("00001", [True, True, False, True])):
+        video = "manipulated_sequences/Deepfakes/c23/videos/000_000.mp4"
+        table = pd.DataFrame(
+            {"video_id": [video] * 3 + ["gone.mp4"], "frame": [3, 4, 5, 5], "face": 0, "touched": touched}
+        )
+        table.to_parquet(tmp_path / f"fakes/fakes-{part}.parquet")
+        pd.DataFrame({"video_id": [video]}).to_parquet(tmp_path / f"fakes/videos-{part}.parquet")
+    assert untouched_frames(tmp_path, rows) == {(rows.get_loc(video), 5)}

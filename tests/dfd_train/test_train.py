@@ -306,3 +306,17 @@ def test_report_and_compare_are_commands(learned, tmp_path, capsys):
     out = tmp_path / "comparison"
     assert main(["compare", str(learned), "--out", str(out), "--reference", "thesis"]) == 0
     assert str(out / "compare.html") in capsys.readouterr().out and (out / "compare.html").is_file()
+
+
+def test_tensorboard_has_the_numbers_of_the_record(run_command, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = tmp_path / "run"
+    assert main([*run_command, "--tensorboard", "--epochs", "2", "--out", str(out)]) == 0
+    board = EventAccumulator(str(out / "tensorboard"))
+    board.Reload()
+    table = epochs(out)
+    for name in ("train_loss", "val_balanced_accuracy", "lr"):
+        assert [(e.step, e.value) for e in board.Scalars(name)] == [
+            (row.epoch, pytest.approx(getattr(row, name), rel=1e-6)) for row in table.itertuples()
+        ]

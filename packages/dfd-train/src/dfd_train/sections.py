@@ -66,6 +66,9 @@ class DataConfig:
         Literal["drop", "keep"],
         Meta(description="videos with several faces: left out (thesis) or best face kept"),
     ] = "drop"
+    untouched: Annotated[
+        Literal["keep", "drop"], Meta(description="frames of fakes in which nothing is manipulated")
+    ] = "keep"
     exclude_methods: Annotated[tuple[str, ...], Meta(description="fakes of these methods do not train")] = ()
     allow_leaks: Annotated[bool, Meta(description="train although splits share identities or originals")] = (
         False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ import pandas as pd
 from dfd_train.config import DataConfig
 from dfd_train.data.frames import dual_frames, evaluation_frames, various_frame
 from dfd_train.data.selection import Pair
+
+Spot = tuple[int, int]
+"""A frame: the video's row and the frame's number."""
 
 
 class Sample(NamedTuple):
@@ -32,10 +36,13 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """The batches of one epoch, and how many frames of short videos are substitutes."""
+    """The batches of one epoch, and what in them is not what the formulas say."""
 
     batches: list[list[Sample]]
     substitutions: int
+    """frames that stand in for others because their video is short"""
+    untouched: int = 0
+    """frames of fakes that were left out because nothing is manipulated in them"""
 
 
 def plan_epoch(
@@ -46,75 +53,90 @@ def plan_epoch(
     epoch: int,
     total_epochs: int,
     seed: int,
+    untouched: frozenset[Spot] = frozenset(),
 ) -> EpochPlan:
-    """The batches of `epoch` (from 1): every pair once (various, dual), or frames of every video (shuffled)."""
+    """The batches of `epoch` (from 1): every pair once (various, dual), or frames of every video (shuffled).
+
+    Frames in `untouched` are left out, those of pairs together with the real one beside them.
+    """
     planner = _Planner(videos, epoch)
     order = np.random.default_rng([seed, epoch])
-    half = config.batch_size // 2
-    if config.batches == "various":
-        shuffled = [pairs[i] for i in order.permutation(len(pairs))]
-        groups = [
-            [
-                (row, *various_frame(epoch, planner.length(row), total_epochs, config.frame_stride))
-                for row in side
-            ]
-            for side in shuffled
-        ]
-        frames = [(row, frame) for group in groups for row, frame, _ in group]
-        substitutions = sum(substituted for group in groups for _, _, substituted in group)
-        return EpochPlan(planner.batches(frames, config.batch_size), substitutions)
+    if config.batches == "shuffled":
+        spots = [spot for row in videos.index for spot in planner.drawn(row, config.train_frames, order)]
+        kept = [spots[i] for i in order.permutation(len(spots)) if spots[i] not in untouched]
+        return planner.plan(_chunks(kept, config.batch_size), untouched=len(spots) - len(kept))
+    each = 1 if config.batches == "various" else config.batch_size // 2
+    shown: list[list[tuple[Spot, Spot]]] = []
+    left_out = 0
+    for i in order.permutation(len(pairs)):
+        fakes, reals = (
+            planner.various(row, total_epochs, config.frame_stride)
+            if config.batches == "various"
+            else planner.dual(row, total_epochs, each)
+            for row in pairs[i]
+        )
+        couples = [(fake, real) for fake, real in zip(fakes, reals, strict=True) if fake not in untouched]
+        left_out += each - len(couples)
+        shown.append(couples)
     if config.batches == "dual":
-        frames, substitutions = [], 0
-        for i in order.permutation(len(pairs)):
-            for row in pairs[i]:
-                chosen, substituted = dual_frames(epoch, planner.length(row), total_epochs, half)
-                frames += [(row, frame) for frame in chosen]
-                substitutions += substituted
-        return EpochPlan(planner.batches(frames, config.batch_size), substitutions)
-    frames, substitutions = _all_frames(planner, videos, config.train_frames, order)
-    return EpochPlan(
-        planner.batches([frames[i] for i in order.permutation(len(frames))], config.batch_size), substitutions
-    )
+        batches = [
+            [*(fake for fake, _ in couples), *(real for _, real in couples)] for couples in shown if couples
+        ]
+    else:
+        batches = _chunks(
+            [spot for couples in shown for couple in couples for spot in couple], config.batch_size
+        )
+    return planner.plan(batches, untouched=left_out)
 
 
 def plan_evaluation(videos: pd.DataFrame, frames_per_video: int, batch_size: int) -> EpochPlan:
     """Equally spaced frames of every video, in the table's order; no video is left out of the last batch."""
     planner = _Planner(videos, epoch=0)
-    frames, substitutions = [], 0
-    for row in videos.index:
-        chosen, substituted = evaluation_frames(planner.length(row), frames_per_video)
-        frames += [(row, frame) for frame in chosen]
-        substitutions += substituted
-    return EpochPlan(planner.batches(frames, batch_size), substitutions)
+    spots = [spot for row in videos.index for spot in planner.evaluation(row, frames_per_video)]
+    return planner.plan(_chunks(spots, batch_size))
 
 
 class _Planner:
-    """Turns (row, frame) into samples, in the order in which they are shown."""
+    """Finds the frames of videos, counts substitutes, and turns (row, frame) into samples."""
 
     def __init__(self, videos: pd.DataFrame, epoch: int) -> None:
         self._epoch = epoch
         self._labels = videos["label"].to_dict()
         self._lengths = videos["frames_decoded"].to_dict()
+        self._substitutions = 0
 
-    def length(self, row: int) -> int:
-        return int(self._lengths[row])
+    def various(self, row: int, total_epochs: int, stride: int) -> list[Spot]:
+        frame, substituted = various_frame(self._epoch, self._lengths[row], total_epochs, stride)
+        return self._spots(row, [frame], substituted)
 
-    def batches(self, frames: Sequence[tuple[int, int]], batch_size: int) -> list[list[Sample]]:
+    def dual(self, row: int, total_epochs: int, count: int) -> list[Spot]:
+        return self._spots(row, *dual_frames(self._epoch, self._lengths[row], total_epochs, count))
+
+    def evaluation(self, row: int, count: int) -> list[Spot]:
+        return self._spots(row, *evaluation_frames(self._lengths[row], count))
+
+    def drawn(self, row: int, count: int, order: np.random.Generator) -> list[Spot]:
+        """`count` different frames of a video, drawn anew each epoch; all of them where `count` is 0."""
+        length = int(self._lengths[row])
+        number = min(count, length) if count else length
+        frames = np.sort(order.choice(length, number, replace=False)).tolist()
+        return self._spots(row, frames, max(0, count - length))
+
+    def plan(self, batches: list[list[Spot]], untouched: int = 0) -> EpochPlan:
+        position = count()
         samples = [
-            Sample(int(row), int(frame), 0, int(self._labels[row]), self._epoch, position)
-            for position, (row, frame) in enumerate(frames)
+            [
+                Sample(row, frame, 0, int(self._labels[row]), self._epoch, next(position))
+                for row, frame in batch
+            ]
+            for batch in batches
         ]
-        return [samples[start : start + batch_size] for start in range(0, len(samples), batch_size)]
+        return EpochPlan(samples, self._substitutions, untouched)
+
+    def _spots(self, row: int, frames: list[int], substituted: int) -> list[Spot]:
+        self._substitutions += substituted
+        return [(int(row), int(frame)) for frame in frames]
 
 
-def _all_frames(
-    planner: _Planner, videos: pd.DataFrame, per_video: int, order: np.random.Generator
-) -> tuple[list[tuple[int, int]], int]:
-    """`per_video` different frames of every video, drawn anew each epoch; all frames where `per_video` is 0."""
-    frames, substitutions = [], 0
-    for row in videos.index:
-        length = planner.length(row)
-        count = min(per_video, length) if per_video else length
-        frames += [(row, int(frame)) for frame in np.sort(order.choice(length, count, replace=False))]
-        substitutions += max(0, per_video - length)
-    return frames, substitutions
+def _chunks(spots: list[Spot], size: int) -> list[list[Spot]]:
+    return [spots[start : start + size] for start in range(0, len(spots), size)]

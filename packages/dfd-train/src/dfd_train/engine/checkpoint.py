@@ -58,15 +58,15 @@ def save_checkpoint(
         torch.save(content, file)
 
 
-def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> tuple[Facts, dict[str, Any]]:
-    """A checkpoint's facts and its whole content.
+def load_checkpoint(path: Path) -> tuple[Facts, dict[str, Any]]:
+    """A checkpoint's facts and its whole content, on the CPU.
 
     Raises: FileNotFoundError; ValueError where it cannot be read, is no checkpoint of ours or of another version.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no such checkpoint: {path}")
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of damaged bytes the unpickler makes anything
         raise ValueError(f"cannot read checkpoint {path}: {_first_line(error)}") from None
     if not isinstance(content, dict) or "format_version" not in content:
@@ -93,7 +93,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> TrainedModel:
     if path.is_dir():
         RunFolder(path).read_config()
         path = RunFolder(path).best
-    facts, content = load_checkpoint(path, device)
+    facts, content = load_checkpoint(path)
     detector = build_detector(
         untrained(facts.config.model), [build_detector(untrained(m)).network for m in facts.members]
     )

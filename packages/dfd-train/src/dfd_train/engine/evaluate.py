@@ -13,9 +13,9 @@ from dfd_train.data.loader import default_workers
 from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import identities, select_videos
 from dfd_train.engine.checkpoint import load_model
+from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, score_videos
 from dfd_train.engine.start import choose_device
-from dfd_train.engine.train import prediction_facts
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.runs import RunFolder, file_sha256, write_predictions

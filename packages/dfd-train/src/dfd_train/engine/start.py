@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from dfd_train.config import ModelConfig, RunConfig, changed_settings
-from dfd_train.data.batches import plan_epoch, plan_evaluation
+from dfd_train.data.batches import EpochPlan, Spot, plan_epoch, plan_evaluation
+from dfd_train.data.fakes import untouched_frames
 from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import (
     Pair,
@@ -40,6 +41,20 @@ class TrainingData:
     unpaired: int
     """fakes without a usable original; batches of pairs leave them out"""
     leaks: tuple[str, ...]
+    untouched: frozenset[Spot]
+    """frames of fakes that do not train because nothing is manipulated in them"""
+
+    def plan(self, config: RunConfig, epoch: int) -> EpochPlan:
+        """The batches of one epoch."""
+        return plan_epoch(
+            config.data,
+            self.train.videos,
+            self.pairs,
+            epoch=epoch,
+            total_epochs=config.train.epochs,
+            seed=config.train.seed,
+            untouched=self.untouched,
+        )
 
 
 def open_data(config: RunConfig) -> TrainingData:
@@ -71,10 +86,10 @@ def open_data(config: RunConfig) -> TrainingData:
     for selection in (train, val):
         if selection.videos["label"].nunique() < 2:
             raise ValueError(f"split {selection.split} needs real and fake videos: {selection.summary()}")
-    if config.data.batches == "shuffled":
-        return TrainingData(prepared, train, val, [], 0, leaks)
-    pairs, unpaired = make_pairs(train.videos)
-    return TrainingData(prepared, train, val, pairs, unpaired, leaks)
+    pairs, unpaired = ([], 0) if config.data.batches == "shuffled" else make_pairs(train.videos)
+    drop = config.data.untouched == "drop"
+    untouched = untouched_frames(prepared.work, prepared.rows) if drop else frozenset()
+    return TrainingData(prepared, train, val, pairs, unpaired, leaks, untouched)
 
 
 def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
@@ -96,14 +111,7 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
 
 def _crop_sources(data: TrainingData, config: RunConfig) -> str:
     """How many crops of the first epoch and its validation are stored, and how many are cut from videos."""
-    first = plan_epoch(
-        config.data,
-        data.train.videos,
-        data.pairs,
-        epoch=1,
-        total_epochs=config.train.epochs,
-        seed=config.train.seed,
-    )
+    first = data.plan(config, epoch=1)
     validation = plan_evaluation(data.val.videos, config.data.val_frames, config.data.batch_size)
     samples = [sample for plan in (first, validation) for batch in plan.batches for sample in batch]
     missing = [s for s in samples if not data.prepared.is_stored(s.video, s.frame, s.face)]

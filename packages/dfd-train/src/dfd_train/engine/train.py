@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import logging
 import math
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from dfd_train.config import RunConfig
-from dfd_train.data.batches import Sample, plan_epoch
+from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation, BatchLoader, default_workers
 from dfd_train.engine.checkpoint import Facts, load_checkpoint, load_weights, save_checkpoint
 from dfd_train.engine.gradients import GradientFlow, Learner, Moment
 from dfd_train.engine.processes import Processes, start_processes, stop_processes
+from dfd_train.engine.record import Recorder, StopRequest, numbers, prediction_facts
 from dfd_train.engine.score import Scoring, prediction_table, score_videos
 from dfd_train.engine.start import (
     TrainingData,
@@ -39,7 +35,7 @@ from dfd_train.engine.start import (
     open_data,
 )
 from dfd_train.metrics import Summary, summarize
-from dfd_train.runs import RunFolder, describe_environment, file_sha256, write_predictions
+from dfd_train.runs import RunFolder, describe_environment, write_predictions
 from dfd_train.schedule import LearningRate
 
 log = logging.getLogger(__name__)
@@ -101,13 +97,8 @@ class Training:
         device: torch.device,
         processes: Processes,
     ) -> None:
-        self.config, self.folder, self.data, self.device, self.processes = (
-            config,
-            folder,
-            data,
-            device,
-            processes,
-        )
+        self.config, self.folder, self.data = config, folder, data
+        self.device, self.processes = device, processes
         detector, self.members = new_detector(config)
         detector.network.to(device)
         if config.train.channels_last:
@@ -117,6 +108,7 @@ class Training:
         self.learner = Learner(detector, config.optimizer, device, processes, config.train.seed)
         if config.train.gradient_flow:
             self.learner.flow = GradientFlow(detector.network)
+        self.recorder = Recorder(folder, processes.main, config.train.tensorboard)
         self.rate = LearningRate(config.schedule, config.optimizer.lr, config.train.epochs)
         self.place = Place()
         workers = default_workers() if config.data.workers is None else config.data.workers
@@ -127,33 +119,30 @@ class Training:
             data.prepared, detector.spec, workers=workers, augmentation=augmentation, pin_memory=pin
         )
         self.val_loader = BatchLoader(data.prepared, detector.spec, workers=workers, pin_memory=pin)
-        self.stop_requested = False
+        self.stop = StopRequest()
         self.saved_at = time.monotonic()
 
     def run(self) -> None:
         """All remaining epochs."""
         for line in describe_data(self.data, self.config):
-            self._say(line)
-        with self._stopping_cleanly():
+            self.recorder.say(line)
+        with self.stop:
             self._resume_or_begin()
             for epoch in range(self.place.epoch, self.config.train.epochs + 1):
                 trained = self._train_epoch(epoch)
                 self._finish_epoch(epoch, trained)
-        self._record({"event": "finish", "best_epoch": self.place.best_epoch, "time": time.time()})
+        self.recorder.event({"event": "finish", "best_epoch": self.place.best_epoch, "time": time.time()})
 
     def _train_epoch(self, epoch: int) -> Summary:
         """The rest of an epoch's batches; returns the epoch's training numbers, over all processes."""
-        plan = plan_epoch(
-            self.config.data,
-            self.data.train.videos,
-            self.data.pairs,
-            epoch=epoch,
-            total_epochs=self.config.train.epochs,
-            seed=self.config.train.seed,
-        )
+        plan = self.data.plan(self.config, epoch)
         batches = plan.batches[: self.config.train.max_steps]
-        if plan.substitutions and self.place.batches_done == 0:
-            self._say(f"epoch {epoch}: {plan.substitutions} frames of short videos are substitutes")
+        for count, what in (
+            (plan.substitutions, "frames of short videos are substitutes"),
+            (plan.untouched, "frames of fakes are left out, untouched"),
+        ):
+            if count and self.place.batches_done == 0:
+                self.recorder.say(f"epoch {epoch}: {count} {what}")
         place, accumulate = self.place, self.config.optimizer.accumulate
         todo = batches[place.batches_done :]
         shares = [self.processes.share(batch) for batch in todo]
@@ -175,7 +164,7 @@ class Training:
                 logits = self.learner.accumulate(
                     images, labels, 1.0 / crops if share else 0.0, moment, last=last
                 )
-                joined, stop = self.processes.join(logits[: len(share)], len(batch), self.stop_requested)
+                joined, stop = self.processes.join(logits[: len(share)], len(batch), self.stop.made)
                 self._check_finite(joined, batch, epoch, place.batches_done + 1)
                 if last:
                     done = epoch - 1 + group / len(batches)
@@ -200,7 +189,7 @@ class Training:
             predictions = score_videos(
                 self.learner.scored_network, self.learner.detector.spec, self.data.prepared,
                 self.data.val.videos, self.scoring, device=self.device, loader=self.val_loader,
-                processes=self.processes, should_stop=lambda: self.stop_requested,
+                processes=self.processes, should_stop=lambda: self.stop.made,
             )  # fmt: skip
         except KeyboardInterrupt:
             self._save()
@@ -211,7 +200,7 @@ class Training:
         images = len(place.logits)
         event = {
             "event": "epoch", "epoch": epoch, "lr": lr,
-            **_numbers("train", trained), **_numbers("val", validated),
+            **numbers("train", trained), **numbers("val", validated),
             "seconds": round(place.seconds, 3), "images_per_second": round(images / max(place.seconds, 1e-9), 2),
         }  # fmt: skip
         better = validated.balanced_accuracy > place.best
@@ -227,12 +216,12 @@ class Training:
                     self.folder.best, self.data.prepared.demonstration, self.scoring.frames_per_video
                 ),
             )
-        self._record(event)
+        self.recorder.epoch(event)
         if self.learner.flow is not None:
-            self._record(self.learner.flow.event(epoch))
+            self.recorder.event(self.learner.flow.event(epoch))
             self.learner.flow.reset()
         self._save()
-        self._say(
+        self.recorder.say(
             f"epoch {epoch}/{self.config.train.epochs}  lr {lr:.3g}  "
             f"train loss {trained.loss:.4f}  val loss {validated.loss:.4f}  "
             f"val balanced accuracy {validated.balanced_accuracy:.4f}  val AUC {validated.video_auc:.4f}"
@@ -242,7 +231,7 @@ class Training:
     def _resume_or_begin(self) -> None:
         saved = self.processes.agree(self.folder.last.is_file())
         if saved:
-            facts, content = load_checkpoint(self.folder.last, self.device)
+            facts, content = load_checkpoint(self.folder.last)
             check_resumable(facts.fingerprint, self.data.prepared, self.data.prepared.videos)
             state = content["state"]
             load_weights(
@@ -251,7 +240,7 @@ class Training:
             self.learner.load_state_dict({**state["learner"], "network": content["network"]})
             self.rate.load_state_dict(state["rate"])
             self.place = Place(**{**state["place"], "logits": state["logits"].tolist()})
-            self._say(f"goes on in epoch {self.place.epoch} after {self.place.batches_done} batches")
+            self.recorder.say(f"goes on in epoch {self.place.epoch} after {self.place.batches_done} batches")
         if not self.processes.main:
             return
         if saved:
@@ -271,7 +260,7 @@ class Training:
             "processes": self.processes.count,
             "time": time.time(),
         }
-        self._record(event)
+        self.recorder.event(event)
 
     def _save(self) -> None:
         """Write last.pt: everything that going on needs. Only the main process writes; the state is every process's."""
@@ -303,46 +292,6 @@ class Training:
                 f"{video_id} frame {sample.frame}); the last checkpoint is from before it. A lower learning rate or "
                 "clipping (optimizer.lr, optimizer.clip_norm) may help"
             )
-
-    @contextmanager
-    def _stopping_cleanly(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM end the run after the current step, with a checkpoint."""
-
-        def request(_number: int, _frame: FrameType | None) -> None:
-            self.stop_requested = True
-
-        before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _record(self, event: dict[str, Any]) -> None:
-        if self.processes.main:
-            self.folder.add_event(event)
-
-    def _say(self, line: str) -> None:
-        if self.processes.main:
-            log.info(line)
-
-
-def prediction_facts(checkpoint: Path, demonstration: bool, frames_per_video: int) -> dict[str, str]:
-    """The key-value metadata of a predictions table."""
-    return {
-        "checkpoint_sha256": file_sha256(checkpoint),
-        "demonstration": str(demonstration).lower(),
-        "frames_per_video": str(frames_per_video),
-    }
-
-
-def _numbers(prefix: str, summary: Summary) -> dict[str, float]:
-    return {
-        f"{prefix}_loss": summary.loss,
-        f"{prefix}_frame_accuracy": summary.frame_accuracy,
-        f"{prefix}_balanced_accuracy": summary.balanced_accuracy,
-        f"{prefix}_auc": summary.video_auc,
-    }
 
 
 def _device_name(device: torch.device) -> str:

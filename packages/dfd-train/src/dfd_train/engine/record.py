@@ -1,0 +1,86 @@
+"""What a run says and writes down while it goes: lines for people, events for programs. The main process only."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+from dfd_train.metrics import Summary
+from dfd_train.runs import RunFolder, file_sha256
+
+log = logging.getLogger("dfd_train")
+
+
+class Recorder:
+    """Lines to the log, events to events.jsonl and, where asked for, TensorBoard; silent but in the main process.
+
+    Raises: ValueError where TensorBoard is asked for and not installed.
+    """
+
+    def __init__(self, folder: RunFolder, main: bool, tensorboard: bool) -> None:
+        if tensorboard and find_spec("tensorboard") is None:
+            raise ValueError("train.tensorboard needs its package: pip install 'dfd-train[tensorboard]'")
+        self._folder, self._main, self._tensorboard = folder, main, tensorboard
+
+    def say(self, line: str) -> None:
+        """Tell a person."""
+        if self._main:
+            log.info(line)
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Tell a program."""
+        if self._main:
+            self._folder.add_event(event)
+
+    def epoch(self, event: Mapping[str, Any]) -> None:
+        """Record an epoch's numbers."""
+        self.event(event)
+        if self._main and self._tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            # a resumed run hides what a lost epoch wrote
+            with SummaryWriter(str(self._folder.path / "tensorboard"), purge_step=event["epoch"]) as writer:  # type: ignore[no-untyped-call]
+                for name, value in event.items():
+                    if isinstance(value, float):
+                        writer.add_scalar(name, value, event["epoch"])  # type: ignore[no-untyped-call]
+
+
+class StopRequest:
+    """`with StopRequest() as stop`: Ctrl-C and SIGTERM only set `stop.made`, to be answered at a good moment."""
+
+    made = False
+
+    def __enter__(self) -> Self:
+        def request(_number: int, _frame: FrameType | None) -> None:
+            self.made = True
+
+        self._before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def prediction_facts(checkpoint: Path, demonstration: bool, frames_per_video: int) -> dict[str, str]:
+    """The key-value metadata of a predictions table."""
+    return {
+        "checkpoint_sha256": file_sha256(checkpoint),
+        "demonstration": str(demonstration).lower(),
+        "frames_per_video": str(frames_per_video),
+    }
+
+
+def numbers(prefix: str, summary: Summary) -> dict[str, float]:
+    """An epoch's numbers of one split, as events.jsonl names them."""
+    return {
+        f"{prefix}_loss": summary.loss,
+        f"{prefix}_frame_accuracy": summary.frame_accuracy,
+        f"{prefix}_balanced_accuracy": summary.balanced_accuracy,
+        f"{prefix}_auc": summary.video_auc,
+    }
