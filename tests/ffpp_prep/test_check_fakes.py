@@ -184,7 +184,7 @@ def test_statuses_and_counts(checked: Path) -> None:
     ]
     assert rows[rows["video_id"] == "longer.mp4"]["frame"].max() == FRAMES - 1
     schema = pq.read_schema(checked / "fakes" / "fakes-00000.parquet")
-    assert schema.metadata[b"format_version"] == b"1" and b'"threshold": 1.5' in schema.metadata[b"settings"]
+    assert schema.metadata[b"format_version"] == b"1" and b'"threshold": 1.45' in schema.metadata[b"settings"]
     assert pa.types.is_dictionary(schema.field("video_id").type)
 
 

@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ffpp_prep.estimate import estimate_root
+    from ffpp_prep.leaks import audit_splits
     from ffpp_prep.preview import write_preview
-    from ffpp_prep.stages import detect_boxes, extract_faces, scan
+    from ffpp_prep.stages import check_fakes, detect_boxes, extract_faces, scan
+    from ffpp_prep.stages.fakes import read_fakes
     from ffpp_prep.store import read_boxes, read_videos
     from ffpp_prep.verify import verify_work
 
 __version__ = "0.1.0"
 __all__ = [
+    "audit_splits",
+    "check_fakes",
     "detect_boxes",
     "estimate_root",
     "extract_faces",
     "read_boxes",
+    "read_fakes",
     "read_videos",
     "scan",
     "verify_work",
@@ -24,8 +29,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "audit_splits": "ffpp_prep.leaks",
     "estimate_root": "ffpp_prep.estimate",
     "read_boxes": "ffpp_prep.store",
+    "read_fakes": "ffpp_prep.stages.fakes",
     "read_videos": "ffpp_prep.store",
     "verify_work": "ffpp_prep.verify",
     "write_preview": "ffpp_prep.preview",

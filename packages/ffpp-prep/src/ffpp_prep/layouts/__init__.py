@@ -57,7 +57,9 @@ def _utf8_only(listing: Listing) -> tuple[list[VideoRecord], tuple[str, ...]]:
     if not unfit:
         return list(listing.videos), listing.notes
     kept = [v for v in listing.videos if _is_utf8(v.path)]
-    note = f"{len(unfit)} videos left out whose names aren't UTF-8 (first: {unfit[0].video_id!a}); rename them"
+    note = (
+        f"{len(unfit)} videos left out whose names aren't UTF-8 (first: {unfit[0].video_id!a}); rename them"
+    )
     return kept, (*listing.notes, note)
 
 

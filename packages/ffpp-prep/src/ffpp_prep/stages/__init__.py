@@ -1,7 +1,8 @@
-"""The three steps from a data set to a prepared one; each can be stopped, killed and run again by itself."""
+"""The steps from a data set to a prepared one; each can be stopped, killed and run again by itself."""
 
 from ffpp_prep.stages.boxes import detect_boxes
 from ffpp_prep.stages.extract import extract_faces
+from ffpp_prep.stages.fakes import check_fakes
 from ffpp_prep.stages.scan import scan
 
-__all__ = ["detect_boxes", "extract_faces", "scan"]
+__all__ = ["check_fakes", "detect_boxes", "extract_faces", "scan"]
