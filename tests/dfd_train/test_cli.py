@@ -1,14 +1,23 @@
 """The command line: every mistake is one line and exit status 2, with nothing half-written; help is quick."""
 
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 import torch
 
 from dfd_train.cli import main
+from dfd_train.data.batches import Sample
+from dfd_train.data.loader import BatchLoader
+from dfd_train.data.prepared import load_prepared
+from dfd_train.data.transforms import InputSpec
+from dfd_train.errors import TrainingError
 
 
 def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
@@ -131,3 +140,28 @@ def test_every_setting_is_a_flag(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for setting in settings():
         assert setting.name in text.replace("- ", "-"), setting.name
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_damaged_crop_is_one_line_from_a_loader_process_too(
+    workers, run_command, small_set_writer, tmp_path, capsys
+):
+    written = small_set_writer(tmp_path / "work", length=2, codec="raw", shards=1)
+    with h5py.File(written.work / "faces/faces-00000.h5", "r+") as file:
+        file["blob"][...] = 255 - file["blob"][...]
+    out = ["--data", str(written.work), "--workers", workers, "--out", str(tmp_path / "run")]
+    assert main([*run_command, *out]) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("dfd-train: ") and "faces-00000.h5: crop" in line and "is damaged" in line
+    assert "Traceback" not in line
+
+
+def test_a_loader_process_that_dies_ends_the_run_with_one_line(small_set):
+    prepared = load_prepared(small_set.work)
+    loader = BatchLoader(prepared, InputSpec(32), workers=1)
+    batches = loader.load([[Sample(0, 0, 0, 0, 1, i)] for i in range(50)], torch.device("cpu"))
+    next(batches)
+    for child in multiprocessing.active_children():
+        os.kill(child.pid, signal.SIGKILL)
+    with pytest.raises(TrainingError, match=r"DataLoader worker .*fewer --workers"):
+        list(batches)

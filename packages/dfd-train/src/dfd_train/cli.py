@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dfd_train import __version__
 from dfd_train.config import RunConfig, Setting, build_config, find_config, read_config, settings
+from dfd_train.errors import Interrupted, TrainingError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,11 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"dfd-train: {_one_line(error)}", file=sys.stderr)
         return 2
+    except TrainingError as error:
+        print(f"dfd-train: {_one_line(error)}", file=sys.stderr)
+        return 3
 
 
 def _run(options: argparse.Namespace) -> int:
     config = _run_config(options)
-    from dfd_train.engine.train import Interrupted, TrainingError, train
+    from dfd_train.engine.train import train
 
     try:
         train(config, options.out)
@@ -45,9 +49,6 @@ def _run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 130
-    except TrainingError as error:
-        print(f"dfd-train: {_one_line(error)}", file=sys.stderr)
-        return 3
     return 0
 
 

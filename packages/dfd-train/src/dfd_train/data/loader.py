@@ -20,6 +20,7 @@ from dfd_train.data.degradation import degrade, draw_losses
 from dfd_train.data.geometry import Image
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec, augment, draw, normalize, resize
+from dfd_train.errors import TrainingError
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,12 @@ class BatchLoader:
     def load(
         self, batches: list[list[Sample]], device: torch.device
     ) -> Iterator[tuple[Tensor, Tensor, list[Sample]]]:
-        """Yield (images, labels, samples) of each batch on `device`: float32 (N, 3, S, S) normalised, float32 (N,)."""
+        """Yield (images, labels, samples) of each batch on `device`: float32 (N, 3, S, S) normalised, float32 (N,).
+
+        Raises: ValueError where a crop cannot be read, TrainingError where a loader process dies.
+        """
         self._plan.batches = batches
-        for batch in self._loader:
+        for batch in self._loaded():
             images = batch.images.to(device, non_blocking=True)
             if images.dtype == torch.uint8:
                 assert self._on_device is not None
@@ -110,6 +114,20 @@ class BatchLoader:
                     ]
                 )
             yield images, batch.labels.to(device, non_blocking=True), batch.samples
+
+    def _loaded(self) -> Iterator[Batch]:
+        """The batches; of an error in a loader process only its own message, not that process's traceback."""
+        try:
+            yield from self._loader
+        except (ValueError, OSError) as error:
+            _, _, message = str(error).strip().rpartition("\n")
+            raise ValueError(message.partition("Error: ")[2] or message) from None
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise TrainingError(
+                f"{str(error).splitlines()[0]} (out of memory? fewer --workers need less)"
+            ) from None
 
 
 def default_workers() -> int:

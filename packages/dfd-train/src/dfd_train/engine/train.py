@@ -34,19 +34,12 @@ from dfd_train.engine.start import (
     new_detector,
     open_data,
 )
+from dfd_train.errors import Interrupted, TrainingError
 from dfd_train.metrics import Summary, summarize
 from dfd_train.runs import RunFolder, describe_environment, write_predictions
 from dfd_train.schedule import LearningRate
 
 log = logging.getLogger(__name__)
-
-
-class Interrupted(Exception):
-    """Ctrl-C or SIGTERM: the run stopped cleanly, with a checkpoint."""
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on, for a reason that a person should read."""
 
 
 @dataclass
@@ -81,6 +74,10 @@ def train(config: RunConfig, out: Path) -> RunFolder:
     try:
         data = open_data(config)
         Training(config, folder, data, choose_device(config.train.device), processes).run()
+    except torch.OutOfMemoryError:
+        raise TrainingError(
+            "out of GPU memory: a smaller --batch-size needs less (--accumulate keeps the step's size), or --amp bf16"
+        ) from None
     finally:
         stop_processes()
     return folder
