@@ -1,8 +1,9 @@
-"""The estimate against what the real run then found, wrote and took."""
+"""The estimate against what the real run then found, wrote and took; and what `status` says of a run."""
 
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from conftest import FRAMES, ffpp_prep
 from ffpp_prep import estimate_root, read_boxes
 from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings
+from ffpp_prep.files import only_run
+from ffpp_prep.progress import ProgressBar
+from ffpp_prep.report import status_text
 
 
 def test_against_the_real_thing(tree: Path, detected: Path, extracted: Path) -> None:
@@ -56,3 +60,24 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     (tmp_path / "real" / "x.mp4").write_bytes(b"no video")
     with pytest.raises(UsageError, match="none of the 1 videos tried can be opened"):
         estimate_root(tmp_path)
+
+
+def test_status_tells_rate_time_left_and_disk(extracted: Path, tmp_path: Path) -> None:
+    work = Path(shutil.copytree(extracted, tmp_path / "work"))
+    crops = len(read_boxes(work))
+    text = status_text(work)
+    assert re.search(
+        rf"latest run: extract, {crops} of {crops} crops in \d+ s, [\d.]+ crops/s, until 2\d\d\d-", text
+    )
+    assert re.search(r"disk: boxes [\d.]+ kB, crops [\d.]+ [kM]B; [\d.]+ [GT]B free", text)
+    with only_run(work), ProgressBar(work, "boxes", 40, "video") as bar:
+        time.sleep(1)
+        bar.advance(10, "7.0 frames/s")
+        bar.__exit__(None, None, None)  # writes now rather than in a few seconds
+        at_work = re.search(
+            r"boxes at work: 10 of 40 videos in 1 s, ([\d.]+) videos/s \(7.0 frames/s\); about (\d+) s left",
+            status_text(work),
+        )
+        assert at_work and float(at_work[1]) == pytest.approx(9, abs=2) and int(at_work[2]) in (3, 4)
+    (work / "faces" / "faces-00000.json").unlink()
+    assert "0 of 1 shards written: 0 crops" in status_text(work)

@@ -26,6 +26,7 @@ def extracted(detected: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = shutil.copytree(detected, tmp_path_factory.mktemp("verify") / "work")
     assert ffpp_prep("extract", work, "--jobs", 2, "--codec", "raw").returncode == 0
     assert len(list((work / "faces").glob("*.h5"))) >= 2
+    assert ffpp_prep("check-fakes", work, "--jobs", 2).returncode == 0
     return Path(work)
 
 
@@ -81,11 +82,20 @@ def part_with_another_count(path: Path) -> None:
     pq.write_table(videos.set_column(at, "frames_with_face", counts), path)
 
 
+def check_with_another_count(path: Path) -> None:
+    checks = pq.read_table(path)
+    at = checks.schema.get_field_index("faces_untouched")
+    counts = pa.array([n + 1 for n in checks["faces_untouched"].to_pylist()], pa.int32())
+    pq.write_table(checks.set_column(at, "faces_untouched", counts), path)
+
+
 DAMAGE: list[tuple[str, Callable[[Path], None], str]] = [
     ("boxes/boxes-00000.parquet", flip, "SHA-256"),
     ("boxes/boxes-00000.parquet", Path.unlink, "missing"),
     ("boxes/boxes-00000.parquet", part_with_fewer_boxes, "boxes in 11 frames, 12 were decoded"),
     ("boxes/videos-00000.parquet", pages_only, "not readable"),
+    ("fakes/fakes-00000.parquet", flip, "SHA-256"),
+    ("fakes/videos-00000.parquet", check_with_another_count, "faces_untouched is"),
     ("boxes/videos-00000.parquet", part_with_another_count, "frames_with_face is"),
     (f"{SHARD}.h5", flip, "SHA-256"),
     (f"{SHARD}.h5", Path.unlink, "missing"),
@@ -100,7 +110,7 @@ DAMAGE: list[tuple[str, Callable[[Path], None], str]] = [
 
 def test_a_sound_folder(work: Path) -> None:
     found = verify_work(work)
-    assert found.damage == () and found.parts >= 1
+    assert found.damage == () and found.parts == len(list(work.glob("*/videos-*.parquet"))) >= 2
     assert found.boxes == len(read_boxes(work))
     shards = list((work / "faces").glob("*.h5"))
     assert found.shards == len(shards) and found.bytes == sum(p.stat().st_size for p in shards)
@@ -132,6 +142,7 @@ def test_repair_and_run_again_gives_the_same(work: Path, extracted: Path) -> Non
     assert (
         result.returncode == 1 and result.stdout.count("damaged:") == 2 and "Traceback" not in result.stderr
     )
+    assert f"ffpp-prep boxes {work} --retry-failed  and  ffpp-prep extract {work}\n" in result.stdout
     assert ffpp_prep("boxes", work, "--retry-failed", "--jobs", 2).returncode == 1  # two files are no videos
     assert ffpp_prep("extract", work, "--jobs", 2, "--codec", "raw").returncode == 0
     assert ffpp_prep("verify", work).returncode == 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,12 +26,15 @@ from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import only_run, sha256_of
 from ffpp_prep.manifest import PlannedSlice, commit_file, manifest, read_plan, read_summaries, read_summary
-from ffpp_prep.parts import fingerprint
+from ffpp_prep.parts import PartStore, fingerprint
 from ffpp_prep.shards import ShardSummary
 from ffpp_prep.stages.extract import planned_slices
+from ffpp_prep.stages.fakes import FakeStore
 from ffpp_prep.store import BoxStore, read_scan, read_videos
 
 BLOCK_CROPS = 1000
+# A video's row, its rows in the other table, the settings -> what doesn't agree, "" for nothing.
+Count = Callable[[dict[str, Any], pd.DataFrame, dict[str, Any]], str]
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class Verification:
-    """What was checked, and what is damaged."""
+    """What is sound (parts, their boxes, shards, their crops and bytes), and what is damaged."""
 
     parts: int
     boxes: int
@@ -79,8 +82,10 @@ def verify_work(work: str | Path, repair: bool = False) -> Verification:
 
 def _verify(work: Path) -> Verification:
     store = BoxStore(work)
-    parts, boxes, damage = _parts(store)
+    parts, boxes, damage = _parts(store, _count_boxes)
     tables = None if damage else (store, read_videos(work).set_index("video_id"))
+    checks, _, damaged_checks = _parts(FakeStore(work), _count_faces)
+    damage += damaged_checks
     folder = work / "faces"
     plan = read_plan(folder)
     shards = crops = size = 0
@@ -100,7 +105,7 @@ def _verify(work: Path) -> Verification:
                 except _Wrong as wrong:
                     damage.append(Damage(wrong.file, str(wrong), (commit, data, folder / "manifest.json")))
         damage += _manifest(folder, settings, len(shard_pieces))
-    return Verification(parts, boxes, shards, crops, size, tuple(damage))
+    return Verification(parts + checks, boxes, shards, crops, size, tuple(damage))
 
 
 class _Wrong(Exception):
@@ -111,26 +116,26 @@ class _Wrong(Exception):
         self.file = file
 
 
-# --- boxes ----------------------------------------------------------------------------------------------------
+# --- parts ----------------------------------------------------------------------------------------------------
 
 
-def _parts(store: BoxStore) -> tuple[int, int, list[Damage]]:
-    """How many parts are sound, how many boxes they hold, and which are not."""
-    sound = boxes = 0
+def _parts(store: PartStore[Any], count: Count) -> tuple[int, int, list[Damage]]:
+    """How many parts are sound, how many rows they hold, and which are not."""
+    sound = total = 0
     damage = []
     fingerprints: set[bytes] = set()
     for commit in store.commits():
         rows = store.rows_file(commit.stem.split("-")[1])
         try:
-            boxes += _part(commit, rows, fingerprints)
+            total += _part(commit, rows, fingerprints, count)
             sound += 1
         except _Wrong as wrong:
             damage.append(Damage(wrong.file, str(wrong), (commit, rows)))
-    return sound, boxes, damage
+    return sound, total, damage
 
 
-def _part(commit: Path, rows_file: Path, fingerprints: set[bytes]) -> int:
-    """Checks one part, and that its settings are those of the parts before; the number of its boxes."""
+def _part(commit: Path, rows_file: Path, fingerprints: set[bytes], count: Count) -> int:
+    """Checks one part, and that its settings are those of the parts before; the number of its rows."""
     videos = _table(commit)
     metadata = videos.schema.metadata or {}
     if not {b"rows_sha256", b"settings", b"fingerprint"} <= metadata.keys():
@@ -142,33 +147,41 @@ def _part(commit: Path, rows_file: Path, fingerprints: set[bytes]) -> int:
     fingerprints.add(metadata[b"fingerprint"])
     if len(fingerprints) > 1:
         raise _Wrong(commit, "written with other settings than the parts before it")
-    threshold = json.loads(metadata[b"settings"])["threshold"]
-    rows = _table(rows_file, ["video_id", "frame", "face", "score"]).to_pandas()
+    settings = json.loads(metadata[b"settings"])
+    rows = _table(rows_file).to_pandas()
     rows["video_id"] = rows["video_id"].astype(str)
     by_video = dict(iter(rows.groupby("video_id", sort=False)))
     for video in videos.to_pylist():
-        _count(rows_file, video, by_video.pop(video["video_id"], rows.iloc[:0]), threshold)
+        wrong = count(video, by_video.pop(video["video_id"], rows.iloc[:0]), settings)
+        if wrong:
+            raise _Wrong(rows_file, f"{video['video_id']}: {wrong}")
     if by_video:
-        raise _Wrong(rows_file, f"boxes of {next(iter(by_video))}, which the part doesn't list")
+        raise _Wrong(rows_file, f"rows of {next(iter(by_video))}, which the part doesn't list")
     return len(rows)
 
 
-def _count(file: Path, video: dict[str, Any], rows: pd.DataFrame, threshold: float) -> None:
+def _count_boxes(video: dict[str, Any], rows: pd.DataFrame, settings: dict[str, Any]) -> str:
     best = rows[rows["face"] == 0]
     frames = video["frames_decoded"]
     if best["frame"].tolist() != list(range(frames)) or (video["status"] in USABLE and not frames):
-        raise _Wrong(file, f"{video['video_id']}: boxes in {len(best)} frames, {frames} were decoded")
-    for column, found in (
-        ("frames_with_face", (best["score"].astype(float) > threshold).sum()),
-        ("frames_multi_face", (rows["face"] == 1).sum()),
-    ):
-        if video[column] != found:
-            raise _Wrong(file, f"{video['video_id']}: {column} is {video[column]}, its boxes say {found}")
+        return f"boxes in {len(best)} frames, {frames} were decoded"
+    with_face = (best["score"].astype(float) > settings["threshold"]).sum()
+    multi_face = (rows["face"] == 1).sum()
+    return _difference(video, frames_with_face=with_face, frames_multi_face=multi_face)
 
 
-def _table(path: Path, columns: list[str] | None = None) -> pa.Table:
+def _count_faces(video: dict[str, Any], rows: pd.DataFrame, settings: dict[str, Any]) -> str:
+    return _difference(video, faces=len(rows), faces_untouched=(~rows["touched"].astype(bool)).sum())
+
+
+def _difference(video: dict[str, Any], **found: int) -> str:
+    wrong = [f"{name} is {video[name]}, the rows say {n}" for name, n in found.items() if video[name] != n]
+    return "; ".join(wrong)
+
+
+def _table(path: Path) -> pa.Table:
     try:
-        table = pq.read_table(path, columns=columns, page_checksum_verification=True)
+        table = pq.read_table(path, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise _Wrong(path, f"not readable: {str(error).splitlines()[0]}") from error
     return table

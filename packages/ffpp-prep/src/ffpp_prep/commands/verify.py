@@ -9,6 +9,8 @@ from ffpp_prep.errors import ExitStatus
 
 HELP = "check every checksum, count and crop of a work folder"
 EXAMPLE = "ffpp-prep verify work --repair"
+# What makes a folder's files. --retry-failed: a video's earlier failure counts again where its success was removed.
+STEPS = {"boxes": "boxes {} --retry-failed", "fakes": "check-fakes {}", "faces": "extract {}"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,9 +34,12 @@ def run(options: argparse.Namespace) -> int:
     )
     if not found.damage:
         return ExitStatus.OK
-    work = options.work
     if options.repair:
-        print(f"removed; run  ffpp-prep boxes {work} --retry-failed  and  ffpp-prep extract {work}  again")
+        steps = [
+            step for folder, step in STEPS.items() if any(d.file.parent.name == folder for d in found.damage)
+        ]
+        commands = "  and  ".join(f"ffpp-prep {step}".format(options.work) for step in steps)
+        print(f"what was damaged is removed; to make it again:  {commands}")
     else:
-        print(f"to make it again:  ffpp-prep verify {work} --repair")
+        print(f"to make it again:  ffpp-prep verify {options.work} --repair")
     return ExitStatus.SOME_FAILED
