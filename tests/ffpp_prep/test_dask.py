@@ -132,6 +132,12 @@ def test_no_scheduler_and_wrong_addresses_are_usage_errors(monkeypatch: pytest.M
             list(run_tasks(work, [("a", "x")], scheduler=address))
 
 
+def test_another_version_is_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ffpp_prep.jobs.cluster.__version__", "0.0.9")
+    with pytest.raises(UsageError, match=r"workers have ffpp-prep [\d.]+, this is 0.0.9"):
+        list(run_tasks(work, [("a", "x")], scheduler=cluster.address))
+
+
 def test_same_result_as_local_with_a_worker_killed(
     cluster: Cluster, tree: Path, extracted: Path, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from concurrent.futures import CancelledError
 from itertools import islice
 from typing import Any
 
+from ffpp_prep import __version__
 from ffpp_prep.errors import FatalError, UsageError
 from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
 
@@ -43,6 +44,7 @@ def run_on_cluster(
         cluster = _Cluster(client, function, timeout_s)
         suspects: list[int] = []
         try:
+            _require_same_version(client)
             for index, result in cluster.run(tasks, range(len(tasks)), suspects):
                 yield Outcome(tasks[index], result)
             for index in suspects:
@@ -55,6 +57,22 @@ def run_on_cluster(
             raise FatalError(
                 f"the Dask scheduler {scheduler} was lost; what is committed stays, run the same command again"
             ) from error
+
+
+def _require_same_version(client: Client) -> None:
+    """Asks a worker, as soon as there is one, which ffpp-prep it has."""
+    try:
+        version = client.submit(_version, pure=False).result()
+    except (ImportError, RuntimeError, AttributeError) as error:
+        raise UsageError(
+            f"the Dask scheduler and its workers need ffpp-prep {__version__} too ({_line(error)})"
+        ) from error
+    if version != __version__:
+        raise UsageError(f"the Dask workers have ffpp-prep {version}, this is {__version__}: make them equal")
+
+
+def _version() -> str:
+    return __version__
 
 
 class _Cluster:
@@ -157,4 +175,4 @@ def _on_worker(function: Callable[[Any, Beat], Any], task: Any, key: str, topic:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split())[:160]
