@@ -1,6 +1,7 @@
 """The package from outside: what it imports, its command line, its place in timm, its documents."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -36,7 +37,10 @@ FOREIGN = [
 
 
 def python(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=cwd, check=False)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # these tests share the cores with others
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=cwd, check=False, env=environment
+    )
 
 
 def test_the_built_wheel_needs_only_torch_and_safetensors(tmp_path: Path) -> None:
