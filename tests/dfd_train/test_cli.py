@@ -1,23 +1,16 @@
 """The command line: every mistake is one line and exit status 2, with nothing half-written; help is quick."""
 
-import multiprocessing
-import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import h5py
+import psutil
 import pytest
 import torch
 
 from dfd_train.cli import main
-from dfd_train.data.batches import Sample
-from dfd_train.data.loader import BatchLoader
-from dfd_train.data.prepared import load_prepared
-from dfd_train.data.transforms import InputSpec
-from dfd_train.errors import TrainingError
 
 
 def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
@@ -156,12 +149,21 @@ def test_a_damaged_crop_is_one_line_from_a_loader_process_too(
     assert "Traceback" not in line
 
 
-def test_a_loader_process_that_dies_ends_the_run_with_one_line(small_set):
-    prepared = load_prepared(small_set.work)
-    loader = BatchLoader(prepared, InputSpec(32), workers=1)
-    batches = loader.load([[Sample(0, 0, 0, 0, 1, i)] for i in range(50)], torch.device("cpu"))
-    next(batches)
-    for child in multiprocessing.active_children():
-        os.kill(child.pid, signal.SIGKILL)
-    with pytest.raises(TrainingError, match=r"DataLoader worker .*fewer --workers"):
-        list(batches)
+def test_a_loader_process_that_dies_ends_the_run_with_one_line(run_command, tmp_path):
+    command = [*run_command, "--workers", "1", "--epochs", "400", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dfd_train", *command], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "run/checkpoints/last.pt").is_file():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        for child in psutil.Process(process.pid).children():
+            child.kill()
+        error = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 3, error
+    assert "Traceback" not in error
+    assert error.splitlines()[-1].startswith("dfd-train: DataLoader worker")

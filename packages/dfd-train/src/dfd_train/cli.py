@@ -32,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"dfd-train: {_one_line(error)}", file=sys.stderr)
         return 2
-    except TrainingError as error:
+    except RuntimeError as error:
+        # a loader process that dies raises wherever the training process happens to be
+        if not isinstance(error, TrainingError) and "DataLoader worker" not in str(error):
+            raise
         print(f"dfd-train: {_one_line(error)}", file=sys.stderr)
         return 3
 

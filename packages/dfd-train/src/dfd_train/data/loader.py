@@ -20,7 +20,6 @@ from dfd_train.data.degradation import degrade, draw_losses
 from dfd_train.data.geometry import Image
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec, augment, draw, normalize, resize
-from dfd_train.errors import TrainingError
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class BatchLoader:
     ) -> Iterator[tuple[Tensor, Tensor, list[Sample]]]:
         """Yield (images, labels, samples) of each batch on `device`: float32 (N, 3, S, S) normalised, float32 (N,).
 
-        Raises: ValueError where a crop cannot be read, TrainingError where a loader process dies.
+        Raises: ValueError where a crop cannot be read; RuntimeError, at any moment, where a loader process dies.
         """
         self._plan.batches = batches
         for batch in self._loaded():
@@ -122,12 +121,6 @@ class BatchLoader:
         except (ValueError, OSError) as error:
             _, _, message = str(error).strip().rpartition("\n")
             raise ValueError(message.partition("Error: ")[2] or message) from None
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise TrainingError(
-                f"{str(error).splitlines()[0]} (out of memory? fewer --workers need less)"
-            ) from None
 
 
 def default_workers() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -23,9 +24,10 @@ class Recorder:
     """
 
     def __init__(self, folder: RunFolder, main: bool, tensorboard: bool) -> None:
-        if tensorboard and find_spec("tensorboard") is None:
+        if tensorboard and find_spec("tensorboardX") is None:
             raise ValueError("train.tensorboard needs its package: pip install 'dfd-train[tensorboard]'")
         self._folder, self._main, self._tensorboard = folder, main, tensorboard
+        self._writer: Any = None
 
     def say(self, line: str) -> None:
         """Tell a person."""
@@ -41,13 +43,21 @@ class Recorder:
         """Record an epoch's numbers."""
         self.event(event)
         if self._main and self._tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
+            board = self._board(event["epoch"])
+            for name, value in event.items():
+                if isinstance(value, float):
+                    board.add_scalar(name, value, event["epoch"])
+            board.flush()
 
-            # a resumed run hides what a lost epoch wrote
-            with SummaryWriter(str(self._folder.path / "tensorboard"), purge_step=event["epoch"]) as writer:  # type: ignore[no-untyped-call]
-                for name, value in event.items():
-                    if isinstance(value, float):
-                        writer.add_scalar(name, value, event["epoch"])  # type: ignore[no-untyped-call]
+    def _board(self, epoch: int) -> Any:
+        """The writer of this process; opened at its first epoch, it hides what a lost one wrote."""
+        if self._writer is None:
+            # torch's own writer would load TensorFlow where it is installed
+            from tensorboardX import SummaryWriter
+
+            folder = str(self._folder.path / "tensorboard")
+            self._writer = SummaryWriter(folder, purge_step=epoch, filename_suffix=f".{os.getpid()}")
+        return self._writer
 
 
 class StopRequest:
