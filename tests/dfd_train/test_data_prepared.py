@@ -116,6 +116,14 @@ def test_sets_that_cannot_be_read(small_set_writer, tmp_path):
     with pytest.raises(ValueError, match="lacks the columns path, dataset, method"):
         load_prepared(tmp_path / "empty")
 
+    newest = small_set_writer(tmp_path / "newest", splits=("train",), length=1).work
+    table = pq.read_table(newest / "videos.parquet").replace_schema_metadata({"format_version": "3"})
+    pq.write_table(table, newest / "videos.parquet")
+    with pytest.raises(
+        ValueError, match=r"videos\.parquet has format version 3, this dfd-train reads version 1"
+    ):
+        load_prepared(newest)
+
     newer = small_set_writer(tmp_path / "newer", splits=("train",), length=1, format_version=2).work
     with pytest.raises(
         ValueError, match=r"manifest\.json has format version 2, this dfd-train reads version 1"

@@ -43,7 +43,7 @@ def test_shares_hold_every_crop_once(batches, size, count):
         assert all(share[i] + 1 == share[i + 1] for share in shares for i in range(0, len(share), 2))
 
 
-@pytest.mark.parametrize("kind", ["various", "shuffled"])
+@pytest.mark.parametrize("kind", ["various", pytest.param("shuffled", marks=pytest.mark.full)])
 def test_two_processes_are_one(kind, run_command, tmp_path):
     arguments = [*run_command, "--model", "tiny_networks:without_batch_norm", "--batch-size", "10", *OFF]
     arguments += ["--batches", kind, "--train-frames", "3", "--epochs", "2"]

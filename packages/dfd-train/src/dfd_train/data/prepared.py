@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from dfd_train.data.boxes import BoxStore
 from dfd_train.data.geometry import CropGeometry, Image, cut_face
-from dfd_train.data.shards import CropStore
+from dfd_train.data.shards import FORMAT_VERSION, CropStore, check_version
 from dfd_train.data.videos import read_frame
 
 SCAN_COLUMNS = (
@@ -111,6 +111,7 @@ def load_prepared(work: Path) -> PreparedSet:
     scan = _read_table(table)
     _require(table, scan.column_names, SCAN_COLUMNS)
     metadata = scan.schema.metadata or {}
+    check_version(table, metadata.get(b"format_version", str(FORMAT_VERSION).encode()).decode())
     videos = _merge_status(scan.to_pandas(), work)
     videos["label"] = videos["label"].astype("int8")
     rows = pd.Index(videos["video_id"])

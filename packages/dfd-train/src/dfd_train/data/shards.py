@@ -143,7 +143,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         version = manifest["format_version"]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"cannot read {path}: {error!r}") from None
-    _check_version(path, version)
+    check_version(path, version)
     missing = [
         name for name in ("fingerprint", "codec", "color", "margin", "size", "shards") if name not in manifest
     ]
@@ -162,15 +162,16 @@ def _read_index(path: Path) -> tuple[list[str], npt.NDArray[Any], npt.NDArray[An
         raise FileNotFoundError(f"{path} is listed in the manifest but missing")
     try:
         with h5py.File(path, "r", locking=False) as file:
-            _check_version(path, int(file.attrs["format_version"]))
+            check_version(path, int(file.attrs["format_version"]))
             ids = [name.decode() for name in file["videos/id"][:]]
             return ids, file["video"][:], file["frame"][:], file["face"][:]
     except (OSError, KeyError) as error:
         raise ValueError(f"cannot read {path}: {error}") from None
 
 
-def _check_version(path: Path, version: object) -> None:
-    if version != FORMAT_VERSION:
+def check_version(path: Path, version: object) -> None:
+    """Raise ValueError for a file of another format version than this program reads."""
+    if str(version) != str(FORMAT_VERSION):
         raise ValueError(
             f"{path} has format version {version}, this dfd-train reads version {FORMAT_VERSION}"
         )

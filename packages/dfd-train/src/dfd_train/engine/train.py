@@ -36,7 +36,7 @@ from dfd_train.engine.start import (
 )
 from dfd_train.errors import Interrupted, TrainingError
 from dfd_train.metrics import Summary, summarize
-from dfd_train.runs import RunFolder, describe_environment, write_predictions
+from dfd_train.runs import DEMONSTRATION, RunFolder, describe_environment, write_predictions
 from dfd_train.schedule import LearningRate
 
 log = logging.getLogger(__name__)
@@ -128,6 +128,11 @@ class Training:
             for epoch in range(self.place.epoch, self.config.train.epochs + 1):
                 trained = self._train_epoch(epoch)
                 self._finish_epoch(epoch, trained)
+        place, demonstration = self.place, self.data.prepared.demonstration
+        self.recorder.say(
+            f"best: epoch {place.best_epoch}, validation balanced accuracy {place.best:.4f}"
+            + (f" ({DEMONSTRATION})" if demonstration else "")
+        )
         self.recorder.event({"event": "finish", "best_epoch": self.place.best_epoch, "time": time.time()})
 
     def _train_epoch(self, epoch: int) -> Summary:
