@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := packages/reseption-models packages/ffpp-prep packages/dfd-train
 
-.PHONY: help setup demo demo-control test test-full check clean
+.PHONY: help setup demo demo-control test check clean
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/  —/'
 
@@ -22,10 +22,7 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(PACKAGES:=/pyproject.toml
 	@touch $@
 
 test: setup      ## the tests (under 25 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not full"
-
-test-full: test  ## those, then the long ones (under 60 minutes)
-	$(BIN)/python -m pytest -m full
+	$(BIN)/python -m pytest -m "not full" -n 2 --timeout 900
 
 check: setup     ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torchvision import models
 from tqdm import tqdm
 
 from reseption_models import create_model, fuse
@@ -42,8 +43,6 @@ def build(name: str) -> nn.Module:
     if name.startswith("reseption"):
         model = create_model(name.removesuffix(" fused"))
         return fuse(model) if name.endswith("fused") else model
-    from torchvision import models
-
     if name == "inception_v3":
         model = models.inception_v3(weights=None, aux_logits=False, init_weights=False)
     else:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from reseption_models import BasicConv2d, Reseption, ReseptionEnsemble, create_model
+from reseption_models import BasicConv2d, Reseption, ReseptionBlockA, ReseptionEnsemble, create_model
 
 
 def count(module: nn.Module) -> int:
@@ -163,3 +163,11 @@ def test_dropout_rates() -> None:
     assert ensemble.head_drop.p == 0.5
     assert isinstance(ensemble, ReseptionEnsemble)
     assert [type(member) for member in ensemble.members] == [Reseption, Reseption]
+
+
+def test_blocks_refuse_widths_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="the branches give 192 channels, the block's width is 100"):
+        ReseptionBlockA(width=100)
+    with pytest.raises(ValueError, match=r"widths \(48,\) name 1 convolutions, this branch has 2"):
+        ReseptionBlockA(widths=((64,), (48,), (48, 64, 64)))
+    assert ReseptionBlockA(width=100, remap=True)(torch.zeros(1, 100, 5, 7)).shape == (1, 100, 5, 7)

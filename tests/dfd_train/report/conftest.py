@@ -27,7 +27,15 @@ def video_table() -> pd.DataFrame:
             original = f"original_sequences/youtube/c23/videos/{name}.mp4"
             rows.append((original, "original_sequences", 0, split, None, None, name))
             rows += [
-                (f"manipulated_sequences/{m}/c23/videos/{name}_{other}.mp4", m, 1, split, original, other, name)
+                (
+                    f"manipulated_sequences/{m}/c23/videos/{name}_{other}.mp4",
+                    m,
+                    1,
+                    split,
+                    original,
+                    other,
+                    name,
+                )
                 for m in METHODS
             ]
             person += 1
@@ -62,7 +70,7 @@ def write_shard(faces: Path, videos: pd.DataFrame) -> None:
 
     face = astronaut()[20:180, 150:310][::2, ::2]
     crops = []
-    for number, video in enumerate(videos.itertuples()):
+    for number, _video in enumerate(videos.itertuples()):
         tint = np.random.default_rng(number).uniform(0.6, 1.1, 3)
         for frame in FRAMES:
             crop = np.clip(np.roll(face, frame % 7, axis=1) * tint, 0, 255).astype(np.uint8)
@@ -79,7 +87,14 @@ def write_shard(faces: Path, videos: pd.DataFrame) -> None:
         file["frame"] = np.array([frame for _, frame, _ in crops], np.int32)
         file["face"] = np.zeros(len(crops), np.int8)
         file["videos/id"] = np.array([video.encode() for video in videos["video_id"]], "S")
-    manifest = {"format_version": 1, "codec": "raw", "color": "RGB", "margin": 1.3, "size": 0, "fingerprint": "f00d"}
+    manifest = {
+        "format_version": 1,
+        "codec": "raw",
+        "color": "RGB",
+        "margin": 1.3,
+        "size": 0,
+        "fingerprint": "f00d",
+    }
     manifest["shards"] = [{"file": "faces-00000.h5", "crops": len(crops)}]
     (faces / "manifest.json").write_text(json.dumps(manifest))
 
@@ -108,8 +123,14 @@ def make_run(tmp_path_factory, work):
             "train": {"epochs": epochs, "seed": seed},
         }
         (run / "config.toml").write_text(tomli_w.dumps(config))
-        (run / "environment.json").write_text(json.dumps({"python": "3.11.2", "torch": "2.15", "host": {"cpus": 2}}))
-        data = {"fingerprint": "f00d", "demonstration": demonstration, "counts": {"train": 48, "val": 36, "test": 54}}
+        (run / "environment.json").write_text(
+            json.dumps({"python": "3.11.2", "torch": "2.15", "host": {"cpus": 2}})
+        )
+        data = {
+            "fingerprint": "f00d",
+            "demonstration": demonstration,
+            "counts": {"train": 48, "val": 36, "test": 54},
+        }
         (run / "data.json").write_text(json.dumps(data))
         (run / "events.jsonl").write_text("\n".join(map(json.dumps, epoch_events(epochs, rng))) + "\n")
         for split in splits:

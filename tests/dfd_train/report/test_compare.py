@@ -24,7 +24,9 @@ from dfd_train.report.thesis import thesis_tables
 
 
 def texts(table):
-    return {row[0].text: {name: cell for name, cell in zip(table.header, row, strict=True)} for row in table.rows}
+    return {
+        row[0].text: {name: cell for name, cell in zip(table.header, row, strict=True)} for row in table.rows
+    }
 
 
 def named(tables, slug):
@@ -36,7 +38,9 @@ def test_files_and_page(make_run, tmp_path):
     files = compare_runs(runs, tmp_path / "out", "thesis")
     assert files[0].name == "compare.html"
     assert all(path.is_file() for path in files)
-    page = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(files[0].read_text(encoding="utf-8"))
+    page = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(
+        files[0].read_text(encoding="utf-8")
+    )
     assert not list(page.iter("script"))
     captions = ["".join(c.itertext()) for c in page.iter("figcaption")]
     for table in ("5.1", "5.2", "5.3", "5.4", "5.5", "5.6", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "7.7"):
@@ -145,8 +149,13 @@ def test_identities_are_compared_within_a_data_set(make_run, work):
     )
     overlap = identity_overlap(trained, tested)
     assert (overlap.identities, overlap.videos, overlap.tested) == (("ffpp/001", "ffpp/002"), 2, 4)
-    assert overlap.line().startswith("2 identities of the training videos are in 2 of the 4 tested ones: ffpp/001")
-    assert identity_overlap(trained, tested[:1]).line() == "No identity of the training videos is among the 1 tested ones."
+    assert overlap.line().startswith(
+        "2 identities of the training videos are in 2 of the 4 tested ones: ffpp/001"
+    )
+    assert (
+        identity_overlap(trained, tested[:1]).line()
+        == "No identity of the training videos is among the 1 tested ones."
+    )
     run = make_run("a")
     (run / "predictions-test.parquet").rename(run / "predictions-test-on-other.parquet")
     rows = {row[1].text: [cell.text for cell in row[2:]] for row in overlap_table([read_run(run)]).rows}

@@ -59,7 +59,10 @@ def test_percentages_are_whole_numbers_of_videos_and_give_the_overall(results, t
     for model, optimizer, column in found:
         right, error = called_right(column, split)
         assert error < 0.000051, (model, optimizer)
-        assert right.sum() / counts(split).sum() == pytest.approx(column["Overall"], abs=0.000051), (model, optimizer)
+        assert right.sum() / counts(split).sum() == pytest.approx(column["Overall"], abs=0.000051), (
+            model,
+            optimizer,
+        )
     assert bool(found) == (table not in ("5.3", "7.2"))
 
 
@@ -110,6 +113,7 @@ def test_footnotes_on_validation_balanced_accuracy(results):
 
 def test_sizes_are_in_units_of_1024000_bytes():
     import torch
+
     from reseption_models import create_model
 
     printed = reference.sizes().query("table == '7.1'").set_index("model")

@@ -60,7 +60,11 @@ def test_page_shows_results_sheets_curves_and_settings(page):
         "Videos by method and split",
     ):  # fmt: skip
         assert caption in captions
-    assert [words_of(h) for h in tree.iter("h3")][:3] == ["Crops called right", "Crops called wrong", "Hardest videos"]
+    assert [words_of(h) for h in tree.iter("h3")][:3] == [
+        "Crops called right",
+        "Crops called wrong",
+        "Hardest videos",
+    ]
     assert len(list(tree.iter("img"))) > 40
     assert len(list(tree.iter("{http://www.w3.org/2000/svg}svg"))) == 2 * 2 + 4
     text = words_of(tree)
@@ -97,7 +101,7 @@ def test_demonstration_is_conspicuous_and_only_where_true(make_run):
 
 def test_what_comes_from_data_is_escaped(make_run):
     run = make_run()
-    hostile = '<img src=x onerror=alert(1)>&"\''
+    hostile = "<img src=x onerror=alert(1)>&\"'"
     frames = pd.read_parquet(run / "predictions-test.parquet")
     frames.loc[frames["method"] == "Deepfakes", "method"] = hostile
     frames["video_id"] = frames["video_id"].str.replace("000", "<b>0")
@@ -236,7 +240,9 @@ def test_a_browser_shows_it(make_run, tmp_path):
         assert "CONSOLE" not in log
     dom = html5lib.parse(text, namespaceHTMLElements=False)
     assert "Results by manipulation method" in [words_of(c) for c in dom.iter("figcaption")]
-    assert any(words_of(row[0]) == "NeuralTextures" for table in dom.iter("table") for row in table.find("tbody"))
+    assert any(
+        words_of(row[0]) == "NeuralTextures" for table in dom.iter("table") for row in table.find("tbody")
+    )
 
 
 def browse(page, profile) -> tuple[str, str]:

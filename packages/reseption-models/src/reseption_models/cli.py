@@ -24,13 +24,13 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("list", help="the named networks with what they cost")
     command.add_argument("pattern", nargs="?", default="*", help="only names like this, such as '*_tiny'")
     command.add_argument(
-        "--speed", action="store_true", help="also measure the time of one image on this CPU"
+        "--speed", action="store_true", help="also measure the time of one image on one core"
     )
     command.set_defaults(run=_list)
 
     command = commands.add_parser("profile", help="the thesis's Table 7.1 beside our figures")
     command.add_argument(
-        "--speed", action="store_true", help="also measure the time of one image on this CPU"
+        "--speed", action="store_true", help="also measure the time of one image on one core"
     )
     command.set_defaults(run=_profile)
 
