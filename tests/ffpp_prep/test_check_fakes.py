@@ -8,8 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from clips import decode, encode
-from conftest import ffpp_prep
+from clips import decode, encode, ffpp_prep
 from test_faults import killed_at
 
 from ffpp_prep.errors import UsageError

@@ -10,8 +10,7 @@ import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from clips import encode, rotate_metadata, talking_head
-from conftest import ffpp_prep
+from clips import encode, ffpp_prep, rotate_metadata, talking_head
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.boxes import BoxSettings, detect_video

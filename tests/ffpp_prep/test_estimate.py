@@ -9,7 +9,7 @@ from pathlib import Path
 
 import h5py
 import pytest
-from conftest import FRAMES, ffpp_prep
+from clips import FRAMES, ffpp_prep
 
 from ffpp_prep import estimate_root, read_boxes
 from ffpp_prep.errors import UsageError

@@ -11,8 +11,7 @@ import html5lib
 import numpy as np
 import pandas as pd
 import pytest
-from clips import decode
-from conftest import FRAMES, ffpp_prep
+from clips import FRAMES, decode, ffpp_prep
 from PIL import Image, ImageColor, ImageOps
 
 from ffpp_prep import read_boxes, read_videos

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ffpp_prep
+from clips import ffpp_prep
 
 from ffpp_prep import read_boxes, read_videos, verify_work
 from ffpp_prep.files import sha256_of

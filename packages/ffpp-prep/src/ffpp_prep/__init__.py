@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from ffpp_prep.estimate import estimate_root
     from ffpp_prep.leaks import audit_splits
     from ffpp_prep.preview import write_preview
-    from ffpp_prep.stages import check_fakes, detect_boxes, extract_faces, scan
+    from ffpp_prep.stages import check_fakes, detect_boxes, extract_faces
     from ffpp_prep.stages.fakes import read_fakes
+    from ffpp_prep.stages.scan import scan
     from ffpp_prep.store import read_boxes, read_videos
     from ffpp_prep.verify import verify_work
 

@@ -148,8 +148,8 @@ def _faceswap(target: Still, source: Still, hand: Hand) -> tuple[Image, Image]:
     # A model lit from its own side, with the dark fringe of a cut-out and, on colour footage, paler than skin.
     side = np.cos(hand.angle) * face.u + np.sin(hand.angle) * (face.v - 0.3)
     fringe = np.exp(-(((radius - 0.97) / 0.07) ** 2))
-    ycc = _ycc(_matched(warped, target.picture, alpha, keep=0.45))
-    ycc[..., 0] *= (1 + 0.06 * hand.light + 0.2 * side) * (1 - 0.26 * fringe)
+    ycc = _ycc(_matched(_resampled(warped, 40 / face.reach), target.picture, alpha, keep=0.45))
+    ycc[..., 0] *= (1 + 0.06 * hand.light + 0.2 * side) * (1 - 0.24 * fringe)
     if _is_colour(target.picture):
         ycc[..., 1:] = 128 + (ycc[..., 1:] - 128) * 0.8
     return _rgb(ycc), alpha
@@ -185,7 +185,8 @@ METHODS = {
     ),
     "Face2Face": Method("mouth and brows moved and rendered again without pores or noise", _face2face),
     "FaceSwap": Method(
-        "the inner face pasted in, paler and lit from another side, with a hard, dark edge", _faceswap
+        "the inner face pasted in from a coarse texture, paler and lit from another side, with a hard, dark edge",
+        _faceswap,
     ),
     "NeuralTextures": Method("the lower face smoothed and covered with a faint lattice", _neural_textures),
     "DeepFakeDetection": Method("the whole face in the skin tone of other light", _deepfake_detection),
