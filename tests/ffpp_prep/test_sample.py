@@ -1,0 +1,86 @@
+"""The sample data set: shaped like FaceForensics++, people disjoint by split, only the manipulation differing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from clips import decode, ffpp_prep
+
+from ffpp_prep.errors import UsageError
+from ffpp_prep.layouts.ffpp import read
+from ffpp_prep.sample import write_sample
+
+METHODS = {"Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "DeepFakeDetection"}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("sample") / "data"
+    result = ffpp_prep("sample", root)
+    assert result.returncode == 0, result.stderr
+    return root
+
+
+def test_the_tree_is_that_of_faceforensics(sample: Path) -> None:
+    videos = read(sample).videos
+    fakes = [v for v in videos if v.label]
+    assert {v.method for v in fakes} == METHODS and {v.dataset for v in videos} == {"ffpp", "dfd"}
+    assert sum(not v.label for v in videos) >= 12
+    assert all(v.original_id and v.source_id and v.target_id for v in fakes)
+    assert all(v.mask_path for v in fakes if Path(v.path).stat().st_size)
+
+
+def test_people_are_disjoint_by_split(sample: Path) -> None:
+    content = json.loads((sample / "SAMPLE.json").read_text())
+    split = {person["name"]: person["split"] for person in content["people"]}
+    assert len(split) >= 4 and set(split.values()) == {"train", "val", "test"}
+    of_video: dict[str, set[str]] = {}
+    for person in content["people"]:
+        assert person["licence"] and person["sha256"]
+        for video in person["videos"]:
+            of_video.setdefault(video, set()).add(person["split"])
+    assert all(len(splits) == 1 for splits in of_video.values())
+    for name in ("train", "val", "test"):
+        for pair in json.loads((sample / "splits" / f"{name}.json").read_text()):
+            for i in pair:
+                splits = of_video.get(f"original_sequences/youtube/c23/videos/{i}.mp4", {name})
+                assert splits == {name}
+
+
+def test_only_the_manipulation_differs(sample: Path) -> None:
+    target = sample / "original_sequences" / "youtube" / "c23" / "videos" / "014.mp4"
+    original = np.stack(decode(target)).astype(int)
+    for method in sorted(METHODS - {"DeepFakeDetection"}):
+        fake = sample / "manipulated_sequences" / method / "c23" / "videos" / "014_015.mp4"
+        frames = np.stack(decode(fake)).astype(int)
+        masks = np.stack(decode(sample / "manipulated_sequences" / method / "masks" / "videos" / fake.name))
+        assert frames.shape == original.shape == masks.shape
+        inside, outside = masks.mean(3) > 127, masks.mean(3) < 5
+        change = np.abs(frames - original).mean(3)
+        assert 0 < inside.mean() < 0.5
+        assert change[inside].mean() > 2 * change[outside].mean(), method
+        for path in (target, fake):
+            with av.open(str(path)) as container:
+                stream = container.streams.video[0]
+                assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thing").touch()
+    with pytest.raises(UsageError, match="not an empty folder"):
+        write_sample(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thing"]
+
+
+@pytest.mark.full
+def test_the_same_bytes_twice(sample: Path, tmp_path: Path) -> None:
+    write_sample(tmp_path / "again")
+    paths = sorted(p.relative_to(sample) for p in sample.rglob("*") if p.is_file())
+    assert paths == sorted(
+        p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file()
+    )
+    assert all((sample / p).read_bytes() == (tmp_path / "again" / p).read_bytes() for p in paths)
