@@ -86,4 +86,4 @@ def rotate_metadata(path: Path, degrees: int) -> None:
 def ffpp_prep(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
     """Runs the command as a user does."""
     command = [sys.executable, "-m", "ffpp_prep", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)  # type: ignore[call-overload]
+    return subprocess.run(command, capture_output=True, text=True, timeout=800, **options)  # type: ignore[call-overload]
