@@ -4,7 +4,6 @@ import copy
 import io
 import statistics
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, cast
@@ -179,9 +178,9 @@ class _Sink(io.RawIOBase):
 
 def _file_bytes(model: nn.Module) -> int:
     """Return the size of the state dict as a file of the thesis's PyTorch, the one before the zip format."""
-    state = OrderedDict(
-        (name, torch.empty_like(value, device="cpu")) for name, value in model.state_dict().items()
-    )
+    state = model.state_dict()  # with PyTorch's own notes on it, which are saved as well
+    for name, value in state.items():
+        state[name] = torch.empty_like(value, device="cpu")
     sink = _Sink()
     torch.save(state, cast(IO[bytes], sink), _use_new_zipfile_serialization=False)
     return sink.bytes
