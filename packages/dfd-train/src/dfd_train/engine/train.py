@@ -116,6 +116,7 @@ class Training:
             data.prepared, detector.spec, workers=workers, augmentation=augmentation, pin_memory=pin
         )
         self.val_loader = BatchLoader(data.prepared, detector.spec, workers=workers, pin_memory=pin)
+        self.remarks: set[str] = set()
         self.stop = StopRequest()
         self.saved_at = time.monotonic()
 
@@ -143,8 +144,10 @@ class Training:
             (plan.substitutions, "frames of short videos are substitutes"),
             (plan.untouched, "frames of fakes are left out, untouched"),
         ):
-            if count and self.place.batches_done == 0:
-                self.recorder.say(f"epoch {epoch}: {count} {what}")
+            remark = f"{count} {what}"
+            if count and self.place.batches_done == 0 and remark not in self.remarks:
+                self.remarks.add(remark)  # once, not in each epoch alike
+                self.recorder.say(f"epoch {epoch}: {remark}")
         place, accumulate = self.place, self.config.optimizer.accumulate
         todo = batches[place.batches_done :]
         shares = [self.processes.share(batch) for batch in todo]

@@ -1,0 +1,14 @@
+"""The subcommands of `dfd-train`, one module each: HELP, EXAMPLE, `add_arguments(parser)` and `run(options)`.
+
+Modules here import nothing heavy at the top: `dfd-train --help` answers at once.
+"""
+
+from dfd_train.commands import compare, evaluate, preview_transforms, report, run
+
+COMMANDS = (
+    ("run", run),
+    ("preview-transforms", preview_transforms),
+    ("evaluate", evaluate),
+    ("report", report),
+    ("compare", compare),
+)

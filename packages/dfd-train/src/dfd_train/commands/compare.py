@@ -1,0 +1,25 @@
+"""`dfd-train compare`: several runs side by side."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "several runs side by side"
+EXAMPLE = "dfd-train compare runs/v1 runs/v2 --reference thesis --out comparison"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("--out", type=Path, default=Path("comparison"), metavar="DIR", help="where to write")
+    parser.add_argument("--reference", choices=("thesis",), help="the thesis's tables beside the runs'")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Writes the comparison."""
+    from dfd_train.compare import compare_runs
+
+    for path in compare_runs(options.runs, options.out, options.reference)[:1]:
+        print(path)
+    return 0

@@ -1,0 +1,72 @@
+"""`dfd-train evaluate`: a split's predictions and the table per method."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dfd_train.commands.arguments import positive, threshold
+
+HELP = "score a split: predictions and the table per method"
+EXAMPLE = "dfd-train evaluate runs/v1 --split test --threshold validation"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("folder", type=Path, metavar="RUN")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument(
+        "--data", type=Path, metavar="WORK", help="another prepared data set than the run's own"
+    )
+    parser.add_argument("--frames", type=positive, metavar="N", help="equally spaced frames a video")
+    parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
+    parser.add_argument("--aggregation", choices=("mean", "median", "max"), default="mean")
+    parser.add_argument(
+        "--threshold",
+        type=threshold,
+        default=0.5,
+        metavar="P",
+        help="probability above which a video is fake; validation: the best one there",
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=("deepfakebench",),
+        help="score and pool as the benchmark does, and show the difference",
+    )
+    parser.add_argument("--multiple-faces", choices=("drop", "keep"), help="videos with several faces")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--batch-size", type=positive, metavar="N")
+    parser.add_argument("--workers", type=int, metavar="N", help="loader processes")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Scores, writes the predictions and prints the table."""
+    from dfd_train.engine.evaluate import Request, deepfakebench, evaluate, validation_threshold
+    from dfd_train.report.tables import Coverage, evaluation_table, protocol_table
+
+    request = Request(
+        split=options.split,
+        data=options.data,
+        frames=options.frames,
+        checkpoint=options.checkpoint,
+        device=options.device,
+        batch_size=options.batch_size,
+        workers=options.workers,
+        multiple_faces=options.multiple_faces,
+    )
+    if options.protocol:
+        request = deepfakebench(request)
+    threshold = options.threshold
+    if threshold == "validation":
+        threshold = validation_threshold(options.folder, options.checkpoint, options.aggregation)
+    result = evaluate(options.folder, request)
+    coverage = Coverage.of(result.videos, result.predictions)
+    table = evaluation_table(
+        result.predictions, coverage, options.aggregation, threshold, demonstration=result.demonstration
+    )
+    print(table.to_text())
+    if result.shared_identities is not None:
+        print(f"Identities that also trained the model: {result.shared_identities}.")
+    if options.protocol:
+        print(protocol_table(result.predictions, result.demonstration).to_text())
+    return 0

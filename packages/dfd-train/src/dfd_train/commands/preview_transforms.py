@@ -1,0 +1,37 @@
+"""`dfd-train preview-transforms`: what augmentation makes of the training crops (thesis Fig. 4.3)."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dfd_train.commands.arguments import positive
+from dfd_train.commands.settings import add_settings, run_config
+
+HELP = "training crops before and after augmentation, as a picture"
+EXAMPLE = "dfd-train preview-transforms --data work --out transforms.png --set transforms.rotation=5"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.usage = (
+        "dfd-train preview-transforms --data WORK --out FILE.png [--rows N] [--config FILE] [settings]"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the picture")
+    parser.add_argument("--rows", type=positive, default=6, metavar="N", help="videos to show (default: 6)")
+    add_settings(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Writes the picture."""
+    config = run_config(options)
+    from dfd_train.data.prepared import load_prepared
+    from dfd_train.data.preview import write_preview
+    from dfd_train.data.selection import select_videos
+    from dfd_train.models import build_detector
+
+    prepared = load_prepared(Path(config.data.work))
+    videos = select_videos(prepared.videos, "train", multiple_faces=config.data.multiple_faces).videos
+    spec = build_detector(config.model).spec
+    print(write_preview(config, prepared, videos, spec, options.out, options.rows))
+    return 0

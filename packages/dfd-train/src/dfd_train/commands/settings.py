@@ -1,0 +1,77 @@
+"""Settings on the command line: a TOML file, `--set`, and a flag for each."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dfd_train.config import RunConfig, Setting, build_config, find_config, read_config, settings
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Adds --config, --set and a flag for every setting; later ones win, in the order --config, --set, flags."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="TOML file of settings, or the name of a preset of the thesis",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.FIELD=VALUE",
+        help="one setting, as often as you like",
+    )
+    group = parser.add_argument_group("settings")
+    for setting in settings():
+        _add_setting(group, setting)
+
+
+def run_config(options: argparse.Namespace) -> RunConfig:
+    """The configuration of a command; with nothing but --out, that of the run which is there."""
+    overrides = [_split_setting(text) for text in options.set]
+    given = vars(options)
+    overrides += [(s.name, _text(given[s.name])) for s in settings() if given[s.name] is not None]
+    saved = options.out / "config.toml"
+    if not overrides and options.config is None and saved.is_file():
+        return build_config(read_config(saved))
+    return build_config(read_config(find_config(options.config)) if options.config else {}, overrides)
+
+
+def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:
+    help_text = f"{setting.description} (default: {_shown(setting.default)}; {setting.name})".replace(
+        "%", "%%"
+    )
+    if isinstance(setting.default, bool):
+        action = argparse.BooleanOptionalAction
+        group.add_argument(_flag(setting), dest=setting.name, action=action, default=None, help=help_text)
+    else:
+        group.add_argument(_flag(setting), dest=setting.name, metavar="VALUE", help=help_text)
+
+
+def _flag(setting: Setting) -> str:
+    """`--epochs` for train.epochs; `--model` and `--data` for what a section is about."""
+    section, field = setting.name.split(".")
+    if field in ("name", "work"):
+        return f"--{section}"
+    if field in ("arguments", "on"):
+        return f"--{section}-{field}"
+    return f"--{field.replace('_', '-')}"
+
+
+def _split_setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set {text!r}: write section.field=value, for example --set train.epochs=10")
+    return name.strip(), value.strip()
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _shown(default: object) -> str:
+    if default is None or default in ("", (), {}):
+        return "unset"
+    return str(default).lower() if isinstance(default, bool) else str(default)
