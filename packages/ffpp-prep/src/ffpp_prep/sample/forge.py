@@ -120,7 +120,7 @@ def _deepfakes(target: Still, source: Still, hand: Hand) -> tuple[Image, Image]:
     face = Face.at(target.marks, target.picture.shape)
     alpha = face.ellipse((0, 0.35), (0.50, 0.66), 0.28)
     warped = _warped(source, hand.jittered(target.marks, 0.4), target.picture.shape)
-    coarse = _resampled(_matched(warped, target.picture, alpha), 36 / face.reach)
+    coarse = _resampled(_matched(warped, target.picture, alpha), 44 / face.reach)
     return coarse * np.float32(1 + 0.05 * hand.light + hand.rng.normal(0, 0.01)), alpha
 
 
@@ -181,7 +181,7 @@ def _deepfake_detection(target: Still, source: Still, hand: Hand) -> tuple[Image
 
 METHODS = {
     "Deepfakes": Method(
-        "the face, regenerated with 36 pixels from eyes to chin, in a soft ellipse", _deepfakes
+        "the face, regenerated with 44 pixels from eyes to chin, in a soft ellipse", _deepfakes
     ),
     "Face2Face": Method("mouth and brows moved and rendered again without pores or noise", _face2face),
     "FaceSwap": Method(

@@ -1,38 +1,43 @@
 """Who plays in which video: ids, pairs, splits and the awkward cases, as a tree of FaceForensics++ would have them.
 
-People are disjoint by split, sources of faces included: train has carphone, hopper and curie, val einstein and
-tesla, test luispedro and astronaut.
+The two ids of a pair are takes of one person. Were they of two, a network that sees few people would learn whose
+face belongs under whose hat, and nothing about manipulation; so it has only the traces to go by, on people whom it
+never saw. People are disjoint by split.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 SPLITS = ("train", "val", "test")
 
-# Official pairs (both directions are forged), and who is seen in each of the two videos.
+# Official pairs, forged in both directions, and who is seen in both of their videos.
 PAIRS = {
     "train": (
-        ("000", "carphone", "003", "hopper"),
-        ("001", "hopper", "002", "curie"),
-        ("004", "carphone", "005", "hopper"),
-        ("006", "hopper", "009", "carphone"),
-        ("007", "curie", "008", "hopper"),
+        ("000", "003", "carphone"),
+        ("001", "004", "hopper"),
+        ("002", "005", "curie"),
+        ("006", "009", "carphone"),
+        ("007", "010", "hopper"),
+        ("008", "011", "curie"),
     ),
-    "val": (("010", "einstein", "011", "tesla"), ("012", "tesla", "013", "einstein")),
-    "test": (("014", "luispedro", "015", "astronaut"), ("016", "astronaut", "017", "luispedro")),
+    "val": (("012", "013", "luispedro"), ("014", "015", "tesla")),
+    "test": (
+        ("022", "024", "astronaut"),
+        ("023", "025", "einstein"),
+        ("026", "028", "astronaut"),
+        ("027", "029", "einstein"),
+    ),
 }
+# Pairs of DeepFakeDetection's actor numbers, forged in both directions, and who plays both.
 ACTORS = {
-    "train": (("01", "carphone"), ("02", "hopper"), ("03", "curie")),
-    "val": (("04", "einstein"), ("05", "tesla")),
-    "test": (("06", "luispedro"), ("07", "astronaut")),
+    "train": (("01", "02", "carphone"), ("03", "04", "hopper"), ("05", "06", "curie")),
+    "val": (("07", "08", "luispedro"), ("09", "10", "tesla")),
+    "test": (("11", "12", "astronaut"), ("13", "14", "einstein")),
 }
-SCENES = {
-    "train": ("podium_speech_happy", "secret_conversation"),
-    "val": ("kitchen_still",),
-    "test": ("talking_against_wall", "outside_talking_still_laughing"),
-}
+SCENES = ("podium_speech_happy", "talking_against_wall", "kitchen_still", "secret_conversation")
 
 # The awkward cases stand in train, so that they disturb no score: 018 has two faces throughout, 019's fake
 # flickers, 020 shows nobody, 021 was cut short; the fake 019_018 of Face2Face is empty.
@@ -44,7 +49,7 @@ AWKWARD_PAIRS = ((TWO_FACES, FLICKERING), (NOBODY, TRUNCATED))
 class Take:
     """One original video: its name without suffix, whether of `youtube` or `actors`, and who is seen in it.
 
-    `number` is the running number of the take among the person's, which gives each its own camera and light.
+    `number` is the running number of the take among the (first) person's: the two of a pair follow each other.
     """
 
     name: str
@@ -86,35 +91,46 @@ def make_plan() -> Plan:
         counts[people[0]] = takes[name].number + 1
 
     for pairs in PAIRS.values():
-        for first, first_person, second, second_person in pairs:
-            add(first, "youtube", first_person)
-            add(second, "youtube", second_person)
+        for first, second, who in pairs:
+            add(first, "youtube", who)
+            add(second, "youtube", who)
+    for pairs in ACTORS.values():
+        for first, second, who in pairs:
+            add(f"{first}__{_scene(first)}", "actors", who)
+            add(f"{second}__{_scene(first)}", "actors", who)
     add(TWO_FACES, "youtube", "hopper", "curie")
-    add(FLICKERING, "youtube", "carphone")
-    add(TRUNCATED, "youtube", "curie")
-    for split, actors in ACTORS.items():
-        for scene in SCENES[split]:
-            for actor, who in actors:
-                add(f"{actor}__{scene}", "actors", who)
+    add(FLICKERING, "youtube", "hopper")
+    add(TRUNCATED, "youtube", "carphone")
     return Plan(takes, (*_pair_fakes(), *_actor_fakes()))
 
 
 def split_pairs(split: str) -> list[list[str]]:
     """What stands in `splits/<split>.json`."""
-    pairs = [[first, second] for first, _, second, _ in PAIRS[split]]
+    pairs = [[first, second] for first, second, _ in PAIRS[split]]
     return pairs + [list(pair) for pair in AWKWARD_PAIRS] if split == "train" else pairs
+
+
+def split_actors(split: str) -> list[str]:
+    """What stands in `splits/dfd.json` for `split`."""
+    return [actor for first, second, _ in ACTORS[split] for actor in (first, second)]
 
 
 def split_of(person: str) -> str:
     """In which split a person is seen."""
-    return next(split for split, actors in ACTORS.items() if person in {who for _, who in actors})
+    return next(split for split, pairs in PAIRS.items() if person in {who for _, _, who in pairs})
+
+
+def _both_ways(pairs: dict[str, tuple[tuple[str, str, str], ...]]) -> list[tuple[str, str, str]]:
+    """Target, source, and the first of the pair."""
+    listed = [(first, second) for several in pairs.values() for first, second, _ in several]
+    return [trio for a, b in listed for trio in ((a, b, a), (b, a, a))]
 
 
 def _pair_fakes() -> list[Fake]:
-    pairs = [(first, second) for pairs in PAIRS.values() for first, _, second, _ in pairs]
-    both = [pair for first, second in pairs for pair in ((first, second), (second, first))]
     fakes = [
-        Fake(method, f"{target}_{source}", target, source) for target, source in both for method in METHODS
+        Fake(method, f"{target}_{source}", target, source)
+        for target, source, _ in _both_ways(PAIRS)
+        for method in METHODS
     ]
     fakes.append(Fake("Deepfakes", f"{TWO_FACES}_{FLICKERING}", TWO_FACES, FLICKERING))
     fakes.append(Fake("Deepfakes", f"{FLICKERING}_{TWO_FACES}", FLICKERING, TWO_FACES, flickers=True))
@@ -122,20 +138,19 @@ def _pair_fakes() -> list[Fake]:
 
 
 def _actor_fakes() -> list[Fake]:
-    """Each actor gets the face of the one before, in every scene."""
     fakes = []
-    for split, actors in ACTORS.items():
-        for scene in SCENES[split]:
-            for i, (target, _) in enumerate(actors):
-                source = actors[i - 1][0]
-                name = f"{target}_{source}__{scene}__{_suffix(target, source, scene)}"
-                fakes.append(Fake("DeepFakeDetection", name, f"{target}__{scene}", f"{source}__{scene}"))
+    for target, source, first in _both_ways(ACTORS):
+        scene = _scene(first)
+        name = f"{target}_{source}__{scene}__{_suffix(target, source, scene)}"
+        fakes.append(Fake("DeepFakeDetection", name, f"{target}__{scene}", f"{source}__{scene}"))
     return fakes
+
+
+def _scene(actor: str) -> str:
+    return SCENES[int(actor) // 2 % len(SCENES)]
 
 
 def _suffix(target: str, source: str, scene: str) -> str:
     """Eight capitals and digits, as in DeepFakeDetection's file names."""
-    import hashlib
-
     digest = hashlib.sha256(f"{target} {source} {scene}".encode()).digest()
     return "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[byte % 36] for byte in digest[:8])

@@ -89,7 +89,8 @@ def _film(take: plan.Take, seed: int, frames: int) -> Take:
         # Successive takes of the talking head are successive parts of its video; side by side, all are as high.
         clip = footage(who, take.number * frames, frames)
         canvas = who.canvas if len(take.people) == 1 else (240, 240)
-        parts.append(film(clip, canvas, rng.uniform(*who.reach), bool(rng.integers(2)), rng))
+        mirrored = take.number // 2 % 2 == 1  # both takes of a pair, or neither: few faces are symmetrical
+        parts.append(film(clip, canvas, rng.uniform(*who.reach), mirrored, rng))
     return parts[0] if len(parts) == 1 else beside(*parts)
 
 

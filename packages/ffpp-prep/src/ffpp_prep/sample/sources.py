@@ -139,8 +139,8 @@ PEOPLE = (
             "Nikola Tesla",
         ),
         ((0, ((132.2, 137.7), (182.0, 156.4), (130.0, 215.0), (117.0, 239.0))),),
-        (320, 352),
-        (102.0, 114.0),
+        (352, 352),
+        (94.0, 106.0),
         left=72,  # an ear that the detector takes for a second face
         framed=True,
     ),

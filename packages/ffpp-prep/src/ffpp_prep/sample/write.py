@@ -15,7 +15,7 @@ from ffpp_prep.files import write_json
 from ffpp_prep.sample import plan
 from ffpp_prep.sample.sources import NO_FACE, PEOPLE, check_installed
 
-FRAMES = 28
+FRAMES = 24
 NOTICE = "demonstration data made from a few pictures of seven people: what is trained on it is no evidence"
 
 
@@ -27,6 +27,11 @@ class SampleSummary:
     videos: dict[str, int]
     frames: int
     bytes: int
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {method}" for method, count in sorted(self.videos.items()))
+        size = f"{sum(self.videos.values())} videos of {self.frames} frames, {self.bytes / 1e6:.0f} MB"
+        return f"{self.root}: {size} ({counts}); {NOTICE}"
 
 
 def write_sample(root: Path, seed: int = 0, jobs: int | None = None, frames: int = FRAMES) -> SampleSummary:
@@ -86,9 +91,7 @@ def _write_splits(folder: Path) -> None:
     for split in plan.SPLITS:
         write_json(folder / f"{split}.json", plan.split_pairs(split))
     # DeepFakeDetection has no official lists; its actors are the same people, so they must stand in the same splits.
-    write_json(
-        folder / "dfd.json", {split: [actor for actor, _ in plan.ACTORS[split]] for split in plan.SPLITS}
-    )
+    write_json(folder / "dfd.json", {split: plan.split_actors(split) for split in plan.SPLITS})
 
 
 def _description(seed: int, frames: int, manipulated: tuple[int, ...]) -> dict[str, object]:
@@ -132,6 +135,7 @@ def _description(seed: int, frames: int, manipulated: tuple[int, ...]) -> dict[s
                 "sha256": NO_FACE.sha256(),
             }
         ],
+        "faces_put_in": "from another take of the same person, so that only traces of manipulation tell fake from real",
         "methods": {name: method.trace for name, method in METHODS.items()},
         "awkward": {
             f"{youtube}/{plan.TWO_FACES}.mp4": "two faces throughout, and so in its fake",
