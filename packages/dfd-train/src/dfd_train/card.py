@@ -1,0 +1,67 @@
+"""What an exported detector says about itself: all that a program needs to score a crop without the run's folder.
+
+It travels as JSON: in an ONNX file's metadata under `METADATA_KEY`, beside safetensors weights as `CARD_FILE`.
+Nothing here loads torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+METADATA_KEY = "dfd_train"
+CARD_FILE = "dfd_train.json"
+INPUT, OUTPUT = "image", "logits"
+"""names of the ONNX file's input, float32 (N, 3, S, S), any N, and output, float32 (N, 1), positive for fake"""
+
+Channels = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class DetectorCard:
+    """How to make a detector's input from a video's frame, and how to read its output.
+
+    Crop: the square around the detector's box, larger by `margin`, at the frame's edge as `border` says
+    (`dfd_train.data.geometry`); then resized to `input_size`, bilinear with antialiasing
+    (`dfd_train.data.transforms.resize`); RGB in [0, 1]; minus `mean`, over `std`.
+    Probability of fake: 1 / (1 + e^(-logit / temperature)).
+    """
+
+    model: str
+    """the name in the run's settings, for people"""
+    input_size: Annotated[int, Meta(ge=1)]
+    """side of the square input, pixels"""
+    mean: Channels
+    std: Channels
+    threshold: Annotated[float, Meta(ge=0.0, le=1.0)]
+    """a video is called fake where the mean of its frames' probabilities, temperature applied, exceeds this"""
+    temperature: Annotated[float, Meta(gt=0.0)]
+    """divides every frame's logit; 1: the network's own"""
+    calibrated_on: str
+    """where threshold and temperature come from: "validation", or "nothing" for 0.5 and 1"""
+    demonstration: bool
+    """trained on sample data: shown as a demonstration, and no verdict is given"""
+    margin: Annotated[float, Meta(ge=0.0)]
+    border: Literal["clip", "pad"]
+    crop_size: Annotated[int, Meta(ge=0)]
+    """side to which crops were resized before they were stored; 0: native"""
+    checkpoint_sha256: str
+    """of the checkpoint that was exported"""
+    labels: tuple[Literal["real"], Literal["fake"]] = ("real", "fake")
+    """what label 0 and label 1 mean; a positive logit speaks for label 1"""
+    format_version: Literal[1] = 1
+
+    def to_json(self) -> str:
+        """The card as JSON, one object."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> DetectorCard:
+        """The card of an exported detector. Raises: ValueError where the text is none, or of another version."""
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"not the metadata of an exported detector: {error}") from None

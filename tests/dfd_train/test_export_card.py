@@ -1,0 +1,50 @@
+"""The card of an exported detector: JSON and back, refusals, and that reading one loads no torch."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from dfd_train.card import DetectorCard
+
+CARD = DetectorCard(
+    model="reseption_v1",
+    input_size=299,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.25, 0.5, 0.5),
+    threshold=0.43,
+    temperature=1.7,
+    calibrated_on="validation",
+    demonstration=True,
+    margin=0.3,
+    border="clip",
+    crop_size=0,
+    checkpoint_sha256="ab" * 32,
+)
+
+
+def test_a_card_survives_json() -> None:
+    assert DetectorCard.from_json(CARD.to_json()) == CARD
+    plain = json.loads(CARD.to_json())
+    assert plain["labels"] == ["real", "fake"]
+    assert plain["std"] == [0.25, 0.5, 0.5]
+    assert plain["format_version"] == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"format_version": 2}, {"labels": ["fake", "real"]}, {"temperature": 0}, {"border": "wrap"}]
+)
+def test_another_card_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        DetectorCard.from_json(json.dumps({**json.loads(CARD.to_json()), **change}))
+
+
+def test_no_json_is_refused() -> None:
+    with pytest.raises(ValueError, match="not the metadata of an exported detector"):
+        DetectorCard.from_json("{")
+
+
+def test_reading_a_card_loads_no_torch() -> None:
+    program = "import sys, dfd_train.card; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
