@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -131,6 +131,7 @@ def data_record(data: TrainingData) -> dict[str, object]:
         "work": str(data.prepared.work),
         "fingerprint": data.prepared.fingerprint,
         "demonstration": data.prepared.demonstration,
+        "crops": asdict(data.prepared.geometry),
         "pairs": len(data.pairs),
         "fakes_without_original": data.unpaired,
         "leaks": len(data.leaks),

@@ -1,0 +1,4 @@
+"""Scoring one's own files: faces found and followed, scored, calibrated, and shown to a person.
+
+inputs -> faces (ffpp-prep's detector and tracks) -> scorer (one or several networks) -> result -> outputs.
+"""

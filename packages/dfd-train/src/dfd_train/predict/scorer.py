@@ -1,0 +1,217 @@
+"""Whatever a model is kept as (run folder, safetensors folder, ONNX file): face crops in, raw logits out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dfd_train.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
+from dfd_train.data.geometry import CropGeometry, Image
+from dfd_train.data.transforms import InputSpec, normalize, resize
+from dfd_train.engine.checkpoint import load_model
+from dfd_train.engine.gradients import autocast
+from dfd_train.engine.start import choose_device
+from dfd_train.models import Detector
+from dfd_train.predict.calibration import Calibration, run_calibration
+from dfd_train.runs import RunFolder, file_sha256
+
+log = logging.getLogger(__name__)
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a model besides its weights."""
+
+    name: str
+    """for people"""
+    kind: str
+    """run, weights or onnx"""
+    path: Path
+    sha256: str
+    """of the file of its weights"""
+    spec: InputSpec
+    geometry: CropGeometry
+    """how the crops that it was trained on derive from face boxes"""
+    demonstration: bool
+    """trained on sample data: nothing that it says is evidence"""
+    temperature: float
+    threshold: float | None
+    """None: nothing is known of its errors, so it gives no verdict"""
+    calibration: Calibration | None
+    """the scores of its validation videos, where they are at hand"""
+
+
+class Scorer(Protocol):
+    """A model ready to score."""
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of it."""
+        ...
+
+    def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
+        """One raw logit a crop, (N,) float32, positive for fake, of crops uint8 (h, w, 3) RGB of any sizes."""
+        ...
+
+
+def load_scorer(path: Path, device: str = "auto") -> Scorer:
+    """The model that a path names: a run folder, a folder of safetensors weights, or an exported ONNX file.
+
+    device: auto, cpu or cuda; ONNX files run on the processor.
+    Raises: FileNotFoundError, ValueError where there is none or it cannot be read.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"no such model: {path}")
+    if path.is_file() and path.suffix == ".onnx":
+        return OnnxScorer(path)
+    if path.is_dir() and (path / "config.toml").is_file():
+        return _run_scorer(path, device)
+    if path.is_dir() and (path / "model.safetensors").is_file():
+        return _weights_scorer(path, device)
+    raise ValueError(
+        f"{path} is no model; allowed: a run folder (config.toml, checkpoints/best.pt), "
+        "a folder of weights (model.safetensors, config.json), a file exported as .onnx"
+    )
+
+
+class TorchScorer:
+    """A network of torch."""
+
+    def __init__(self, facts: Facts, detector: Detector, device: torch.device, amp: str = "off") -> None:
+        self.facts = facts
+        self._network = detector.network.to(device).eval()
+        self._device, self._amp = device, amp
+
+    def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
+        """See `Scorer`."""
+        found = []
+        for start in range(0, len(crops), BATCH):
+            images = _images(crops[start : start + BATCH], self.facts.spec).to(self._device)
+            with torch.inference_mode(), autocast(self._device, self._amp):
+                found.append(self._network(images).flatten().float().cpu().numpy())
+        return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+
+class OnnxScorer:
+    """A network exported by `dfd-train export`, run by ONNX Runtime; no code of the model is needed.
+
+    Raises: ValueError where the runtime is not installed, or the file is damaged or carries no metadata.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise ValueError(f"{path} needs ONNX Runtime: pip install 'dfd-train[onnx]'") from None
+        try:
+            self._session: Any = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime's own exceptions share no base class
+            raise ValueError(f"{path}: not a readable ONNX file ({type(error).__name__})") from None
+        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if text is None:
+            raise ValueError(f"{path} carries no metadata of `dfd-train export`: export the run again")
+        self.facts = _card_facts(DetectorCard.from_json(text), "onnx", path, file_sha256(path))
+
+    def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
+        """See `Scorer`."""
+        found = [
+            self._session.run(
+                [OUTPUT], {INPUT: _images(crops[start : start + BATCH], self.facts.spec).numpy()}
+            )[0]
+            for start in range(0, len(crops), BATCH)
+        ]
+        return np.concatenate(found).reshape(-1) if found else np.zeros(0, np.float32)
+
+
+def run_geometry(run: Path) -> CropGeometry:
+    """How the crops of a run's data derive from face boxes: as data.json says, or its data set, or the thesis."""
+    try:
+        record = json.loads((run / "data.json").read_text(encoding="utf-8"))
+        if "crops" in record:
+            return msgspec.convert(record["crops"], CropGeometry)
+        manifest = json.loads((Path(record["work"]) / "faces" / "manifest.json").read_text(encoding="utf-8"))
+        return CropGeometry(float(manifest["margin"]), manifest.get("border", "clip"), int(manifest["size"]))
+    except (OSError, KeyError, ValueError) as error:
+        log.debug("%s: %s", run, error)
+    log.warning("%s doesn't say how its crops were cut: the thesis's margin of 0.3 is taken", run)
+    return CropGeometry()
+
+
+def _run_scorer(path: Path, device_name: str) -> TorchScorer:
+    device = choose_device(device_name)
+    model = load_model(path, device)
+    calibration = run_calibration(path, device_name)
+    facts = Facts(
+        name=f"{path.resolve().name} ({model.facts.config.model.name})",
+        kind="run",
+        path=path,
+        sha256=file_sha256(RunFolder(path).best),
+        spec=model.detector.spec,
+        geometry=run_geometry(path),
+        demonstration=model.facts.demonstration,
+        temperature=calibration.temperature if calibration else 1.0,
+        threshold=calibration.threshold if calibration else None,
+        calibration=calibration,
+    )
+    return TorchScorer(facts, model.detector, device, model.facts.config.optimizer.amp)
+
+
+def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
+    """Weights that `reseption_models.save_pretrained` wrote, with the card of `dfd-train export` where there is one."""
+    from reseption_models import from_pretrained
+
+    network: Any = from_pretrained(path)
+    if network.num_classes != 1:
+        raise ValueError(
+            f"{path}: the network has {network.num_classes} outputs, must be 1: the logit of fake"
+        )
+    sha256 = file_sha256(path / "model.safetensors")
+    spec = InputSpec(network.config.input_size, tuple(network.card.mean), tuple(network.card.std))
+    if (path / CARD_FILE).is_file():
+        facts = _card_facts(DetectorCard.from_json((path / CARD_FILE).read_bytes()), "weights", path, sha256)
+        facts = replace(facts, spec=spec)
+    else:
+        facts = Facts(
+            name=path.resolve().name,
+            kind="weights",
+            path=path,
+            sha256=sha256,
+            spec=spec,
+            geometry=CropGeometry(),
+            demonstration="demonstration" in network.card.training_data.lower(),
+            temperature=1.0,
+            threshold=None,
+            calibration=None,
+        )
+    return TorchScorer(facts, Detector(network, spec), choose_device(device_name))
+
+
+def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts:
+    return Facts(
+        name=f"{path.resolve().stem} ({card.model})",
+        kind=kind,
+        path=path,
+        sha256=sha256,
+        spec=InputSpec(card.input_size, card.mean, card.std),
+        geometry=CropGeometry(card.margin, card.border, card.crop_size),
+        demonstration=card.demonstration,
+        temperature=card.temperature,
+        threshold=card.threshold if card.calibrated_on == "validation" else None,
+        calibration=None,
+    )
+
+
+def _images(crops: Sequence[Image], spec: InputSpec) -> Tensor:
+    return normalize(torch.stack([resize(crop, spec.size) for crop in crops]), spec)
