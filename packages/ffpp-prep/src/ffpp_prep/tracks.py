@@ -34,34 +34,54 @@ def iou(a: Face, b: Face) -> float:
     return both / ((a.x2 - a.x1) * (a.y2 - a.y1) + (b.x2 - b.x1) * (b.y2 - b.y1) - both)
 
 
-def link(faces: Iterable[Face], max_gap: int) -> list[Face]:
-    """Gives each face the number of its track: the pairs of highest overlap first, frame after frame.
+class Linker:
+    """Gives faces the numbers of their tracks, a frame at a time: the pairs of highest overlap first.
 
-    Args:
-        faces: sorted by frame, then rank.
-        max_gap: a track that was not seen for more frames than this has ended.
+    max_gap: a track that was not seen for more frames than this has ended.
     """
-    linked: list[Face] = []
-    heads: dict[int, Face] = {}  # track -> its latest face
-    tracks = 0
-    for frame, group in groupby(faces, key=lambda f: f.frame):
-        present = list(group)
-        heads = {track: head for track, head in heads.items() if frame - head.frame <= max_gap}
+
+    def __init__(self, max_gap: int) -> None:
+        self._max_gap = max_gap
+        self._heads: dict[int, Face] = {}  # track -> its latest face
+        self._tracks = 0
+
+    def step(self, frame: int, present: list[Face]) -> list[Face]:
+        """The faces of the next frame, in the same order, with their tracks."""
+        self._heads = {
+            track: head for track, head in self._heads.items() if frame - head.frame <= self._max_gap
+        }
         pairs = sorted(
-            ((iou(head, face), track, i) for track, head in heads.items() for i, face in enumerate(present)),
+            (
+                (iou(head, face), track, i)
+                for track, head in self._heads.items()
+                for i, face in enumerate(present)
+            ),
             reverse=True,
         )
         chosen: dict[int, int] = {}  # index in `present` -> track
         for overlap, track, i in pairs:
             if overlap >= MIN_IOU and i not in chosen and track not in chosen.values():
                 chosen[i] = track
+        linked = []
         for i, face in enumerate(present):
             if i not in chosen:
-                chosen[i] = tracks
-                tracks += 1
-            heads[chosen[i]] = replace(face, track=chosen[i])
-            linked.append(heads[chosen[i]])
-    return linked
+                chosen[i] = self._tracks
+                self._tracks += 1
+            self._heads[chosen[i]] = replace(face, track=chosen[i])
+            linked.append(self._heads[chosen[i]])
+        return linked
+
+
+def link(faces: Iterable[Face], max_gap: int) -> list[Face]:
+    """The faces of a whole video with their tracks.
+
+    Args:
+        faces: sorted by frame, then rank.
+        max_gap: as for `Linker`.
+    """
+    linker = Linker(max_gap)
+    groups = groupby(faces, key=lambda f: f.frame)
+    return [face for frame, group in groups for face in linker.step(frame, list(group))]
 
 
 def fill_between(faces: list[Face], frames: int, every: int) -> list[Face]:

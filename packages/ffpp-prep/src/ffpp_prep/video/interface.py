@@ -23,12 +23,18 @@ class DecodeFailed(VideoError):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the container says, in displayed orientation. `frames` may be 0 (unknown) or wrong."""
+    """What the container says, in displayed orientation. `frames` may be 0 (unknown) or wrong.
+
+    duration: seconds; 0 where it is unknown.
+    unit: seconds of one unit of `Frame.pts`; 0 where it is unknown.
+    """
 
     width: int
     height: int
     fps: float
     frames: int
+    duration: float = 0.0
+    unit: float = 0.0
 
 
 @dataclass(frozen=True)

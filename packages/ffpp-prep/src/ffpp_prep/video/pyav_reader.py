@@ -96,7 +96,12 @@ class VideoReader:
         context = self._stream.codec_context
         rate = self._stream.average_rate or self._stream.guessed_rate
         return VideoInfo(
-            context.width, context.height, float(rate) if rate else 0.0, int(self._stream.frames)
+            context.width,
+            context.height,
+            float(rate) if rate else 0.0,
+            int(self._stream.frames),
+            (self._container.duration or 0) / av.time_base,
+            float(self._stream.time_base or 0),
         )
 
     def packet_times(self) -> PacketTimes:
