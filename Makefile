@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := packages/reseption-models packages/ffpp-prep packages/dfd-train
 
-.PHONY: help setup demo demo-control test check clean
+.PHONY: help setup demo demo-control test test-full coverage check packages bench clean
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/  —/'
 
@@ -24,17 +24,33 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(PACKAGES:=/pyproject.toml
 test: setup      ## the tests (under 25 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not full" -n 2 --timeout 900
 
-check: setup     ## format, lint, types
+test-full: test  ## every test, the long ones included (under an hour)
+	$(BIN)/python -m pytest -m full -n 2 --timeout 1800
+
+coverage: setup  ## the tests with the share of branches that they take
+	$(BIN)/python -m pytest -m "not full" -n 2 --timeout 1800 --cov --cov-report=term-missing:skip-covered
+
+check: setup     ## format, lint, imports between packages, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+
+packages: setup  ## build every package and try each alone in fresh environments
+	tools/check_packages.sh
+
+bench: setup     ## all benchmarks, one after another: let nothing else run
+	PATH="$(CURDIR)/$(BIN):$$PATH" tools/bench.sh bench-output
 
 demo: setup      ## the whole path on sample footage: scan, boxes, extract, train, evaluate, report
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh demo-output
 
-demo-control: demo  ## the same training with shuffled labels: what comes out should be chance
-	$(BIN)/dfd-train run --config tools/demo.toml --data demo-output/work --out demo-output/control --shuffle-labels
-	$(BIN)/dfd-train evaluate demo-output/control --split test
+demo-control: demo  ## the same training with shuffled labels, three seeds: what comes out should be chance
+	@for seed in 0 1 2; do \
+		$(BIN)/dfd-train run --config tools/demo.toml --data demo-output/work --out demo-output/control-$$seed \
+			--shuffle-labels --seed $$seed && \
+		$(BIN)/dfd-train evaluate demo-output/control-$$seed --split test || exit; \
+	done
 
 clean:           ## remove what the targets above made
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) demo-output bench-output site
