@@ -3,12 +3,13 @@
 Modules here import nothing heavy at the top: `dfd-train --help` answers at once.
 """
 
-from dfd_train.commands import compare, evaluate, preview_transforms, report, run
+from dfd_train.commands import compare, evaluate, explain, preview_transforms, report, run
 
 COMMANDS = (
     ("run", run),
     ("preview-transforms", preview_transforms),
     ("evaluate", evaluate),
+    ("explain", explain),
     ("report", report),
     ("compare", compare),
 )

@@ -33,13 +33,20 @@ def read_frame(path: Path, frame: int, pts: int) -> Image:
     """
     with closing(_open(path)) as container:
         picture = _seek(container, pts)
+    return read_frame_number(path, frame) if picture is None else _to_rgb(picture)
+
+
+def read_frame_number(path: Path, frame: int) -> Image:
+    """Frame number `frame` as `read_frame`, by counting from the beginning.
+
+    Raises: ValueError where the video cannot be opened or has no such frame.
+    """
+    with closing(_open(path)) as container:
+        picture = next(
+            (picture for index, picture in enumerate(_pictures(container)) if index == frame), None
+        )
     if picture is None:
-        with closing(_open(path)) as container:
-            pictures = enumerate(_pictures(container))
-            picture = next((picture for index, picture in pictures if index == frame), None)
-            if picture is None:
-                raise ValueError(f"{path} has no frame {frame}")
-            return _to_rgb(picture)
+        raise ValueError(f"{path} has no frame {frame}")
     return _to_rgb(picture)
 
 

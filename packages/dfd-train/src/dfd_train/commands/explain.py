@@ -1,0 +1,84 @@
+"""`dfd-train explain`: what in a face speaks for fake and what for real, for several models side by side."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dfd_train.commands.arguments import positive
+
+HELP = "what in a face moved the models: LIME, Grad-CAM, occlusion"
+EXAMPLE = "dfd-train explain runs/v1 runs/v2 --out explained --method lime gradcam --samples 1000"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument(
+        "--method",
+        nargs="+",
+        choices=("lime", "gradcam", "occlusion"),
+        default=["lime"],
+        help="one or several (default: lime)",
+    )
+    parser.add_argument(
+        "--samples",
+        type=positive,
+        default=1000,
+        metavar="N",
+        help="of LIME, a picture and model (default: 1000)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of LIME and of the choice of videos"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="WORK", help="another prepared data set than the first run's own"
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--video",
+        nargs="+",
+        default=[],
+        metavar="ID",
+        help="videos by their video_id (default: --per-method)",
+    )
+    what.add_argument(
+        "--per-method",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="so many test videos of every method, and of the originals (default: 1)",
+    )
+    what.add_argument(
+        "--image", type=Path, nargs="+", default=[], metavar="FILE", help="pictures of face crops instead"
+    )
+    parser.add_argument("--frame", type=int, metavar="N", help="from 0 (default: each video's middle one)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explains, writes and prints the tables."""
+    from dfd_train.explain.explain import Request, explain
+
+    if options.seed < 0 or (options.frame or 0) < 0:
+        raise ValueError(f"seed {options.seed}, frame {options.frame}: allowed are numbers from 0")
+    outcome = explain(
+        Request(
+            runs=tuple(options.runs),
+            out=options.out,
+            methods=tuple(dict.fromkeys(options.method)),
+            samples=options.samples,
+            seed=options.seed,
+            data=options.data,
+            videos=tuple(options.video),
+            per_method=options.per_method,
+            frame=options.frame,
+            images=tuple(options.image),
+            device=options.device,
+        )
+    )
+    print(outcome.predictions.to_text())
+    print(outcome.scores.to_text() if outcome.scores else "No manipulation mask is at hand: no score.\n")
+    print(outcome.page)
+    return 0

@@ -1,0 +1,256 @@
+"""Several runs explained on the same pictures: figures, tables and a page in one folder (thesis section 7.3)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dfd_train.data.prepared import load_prepared
+from dfd_train.engine.checkpoint import TrainedModel, load_model
+from dfd_train.engine.start import choose_device
+from dfd_train.explain.attribution import (
+    BATCH,
+    SIDE,
+    Explanation,
+    Sampling,
+    gradcam,
+    lime,
+    logit_of,
+    occlusion,
+    steps,
+    superpixels,
+)
+from dfd_train.explain.figure import ROWS, Row, draw
+from dfd_train.explain.pictures import Picture, choose_videos, open_images, open_videos
+from dfd_train.explain.score import mask_score
+from dfd_train.explain.tables import TITLES, Scored, frame_of, place, prediction_table, score_table
+from dfd_train.metrics.scores import sigmoid
+from dfd_train.report.files import write_text
+from dfd_train.report.table import Table
+from dfd_train.report.tables import warning
+from dfd_train.report.templates import render
+from dfd_train.runs import RunFolder, file_sha256, write_atomically
+
+log = logging.getLogger(__name__)
+PROBE = 2 * BATCH
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to explain, and how."""
+
+    runs: tuple[Path, ...]
+    out: Path
+    methods: tuple[str, ...] = ("lime",)
+    samples: int = 1000
+    """of lime, for each picture and model"""
+    seed: int = 0
+    data: Path | None = None
+    """another prepared set than the first run's own"""
+    videos: tuple[str, ...] = ()
+    """empty: `per_method` of every method's test videos, drawn by seed"""
+    per_method: int = 1
+    frame: int | None = None
+    """unset: each video's middle one"""
+    images: tuple[Path, ...] = ()
+    """face crops instead of videos"""
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a person is shown, and where the page is."""
+
+    page: Path
+    predictions: Table
+    scores: Table | None
+    """None where no picture has a mask"""
+
+
+@dataclass(frozen=True)
+class _Explained:
+    """One picture with each model's probability and explanations, by model, then by method."""
+
+    picture: Picture
+    probs: list[float]
+    explanations: list[list[Explanation]]
+
+
+def explain(request: Request) -> Outcome:
+    """Explain each picture for each run and write figures, tables, `settings.json` and `explain.html` under `out`.
+
+    Raises: FileNotFoundError, ValueError for runs, pictures or data that are missing or do not fit, two runs of one
+    name, and where the extra `explain` is not installed.
+    """
+    for package in ("captum", "skimage", "sklearn"):
+        if find_spec(package) is None:
+            raise ValueError(f"explain needs {package}: pip install 'dfd-train[explain]'")
+    names = [run.resolve().name for run in request.runs]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ValueError(
+            f"two runs are called {doubled[0]!r}: the folders' names tell them apart, rename one"
+        )
+    device = choose_device(request.device)
+    models = [load_model(run, device) for run in request.runs]
+    pictures, sample_data = _open_pictures(request)
+    demonstration = sample_data or any(model.facts.demonstration for model in models)
+    explained = _explain_all(request, models, pictures, device)
+    return _write(request, names, models, explained, warning(demonstration))
+
+
+def _open_pictures(request: Request) -> tuple[list[Picture], bool]:
+    """The pictures, and whether they are sample data."""
+    if request.images:
+        return open_images(request.images), False
+    config = RunFolder(request.runs[0]).read_config()
+    prepared = load_prepared(request.data or Path(config.data.work))
+    videos = request.videos or choose_videos(
+        prepared, request.per_method, request.seed, config.data.multiple_faces
+    )
+    return open_videos(prepared, videos, request.frame), prepared.demonstration
+
+
+def _explain_all(
+    request: Request, models: Sequence[TrainedModel], pictures: Sequence[Picture], device: torch.device
+) -> list[_Explained]:
+    passes = [
+        len(pictures) * sum(steps(method, model.detector, request.samples) for method in request.methods)
+        for model in models
+    ]
+    seconds = sum(
+        number * _seconds_a_pass(model, pictures[0], device)
+        for number, model in zip(passes, models, strict=True)
+    )
+    log.info(
+        "%s of %d pictures by %d models: %s passes through a network, about %s",
+        ", ".join(TITLES[method] for method in request.methods),
+        *(len(pictures), len(models), f"{sum(passes):,}", _duration(seconds)),
+    )
+    with tqdm(total=sum(passes), desc="explaining", unit="pass", disable=None, leave=False) as progress:
+        return [
+            _explain_one(request, models, picture, request.seed + number, device, progress)
+            for number, picture in enumerate(pictures)
+        ]
+
+
+def _explain_one(
+    request: Request,
+    models: Sequence[TrainedModel],
+    picture: Picture,
+    seed: int,
+    device: torch.device,
+    progress: tqdm[object],
+) -> _Explained:
+    segments = superpixels(picture.crop) if "lime" in request.methods else None
+    probs, explanations = [], []
+    for model in models:
+        detector, own = model.detector, []
+        logit = logit_of(detector, picture.crop, device)
+        probs.append(float(sigmoid(np.array([logit]))[0]))
+        for method in request.methods:
+            if method == "lime":
+                assert segments is not None
+                sampling = Sampling(segments, request.samples, seed)
+                found = lime(detector, picture.crop, sampling, device=device, progress=progress.update)
+            else:
+                function = gradcam if method == "gradcam" else occlusion
+                found = function(detector, picture.crop, device=device, progress=progress.update)
+            own.append(found)
+        explanations.append(own)
+    return _Explained(picture, probs, explanations)
+
+
+def _seconds_a_pass(model: TrainedModel, picture: Picture, device: torch.device) -> float:
+    """Measured on a few LIME samples, after as many that warm up."""
+    side = np.arange(SIDE) // 30
+    sampling = Sampling(np.add.outer(10 * side, side), PROBE, seed=0)
+    for _ in range(2):
+        begin = time.perf_counter()
+        lime(model.detector, picture.crop, sampling, device=device)
+    return (time.perf_counter() - begin) / PROBE
+
+
+def _write(
+    request: Request,
+    names: Sequence[str],
+    models: Sequence[TrainedModel],
+    explained: Sequence[_Explained],
+    warned: str,
+) -> Outcome:
+    pictures = [one.picture for one in explained]
+    predictions = prediction_table(pictures, names, [one.probs for one in explained], warned)
+    scored = [
+        Scored(name, explanation.method, one.picture, score)
+        for one in explained
+        for name, own in zip(names, one.explanations, strict=True)
+        for explanation in own
+        if (score := mask_score(explanation, one.picture.mask)) is not None
+    ]
+    scores = score_table(scored, warned)
+    figures = _write_figures(request, names, explained, warned)
+    tables = [table for table in (predictions, scores) if table is not None]
+    for table in tables:
+        table.write(request.out / "tables")
+    if scored:
+        frame = frame_of(scored).assign(**({"Note": warned} if warned else {}))
+        write_text(request.out / "tables" / "explanations.csv", frame.to_csv(index=False))
+    settings = json.dumps(_settings(request, models, pictures, warned), indent=2)
+    write_text(request.out / "settings.json", settings + "\n")
+    page = render(
+        "explain.html",
+        models=names,
+        demonstration=warned,
+        tables=tables,
+        figures=figures,
+        samples=request.samples if "lime" in request.methods else None,
+        seed=request.seed,
+    )
+    return Outcome(write_text(request.out / "explain.html", page), predictions, scores)
+
+
+def _write_figures(
+    request: Request, names: Sequence[str], explained: Sequence[_Explained], warned: str
+) -> list[tuple[str, str]]:
+    """Write the figures of each method, several where there are many pictures; their titles and file names."""
+    written = []
+    for place_of_method, method in enumerate(request.methods):
+        for number, start in enumerate(range(0, len(explained), ROWS), start=1):
+            rows = [
+                Row(one.picture, [own[place_of_method] for own in one.explanations], one.probs)
+                for one in explained[start : start + ROWS]
+            ]
+            name = f"{method}-{number}.png"
+            write_atomically(request.out / name, draw(rows, names, warned))
+            written.append((TITLES[method], name))
+    return written
+
+
+def _settings(
+    request: Request, models: Sequence[TrainedModel], pictures: Sequence[Picture], warned: str
+) -> dict[str, object]:
+    """What it takes to make the same explanations again."""
+    return {
+        "runs": [{"path": str(model.path), "sha256": file_sha256(model.path)} for model in models],
+        "pictures": [f"{picture.method} {place(picture)}".strip() for picture in pictures],
+        "methods": list(request.methods),
+        "samples": request.samples,
+        "seed": request.seed,
+        "note": warned,
+    }
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,130 @@
+"""The face crops to explain, and where in them the manipulation is, where that is known.
+
+A mask is a video beside the fake; its frame is cut by the same box and the same geometry as the crop.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+
+from dfd_train.data.geometry import Image, cut_face
+from dfd_train.data.prepared import READABLE, PreparedSet
+from dfd_train.data.selection import select_videos
+from dfd_train.data.videos import read_frame_number
+from dfd_train.report.tables import methods_in
+
+log = logging.getLogger(__name__)
+Mask = npt.NDArray[np.bool_]
+
+MANIPULATED = 32
+"""brightness from which a pixel of a mask video counts as manipulated: above what compression makes of black"""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A face crop (H, W, 3) uint8 RGB and what is known of it."""
+
+    name: str
+    crop: Image
+    method: str = ""
+    """the manipulation, `original_sequences` for a real face, empty where unknown"""
+    label: int | None = None
+    frame: int | None = None
+    mask: Mask | None = None
+    """(H, W) true where manipulated; None for a real face and where no mask is at hand"""
+
+
+def open_images(paths: Sequence[Path]) -> list[Picture]:
+    """Pictures of face crops, as they are: no face is looked for in them.
+
+    Raises: FileNotFoundError, ValueError for what is no picture.
+    """
+    from PIL import Image as Pillow
+    from PIL import ImageOps, UnidentifiedImageError
+
+    pictures = []
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"no such file: {path}")
+        try:
+            with Pillow.open(path) as opened:
+                crop = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+        except (UnidentifiedImageError, OSError, Pillow.DecompressionBombError) as error:
+            raise ValueError(f"cannot read {path}: {error}") from None
+        pictures.append(Picture(path.stem, crop))
+    return pictures
+
+
+def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: str = "drop") -> list[str]:
+    """`each` videos of the test split of every method, drawn by seed; the originals last, as in Fig. 7.10.
+
+    Raises: ValueError where the test split has no usable video.
+    """
+    videos = select_videos(prepared.videos, "test", multiple_faces=multiple_faces).videos
+    random = np.random.default_rng(seed)
+    chosen: list[str] = []
+    for method in methods_in(videos):
+        own = videos.loc[videos["method"] == method, "video_id"].to_numpy()
+        chosen += sorted(random.choice(own, min(each, len(own)), replace=False).tolist())
+    return chosen
+
+
+def open_videos(prepared: PreparedSet, video_ids: Sequence[str], frame: int | None = None) -> list[Picture]:
+    """The best face of one frame of each video, the middle one where `frame` is None.
+
+    Raises: ValueError for an unknown or unreadable video, or a frame that it does not have.
+    """
+    return [_open_video(prepared, video_id, frame) for video_id in video_ids]
+
+
+def _open_video(prepared: PreparedSet, video_id: str, frame: int | None) -> Picture:
+    row = prepared.row(video_id)
+    status, length = str(prepared.videos.at[row, "status"]), prepared.length(row)
+    if status not in READABLE:
+        raise ValueError(f"{video_id} has no usable face: {status.replace('_', ' ')}")
+    number = length // 2 if frame is None else frame
+    if number >= length:
+        raise ValueError(f"{video_id} has no frame {number}: it has {length}, from 0")
+    crop = prepared.read_crop_at(row, number)
+    return Picture(
+        name=PurePosixPath(video_id).stem,
+        crop=crop,
+        method=str(prepared.videos.at[row, "method"]),
+        label=int(prepared.videos.at[row, "label"]),
+        frame=number,
+        mask=_read_mask(prepared, row, number, crop.shape[:2]),
+    )
+
+
+def _read_mask(prepared: PreparedSet, row: int, frame: int, shape: tuple[int, ...]) -> Mask | None:
+    """The mask of a crop, None where there is none, or it does not belong to the frame: then a warning says so."""
+    path = prepared.videos.at[row, "mask_path"] if "mask_path" in prepared.videos else None
+    if not isinstance(path, str) or not path:
+        return None
+    video_id = str(prepared.videos.at[row, "video_id"])
+    box = prepared.boxes.find(video_id, frame)
+    if box is None:
+        log.warning("%s: no box of frame %d, so its mask cannot be cut", video_id, frame)
+        return None
+    try:
+        # by number, not by time: a mask video may count time in other units than its fake
+        picture = read_frame_number(Path(path), frame)
+    except ValueError as error:
+        log.warning("%s: no mask: %s", video_id, error)
+        return None
+    size = tuple(prepared.videos.loc[row, ["height", "width"]]) if "height" in prepared.videos else None
+    if size is not None and picture.shape[:2] != size:
+        log.warning("%s: its mask is %s, the video %s (height, width)", video_id, picture.shape[:2], size)
+        return None
+    cut = cut_face(picture, (box.x1, box.y1, box.x2, box.y2), prepared.geometry)
+    if cut.shape[:2] != shape:
+        log.warning("%s: the mask's crop is %s, the face's %s", video_id, cut.shape[:2], shape)
+        return None
+    mask: Mask = cut.max(2) >= MANIPULATED
+    return mask
