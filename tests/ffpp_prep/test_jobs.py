@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -31,22 +32,25 @@ def work(task: tuple[str, Path], beat: Beat) -> str:
     return name.upper()
 
 
-def run(tmp_path: Path, names: list[str], timeout_s: float = 30.0) -> dict[str, str]:
-    outcomes = list(run_tasks(work, [(n, tmp_path / "log") for n in names], jobs=2, timeout_s=timeout_s))
+def run(tmp_path: Path, names: list[str], threads: int, timeout_s: float = 30.0) -> dict[str, str]:
+    tasks = [(n, tmp_path / "log") for n in names]
+    outcomes = list(run_tasks(work, tasks, jobs=2, timeout_s=timeout_s, threads=threads))
     assert sorted(o.task[0] for o in outcomes) == sorted(names)  # one outcome each
     return {o.task[0]: o.result if o.lost is None else o.lost.status for o in outcomes}
 
 
-def test_a_crash_costs_one_task(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_crash_costs_one_task(tmp_path: Path, threads: int) -> None:
     names = ["a", "b", "segfault", "c", "once", "d", "e"]
-    results = run(tmp_path, names)
+    results = run(tmp_path, names, threads)
     assert results.pop("segfault") == "crashed"
     assert results == {n: n.upper() for n in names if n != "segfault"}
     assert (tmp_path / "log").read_text().count("segfault") >= 2  # tried again, alone
 
 
-def test_a_hang_costs_one_task_and_slow_work_is_no_hang(tmp_path: Path) -> None:
-    results = run(tmp_path, ["slow", "hang", "a"], timeout_s=1.0)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_hang_costs_one_task_and_slow_work_is_no_hang(tmp_path: Path, threads: int) -> None:
+    results = run(tmp_path, ["slow", "hang", "a"], threads, timeout_s=1.0)
     assert results == {"slow": "SLOW", "hang": "timeout", "a": "A"}
 
 
@@ -56,9 +60,23 @@ def fail(task: int, beat: Beat) -> int:
     return task
 
 
-def test_an_exception_reaches_the_caller() -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_exception_reaches_the_caller(threads: int) -> None:
     with pytest.raises(RuntimeError, match="task 2 is wrong"):
-        list(run_tasks(fail, [0, 1, 2, 3], jobs=1))
+        list(run_tasks(fail, [0, 1, 2, 3], jobs=1, threads=threads))
+
+
+def where(task: float, beat: Beat) -> tuple[int, int, str]:
+    time.sleep(task)
+    return os.getpid(), threading.get_ident(), os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_threads_of_a_process_share_its_device() -> None:
+    tasks = [0.2] * 24
+    results = [o.result for o in run_tasks(where, tasks, jobs=2, threads=3, devices=("5", "GPU-7"))]
+    assert len(results) == 24 and {device for _, _, device in results} == {"5", "GPU-7"}
+    assert len({(pid, device) for pid, _, device in results}) == 2  # each process has its own
+    assert len({(pid, thread) for pid, thread, _ in results}) == 6
 
 
 class Poisoned:
@@ -68,9 +86,10 @@ class Poisoned:
         return os._exit, (3,)
 
 
-def test_workers_that_never_begin_end_the_run() -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_workers_that_never_begin_end_the_run(threads: int) -> None:
     with pytest.raises(FatalError, match="died 3 times before they began any task"):
-        list(run_tasks(fail, [Poisoned()], jobs=1))
+        list(run_tasks(fail, [Poisoned()], jobs=1, threads=threads))
 
 
 ORPHANS = """
@@ -79,7 +98,7 @@ from pathlib import Path
 from ffpp_prep.errors import FatalError
 from ffpp_prep.jobs import run_tasks
 import orphan_work
-list(run_tasks(orphan_work.work, [0, 1], jobs=2))
+list(run_tasks(orphan_work.work, [0, 1], jobs=2, threads=THREADS))
 """
 ORPHAN_WORK = """
 import os, time
@@ -92,10 +111,12 @@ def work(task, beat):
 """
 
 
-def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path, threads: int) -> None:
     (tmp_path / "orphan_work.py").write_text(ORPHAN_WORK)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    parent = subprocess.Popen([sys.executable, "-c", ORPHANS], cwd=tmp_path, env=environment)
+    code = ORPHANS.replace("THREADS", str(threads))
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment)
     wait_for(lambda: all((tmp_path / f"pid-{i}").exists() for i in range(2)))
     time.sleep(0.3)
     parent.kill()

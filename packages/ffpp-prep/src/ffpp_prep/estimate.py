@@ -17,13 +17,12 @@ from tqdm import tqdm
 
 from ffpp_prep.boxes import BoxSettings, VideoBoxes, detect_video
 from ffpp_prep.codecs import codec
-from ffpp_prep.detector import load_detector
 from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings, chosen_boxes, crops
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.layouts import VideoRecord, list_videos
-from ffpp_prep.stages.boxes import Engine
 from ffpp_prep.video import VideoError, VideoReader, require_decoder
+from ffpp_prep.workers import Engine, find_workers, process_detector
 
 HEADERS = 200  # videos whose frames are counted
 PROBES = 2  # videos a job that are detected
@@ -42,11 +41,11 @@ class Estimate:
         frames: to decode.
         detected_frames: to run through the detector: without those interpolated, or taken from an original.
         crops: to store.
-        boxes_s: seconds for `boxes` with `jobs` workers.
-        extract_s: seconds for `extract` with `jobs` workers.
+        boxes_s: seconds for `boxes`, as probed.
+        extract_s: seconds for `extract` with as many jobs as asked for.
         boxes_bytes: of WORK/boxes.
         crops_bytes: of WORK/faces.
-        jobs: workers that the probe ran, all at once.
+        jobs: videos that the probe had at work at once.
         probed: videos that were detected.
         detect_rate: frames a second that one worker put through the detector.
     """
@@ -88,24 +87,26 @@ def estimate_root(
     Raises:
         UsageError: no videos, or none that can be read.
     """
-    boxes, crop, engine = boxes or BoxSettings(), crop or CropSettings(), engine or Engine()
+    boxes, crop = boxes or BoxSettings(), crop or CropSettings()
     require_decoder(boxes.decoder)
     crop = replace(crop, decoder=boxes.decoder)
-    if jobs < 1:
-        raise UsageError(f"--jobs {jobs}: must be at least 1")
+    workers = find_workers(engine or Engine(), jobs)
+    detecting = workers.processes * workers.threads
     videos = list_videos(Path(root), layout).videos
     looked = _spread(videos, HEADERS)
     headers = [_header(video) for video in tqdm(looked, desc="counting", unit="video", disable=None)]
     readable = [(video, header) for video, header in zip(looked, headers, strict=True) if header]
     if not readable:
         raise UsageError(f"{root}: none of the {len(looked)} videos tried can be opened")
-    tasks = [_Task(video.path, boxes, crop, engine) for video, _ in _spread(readable, PROBES * jobs)]
-    outcomes = run_tasks(_probe, tasks, jobs)
+    tasks = [
+        _Task(video.path, boxes, crop, workers.engine) for video, _ in _spread(readable, PROBES * detecting)
+    ]
+    outcomes = run_tasks(_probe, tasks, workers.processes, threads=workers.threads, devices=workers.devices)
     bar = tqdm(outcomes, total=len(tasks), desc="probing", unit="video", disable=None)
     probes = [outcome.result for outcome in bar if outcome.result is not None and outcome.result.frames]
     if not probes:
         raise UsageError(f"{root}: none of the {len(tasks)} videos tried can be decoded")
-    return _extrapolated(len(videos), len(looked), readable, probes, boxes, crop, jobs)
+    return _extrapolated(len(videos), len(looked), readable, probes, boxes, crop, detecting, jobs)
 
 
 Thing = TypeVar("Thing")
@@ -150,7 +151,7 @@ def _header(video: VideoRecord) -> _Header | None:
 
 
 def _probe(task: _Task, beat: Beat) -> _Probe | None:
-    detector = load_detector(task.engine.name, task.engine.threads, task.engine.frozen_graph)
+    detector = process_detector(task.engine)
 
     def detect(frames: int) -> VideoBoxes:
         return detect_video("", task.path, detector, task.boxes, beat, limit=frames)
@@ -187,6 +188,7 @@ def _extrapolated(
     probes: Sequence[_Probe],
     boxes: BoxSettings,
     crop: CropSettings,
+    detecting: int,
     jobs: int,
 ) -> Estimate:
     scale = videos / looked
@@ -207,11 +209,11 @@ def _extrapolated(
         frames=round(frames),
         detected_frames=round(detected),
         crops=round(count),
-        boxes_s=(frames * decode_s + detected * detect_s) / jobs,
+        boxes_s=(frames * decode_s + detected * detect_s) / detecting,
         extract_s=(frames * decode_s + count * crop_s) / jobs,
         boxes_bytes=round(frames * _bytes_a_frame(probes)),
         crops_bytes=round(count * _sum(probes, "crop_bytes") / max(1.0, _sum(probes, "crops"))),
-        jobs=jobs,
+        jobs=detecting,
         probed=len(probes),
         detect_rate=1 / detect_s,
     )

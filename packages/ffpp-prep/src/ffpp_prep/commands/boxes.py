@@ -12,7 +12,8 @@ from ffpp_prep.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from ffpp_prep.boxes import BoxSettings
-    from ffpp_prep.stages.boxes import BoxesSummary, Engine
+    from ffpp_prep.stages.boxes import BoxesSummary
+    from ffpp_prep.workers import Engine
 
 HELP = "detect the faces of every frame -> WORK/boxes"
 EXAMPLE = "ffpp-prep boxes work --jobs 8    or    ffpp-prep boxes /data/FaceForensics++ -o work --jobs 8"
@@ -49,6 +50,18 @@ def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
         "--frozen-graph", type=Path, metavar="PB", help="run this frozen_inference_graph_face.pb"
     )
     group.add_argument("--threads", type=int, default=1, help="of the engine, in each job (%(default)s)")
+    group.add_argument(
+        "--gpus",
+        type=int,
+        metavar="N",
+        help="processes, one a GPU, in place of --jobs (default: all GPUs that TensorFlow sees; 0: none)",
+    )
+    group.add_argument(
+        "--decode-threads",
+        type=int,
+        metavar="N",
+        help="in each process, feeding its one engine (default: 1; with GPUs their share of the cores)",
+    )
     group.add_argument(
         "--threshold", type=float, default=0.45, help="score above which a further face is kept (%(default)s)"
     )
@@ -124,10 +137,10 @@ def box_settings(options: argparse.Namespace) -> BoxSettings:
 
 def engine(options: argparse.Namespace) -> Engine:
     """Which detector runs, after the same options."""
-    from ffpp_prep.stages.boxes import Engine
+    from ffpp_prep.workers import Engine
 
     graph = options.frozen_graph and options.frozen_graph.resolve()
-    return Engine(options.engine, options.threads, graph)
+    return Engine(options.engine, options.threads, graph, options.gpus, options.decode_threads)
 
 
 def _print(summary: BoxesSummary, work: Path) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
+from ffpp_prep.detector.gpus import may_have_gpu
 from ffpp_prep.detector.interface import Detections, Detector
 
 __all__ = ["ENGINES", "Detections", "Detector", "load_detector"]
@@ -44,9 +43,7 @@ def load_detector(engine: str = "auto", threads: int = 1, frozen_graph: Path | N
 
 def _tensorflow_sees_gpu() -> bool:
     """Ask TensorFlow for a GPU, but import it (seconds) only where there is an NVIDIA device."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    device = any(Path(path).exists() for path in ("/dev/nvidia0", "/dev/dxg"))
-    if hidden or not device or "torch" in sys.modules or find_spec("tensorflow") is None:
+    if "torch" in sys.modules or not may_have_gpu():
         return False
     from ffpp_prep.detector.tensorflow_graph import import_tensorflow
 

@@ -19,6 +19,8 @@ def run_tasks(
     jobs: int = 1,
     timeout_s: float = 300.0,
     scheduler: str = "",
+    threads: int = 1,
+    devices: Sequence[str] = (),
 ) -> Iterator[Outcome[Task, Result]]:
     """Yields an outcome for each task, as they finish.
 
@@ -28,6 +30,8 @@ def run_tasks(
         jobs: worker processes on this machine; a cluster has its own number.
         timeout_s: seconds without a beat after which a task counts as hanging.
         scheduler: address of a Dask scheduler (tcp://host:port); "" runs on this machine.
+        threads: tasks that each worker process of this machine has at work at once, a thread each.
+        devices: CUDA_VISIBLE_DEVICES of each of the `jobs` processes; empty leaves it as it is.
 
     Raises:
         ffpp_prep.errors.UsageError: the scheduler doesn't answer, or Dask isn't installed.
@@ -40,4 +44,4 @@ def run_tasks(
         return run_on_cluster(function, tasks, timeout_s, scheduler)
     from ffpp_prep.jobs.local import run_here
 
-    return run_here(function, tasks, jobs, timeout_s)
+    return run_here(function, tasks, jobs, timeout_s, threads, devices)

@@ -1,4 +1,4 @@
-"""Worker processes of this machine: joblib's loky pool, watched.
+"""Worker processes of this machine, watched: joblib's loky pool, or processes of several threads each.
 
 A worker that dies takes its whole pool along, so each task leaves a marker while it runs: after a crash the tasks
 that were running are tried again, alone. A task whose marker wasn't touched for `timeout_s` hangs; its worker is
@@ -14,29 +14,36 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
 from ffpp_prep.errors import FatalError
 from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
+from ffpp_prep.jobs.threaded import ThreadedExecutor
 
 POLL_S = 0.5
 MAX_FALSE_STARTS = 3
 
 
 def run_here(
-    function: Callable[[Task, Beat], Result], tasks: Sequence[Task], jobs: int, timeout_s: float
+    function: Callable[[Task, Beat], Result],
+    tasks: Sequence[Task],
+    jobs: int,
+    timeout_s: float,
+    threads: int = 1,
+    devices: Sequence[str] = (),
 ) -> Iterator[Outcome[Task, Result]]:
     """See `ffpp_prep.jobs.run_tasks`."""
     with tempfile.TemporaryDirectory(prefix="ffpp-prep-") as markers:
-        pool = _Pool(function, jobs, timeout_s, Path(markers))
+        pool = _Pool(function, partial(_executor, jobs, threads, devices), timeout_s, Path(markers))
         try:
             suspects: list[int] = []
             waiting = list(range(len(tasks)))[::-1]
             while waiting:
-                for index, result in pool.run(tasks, waiting, jobs, suspects):
+                for index, result in pool.run(tasks, waiting, jobs * threads, suspects):
                     yield Outcome(tasks[index], result)
             for index in suspects:
                 again, alone = [index], list[int]()
@@ -49,15 +56,29 @@ def run_here(
             pool.close()
 
 
-class _Pool:
-    """A loky executor that is made anew after it broke."""
+class Executor(Protocol):
+    """What both kinds of processes are to `_Pool`."""
 
-    def __init__(self, function: Callable[..., Any], jobs: int, timeout_s: float, markers: Path) -> None:
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Gives a call to a process."""
+        ...
+
+    def shutdown(self, wait: bool, kill_workers: bool) -> None:
+        """Ends the processes."""
+        ...
+
+
+class _Pool:
+    """An executor that is made anew after it broke."""
+
+    def __init__(
+        self, function: Callable[..., Any], make: Callable[[], Executor], timeout_s: float, markers: Path
+    ) -> None:
         self._function = function
-        self._jobs = jobs
+        self._make = make
         self._timeout_s = timeout_s
         self._markers = markers
-        self._executor: ProcessPoolExecutor | None = None
+        self._executor: Executor | None = None
         self._hung: set[int] = set()
         self._false_starts = 0  # times in a row that the pool broke before any task began
 
@@ -114,7 +135,7 @@ class _Pool:
 
     def _submit(self, index: int, task: Any) -> Future[Any]:
         if self._executor is None:
-            self._executor = ProcessPoolExecutor(max_workers=self._jobs, initializer=_start_worker)
+            self._executor = self._make()
         marker = self._markers / str(index)
         future: Future[Any] = self._executor.submit(_tracked, marker, os.getpid(), self._function, task)
         return future
@@ -130,6 +151,13 @@ class _Pool:
             if silent > self._timeout_s and worker:
                 self._hung.add(index)
                 os.kill(worker, signal.SIGKILL)
+
+
+def _executor(jobs: int, threads: int, devices: Sequence[str]) -> Executor:
+    if threads == 1 and not devices:
+        executor: Executor = ProcessPoolExecutor(max_workers=jobs, initializer=_start_worker)
+        return executor
+    return ThreadedExecutor(jobs, threads, devices)
 
 
 def _start_worker() -> None:

@@ -10,30 +10,20 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from ffpp_prep.borrowed import Original, borrow_boxes
 from ffpp_prep.boxes import FAILED, BoxSettings, VideoBoxes, detect_video
-from ffpp_prep.detector import Detector, load_detector
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.errors import UsageError
-from ffpp_prep.files import only_run
+from ffpp_prep.files import only_run, sha256_of
 from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.stages.collect import collect
 from ffpp_prep.store import STATUS_SCHEMA, BoxStore, read_scan
 from ffpp_prep.video import require_decoder
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Which detector runs, and how: it changes speed, not boxes (see docs/decisions.md)."""
-
-    name: str = "auto"
-    threads: int = 1
-    frozen_graph: Path | None = None
+from ffpp_prep.workers import Engine, Workers, find_workers, process_detector
 
 
 @dataclass(frozen=True)
@@ -72,8 +62,8 @@ def detect_boxes(
     Args:
         work: a folder with videos.parquet.
         settings: what to keep; must equal those of the boxes already there.
-        engine: which detector runs.
-        jobs: worker processes on this machine, one video each.
+        engine: which detector runs, and on which GPUs.
+        jobs: worker processes on this machine, one video each; not used where GPUs are.
         retry_failed: try videos again whose status is a failure.
         timeout_s: seconds without progress after which a video's worker is stopped.
         scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
@@ -83,12 +73,12 @@ def detect_boxes(
         FatalError: the disk is full.
     """
     work = Path(work).resolve()
-    engine = engine or Engine()
-    settings = replace(settings or BoxSettings(), weights_sha256=WEIGHTS_SHA256)
+    settings = settings or BoxSettings()
     require_decoder(settings.decoder)
-    if jobs < 1:
-        raise UsageError(f"--jobs {jobs}: must be at least 1")
     videos = read_scan(work)
+    workers = _workers(engine or Engine(), jobs, scheduler)
+    graph = workers.engine.frozen_graph
+    settings = replace(settings, weights_sha256=sha256_of(graph) if graph else WEIGHTS_SHA256)
     store = BoxStore(work)
     started = time.monotonic()
     with only_run(work):
@@ -102,7 +92,7 @@ def detect_boxes(
             done -= set(status.loc[status["status"].isin(FAILED), "video_id"])
 
         def commit(part: list[VideoBoxes]) -> None:
-            store.commit(part, settings, engine.name)
+            store.commit(part, settings, workers.engine.name)
 
         left = videos[~videos["video_id"].isin(done)]
         borrowing = (left["original_id"] != "") & ((left["dataset"] == "dfdc") | settings.from_original)
@@ -112,15 +102,33 @@ def detect_boxes(
             for wave in (left[~borrowing], left[borrowing]):
                 originals = _originals(store, wave["original_id"]) if borrowing[wave.index].any() else {}
                 tasks = [
-                    _Task(row.video_id, row.path, settings, engine, originals.get(row.original_id))
+                    _Task(row.video_id, row.path, settings, workers.engine, originals.get(row.original_id))
                     for row in wave.itertuples()
                 ]
                 if tasks:
-                    outcomes = run_tasks(_detect, tasks, jobs, timeout_s, scheduler)
+                    outcomes = run_tasks(
+                        _detect,
+                        tasks,
+                        workers.processes,
+                        timeout_s,
+                        scheduler,
+                        workers.threads,
+                        workers.devices,
+                    )
                     frames += collect(outcomes, _given_up, commit, bar, statuses)
         failures = _failures(store)
     seconds = time.monotonic() - started
     return BoxesSummary(dict(statuses), len(videos) - len(left), frames, seconds, failures)
+
+
+def _workers(engine: Engine, jobs: int, scheduler: str) -> Workers:
+    if not scheduler:
+        return find_workers(engine, jobs)
+    if engine.gpus or engine.decode_threads:
+        raise UsageError(
+            "--gpus and --decode-threads are for this machine; a cluster's workers have one thread each"
+        )
+    return Workers(engine, jobs)  # each worker finds out whether it has a GPU
 
 
 def _originals(store: BoxStore, video_ids: Iterable[str]) -> dict[str, Original]:
@@ -138,18 +146,13 @@ def _given_up(task: _Task, lost: Lost) -> VideoBoxes:
     return VideoBoxes(task.video_id, lost.status, lost.error)
 
 
-@lru_cache(maxsize=1)
-def _detector(engine: Engine) -> Detector:
-    return load_detector(engine.name, engine.threads, engine.frozen_graph)
-
-
 def _detect(task: _Task, beat: Beat) -> VideoBoxes:
     if task.original is not None:
         with suppress(Exception):  # what is wrong with the video, detection will find and record
             borrowed = borrow_boxes(task.video_id, task.path, task.original, task.settings.decoder, beat)
             if borrowed is not None:
                 return borrowed
-    detector = _detector(task.engine)
+    detector = process_detector(task.engine)
     try:
         return detect_video(task.video_id, task.path, detector, task.settings, beat)
     except Exception as error:  # whatever a hostile video provokes is that video's row, not the run's end

@@ -1,0 +1,33 @@
+"""Which GPUs a run may use: those that TensorFlow sees, and nothing is imported where there is none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+_COUNT = "import tensorflow; print(len(tensorflow.config.list_physical_devices('GPU')))"
+_TIMEOUT_S = 120
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """Return a value of CUDA_VISIBLE_DEVICES for each GPU that TensorFlow can run on; empty where there is none.
+
+    TensorFlow is asked in a process of its own: it takes seconds to import, and must not meet torch.
+    """
+    if not may_have_gpu():
+        return ()
+    done = subprocess.run([sys.executable, "-c", _COUNT], capture_output=True, text=True, timeout=_TIMEOUT_S)
+    lines = done.stdout.split()
+    count = int(lines[-1]) if done.returncode == 0 and lines else 0
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return tuple((named or [str(index) for index in range(count)])[:count])
+
+
+def may_have_gpu() -> bool:
+    """Whether there is an NVIDIA device that isn't hidden, and TensorFlow is installed."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    device = Path("/dev/dxg").exists() or any(Path("/dev").glob("nvidia[0-9]*"))
+    return device and not hidden and find_spec("tensorflow") is not None

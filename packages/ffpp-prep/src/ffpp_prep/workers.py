@@ -1,0 +1,138 @@
+"""Which detector runs, and in which processes: one video each, or several that decode for one engine, as for a GPU."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from ffpp_prep.detector import ENGINES, Detector, load_detector
+from ffpp_prep.detector.gpus import may_have_gpu, visible_gpus
+from ffpp_prep.detector.shared import SharedDetector
+from ffpp_prep.errors import UsageError
+
+MOST_DECODE_THREADS = 16  # a GPU: more would only wait
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Which detector runs, and how: it changes speed, not boxes (see docs/decisions.md).
+
+    Attributes:
+        name: auto, litert or tensorflow, see `ffpp_prep.detector.load_detector`.
+        threads: processor threads of each detector.
+        frozen_graph: to be run in place of the embedded network.
+        gpus: worker processes, one a GPU, in place of the jobs; None for as many as TensorFlow sees, 0 for none.
+        decode_threads: in each worker process, one video each, whose frames go to the process's one detector; None
+            for 1, and for the GPU's share of the cores where there is one.
+    """
+
+    name: str = "auto"
+    threads: int = 1
+    frozen_graph: Path | None = None
+    gpus: int | None = None
+    decode_threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The processes of a run on this machine.
+
+    Attributes:
+        engine: of each process; nothing is "auto" or None any more.
+        processes: how many.
+        devices: CUDA_VISIBLE_DEVICES of each process; empty leaves it as it is.
+    """
+
+    engine: Engine
+    processes: int
+    devices: tuple[str, ...] = ()
+
+    @property
+    def threads(self) -> int:
+        """That decode in each process."""
+        return self.engine.decode_threads or 1
+
+
+def find_workers(engine: Engine, jobs: int) -> Workers:
+    """Decides where the detector runs: on GPUs where TensorFlow sees any, unless told otherwise.
+
+    Args:
+        engine: what is wanted.
+        jobs: processes where no GPU is used.
+
+    Raises:
+        UsageError: what is wanted can't be had.
+    """
+    _check(engine, jobs)
+    wanted = 0 if engine.name == "litert" else engine.gpus
+    devices = () if wanted == 0 else visible_gpus()
+    if wanted is not None and wanted > len(devices):
+        raise UsageError(
+            f"--gpus {wanted}: TensorFlow sees {len(devices)} here; "
+            "leave the option out, or run  pip install 'tensorflow[and-cuda]'  where there are more"
+        )
+    devices = devices[:wanted]
+    if devices:
+        share = (os.cpu_count() or 1) // len(devices)
+        threads = engine.decode_threads or min(MOST_DECODE_THREADS, max(2, share))
+        engine = replace(engine, name="tensorflow", gpus=len(devices), decode_threads=threads)
+        return Workers(engine, len(devices), devices)
+    tensorflow = engine.name == "tensorflow" or engine.frozen_graph is not None
+    name, threads = "tensorflow" if tensorflow else "litert", engine.decode_threads or 1
+    hidden = ("",) * jobs if tensorflow and may_have_gpu() else ()
+    return Workers(replace(engine, name=name, gpus=0, decode_threads=threads), jobs, hidden)
+
+
+def _check(engine: Engine, jobs: int) -> None:
+    if engine.name not in ENGINES:
+        raise UsageError(f"--engine {engine.name}: unknown; allowed are {', '.join(ENGINES)}")
+    for option, value, least in (
+        ("jobs", jobs, 1),
+        ("threads", engine.threads, 1),
+        ("gpus", engine.gpus, 0),
+        ("decode-threads", engine.decode_threads, 1),
+    ):
+        if value is not None and value < least:
+            raise UsageError(f"--{option} {value}: must be at least {least}")
+    if engine.name == "litert" and engine.gpus:
+        raise UsageError(f"--gpus {engine.gpus}: engine litert runs on the processor only")
+    if engine.name == "litert" and engine.frozen_graph:
+        raise UsageError("--frozen-graph: engine litert runs the embedded network only")
+    if engine.frozen_graph and not engine.frozen_graph.is_file():
+        raise UsageError(f"--frozen-graph {engine.frozen_graph}: no such file")
+    if (engine.name == "tensorflow" or engine.frozen_graph or engine.gpus) and find_spec(
+        "tensorflow"
+    ) is None:
+        raise UsageError("TensorFlow is not installed: pip install 'ffpp-prep[tensorflow]'")
+
+
+_starting = threading.Lock()
+
+
+def process_detector(engine: Engine) -> Detector:
+    """The detector of this process, started at the first call; several threads may use it where they decode for it.
+
+    Raises:
+        UsageError: it doesn't start.
+    """
+    with _starting:
+        return _started(engine)
+
+
+@lru_cache(maxsize=1)
+def _started(engine: Engine) -> Detector:
+    threads = engine.decode_threads or 1
+    try:
+        detector = load_detector(engine.name, engine.threads, engine.frozen_graph)
+        if threads > 1:
+            detector = SharedDetector(detector, waiting=threads)
+        detector.detect(np.zeros((1, 8, 8, 3), np.uint8))  # a fault of the engine's is not the first video's
+    except Exception as error:
+        raise UsageError(f"the detector doesn't start: {' '.join(str(error).split())[:300]}") from error
+    return detector

@@ -1,0 +1,193 @@
+"""Decode threads that feed one engine: the same rows as one video after the other, bounded, faults kept apart."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from clips import ffpp_prep
+
+from ffpp_prep import read_boxes, read_videos
+from ffpp_prep.boxes import BoxSettings, detect_video
+from ffpp_prep.detector import Detections, load_detector
+from ffpp_prep.detector.shared import SharedDetector
+from ffpp_prep.errors import UsageError
+from ffpp_prep.workers import Engine, find_workers
+
+
+class Slow:
+    """A detector whose best score is the frame's mean, and that notes who called it, and when."""
+
+    engine, weights_sha256 = "slow", "ab"
+
+    def __init__(self) -> None:
+        self.threads: set[int] = set()
+        self.at_work = 0
+        self.most_at_work = 0
+
+    def detect(self, frames: np.ndarray) -> list[Detections]:
+        self.threads.add(threading.get_ident())
+        self.at_work += 1
+        self.most_at_work = max(self.most_at_work, self.at_work)
+        time.sleep(0.002)
+        self.at_work -= 1
+        if frames[0, 0, 0, 0] == 255:
+            raise RuntimeError("out of memory")
+        return [Detections(np.zeros((1, 4), np.float32), np.array([f.mean()], np.float32)) for f in frames]
+
+
+def test_every_thread_gets_its_own_frames_from_one_engine() -> None:
+    engine = Slow()
+    shared = SharedDetector(engine, waiting=2)
+
+    def decode(first: int) -> list[float]:
+        found = []
+        for batch in range(20):
+            levels = [first + (batch + i) % 30 for i in range(3)]
+            frames = np.stack([np.full((4, 5, 3), level, np.uint8) for level in levels])
+            found += [
+                float(d.scores[0]) - level for d, level in zip(shared.detect(frames), levels, strict=True)
+            ]
+        return found
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(set(found) == {0.0} for found in pool.map(decode, range(0, 180, 30)))
+    assert len(engine.threads) == 1 and threading.get_ident() not in engine.threads
+    assert engine.most_at_work == 1
+    assert (shared.engine, shared.weights_sha256) == ("slow", "ab")
+
+
+def test_a_fault_reaches_the_thread_whose_batch_it_was() -> None:
+    shared = SharedDetector(Slow(), waiting=1)
+    good, bad = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 255, np.uint8)
+    with ThreadPoolExecutor(4) as pool:
+        results = [pool.submit(shared.detect, frames) for frames in (good, bad, good, bad, good)]
+    assert [type(r.exception()) for r in results] == [type(None), RuntimeError] * 2 + [type(None)]
+
+
+def test_videos_of_several_threads_are_as_one_after_the_other(tree: Path) -> None:
+    paths = [str(p) for p in sorted(tree.rglob("*.mp4")) if p.stem not in ("900", "901")]
+    alone = load_detector("litert")
+    expected = [detect_video(p, p, alone, BoxSettings()).rows for p in paths]
+    shared = SharedDetector(load_detector("litert"), waiting=3)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda p: detect_video(p, p, shared, BoxSettings()).rows, paths))
+    assert all(a is not None and a.equals(b) for a, b in zip(expected, found, strict=True))
+
+
+def same_boxes(a: Path, b: Path) -> None:
+    pd.testing.assert_frame_equal(read_boxes(a), read_boxes(b))
+    columns = ["video_id", "status", "error", "frames_decoded", "frames_with_face", "multiple_faces"]
+    pd.testing.assert_frame_equal(read_videos(a)[columns], read_videos(b)[columns])
+
+
+def test_the_command_with_decode_threads(tree: Path, detected: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    result = ffpp_prep("boxes", tree, "-o", work, "--jobs", 1, "--decode-threads", 3)
+    assert result.returncode == 1 and "6 ok, 2 open_failed" in result.stdout, result.stderr
+    same_boxes(work, detected)
+
+
+def test_tensorflow_with_decode_threads(tree: Path, tmp_path: Path) -> None:
+    works = []
+    for threads in (1, 3):
+        works.append(tmp_path / f"work-{threads}")
+        options = ("--engine", "tensorflow", "--gpus", 0, "--jobs", 1, "--decode-threads", threads)
+        result = ffpp_prep("boxes", tree, "-o", works[-1], *options)
+        assert result.returncode == 1 and "6 ok, 2 open_failed" in result.stdout, result.stderr
+    same_boxes(*works)
+
+
+HOSTILE = """
+import os, pathlib, signal, time
+import ffpp_prep.boxes
+detect = ffpp_prep.boxes.detect_video
+def detect_video(video_id, *arguments, **options):
+    if "FaceSwap" in video_id and "000_001" in video_id:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if "FaceSwap" in video_id and "001_000" in video_id:
+        time.sleep(600)
+    return detect(video_id, *arguments, **options)
+ffpp_prep.boxes.detect_video = detect_video
+"""
+
+
+def test_a_crash_and_a_hang_cost_their_own_videos(
+    tree: Path, detected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HOSTILE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    work = tmp_path / "work"
+    result = ffpp_prep("boxes", tree, "-o", work, "--jobs", 1, "--decode-threads", 4, "--timeout", 8)
+    assert result.returncode == 1, result.stderr
+    videos = read_videos(work).set_index("video_id")["status"]
+    folder = "manipulated_sequences/FaceSwap/c23/videos"
+    assert videos.pop(f"{folder}/000_001.mp4") == "crashed"
+    assert videos.pop(f"{folder}/001_000.mp4") == "timeout"
+    before = read_videos(detected).set_index("video_id")["status"].loc[videos.index]
+    pd.testing.assert_series_equal(videos, before)
+    boxes = read_boxes(detected)
+    own = boxes[~boxes["video_id"].str.startswith(folder)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(read_boxes(work), own)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+def test_without_a_gpu_the_processor_is_used(no_gpu: None) -> None:
+    plain = find_workers(Engine(), 5)
+    assert (plain.engine.name, plain.processes, plain.threads, plain.devices) == ("litert", 5, 1, ())
+    threaded = find_workers(Engine("tensorflow", decode_threads=4), 2)
+    assert (threaded.engine.name, threaded.processes, threaded.threads) == ("tensorflow", 2, 4)
+
+
+@pytest.mark.parametrize(("wanted", "devices"), [(None, ("3", "1")), (1, ("3",)), (0, ())])
+def test_one_process_a_gpu(monkeypatch: pytest.MonkeyPatch, wanted: int | None, devices: tuple) -> None:
+    monkeypatch.setattr("ffpp_prep.workers.visible_gpus", lambda: ("3", "1"))
+    found = find_workers(Engine(gpus=wanted), 7)
+    assert found.devices == devices and found.processes == (len(devices) or 7)
+    assert found.engine.name == ("tensorflow" if devices else "litert")
+    assert found.threads >= (2 if devices else 1)
+    assert find_workers(Engine("litert"), 7).devices == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--gpus", 1), "--gpus 1: TensorFlow sees 0 here"),
+        (("--gpus", 1, "--engine", "litert"), "runs on the processor only"),
+        (("--decode-threads", 0), "--decode-threads 0: must be at least 1"),
+        (("--threads", 0), "--threads 0: must be at least 1"),
+        (("--jobs", 0), "--jobs 0: must be at least 1"),
+        (("--frozen-graph", "nowhere.pb"), "nowhere.pb: no such file"),
+        (("--frozen-graph", "videos.parquet"), "not a frozen graph of the face detector"),
+        (("--scheduler", "tcp://127.0.0.1:9", "--decode-threads", 2), "are for this machine"),
+    ],
+)
+def test_what_cant_be_had_is_one_line(
+    detected: Path, tmp_path: Path, no_gpu: None, options: tuple, words: str
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    shutil.copy(detected / "videos.parquet", work)
+    result = ffpp_prep("boxes", work, *options, cwd=work)
+    assert result.returncode == 2 and words in result.stderr, result.stderr
+    lines = [line for line in result.stderr.splitlines() if "is not the thesis's graph" not in line]
+    assert len(lines) == 1 and lines[0].startswith("ffpp-prep: ")
+    assert not list((work / "boxes").glob("*")) if (work / "boxes").exists() else True
+
+
+def test_a_frozen_graph_is_for_tensorflow(tmp_path: Path) -> None:
+    graph = tmp_path / "graph.pb"
+    graph.write_bytes(b"x")
+    with pytest.raises(UsageError, match="litert runs the embedded network"):
+        find_workers(Engine("litert", frozen_graph=graph), 1)
+    assert find_workers(Engine(frozen_graph=graph, gpus=0), 1).engine.name == "tensorflow"
