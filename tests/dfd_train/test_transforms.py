@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageEnhance
+from torchvision.transforms.v2 import functional
 
 from dfd_train.config import DegradationConfig, TransformConfig
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation, BatchLoader
 from dfd_train.data.prepared import load_prepared
-from dfd_train.data.transforms import Draw, InputSpec, augment, draw, normalize, resize
+from dfd_train.data.transforms import Draw, InputSpec, adjust_hue, augment, draw, normalize, resize
 
 SPEC = InputSpec(64)
 NOTHING = Draw(order=("flip", "jitter", "rotation"), flip=False, jitter=(), angle=0.0, erased=None)
@@ -53,6 +54,16 @@ def test_draws_have_the_thesis_distributions(draws):
     assert set(Counter(d.order for d in draws).values()) <= set(range(550, 790))
     assert len({d.order for d in draws}) == 6
     assert len({tuple(name for name, _ in d.jitter) for d in draws}) == 24
+
+
+def test_hue_is_torchvisions():
+    pictures = torch.rand(20, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    pictures[:, :, :4] = pictures[:, :1, :4]  # grey has no hue
+    pictures[:, 1, 4:8] = pictures[:, 0, 4:8]  # two channels alike
+    pictures[0], pictures[1] = 0.0, 1.0
+    for turns in (-0.5, -0.1, 0.0, 0.03, 0.37, 0.5):
+        expected = functional.adjust_hue(pictures, turns)
+        assert torch.allclose(torch.stack([adjust_hue(p, turns) for p in pictures]), expected, atol=1e-5)
 
 
 def test_erased_boxes_have_the_thesis_sizes(draws):

@@ -215,7 +215,7 @@ class TrainConfig:
     threads: Annotated[int, Meta(ge=1, description="CPU threads of torch; unset: torch's choice")] | None = (
         None
     )
-    channels_last: Annotated[bool, Meta(description="memory layout NHWC: faster on most GPUs")] = False
+    channels_last: Annotated[bool, Meta(description="memory layout NHWC: faster on CPUs and GPUs")] = True
     checkpoint_minutes: Annotated[
         float, Meta(ge=0.0, description="save within an epoch after so many minutes; 0: at its end only")
     ] = 10.0

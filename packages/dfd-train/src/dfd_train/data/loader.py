@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from dfd_train.data.degradation import degrade, draw_losses
 from dfd_train.data.geometry import Image
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec, augment, draw, normalize, resize
+
+LoadedBatch = tuple[Tensor, Tensor, list[Sample]]
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Augmentation:
 
 
 class BatchLoader:
-    """Loads any plan's batches; its processes live as long as the loader, from epoch to epoch."""
+    """Loads any batches, those of training (epoch 1 and later) augmented, those of evaluation (epoch 0) plain."""
 
     def __init__(
         self,
@@ -94,10 +96,10 @@ class BatchLoader:
             worker_init_fn=_quiet_worker,
         )
 
-    def load(
-        self, batches: list[list[Sample]], device: torch.device
-    ) -> Iterator[tuple[Tensor, Tensor, list[Sample]]]:
+    def load(self, batches: Iterable[list[Sample]], device: torch.device) -> Iterator[LoadedBatch]:
         """Yield (images, labels, samples) of each batch on `device`: float32 (N, 3, S, S) normalised, float32 (N,).
+
+        Batches are asked for as the loader's processes come to them, a few ahead of what was yielded.
 
         Raises: ValueError where a crop cannot be read; RuntimeError, at any moment, where a loader process dies.
         """
@@ -143,7 +145,7 @@ class _Crops(Dataset[tuple[Tensor, Sample]]):
         self._crop_size = crop_size
 
     def __getitem__(self, sample: Sample) -> tuple[Tensor, Sample]:
-        if self._augmentation is None:
+        if self._augmentation is None or not sample.epoch:
             crop = self._prepared.read_crop_at(sample.video, sample.frame, sample.face)
             if self._crop_size:
                 crop = resize(crop, self._crop_size).permute(1, 2, 0).numpy()
@@ -158,13 +160,10 @@ class _PlanSampler(Sampler[list[Sample]]):
     """The batches that the next pass over the loader yields."""
 
     def __init__(self) -> None:
-        self.batches: list[list[Sample]] = []
+        self.batches: Iterable[list[Sample]] = ()
 
     def __iter__(self) -> Iterator[list[Sample]]:
         return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
 
 
 def _collate(items: list[tuple[Tensor, Sample]]) -> Batch:

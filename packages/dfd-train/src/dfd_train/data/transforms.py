@@ -76,9 +76,7 @@ def draw(config: TransformConfig, size: int, *, seed: int, epoch: int, position:
 
 def normalize(image: Tensor, spec: InputSpec) -> Tensor:
     """uint8 (..., 3, S, S) to normalised float32."""
-    scaled = functional.to_dtype(image, torch.float32, scale=True)
-    normalized: Tensor = functional.normalize(scaled, list(spec.mean), list(spec.std))
-    return normalized
+    return _center(functional.to_dtype(image, torch.float32, scale=True), spec)
 
 
 def augment(image: Tensor, choices: Draw, spec: InputSpec) -> Tensor:
@@ -93,19 +91,47 @@ def augment(image: Tensor, choices: Draw, spec: InputSpec) -> Tensor:
         elif step == "rotation" and choices.angle:
             # nearest neighbour, around the centre, filled with black
             picture = functional.rotate(picture, choices.angle)
-    picture = functional.normalize(picture, list(spec.mean), list(spec.std))
+    picture = _center(picture, spec)
     if choices.erased is not None:
         top, left, height, width = choices.erased
         picture[:, top : top + height, left : left + width] = 0.0
     return picture
 
 
+def adjust_hue(picture: Tensor, turns: float) -> Tensor:
+    """float32 (3, H, W) in [0, 1] with its hue shifted by `turns`; value and saturation stay.
+
+    As torchvision's, in half its time: each channel directly from the hue, without a detour over sectors.
+    """
+    low, high = picture.amin(0), picture.amax(0)
+    chroma = high - low
+    red, green, blue = picture.unbind(0)
+    divisor = chroma.masked_fill(chroma == 0, 1.0)
+    sixths = torch.where(
+        high == red,
+        (green - blue) / divisor,
+        torch.where(high == green, (blue - red) / divisor + 2.0, (red - green) / divisor + 4.0),
+    )
+    shifted = torch.empty_like(picture)
+    for channel, start in zip(shifted, (5.0, 3.0, 1.0), strict=True):
+        place = (sixths + (start + 6.0 * turns)).remainder_(6.0)
+        torch.minimum(place, 4.0 - place, out=place).clamp_(0.0, 1.0)
+        torch.addcmul(high, place, chroma, value=-1.0, out=channel)
+    return shifted
+
+
 _JITTER = {
     "brightness": functional.adjust_brightness,
     "contrast": functional.adjust_contrast,
     "saturation": functional.adjust_saturation,
-    "hue": functional.adjust_hue,
+    "hue": adjust_hue,
 }
+
+
+def _center(image: Tensor, spec: InputSpec) -> Tensor:
+    """float32 (..., 3, S, S) as (value - mean) / std, in new memory."""
+    mean, std = (image.new_tensor(values)[:, None, None] for values in (spec.mean, spec.std))
+    return (image - mean).div_(std)
 
 
 def _draw_erased(

@@ -125,12 +125,13 @@ class Learner:
         with self._local_gradients(not last):
             with autocast(self.device, self._config.amp):
                 logits = self._forward(images).flatten()
+            # fetched before the backward pass is queued, so that a GPU has work while we wait
+            detached: Tensor = logits.detach().float().cpu()
             losses = binary_cross_entropy_with_logits(logits.float(), labels, reduction="none")
             # DistributedDataParallel averages over processes: times their number, it sums
             loss = losses.sum() * (share * self._processes.count)
             scaled: Tensor = self.scaler.scale(loss)
             scaled.backward()  # type: ignore[no-untyped-call]
-        detached: Tensor = logits.detach().float().cpu()
         return detached
 
     def step(self, lr: float, moment: Moment) -> None:

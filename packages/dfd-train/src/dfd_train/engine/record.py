@@ -49,6 +49,11 @@ class Recorder:
                     board.add_scalar(name, value, event["epoch"])
             board.flush()
 
+    def close(self) -> None:
+        """Wait until TensorBoard's thread has written what it was given."""
+        if self._writer is not None:
+            self._writer.close()
+
     def _board(self, epoch: int) -> Any:
         """The writer of this process; opened at its first epoch, it hides what a lost one wrote."""
         if self._writer is None:

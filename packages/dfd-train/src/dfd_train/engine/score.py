@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from dfd_train.data.batches import Sample, plan_evaluation
-from dfd_train.data.loader import BatchLoader
+from dfd_train.data.loader import BatchLoader, LoadedBatch
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec
 from dfd_train.engine.gradients import autocast
@@ -39,29 +39,32 @@ def score_videos(
     scoring: Scoring,
     *,
     device: torch.device,
-    loader: BatchLoader | None = None,
+    loaded: Iterator[LoadedBatch] | None = None,
     processes: Processes | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> pd.DataFrame:
     """One row a frame: video_id, dataset, compression, method, split, original_id, face, frame, label, logit.
 
     `videos` are rows of the prepared set's table (a `Selection`'s), their index its row numbers; every one is
-    scored. The network is left in evaluation mode. A `loader` without augmentation is used again where given.
+    scored. The network is left in evaluation mode. Where a stream of batches is `loaded` already, `scoring_batches`
+    of these videos come next in it.
 
     Raises: KeyboardInterrupt where `should_stop` says so in any process.
     """
     processes = processes or Processes()
-    loader = loader or BatchLoader(prepared, spec, workers=scoring.workers, crop_size=scoring.crop_size)
     batches = plan_evaluation(videos, scoring.frames_per_video, scoring.batch_size).batches
+    if loaded is None:
+        loader = BatchLoader(prepared, spec, workers=scoring.workers, crop_size=scoring.crop_size)
+        loaded = loader.load(scoring_batches(videos, scoring, processes), device)
     network.eval()
     logits: list[np.ndarray] = []
     frames = sum(map(len, batches))
     progress = tqdm(
         total=frames, desc="scoring", unit="frame", disable=None if processes.main else True, leave=False
     )
-    shares = [processes.share(batch) or batch[:1] for batch in batches]
     with torch.inference_mode(), progress:
-        for batch, (images, _, _) in zip(batches, loader.load(shares, device), strict=True):
+        for batch in batches:
+            images, _, _ = next(loaded)
             with autocast(device, scoring.amp):
                 output = network(images).flatten().float().cpu()
             share = output[: len(processes.share(batch))]
@@ -71,6 +74,12 @@ def score_videos(
                 raise KeyboardInterrupt
             progress.update(len(batch))
     return prediction_table(videos, [s for batch in batches for s in batch], np.concatenate(logits))
+
+
+def scoring_batches(videos: pd.DataFrame, scoring: Scoring, processes: Processes) -> list[list[Sample]]:
+    """What this process loads to score `videos`; without a share of a batch, its first crop, as a stand-in."""
+    batches = plan_evaluation(videos, scoring.frames_per_video, scoring.batch_size).batches
+    return [processes.share(batch) or batch[:1] for batch in batches]
 
 
 def prediction_table(videos: pd.DataFrame, samples: list[Sample], logits: np.ndarray) -> pd.DataFrame:

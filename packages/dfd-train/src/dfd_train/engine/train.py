@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +19,13 @@ import torch
 from tqdm import tqdm
 
 from dfd_train.config import RunConfig
-from dfd_train.data.batches import Sample
-from dfd_train.data.loader import Augmentation, BatchLoader, default_workers
+from dfd_train.data.batches import EpochPlan, Sample
+from dfd_train.data.loader import Augmentation, BatchLoader, LoadedBatch, default_workers
 from dfd_train.engine.checkpoint import Facts, load_checkpoint, load_weights, save_checkpoint
 from dfd_train.engine.gradients import GradientFlow, Learner, Moment
 from dfd_train.engine.processes import Processes, start_processes, stop_processes
 from dfd_train.engine.record import Recorder, StopRequest, numbers, prediction_facts
-from dfd_train.engine.score import Scoring, prediction_table, score_videos
+from dfd_train.engine.score import Scoring, prediction_table, score_videos, scoring_batches
 from dfd_train.engine.start import (
     TrainingData,
     check_folder,
@@ -115,7 +117,6 @@ class Training:
         self.loader = BatchLoader(
             data.prepared, detector.spec, workers=workers, augmentation=augmentation, pin_memory=pin
         )
-        self.val_loader = BatchLoader(data.prepared, detector.spec, workers=workers, pin_memory=pin)
         self.remarks: set[str] = set()
         self.stop = StopRequest()
         self.saved_at = time.monotonic()
@@ -124,11 +125,12 @@ class Training:
         """All remaining epochs."""
         for line in describe_data(self.data, self.config):
             self.recorder.say(line)
-        with self.stop:
+        with self.stop, closing(self.recorder):
             self._resume_or_begin()
+            loaded = self.loader.load(self._batches_ahead(), self.device)
             for epoch in range(self.place.epoch, self.config.train.epochs + 1):
-                trained = self._train_epoch(epoch)
-                self._finish_epoch(epoch, trained)
+                trained = self._train_epoch(epoch, loaded)
+                self._finish_epoch(epoch, trained, loaded)
         place, demonstration = self.place, self.data.prepared.demonstration
         self.recorder.say(
             f"best: epoch {place.best_epoch}, validation balanced accuracy {place.best:.4f}"
@@ -136,10 +138,23 @@ class Training:
         )
         self.recorder.event({"event": "finish", "best_epoch": self.place.best_epoch, "time": time.time()})
 
-    def _train_epoch(self, epoch: int) -> Summary:
-        """The rest of an epoch's batches; returns the epoch's training numbers, over all processes."""
+    def _batches_ahead(self) -> Iterator[list[Sample]]:
+        """What this process loads from here to the end of the run: one stream, so that no epoch starts cold."""
+        first, done = self.place.epoch, self.place.batches_done
+        for epoch in range(first, self.config.train.epochs + 1):
+            for batch in self._plan(epoch).batches[done if epoch == first else 0 :]:
+                # a process without a share computes the first crop with weight 0, so that all of them step together
+                yield self.processes.share(batch) or batch[:1]
+            yield from scoring_batches(self.data.val.videos, self.scoring, self.processes)
+
+    def _plan(self, epoch: int) -> EpochPlan:
         plan = self.data.plan(self.config, epoch)
-        batches = plan.batches[: self.config.train.max_steps]
+        return replace(plan, batches=plan.batches[: self.config.train.max_steps])
+
+    def _train_epoch(self, epoch: int, loaded: Iterator[LoadedBatch]) -> Summary:
+        """The rest of an epoch's batches; returns the epoch's training numbers, over all processes."""
+        plan = self._plan(epoch)
+        batches = plan.batches
         for count, what in (
             (plan.substitutions, "frames of short videos are substitutes"),
             (plan.untouched, "frames of fakes are left out, untouched"),
@@ -149,11 +164,6 @@ class Training:
                 self.remarks.add(remark)  # once, not in each epoch alike
                 self.recorder.say(f"epoch {epoch}: {remark}")
         place, accumulate = self.place, self.config.optimizer.accumulate
-        todo = batches[place.batches_done :]
-        shares = [self.processes.share(batch) for batch in todo]
-        # a process without a share computes the first crop with weight 0, so that all of them step together
-        shown = [share or batch[:1] for share, batch in zip(shares, todo, strict=True)]
-        images_ahead = self.loader.load(shown, self.device)
         self.learner.detector.train()
         started, already = time.monotonic(), place.seconds
         progress = tqdm(
@@ -161,7 +171,9 @@ class Training:
             disable=None if self.processes.main else True, leave=False,
         )  # fmt: skip
         with progress:
-            for batch, share, (images, labels, _) in zip(todo, shares, images_ahead, strict=True):
+            for batch in batches[place.batches_done :]:
+                images, labels, _ = next(loaded)
+                share = self.processes.share(batch)
                 group = place.batches_done // accumulate * accumulate
                 crops = sum(map(len, batches[group : group + accumulate]))
                 last = place.batches_done + 1 in (group + accumulate, len(batches))
@@ -187,13 +199,13 @@ class Training:
         logits_of_epoch = np.array(place.logits, np.float32)
         return summarize(prediction_table(self.data.train.videos, samples, logits_of_epoch))
 
-    def _finish_epoch(self, epoch: int, trained: Summary) -> None:
+    def _finish_epoch(self, epoch: int, trained: Summary, loaded: Iterator[LoadedBatch]) -> None:
         """Validate, keep the best, record, and move on to the next epoch."""
         lr = self.rate.at(epoch - 1)
         try:
             predictions = score_videos(
                 self.learner.scored_network, self.learner.detector.spec, self.data.prepared,
-                self.data.val.videos, self.scoring, device=self.device, loader=self.val_loader,
+                self.data.val.videos, self.scoring, device=self.device, loaded=loaded,
                 processes=self.processes, should_stop=lambda: self.stop.made,
             )  # fmt: skip
         except KeyboardInterrupt:
