@@ -1,0 +1,103 @@
+"""`dfd-train predict`: one's own videos and images, scored."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dfd_train.predict.batch import Done
+
+HELP = "score your own videos and images: which face, when, how sure"
+EXAMPLE = "dfd-train predict runs/v1 holiday.mp4 photos/ --out predictions"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.epilog = f"{parser.epilog}\nhere also: 1 some files could not be read (a file without a face can)"
+    parser.add_argument(
+        "model",
+        type=Path,
+        metavar="RUN_OR_WEIGHTS",
+        help="a run's folder, a folder of safetensors weights, or an ONNX file of `dfd-train export`",
+    )
+    parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help="videos, images, folders of them")
+    parser.add_argument(
+        "--with",
+        dest="others",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN_OR_WEIGHTS",
+        help="a further model, as often as you like: the mean of all logits counts",
+    )
+    parser.add_argument(
+        "--labelled",
+        type=Path,
+        metavar="WORK",
+        help="a prepared data set: show what each model and their mean reach on it",
+    )
+    parser.add_argument(
+        "--split", choices=("val", "test"), default="test", help="of --labelled (default: test)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="where to write")
+    parser.add_argument(
+        "--every-frame",
+        action="store_true",
+        help="find and score the faces of every frame; else 2 frames a second, and faces followed between",
+    )
+    parser.add_argument(
+        "--score-every-frame",
+        action="store_true",
+        help="find faces in 2 frames a second, follow them between, and score every frame",
+    )
+    parser.add_argument("--no-video", action="store_true", help="make no annotated video")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Scores the files and prints a line for each."""
+    if not options.files and options.labelled is None:
+        raise ValueError("which files? name videos, images or folders, or --labelled WORK")
+    from dfd_train.predict import require_ffpp_prep
+
+    require_ffpp_prep()
+    from dfd_train.predict.ensemble import gain_table, read_together
+    from dfd_train.predict.inputs import find_inputs
+    from dfd_train.predict.scorer import load_scorer
+
+    files = find_inputs(options.files, leave_out=options.out)
+    scorers = [load_scorer(path, options.device) for path in (options.model, *options.others)]
+    if options.labelled is not None:
+        print(gain_table(scorers, options.labelled, options.split).to_text())
+    if not files:
+        return 0
+    from dfd_train.predict.batch import Job, predict_files
+    from dfd_train.predict.faces import FaceFinder, Rates
+
+    rates = Rates(
+        detect=None if options.every_frame else 2.0,
+        score=None if options.every_frame or options.score_every_frame else 2.0,
+    )
+    reading = read_together(scorers)
+    if reading.demonstration:
+        print(f"{reading.title}: demonstration model, not evidence")
+    job = Job(scorers, reading, FaceFinder(), rates, video=not options.no_video)
+    done = predict_files(files, options.out, job, _say)
+    failed = sum(one.result.status == "unreadable" for one in done)
+    if len(done) > 1:
+        print(f"{len(done)} files, {failed} of them unreadable: {options.out / 'index.html'}")
+    return 1 if failed else 0
+
+
+def _say(done: Done) -> None:
+    """One line a file, in a form that survives a progress bar."""
+    from tqdm import tqdm
+
+    from dfd_train.predict.page import answer
+
+    words = answer(done.result)
+    line = f"{done.result.file}: {words.headline}. {words.sentence} {done.folder / 'report.html'}"
+    tqdm.write(line + (" (was there)" if done.kept else ""), file=sys.stdout)

@@ -1,0 +1,159 @@
+"""One file to its scores: faces as they come, in batches across frames through every model. Nothing is judged here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from dfd_train.data.geometry import CropGeometry, Image
+from dfd_train.predict.faces import Advance, FaceFinder, FoundFace, ImageFaces, Rates, VideoFaces
+from dfd_train.predict.inputs import Input
+from dfd_train.predict.scorer import Scorer
+from dfd_train.predict.thumbs import Thumbs
+
+BATCH = 32
+BATCH_BYTES = 64 << 20
+
+COLUMNS = ("frame", "time", "track", "confidence", "x1", "y1", "x2", "y2", "followed")
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Where the time went."""
+
+    decode: float
+    detect: float
+    network: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Media:
+    """What the file holds, as displayed."""
+
+    kind: str
+    """video or image"""
+    width: int
+    height: int
+    fps: float
+    duration: float
+    """seconds from the first frame to the last one"""
+    frames: int
+    frames_looked_at: int
+    """for faces, by the detector"""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was found in one file."""
+
+    media: Media
+    faces: pd.DataFrame
+    """one row a face and frame, by time: COLUMNS, `logit` (the mean of the models') and `logit_0`, `logit_1`, … (each
+    model's); NaN in frames that were looked at, but not scored"""
+    best_confidence: float
+    """of the detector, the highest of all candidates, those below the threshold included"""
+    error: str
+    """what could not be decoded of a file that broke off; else empty"""
+    seconds: Seconds
+    thumbs: Thumbs
+
+
+def analyse(
+    file: Input,
+    scorers: Sequence[Scorer],
+    finder: FaceFinder,
+    rates: Rates,
+    advance: Advance = lambda at, duration: None,
+) -> Analysis:
+    """Find, follow and score the faces of one file.
+
+    advance: called with (seconds of video done, seconds of video announced) as it goes.
+    Raises: ValueError where the file can't be read.
+    """
+    started = time.perf_counter()
+    source = ImageFaces(file.path, finder) if file.is_image else VideoFaces(file.path, finder, rates, advance)
+    batch, thumbs = _Batch(scorers), Thumbs()
+    rows: list[tuple[float, ...]] = []
+
+    def score() -> None:
+        for index, logits, crop in batch.run():
+            rows[index] += (float(np.mean(logits)), *logits)
+            thumbs.add(int(rows[index][2]), crop, rows[index][1], rows[index][-len(scorers) - 1])
+
+    for face in source:
+        rows.append((face.frame, face.time, face.track, face.confidence, *face.box, float(face.followed)))
+        if face.cut is not None:
+            batch.add(len(rows) - 1, face)
+            if batch.full:
+                score()
+    score()
+    if not source.frames:
+        raise ValueError(
+            f"{file.path.name}: no frame could be decoded" + f" ({source.error})" * bool(source.error)
+        )
+    media = Media(
+        kind="image" if file.is_image else "video",
+        width=source.size[0],
+        height=source.size[1],
+        fps=source.fps,
+        duration=source.last_time,
+        frames=source.frames,
+        frames_looked_at=source.frames_looked_at,
+    )
+    return Analysis(
+        media=media,
+        faces=_table(rows, len(scorers)),
+        best_confidence=source.best_confidence,
+        error=source.error,
+        seconds=Seconds(source.decode_s, source.detect_s, batch.seconds, time.perf_counter() - started),
+        thumbs=thumbs,
+    )
+
+
+@dataclass
+class _Batch:
+    """Crops that wait for the networks, from however many frames; cut once for models that see the same."""
+
+    scorers: Sequence[Scorer]
+    seconds: float = 0.0
+    _rows: list[int] = field(default_factory=list)
+    _crops: dict[CropGeometry, list[Image]] = field(default_factory=dict)
+    _bytes: int = 0
+
+    @property
+    def full(self) -> bool:
+        return len(self._rows) >= BATCH or self._bytes > BATCH_BYTES
+
+    def add(self, row: int, face: FoundFace) -> None:
+        assert face.cut is not None
+        self._rows.append(row)
+        for geometry in {scorer.facts.geometry for scorer in self.scorers}:
+            crop = face.cut(geometry)
+            self._crops.setdefault(geometry, []).append(crop)
+            self._bytes += crop.nbytes
+
+    def run(self) -> list[tuple[int, tuple[float, ...], Image]]:
+        """Row, logits of the models and crop of each face that waits."""
+        if not self._rows:
+            return []
+        started = time.perf_counter()
+        logits = [scorer.logits(self._crops[scorer.facts.geometry]).tolist() for scorer in self.scorers]
+        self.seconds += time.perf_counter() - started
+        crops = self._crops[self.scorers[0].facts.geometry]
+        done = list(zip(self._rows, zip(*logits, strict=True), crops, strict=True))
+        self._rows, self._crops, self._bytes = [], {}, 0
+        return done
+
+
+def _table(rows: list[tuple[float, ...]], models: int) -> pd.DataFrame:
+    columns = [*COLUMNS, "logit", *(f"logit_{i}" for i in range(models))]
+    nothing = (float("nan"),) * (models + 1)
+    table = pd.DataFrame(
+        [(*row, *nothing)[: len(columns)] for row in rows], columns=columns, dtype=np.float64
+    )
+    return table.astype({"frame": np.int64, "track": np.int64, "followed": bool})

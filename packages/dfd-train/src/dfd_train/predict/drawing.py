@@ -1,0 +1,83 @@
+"""Boxes, scores and face numbers drawn into a picture, for the annotated video and image alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import PIL.Image
+from PIL import ImageDraw, ImageFont
+
+from dfd_train.data.geometry import Image
+from dfd_train.report.svg import BLUE, ORANGE, PALETTE
+
+WHITE = "#ffffff"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One face to be drawn: `box` x1, y1, x2, y2 in pixels of the picture."""
+
+    face: int
+    box: tuple[float, float, float, float]
+    prob: float | None
+    """None: not scored"""
+
+
+def colour(face: int, prob: float | None, threshold: float | None) -> str:
+    """Orange above the threshold and blue below it; without a threshold a colour that only tells faces apart."""
+    if threshold is None or prob is None:
+        return PALETTE[(face - 1) % len(PALETTE)]
+    return ORANGE if prob > threshold else BLUE
+
+
+def draw_marks(picture: Image, marks: Sequence[Mark], threshold: float | None, note: str) -> Image:
+    """A copy of `picture` (H, W, 3) uint8 with its faces marked, and `note` across its top."""
+    canvas = PIL.Image.fromarray(picture)
+    draw = ImageDraw.Draw(canvas)
+    unit = max(1, round(min(canvas.size) / 240))
+    font = _font(max(11, 9 * unit))
+    for mark in marks:
+        ink = colour(mark.face, mark.prob, threshold)
+        box = tuple(round(value) for value in mark.box)
+        draw.rectangle(box, outline=ink, width=2 * unit)
+        text = f"Face {mark.face}" + ("" if mark.prob is None else f"  {100 * mark.prob:.0f} %")
+        _label(draw, box[0], box[1], text, font, ink, unit, canvas.size)
+    if note:
+        _banner(draw, note, unit, canvas.width)
+    return np.asarray(canvas)
+
+
+def _label(
+    draw: ImageDraw.ImageDraw,
+    x: float,
+    y: float,
+    text: str,
+    font: ImageFont.FreeTypeFont,
+    ink: str,
+    unit: int,
+    size: tuple[int, int],
+) -> None:
+    """White words on a plate over the box, or inside it where there is no room above."""
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+    width, height = right - left + 4 * unit, bottom - top + 4 * unit
+    x = min(max(x, 0), max(0, size[0] - width))
+    y = y - height if y - height >= 0 else y
+    draw.rectangle((x, y, x + width, y + height), fill=ink)
+    draw.text((x + 2 * unit - left, y + 2 * unit - top), text, font=font, fill=WHITE)
+
+
+def _banner(draw: ImageDraw.ImageDraw, text: str, unit: int, width: int) -> None:
+    font = _font(max(10, 8 * unit))
+    _, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+    draw.rectangle((0, 0, width, bottom - top + 4 * unit), fill="#3a2b0c")
+    draw.text(((width - right) / 2, 2 * unit - top), text, font=font, fill="#ffd993")
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font

@@ -1,0 +1,124 @@
+"""Several models as one: the mean of their logits, how to read it, and what it gains on labelled videos."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from dfd_train.data.batches import plan_evaluation
+from dfd_train.data.prepared import load_prepared
+from dfd_train.data.selection import select_videos
+from dfd_train.engine.score import prediction_table
+from dfd_train.metrics import summarize
+from dfd_train.predict.calibration import Calibration, calibrate, validation_predictions
+from dfd_train.predict.scorer import BATCH, Scorer
+from dfd_train.report.table import Table, number, percent, words
+from dfd_train.runs import DEMONSTRATION
+
+FRAME = ["video_id", "frame", "face"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the mean logit of one or several models is read."""
+
+    names: tuple[str, ...]
+    sha256: str
+    """changes with any of the models or with how they are read"""
+    demonstration: bool
+    temperature: float
+    threshold: float | None
+    calibration: Calibration | None
+
+    @property
+    def title(self) -> str:
+        """The models' names in one line."""
+        return " + ".join(self.names)
+
+
+def read_together(scorers: Sequence[Scorer]) -> Reading:
+    """One model's own reading, or that of the mean of several: calibrated anew on their common validation videos."""
+    facts = [scorer.facts for scorer in scorers]
+    temperature, threshold, calibration = facts[0].temperature, facts[0].threshold, facts[0].calibration
+    if len(facts) > 1:
+        calibration = _common_calibration(scorers)
+        temperature = (
+            calibration.temperature if calibration else float(np.mean([f.temperature for f in facts]))
+        )
+        threshold = calibration.threshold if calibration else None
+    identity = [*(one.sha256 for one in facts), f"{temperature:.6g} {threshold}"]
+    return Reading(
+        names=tuple(one.name for one in facts),
+        sha256=hashlib.sha256("\n".join(identity).encode()).hexdigest(),
+        demonstration=any(one.demonstration for one in facts),
+        temperature=temperature,
+        threshold=threshold,
+        calibration=calibration,
+    )
+
+
+def gain_table(scorers: Sequence[Scorer], work: Path, split: str, frames: int = 12) -> Table:
+    """Each model alone and the mean of their logits on a split of a prepared set.
+
+    Raises: FileNotFoundError, ValueError where the set or the split can't be used, or has one class only.
+    """
+    prepared = load_prepared(work)
+    selection = select_videos(prepared.videos, split)
+    if selection.videos["label"].nunique() < 2:
+        raise ValueError(f"a gain needs real and fake videos: {selection.summary()}")
+    (samples, *_) = plan_evaluation(selection.videos, frames, len(selection.videos) * frames).batches
+    logits: list[list[np.ndarray]] = [[] for _ in scorers]
+    for start in tqdm(range(0, len(samples), BATCH), desc="labelled set", unit="batch", disable=None):
+        some = samples[start : start + BATCH]
+        crops = [prepared.read_crop_at(one.video, one.frame, one.face) for one in some]
+        for own, scorer in zip(logits, scorers, strict=True):
+            own.append(scorer.logits(crops))
+    columns = [np.concatenate(own) for own in logits]
+    names = [scorer.facts.name for scorer in scorers]
+    if len(scorers) > 1:
+        columns.append(np.mean(columns, axis=0))
+        names.append("mean logit of all")
+    rows, aucs = [], []
+    for name, column in zip(names, columns, strict=True):
+        one = summarize(prediction_table(selection.videos, samples, column))
+        aucs.append(one.video_auc)
+        rows.append(
+            (words(name), number(one.video_auc, 4), percent(one.balanced_accuracy), number(one.log_loss, 4))
+        )
+    demonstration = prepared.demonstration or any(one.facts.demonstration for one in scorers)
+    return Table(
+        f"Split {split} of {work.resolve().name}: {len(selection.videos)} videos",
+        ("Model", "AUC", "Balanced accuracy", "Log loss"),
+        tuple(rows),
+        notes=(_gain(aucs),) if len(scorers) > 1 else (),
+        slug="gain",
+        warning=DEMONSTRATION if demonstration else "",
+    )
+
+
+def _gain(aucs: list[float]) -> str:
+    return f"AUC of the mean logit less that of the best single model: {aucs[-1] - max(aucs[:-1]):+.4f}"
+
+
+def _common_calibration(scorers: Sequence[Scorer]) -> Calibration | None:
+    """Of the mean logit over the validation frames that all runs scored; None where they have none in common."""
+    if any(scorer.facts.calibration is None for scorer in scorers):
+        return None
+    tables = [
+        validation_predictions(scorer.facts.path)[[*FRAME, "label", "logit"]].rename(
+            columns={"logit": f"logit_{i}"}
+        )
+        for i, scorer in enumerate(scorers)
+    ]
+    joined: pd.DataFrame = reduce(lambda a, b: a.merge(b, on=[*FRAME, "label"]), tables)
+    joined = joined.assign(logit=joined.filter(like="logit_").mean(axis=1))
+    if joined["label"].nunique() < 2:
+        return None
+    return calibrate(joined, ",".join(scorer.facts.sha256 for scorer in scorers))

@@ -1,0 +1,301 @@
+"""The faces of one file, found and followed: the one module of dfd-train that imports ffpp-prep.
+
+Frames stream through; only those between two detections are held, and only where they are to be scored.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from dfd_train.data.geometry import CropGeometry, Image, cut_face
+from ffpp_prep.boxes import BoxSettings
+from ffpp_prep.detector import Detections, load_detector
+from ffpp_prep.tracks import Face, Linker, fill_between
+from ffpp_prep.video import Frame, VideoReader
+from ffpp_prep.video.pyav_reader import CONTAINERS
+
+__all__ = [
+    "CONFIDENCE",
+    "CONTAINERS",
+    "FaceFinder",
+    "Footage",
+    "FoundFace",
+    "ImageFaces",
+    "Rates",
+    "VideoFaces",
+]
+
+CONFIDENCE = BoxSettings.threshold  # of the detector, above which there is a face, as in preparation
+HELD_BYTES = 256 << 20  # frames waiting for the next detection; 4K ones are looked at more often
+FEWEST_SCORED = 12  # frames of a video, where it has them: the thesis's test takes as many
+LOST_AFTER_S = 1.5  # a face that was not seen for so long gets a new number
+MAX_PIXELS = 8192 * 8192
+
+Advance = Callable[[float, float], None]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How many frames a second are looked at for faces, and how many are scored; None: every frame."""
+
+    detect: float | None = 2.0
+    score: float | None = 2.0
+
+    def scored_in(self, duration: float) -> float | None:
+        """The rate of scoring for a video of so many seconds: short ones are scored as often as in evaluation."""
+        return max(self.score, FEWEST_SCORED / duration) if self.score and duration else self.score
+
+
+@dataclass(frozen=True)
+class FoundFace:
+    """One face in one frame."""
+
+    frame: int
+    """from 0, in display order"""
+    time: float
+    """seconds from the video's start"""
+    track: int
+    """the same face over time, from 0"""
+    confidence: float
+    """the detector's score"""
+    box: tuple[float, float, float, float]
+    """x1, y1, x2, y2 in pixels of the displayed frame"""
+    followed: bool
+    """not detected in this frame, but between two in which it was"""
+    cut: Callable[[CropGeometry], Image] | None
+    """the crop around it; None where the frame is not to be scored. To be called before the next face is taken."""
+
+
+class FaceFinder:
+    """The detector, on LiteRT: TensorFlow would abort a process in which torch is loaded."""
+
+    def __init__(self) -> None:
+        self._detector = load_detector("litert", threads=min(4, os.cpu_count() or 1))
+        self.weights_sha256 = self._detector.weights_sha256
+
+    def detect(self, picture: Image) -> Detections:
+        """All candidates of one frame, uint8 (H, W, 3)."""
+        return self._detector.detect(picture[None])[0]
+
+
+class Footage:
+    """The frames of a video with their times; iterate once, inside `with`.
+
+    Raises: ValueError (ffpp_prep's OpenFailed) at construction, where the file is no readable video.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._reader = VideoReader(path)
+        info = self._reader.info
+        self.fps, self.duration, self._unit = info.fps, info.duration, info.unit
+        self.size = (info.width, info.height)
+        self.first_pts = 0
+
+    def __enter__(self) -> Footage:
+        self._reader.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.__exit__(kind, value, trace)
+
+    def __iter__(self) -> Iterator[tuple[Frame, float]]:
+        for frame in self._reader:
+            if frame.index == 0:
+                self.first_pts = frame.pts
+            yield frame, self._time_of(frame)
+
+    @property
+    def start(self) -> float:
+        """When the first frame is shown, in seconds of the container's clock; sound may begin earlier."""
+        return self.first_pts * self._unit
+
+    @property
+    def error(self) -> str:
+        """What could not be decoded; known at the end."""
+        return self._reader.error
+
+    def _time_of(self, frame: Frame) -> float:
+        if self.fps and (frame.pts == frame.index or not self._unit):  # a stream without times of its own
+            return frame.index / self.fps
+        return (frame.pts - self.first_pts) * self._unit
+
+
+class VideoFaces:
+    """Iterate once over the faces of a video, in order of time; afterwards the attributes say how it went.
+
+    advance: called at every detection with the seconds of video done and announced (0 where unknown).
+    Raises: ValueError (ffpp_prep's OpenFailed) at construction, where the file is no readable video.
+    """
+
+    def __init__(self, path: Path, finder: FaceFinder, rates: Rates, advance: Advance) -> None:
+        self._footage = Footage(path)
+        self._finder, self._advance = finder, advance
+        self.fps, self.duration, self.size = self._footage.fps, self._footage.duration, self._footage.size
+        self._detect_clock, self._score_clock = _Clock(rates.detect), _Clock(rates.scored_in(self.duration))
+        self.frames = self.frames_looked_at = 0
+        self.best_confidence = self.last_time = 0.0
+        self.decode_s = self.detect_s = 0.0
+        self.error = ""
+
+    def __iter__(self) -> Iterator[FoundFace]:
+        linker = Linker(max_gap=max(5, round(LOST_AFTER_S * (self.fps or 25.0))))
+        before: list[Face] = []
+        held: list[_Held] = []
+        with self._footage:
+            for frame in self._decoded():
+                detect, score = self._detect_clock.due(self.last_time), self._score_clock.due(self.last_time)
+                if detect or _too_many(held, self.size):
+                    after = linker.step(frame.index, self._look(frame))
+                    yield from self._between(before, after, held)
+                    yield from self._seen(after, frame, self.last_time, score)
+                    before, held = after, []
+                elif score:
+                    held.append(_Held(frame, self.last_time))
+            if held:  # the far end of what was followed
+                end = held.pop()
+                after = linker.step(end.frame.index, self._look(end.frame))
+                yield from self._between(before, after, held)
+                yield from self._seen(after, end.frame, end.time, scored=True)
+            self.error = self._footage.error
+
+    def _decoded(self) -> Iterator[Frame]:
+        frames = iter(self._footage)
+        while True:
+            started = time.perf_counter()
+            pair = next(frames, None)
+            self.decode_s += time.perf_counter() - started
+            if pair is None:
+                return
+            frame, self.last_time = pair
+            self.frames = frame.index + 1
+            yield frame
+
+    def _picture(self, frame: Frame) -> Image:
+        started = time.perf_counter()
+        picture = frame.rgb()
+        self.decode_s += time.perf_counter() - started
+        self.size = (picture.shape[1], picture.shape[0])
+        return picture
+
+    def _look(self, frame: Frame) -> list[Face]:
+        picture = self._picture(frame)
+        started = time.perf_counter()
+        detections = self._finder.detect(picture)
+        self.detect_s += time.perf_counter() - started
+        self.frames_looked_at += 1
+        self.best_confidence = max(self.best_confidence, float(detections.scores[0]))
+        self._advance(self.last_time, self.duration)
+        return _faces(frame.index, detections)
+
+    def _seen(self, faces: list[Face], frame: Frame, at: float, scored: bool) -> Iterator[FoundFace]:
+        picture = self._picture(frame) if faces and scored else None
+        for face in faces:
+            yield _found(face, at, picture)
+
+    def _between(self, before: list[Face], after: list[Face], held: list[_Held]) -> Iterator[FoundFace]:
+        """Faces of held frames, on straight lines between their boxes before and after."""
+        if not before or not after or not held:
+            return
+        start = before[0].frame
+        ends = [replace(face, frame=face.frame - start) for face in (*before, *after)]
+        filled: dict[int, list[Face]] = {}
+        for face in fill_between(ends, after[0].frame - start, every=2):
+            filled.setdefault(face.frame + start, []).append(face)
+        for one in held:
+            faces = [replace(face, frame=one.frame.index) for face in filled.get(one.frame.index, ())]
+            yield from self._seen(faces, one.frame, one.time, scored=True)
+
+
+class ImageFaces:
+    """The same for a photograph: one frame at time 0, turned as its EXIF data say.
+
+    Raises: ValueError at construction, where the file is no readable image.
+    """
+
+    fps = duration = last_time = 0.0
+    frames = frames_looked_at = 1
+    error = ""
+
+    def __init__(self, path: Path, finder: FaceFinder) -> None:
+        started = time.perf_counter()
+        self.picture = read_image(path)
+        self.decode_s = time.perf_counter() - started
+        started = time.perf_counter()
+        self._detections = finder.detect(self.picture)
+        self.detect_s = time.perf_counter() - started
+        self.best_confidence = float(self._detections.scores[0])
+        self.size = (self.picture.shape[1], self.picture.shape[0])
+
+    def __iter__(self) -> Iterator[FoundFace]:
+        for number, face in enumerate(_faces(0, self._detections)):
+            yield _found(replace(face, track=number), 0.0, self.picture)
+
+
+def read_image(path: Path) -> Image:
+    """A photograph as uint8 (H, W, 3) RGB, upright. Raises: ValueError where it is none or too large."""
+    try:
+        with PIL.Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{path.name}: {image.width}x{image.height} is above {MAX_PIXELS} pixels")
+            return np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        raise ValueError(f"{path.name}: no readable image ({type(error).__name__})") from None
+
+
+@dataclass(frozen=True)
+class _Held:
+    frame: Frame
+    time: float
+
+
+class _Clock:
+    """Says of rising times which are due, `rate` a second; every one where the rate is None."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._interval = 1.0 / rate if rate else 0.0
+        self._next = 0.0
+
+    def due(self, now: float) -> bool:
+        if now < self._next - 1e-6:
+            return False
+        # on from when it was due, so that the rate holds on average; after a gap, from now
+        self._next = max(self._next, now - self._interval) + self._interval
+        return True
+
+
+def _too_many(held: list[_Held], size: tuple[int, int]) -> bool:
+    return len(held) * size[0] * size[1] * 1.5 > HELD_BYTES  # decoded frames are 4:2:0
+
+
+def _faces(frame: int, detections: Detections) -> list[Face]:
+    pairs = zip(detections.boxes.tolist(), detections.scores.tolist(), strict=True)
+    return [Face(frame, rank, score, *box) for rank, (box, score) in enumerate(pairs) if score > CONFIDENCE]
+
+
+def _found(face: Face, at: float, picture: Image | None) -> FoundFace:
+    box = (face.x1, face.y1, face.x2, face.y2)
+
+    def cut(geometry: CropGeometry) -> Image:
+        assert picture is not None
+        return cut_face(picture, box, geometry)
+
+    return FoundFace(
+        face.frame,
+        at,
+        face.track,
+        face.score,
+        box,
+        face.interpolated,
+        cut if picture is not None else None,
+    )

@@ -1,0 +1,158 @@
+"""What a person gets for one file: result.json, frames.csv, timeline.png, annotated.mp4 (or .png) and report.html.
+
+They appear together: written into a folder beside their place, which is then renamed.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import msgspec
+import PIL.Image
+import PIL.PngImagePlugin
+
+from dfd_train.data.geometry import Image as Picture
+from dfd_train.predict.analysis import Analysis
+from dfd_train.predict.annotate import Marks, annotate_video
+from dfd_train.predict.drawing import Mark, draw_marks
+from dfd_train.predict.ensemble import Reading
+from dfd_train.predict.faces import Advance, read_image
+from dfd_train.predict.inputs import Input
+from dfd_train.predict.page import write_page
+from dfd_train.predict.result import Result, frame_probs
+from dfd_train.predict.timeline import draw_timeline
+
+log = logging.getLogger(__name__)
+
+TEMPORARY = ".tmp-"
+RESULT, FRAMES, PAGE, TIMELINE = "result.json", "frames.csv", "report.html", "timeline.png"
+VIDEO, IMAGE = "annotated.mp4", "annotated.png"
+
+
+def write_outputs(
+    folder: Path,
+    file: Input,
+    result: Result,
+    analysis: Analysis | None,
+    reading: Reading,
+    *,
+    video: bool,
+    advance: Advance = lambda at, duration: None,
+) -> None:
+    """Write the folder of one file, in the place of what was there.
+
+    analysis: None for a file that could not be read.
+    video: whether to make the annotated video.
+    Raises: OSError where the disk refuses.
+    """
+    with _replaced_folder(folder) as target:
+        if analysis is not None:
+            _write_frames(target / FRAMES, analysis, reading, result.note)
+            faces = analysis.faces.assign(prob=frame_probs(analysis.faces, reading))
+            line = None if reading.demonstration else reading.threshold
+            if file.is_image:
+                marks = [
+                    Mark(int(row.track) + 1, (row.x1, row.y1, row.x2, row.y2), row.prob)
+                    for row in faces.itertuples()
+                ]
+                _write_image(target / IMAGE, read_image(file.path), marks, line, result.note)
+            else:
+                if faces["prob"].notna().any():
+                    picture = draw_timeline(faces, analysis.media.duration, line, result.note)
+                    (target / TIMELINE).write_bytes(picture)
+                if video:
+                    _write_video(target / VIDEO, file, Marks(faces), line, result.note, advance)
+        write_page(target, result, analysis, reading)
+        (target / RESULT).write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+
+
+def read_result(folder: Path) -> Result | None:
+    """What a folder of outputs holds; None where it is none, or of another version."""
+    try:
+        return msgspec.json.decode((folder / RESULT).read_bytes(), type=Result)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def sweep(out: Path) -> None:
+    """Remove what a killed run left half-written."""
+    for leftover in out.glob(f"{TEMPORARY}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _write_frames(path: Path, analysis: Analysis, reading: Reading, note: str) -> None:
+    """One row a face and frame; several models' logits stand beside their mean."""
+    faces = analysis.faces
+    table = faces.rename(columns={"time": "time_s", "confidence": "detector_score"})
+    table = table.assign(face=faces["track"] + 1, prob=frame_probs(faces, reading)).drop(columns="track")
+    models = [name for name in table if name.startswith("logit_")] if len(reading.names) > 1 else []
+    columns = [
+        "frame",
+        "time_s",
+        "face",
+        "x1",
+        "y1",
+        "x2",
+        "y2",
+        "detector_score",
+        "followed",
+        "logit",
+        "prob",
+    ]
+    table = table[[*columns, *models]].round({"time_s": 4, "x1": 2, "y1": 2, "x2": 2, "y2": 2})
+    if note:
+        table = table.assign(note=note)
+    table.to_csv(path, index=False, float_format="%.7g")
+
+
+def _write_image(path: Path, picture: Picture, marks: list[Mark], threshold: float | None, note: str) -> None:
+    info = PIL.PngImagePlugin.PngInfo()
+    if note:
+        info.add_text("Comment", note)
+    out = io.BytesIO()
+    PIL.Image.fromarray(draw_marks(picture, marks, threshold, note)).save(out, "PNG", pnginfo=info)
+    path.write_bytes(out.getvalue())
+
+
+def _write_video(
+    path: Path, file: Input, marks: Marks, threshold: float | None, note: str, advance: Advance
+) -> None:
+    try:
+        annotate_video(file.path, path, marks, threshold, note, advance)
+    except (av.FFmpegError, ValueError) as error:  # scores are worth more than the video of them
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise
+        path.unlink(missing_ok=True)
+        log.warning("%s: no annotated video: %s", file.name, " ".join(str(error).split()))
+
+
+@contextmanager
+def _replaced_folder(folder: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `folder` when the block ends well."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f"{TEMPORARY}{os.getpid()}-{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for path in temporary.iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        if folder.exists():
+            old = folder.with_name(f"{TEMPORARY}{os.getpid()}-old-{folder.name}")
+            folder.replace(old)
+            temporary.replace(folder)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise

@@ -1,0 +1,195 @@
+"""report.html of one file, for people who don't program; and index.html over several."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from dfd_train.metrics.scores import sigmoid
+from dfd_train.predict.analysis import Analysis
+from dfd_train.predict.drawing import colour
+from dfd_train.predict.ensemble import Reading
+from dfd_train.predict.result import Face, Result, percent
+from dfd_train.predict.timeline import clock
+from dfd_train.report.files import write_text
+
+EMBEDDED_VIDEO = 8 << 20  # bytes; a longer one stays beside the page
+SHOWN_FACES = 24
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The first thing that a reader sees."""
+
+    tone: str
+    """fake, real or none: its colour"""
+    headline: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class _Picture:
+    source: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class _ShownFace:
+    face: Face
+    percent: str
+    colour: str
+    when: str
+    pictures: tuple[_Picture, ...]
+
+
+def answer(result: Result) -> Answer:
+    """The answer in words."""
+    if result.status == "unreadable":
+        return Answer("none", "Could not be read", _sentence(result.reason))
+    if result.prob is None:
+        return Answer("none", "No usable face", f"So there is no score. {_sentence(result.reason)}")
+    which = "the face" if len(result.faces) == 1 else f"face {_most_suspicious(result).face}"
+    score = f"Score for {which}: {percent(result.prob)}, where 0 % is real and 100 % is fake."
+    if result.verdict is None:
+        headline = "A demonstration, no verdict" if result.note else "No verdict"
+        return Answer("none", headline, f"{score} {_sentence(result.reason)}")
+    assert result.threshold is not None
+    line = f"This model calls a video fake above {percent(result.threshold)}."
+    if result.verdict == "fake":
+        return Answer("fake", "Looks like a fake to this model", f"{score} {line}")
+    return Answer("real", "Looks real to this model", f"{score} {line}")
+
+
+def write_page(folder: Path, result: Result, analysis: Analysis | None, reading: Reading) -> None:
+    """Write folder/report.html; pictures beside it are put into the page."""
+    names = ("timeline.png", "annotated.png", "annotated.mp4")
+    timeline, image, video = (_embedded(folder / name) for name in names)
+    shown = sorted(result.faces, key=lambda face: (bool(face.left_out), -face.prob))[:SHOWN_FACES]
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            result=result,
+            answer=answer(result),
+            timeline=timeline,
+            image=image,
+            video=video,
+            faces=[
+                _shown_face(face, result, analysis, reading)
+                for face in sorted(shown, key=lambda face: face.face)
+            ],
+            hidden=len(result.faces) - len(shown),
+            facts=_facts(result, reading),
+        )
+    )
+    write_text(folder / "report.html", page)
+
+
+def write_index(out: Path, results: Sequence[tuple[str, Result]], note: str) -> Path:
+    """Write out/index.html, one line a file: (name of its folder, its result)."""
+    rows = [(name, result, answer(result)) for name, result in results]
+    page = (
+        _environment()
+        .get_template("index.html")
+        .render(
+            rows=rows,
+            note=note,
+            counts={
+                status: sum(result.status == status for _, result in results)
+                for status in ("scored", "no_usable_face", "unreadable")
+            },
+        )
+    )
+    return write_text(out / "index.html", page)
+
+
+def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: Reading) -> _ShownFace:
+    thumbs = analysis.thumbs.of(face.face - 1) if analysis is not None else ()
+
+    def caption(time: float, logit: float) -> str:
+        prob = float(sigmoid(np.array(logit / reading.temperature)))
+        return (
+            percent(prob)
+            if result.media and result.media.kind == "image"
+            else f"{_at(time)}  {percent(prob)}"
+        )
+
+    pictures = tuple(_Picture(_uri(one.jpeg, "image/jpeg"), caption(one.time, one.logit)) for one in thumbs)
+    whole = result.media is not None and result.media.kind == "image"
+    return _ShownFace(
+        face=face,
+        percent=percent(face.prob),
+        colour=colour(face.face, face.prob, None if reading.demonstration else reading.threshold),
+        when="" if whole else f"from {_at(face.first_s)} to {_at(face.last_s)}",
+        pictures=pictures,
+    )
+
+
+def _facts(result: Result, reading: Reading) -> list[tuple[str, str]]:
+    facts = [("File", result.path)]
+    if result.media is not None:
+        media = result.media
+        facts.append(("Picture size", f"{media.width} × {media.height} pixels"))
+        if media.kind == "video":
+            facts.append(("Length", f"{media.duration:.1f} seconds, {media.frames} frames"))
+            facts.append(("Frames looked at for faces", str(media.frames_looked_at)))
+    facts.append(("Model" if len(result.models) == 1 else "Models (mean of their logits)", reading.title))
+    facts.append(("Temperature", f"{result.temperature:.3g}"))
+    facts.append(("Threshold", "none" if result.threshold is None else f"{result.threshold:.4f}"))
+    if reading.calibration is not None:
+        kept = reading.calibration
+        facts.append(("Set on", f"{kept.videos_real} real and {kept.videos_fake} fake validation videos"))
+    if result.seconds is not None:
+        spent = result.seconds
+        facts.append(
+            (
+                "Time taken",
+                f"{spent.total:.1f} s: reading {spent.decode:.1f}, finding faces {spent.detect:.1f}, "
+                f"scoring {spent.network:.1f}",
+            )
+        )
+    return facts
+
+
+def _most_suspicious(result: Result) -> Face:
+    return max((face for face in result.faces if not face.left_out), key=lambda face: face.prob)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _at(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
+
+
+def _embedded(path: Path) -> str:
+    """A data URI of a file, its name where it is too large for that, nothing where it is not there."""
+    if not path.is_file():
+        return ""
+    if path.stat().st_size > EMBEDDED_VIDEO and path.suffix == ".mp4":
+        return path.name
+    return _uri(path.read_bytes(), {".png": "image/png", ".mp4": "video/mp4"}[path.suffix])
+
+
+def _uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{b64encode(content).decode()}"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("dfd_train.predict", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = percent
+    return environment

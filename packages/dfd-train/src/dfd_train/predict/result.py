@@ -1,0 +1,217 @@
+"""What was found, judged: a number for each face, one for the file, and what may be said about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from dfd_train.metrics.scores import sigmoid
+from dfd_train.predict.analysis import Analysis, Media, Seconds
+from dfd_train.predict.ensemble import Reading
+from dfd_train.predict.faces import CONFIDENCE
+from dfd_train.predict.inputs import Input
+from dfd_train.runs import DEMONSTRATION
+
+FORMAT_VERSION = 1
+SMALLEST_FACE = (
+    40  # pixels of the box; a smaller face is mostly interpolation once enlarged to a network's input
+)
+FEWEST_FRAMES = 3  # in which a face of a video is scored; fewer are as often a pattern that looks like one
+
+Status = Literal["scored", "no_usable_face", "unreadable"]
+Verdict = Literal["fake", "real"]
+
+
+@dataclass(frozen=True)
+class Face:
+    """One person's face over time."""
+
+    face: int
+    """its number, from 1 in order of appearance, as in the annotated video"""
+    first_s: float
+    last_s: float
+    frames_scored: int
+    pixels: int
+    """the shorter side of its box, median"""
+    prob: float
+    """mean over its frames of the probability that they are fake, 0 to 1"""
+    lowest: float
+    highest: float
+    """probabilities of single frames"""
+    left_out: str
+    """why it does not count towards the file's number; empty where it does"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer about one file; result.json is exactly this."""
+
+    format_version: int
+    identity: str
+    """of the file's size and time, the models and what was asked for: with the same, nothing is scored again"""
+    file: str
+    path: str
+    status: Status
+    reason: str
+    """why there is no number, or no verdict, or what could not be decoded; may be empty"""
+    prob: float | None
+    """that of the face that looks most like a fake; None where no face is usable"""
+    verdict: Verdict | None
+    """prob above the threshold: fake; None where the model has no business to say"""
+    threshold: float | None
+    temperature: float
+    models: tuple[str, ...]
+    models_sha256: str
+    note: str
+    """what must stand beside every number, such as that the model is a demonstration"""
+    meaning: tuple[str, ...]
+    """sentences on what the number says and does not say"""
+    faces: tuple[Face, ...]
+    media: Media | None
+    seconds: Seconds | None
+
+
+def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> Result:
+    """The result of an analysis."""
+    faces = tuple(_faces(analysis, reading))
+    usable = [face for face in faces if not face.left_out]
+    prob = max((face.prob for face in usable), default=None)
+    reasons = [analysis.error and f"the file is damaged: {analysis.error}"]
+    verdict: Verdict | None = None
+    if prob is None:
+        reasons.insert(0, _why_no_face(analysis, faces))
+    elif reading.demonstration:
+        reasons.insert(0, f"no verdict: {DEMONSTRATION}")
+    elif reading.threshold is None:
+        reasons.insert(0, "no verdict: it is not known how often this model is wrong (no validation set)")
+    else:
+        verdict = "fake" if prob > reading.threshold else "real"
+    return Result(
+        format_version=FORMAT_VERSION,
+        identity=identity,
+        file=file.path.name,
+        path=str(file.path),
+        status="no_usable_face" if prob is None else "scored",
+        reason="; ".join(filter(None, reasons)),
+        prob=prob,
+        verdict=verdict,
+        threshold=reading.threshold,
+        temperature=reading.temperature,
+        models=reading.names,
+        models_sha256=reading.sha256,
+        note=DEMONSTRATION if reading.demonstration else "",
+        meaning=meaning(prob, reading) if prob is not None else (),
+        faces=faces,
+        media=analysis.media,
+        seconds=analysis.seconds,
+    )
+
+
+def unreadable(file: Input, error: Exception, reading: Reading, identity: str) -> Result:
+    """The result for a file that can't be read."""
+    return Result(
+        format_version=FORMAT_VERSION,
+        identity=identity,
+        file=file.path.name,
+        path=str(file.path),
+        status="unreadable",
+        reason=" ".join(str(error).split()).removeprefix(f"{file.path.name}: "),
+        prob=None,
+        verdict=None,
+        threshold=reading.threshold,
+        temperature=reading.temperature,
+        models=reading.names,
+        models_sha256=reading.sha256,
+        note=DEMONSTRATION if reading.demonstration else "",
+        meaning=(),
+        faces=(),
+        media=None,
+        seconds=None,
+    )
+
+
+def frame_probs(faces: pd.DataFrame, reading: Reading) -> pd.Series:
+    """Probability of fake of each row of an analysis, NaN where it was not scored."""
+    return pd.Series(sigmoid(faces["logit"].to_numpy(np.float64) / reading.temperature), faces.index)
+
+
+def meaning(prob: float, reading: Reading) -> tuple[str, ...]:
+    """What a probability says and what it does not, in sentences for anybody."""
+    calibration = reading.calibration
+    says = (
+        f"{percent(prob)} is the model's own estimate, averaged over the frames of the face that looks most like"
+        " a fake."
+    ).capitalize()
+    if calibration is not None:
+        real, fake = calibration.shares_above(prob)
+        high = prob > calibration.threshold
+        if not high:
+            real, fake = 1.0 - real, 1.0 - fake
+        says += (
+            f" Its scale was set on {calibration.videos_fake} fake and {calibration.videos_real} real videos that did"
+            f" not train it: of those, {percent(fake)} of the fake and {percent(real)} of the real ones scored"
+            f" {'at least as high' if high else 'lower'}."
+        )
+    elif reading.threshold is not None:
+        says += " Its scale was set on the model's validation videos."
+    else:
+        says += " Its scale was never checked against videos whose truth is known."
+    return (
+        says,
+        "It is not the chance that this file is a fake. It holds for footage like the one the model learned from, if"
+        " real and fake were equally frequent there; other kinds of manipulation, other cameras, heavy compression or"
+        " edits can raise or lower it without warning. It looks at faces only: not at voices, captions or the scene.",
+    )
+
+
+def percent(prob: float) -> str:
+    """A probability for people; never a false certainty."""
+    if 0 < prob < 0.005:
+        return "less than 1 %"
+    if 0.995 < prob < 1:
+        return "more than 99 %"
+    return f"{100 * prob:.0f} %"
+
+
+def _faces(analysis: Analysis, reading: Reading) -> list[Face]:
+    scored = analysis.faces.assign(prob=frame_probs(analysis.faces, reading)).dropna(subset="prob")
+    needed = min(FEWEST_FRAMES, scored["frame"].nunique()) if analysis.media.kind == "video" else 1
+    found = []
+    for track, own in scored.groupby("track", sort=True):
+        pixels = int(np.minimum(own["x2"] - own["x1"], own["y2"] - own["y1"]).median())
+        reasons = []
+        if pixels < SMALLEST_FACE:
+            reasons.append(f"{pixels} pixels wide, {SMALLEST_FACE} are needed")
+        if len(own) < needed:
+            reasons.append(f"scored in {len(own)} frame{'s' * (len(own) > 1)}, {needed} are needed")
+        found.append(
+            Face(
+                face=int(track) + 1,
+                first_s=float(own["time"].iloc[0]),
+                last_s=float(own["time"].iloc[-1]),
+                frames_scored=len(own),
+                pixels=pixels,
+                prob=float(own["prob"].mean()),
+                lowest=float(own["prob"].min()),
+                highest=float(own["prob"].max()),
+                left_out="; ".join(reasons),
+            )
+        )
+    return found
+
+
+def _why_no_face(analysis: Analysis, faces: tuple[Face, ...]) -> str:
+    looked = analysis.media.frames_looked_at
+    where = "the image" if analysis.media.kind == "image" else f"{looked} frame{'s' * (looked > 1)} looked at"
+    if not faces:
+        return (
+            f"no face found in {where}: the likeliest spot reached {analysis.best_confidence:.2f} "
+            f"on the detector's scale, a face needs {CONFIDENCE:.2f}"
+        )
+    if len(faces) == 1:
+        return f"the only face found in {where} is not usable: {faces[0].left_out}"
+    largest = max(faces, key=lambda face: (face.frames_scored, face.pixels))
+    return f"none of {len(faces)} faces found in {where} is usable; the one seen most: {largest.left_out}"

@@ -1,0 +1,77 @@
+"""The scores of a video's faces over its time, as a picture."""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from dfd_train.report.svg import GREY, PALETTE
+
+SHOWN_FACES = 6  # those with the most frames
+MEAN_S = 5.0  # long videos: the line is the mean over so many seconds
+MANY = 120  # frames of a face, above which its line is a mean
+
+
+def draw_timeline(faces: pd.DataFrame, duration: float, threshold: float | None, note: str) -> bytes:
+    """A PNG, 1500 x 500 pixels. faces: rows of `Analysis.faces` with a column `prob`; duration in seconds."""
+    scored = faces.dropna(subset="prob")
+    counts = scored["track"].value_counts()
+    shown = sorted(counts.index[:SHOWN_FACES])
+    with matplotlib.rc_context({"font.size": 11, "figure.constrained_layout.use": True}):
+        figure = Figure(figsize=(10, 3.4), dpi=150)
+        axes = figure.subplots()
+        for track in shown:
+            own, ink = scored[scored["track"] == track], PALETTE[track % len(PALETTE)]
+            line = own["prob"]
+            if len(own) > MANY:
+                axes.plot(own["time"], own["prob"], ".", color=ink, alpha=0.2, markersize=3)
+                by_time = own["prob"].set_axis(pd.to_timedelta(own["time"], unit="s"))
+                line = by_time.rolling(f"{MEAN_S}s", center=True).mean()
+            gap = np.diff(own["time"], prepend=own["time"].iloc[0]) > MEAN_S
+            y = np.where(gap, np.nan, line.to_numpy())  # no line where the face was away
+            dot = "o" if len(own) <= MANY else ""
+            axes.plot(
+                own["time"], y, color=ink, linewidth=1.8, marker=dot, markersize=4, label=f"Face {track + 1}"
+            )
+        if threshold is not None:
+            axes.axhline(threshold, color=GREY, linestyle="--", linewidth=1.2)
+            axes.annotate(
+                "called fake above this line",
+                (1, threshold),
+                xycoords=("axes fraction", "data"),
+                xytext=(-4, 3),
+                textcoords="offset points",
+                ha="right",
+                fontsize=9,
+                color="#555d66",
+            )
+        axes.set(ylim=(-0.03, 1.03), xlim=(0, max(duration, 1e-3)), ylabel="probability of fake")
+        axes.set_xlabel("time in the video (s)" if duration < 90 else "time in the video")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 1.5, 2, 3, 5, 6, 10]))
+        if duration >= 90:
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
+        axes.grid(alpha=0.15)
+        axes.spines[["top", "right"]].set_visible(False)
+        if len(shown) > 1 or len(counts) > len(shown):
+            title = f"of {len(counts)} faces, those seen most" if len(counts) > len(shown) else None
+            axes.legend(
+                frameon=False, ncols=6, loc="lower left", bbox_to_anchor=(0, 1.0), title=title, fontsize=10
+            )
+        if note:
+            figure.suptitle(note, fontsize=11, color="#8a5a00", fontweight="bold", x=0.99, ha="right")
+        out = io.BytesIO()
+        figure.savefig(out, format="png", metadata={"Comment": note} if note else None)
+    return out.getvalue()
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a person reads them off a player: 1:02:03, 2:03, 0:07."""
+    whole = int(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
