@@ -45,3 +45,18 @@ class _NotANumber(nn.Module):
 
 def not_a_number_in_the_third_batch() -> nn.Module:
     return _NotANumber()
+
+
+class _OtherOutside(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(x.mean((2, 3)))
+        return logits + 1.0 if torch.compiler.is_exporting() else logits
+
+
+def other_when_exported() -> nn.Module:
+    """A network whose export is not what was trained."""
+    return _OtherOutside()

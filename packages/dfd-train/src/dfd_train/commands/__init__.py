@@ -3,13 +3,15 @@
 Modules here import nothing heavy at the top: `dfd-train --help` answers at once.
 """
 
-from dfd_train.commands import compare, evaluate, explain, preview_transforms, report, run
+from dfd_train.commands import compare, evaluate, explain, export, predict, preview_transforms, report, run
 
 COMMANDS = (
     ("run", run),
     ("preview-transforms", preview_transforms),
     ("evaluate", evaluate),
+    ("predict", predict),
     ("explain", explain),
+    ("export", export),
     ("report", report),
     ("compare", compare),
 )

@@ -1,0 +1,44 @@
+"""`dfd-train export`: a trained run as an ONNX file or as safetensors."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "a trained run as an ONNX file or as safetensors, compared on real crops"
+EXAMPLE = "dfd-train export runs/v1 --out v1.onnx"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("folder", type=Path, metavar="RUN")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE.onnx|DIR",
+        help="an ONNX file, or a folder of safetensors",
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="WORK", help="a prepared data set to compare on instead of the run's own"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exports and says how near the file is to the network."""
+    from dfd_train.export import export_run
+    from dfd_train.runs import DEMONSTRATION
+
+    export = export_run(options.folder, options.out, options.data)
+    card = export.card
+    calibration = f"threshold {card.threshold:.3f}, temperature {card.temperature:.2f} from validation"
+    print(f"On {export.crops} crops the logits deviate by at most {export.deviation:.1e}.")
+    print(
+        "No threshold: nothing to calibrate on."
+        if card.calibrated_on == "nothing"
+        else f"Card: {calibration}."
+    )
+    if card.demonstration:
+        print(f"This is a {DEMONSTRATION}.")
+    print(export.path)
+    return 0

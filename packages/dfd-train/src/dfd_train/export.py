@@ -1,0 +1,226 @@
+"""A trained run for other programs: an ONNX file, or a folder of safetensors, with its card, checked before it exists.
+
+What is written is loaded again and compared with the network on crops of the run's own data; where a logit deviates,
+nothing is written.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from dfd_train.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
+from dfd_train.data.prepared import load_prepared
+from dfd_train.data.selection import select_videos
+from dfd_train.data.transforms import normalize, resize
+from dfd_train.engine.checkpoint import TrainedModel, load_model
+from dfd_train.predict.calibration import run_calibration
+from dfd_train.predict.scorer import run_geometry
+from dfd_train.runs import DEMONSTRATION, file_sha256, replacing, write_atomically
+
+TOLERANCE = 1e-4  # relative to the larger of 1 and the logits
+CROPS = 16
+
+Logits = Callable[[Tensor], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written and how near it is to the network."""
+
+    path: Path
+    card: DetectorCard
+    crops: int
+    """how many crops the written network was compared on"""
+    deviation: float
+    """the largest of a logit"""
+
+
+def export_run(run: Path, out: Path, data: Path | None = None) -> Export:
+    """Write a run's best network to `out`: a file that ends in .onnx, or else a folder of safetensors.
+
+    `data` is a prepared set to compare on instead of the run's own.
+
+    Raises: FileNotFoundError, ValueError for a run or data that are missing, a network that cannot be written so, and
+    where what would be written deviates from the network.
+    """
+    model = load_model(run)
+    card = _card(run, model)
+    images = _real_images(model, data)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-export-") as name:
+        temporary = Path(name)
+        if out.suffix == ".onnx":
+            _write_onnx(model, card, temporary / "model.onnx")
+            deviation = _deviation(model.detector.network, _onnx_logits(temporary / "model.onnx"), images)
+            with replacing(out) as file:
+                file.write((temporary / "model.onnx").read_bytes())
+        else:
+            _check_folder(out)
+            _write_safetensors(model, card, temporary)
+            deviation = _deviation(model.detector.network, _safetensors_logits(temporary), images)
+            out.mkdir(exist_ok=True)
+            for written in sorted(temporary.iterdir()):
+                written.replace(out / written.name)
+    return Export(out, card, len(images), deviation)
+
+
+def _card(run: Path, model: TrainedModel) -> DetectorCard:
+    spec, geometry, calibration = model.detector.spec, run_geometry(run), run_calibration(run)
+    return DetectorCard(
+        model=model.facts.config.model.name,
+        input_size=spec.size,
+        mean=spec.mean,
+        std=spec.std,
+        threshold=calibration.threshold if calibration else 0.5,
+        temperature=calibration.temperature if calibration else 1.0,
+        calibrated_on="validation" if calibration else "nothing",
+        demonstration=model.facts.demonstration,
+        margin=geometry.margin,
+        border="pad" if geometry.border == "pad" else "clip",
+        crop_size=geometry.size,
+        checkpoint_sha256=file_sha256(model.path),
+    )
+
+
+def _real_images(model: TrainedModel, data: Path | None) -> Tensor:
+    """Network inputs (N, 3, S, S): the middle frames of validation videos, equally spaced over the table."""
+    config = model.facts.config.data
+    work = data or Path(config.work)
+    try:
+        prepared = load_prepared(work)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{error}; to compare on crops of another prepared set: --data WORK"
+        ) from None
+    videos = select_videos(prepared.videos, "val", multiple_faces=config.multiple_faces).videos
+    places = np.unique(np.linspace(0, len(videos) - 1, CROPS).round().astype(int))
+    crops = [prepared.read_crop_at(int(row), prepared.length(int(row)) // 2) for row in videos.index[places]]
+    spec = model.detector.spec
+    return normalize(torch.stack([resize(crop, spec.size) for crop in crops]), spec)
+
+
+def _write_onnx(model: TrainedModel, card: DetectorCard, path: Path) -> None:
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401  # the comparison needs it
+        import onnxscript  # noqa: F401  # torch's exporter needs it
+    except ImportError as error:
+        raise ValueError(f"export to ONNX needs {error.name}: pip install 'dfd-train[onnx]'") from None
+    for name in ("onnxscript", "onnx_ir"):  # they tell every step of theirs
+        logging.getLogger(name).setLevel(logging.WARNING)
+    network, size = model.detector.network, model.detector.spec.size
+    if _is_ours(network):
+        from reseption_models import export_onnx
+
+        export_onnx(network, path, size)
+    else:
+        _export_any(network, path, size)
+    written: Any = onnx.load(path)
+    onnx.helper.set_model_props(written, {METADATA_KEY: card.to_json()})
+    written.doc_string = f"This is a {DEMONSTRATION}." if card.demonstration else ""
+    onnx.save(written, path)
+
+
+def _export_any(network: nn.Module, path: Path, size: int) -> None:
+    """As `reseption_models.export_onnx`, for networks of other families: any batch, names of ours."""
+    example = torch.zeros(2, 3, size, size)
+    batch = torch.export.Dim("batch", min=1)
+    try:
+        with torch.no_grad():
+            traced = torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
+        program = torch.onnx.export(
+            traced,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    except Exception as error:  # whatever the exporter meets in a network that it cannot trace
+        reason = str(error).strip().splitlines()
+        raise ValueError(f"torch cannot export this {type(network).__name__}: {reason[0]}") from None
+    assert program is not None
+    program.save(path)
+
+
+def _onnx_logits(path: Path) -> Logits:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def logits(images: Tensor) -> npt.NDArray[np.float32]:
+        found: npt.NDArray[np.float32] = session.run([OUTPUT], {INPUT: images.numpy()})[0].flatten()
+        return found
+
+    return logits
+
+
+def _write_safetensors(model: TrainedModel, card: DetectorCard, folder: Path) -> None:
+    from reseption_models import save_pretrained
+
+    network: Any = model.detector.network
+    if not _is_ours(network):
+        raise ValueError(
+            f"{card.model} is not of reseption-models alone, whose format the folder has; allowed: --out FILE.onnx"
+        )
+    trained_on = f"a prepared set with fingerprint {model.facts.fingerprint}"
+    if card.demonstration:
+        trained_on = f"sample data: {DEMONSTRATION}"
+    own = replace(network.card, mean=card.mean, std=card.std, training_data=trained_on)
+    save_pretrained(network, folder, own)
+    write_atomically(folder / CARD_FILE, f"{card.to_json()}\n".encode())
+
+
+def _safetensors_logits(folder: Path) -> Logits:
+    from reseption_models import from_pretrained
+
+    network = from_pretrained(folder)
+
+    def logits(images: Tensor) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            found: npt.NDArray[np.float32] = network(images).flatten().numpy()
+        return found
+
+    return logits
+
+
+def _is_ours(network: nn.Module) -> bool:
+    """Whether reseption-models can build it anew; an ensemble with members of another family it can't."""
+    from reseption_models import Reseption, ReseptionEnsemble
+
+    return isinstance(network, Reseption | ReseptionEnsemble) and network.config is not None
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a place that holds something else than an export."""
+    if out.suffix in (".safetensors", ".pt", ".pth") or (out.exists() and not out.is_dir()):
+        raise ValueError(f"--out is {out}; allowed: FILE.onnx, or a folder for safetensors")
+    if out.is_dir() and any(out.iterdir()) and not (out / CARD_FILE).is_file():
+        raise ValueError(f"{out} holds something else than an export: choose another --out")
+
+
+def _deviation(network: nn.Module, written: Logits, images: Tensor) -> float:
+    """The largest deviation of a logit, all crops at once and one alone. Raises: ValueError where it is too large."""
+    largest = 0.0
+    for batch in (images, images[:1]):
+        with torch.inference_mode():
+            expected = network(batch).flatten().numpy()
+        deviation = float(np.abs(expected - written(batch)).max())
+        allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
+        if not deviation <= allowed:
+            raise ValueError(
+                f"nothing written: a logit of the exported network deviates by {deviation:.2g} on the run's own "
+                f"crops; allowed: {allowed:.2g}"
+            )
+        largest = max(largest, deviation)
+    return largest
