@@ -11,9 +11,11 @@ import PIL.Image
 from PIL import ImageDraw, ImageFont
 
 from dfd_train.data.geometry import Image
-from dfd_train.report.svg import BLUE, ORANGE, PALETTE
+from dfd_train.predict.result import short_percent
+from dfd_train.report.svg import BLUE, GOLD, GREY, ORANGE, PURPLE, TEAL
 
 WHITE = "#ffffff"
+FACE_COLOURS = (TEAL, PURPLE, GOLD, "#b8518f", "#6b7f2e", GREY)  # none that stands for real or fake
 
 
 @dataclass(frozen=True)
@@ -29,24 +31,24 @@ class Mark:
 def colour(face: int, prob: float | None, threshold: float | None) -> str:
     """Orange above the threshold and blue below it; without a threshold a colour that only tells faces apart."""
     if threshold is None or prob is None:
-        return PALETTE[(face - 1) % len(PALETTE)]
+        return FACE_COLOURS[(face - 1) % len(FACE_COLOURS)]
     return ORANGE if prob > threshold else BLUE
 
 
 def draw_marks(picture: Image, marks: Sequence[Mark], threshold: float | None, note: str) -> Image:
-    """A copy of `picture` (H, W, 3) uint8 with its faces marked, and `note` across its top."""
+    """A copy of `picture` (H, W, 3) uint8 with its faces marked, and `note` across its foot."""
     canvas = PIL.Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
     unit = max(1, round(min(canvas.size) / 240))
-    font = _font(max(11, 9 * unit))
+    font = _font(max(14, 9 * unit))
     for mark in marks:
         ink = colour(mark.face, mark.prob, threshold)
         box = tuple(round(value) for value in mark.box)
         draw.rectangle(box, outline=ink, width=2 * unit)
-        text = f"Face {mark.face}" + ("" if mark.prob is None else f"  {100 * mark.prob:.0f} %")
+        text = f"Face {mark.face}" + ("" if mark.prob is None else f": {short_percent(mark.prob)}")
         _label(draw, box[0], box[1], text, font, ink, unit, canvas.size)
     if note:
-        _banner(draw, note, unit, canvas.width)
+        _banner(draw, note, unit, canvas.size)
     return np.asarray(canvas)
 
 
@@ -69,11 +71,12 @@ def _label(
     draw.text((x + 2 * unit - left, y + 2 * unit - top), text, font=font, fill=WHITE)
 
 
-def _banner(draw: ImageDraw.ImageDraw, text: str, unit: int, width: int) -> None:
-    font = _font(max(10, 8 * unit))
+def _banner(draw: ImageDraw.ImageDraw, text: str, unit: int, size: tuple[int, int]) -> None:
+    font = _font(max(12, 8 * unit))
     _, top, right, bottom = draw.textbbox((0, 0), text, font=font)
-    draw.rectangle((0, 0, width, bottom - top + 4 * unit), fill="#3a2b0c")
-    draw.text(((width - right) / 2, 2 * unit - top), text, font=font, fill="#ffd993")
+    above = size[1] - (bottom - top) - 4 * unit
+    draw.rectangle((0, above, size[0], size[1]), fill="#3a2b0c")
+    draw.text(((size[0] - right) / 2, above + 2 * unit - top), text, font=font, fill="#ffd993")
 
 
 @cache

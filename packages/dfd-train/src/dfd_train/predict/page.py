@@ -15,7 +15,7 @@ from dfd_train.metrics.scores import sigmoid
 from dfd_train.predict.analysis import Analysis
 from dfd_train.predict.drawing import colour
 from dfd_train.predict.ensemble import Reading
-from dfd_train.predict.result import Face, Result, percent
+from dfd_train.predict.result import Face, Result, percent, short_percent
 from dfd_train.predict.timeline import clock
 from dfd_train.report.files import write_text
 
@@ -111,6 +111,7 @@ def write_index(out: Path, results: Sequence[tuple[str, Result]], note: str) -> 
 
 def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: Reading) -> _ShownFace:
     thumbs = analysis.thumbs.of(face.face - 1) if analysis is not None else ()
+    whole = result.media is not None and result.media.kind == "image"
 
     def caption(time: float, logit: float) -> str:
         prob = float(sigmoid(np.array(logit / reading.temperature)))
@@ -121,7 +122,6 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
         )
 
     pictures = tuple(_Picture(_uri(one.jpeg, "image/jpeg"), caption(one.time, one.logit)) for one in thumbs)
-    whole = result.media is not None and result.media.kind == "image"
     return _ShownFace(
         face=face,
         percent=percent(face.prob),
@@ -192,4 +192,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent
+    environment.filters["short_percent"] = short_percent
     return environment

@@ -176,6 +176,11 @@ def percent(prob: float) -> str:
     return f"{100 * prob:.0f} %"
 
 
+def short_percent(prob: float) -> str:
+    """The same where there is little room."""
+    return percent(prob).replace("less than ", "<").replace("more than ", ">")
+
+
 def _faces(analysis: Analysis, reading: Reading) -> list[Face]:
     scored = analysis.faces.assign(prob=frame_probs(analysis.faces, reading)).dropna(subset="prob")
     needed = min(FEWEST_FRAMES, scored["frame"].nunique()) if analysis.media.kind == "video" else 1

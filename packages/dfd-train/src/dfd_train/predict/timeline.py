@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from dfd_train.report.svg import GREY, PALETTE
+from dfd_train.predict.drawing import colour
+from dfd_train.report.svg import GREY
 
 SHOWN_FACES = 6  # those with the most frames
 MEAN_S = 5.0  # long videos: the line is the mean over so many seconds
@@ -26,7 +27,7 @@ def draw_timeline(faces: pd.DataFrame, duration: float, threshold: float | None,
         figure = Figure(figsize=(10, 3.4), dpi=150)
         axes = figure.subplots()
         for track in shown:
-            own, ink = scored[scored["track"] == track], PALETTE[track % len(PALETTE)]
+            own, ink = scored[scored["track"] == track], colour(track + 1, None, None)
             line = own["prob"]
             if len(own) > MANY:
                 axes.plot(own["time"], own["prob"], ".", color=ink, alpha=0.2, markersize=3)
