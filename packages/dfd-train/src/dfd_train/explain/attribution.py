@@ -110,7 +110,7 @@ def lime(
 def gradcam(
     detector: Detector, crop: Image, *, device: torch.device, progress: Progress = lambda seen: None
 ) -> Explanation:
-    """Grad-CAM on the last feature map with a height and a width; of an ensemble, the sum over its members' maps.
+    """Grad-CAM on the last feature map; of an ensemble, the sum over its members' maps.
 
     Signed: the part below zero, which the method's authors cut off, speaks for real.
 

@@ -1,4 +1,4 @@
-"""Where Grad-CAM looks: the last feature map that still has a height and a width."""
+"""Where Grad-CAM looks: the last feature map before it is pooled."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from torch import Tensor, nn
 
 
 def last_maps(network: nn.Module, image: Tensor) -> list[nn.Module]:
-    """The modules that return the last maps (1, C, h, w), h and w above 1: one, or of an ensemble one a member.
-
-    `image` (1, 3, S, S) goes through the network to find them; a module ends after its parts, so of those that return
-    the same map the outermost one is taken.
+    """The modules that return the last maps (1, C, h, w) of `image` (1, 3, S, S): one, or of an ensemble one a member.
 
     Raises: ValueError for a network without such a map.
     """
     members = getattr(network, "members", None)
     parts = list(members) if isinstance(members, nn.ModuleList) else [network]
-    found: dict[int, nn.Module] = {}
+    return [_last_map(part, image) for part in parts]
 
-    def watch(part: int) -> Any:
-        def hook(module: nn.Module, _: object, output: object) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[2:]) > 1:
-                found[part] = module
 
-        return hook
+def _last_map(network: nn.Module, image: Tensor) -> nn.Module:
+    """What `forward_features` returns, as timm and reseption-models have it; of others, the last map with a width.
 
-    handles = [
-        module.register_forward_hook(watch(number))
-        for number, part in enumerate(parts)
-        for module in part.modules()
-    ]
+    A module ends after its parts, so of those that return the same map the outermost one is taken.
+    """
+    features: Any = getattr(network, "forward_features", None)
+    maps: list[tuple[nn.Module, Tensor]] = []
+
+    def watch(module: nn.Module, _: object, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4:
+            maps.append((module, output))
+
+    handles = [module.register_forward_hook(watch) for module in network.modules()]
     try:
         with torch.no_grad():
-            network(image)
+            last = (features or network)(image)
     finally:
         for handle in handles:
             handle.remove()
-    if len(found) < len(parts):
-        raise ValueError(f"Grad-CAM needs a feature map, and this {type(network).__name__} has none")
-    return [found[number] for number in range(len(parts))]
+    for module, output in reversed(maps):
+        if output is last or (features is None and min(output.shape[2:]) > 1):
+            return module
+    raise ValueError(f"Grad-CAM needs a feature map, and this {type(network).__name__} has none")

@@ -1,0 +1,223 @@
+"""The whole command on tiny runs: masks cut like crops, the same files by seed, the marker in all of them."""
+
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import html5lib
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from dfd_train.cli import main
+from dfd_train.data.prepared import load_prepared
+from dfd_train.explain.pictures import choose_videos, open_videos
+
+FRAMES, WIDTH, HEIGHT = 20, 160, 120
+MARK = "This is a demonstration model, not evidence."
+
+
+def write_video(path: Path, rate: int) -> None:
+    """A white rectangle that wanders over a black ground, without loss; a frame lasts 1 / rate."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"qp": "0", "g": "8"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.time_base = Fraction(1, rate)
+        for number in range(FRAMES):
+            image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+            image[20 + 2 * number : 60 + 2 * number, 30 + 3 * number : 64 + 3 * number] = 255
+            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+@pytest.fixture(scope="module")
+def work(small_set_writer, tmp_path_factory) -> Path:
+    """Fakes whose picture is its own mask: white where "manipulated"; the mask's video counts time otherwise."""
+    folder = tmp_path_factory.mktemp("explain")
+    write_video(folder / "fake.mp4", rate=25)
+    write_video(folder / "mask.mp4", rate=30)
+    work = small_set_writer(
+        folder / "work", length=FRAMES, demonstration=True, stored=lambda frame: False,
+        edit=lambda table: table.assign(path=str(folder / "fake.mp4"), frames_decoded=FRAMES),
+    ).work  # fmt: skip
+    table = pq.read_table(work / "videos.parquet")
+    masks = [str(folder / "mask.mp4") if label else None for label in table["label"].to_pylist()]
+    pq.write_table(table.append_column("mask_path", pa.array(masks, pa.string())), work / "videos.parquet")
+    with av.open(str(folder / "fake.mp4")) as container:
+        pts = [frame.pts for frame in container.decode(video=0)]
+    for part in sorted((work / "boxes").glob("videos-*.parquet")):
+        videos = pd.read_parquet(part)
+        pq.write_table(
+            pa.Table.from_pandas(videos.assign(width=WIDTH, height=HEIGHT), preserve_index=False), part
+        )
+        write_boxes(part.with_name(part.name.replace("videos", "boxes")), videos["video_id"].tolist(), pts)
+    return work
+
+
+def write_boxes(path: Path, video_ids: list[str], pts: list[int]) -> None:
+    """Boxes that wander over the frame's edges."""
+    t = np.arange(FRAMES)
+    left, top = -15 + 5.3 * t, -10 + 4.2 * t
+    boxes = pd.DataFrame({"frame": t, "pts": pts, "face": 0, "x1": left, "y1": top})
+    boxes = boxes.assign(x2=left + 61.7, y2=top + 70.2)
+    table = pd.concat([boxes.assign(video_id=video_id) for video_id in video_ids])
+    types = dict.fromkeys(("x1", "y1", "x2", "y2"), np.float32)
+    pq.write_table(
+        pa.Table.from_pandas(
+            table.astype(types | {"frame": np.int32, "face": np.int8}), preserve_index=False
+        ),
+        path,
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(work) -> list[str]:
+    found = []
+    for name, seed in (("one", 0), ("two", 1)):
+        out = work.parent / name
+        arguments = ["--model", "tiny_networks:with_batch_norm", "--input-size", "32", "--batch-size", "6"]
+        arguments += ["--epochs", "1", "--workers", "0", "--device", "cpu", "--seed", str(seed)]
+        assert main(["run", "--data", str(work), "--out", str(out), *arguments]) == 0
+        found.append(str(out))
+    return found
+
+
+def test_a_mask_is_cut_as_its_crop(work):
+    prepared = load_prepared(work)
+    fake = prepared.videos.index[prepared.videos["label"] == 1][0]
+    video_id = prepared.videos.at[fake, "video_id"]
+    for frame in range(FRAMES):
+        (picture,) = open_videos(prepared, [video_id], frame)
+        assert picture.mask.shape == picture.crop.shape[:2]
+        assert np.array_equal(picture.mask, picture.crop.max(2) > 127), frame
+    assert {
+        open_videos(prepared, [video_id], frame)[0].mask.shape for frame in (0, 10)
+    } != {picture.crop.shape[:2]}  # at the edge boxes are cut off  # fmt: skip
+
+
+def test_a_real_face_has_no_mask_and_methods_take_turns(work):
+    prepared = load_prepared(work)
+    chosen = choose_videos(prepared, 1, seed=0)
+    methods = [prepared.videos.at[prepared.row(video_id), "method"] for video_id in chosen]
+    assert methods == ["Deepfakes", "NeuralTextures", "original_sequences"]
+    assert {prepared.videos.at[prepared.row(video_id), "split"] for video_id in chosen} == {"test"}
+    assert open_videos(prepared, chosen[-1:])[0].mask is None
+    assert any(choose_videos(prepared, 1, seed=seed) != chosen for seed in range(1, 9))
+    assert len(choose_videos(prepared, 9, seed=0)) == 6  # all that there are
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def outputs(runs, work) -> dict[str, dict[str, bytes]]:
+    found = {}
+    for name, seed in (("first", "3"), ("again", "3"), ("other", "4")):
+        out = work.parent / name
+        command = ["explain", *runs, "--out", str(out), "--samples", "40", "--seed", seed, "--device", "cpu"]
+        assert main([*command, "--method", "lime", "gradcam", "occlusion"]) == 0
+        found[name] = contents(out)
+    return found
+
+
+def test_the_same_seed_writes_the_same_files(outputs):
+    assert outputs["first"] == outputs["again"]
+    assert outputs["first"]["lime-1.png"] != outputs["other"]["lime-1.png"]
+
+
+def test_all_is_there_and_marked(outputs, work, tmp_path):
+    files = outputs["first"]
+    assert {"lime-1.png", "gradcam-1.png", "occlusion-1.png", "explain.html", "settings.json"} < set(files)
+    for name, content in files.items():
+        if name.endswith(".png"):
+            (tmp_path / "figure.png").write_bytes(content)
+            with Image.open(tmp_path / "figure.png") as figure:
+                assert figure.text["Description"] == MARK
+                assert np.asarray(figure.convert("RGB")).std() > 20
+        else:
+            assert MARK in content.decode(), name
+    html5lib.HTMLParser(strict=True).parse(files["explain.html"].decode())
+    settings = json.loads(files["settings.json"])
+    assert (settings["samples"], settings["seed"]) == (40, 3)
+    assert len(settings["runs"]) == 2 and len(settings["pictures"]) == 3
+    predictions = pd.read_csv(work.parent / "first/tables/predictions.csv")
+    assert predictions.columns.tolist() == ["Category", "Picture", "one", "two", "Note"]
+    assert predictions[["one", "two"]].to_numpy().min() >= 0
+    single = pd.read_csv(work.parent / "first/tables/explanations.csv")
+    assert set(single["method"]) == {"Deepfakes", "NeuralTextures"}  # a real face has no mask
+    assert set(single["model"]) == {"one", "two"}
+    scores = pd.read_csv(work.parent / "first/tables/scores.csv")
+    part = single[(single["model"] == "one") & (single["explanation"] == "lime")]
+    row = scores[(scores["Model"] == "one") & (scores["Explanation"] == "LIME")].iloc[-1]
+    assert row["Weight inside"] == pytest.approx(part["inside"].mean())
+    assert row["Pictures"] == len(part)
+
+
+def test_the_probabilities_are_those_of_the_runs(runs, work):
+    """As `evaluate` has them, for the frames that it scores."""
+    assert main(["evaluate", runs[0], "--split", "test", "--device", "cpu", "--workers", "0"]) == 0
+    evaluated = pd.read_parquet(Path(runs[0]) / "predictions-test.parquet")
+    row = evaluated.iloc[7]
+    out = work.parent / "single"
+    command = [
+        "explain",
+        runs[0],
+        "--out",
+        str(out),
+        "--video",
+        row["video_id"],
+        "--frame",
+        str(row["frame"]),
+    ]
+    assert main([*command, "--method", "gradcam", "--device", "cpu"]) == 0
+    found = pd.read_csv(out / "tables/predictions.csv")["one"][0]
+    assert found == pytest.approx(1 / (1 + np.exp(-row["logit"])), abs=1e-6)
+
+
+def test_the_time_is_told_before(runs, work):
+    """In a process of its own, as a person sees it."""
+    command = [sys.executable, "-m", "dfd_train", "explain", *runs, "--out", str(work.parent / "told")]
+    done = subprocess.run(
+        [*command, "--samples", "30", "--device", "cpu"], capture_output=True, text=True, check=True
+    )
+    assert "LIME of 3 pictures by 2 models: 180 passes through a network, about " in done.stderr
+    assert "Explanations against manipulation masks" in done.stdout and MARK in done.stdout
+
+
+def test_pictures_of_ones_own(runs, tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 40, 3), np.uint8)).save(
+        tmp_path / "me.png"
+    )
+    out = tmp_path / "out"
+    command = ["explain", runs[0], "--image", str(tmp_path / "me.png"), "--out", str(out)]
+    assert main([*command, "--samples", "20", "--device", "cpu"]) == 0
+    assert not (out / "tables/scores.csv").exists()
+    assert pd.read_csv(out / "tables/predictions.csv")["Picture"].tolist() == ["me"]
+
+
+def test_mistakes(runs, tmp_path, capsys):
+    (tmp_path / "text.png").write_text("no picture")
+    out = ["--out", str(tmp_path / "out")]
+    for arguments, message in (
+        ([runs[0], runs[0], *out], "two runs are called 'one'"),
+        ([str(tmp_path), *out], "is no run folder"),
+        ([runs[0], *out, "--video", "none.mp4"], "has no video 'none.mp4'"),
+        ([runs[0], *out, "--frame", "99"], "has no frame 99: it has 20, from 0"),
+        ([runs[0], *out, "--image", str(tmp_path / "text.png")], "cannot read"),
+        ([runs[0], *out, "--image", str(tmp_path / "none.png")], "no such file"),
+        ([runs[0], *out, "--seed", "-1"], "seed -1, frame None: allowed are numbers from 0"),
+    ):
+        capsys.readouterr()
+        assert main(["explain", *arguments]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
