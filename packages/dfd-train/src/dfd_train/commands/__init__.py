@@ -3,7 +3,17 @@
 Modules here import nothing heavy at the top: `dfd-train --help` answers at once.
 """
 
-from dfd_train.commands import compare, evaluate, explain, export, predict, preview_transforms, report, run
+from dfd_train.commands import (
+    compare,
+    evaluate,
+    explain,
+    export,
+    predict,
+    preview_transforms,
+    report,
+    run,
+    serve,
+)
 
 COMMANDS = (
     ("run", run),
@@ -12,6 +22,7 @@ COMMANDS = (
     ("predict", predict),
     ("explain", explain),
     ("export", export),
+    ("serve", serve),
     ("report", report),
     ("compare", compare),
 )

@@ -115,11 +115,7 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
 
     def caption(time: float, logit: float) -> str:
         prob = float(sigmoid(np.array(logit / reading.temperature)))
-        return (
-            percent(prob)
-            if result.media and result.media.kind == "image"
-            else f"{_at(time)}  {percent(prob)}"
-        )
+        return short_percent(prob) if whole else f"{_at(time)}: {short_percent(prob)}"
 
     pictures = tuple(_Picture(_uri(one.jpeg, "image/jpeg"), caption(one.time, one.logit)) for one in thumbs)
     return _ShownFace(

@@ -1,0 +1,127 @@
+"use strict";
+
+const list = document.getElementById("list");
+const drop = document.getElementById("drop");
+const chooser = document.getElementById("file");
+let about = { limit: 0, kinds: [] };
+
+async function start() {
+  about = await (await fetch("/about")).json();
+  document.getElementById("model").textContent = about.model;
+  document.getElementById("limits").textContent = `one file at most ${size(about.limit)}`;
+  chooser.accept = about.kinds.join(",");
+  if (about.note) {
+    const note = document.getElementById("note");
+    note.textContent = `${about.note[0].toUpperCase()}${about.note.slice(1)}. The model was trained on sample footage; its scores say nothing about your files.`;
+    note.hidden = false;
+  }
+}
+
+function size(bytes) {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.round(bytes / 1e6)} MB`;
+}
+
+function time(seconds) {
+  return seconds >= 90 ? `${Math.round(seconds / 60)} minutes` : `${Math.max(1, Math.round(seconds))} seconds`;
+}
+
+class Row {
+  constructor(file) {
+    const item = document.getElementById("row").content.cloneNode(true).firstElementChild;
+    this.item = item;
+    this.state = item.querySelector(".state");
+    this.bar = item.querySelector("progress");
+    this.answer = item.querySelector(".answer");
+    this.button = item.querySelector(".remove");
+    this.button.addEventListener("click", () => this.remove());
+    item.querySelector(".name").textContent = file.name;
+    list.prepend(item);
+    this.send(file);
+  }
+
+  send(file) {
+    const dot = file.name.lastIndexOf(".");
+    if (!about.kinds.includes(file.name.slice(dot).toLowerCase())) return this.fail("This is no video or picture of a known kind.");
+    if (file.size > about.limit) return this.fail(`${size(file.size)} are above the limit of ${size(about.limit)}.`);
+    const request = new XMLHttpRequest(); // fetch tells nothing of how far an upload is
+    this.request = request;
+    request.open("POST", `/uploads?name=${encodeURIComponent(file.name)}`);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.responseType = "json";
+    request.upload.onprogress = (event) => this.show("Copying", event.loaded / event.total);
+    request.onload = () => {
+      if (request.status !== 201) return this.fail(request.response?.error ?? "The file was refused.");
+      this.id = request.response.id;
+      this.follow();
+    };
+    request.onerror = () => this.fail("The program was not reached. Does it still run?");
+    request.send(file);
+  }
+
+  async follow() {
+    try {
+      const reply = await fetch(`/uploads/${this.id}`);
+      if (!reply.ok) return this.fail("Removed.");
+      const upload = await reply.json();
+      const left = upload.seconds_left === null ? "" : `, about ${time(upload.seconds_left)} left`;
+      if (upload.state === "done") return this.done(upload);
+      if (upload.state === "cancelled") return this.fail("Cancelled.");
+      if (upload.state === "failed") return this.fail("The program failed at this file; its window says why.");
+      if (upload.state === "waiting") this.show(`Waiting, ${upload.before} before it`, null);
+      if (upload.state === "scoring") this.show(`Finding and scoring faces${left}`, upload.share);
+      if (upload.state === "annotating") this.show(`Making the marked video${left}`, upload.share);
+    } catch {
+      this.show("The program was not reached, trying again", null);
+    }
+    setTimeout(() => this.follow(), 400);
+  }
+
+  show(text, share) {
+    this.state.textContent = text;
+    if (share === null) this.bar.removeAttribute("value");
+    else this.bar.value = share;
+  }
+
+  done(upload) {
+    this.finish(upload.tone);
+    const link = document.createElement("a");
+    link.href = upload.report;
+    link.target = "_blank";
+    link.textContent = "Open the report";
+    const headline = document.createElement("strong");
+    headline.textContent = `${upload.headline}. `;
+    this.answer.replaceChildren(headline, `${upload.sentence} `, link);
+  }
+
+  fail(reason) {
+    this.finish("none");
+    this.answer.textContent = reason;
+  }
+
+  finish(tone) {
+    this.item.classList.add(tone || "none", "finished");
+    this.state.textContent = "";
+    this.bar.hidden = true;
+    this.button.textContent = "Remove";
+  }
+
+  async remove() {
+    this.request?.abort();
+    if (this.id) await fetch(`/uploads/${this.id}`, { method: "DELETE" });
+    if (!this.id || this.item.classList.contains("finished")) this.item.remove();
+  }
+}
+
+function take(files) {
+  for (const file of files) new Row(file);
+}
+
+chooser.addEventListener("change", () => { take(chooser.files); chooser.value = ""; });
+for (const name of ["dragenter", "dragover"]) {
+  drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
+}
+for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
+drop.addEventListener("drop", (event) => { event.preventDefault(); take(event.dataTransfer.files); });
+// a file dropped beside the field must not replace the page
+for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault());
+start();
