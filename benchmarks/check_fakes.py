@@ -22,7 +22,16 @@ from ffpp_prep.fakes import FakeSettings, compare
 from ffpp_prep.sample import plan, render
 from ffpp_prep.video import VideoReader
 
-TAKES = ("000", "001", "004", "010", "014", "016")  # one of each person, and a second of the talking head
+TAKES = (
+    "000",
+    "001",
+    "002",
+    "003",
+    "012",
+    "014",
+    "022",
+    "023",
+)  # one of each person, and a second of the talking head
 ENCODERS = (
     ("libx264", {"crf": "23"}),
     ("libx264", {"crf": "30"}),

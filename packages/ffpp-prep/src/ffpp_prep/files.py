@@ -17,7 +17,7 @@ from typing import Any
 from ffpp_prep.errors import FatalError, UsageError
 
 TEMPORARY = ".tmp-"
-BLOCK = 8 << 20
+BLOCK = 256 << 10  # stays in the cache of a core: several times as fast as a block of megabytes
 
 
 @contextmanager
@@ -66,6 +66,18 @@ def need_space(folder: Path, needed: int) -> None:
             f"{folder}: {free / 1e9:.2f} GB free, {needed / 1e9:.2f} GB needed; "
             "free space and run the same command again"
         )
+
+
+def copy_bytes(
+    source: Path, start: int, target: Path, place: int, size: int, beat: Callable[[], None]
+) -> None:
+    """Overwrites `size` bytes of `target` from byte `place` on with those of `source` from byte `start` on."""
+    with source.open("rb") as reading, target.open("r+b") as writing:
+        reading.seek(start)
+        writing.seek(place)
+        for at in range(0, size, BLOCK):
+            writing.write(reading.read(min(BLOCK, size - at)))
+            beat()
 
 
 def sweep(folder: Path) -> None:
