@@ -1,5 +1,8 @@
 """One preset for each experiment of the thesis: it parses, says what the thesis says, builds, and trains."""
 
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +11,15 @@ import tomli_w
 import torch
 
 from dfd_train.cli import main
-from dfd_train.config import PRESETS, RunConfig, build_config, find_config, read_config, to_tables
+from dfd_train.config import (
+    PRESETS,
+    ModelConfig,
+    RunConfig,
+    build_config,
+    find_config,
+    read_config,
+    to_tables,
+)
 from dfd_train.models import build_detector
 from dfd_train.optim import make_optimizer
 
@@ -73,23 +84,38 @@ def test_presets_build(name):
         assert [len(getattr(detector.network, f"stage_{s}")) - 1 for s in "abc"] == [5, 6, 3]
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "ensemble"])
-def test_presets_train_with_a_small_network_in_their_place(name, small_set, tmp_path):
+@pytest.fixture(scope="session")
+def sample_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A part of ffpp-prep's sample data set, prepared: the originals and one method."""
+    folder = tmp_path_factory.mktemp("sample")
+
+    def ffpp_prep(*arguments: str) -> int:
+        command = [sys.executable, "-m", "ffpp_prep", *arguments]
+        return subprocess.run(command, cwd=folder, capture_output=True).returncode
+
+    assert ffpp_prep("sample", "data") == 0
+    for method in (folder / "data" / "manipulated_sequences").iterdir():
+        if method.name != "Deepfakes":
+            shutil.rmtree(method)
+    # status 1: some of the sample's videos are broken on purpose
+    assert ffpp_prep("extract", "data", "-o", "work", "--detect-every", "8") in (0, 1)
+    return folder / "work"
+
+
+def train_small(name: str, work: Path, out: Path, members: tuple[Path, ...] = ()) -> Path:
+    """Two steps of a preset, its network replaced by a small one of the same family, or a small one of timm's."""
     config = preset(name)
-    reseption = config.model.name.startswith("reseption")
-    arguments = {"width_multiplier": 0.125, "depth_multiplier": 0.25} if reseption else {}
-    small = replace(
-        config.model,
-        name=config.model.name if reseption else "timm:resnet10t",
-        input_size=75 if reseption else 64, arguments=arguments, pretrained=False, train_level="full",
-    )  # fmt: skip
-    path = tmp_path / "small.toml"
+    if config.model.name == "reseption_ensemble":
+        small = replace(config.model, members=tuple(map(str, members)))
+    elif config.model.name.startswith("reseption"):
+        arguments = {"width_multiplier": 0.125, "depth_multiplier": 0.25}
+        small = replace(config.model, input_size=75, arguments=arguments)
+    else:
+        small = ModelConfig(name="timm:resnet10t", input_size=64)
+    path = out.with_suffix(".toml")
     path.write_text(tomli_w.dumps(to_tables(replace(config, model=small))))
-    command = ["run", "--config", str(path), "--data", str(small_set.work), "--out", str(tmp_path / "run")]
+    command = ["run", "--config", str(path), "--data", str(work), "--out", str(out), "--epochs", "1"]
     command += [
-        "--epochs",
-        "1",
         "--max-steps",
         "2",
         "--batch-size",
@@ -98,6 +124,20 @@ def test_presets_train_with_a_small_network_in_their_place(name, small_set, tmp_
         "1",
         "--workers",
         "0",
+        "--threads",
+        "1",
     ]
-    assert main([*command, "--threads", "1", "--device", "cpu"]) == 0
-    assert (tmp_path / "run/checkpoints/best.pt").is_file()
+    assert main([*command, "--device", "cpu"]) == 0
+    return out
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", NAMES)
+def test_presets_train_on_the_sample_data(name, sample_work, tmp_path):
+    members: tuple[Path, ...] = ()
+    if name == "ensemble":
+        members = tuple(train_small(f"reseption-{v}-a", sample_work, tmp_path / v) for v in ("v1", "v2"))
+    run = train_small(name, sample_work, tmp_path / "run", members)
+    assert (run / "checkpoints/best.pt").is_file()
+    trained = torch.load(run / "checkpoints/last.pt", weights_only=True)
+    assert trained["demonstration"] and trained["state"]["place"]["steps"] == 2
