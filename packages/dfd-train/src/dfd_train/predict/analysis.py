@@ -45,6 +45,8 @@ class Media:
     frames: int
     frames_looked_at: int
     """for faces, by the detector"""
+    frames_scored: int
+    """or that would have been, had they shown a face"""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def analyse(
         duration=source.last_time,
         frames=source.frames,
         frames_looked_at=source.frames_looked_at,
+        frames_scored=source.frames_scored,
     )
     return Analysis(
         media=media,

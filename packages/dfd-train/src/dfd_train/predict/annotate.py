@@ -154,7 +154,10 @@ class _Sound:
 
     def _write(self, packet: Any) -> None:
         shift = round(self._start / packet.time_base)
-        if packet.pts < shift:  # before the first picture
+        lead_in = (
+            2 * (packet.duration or 0) if self._encoder is None else 0
+        )  # decoders warm up on it, unheard
+        if packet.pts + lead_in < shift:  # before the first picture
             return
         if self._encoder is None:
             packet.pts -= shift

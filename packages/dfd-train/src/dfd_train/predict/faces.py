@@ -143,7 +143,7 @@ class VideoFaces:
         self._finder, self._advance = finder, advance
         self.fps, self.duration, self.size = self._footage.fps, self._footage.duration, self._footage.size
         self._detect_clock, self._score_clock = _Clock(rates.detect), _Clock(rates.scored_in(self.duration))
-        self.frames = self.frames_looked_at = 0
+        self.frames = self.frames_looked_at = self.frames_scored = 0
         self.best_confidence = self.last_time = 0.0
         self.decode_s = self.detect_s = 0.0
         self.error = ""
@@ -155,6 +155,7 @@ class VideoFaces:
         with self._footage:
             for frame in self._decoded():
                 detect, score = self._detect_clock.due(self.last_time), self._score_clock.due(self.last_time)
+                self.frames_scored += score
                 if detect or _too_many(held, self.size):
                     after = linker.step(frame.index, self._look(frame))
                     yield from self._between(before, after, held)
@@ -224,7 +225,7 @@ class ImageFaces:
     """
 
     fps = duration = last_time = 0.0
-    frames = frames_looked_at = 1
+    frames = frames_looked_at = frames_scored = 1
     error = ""
 
     def __init__(self, path: Path, finder: FaceFinder) -> None:

@@ -183,7 +183,7 @@ def short_percent(prob: float) -> str:
 
 def _faces(analysis: Analysis, reading: Reading) -> list[Face]:
     scored = analysis.faces.assign(prob=frame_probs(analysis.faces, reading)).dropna(subset="prob")
-    needed = min(FEWEST_FRAMES, scored["frame"].nunique()) if analysis.media.kind == "video" else 1
+    needed = min(FEWEST_FRAMES, analysis.media.frames_scored)
     found = []
     for track, own in scored.groupby("track", sort=True):
         pixels = int(np.minimum(own["x2"] - own["x1"], own["y2"] - own["y1"]).median())

@@ -1,0 +1,72 @@
+"""Clips of real faces and quickly trained runs, for the tests of predict and serve."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+
+from clips import decode, encode, rotate_metadata, talking_head
+
+from dfd_train.cli import main
+
+__all__ = [
+    "decode",
+    "encode",
+    "faces",
+    "rotate_metadata",
+    "sine",
+    "talking_head",
+    "train",
+    "two_people",
+    "with_sound",
+]
+
+
+def faces(count: int) -> list[np.ndarray]:
+    """The first frames of the talking head, twice as large, so that its face is not too small to count."""
+    return [np.repeat(np.repeat(frame, 2, 0), 2, 1) for frame in decode(talking_head())[:count]]
+
+
+def two_people(path: Path, count: int = 60) -> Path:
+    """Two faces side by side, the right one mirrored: 480x288."""
+    pictures = [np.hstack([frame[:, 50:290], frame[:, 289:49:-1]]) for frame in faces(count)]
+    return encode(path, pictures, crf=18)
+
+
+def sine(rate: int, start: int, count: int) -> np.ndarray:
+    """440 Hz, (1, count) float32."""
+    return (0.3 * np.sin(2 * np.pi * 440 * (start + np.arange(count)) / rate)).astype(np.float32)[None]
+
+
+def with_sound(path: Path, pictures: list[np.ndarray], codec: str = "aac", rate: int = 48_000) -> Path:
+    """Pictures at 25 frames a second with a tone as long as they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=25)
+        video.height, video.width = pictures[0].shape[:2]
+        video.pix_fmt = "yuv420p"
+        sound = out.add_stream(codec, rate=rate)
+        sound.layout = "mono"
+        for picture in pictures:
+            out.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+        for start in range(0, len(pictures) * rate // 25, 1024):
+            tone = sine(rate, start, 1024)
+            if codec.startswith("pcm_s16"):
+                frame = av.AudioFrame.from_ndarray(
+                    (tone * 32767).astype(np.int16), format="s16", layout="mono"
+                )
+            else:
+                frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = rate, start
+            out.mux(sound.encode(frame))
+        out.mux(video.encode())
+        out.mux(sound.encode())
+    return path
+
+
+def train(work: Path, out: Path, seed: int = 1) -> Path:
+    """A run of one epoch with a tiny network."""
+    arguments = ["run", "--data", str(work), "--model", "tiny_networks:with_batch_norm", "--input-size", "32"]
+    arguments += ["--batch-size", "6", "--workers", "0", "--epochs", "1", "--device", "cpu", "--threads", "1"]
+    assert main([*arguments, "--set", f"train.seed={seed}", "--out", str(out)]) == 0
+    return out

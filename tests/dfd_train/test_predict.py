@@ -1,0 +1,358 @@
+"""`dfd-train predict` on real faces: scores recomputed by hand, every kind of file, every output, resuming."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+import PIL.Image
+import prediction
+import pytest
+import torch
+from torchvision.transforms.v2 import functional
+
+from dfd_train.cli import main
+from dfd_train.engine.checkpoint import load_model
+from dfd_train.metrics.scores import sigmoid
+from dfd_train.predict.calibration import read_calibration
+from dfd_train.runs import DEMONSTRATION
+from ffpp_prep.geometry import cut, expanded_square
+
+
+@pytest.fixture(scope="module")
+def run(small_set, tmp_path_factory) -> Path:
+    return prediction.train(small_set.work, tmp_path_factory.mktemp("runs") / "one")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory) -> Path:
+    """Two people, 60 frames of 480x288."""
+    return prediction.two_people(tmp_path_factory.mktemp("clips") / "two.mp4")
+
+
+@pytest.fixture(scope="module")
+def predicted(run, two, tmp_path_factory) -> Path:
+    """The outputs for the two people, in every frame."""
+    out = tmp_path_factory.mktemp("predicted")
+    assert main(["predict", str(run), str(two), "--out", str(out), "--score-every-frame"]) == 0
+    return out / "two.mp4"
+
+
+def result(folder: Path) -> dict:
+    return json.loads((folder / "result.json").read_text())
+
+
+def scored(*arguments: object, status: int = 0) -> None:
+    assert main(["predict", *map(str, arguments)]) == status
+
+
+def test_two_people_have_a_number_each(run, predicted) -> None:
+    found, frames = result(predicted), pd.read_csv(predicted / "frames.csv")
+    calibration = read_calibration(run)
+    assert found["status"] == "scored" and found["note"] == "" and "note" not in frames
+    assert (found["temperature"], found["threshold"]) == (calibration.temperature, calibration.threshold)
+    assert [face["face"] for face in found["faces"]] == [1, 2]
+    assert len(frames) == 120 and (frames.groupby("face").size() == 60).all()
+    # each stays on its side of the picture
+    middle = (frames["x1"] + frames["x2"]) / 2
+    assert frames["face"].groupby(middle > 240).nunique().tolist() == [1, 1]
+    # every number again, from the logits
+    assert frames["prob"].to_numpy() == pytest.approx(sigmoid(frames["logit"] / calibration.temperature))
+    means = frames.groupby("face")["prob"].mean()
+    assert [face["prob"] for face in found["faces"]] == pytest.approx(means.tolist())
+    assert found["prob"] == pytest.approx(means.max())
+    assert found["verdict"] == ("fake" if means.max() > calibration.threshold else "real")
+    assert frames["time_s"].to_numpy() == pytest.approx(frames["frame"] / 25, abs=1e-3)
+
+
+def test_faces_are_followed_between_two_looks_a_second(predicted) -> None:
+    frames = pd.read_csv(predicted / "frames.csv")
+    looked = sorted(frames.loc[~frames["followed"], "frame"].unique())
+    assert looked == [0, 13, 25, 38, 50, 59]  # the first at or after each half second, and the last
+    assert result(predicted)["media"]["frames_looked_at"] == 6
+    # between two looks every side of a box is on a straight line
+    face = frames[frames["face"] == 1].set_index("frame")
+    for side in ("x1", "y1", "x2", "y2"):
+        line = np.interp(range(60), looked, face.loc[looked, side])
+        assert face[side].to_numpy() == pytest.approx(line, abs=0.02)
+
+
+def test_a_logit_is_that_of_the_crop(run, tmp_path) -> None:
+    picture = prediction.faces(1)[0]
+    PIL.Image.fromarray(picture).save(tmp_path / "face.png")
+    scored(run, tmp_path / "face.png", "--out", tmp_path / "out")
+    (row,) = csv.DictReader((tmp_path / "out/face.png/frames.csv").open())
+    # ffpp-prep's geometry, torchvision's resize and the network itself
+    corners = [float(row[side]) for side in ("x1", "y1", "x2", "y2")]
+    crop = cut(picture, expanded_square(*corners, 0.3))
+    image = functional.resize(torch.from_numpy(crop).permute(2, 0, 1), [32, 32], antialias=True)
+    with torch.inference_mode():
+        expected = load_model(run).detector.network((image.float()[None] / 255 - 0.5) / 0.5)
+    assert float(row["logit"]) == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_phones_turn_their_pictures(run, tmp_path) -> None:
+    pictures = prediction.faces(15)
+    upright = prediction.encode(tmp_path / "upright.mp4", pictures, crf=10)
+    turned = prediction.encode(tmp_path / "turned.mp4", [np.rot90(p) for p in pictures], crf=10)
+    prediction.rotate_metadata(turned, 90)
+    image = PIL.Image.fromarray(np.rot90(pictures[0]).copy())
+    exif = image.getexif()
+    exif[0x112] = 6  # to be turned clockwise
+    image.save(tmp_path / "photo.jpg", exif=exif, quality=95)
+    scored(run, upright, turned, tmp_path / "photo.jpg", "--out", tmp_path / "out")
+    size = (pictures[0].shape[1], pictures[0].shape[0])
+    tables = {}
+    for name in ("upright.mp4", "turned.mp4", "photo.jpg"):
+        media = result(tmp_path / "out" / name)["media"]
+        assert (media["width"], media["height"]) == size
+        tables[name] = pd.read_csv(tmp_path / "out" / name / "frames.csv")
+    sides = ["x1", "y1", "x2", "y2"]
+    expected = tables["upright.mp4"][sides]
+    assert np.abs(tables["turned.mp4"][sides] - expected).max(axis=None) < 4
+    assert np.abs(tables["photo.jpg"][sides].iloc[0] - expected.iloc[0]).max() < 4
+    with av.open(str(tmp_path / "out/turned.mp4/annotated.mp4")) as video:
+        assert (video.streams.video[0].width, video.streams.video[0].height) == size
+        shown = next(video.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    # below its box the picture is the one that was filmed, upright
+    below = int(expected["y2"].max()) + 8
+    assert np.abs(shown[below:] - pictures[0][below:]).mean() < 12
+
+
+def test_no_usable_face_is_an_answer(run, tmp_path, capsys) -> None:
+    random = np.random.default_rng(0)
+    noise = [random.integers(0, 255, (120, 160, 3), np.uint8) for _ in range(20)]
+    prediction.encode(tmp_path / "in/noise.mp4", noise)
+    small = prediction.faces(10)
+    far = [np.pad(p[::4, ::4], ((40, 40), (60, 60), (0, 0)), "edge") for p in small]
+    prediction.encode(tmp_path / "in/far.mp4", far, crf=5)
+    scored(run, tmp_path / "in", "--out", tmp_path / "out")
+    for name, reason in (
+        ("noise.mp4", "no face found in 3 frames looked at"),
+        ("far.mp4", "22 pixels wide, 40 are needed"),
+    ):
+        found = result(tmp_path / "out" / name)
+        assert found["status"] == "no_usable_face"
+        assert found["prob"] is None and found["verdict"] is None
+        assert reason in found["reason"]
+        assert "No usable face" in (tmp_path / "out" / name / "report.html").read_text()
+    assert capsys.readouterr().out.count("No usable face") == 2
+
+
+def test_a_passing_face_does_not_count(run, tmp_path) -> None:
+    pictures = prediction.faces(100)
+    for picture in pictures[6:]:
+        picture[:] = 90
+    prediction.encode(tmp_path / "blink.mp4", pictures)
+    scored(run, tmp_path / "blink.mp4", "--out", tmp_path / "out")
+    found = result(tmp_path / "out/blink.mp4")
+    assert found["prob"] is None
+    assert "scored in" in found["reason"] and "3 are needed" in found["reason"]
+
+
+def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(two.read_bytes()[:3000])
+    (folder / "b.jpg").write_bytes(b"no image")
+    (folder / "c.mp4").write_bytes(b"")
+    (folder / "notes.txt").write_text("not a video")
+    PIL.Image.fromarray(prediction.faces(1)[0]).save(folder / "d.png")
+    scored(run, folder, "--out", tmp_path / "out", status=1)
+    rows = list(csv.DictReader((tmp_path / "out/summary.csv").open()))
+    assert [(row["file"], row["status"]) for row in rows] == [
+        *(("a.mp4", "unreadable"), ("b.jpg", "unreadable"), ("c.mp4", "unreadable"), ("d.png", "scored")),
+    ]
+    assert [row["reason"] for row in rows][1:3] == [
+        "no readable image (UnidentifiedImageError)",
+        "the file is empty",
+    ]
+    assert "3 unreadable" in (tmp_path / "out/index.html").read_text()
+
+
+def test_a_file_that_ends_early_is_scored_as_far_as_it_goes(run, tmp_path) -> None:
+    whole = prediction.encode(tmp_path / "w.ts", prediction.faces(60), options={"g": "10"})
+    (tmp_path / "half.ts").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    scored(run, tmp_path / "half.ts", "--out", tmp_path / "out")
+    found = result(tmp_path / "out/half.ts")
+    assert found["status"] == "scored" and 15 < found["media"]["frames"] < 45
+
+
+def test_what_is_done_is_not_done_again(run, tmp_path, capsys) -> None:
+    source, out = tmp_path / "face.png", tmp_path / "out"
+    PIL.Image.fromarray(prediction.faces(1)[0]).save(source)
+    scored(run, source, "--out", out)
+    left = out / ".tmp-1-other"  # of a run that was killed
+    left.mkdir()
+    first = (out / "face.png/result.json").stat().st_mtime_ns
+    capsys.readouterr()
+    scored(run, source, "--out", out)
+    assert (out / "face.png/result.json").stat().st_mtime_ns == first and not left.exists()
+    assert "(was there)" in capsys.readouterr().out
+    # other settings, another content: scored anew, in the same place
+    scored(run, source, "--out", out, "--every-frame")
+    second = (out / "face.png/result.json").stat().st_mtime_ns
+    PIL.Image.fromarray(prediction.faces(1)[0][:, ::-1].copy()).save(source)
+    scored(run, source, "--out", out, "--every-frame")
+    assert first < second < (out / "face.png/result.json").stat().st_mtime_ns
+    assert sorted(p.name for p in out.iterdir()) == ["face.png", "index.html", "summary.csv"]
+
+
+def test_sound_is_kept(run, tmp_path) -> None:
+    pictures = prediction.faces(50)
+    prediction.with_sound(tmp_path / "in/aac.mp4", pictures)
+    prediction.with_sound(tmp_path / "in/pcm.mov", pictures, codec="pcm_s16le", rate=44_100)
+    scored(run, tmp_path / "in", "--out", tmp_path / "out")
+
+    def packets(path: Path) -> list[tuple[float, bytes]]:
+        """When, from the first picture, and what."""
+        with av.open(str(path)) as file:
+            first = next(file.decode(video=0)).time
+        with av.open(str(path)) as file:
+            return [
+                (round(float(packet.pts * packet.time_base) - first, 3), bytes(packet))
+                for packet in file.demux(audio=0)
+                if packet.size
+            ]
+
+    copied = packets(tmp_path / "out/aac.mp4/annotated.mp4")
+    assert copied == packets(tmp_path / "in/aac.mp4") and len(copied) > 90
+    with av.open(str(tmp_path / "out/pcm.mov/annotated.mp4")) as file:
+        assert [stream.codec_context.name for stream in file.streams] == ["h264", "aac"]
+        tone = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)])
+    assert len(tone) / 44_100 == pytest.approx(2.0, abs=0.06)
+    loudest = np.abs(np.fft.rfft(tone[4096:-4096])).argmax() * 44_100 / (len(tone) - 8192)
+    assert loudest == pytest.approx(440, abs=2)
+
+
+def test_the_annotated_video_shows_the_boxes(predicted, two) -> None:
+    frames = pd.read_csv(predicted / "frames.csv")
+    with av.open(str(predicted / "annotated.mp4")) as video:
+        shown = [frame.to_ndarray(format="rgb24").astype(int) for frame in video.decode(video=0)]
+    original = [picture.astype(int) for picture in prediction.decode(two)]
+    assert len(shown) == len(original) == 60
+    for row in frames[frames["frame"].isin((0, 20, 45))].itertuples():
+        changed = np.abs(shown[row.frame] - original[row.frame]).max(-1)
+        x1, y1, x2, y2 = (round(value) for value in (row.x1, row.y1, row.x2, row.y2))
+        inside = changed[y1 + 40 : y2 - 8, x1 + 8 : x2 - 8]
+        for side in (changed[y1 + 40 : y2, x1 : x1 + 2], changed[y2 - 1 : y2 + 1, x1:x2]):
+            assert np.median(side) > 4 * np.median(inside)
+
+
+def test_a_demonstration_says_so_everywhere_and_gives_no_verdict(
+    small_set_writer, two, tmp_path, capsys
+) -> None:
+    work = small_set_writer(tmp_path / "work", demonstration=True).work
+    run = prediction.train(work, tmp_path / "run")
+    PIL.Image.fromarray(prediction.faces(1)[0]).save(tmp_path / "face.png")
+    capsys.readouterr()
+    scored(run, two, tmp_path / "face.png", "--out", tmp_path / "out")
+    said = capsys.readouterr().out
+    assert said.count(DEMONSTRATION) == 3 and "Looks" not in said
+    for name in ("two.mp4", "face.png"):
+        folder = tmp_path / "out" / name
+        found = result(folder)
+        assert found["note"] == DEMONSTRATION and found["verdict"] is None and found["prob"] is not None
+        assert set(pd.read_csv(folder / "frames.csv")["note"]) == {DEMONSTRATION}
+        page = (folder / "report.html").read_text()
+        assert DEMONSTRATION.capitalize() in page and "Looks like" not in page
+    with av.open(str(tmp_path / "out/two.mp4/annotated.mp4")) as video:
+        assert video.metadata["comment"] == DEMONSTRATION
+        foot = next(video.decode(video=0)).to_ndarray(format="rgb24")[-4:, :60]
+    assert np.abs(foot.astype(int) - (58, 43, 12)).max() < 25  # the plate of the note
+    for picture in ("two.mp4/timeline.png", "face.png/annotated.png"):
+        assert PIL.Image.open(tmp_path / "out" / picture).info["Comment"] == DEMONSTRATION
+    assert DEMONSTRATION in (tmp_path / "out/summary.csv").read_text()
+    assert DEMONSTRATION.capitalize() in (tmp_path / "out/index.html").read_text()
+
+
+def test_every_frame_is_looked_at_where_asked_for(run, tmp_path) -> None:
+    prediction.encode(tmp_path / "short.mp4", prediction.faces(8))
+    scored(run, tmp_path / "short.mp4", "--out", tmp_path / "out", "--every-frame", "--no-video")
+    folder = tmp_path / "out/short.mp4"
+    frames = pd.read_csv(folder / "frames.csv")
+    assert frames["frame"].tolist() == list(range(8)) and not frames["followed"].any()
+    assert result(folder)["media"]["frames_looked_at"] == 8
+    assert not (folder / "annotated.mp4").exists()
+
+
+def test_pages_are_whole_by_themselves(predicted) -> None:
+    page = (predicted / "report.html").read_text()
+    for attribute in ("src=", "href="):
+        for part in page.split(attribute)[1:]:
+            assert part.startswith('"data:'), part[:60]
+    assert "What the number means, and what it doesn" in page
+    assert "real videos that did not train it" in page
+
+
+def test_names_from_outside_do_no_harm(run, tmp_path) -> None:
+    name = "<script>alert(1)</script> & ../ü 'x'.png".replace("/", "∕")
+    PIL.Image.fromarray(prediction.faces(1)[0]).save(tmp_path / name)
+    scored(run, tmp_path / name, "--out", tmp_path / "out")
+    (folder,) = (path for path in (tmp_path / "out").iterdir() if path.is_dir())
+    assert set(folder.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_.-ü"), folder.name
+    assert "<script>alert" not in (folder / "report.html").read_text()
+    assert "<script>alert" not in (tmp_path / "out/index.html").read_text()
+
+
+def test_without_validation_no_verdict(run, tmp_path) -> None:
+    import shutil
+
+    bare = tmp_path / "bare"
+    shutil.copytree(run, bare)
+    for name in ("calibration.json", "predictions-val.parquet"):
+        (bare / name).unlink()
+    config = (bare / "config.toml").read_text().split("\n")
+    (bare / "config.toml").write_text(
+        "\n".join(f'work = "{tmp_path}/gone"' if line.startswith("work =") else line for line in config)
+    )
+    PIL.Image.fromarray(prediction.faces(1)[0]).save(tmp_path / "face.png")
+    scored(bare, tmp_path / "face.png", "--out", tmp_path / "out")
+    found = result(tmp_path / "out/face.png")
+    assert found["verdict"] is None and found["threshold"] is None and found["prob"] is not None
+    assert "not known how often this model is wrong" in found["reason"]
+    assert "never checked" in found["meaning"][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["RUN"], "which files?"),
+        (["RUN", "nowhere.mp4"], "no such file or folder: nowhere.mp4"),
+        (["nowhere", "FACE"], "no such model: nowhere"),
+        (["FACE", "FACE"], "is no model; allowed: a run folder"),
+        (["RUN", "EMPTY"], "no video or image in this folder"),
+        (["RUN", "FACE", "--with", "nowhere"], "no such model: nowhere"),
+        (["RUN", "FACE", "--labelled", "nowhere"], "no such folder: nowhere"),
+    ],
+)
+def test_mistakes_are_one_line(run, tmp_path, capsys, arguments, message) -> None:
+    PIL.Image.fromarray(prediction.faces(1)[0]).save(tmp_path / "face.png")
+    (tmp_path / "empty").mkdir()
+    places = {"RUN": run, "FACE": tmp_path / "face.png", "EMPTY": tmp_path / "empty"}
+    capsys.readouterr()
+    scored(*(places.get(a, a) for a in arguments), "--out", tmp_path / "out", status=2)
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and message in lines[0], lines
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_extra_is_named_where_it_is_missing_and_tensorflow_stays_out(run, two, tmp_path) -> None:
+    program = "import sys; {}from dfd_train.cli import main; status = main(sys.argv[1:]); {}sys.exit(status)"
+    arguments = ["predict", str(run), str(two), "--out", str(tmp_path / "out"), "--no-video"]
+
+    def python(before: str, after: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", program.format(before, after), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    missing = python("sys.modules['ffpp_prep'] = None; ", "")
+    assert missing.returncode == 2
+    assert missing.stderr.strip().splitlines() == [
+        "dfd-train: faces are found by ffpp-prep, which is not installed: pip install 'dfd-train[predict]'"
+    ]
+    there = python("", "assert 'tensorflow' not in sys.modules and 'ffpp_prep' in sys.modules; ")
+    assert there.returncode == 0, there.stderr

@@ -1,0 +1,93 @@
+"""Calibration: temperatures that are known beforehand, thresholds by hand, files that are kept and go stale."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dfd_train.cli import main
+from dfd_train.metrics.scores import sigmoid
+from dfd_train.predict.calibration import FILE, calibrate, read_calibration, run_calibration
+from dfd_train.runs import RunFolder, file_sha256
+
+
+def predictions(logit: np.ndarray, label: np.ndarray, frames: int = 1) -> pd.DataFrame:
+    video = np.repeat(np.arange(len(logit)), frames)
+    return pd.DataFrame({"video_id": [f"v{i}" for i in video], "label": label[video], "logit": logit[video]})
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_a_known_temperature_is_found(temperature: float) -> None:
+    random = np.random.default_rng(0)
+    honest = random.normal(0, 2, 40_000)  # log odds, symmetric: as many fakes as reals
+    label = (random.random(honest.size) < sigmoid(honest)).astype(int)
+    found = calibrate(predictions(honest * temperature, label), "x")
+    assert found.temperature == pytest.approx(temperature, rel=0.05)
+
+
+def test_rare_reals_weigh_as_much_as_many_fakes() -> None:
+    random = np.random.default_rng(1)
+    honest = random.normal(0, 2, 80_000)
+    label = (random.random(honest.size) < sigmoid(honest)).astype(int)
+    keep = (label == 1) | (random.random(honest.size) < 0.25)
+    found = calibrate(predictions(2.0 * honest[keep], label[keep]), "x")
+    assert found.temperature == pytest.approx(2.0, rel=0.08)
+
+
+def test_a_separated_set_stays_uncertain() -> None:
+    logit, label = np.array([-30.0, -25.0, -20.0, 20.0, 25.0, 30.0]), np.array([0, 0, 0, 1, 1, 1])
+    found = calibrate(predictions(logit, label, frames=3), "x")
+    # Platt's target of a class of three is (3 + 1) / (3 + 2) = 0.8
+    assert np.mean(found.fake) == pytest.approx(0.8, abs=0.05)
+    assert np.mean(found.real) == pytest.approx(0.2, abs=0.05)
+    assert found.threshold == 0.5
+    assert (found.videos_real, found.videos_fake) == (3, 3)
+
+
+def test_threshold_and_shares_by_hand() -> None:
+    logit = np.array([-1.0, 0.5, 1.0, 2.0, 3.0, 4.0])
+    label = np.array([0, 0, 0, 1, 1, 1])
+    found = calibrate(predictions(logit, label), "x")
+    probs = sigmoid(logit / found.temperature)
+    assert found.threshold == pytest.approx((probs[2] + probs[3]) / 2)
+    assert found.real == pytest.approx(tuple(probs[:3]))
+    assert found.shares_above(float(probs[1])) == pytest.approx((2 / 3, 1.0))
+    assert found.shares_above(float(probs[4])) == pytest.approx((0.0, 2 / 3))
+
+
+def test_one_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="one class only"):
+        calibrate(predictions(np.array([1.0, 2.0]), np.array([1, 1])), "x")
+
+
+def test_a_runs_calibration_is_kept_until_its_checkpoint_changes(run_command, tmp_path) -> None:
+    run = tmp_path / "run"
+    assert main([*run_command, "--epochs", "1", "--out", str(run)]) == 0
+    folder = RunFolder(run)
+    expected = calibrate(pd.read_parquet(folder.predictions("val")), file_sha256(folder.best))
+    assert run_calibration(run) == expected == read_calibration(run)
+
+    # as long as the checkpoint is the same the file is believed
+    text = (run / FILE).read_text().replace(f'"videos_real": {expected.videos_real}', '"videos_real": 77')
+    (run / FILE).write_text(text)
+    kept = run_calibration(run)
+    assert kept is not None and kept.videos_real == 77
+
+    # another checkpoint: neither this file nor the predictions count, the validation set is scored anew
+    with folder.best.open("ab") as file:
+        file.write(b"\0")
+    folder.predictions("val").unlink()
+    anew = run_calibration(run, "cpu")
+    assert anew is not None and anew.videos_real == expected.videos_real
+    assert anew.checkpoint_sha256 == file_sha256(folder.best) != expected.checkpoint_sha256
+    assert anew.temperature == pytest.approx(expected.temperature)
+
+
+def test_without_its_validation_set_there_is_none(run_command, tmp_path, caplog) -> None:
+    run = tmp_path / "run"
+    assert main([*run_command, "--epochs", "1", "--out", str(run)]) == 0
+    RunFolder(run).predictions("val").unlink()
+    config = (run / "config.toml").read_text().split("\n")
+    moved = [f'work = "{tmp_path}/gone"' if line.startswith("work =") else line for line in config]
+    (run / "config.toml").write_text("\n".join(moved))
+    assert run_calibration(run, "cpu") is None
+    assert "no calibration, so no verdicts" in caplog.text

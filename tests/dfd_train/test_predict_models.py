@@ -1,0 +1,173 @@
+"""What can stand in the place of a run: exported ONNX files, safetensors folders, several models at once."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import PIL.Image
+import prediction
+import pytest
+import torch
+
+from dfd_train.card import METADATA_KEY, DetectorCard
+from dfd_train.cli import main
+from dfd_train.data.geometry import CropGeometry
+from dfd_train.engine.evaluate import Request, evaluate
+from dfd_train.metrics import summarize
+from dfd_train.predict.calibration import calibrate
+from dfd_train.predict.scorer import load_scorer, run_geometry
+
+
+@pytest.fixture(scope="module")
+def runs(small_set, tmp_path_factory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    return [prediction.train(small_set.work, folder / name, seed) for seed, name in enumerate(("one", "two"))]
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "face.png"
+    PIL.Image.fromarray(prediction.faces(1)[0]).save(path)
+    return path
+
+
+def only_row(folder: Path) -> dict[str, str]:
+    (row,) = csv.DictReader((folder / "frames.csv").open())
+    return row
+
+
+def test_an_exported_file_says_what_its_run_says(runs, face, tmp_path) -> None:
+    assert main(["export", str(runs[0]), "--out", str(tmp_path / "model.onnx")]) == 0
+    assert main(["predict", str(runs[0]), str(face), "--out", str(tmp_path / "run")]) == 0
+    assert main(["predict", str(tmp_path / "model.onnx"), str(face), "--out", str(tmp_path / "onnx")]) == 0
+    found = [json.loads((tmp_path / name / "face.png/result.json").read_text()) for name in ("run", "onnx")]
+    assert found[1]["prob"] == pytest.approx(found[0]["prob"], abs=1e-4)
+    for name in ("verdict", "threshold", "temperature", "note"):
+        assert found[0][name] == found[1][name]
+    assert found[0]["models_sha256"] != found[1]["models_sha256"]
+
+
+def test_other_onnx_files_are_refused(runs, face, tmp_path, capsys) -> None:
+    main(["export", str(runs[0]), "--out", str(tmp_path / "model.onnx")])
+    model = onnx.load(tmp_path / "model.onnx")
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "bare.onnx")
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    onnx.helper.set_model_props(model, {METADATA_KEY: '{"format_version": 9}'})
+    onnx.save(model, tmp_path / "later.onnx")
+    for name, message in (
+        ("bare.onnx", "carries no metadata of `dfd-train export`"),
+        ("broken.onnx", "not a readable ONNX file"),
+        ("later.onnx", "not the metadata of an exported detector"),
+    ):
+        capsys.readouterr()
+        assert main(["predict", str(tmp_path / name), str(face), "--out", str(tmp_path / "out")]) == 2
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1 and message in lines[0], lines
+
+
+@pytest.fixture
+def weights(tmp_path) -> Path:
+    from reseption_models import create_model, save_pretrained
+
+    torch.manual_seed(0)
+    network = create_model("reseption_v1", input_size=75, width_multiplier=0.1)
+    save_pretrained(network, tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+def test_weights_alone_give_a_score_and_no_verdict(weights, face, tmp_path) -> None:
+    from reseption_models import from_pretrained
+
+    assert main(["predict", str(weights), str(face), "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out/face.png/result.json").read_text())
+    assert found["verdict"] is None and found["threshold"] is None
+    crops = [np.full((50, 60, 3), 80, np.uint8), np.full((99, 99, 3), 160, np.uint8)]
+    images = torch.tensor([80, 160]).view(2, 1, 1, 1).expand(2, 3, 75, 75) / 255 * 2 - 1
+    with torch.inference_mode():
+        expected = from_pretrained(weights)(images).flatten().numpy()
+    assert load_scorer(weights, "cpu").logits(crops) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_card_beside_weights_counts(weights, face, tmp_path) -> None:
+    card = DetectorCard(
+        model="reseption_v1", input_size=75, mean=(0.5,) * 3, std=(0.5,) * 3, threshold=0.999, temperature=2.0,
+        calibrated_on="validation", demonstration=False, margin=0.6, border="pad", crop_size=64,
+        checkpoint_sha256="0" * 64,
+    )  # fmt: skip
+    (weights / "dfd_train.json").write_text(card.to_json())
+    assert load_scorer(weights).facts.geometry == CropGeometry(0.6, "pad", 64)
+    assert main(["predict", str(weights), str(face), "--out", str(tmp_path / "out")]) == 0
+    row, found = (
+        only_row(tmp_path / "out/face.png"),
+        json.loads((tmp_path / "out/face.png/result.json").read_text()),
+    )
+    assert float(row["prob"]) == pytest.approx(1 / (1 + np.exp(-float(row["logit"]) / 2)), abs=1e-5)
+    assert found["verdict"] == "real" and found["threshold"] == 0.999
+
+
+def test_a_run_knows_how_its_crops_were_cut(runs, small_set_writer, tmp_path) -> None:
+    work = small_set_writer(tmp_path / "work").work
+    manifest = json.loads((work / "faces/manifest.json").read_text())
+    (work / "faces/manifest.json").write_text(json.dumps(manifest | {"margin": 0.5, "border": "pad"}))
+    run = prediction.train(work, tmp_path / "run")
+    assert run_geometry(runs[0]) == CropGeometry(0.3, "clip", 0)
+    assert run_geometry(run) == CropGeometry(0.5, "pad", 0)
+    record = json.loads((run / "data.json").read_text())
+    del record["crops"]  # a run of before it was recorded: its data set still says it
+    (run / "data.json").write_text(json.dumps(record))
+    assert run_geometry(run) == CropGeometry(0.5, "pad", 0)
+
+
+def test_several_models_count_by_their_mean_logit(runs, face, tmp_path) -> None:
+    for name, run in zip("ab", runs, strict=True):
+        assert main(["predict", str(run), str(face), "--out", str(tmp_path / name)]) == 0
+    both = ["predict", str(runs[0]), str(face), "--with", str(runs[1]), "--out", str(tmp_path / "both")]
+    assert main(both) == 0
+    single = [float(only_row(tmp_path / name / "face.png")["logit"]) for name in "ab"]
+    row = only_row(tmp_path / "both/face.png")
+    assert [float(row["logit_0"]), float(row["logit_1"])] == pytest.approx(single, abs=1e-6)
+    assert float(row["logit"]) == pytest.approx(np.mean(single), abs=1e-6)
+    # read as the mean logit over the common validation frames wants it
+    tables = [pd.read_parquet(run / "predictions-val.parquet") for run in runs]
+    mean = tables[0].assign(logit=(tables[0]["logit"] + tables[1]["logit"]) / 2)
+    expected = calibrate(mean, "x")
+    found = json.loads((tmp_path / "both/face.png/result.json").read_text())
+    assert found["temperature"] == pytest.approx(expected.temperature)
+    assert found["threshold"] == pytest.approx(expected.threshold)
+    assert found["models"] == ["one (tiny_networks:with_batch_norm)", "two (tiny_networks:with_batch_norm)"]
+
+
+def test_models_of_other_crops_see_their_own(runs, small_set_writer, face, tmp_path) -> None:
+    work = small_set_writer(tmp_path / "work").work
+    manifest = json.loads((work / "faces/manifest.json").read_text())
+    (work / "faces/manifest.json").write_text(json.dumps(manifest | {"margin": 0.9}))
+    wide = prediction.train(work, tmp_path / "wide")
+    assert main(["predict", str(wide), str(face), "--out", str(tmp_path / "alone")]) == 0
+    assert (
+        main(["predict", str(runs[0]), str(face), "--with", str(wide), "--out", str(tmp_path / "both")]) == 0
+    )
+    alone, both = only_row(tmp_path / "alone/face.png"), only_row(tmp_path / "both/face.png")
+    assert float(both["logit_1"]) == pytest.approx(float(alone["logit"]), abs=1e-6)
+    assert float(both["logit_0"]) != pytest.approx(float(both["logit_1"]), abs=1e-6)
+
+
+def test_the_gain_on_a_labelled_set(runs, small_set, capsys) -> None:
+    arguments = ["predict", str(runs[0]), "--with", str(runs[1]), "--labelled", str(small_set.work)]
+    capsys.readouterr()
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    tables = [evaluate(run, Request(workers=0, device="cpu", frames=12)).predictions for run in runs]
+    mean = tables[0].assign(logit=(tables[0]["logit"] + tables[1]["logit"]) / 2)
+    expected = [summarize(table) for table in (*tables, mean)]
+    rows = [line for line in text.splitlines() if "%" in line]
+    assert len(rows) == 3
+    for row, one in zip(rows, expected, strict=True):
+        auc, balanced, loss = row.split()[-3:]
+        assert (auc, balanced) == (f"{one.video_auc:.4f}", f"{100 * one.balanced_accuracy:.2f}%")
+        assert float(loss) == pytest.approx(one.log_loss, abs=2e-4)
+    gain = expected[2].video_auc - max(one.video_auc for one in expected[:2])
+    assert f"less that of the best single model: {gain:+.4f}" in text
