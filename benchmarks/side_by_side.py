@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -93,19 +94,35 @@ def talking_head() -> Path:
     return Path(spec.origin).parent / "datasets" / "data" / "carphone_pristine.mp4"
 
 
-def clip(path: Path, frames: int, width: int = 854, height: int = 480, crf: int = 23) -> Path:
+def clip(path: Path, frames: int, width: int = 854, height: int = 480, bframes: int = 3) -> Path:
     """The talking head, scaled, again and again until there are so many frames: H.264 as FF++'s c23."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(talking_head())) as source:
-        pictures = [f.reformat(width, height, "yuv420p") for f in source.decode(video=0)]
+        pictures = [f.reformat(width, height, "yuv420p") for f in islice(source.decode(video=0), frames)]
     with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=25, options={"crf": str(crf), "preset": "veryfast"})
+        options = {"crf": "23", "preset": "veryfast", "bf": str(bframes)}
+        stream = out.add_stream("libx264", rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for i in range(frames):
             picture = pictures[i % len(pictures)]
             picture.pts, picture.time_base = i, Fraction(1, 25)
             out.mux(stream.encode(picture))
         out.mux(stream.encode())
+    return path
+
+
+def long_clip(path: Path, frames: int, width: int, height: int) -> Path:
+    """The talking head for so many frames, encoded once: its packets are written again and again."""
+    once = clip(path.with_name(f"once-{path.name}"), min(frames, 120), width, height, bframes=0)
+    with av.open(str(once)) as source, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        step = packets[1].pts - packets[0].pts
+        for i in range(frames):
+            packet = packets[i % len(packets)]
+            packet.stream, packet.pts, packet.dts = stream, i * step, i * step
+            out.mux(packet)
+            packet.pts = packet.dts = None
     return path
 
 

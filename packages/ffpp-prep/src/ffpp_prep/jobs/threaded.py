@@ -15,9 +15,11 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pickle import PicklingError
 from typing import Any
 
 from joblib.externals.loky.backend import get_context
+from joblib.externals.loky.backend.reduction import dumps
 
 
 @dataclass
@@ -57,7 +59,7 @@ class ThreadedExecutor:
             self._numbers += 1
             worker.calls[self._numbers] = future
             try:
-                worker.pipe.send((self._numbers, function, arguments))
+                worker.pipe.send_bytes(dumps((self._numbers, function, arguments)))
             except OSError:
                 self._break()
         return future
@@ -122,9 +124,10 @@ def _work(pipe: Connection, threads: int, device: str | None) -> None:
             error = raised
         with sending:
             try:
-                pipe.send((number, result, error))
-            except (TypeError, ValueError, AttributeError) as unsent:  # what can't be pickled
-                pipe.send((number, None, RuntimeError(f"{error or type(result)}: {unsent}")))
+                pipe.send_bytes(dumps((number, result, error)))
+            except (TypeError, PicklingError) as unsent:
+                lost = RuntimeError(f"{error or type(result)}: {unsent}")
+                pipe.send_bytes(dumps((number, None, lost)))
 
     while True:
         try:
