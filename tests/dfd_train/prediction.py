@@ -4,7 +4,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-
 from clips import decode, encode, rotate_metadata, talking_head
 
 from dfd_train.cli import main

@@ -74,7 +74,7 @@ def weights(tmp_path) -> Path:
     from reseption_models import create_model, save_pretrained
 
     torch.manual_seed(0)
-    network = create_model("reseption_v1", input_size=75, width_multiplier=0.1)
+    network = create_model("reseption_v1", input_size=75, width_multiplier=0.125)
     save_pretrained(network, tmp_path / "weights")
     return tmp_path / "weights"
 

