@@ -3,8 +3,6 @@
 import copy
 import json
 import pickle
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -317,21 +315,3 @@ def test_a_block_compiles_with_inductor(perturb: Callable[[nn.Module], nn.Module
     with torch.inference_mode():
         compiled = torch.compile(block, fullgraph=True)
         torch.testing.assert_close(compiled(x), block(x), rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("name", ["reseption_v1", "reseption_v2"])
-def test_fused_is_faster(name: str, settle: Settle, noise: Noise) -> None:
-    """By processor time of one thread, which other processes hardly change; the median of nine pairs."""
-    x = noise(4, 299)
-    model = settle(create_model(name), x)
-    fused = fuse(model)
-    ratios = []
-    with torch.inference_mode():
-        for _ in range(9):
-            start = time.process_time()
-            model(x)
-            middle = time.process_time()
-            fused(x)
-            ratios.append((middle - start) / (time.process_time() - middle))
-    assert statistics.median(ratios) > 1
