@@ -155,7 +155,7 @@ class ReseptionBlockC(ReseptionBlock):
 class ReductionA(nn.Module):
     """Halve the grid (35 → 17): 3×3 s2 ‖ 1×1 → 3×3 → 3×3 s2 ‖ max pool. Thesis, Figure 6.10.
 
-    (N, C, H, W) → (N, widths[0][-1] + widths[1][-1] + C, (H - 3) // 2 + 1, (W - 3) // 2 + 1).
+    `(N, C, H, W) → (N, widths[0][-1] + widths[1][-1] + C, (H - 3) // 2 + 1, (W - 3) // 2 + 1)`.
     """
 
     def __init__(self, width: int = 192, widths: Sequence[Widths] = ((224,), (128, 128, 224))) -> None:
@@ -178,7 +178,7 @@ class ReductionA(nn.Module):
 class ReductionB(nn.Module):
     """Halve the grid (17 → 8): 1×1 → 3×3 s2 ‖ 1×1 → 1×7 → 7×1 → 3×3 s2 ‖ max pool. Thesis, Figure 6.11.
 
-    (N, C, H, W) → (N, widths[0][-1] + widths[1][-1] + C, (H - 3) // 2 + 1, (W - 3) // 2 + 1).
+    `(N, C, H, W) → (N, widths[0][-1] + widths[1][-1] + C, (H - 3) // 2 + 1, (W - 3) // 2 + 1)`.
     """
 
     def __init__(
