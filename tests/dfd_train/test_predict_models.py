@@ -92,6 +92,27 @@ def test_weights_alone_give_a_score_and_no_verdict(weights, face, tmp_path) -> N
     assert load_scorer(weights, "cpu").logits(crops) == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("name", ["reseption_v1", "reseption_v2"])
+def test_the_faster_form_says_the_same(name, tmp_path) -> None:
+    from reseption_models import create_model, save_pretrained
+
+    torch.manual_seed(1)
+    network = create_model(name, input_size=75, width_multiplier=0.125)
+    for module in network.modules():  # as if trained: otherwise there is next to nothing to fold
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(module.bias, -0.5, 0.5)
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 1.5)
+    save_pretrained(network, tmp_path)
+    random = np.random.default_rng(0)
+    crops = list(random.integers(0, 255, (5, 75, 75, 3), np.uint8))
+    images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2) / 255 * 2 - 1
+    with torch.inference_mode():
+        expected = network.eval()(images).flatten().numpy()
+    assert load_scorer(tmp_path, "cpu").logits(crops) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
 def test_the_card_beside_weights_counts(weights, face, tmp_path) -> None:
     card = DetectorCard(
         model="reseption_v1", input_size=75, mean=(0.5,) * 3, std=(0.5,) * 3, threshold=0.999, temperature=2.0,

@@ -271,7 +271,8 @@ class _Clock:
         if now < self._next - 1e-6:
             return False
         # on from when it was due, so that the rate holds on average; after a gap, from now
-        self._next = max(self._next, now - self._interval) + self._interval
+        late = now - self._next > self._interval
+        self._next = (now if late else self._next) + self._interval
         return True
 
 

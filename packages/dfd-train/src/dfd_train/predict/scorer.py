@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from dfd_train.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.data.geometry import CropGeometry, Image
@@ -91,14 +91,15 @@ class TorchScorer:
 
     def __init__(self, facts: Facts, detector: Detector, device: torch.device, amp: str = "off") -> None:
         self.facts = facts
-        self._network = detector.network.to(device).eval()
+        self._network = _for_inference(detector.network).to(device)
         self._device, self._amp = device, amp
 
     def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
         """See `Scorer`."""
         found = []
         for start in range(0, len(crops), BATCH):
-            images = _images(crops[start : start + BATCH], self.facts.spec).to(self._device)
+            images = _images(crops[start : start + BATCH], self.facts.spec)
+            images = images.to(self._device, memory_format=torch.channels_last)
             with torch.inference_mode(), autocast(self._device, self._amp):
                 found.append(self._network(images).flatten().float().cpu().numpy())
         return np.concatenate(found) if found else np.zeros(0, np.float32)
@@ -211,6 +212,17 @@ def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts
         threshold=card.threshold if card.calibrated_on == "validation" else None,
         calibration=None,
     )
+
+
+def _for_inference(network: nn.Module) -> nn.Module:
+    """The same function, faster: batch norm folded away where reseption-models knows how, channels last."""
+    from reseption_models import fuse
+
+    try:
+        network = fuse(network)
+    except ValueError:  # none of its blocks
+        network = network.eval()
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _images(crops: Sequence[Image], spec: InputSpec) -> Tensor:

@@ -1,0 +1,188 @@
+"""The parts of predict by themselves: which files, when to look, what is held in memory, words for numbers."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import prediction
+import pytest
+
+from dfd_train.predict import faces, thumbs
+from dfd_train.predict.annotate import Marks
+from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
+from dfd_train.predict.inputs import find_inputs
+from dfd_train.predict.result import percent, short_percent
+from dfd_train.predict.timeline import clock, draw_timeline
+
+
+def names(*paths: Path, **options: Path) -> list[str]:
+    return [file.name for file in find_inputs(paths, **options)]
+
+
+def test_folders_are_searched_and_names_stay_apart(tmp_path) -> None:
+    for name in (
+        "a/clip.mp4",
+        "b/clip.MP4",
+        "b/deep/er/photo.JPG",
+        "b/notes.txt",
+        "b/.hidden.mp4",
+        "out/x/annotated.mp4",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    a, b = tmp_path / "a", tmp_path / "b"
+    assert names(b) == ["clip.MP4", "deep__er__photo.JPG"]
+    # one name in two folders, whatever the case; a file named twice is one
+    assert names(a, b, a / "clip.mp4") == ["clip.mp4", "clip.MP4-2", "deep__er__photo.JPG"]
+    assert names(b / "notes.txt") == ["notes.txt"]  # named by a person: tried
+    assert names(tmp_path, leave_out=tmp_path / "out") == [
+        "a__clip.mp4",
+        "b__clip.MP4",
+        "b__deep__er__photo.JPG",
+    ]
+    with pytest.raises(FileNotFoundError, match="no video or image in this folder"):
+        find_inputs([tmp_path / "out"], leave_out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("rate", "times", "expected"),
+    [
+        (2.0, np.arange(50) / 25, [0, 13, 25, 38]),  # 0, 0.52, 1, 1.52: on average two a second
+        (2.0, np.arange(10) / 1.0, list(range(10))),  # fewer frames than that: all
+        (None, np.arange(5) / 25, [0, 1, 2, 3, 4]),
+        (2.0, np.array([0, 0.1, 9.0, 9.1, 9.4, 9.6]), [0, 2, 5]),  # after a gap no hurry to catch up
+    ],
+)
+def test_the_clock_keeps_its_rate(rate, times, expected) -> None:
+    ticking = faces._Clock(rate)
+    assert [i for i, time in enumerate(times) if ticking.due(float(time))] == expected
+
+
+def test_short_videos_are_scored_as_often_as_in_evaluation() -> None:
+    assert Rates().scored_in(60.0) == 2.0
+    assert Rates().scored_in(2.0) == 6.0
+    assert Rates().scored_in(0.0) == 2.0  # unknown
+    assert Rates(2.0, None).scored_in(60.0) is None
+
+
+def test_what_waits_for_a_detection_is_bounded(tmp_path, monkeypatch) -> None:
+    clip = prediction.encode(tmp_path / "clip.mp4", prediction.faces(40))
+    finder = FaceFinder()
+
+    def looked(rates: Rates) -> tuple[int, list[int]]:
+        video = VideoFaces(clip, finder, rates, lambda at, duration: None)
+        frames = [face.frame for face in video]
+        return video.frames_looked_at, frames
+
+    few, frames = looked(Rates(0.1, None))
+    monkeypatch.setattr(faces, "HELD_BYTES", 5 * 352 * 288 * 3 // 2)  # five frames
+    more, same = looked(Rates(0.1, None))
+    assert (few, more) == (2, 7)
+    assert frames == same == list(range(40))  # in order, each scored once, whatever is held
+
+
+def test_a_video_without_times_counts_its_frames(tmp_path) -> None:
+    clip = prediction.encode(tmp_path / "clip.h264", prediction.faces(30))
+    video = VideoFaces(clip, FaceFinder(), Rates(2.0, None), lambda at, duration: None)
+    times = [face.time for face in video]
+    assert times == pytest.approx(np.arange(30) / 25, abs=1e-6) and video.frames_looked_at == 4
+
+
+def test_frames_of_uneven_length_keep_their_times(tmp_path) -> None:
+    times = [0, 40, 300, 340, 900, 1400, 1440, 2000, 2040, 2100]
+    clip = prediction.encode(tmp_path / "clip.mkv", prediction.faces(10), times=times)
+    video = VideoFaces(clip, FaceFinder(), Rates(None, None), lambda at, duration: None)
+    assert [face.time for face in video] == pytest.approx(np.array(times) / 1000, abs=2e-3)
+
+
+def test_pictures_of_faces_are_few_however_long_the_video() -> None:
+    kept = thumbs.Thumbs()
+    crop = np.zeros((30, 30, 3), np.uint8)
+    for time in range(3000):
+        kept.add(0, crop, float(time), 0.0)
+    shown = kept.of(0)
+    assert len(shown) == 8
+    gaps = np.diff([one.time for one in shown])
+    assert gaps.min() >= 128 and gaps.max() <= 512  # spread over the whole
+    assert PIL.Image.open(io.BytesIO(shown[0].jpeg)).size == (thumbs.SIDE, thumbs.SIDE)
+    for track in range(1, 1000):
+        kept.add(track, crop, 0.0, 0.0)
+    held = [number for number in range(1000) if kept.of(number)]
+    assert 0 in held and len(held) <= 2 * thumbs.TRACKS
+
+
+def test_boxes_move_on_straight_lines_and_linger() -> None:
+    table = pd.DataFrame(
+        {
+            "track": [0, 0, 1], "time": [1.0, 1.5, 5.0], "prob": [0.2, 0.6, np.nan],
+            "x1": [0.0, 10, 50], "y1": [0.0, 0, 50], "x2": [20.0, 30, 70], "y2": [20.0, 20, 70],
+        }
+    )  # fmt: skip
+    marks, scale = Marks(table), np.array([2.0, 1, 2, 1])
+    assert marks.at(0.5, scale) == []
+    assert marks.at(0.8, scale)[0].box == (0, 0, 40, 20)
+    (middle,) = marks.at(1.2, scale)
+    assert middle.box == pytest.approx((8, 0, 48, 20)) and middle.prob == 0.2 and middle.face == 1
+    assert marks.at(1.4, scale)[0].prob == 0.6
+    assert marks.at(3.0, scale) == []
+    (second,) = marks.at(5.1, scale)
+    assert (second.face, second.prob) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("prob", "words", "short"),
+    [
+        (0.0, "0 %", "0 %"),
+        (0.004, "less than 1 %", "<1 %"),
+        (0.5, "50 %", "50 %"),
+        (0.9996, "more than 99 %", ">99 %"),
+    ],
+)
+def test_words_for_numbers(prob, words, short) -> None:
+    assert (percent(prob), short_percent(prob)) == (words, short)
+
+
+def test_times_read_like_a_players() -> None:
+    assert [clock(s) for s in (7, 123.9, 3723)] == ["0:07", "2:03", "1:02:03"]
+
+
+def test_a_timeline_of_an_hour_is_drawn() -> None:
+    time = np.arange(0, 3600, 0.5)
+    prob = 0.5 + 0.4 * np.sin(time / 200) * np.sign(np.sin(time))
+    table = pd.DataFrame({"track": np.arange(len(time)) // 900, "time": time, "prob": prob})
+    picture = PIL.Image.open(io.BytesIO(draw_timeline(table, 3600.0, 0.6, "a note")))
+    assert picture.size == (1500, 510) and picture.info["Comment"] == "a note"
+
+
+@pytest.mark.full
+def test_memory_does_not_grow_with_length(tmp_path) -> None:
+    program = (
+        "import resource, sys; from pathlib import Path; from dfd_train.predict.faces import *;"
+        "from dfd_train.predict.analysis import analyse; from dfd_train.predict.inputs import Input;"
+        "from dfd_train.predict.scorer import load_scorer;"
+        "from dfd_train.predict.annotate import Marks, annotate_video; import numpy as np;"
+        "scorer, clip = load_scorer(Path(sys.argv[1]), 'cpu'), Path(sys.argv[2]);"
+        "found = analyse(Input(clip, 'x'), [scorer], FaceFinder(), Rates());"
+        "annotate_video(clip, clip.with_suffix('.out.mp4'), Marks(found.faces.assign(prob=0.5)), 0.5, '');"
+        "print(len(found.faces), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    from reseption_models import create_model, save_pretrained
+
+    save_pretrained(create_model("reseption_v1", input_size=75, width_multiplier=0.125), tmp_path / "model")
+    measured = []
+    for minutes in (1, 6):
+        clip = prediction.encode(
+            tmp_path / f"{minutes}.mp4",
+            prediction.faces(100) * (15 * minutes),
+            options={"preset": "ultrafast"},
+        )
+        command = [sys.executable, "-c", program, str(tmp_path / "model"), str(clip)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        measured.append([int(number) for number in done.stdout.split()])
+    (faces_short, short), (faces_long, long) = measured
+    assert faces_long > 5 * faces_short
+    assert long - short < 60, f"{short} and {long} MiB"
