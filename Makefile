@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := packages/reseption-models packages/ffpp-prep packages/dfd-train
 
-.PHONY: help setup demo demo-control test test-full coverage check packages bench clean
+.PHONY: help setup demo demo-control test test-full coverage check packages bench docs clean
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/  —/'
 
@@ -18,7 +18,8 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(PACKAGES:=/pyproject.toml
 	@echo "Setting up $(VENV): about 6 GB, mostly PyTorch and TensorFlow."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -r requirements-dev.txt \
-		-e packages/reseption-models -e 'packages/ffpp-prep[tensorflow,decord,dask,sample]' -e packages/dfd-train
+		-e 'packages/reseption-models[onnx,hub,timm]' -e 'packages/ffpp-prep[tensorflow,decord,dask,sample]' \
+		-e 'packages/dfd-train[predict,explain,onnx,tensorboard]'
 	@touch $@
 
 test: setup      ## the tests (under 25 minutes on 2 cores)
@@ -51,6 +52,9 @@ demo-control: demo  ## the same training with shuffled labels, three seeds: what
 			--shuffle-labels --seed $$seed && \
 		$(BIN)/dfd-train evaluate demo-output/control-$$seed --split test || exit; \
 	done
+
+docs: setup      ## the documentation site, in site/
+	$(BIN)/mkdocs build --strict
 
 clean:           ## remove what the targets above made
 	rm -rf $(VENV) demo-output bench-output site

@@ -51,7 +51,9 @@ for name in python3.11 python3.12 python3.13; do
     try "$python" dfd-train dfd-train --help
     try "$python" dfd-train python -c 'import dfd_train.engine.train, dfd_train.report.page'
     try "$python" 'dfd-train[tensorboard]' python -c 'import tensorboardX, dfd_train'
-    try "$python" 'dfd-train[predict]' dfd-train predict --help
+    try "$python" 'dfd-train[predict]' python -c 'import dfd_train.predict.faces'
+    try "$python" 'dfd-train[explain]' python -c 'import dfd_train.explain.attribution'
+    try "$python" 'dfd-train[onnx]' dfd-train export --help
 done
 step "${#checked[@]} fresh environments, all well:"
 printf '%s\n' "${checked[@]}"

@@ -1,0 +1,82 @@
+"""Writes docs/settings.md: every setting of a run with its allowed values and default, from the code.
+
+    python tools/write_settings.py docs/settings.md
+
+`tests/test_docs.py` checks that the page is this script's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from msgspec import Meta
+
+from dfd_train.config import settings
+from dfd_train.sections import RunConfig
+
+HEAD = """# Settings of a run
+
+*`python tools/write_settings.py docs/settings.md`; `tests/test_docs.py` holds it to the code.*
+
+A run's settings come from a TOML file (`--config`, a preset of the thesis or a file of your own), then from flags. Most
+settings are flags under their own name; `--set section.field=value` reaches all. RUN/config.toml records them, defaults
+included. The defaults are the thesis's recipe for the Reseption networks (section 7.1.5).
+"""
+
+
+def page() -> str:
+    """The page as Markdown."""
+    described = {setting.name: setting for setting in settings()}
+    parts = [HEAD]
+    for section in fields(RunConfig):
+        kind = get_type_hints(RunConfig, include_extras=True)[section.name]
+        assert is_dataclass(kind)
+        parts.append(
+            f"## {section.name}\n\n{inspect.getdoc(kind)}\n\n| setting | allowed | default | |\n|---|---|---|---|"
+        )
+        hints = get_type_hints(kind, include_extras=True)
+        for entry in fields(kind):
+            setting = described[f"{section.name}.{entry.name}"]
+            default = "" if setting.default in (None, "", (), {}) else f"`{_toml(setting.default)}`"
+            parts.append(
+                f"| `{entry.name}` | {_allowed(hints[entry.name])} | {default} | {setting.description} |"
+            )
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _allowed(hint: Any) -> str:
+    """What a field takes, in words."""
+    if get_origin(hint) is Annotated:
+        inner, *metas = get_args(hint)
+        limits = [_limit(meta) for meta in metas if isinstance(meta, Meta)]
+        return " ".join([_allowed(inner), *filter(None, limits)])
+    if get_origin(hint) in (Union, types.UnionType):
+        kinds = [_allowed(part) for part in get_args(hint) if part is not type(None)]
+        return " or ".join(kinds) + (", or unset" if type(None) in get_args(hint) else "")
+    if get_origin(hint) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(hint))
+    if get_origin(hint) is tuple:
+        return "list of texts" if get_args(hint)[0] is str else "[from, to]"
+    names = {str: "text", int: "whole number", float: "number", bool: "true, false"}
+    return "table" if get_origin(hint) is dict else names[hint]
+
+
+def _limit(meta: Meta) -> str:
+    words = (("from", meta.ge), ("above", meta.gt), ("to", meta.le), ("below", meta.lt))
+    return " ".join(f"{word} {limit:g}" for word, limit in words if limit is not None)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(list(value)) if isinstance(value, tuple) else str(value)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
