@@ -122,7 +122,7 @@ def test_odd_videos_to_crops(tmp_path: Path, head: list) -> None:
     result = ffpp_prep("extract", root, "-o", work, "--jobs", 2)
     assert result.returncode == 0, result.stdout + result.stderr
     table = read_videos(work).set_index("video_id")
-    assert (table["status"] == "ok").all() and (table["frames_with_face"] == table["frames_decoded"]).all()
+    assert (table["status"] == "ok").all()
     assert tuple(table.loc["real/turned.mp4", ["width", "height"]]) == (176, 144)
     boxes, crops = read_boxes(work), stored(work)
     assert len(crops) == len(boxes)

@@ -128,6 +128,27 @@ def test_damage_is_found_where_it_is(
     assert {name.split(".")[0].split("-")[1] for name in others} <= {file.split("-")[-1].split(".")[0]}
 
 
+def test_several_processes_find_the_same(work: Path) -> None:
+    assert verify_work(work, jobs=2) == verify_work(work)
+    flip((work / SHARD).with_suffix(".h5"))
+    found = verify_work(work, jobs=2)
+    assert found == verify_work(work) and len(found.damage) == 1
+
+
+def test_a_shard_that_crashes_its_reader_is_damaged(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = work / "hook"
+    hook.mkdir()
+    code = "import os, h5py, pathlib; opened = h5py.File\n"
+    code += "def crashing(path, *a, **k):\n"
+    code += "    os.abort() if pathlib.Path(path).stem.endswith('00001') else None\n"
+    code += "    return opened(path, *a, **k)\n"
+    (hook / "sitecustomize.py").write_text(code + "h5py.File = crashing\n")
+    monkeypatch.setenv("PYTHONPATH", str(hook))
+    result = ffpp_prep("verify", work, "--jobs", 2)
+    assert result.returncode == 1 and result.stdout.count("damaged:") == 1
+    assert f"{SHARD}.h5: the worker process died" in result.stdout
+
+
 def test_what_is_not_committed_is_no_damage(work: Path) -> None:
     (work / SHARD).with_suffix(".json").unlink()
     (work / "faces" / "manifest.json").unlink()

@@ -6,7 +6,6 @@ What is damaged loses its commit with `repair`, so that the next run of its step
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +18,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from imagecodecs import zlibng_crc32
 from tqdm import tqdm
 
 from ffpp_prep.boxes import USABLE
 from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import only_run, sha256_of
+from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.manifest import PlannedSlice, commit_file, manifest, read_plan, read_summaries, read_summary
 from ffpp_prep.parts import PartStore, fingerprint
 from ffpp_prep.shards import ShardSummary
@@ -32,7 +33,7 @@ from ffpp_prep.stages.extract import planned_slices
 from ffpp_prep.stages.fakes import FakeStore
 from ffpp_prep.store import BoxStore, read_scan, read_videos
 
-BLOCK_CROPS = 1000
+BLOCK_CROPS = 100  # in memory at once
 # A video's row, its rows in the other table, the settings -> what doesn't agree, "" for nothing.
 Count = Callable[[dict[str, Any], pd.DataFrame, dict[str, Any]], str]
 
@@ -58,32 +59,53 @@ class Verification:
     damage: tuple[Damage, ...]
 
 
-def verify_work(work: str | Path, repair: bool = False) -> Verification:
+@dataclass(frozen=True)
+class _Task:
+    """A shard to check; `boxes`: also against the boxes, which are sound."""
+
+    work: Path
+    number: int
+    pieces: tuple[PlannedSlice, ...]
+    settings: CropSettings
+    boxes: bool
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a shard holds, None where it isn't committed; or what is wrong with it."""
+
+    summary: ShardSummary | None = None
+    damage: Damage | None = None
+
+
+def verify_work(work: str | Path, repair: bool = False, jobs: int = 1) -> Verification:
     """Checks all that is committed in WORK; what isn't committed doesn't count, and isn't looked at.
 
     Args:
         work: the folder.
         repair: remove the commits of what is damaged, so that the next run of its step makes it again.
+        jobs: processes, one shard each; 1 works in this one.
 
     Raises:
         UsageError: no readable scan or plan (scan again, or remove WORK/faces), or with `repair` another run at work.
     """
     work = Path(work).resolve()
+    if jobs < 1:
+        raise UsageError(f"--jobs {jobs}: must be at least 1")
     read_scan(work)
     if repair:
         with only_run(work):
-            found = _verify(work)
+            found = _verify(work, jobs)
             for damage in found.damage:
                 for path in damage.remove:
                     path.unlink(missing_ok=True)
             return found
-    return _verify(work)
+    return _verify(work, jobs)
 
 
-def _verify(work: Path) -> Verification:
-    store = BoxStore(work)
-    parts, boxes, damage = _parts(store, _count_boxes)
-    tables = None if damage else (store, read_videos(work).set_index("video_id"))
+def _verify(work: Path, jobs: int) -> Verification:
+    parts, boxes, damage = _parts(BoxStore(work), _count_boxes)
+    sound = not damage
     checks, _, damaged_checks = _parts(FakeStore(work), _count_faces)
     damage += damaged_checks
     folder = work / "faces"
@@ -91,19 +113,13 @@ def _verify(work: Path) -> Verification:
     shards = crops = size = 0
     if plan:
         settings, shard_pieces = plan
-        total = sum(path.stat().st_size for path in folder.glob("faces-*.h5"))
-        with tqdm(total=total, unit="B", unit_scale=True, desc="verify", disable=None) as bar:
-            for number, pieces in enumerate(shard_pieces):
-                commit = commit_file(folder, number)
-                data = commit.with_suffix(".h5")
-                try:
-                    summary = _shard(commit, data, settings)
-                    if summary:
-                        _against_boxes(data, summary, tables, pieces, settings)
-                        shards, crops, size = shards + 1, crops + summary.crops, size + summary.bytes
-                        bar.update(summary.bytes)
-                except _Wrong as wrong:
-                    damage.append(Damage(wrong.file, str(wrong), (commit, data, folder / "manifest.json")))
+        tasks = [_Task(work, number, pieces, settings, sound) for number, pieces in enumerate(shard_pieces)]
+        with tqdm(total=len(tasks), unit="shard", desc="verify", disable=None) as bar:
+            found = sorted(_checked(tasks, jobs, bar), key=lambda pair: pair[0])
+        damage += [result.damage for _, result in found if result.damage]
+        summaries = [result.summary for _, result in found if result.summary]
+        shards, crops = len(summaries), sum(summary.crops for summary in summaries)
+        size = sum(summary.bytes for summary in summaries)
         damage += _manifest(folder, settings, len(shard_pieces))
     return Verification(parts + checks, boxes, shards, crops, size, tuple(damage))
 
@@ -190,7 +206,41 @@ def _table(path: Path) -> pa.Table:
 # --- crops ----------------------------------------------------------------------------------------------------
 
 
-def _shard(commit: Path, path: Path, settings: CropSettings) -> ShardSummary | None:
+def _checked(tasks: Sequence[_Task], jobs: int, bar: Any) -> Iterator[tuple[int, _Found]]:
+    """The shards' numbers and what was found, as it comes; a file that crashes its reader is damaged too."""
+    if jobs == 1:
+        for task in tasks:
+            yield task.number, _check(task, lambda: None)
+            bar.update()
+        return
+    for outcome in run_tasks(_check, tasks, jobs):
+        task, result = outcome.task, outcome.result
+        if result is None:
+            assert outcome.lost is not None
+            commit = commit_file(task.work / "faces", task.number)
+            result = _damaged(commit, _Wrong(commit.with_suffix(".h5"), outcome.lost.error))
+        yield task.number, result
+        bar.update()
+
+
+def _check(task: _Task, beat: Beat) -> _Found:
+    """All there is to check of one shard."""
+    commit = commit_file(task.work / "faces", task.number)
+    try:
+        summary = _shard(commit, commit.with_suffix(".h5"), task.settings, beat)
+        if summary and task.boxes:
+            _against_boxes(commit.with_suffix(".h5"), summary, task)
+    except _Wrong as wrong:
+        return _damaged(commit, wrong)
+    return _Found(summary)
+
+
+def _damaged(commit: Path, wrong: _Wrong) -> _Found:
+    remove = (commit, commit.with_suffix(".h5"), commit.with_name("manifest.json"))
+    return _Found(damage=Damage(wrong.file, str(wrong), remove))
+
+
+def _shard(commit: Path, path: Path, settings: CropSettings, beat: Beat) -> ShardSummary | None:
     """Checks a shard by itself; its summary, or None where it isn't committed."""
     try:
         summary = read_summary(commit)
@@ -202,7 +252,7 @@ def _shard(commit: Path, path: Path, settings: CropSettings) -> ShardSummary | N
         raise _Wrong(path, "missing")
     if path.stat().st_size != summary.bytes:
         raise _Wrong(path, f"{path.stat().st_size} bytes, not the recorded {summary.bytes}")
-    if sha256_of(path) != summary.sha256:
+    if sha256_of(path, beat) != summary.sha256:
         raise _Wrong(path, "its SHA-256 is not the recorded one")
     with _opened(path) as file:
         crops, videos = len(file["frame"]), len(file["videos/id"])
@@ -215,26 +265,20 @@ def _shard(commit: Path, path: Path, settings: CropSettings) -> ShardSummary | N
             part = offsets[first : first + BLOCK_CROPS + 1]
             data = file["blob"][part[0] : part[-1]]
             for i, (start, stop) in enumerate(pairwise(part - part[0]), start=first):
-                if zlib.crc32(data[start:stop]) != checks[i]:
+                if zlibng_crc32(data[start:stop].tobytes()) != checks[i]:
                     raise _Wrong(path, f"crop {i} is not what was written")
+            beat()
     return summary
 
 
-def _against_boxes(
-    path: Path,
-    summary: ShardSummary,
-    tables: tuple[BoxStore, pd.DataFrame] | None,
-    pieces: Sequence[PlannedSlice],
-    settings: CropSettings,
-) -> None:
-    """Checks that a shard's crops are of the boxes that are committed, where those are sound and still listed."""
-    if tables is None or not {p.video_id for p in pieces} <= set(
-        tables[1].index[tables[1]["status"].isin(USABLE)]
-    ):
+def _against_boxes(path: Path, summary: ShardSummary, task: _Task) -> None:
+    """Checks that a shard's crops are of the boxes that are committed, where those are still listed."""
+    videos = read_videos(task.work).set_index("video_id")
+    if not {p.video_id for p in task.pieces} <= set(videos.index[videos["status"].isin(USABLE)]):
         return
     missing = {m.video_id: m.count for m in summary.missing}
     with _opened(path) as file:
-        for row, part in enumerate(planned_slices(*tables, pieces, settings)):
+        for row, part in enumerate(planned_slices(BoxStore(task.work), videos, task.pieces, task.settings)):
             start, count = int(file["videos/start"][row]), int(file["videos/count"][row])
             if file["videos/id"][row].decode() != part.video_id:
                 raise _Wrong(path, f"video {row} is not the planned {part.video_id}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from ffpp_prep.errors import ExitStatus
@@ -19,13 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repair", action="store_true", help="remove what is damaged, so that the next run makes it again"
     )
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="worker processes (%(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Verifies, and prints what is damaged; exit status 1 if anything is."""
     from ffpp_prep.verify import verify_work
 
-    found = verify_work(options.work, options.repair)
+    found = verify_work(options.work, options.repair, options.jobs)
     for damage in found.damage:
         print(f"damaged: {damage.file}: {damage.what}")
     print(
