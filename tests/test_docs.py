@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,11 +136,22 @@ def exists(name: str) -> bool:
     return bool(module) and hasattr(importlib.import_module(module), attribute)
 
 
+def tool(name: str) -> types.ModuleType:
+    """A script of tools/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"tools/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_settings_is_the_code_s():
+    written = (DOCS / "settings.md").read_text()
+    assert written == tool("write_settings").page(), "python tools/write_settings.py docs/settings.md"
+
+
 def test_the_picture_of_the_architecture_is_true():
-    spec = importlib.util.spec_from_file_location("draw_architecture", ROOT / "tools/draw_architecture.py")
-    drawing = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = drawing
-    spec.loader.exec_module(drawing)
+    drawing = tool("draw_architecture")
     assert (DOCS / "images/architecture.svg").read_text() == drawing.draw()
     for step in (*drawing.STEPS, drawing.NETWORKS):
         assert exists(step.function), step.function
@@ -251,8 +263,8 @@ def test_the_tutorial_runs(tmp_path):
 
 
 @pytest.mark.full
-def test_the_guide_to_ffpp_runs(shell, sample):
-    shell.variables["FFPP"] = str(sample)
+def test_the_guide_to_ffpp_runs(shell, sample, tmp_path):
+    shell.variables["FFPP"] = str(ffpp_set(sample, tmp_path / "ffpp"))
     shell.run(DOCS / "ffpp.md")
     table = (shell.folder / "comparison/tables").glob("*7*6*.csv")
     assert any("Deepfakes" in file.read_text() for file in table)
@@ -288,6 +300,19 @@ def pairs(sample: Path) -> list[tuple[str, Path, Path]]:
         found += own[:2]
     assert len(found) == 6
     return found
+
+
+def ffpp_set(sample: Path, root: Path) -> Path:
+    """The sample's videos of the first pair of each official split: all methods with masks, but DeepFakeDetection."""
+    shutil.copytree(sample / "splits", root / "splits")
+    lists = [json.loads((sample / f"splits/{split}.json").read_text()) for split in ("train", "val", "test")]
+    first = {name for pairs in lists for name in pairs[0]}
+    for video in sample.rglob("*.mp4"):
+        if set(video.stem.split("_")) <= first:
+            (root / video.relative_to(sample)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(video, root / video.relative_to(sample))
+    shutil.copy(sample / "SAMPLE.json", root)
+    return root
 
 
 def dfdc_set(sample: Path, root: Path) -> Path:
