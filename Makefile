@@ -40,8 +40,8 @@ check: setup     ## format, lint, imports between packages, types
 packages: setup  ## build every package and try each alone in fresh environments
 	tools/check_packages.sh
 
-bench: setup     ## all benchmarks, one after another: let nothing else run
-	PATH="$(CURDIR)/$(BIN):$$PATH" tools/bench.sh bench-output
+bench: setup     ## all benchmarks into docs/benchmarks.md, one after another: let nothing else run
+	$(BIN)/python tools/bench.py
 
 demo: setup      ## the whole path on sample footage: scan, boxes, extract, train, evaluate, report
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh demo-output
@@ -57,4 +57,4 @@ docs: setup      ## the documentation site, in site/
 	$(BIN)/mkdocs build --strict
 
 clean:           ## remove what the targets above made
-	rm -rf $(VENV) demo-output bench-output site
+	rm -rf $(VENV) demo-output site

@@ -1,0 +1,83 @@
+"""Runs every benchmark at its default size, one after another, and writes docs/benchmarks.md: `make bench`.
+
+Name some to renew only those: `python tools/bench.py codecs loader`. A benchmark prints Markdown on standard output.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "benchmarks.md"
+HEAD = """# Benchmarks
+
+Ratios measured side by side in one run; medians unless a table says otherwise. Absolute times are those of the one
+machine named below a table and of nothing else. `make bench` runs them all and writes this page; the command of each
+stands above its result. Each says in its script what it compares and how.
+"""
+
+
+def main() -> int:
+    """Runs the benchmarks named, or all; returns how many failed."""
+    scripts = [
+        path
+        for path in sorted((ROOT / "benchmarks").glob("*.py"))
+        if "__main__" in path.read_text() and (path.stem in sys.argv[1:] or not sys.argv[1:])
+    ]
+    sections = _read_sections()
+    failed = 0
+    for number, script in enumerate(scripts, 1):
+        print(f"[{number}/{len(scripts)}] python benchmarks/{script.name}", flush=True)
+        started = time.monotonic()
+        result = subprocess.run(
+            [sys.executable, script], capture_output=True, text=True, cwd=ROOT, check=False
+        )
+        print(result.stdout, flush=True)
+        if result.returncode:
+            failed += 1
+            print("\n".join(result.stderr.splitlines()[-5:]), flush=True)
+            continue
+        sections[script.name] = _section(script, result.stdout, time.monotonic() - started)
+        PAGE.write_text("\n".join([HEAD, *(sections[name] for name in sorted(sections))]))
+    print(f"{PAGE.relative_to(ROOT)}: {len(sections)} benchmarks; {failed} failed")
+    return failed
+
+
+def _section(script: Path, output: str, seconds: float) -> str:
+    title = (ast.get_docstring(ast.parse(script.read_text())) or script.stem).splitlines()[0].rstrip(".")
+    machine = f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {version('torch')}"
+    command = f"`python benchmarks/{script.name}`, {seconds / 60:.0f} min"
+    return f"## {title}\n\n{command}\n\n{output.strip()}\n\n*{machine}*\n"
+
+
+def _read_sections() -> dict[str, str]:
+    """The results that the page holds already, by script."""
+    if not PAGE.is_file():
+        return {}
+    parts = re.split(r"(?m)^(?=## )", PAGE.read_text())[1:]
+    named = {re.search(r"`python benchmarks/(\S+\.py)`", part): part for part in parts}
+    return {
+        found[1]: part
+        for found, part in named.items()
+        if found and (ROOT / "benchmarks" / found[1]).is_file()
+    }
+
+
+def _processor() -> str:
+    try:
+        names = re.findall(r"(?m)^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        names = []
+    return names[0] if names else platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(), 1))
