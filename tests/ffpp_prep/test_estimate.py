@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -17,6 +18,7 @@ from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import only_run
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.report import status_text
+from ffpp_prep.splits import SplitSettings
 
 
 def test_against_the_real_thing(tree: Path, detected: Path, extracted: Path) -> None:
@@ -42,6 +44,19 @@ def test_choosing_frames_and_codec(tree: Path) -> None:
     some = estimate_root(tree, crop=CropSettings(codec="raw", frames=3), jobs=1)
     assert some.crops == pytest.approx(every.crops / 4, rel=0.1)
     assert some.crops_bytes == pytest.approx(every.crops_bytes / 4, rel=0.1)
+
+
+def test_for_training_counts_by_split(tree: Path) -> None:
+    crop = CropSettings(codec="raw", for_training=2)
+    found = estimate_root(tree, crop=crop, jobs=1)
+    # The six readable videos are all of the training pair; 900 and 901, which validate, can't be opened.
+    assert found.crops == pytest.approx(6 * 2, rel=0.2)
+    lists = tree.parent / "others"
+    lists.mkdir(exist_ok=True)
+    for name, pairs in {"train": [], "val": [["000", "001"]], "test": []}.items():
+        (lists / f"{name}.json").write_text(json.dumps(pairs))
+    validating = estimate_root(tree, crop=crop, jobs=1, splits=SplitSettings(lists))
+    assert validating.crops == pytest.approx(6 * 7, rel=0.2)
 
 
 def test_the_command(tree: Path) -> None:

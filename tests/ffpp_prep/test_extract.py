@@ -8,6 +8,8 @@ from pathlib import Path
 import clips
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from clips import FRAMES, ffpp_prep
 
@@ -144,6 +146,20 @@ def test_for_training_stores_what_training_asks_for(detected: Path, tmp_path: Pa
     }
     for video_id, frame, _ in stored(work):
         assert frame in asked[split[video_id]]
+
+
+def test_for_training_leaves_out_what_is_in_no_split(detected: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(detected, work)
+    table = pq.read_table(work / "videos.parquet")
+    ids = table["video_id"].to_pylist()
+    gone = {"unused": ids[0], None: ids[1]}
+    splits = [next((s for s, v in gone.items() if v == i), "train") for i in ids]
+    at = table.schema.get_field_index("split")
+    pq.write_table(table.set_column(at, "split", pa.array(splits)), work / "videos.parquet")
+    work, out = extract(detected, tmp_path, "--for-training", 4)
+    assert "2 videos left out: in no split" in out
+    assert {v for v, _, _ in stored(work)}.isdisjoint(gone.values())
 
 
 def test_methods_can_be_added_later(detected: Path, tmp_path: Path) -> None:

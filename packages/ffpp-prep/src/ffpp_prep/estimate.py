@@ -21,6 +21,8 @@ from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings, chosen_boxes, crops
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.layouts import VideoRecord, list_videos
+from ffpp_prep.splits import SplitSettings, assign
+from ffpp_prep.stages.scan import own_splits
 from ffpp_prep.video import VideoError, VideoReader, require_decoder
 from ffpp_prep.workers import Engine, find_workers, process_detector
 
@@ -73,6 +75,7 @@ def estimate_root(
     crop: CropSettings | None = None,
     engine: Engine | None = None,
     jobs: int = 1,
+    splits: SplitSettings | None = None,
 ) -> Estimate:
     """Counts frames in some videos' headers, detects and crops the beginning of a few, and extrapolates.
 
@@ -80,19 +83,22 @@ def estimate_root(
         root: the data set's folder, or a table.
         layout: see `ffpp_prep.layouts`.
         boxes: how faces will be detected.
-        crop: what crops will be; all videos are taken for training ones.
+        crop: what crops will be.
         engine: which detector runs.
         jobs: worker processes, all busy during the probe, as they will be.
+        splits: where splits come from, see `scan`; needed only where crops are for training.
 
     Raises:
-        UsageError: no videos, or none that can be read.
+        UsageError: no videos, or none that can be read; or no splits where they are needed.
     """
     boxes, crop = boxes or BoxSettings(), crop or CropSettings()
     require_decoder(boxes.decoder)
     crop = replace(crop, decoder=boxes.decoder)
     workers = find_workers(engine or Engine(), jobs)
     detecting = workers.processes * workers.threads
-    videos = list_videos(Path(root), layout).videos
+    videos: Sequence[VideoRecord] = list_videos(Path(root), layout).videos
+    if crop.for_training:
+        videos, _ = assign(videos, own_splits(Path(root), splits or SplitSettings()))
     looked = _spread(videos, HEADERS)
     headers = [_header(video) for video in tqdm(looked, desc="counting", unit="video", disable=None)]
     readable = [(video, header) for video, header in zip(looked, headers, strict=True) if header]
@@ -197,7 +203,7 @@ def _extrapolated(
     frames = scale * lengths.sum()
     detected = scale * lengths[~borrowed].sum() * _sum(probes, "detected") / _sum(probes, "frames")
     faces = _sum(probes, "crops") / _sum(probes, "frames")  # a frame
-    count = scale * faces * sum(_chosen(int(length), crop) for length in lengths)
+    count = scale * faces * sum(_chosen(header.frames, video.split, crop) for video, header in readable)
     decode_s = _sum(probes, "decode_s") / _sum(probes, "frames")
     detect_s = _sum(probes, "detect_s") / _sum(probes, "detected")
     crop_s = max(0.0, _sum(probes, "crop_s") - _sum(probes, "decode_s")) / max(1.0, _sum(probes, "crops"))
@@ -223,9 +229,9 @@ def _borrows(video: VideoRecord, boxes: BoxSettings) -> bool:
     return bool(video.original_id) and (video.dataset == "dfdc" or boxes.from_original)
 
 
-def _chosen(length: int, crop: CropSettings) -> int:
+def _chosen(length: int, split: str, crop: CropSettings) -> int:
     frames = pd.DataFrame({"frame": np.arange(length), "score": 1.0})
-    return len(chosen_boxes(frames, "train", length, crop))
+    return len(chosen_boxes(frames, split, length, crop))
 
 
 def _bytes_a_frame(probes: Sequence[_Probe]) -> float:

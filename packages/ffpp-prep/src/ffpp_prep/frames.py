@@ -36,7 +36,12 @@ def spaced_frames(count: int, length: int) -> list[int]:
 
 
 def asked_for(split: str, epochs: int, length: int) -> list[int]:
-    """Every frame that `epochs` epochs of training, or the evaluation of its split, will ask a video for."""
+    """Every frame that `epochs` epochs of training, or the evaluation of its split, will ask a video for.
+
+    Videos of no split, or of `unused`, are asked for none.
+    """
     if split in EVALUATION_FRAMES:
         return sorted(set(evaluation_frames(EVALUATION_FRAMES[split], length)))
+    if split != "train":
+        return []
     return sorted({training_frame(epoch, epochs, length) for epoch in range(1, epochs + 1)})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ffpp_prep.commands.boxes import add_detection_arguments, box_settings, engine
 from ffpp_prep.commands.extract import add_crop_arguments, crop_settings
+from ffpp_prep.commands.scan import add_scan_arguments, split_settings
 from ffpp_prep.errors import ExitStatus
 from ffpp_prep.units import duration_text, size_text
 
@@ -22,10 +23,10 @@ EXAMPLE = "ffpp-prep estimate /data/FaceForensics++ --jobs 8 --for-training 50"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("root", type=Path, metavar="ROOT", help="the data set's folder, or a table of videos")
-    parser.add_argument("--layout", default="auto", help="as for scan (%(default)s)")
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="worker processes (%(default)s)"
     )
+    add_scan_arguments(parser)
     add_crop_arguments(parser)
     add_detection_arguments(parser)
 
@@ -36,7 +37,13 @@ def run(options: argparse.Namespace) -> int:
 
     crop = crop_settings(options)
     found = estimate_root(
-        options.root, options.layout, box_settings(options), crop, engine(options), options.jobs
+        options.root,
+        options.layout,
+        box_settings(options),
+        crop,
+        engine(options),
+        options.jobs,
+        split_settings(options),
     )
     print(_text(found, crop.codec))
     return ExitStatus.OK

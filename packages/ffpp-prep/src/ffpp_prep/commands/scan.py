@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ffpp_prep.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from ffpp_prep.splits import SplitSettings
 
 HELP = "list a data set's videos with labels, pairs and splits -> WORK/videos.parquet"
 EXAMPLE = "ffpp-prep scan /data/FaceForensics++ -o work"
@@ -58,13 +62,18 @@ def work_folder(options: argparse.Namespace) -> Path:
     return Path(options.output)
 
 
+def split_settings(options: argparse.Namespace) -> SplitSettings:
+    """Where splits come from, after the options of `add_scan_arguments`."""
+    from ffpp_prep.splits import SplitSettings
+
+    return SplitSettings(options.splits, options.dfd_splits, options.seed)
+
+
 def scan_root(root: Path, options: argparse.Namespace) -> None:
     """Scans `root` into `options.output` and prints what was found."""
-    from ffpp_prep.splits import SplitSettings
     from ffpp_prep.stages import scan
 
-    settings = SplitSettings(options.splits, options.dfd_splits, options.seed)
-    summary = scan(root, options.output, options.layout, settings)
+    summary = scan(root, options.output, options.layout, split_settings(options))
     for note in summary.notes:
         print(f"note: {note}")
     for (method, split), count in sorted(summary.counts.items()):

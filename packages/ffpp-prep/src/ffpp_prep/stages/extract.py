@@ -20,6 +20,7 @@ from ffpp_prep.codecs import codec
 from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings, chosen_boxes
 from ffpp_prep.files import only_run, sweep, write_json
+from ffpp_prep.frames import EVALUATION_FRAMES
 from ffpp_prep.jobs import Beat, Outcome, run_tasks
 from ffpp_prep.manifest import PlannedSlice, commit_file, manifest, read_plan, read_summaries, write_plan
 from ffpp_prep.parts import refuse_other_settings
@@ -109,7 +110,7 @@ def extract_faces(
         if before is not None:
             refuse_other_settings(folder, asdict(before[0]), settings)
         plan = before[1] if before else []
-        usable, left_out = _usable(read_videos(work), choice)
+        usable, left_out = _usable(read_videos(work), choice, settings)
         planned = {piece.video_id for shard in plan for piece in shard}
         added, over_budget = _planned(work, usable[~usable["video_id"].isin(planned)], plan, settings, choice)
         if over_budget:
@@ -141,7 +142,9 @@ def extract_faces(
     )
 
 
-def _usable(videos: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, dict[str, int]]:
+def _usable(
+    videos: pd.DataFrame, choice: Choice, settings: CropSettings
+) -> tuple[pd.DataFrame, dict[str, int]]:
     """The videos to extract, and how many are left out for which reason."""
     unknown = set(choice.methods) - set(videos["method"])
     if unknown:
@@ -156,6 +159,9 @@ def _usable(videos: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, dict[st
     if choice.methods:
         other = ~videos["method"].isin(choice.methods) & (videos["label"] == 1) & (reasons == "")
         reasons = reasons.mask(other, "other methods")
+    if settings.for_training:
+        never = ~videos["split"].isin(["train", *EVALUATION_FRAMES]) & (reasons == "")
+        reasons = reasons.mask(never, "in no split, so neither training nor evaluation asks for them")
     left_out = reasons[reasons != ""].value_counts()
     return videos[reasons == ""], {str(reason): int(count) for reason, count in left_out.items()}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ffpp_prep.errors import UsageError
@@ -42,9 +42,7 @@ def scan(
     """
     root, work = Path(root), Path(work)
     listing = list_videos(root, layout)
-    splits = splits or SplitSettings()
-    if splits.folder is None and (root / "splits" / "train.json").is_file():
-        splits = SplitSettings(root / "splits", splits.dfd, splits.seed)
+    splits = own_splits(root, splits or SplitSettings())
     videos, notes = assign(listing.videos, splits)
     if work.exists() and not work.is_dir():
         raise UsageError(f"{work}: not a folder")
@@ -58,3 +56,10 @@ def scan(
         write_scan(work, videos, metadata)
     counts = Counter((v.method, v.split or "none") for v in videos)
     return ScanSummary(len(videos), dict(counts), (*listing.notes, *notes))
+
+
+def own_splits(root: Path, splits: SplitSettings) -> SplitSettings:
+    """The same settings with ROOT/splits as the folder, where there is one and no other is given."""
+    if splits.folder is None and (root / "splits" / "train.json").is_file():
+        return replace(splits, folder=root / "splits")
+    return splits
