@@ -237,3 +237,6 @@ def test_untouched_frames_are_read_from_the_newest_part(small_set, tmp_path):
         table.to_parquet(tmp_path / f"fakes/fakes-{part}.parquet")
         pd.DataFrame({"video_id": [video]}).to_parquet(tmp_path / f"fakes/videos-{part}.parquet")
     assert untouched_frames(tmp_path, rows) == {(rows.get_loc(video), 5)}
+    for path in (tmp_path / "fakes").glob("fakes-*.parquet"):
+        pd.read_parquet(path).assign(touched=True).to_parquet(path)
+    assert untouched_frames(tmp_path, rows) == frozenset()

@@ -19,7 +19,7 @@ def untouched_frames(work: Path, rows: pd.Index, face: int = 0) -> frozenset[tup
         raise FileNotFoundError(
             f"{work} does not say which fakes are untouched: run  ffpp-prep check-fakes {work}"
         )
-    newest = {str(video): path for path in commits for video in _read(path, ["video_id"])["video_id"]}
+    newest = {str(video): path.name for path in commits for video in _read(path, ["video_id"])["video_id"]}
     found: set[tuple[int, int]] = set()
     for path in commits:
         part = _read(
@@ -27,7 +27,7 @@ def untouched_frames(work: Path, rows: pd.Index, face: int = 0) -> frozenset[tup
             ["video_id", "frame", "face", "touched"],
         )
         part = part[~part["touched"] & (part["face"] == face)]
-        part = part[part["video_id"].astype(str).map(newest) == path]
+        part = part[part["video_id"].astype(str).map(newest) == path.name]
         found.update(
             zip(rows.get_indexer(part["video_id"].astype(str)).tolist(), part["frame"].tolist(), strict=True)
         )
