@@ -3,6 +3,7 @@
 import json
 import shutil
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import clips
@@ -172,6 +173,18 @@ def test_methods_can_be_added_later(detected: Path, tmp_path: Path) -> None:
     assert len(both) > len(first) and all(np.array_equal(both[k], first[k]) for k in first)
 
 
+def test_planned_crops_whose_boxes_are_gone(extracted: Path, tmp_path: Path) -> None:
+    work = Path(shutil.copytree(extracted, tmp_path / "work"))
+    (work / "faces" / "faces-00000.json").unlink()
+    commit = work / "boxes" / "videos-00000.parquet"
+    table = pq.read_table(commit)
+    status = ["timeout" if s == "ok" else s for s in table["status"].to_pylist()]
+    at = table.schema.get_field_index("status")
+    pq.write_table(table.set_column(at, "status", pa.array(status)), commit)
+    result = ffpp_prep("extract", work)
+    assert result.returncode == 2 and "the boxes of 6 planned videos are gone" in result.stderr
+
+
 def test_size_and_border(detected: Path, tmp_path: Path) -> None:
     work, _ = extract(detected, tmp_path, "--size", 64, "--border", "pad", "--every", 6)
     assert {crop.shape for crop in stored(work).values()} == {(64, 64, 3)}
@@ -182,6 +195,20 @@ def test_budget_takes_originals_first(detected: Path, tmp_path: Path) -> None:
     assert "left out: over --max-gb" in out
     kept = {v.split("/")[0] for v, _, _ in stored(work)}
     assert kept <= {"original_sequences"}
+
+
+def test_budget_takes_methods_in_turn_and_can_grow(detected: Path, tmp_path: Path) -> None:
+    """Six videos of about 0.21 MB each: room for four."""
+    work, out = extract(detected, tmp_path, "--max-gb", 0.00095, "--codec", "raw")
+    assert "2 videos left out: over --max-gb" in out
+    kept = Counter(v.split("/")[1] for v in {v for v, _, _ in stored(work)})
+    assert kept == {"youtube": 2, "Deepfakes": 1, "FaceSwap": 1}
+    for path in (work / "faces").glob("faces-*"):  # as after a kill: planned, and not written yet
+        path.unlink()
+    _, out = extract(detected, tmp_path, "--max-gb", 0.00095, "--codec", "raw")
+    assert "2 videos left out: over --max-gb" in out
+    _, out = extract(detected, tmp_path, "--codec", "raw")
+    assert "over --max-gb" not in out and len({v for v, _, _ in stored(work)}) == 6
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,13 @@ on when it is written; shards are tasks of their own, and what is left is the pl
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ffpp_prep.boxes import USABLE
-from ffpp_prep.codecs import codec
 from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings, chosen_boxes
 from ffpp_prep.files import only_run, sweep, write_json
@@ -26,11 +23,8 @@ from ffpp_prep.manifest import PlannedSlice, commit_file, manifest, read_plan, r
 from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.shards import ShardSummary, VideoSlice, shard_name, write_shard
+from ffpp_prep.stages.planning import pending_slices, plan_shards, spoken_for
 from ffpp_prep.store import BoxStore, read_scan, read_videos
-
-SHARD_BYTES = 256 << 20
-READ_VIDEOS = 500  # so many videos' boxes are in memory at once while planning
-FEWEST_SHARDS = 8  # so that a small data set keeps several workers busy too
 
 
 @dataclass(frozen=True)
@@ -110,9 +104,14 @@ def extract_faces(
         if before is not None:
             refuse_other_settings(folder, asdict(before[0]), settings)
         plan = before[1] if before else []
-        usable, left_out = _usable(read_videos(work), choice, settings)
+        videos = read_videos(work)
+        pending = pending_slices(folder, plan, videos)
+        usable, left_out = _usable(videos, choice, settings)
         planned = {piece.video_id for shard in plan for piece in shard}
-        added, over_budget = _planned(work, usable[~usable["video_id"].isin(planned)], plan, settings, choice)
+        free = (
+            choice.max_gb * 1e9 - spoken_for(work, plan, pending, videos, settings) if choice.max_gb else None
+        )
+        added, over_budget = plan_shards(work, usable[~usable["video_id"].isin(planned)], settings, free)
         if over_budget:
             left_out["over --max-gb"] = over_budget
         if added or not (folder / "plan.json").exists():
@@ -164,79 +163,6 @@ def _usable(
         reasons = reasons.mask(never, "in no split, so neither training nor evaluation asks for them")
     left_out = reasons[reasons != ""].value_counts()
     return videos[reasons == ""], {str(reason): int(count) for reason, count in left_out.items()}
-
-
-def _planned(
-    work: Path,
-    videos: pd.DataFrame,
-    plan: Sequence[Sequence[PlannedSlice]],
-    settings: CropSettings,
-    choice: Choice,
-) -> tuple[list[tuple[PlannedSlice, ...]], int]:
-    """New shards for `videos`, and how many videos the budget left out."""
-    sizes = dict(_estimated(work, videos, settings))
-    order = _reals_first(videos) if choice.max_gb else videos["video_id"].tolist()
-    if choice.max_gb:
-        used = sum(path.stat().st_size for path in (work / "faces").glob("faces-*.h5"))
-        kept = []
-        for video_id in order:
-            used += int(sizes[video_id].sum())
-            if used > choice.max_gb * 1e9:
-                break
-            kept.append(video_id)
-        over, order = len(order) - len(kept), kept
-    else:
-        over = 0
-    total = sum(int(sizes[video_id].sum()) for video_id in order)
-    target = min(SHARD_BYTES, max(1 << 20, total // FEWEST_SHARDS + 1))
-    return list(_shards([(video_id, sizes[video_id]) for video_id in order], target)), over
-
-
-def _estimated(
-    work: Path, videos: pd.DataFrame, settings: CropSettings
-) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    """For each video, about how many bytes each of its chosen crops will take."""
-    store, ratio = BoxStore(work), codec(settings.codec).ratio
-    for start in range(0, len(videos), READ_VIDEOS):
-        some = videos.iloc[start : start + READ_VIDEOS]
-        boxes = dict(iter(store.read_boxes(some["video_id"]).groupby("video_id", sort=False)))
-        for row in some.itertuples():
-            chosen = chosen_boxes(boxes[row.video_id], row.split, int(row.frames_decoded), settings)
-            sides = (1 + settings.margin) * (
-                chosen[["x2", "y2"]].to_numpy() - chosen[["x1", "y1"]].to_numpy()
-            ).max(axis=1)
-            yield (
-                row.video_id,
-                (settings.size if settings.size else sides) ** 2 * np.full(len(chosen), 3 / ratio),
-            )
-
-
-def _reals_first(videos: pd.DataFrame) -> list[str]:
-    turn = videos.groupby("method").cumcount()
-    ordered = videos.assign(turn=turn).sort_values(["label", "turn", "method"], kind="stable")
-    return [str(v) for v in ordered["video_id"]]
-
-
-def _shards(
-    sizes: Sequence[tuple[str, np.ndarray[Any, Any]]], target: float
-) -> Iterator[tuple[PlannedSlice, ...]]:
-    """Fills shards with consecutive videos up to `target` bytes; a video that doesn't fit goes on in the next."""
-    shard: list[PlannedSlice] = []
-    room = target
-    for video_id, estimates in sizes:
-        first = 0
-        while first < len(estimates):
-            fitting = int(np.searchsorted(np.cumsum(estimates[first:]), room, side="right"))
-            stop = min(len(estimates), first + max(fitting, 0 if shard else 1))
-            if stop > first:
-                shard.append(PlannedSlice(video_id, first, stop))
-                room -= float(estimates[first:stop].sum())
-                first = stop
-            if first < len(estimates):
-                yield tuple(shard)
-                shard, room = [], target
-    if shard:
-        yield tuple(shard)
 
 
 def _collect(outcomes: Iterable[Outcome[_Task, ShardSummary]], bar: ProgressBar) -> list[tuple[str, str]]:
