@@ -160,18 +160,23 @@ def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path) -> N
     (folder / "a.mp4").write_bytes(two.read_bytes()[:3000])
     (folder / "b.jpg").write_bytes(b"no image")
     (folder / "c.mp4").write_bytes(b"")
+    (folder / "e.jpg").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n%%EndComments\nshowpage\n"
+    )
+    (folder / "f.mp4").write_text("#EXTM3U\n#EXTINF:1,\n../other.mp4\n")
     (folder / "notes.txt").write_text("not a video")
     PIL.Image.fromarray(prediction.faces(1)[0]).save(folder / "d.png")
     scored(run, folder, "--out", tmp_path / "out", status=1)
     rows = list(csv.DictReader((tmp_path / "out/summary.csv").open()))
     assert [(row["file"], row["status"]) for row in rows] == [
         *(("a.mp4", "unreadable"), ("b.jpg", "unreadable"), ("c.mp4", "unreadable"), ("d.png", "scored")),
+        *(("e.jpg", "unreadable"), ("f.mp4", "unreadable")),
     ]
     assert [row["reason"] for row in rows][1:3] == [
         "no readable image (UnidentifiedImageError)",
         "the file is empty",
     ]
-    assert "3 unreadable" in (tmp_path / "out/index.html").read_text()
+    assert "5 unreadable" in (tmp_path / "out/index.html").read_text()
 
 
 def test_a_file_that_ends_early_is_scored_as_far_as_it_goes(run, tmp_path) -> None:

@@ -39,6 +39,8 @@ HELD_BYTES = 256 << 20  # frames waiting for the next detection; 4K ones are loo
 FEWEST_SCORED = 12  # frames of a video, where it has them: the thesis's test takes as many
 LOST_AFTER_S = 1.5  # a face that was not seen for so long gets a new number
 MAX_PIXELS = 8192 * 8192
+# Pillow goes by content, and opens some formats with other programs: only plain pictures are let in.
+IMAGE_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "AVIF")
 
 Advance = Callable[[float, float], None]
 
@@ -245,8 +247,11 @@ class ImageFaces:
 
 def read_image(path: Path) -> Image:
     """A photograph as uint8 (H, W, 3) RGB, upright. Raises: ValueError where it is none or too large."""
+    PIL.Image.init()
     try:
-        with PIL.Image.open(path) as image:
+        with PIL.Image.open(
+            path, formats=[name for name in IMAGE_FORMATS if name in PIL.Image.OPEN]
+        ) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{path.name}: {image.width}x{image.height} is above {MAX_PIXELS} pixels")
             return np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))

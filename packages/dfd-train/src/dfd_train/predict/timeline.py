@@ -8,13 +8,14 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from dfd_train.predict.drawing import colour
 from dfd_train.report.svg import GREY
 
-SHOWN_FACES = 6  # those with the most frames
-MEAN_S = 5.0  # long videos: the line is the mean over so many seconds
+SHOWN_FACES = 6  # the one with the highest score, and those with the most frames
+MEAN_S = 5.0  # long videos: the line is the mean over at least so many seconds
+STEPS = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)  # seconds between ticks
 MANY = 120  # frames of a face, above which its line is a mean
 
 
@@ -22,7 +23,10 @@ def draw_timeline(faces: pd.DataFrame, duration: float, threshold: float | None,
     """A PNG, 1500 x 500 pixels. faces: rows of `Analysis.faces` with a column `prob`; duration in seconds."""
     scored = faces.dropna(subset="prob")
     counts = scored["track"].value_counts()
-    shown = sorted(counts.index[:SHOWN_FACES])
+    often = counts.index[counts >= min(3, counts.max())]
+    highest = scored[scored["track"].isin(often)].groupby("track")["prob"].mean().idxmax()
+    shown = sorted({highest, *[track for track in counts.index if track != highest][: SHOWN_FACES - 1]})
+    span = max(MEAN_S, duration / 150)
     with matplotlib.rc_context({"font.size": 11, "figure.constrained_layout.use": True}):
         figure = Figure(figsize=(10, 3.4), dpi=150)
         axes = figure.subplots()
@@ -32,8 +36,8 @@ def draw_timeline(faces: pd.DataFrame, duration: float, threshold: float | None,
             if len(own) > MANY:
                 axes.plot(own["time"], own["prob"], ".", color=ink, alpha=0.2, markersize=3)
                 by_time = own["prob"].set_axis(pd.to_timedelta(own["time"], unit="s"))
-                line = by_time.rolling(f"{MEAN_S}s", center=True).mean()
-            gap = np.diff(own["time"], prepend=own["time"].iloc[0]) > MEAN_S
+                line = by_time.rolling(f"{span}s", center=True).mean()
+            gap = np.diff(own["time"], prepend=own["time"].iloc[0]) > span
             y = np.where(gap, np.nan, line.to_numpy())  # no line where the face was away
             dot = "o" if len(own) <= MANY else ""
             axes.plot(
@@ -54,13 +58,14 @@ def draw_timeline(faces: pd.DataFrame, duration: float, threshold: float | None,
         axes.set(ylim=(-0.03, 1.03), xlim=(0, max(duration, 1e-3)), ylabel="probability of fake")
         axes.set_xlabel("time in the video (s)" if duration < 90 else "time in the video")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 1.5, 2, 3, 5, 6, 10]))
         if duration >= 90:
+            step = next((step for step in STEPS if duration / step <= 10), STEPS[-1])
+            axes.xaxis.set_major_locator(MultipleLocator(step))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
         axes.grid(alpha=0.15)
         axes.spines[["top", "right"]].set_visible(False)
         if len(shown) > 1 or len(counts) > len(shown):
-            title = f"of {len(counts)} faces, those seen most" if len(counts) > len(shown) else None
+            title = f"{len(shown)} of {len(counts)} faces" if len(counts) > len(shown) else None
             axes.legend(
                 frameon=False, ncols=6, loc="lower left", bbox_to_anchor=(0, 1.0), title=title, fontsize=10
             )
