@@ -11,6 +11,7 @@ from dfd_train.commands import (
     predict,
     preview_transforms,
     report,
+    robustness,
     run,
     serve,
 )
@@ -21,6 +22,7 @@ COMMANDS = (
     ("evaluate", evaluate),
     ("predict", predict),
     ("explain", explain),
+    ("robustness", robustness),
     ("export", export),
     ("serve", serve),
     ("report", report),

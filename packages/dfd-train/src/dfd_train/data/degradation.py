@@ -1,9 +1,9 @@
-"""Quality losses on the way of a picture: scaling, blur, noise, JPEG, H.264. Beyond the thesis, off by default."""
+"""Quality losses on the way of a picture: scaling, blur, noise, JPEG, H.264, gamma. Beyond the thesis, all off."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import av
@@ -52,6 +52,14 @@ def degrade(crop: Image, losses: tuple[Loss, ...]) -> Image:
     return crop
 
 
+def reseeded(losses: tuple[Loss, ...], *place: int) -> tuple[Loss, ...]:
+    """The same losses with their randomness keyed by `place` too, so that no two frames get the same noise."""
+    return tuple(
+        replace(loss, seed=int(np.random.SeedSequence([loss.seed, *place]).generate_state(1)[0]))
+        for loss in losses
+    )
+
+
 def _downscale(crop: Image, loss: Loss) -> Image:
     height, width = crop.shape[:2]
     small = [max(1, round(height * loss.strength)), max(1, round(width * loss.strength))]
@@ -98,7 +106,21 @@ def _crf(crop: Image, loss: Loss) -> Image:
     return np.ascontiguousarray(decoded[:height, :width])
 
 
-_LOSSES = {"downscale": _downscale, "blur": _blur, "noise": _noise, "jpeg": _jpeg, "crf": _crf}
+def _gamma(crop: Image, loss: Loss) -> Image:
+    """Each value to the power of the strength, black and white staying: above 1 is darker."""
+    curve = 255.0 * (np.arange(256) / 255.0) ** loss.strength
+    changed: Image = curve.round().astype(np.uint8)[crop]
+    return changed
+
+
+_LOSSES = {
+    "downscale": _downscale,
+    "blur": _blur,
+    "noise": _noise,
+    "jpeg": _jpeg,
+    "crf": _crf,
+    "gamma": _gamma,
+}
 
 
 def _to_tensor(crop: Image) -> torch.Tensor:

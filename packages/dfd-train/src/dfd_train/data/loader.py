@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from dfd_train.config import DegradationConfig, TransformConfig
 from dfd_train.data.batches import Sample
 from dfd_train.data.blending import self_blend
-from dfd_train.data.degradation import degrade, draw_losses
+from dfd_train.data.degradation import Loss, degrade, draw_losses, reseeded
 from dfd_train.data.geometry import Image
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec, augment, draw, normalize, resize
@@ -81,12 +81,13 @@ class BatchLoader:
         augmentation: Augmentation | None = None,
         pin_memory: bool = False,
         crop_size: int | None = None,
+        losses: tuple[Loss, ...] = (),
     ) -> None:
         self._spec = spec
         self._on_device = augmentation if augmentation and augmentation.transforms.on == "model" else None
         self._plan = _PlanSampler()
         self._loader: DataLoader[Any] = DataLoader(
-            _Crops(prepared, spec, augmentation, crop_size),
+            _Crops(prepared, spec, augmentation, crop_size, losses),
             batch_sampler=self._plan,
             collate_fn=_collate,
             num_workers=workers,
@@ -140,15 +141,18 @@ class _Crops(Dataset[tuple[Tensor, Sample]]):
         spec: InputSpec,
         augmentation: Augmentation | None,
         crop_size: int | None,
+        losses: tuple[Loss, ...],
     ) -> None:
         self._prepared, self._spec, self._augmentation = prepared, spec, augmentation
-        self._crop_size = crop_size
+        self._crop_size, self._losses = crop_size, losses
 
     def __getitem__(self, sample: Sample) -> tuple[Tensor, Sample]:
         if self._augmentation is None or not sample.epoch:
             crop = self._prepared.read_crop_at(sample.video, sample.frame, sample.face)
             if self._crop_size:
                 crop = resize(crop, self._crop_size).permute(1, 2, 0).numpy()
+            if self._losses:
+                crop = degrade(crop, reseeded(self._losses, sample.video, sample.frame))
             return normalize(resize(crop, self._spec.size), self._spec), sample
         image = resize(self._augmentation.read(self._prepared, sample), self._spec.size)
         if self._augmentation.transforms.on == "model":

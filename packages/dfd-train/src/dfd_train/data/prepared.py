@@ -6,7 +6,7 @@ Only files are shared with ffpp-prep, no code; the format is docs' *prepared dat
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -42,6 +42,8 @@ class PreparedSet:
     boxes: BoxStore
     rows: pd.Index
     """`video_id` by row, to find a video's row"""
+    recut: CropGeometry | None = None
+    """cut crops from the videos by this geometry, whatever is stored"""
 
     def row(self, video_id: str) -> int:
         """The row of a video in `videos`. Raises: ValueError for an unknown video."""
@@ -92,7 +94,13 @@ class PreparedSet:
     @property
     def geometry(self) -> CropGeometry:
         """How crops derive from boxes: as the stored ones do, or else the thesis's way."""
+        if self.recut is not None:
+            return self.recut
         return self.crops.geometry if self.crops is not None else CropGeometry()
+
+    def with_margin(self, margin: float) -> PreparedSet:
+        """The same videos, every crop cut from its video with another margin around the face."""
+        return replace(self, crops=None, recut=replace(self.geometry, margin=margin))
 
 
 def load_prepared(work: Path) -> PreparedSet:

@@ -12,6 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from dfd_train.data.batches import Sample, plan_evaluation
+from dfd_train.data.degradation import Loss
 from dfd_train.data.loader import BatchLoader, LoadedBatch
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec
@@ -29,6 +30,8 @@ class Scoring:
     amp: str = "off"
     crop_size: int | None = None
     """resize crops to this side first; only where a benchmark's protocol asks for it"""
+    losses: tuple[Loss, ...] = ()
+    """what the crops suffer before they are scored, for robustness"""
 
 
 def score_videos(
@@ -54,7 +57,9 @@ def score_videos(
     processes = processes or Processes()
     batches = plan_evaluation(videos, scoring.frames_per_video, scoring.batch_size).batches
     if loaded is None:
-        loader = BatchLoader(prepared, spec, workers=scoring.workers, crop_size=scoring.crop_size)
+        loader = BatchLoader(
+            prepared, spec, workers=scoring.workers, crop_size=scoring.crop_size, losses=scoring.losses
+        )
         loaded = loader.load(scoring_batches(videos, scoring, processes), device)
     network.eval()
     logits: list[np.ndarray] = []

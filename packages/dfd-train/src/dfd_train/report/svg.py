@@ -19,7 +19,7 @@ BLUE, ORANGE, PURPLE, TEAL, RED, GOLD, GREY = (
 PALETTE = (BLUE, ORANGE, TEAL, PURPLE, RED, GOLD, GREY)
 _INK = "#010203"  # stands for currentColor until the SVG is written
 
-_STYLE: Any = {  # a mapping; matplotlib spells its keys out as a literal type
+STYLE: Any = {  # a mapping; matplotlib spells its keys out as a literal type
     "svg.fonttype": "none",
     "svg.hashsalt": "dfd-train",
     "font.family": "sans-serif",
@@ -44,7 +44,7 @@ _STYLE: Any = {  # a mapping; matplotlib spells its keys out as a literal type
 @contextmanager
 def figure(width: float = 4.6, height: float = 3.1) -> Iterator[tuple[Figure, Axes]]:
     """A figure of one plot in the page's style, in inches. No window system and no global state are touched."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         drawn = Figure(figsize=(width, height))
         yield drawn, drawn.subplots()
 
@@ -53,7 +53,7 @@ def to_svg(drawn: Figure, name: str, description: str) -> str:
     """The figure as one `<svg>` element whose ids begin with `name`, with a description for those who cannot see it."""
     out = io.StringIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         drawn.savefig(out, format="svg", transparent=True, metadata=nothing)
     text = out.getvalue()
     text = text[text.index("<svg") :].strip()

@@ -1,0 +1,48 @@
+"""`dfd-train robustness`: accuracy and AUC under compression, scaling, blur, noise, and other crops."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dfd_train.commands.arguments import positive
+
+HELP = "accuracy and AUC as curves over compression, scaling, blur, noise, gamma, frames and crop margin"
+EXAMPLE = "dfd-train robustness runs/v1 runs/v2 --out robustness"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("--out", type=Path, default=Path("robustness"), metavar="DIR", help="where to write")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument(
+        "--data", type=Path, metavar="WORK", help="another prepared data set than the runs' own"
+    )
+    parser.add_argument("--frames", type=positive, metavar="N", help="equally spaced frames a video")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="A,B",
+        help="of crf, downscale, blur, noise, jpeg, gamma, frames, margin; default: all",
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--batch-size", type=positive, metavar="N")
+    parser.add_argument("--workers", type=int, metavar="N", help="loader processes")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Scores every run under every condition, writes the page and prints the table; goes on after a stop."""
+    from dfd_train.robustness.conditions import choose_sweeps
+    from dfd_train.robustness.show import robustness_table, write_results
+    from dfd_train.robustness.sweep import Request, score_run
+
+    sweeps = choose_sweeps([name.strip() for name in options.only.split(",") if name.strip()])
+    request = Request(
+        options.split, options.data, options.frames, options.device, options.batch_size, options.workers
+    )
+    results = [score_run(folder, sweeps, request) for folder in options.runs]
+    page, *_ = write_results(results, sweeps, options.split, options.out)
+    print(robustness_table(results, sweeps, options.split).to_text())
+    print(page)
+    return 0

@@ -1,0 +1,125 @@
+"""The results of several runs as one figure, one table and one page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dfd_train.report.curves import Plot
+from dfd_train.report.files import write_text
+from dfd_train.report.svg import PALETTE, STYLE, to_svg
+from dfd_train.report.table import Cell, Table, number, percent, words
+from dfd_train.report.templates import render
+from dfd_train.robustness.conditions import Condition, Sweep
+from dfd_train.robustness.sweep import Result
+from dfd_train.runs import DEMONSTRATION
+
+MEASURES = (("balanced_accuracy", "Balanced accuracy"), ("video_auc", "Video AUC"))
+COLUMNS = 4
+
+
+def write_results(
+    results: Sequence[Result], sweeps: Sequence[Sweep], split: str, out: Path
+) -> tuple[Path, ...]:
+    """Write robustness.html, robustness.svg and the table as text, CSV, LaTeX and HTML; the page comes first."""
+    scored = {condition.sweep for result in results for condition in result.summaries}
+    sweeps = [sweep for sweep in sweeps if sweep.name in scored]
+    plot = robustness_figure(results, sweeps)
+    table = robustness_table(results, sweeps, split)
+    page = render(
+        "robustness.html", names=[result.run for result in results], split=split, plot=plot, table=table,
+        demonstration=_warning(results),
+    )  # fmt: skip
+    svg = '<?xml version="1.0" encoding="utf-8"?>\n' + plot.svg + "\n"
+    return (
+        write_text(out / "robustness.html", page),
+        write_text(out / "robustness.svg", svg),
+        *table.write(out),
+    )
+
+
+def robustness_table(results: Sequence[Result], sweeps: Sequence[Sweep], split: str) -> Table:
+    """A row a condition; for each run accuracy, balanced accuracy and AUC over videos."""
+    header = (
+        "Change",
+        "Level",
+        *(f"{result.run}\n{name}" for result in results for name in ("accuracy", "balanced", "AUC")),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for sweep in sweeps:
+        for condition in sweep.conditions():
+            cells = [words(sweep.title), _level(condition)]
+            for result in results:
+                summary = result.summaries.get(condition)
+                cells.append(percent(summary.video_accuracy if summary else math.nan))
+                cells.append(percent(summary.balanced_accuracy if summary else math.nan))
+                cells.append(number(summary.video_auc if summary else math.nan, 4))
+            rows.append(tuple(cells))
+    notes = ("Each level stands alone, applied to the face crop; a video counts as fake above 0.5.",)
+    return Table(
+        f"Robustness, {split}", header, tuple(rows), notes, slug="robustness-table", warning=_warning(results)
+    )
+
+
+def robustness_figure(results: Sequence[Result], sweeps: Sequence[Sweep]) -> Plot:
+    """A column a sweep, balanced accuracy above AUC, a line a run; the ring is the plain evaluation."""
+    columns = min(COLUMNS, len(sweeps))
+    bands = math.ceil(len(sweeps) / columns)
+    with matplotlib.rc_context(STYLE):
+        drawn = Figure(figsize=(3.1 * columns, 4.2 * bands))
+        grid = drawn.subplots(2 * bands, columns, squeeze=False)
+        for axes in grid.flat[:]:
+            axes.set_visible(False)
+        for place, sweep in enumerate(sweeps):
+            band, column = divmod(place, columns)
+            for row, (measure, title) in enumerate(MEASURES):
+                axes = grid[2 * band + row][column]
+                axes.set_visible(True)
+                _draw(axes, results, sweep, measure)
+                axes.set_ylabel(title if column == 0 else "")
+                axes.set_xlabel(sweep.title if row == 1 else "")
+        handles, labels = grid[0][0].get_legend_handles_labels()
+        drawn.legend(handles, labels, loc="outside upper left", ncols=len(labels))
+        if _warning(results):
+            drawn.text(1.0, 1.0, _warning(results), fontsize=8, ha="right", va="top")
+        caption = "Balanced accuracy and AUC over videos, under each change"
+        return Plot("robustness", caption, to_svg(drawn, "robustness", caption))
+
+
+def _draw(axes: Axes, results: Sequence[Result], sweep: Sweep, measure: str) -> None:
+    """The levels in equal steps: they are chosen to be about equally hard, their distances say nothing."""
+    conditions = sorted(sweep.conditions(), key=lambda condition: _order(sweep, condition))
+    for number_of_run, result in enumerate(results):
+        known = [(x, c) for x, c in enumerate(conditions) if c in result.summaries]
+        values = [float(getattr(result.summaries[c], measure)) for _, c in known]
+        colour = PALETTE[number_of_run % len(PALETTE)]
+        axes.plot([x for x, _ in known], values, color=colour, marker="o", markersize=3, label=result.run)
+        for (x, condition), value in zip(known, values, strict=True):
+            if not condition.changes:
+                axes.plot(x, value, color=colour, marker="o", markersize=8, fillstyle="none", linestyle="")
+    axes.axhline(0.5, color="#7b8591", linewidth=1, linestyle=(0, (4, 3)))
+    axes.set_ylim(0.0, 1.03)
+    axes.set_xticks(range(len(conditions)), [_level(c).text for c in conditions], fontsize=8)
+
+
+def _order(sweep: Sweep, condition: Condition) -> float:
+    """From no change to the strongest; gamma and margin, which go both ways, by their value."""
+    if not condition.changes and sweep.unchanged is None:
+        return -math.inf
+    place = sweep.levels[0] < sweep.levels[-1]
+    return condition.level if place else -condition.level
+
+
+def _level(condition: Condition) -> Cell:
+    if condition.changes:
+        return Cell(f"{condition.level:g}", condition.level)
+    return Cell("none", "none")
+
+
+def _warning(results: Sequence[Result]) -> str:
+    return DEMONSTRATION if any(result.demonstration for result in results) else ""

@@ -1,0 +1,136 @@
+"""Scoring a run under every condition; what is scored already is kept, so that the same command goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from tqdm import tqdm
+
+from dfd_train.data.loader import default_workers
+from dfd_train.data.prepared import PreparedSet, load_prepared
+from dfd_train.data.selection import select_videos
+from dfd_train.engine.checkpoint import TrainedModel, load_model
+from dfd_train.engine.record import prediction_facts
+from dfd_train.engine.score import Scoring, score_videos
+from dfd_train.engine.start import choose_device
+from dfd_train.metrics import Summary, summarize
+from dfd_train.robustness.conditions import Condition, Sweep
+from dfd_train.runs import RunFolder, write_predictions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to score; unset values are the run's own."""
+
+    split: str = "test"
+    data: Path | None = None
+    frames: int | None = None
+    device: str = "auto"
+    batch_size: int | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run's numbers under each condition."""
+
+    run: str
+    demonstration: bool
+    summaries: dict[Condition, Summary]
+
+
+def score_run(run: Path, sweeps: Sequence[Sweep], request: Request) -> Result:
+    """Score a split with a run's best checkpoint under every condition of the sweeps.
+
+    Each condition's predictions stand in RUN/robustness; those of this checkpoint and data are not made again.
+
+    Raises: FileNotFoundError, ValueError for a missing or unfit run, checkpoint or data set.
+    """
+    folder = RunFolder(run)
+    config = folder.read_config()
+    device = choose_device(request.device)
+    model = load_model(folder.best, device)
+    prepared = load_prepared(request.data or Path(config.data.work))
+    videos = select_videos(prepared.videos, request.split, multiple_faces=config.data.multiple_faces).videos
+    plain = Scoring(
+        request.frames or config.data.test_frames,
+        request.batch_size or config.data.batch_size,
+        default_workers() if request.workers is None else request.workers,
+        config.optimizer.amp,
+    )
+    demonstration = model.facts.demonstration or prepared.demonstration
+    wanted = [condition for sweep in sweeps for condition in sweep.conditions()]
+    wanted = _without_unreachable(wanted, prepared, videos)
+    predicted: dict[str, Summary] = {}
+    for condition in tqdm(wanted, desc=run.resolve().name, unit="condition", disable=None):
+        if condition.name not in predicted:
+            path = run / "robustness" / request.split / f"{condition.name}.parquet"
+            scoring = _scoring(plain, condition)
+            facts = {
+                **prediction_facts(model.path, demonstration, scoring.frames_per_video),
+                "data_fingerprint": prepared.fingerprint,
+                "videos": str(len(videos)),
+            }
+            predictions = _already(path, facts)
+            if predictions is None:
+                predictions = _score(model, prepared, videos, condition, scoring, device)
+                write_predictions(path, predictions, facts)
+            predicted[condition.name] = summarize(predictions)
+    summaries = {condition: predicted[condition.name] for condition in wanted}
+    return Result(run.resolve().name, demonstration, summaries)
+
+
+def _scoring(plain: Scoring, condition: Condition) -> Scoring:
+    return Scoring(
+        condition.frames or plain.frames_per_video,
+        plain.batch_size,
+        plain.workers,
+        plain.amp,
+        losses=condition.losses,
+    )
+
+
+def _score(
+    model: TrainedModel,
+    prepared: PreparedSet,
+    videos: pd.DataFrame,
+    condition: Condition,
+    scoring: Scoring,
+    device: torch.device,
+) -> pd.DataFrame:
+    source = prepared if condition.margin is None else prepared.with_margin(condition.margin)
+    detector = model.detector
+    return score_videos(detector.network, detector.spec, source, videos, scoring, device=device)
+
+
+def _already(path: Path, facts: dict[str, str]) -> pd.DataFrame | None:
+    """The predictions of an earlier command, where they say the same of themselves."""
+    if not path.is_file():
+        return None
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError):
+        return None
+    said = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    same = all(said.get(name) == value for name, value in facts.items())
+    return table.to_pandas() if same else None
+
+
+def _without_unreachable(
+    conditions: list[Condition], prepared: PreparedSet, videos: pd.DataFrame
+) -> list[Condition]:
+    """Other margins need the videos themselves: without them that sweep is left out, and said to be."""
+    missing = next((path for path in videos["path"] if not Path(path).is_file()), None)
+    if missing is None or not any(condition.margin is not None for condition in conditions):
+        return conditions
+    log.warning("%s: the videos are not there (%s): no sweep over the crop margin", prepared.work, missing)
+    return [condition for condition in conditions if condition.sweep != "margin"]
