@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -106,20 +106,25 @@ class PartStore(Generic[Result]):
 
     def read_rows(self, video_ids: Iterable[str] | None = None) -> pd.DataFrame:
         """The committed rows, sorted by video, frame, face; of all videos or of some."""
-        status = self.read_status()
-        wanted = None if video_ids is None else list(video_ids)
-        frames = []
-        for part, done in status.groupby("part")["video_id"]:
-            keep = set(done) if wanted is None else set(done).intersection(wanted)
-            if keep:
-                path = self.rows_file(part)
-                with _readable(path):
-                    table = pq.read_table(path, filters=[("video_id", "in", sorted(keep))])
-                frames.append(table.cast(_plain(table.schema)).to_pandas())
+        frames = list(self.each_part(video_ids))
         if not frames:
             return self._rows.empty_table().to_pandas()
         rows = pd.concat(frames, ignore_index=True)
         return rows.sort_values(["video_id", "frame", "face"], kind="stable", ignore_index=True)
+
+    def each_part(
+        self, video_ids: Iterable[str] | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[pd.DataFrame]:
+        """The committed rows, part by part, so that not all are in memory; a video's rows stand in one part."""
+        status = self.read_status()
+        wanted = None if video_ids is None else set(video_ids)
+        for part, done in status.groupby("part")["video_id"]:
+            keep = set(done) if wanted is None else wanted.intersection(done)
+            if keep:
+                path = self.rows_file(part)
+                with _readable(path):
+                    table = pq.read_table(path, columns=columns and list(columns), filters=_among(keep))
+                yield table.cast(_plain(table.schema)).to_pandas()
 
     def rows_file(self, part: str) -> Path:
         """Where the rows of a part are."""
@@ -165,6 +170,10 @@ def _write(table: pa.Table, path: Path) -> None:
 
 def _part(commit: Path) -> str:
     return commit.stem.split("-")[1]
+
+
+def _among(video_ids: set[str]) -> list[tuple[str, str, list[str]]]:
+    return [("video_id", "in", sorted(video_ids))]
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:

@@ -20,8 +20,8 @@ from ffpp_prep.manifest import PlannedSlice, commit_file, read_summaries
 from ffpp_prep.store import BoxStore
 
 SHARD_BYTES = 256 << 20
-READ_VIDEOS = 500  # so many videos' boxes are in memory at once while planning
 FEWEST_SHARDS = 8  # so that a small data set keeps several workers busy too
+_COLUMNS = ("video_id", "frame", "score", "x1", "y1", "x2", "y2")
 
 
 def plan_shards(
@@ -84,19 +84,14 @@ def _estimated(
     work: Path, videos: pd.DataFrame, settings: CropSettings
 ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """For each video, about how many bytes each of its chosen crops will take."""
-    store, ratio = BoxStore(work), codec(settings.codec).ratio
-    for start in range(0, len(videos), READ_VIDEOS):
-        some = videos.iloc[start : start + READ_VIDEOS]
-        boxes = dict(iter(store.read_boxes(some["video_id"]).groupby("video_id", sort=False)))
-        for row in some.itertuples():
-            chosen = chosen_boxes(boxes[row.video_id], row.split, int(row.frames_decoded), settings)
-            sides = (1 + settings.margin) * (
-                chosen[["x2", "y2"]].to_numpy() - chosen[["x1", "y1"]].to_numpy()
-            ).max(axis=1)
-            yield (
-                row.video_id,
-                (settings.size if settings.size else sides) ** 2 * np.full(len(chosen), 3 / ratio),
-            )
+    ratio = codec(settings.codec).ratio
+    known = {r.video_id: (r.split, int(r.frames_decoded)) for r in videos.itertuples()}
+    for boxes in BoxStore(work).each_part(known, _COLUMNS):
+        sides = np.maximum(boxes["x2"] - boxes["x1"], boxes["y2"] - boxes["y1"]) * (1 + settings.margin)
+        rows = boxes[["frame", "score"]].assign(side=settings.size or sides)
+        for video_id, own in rows.groupby(boxes["video_id"], sort=False):
+            chosen = chosen_boxes(own, *known[video_id], settings)
+            yield video_id, chosen["side"].to_numpy(np.float64) ** 2 * 3 / ratio
 
 
 def _reals_first(videos: pd.DataFrame) -> list[str]:
