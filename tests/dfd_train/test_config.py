@@ -4,6 +4,7 @@ import pytest
 import tomli_w
 
 from dfd_train.config import RunConfig, build_config, changed_settings, read_config, settings, to_tables
+from dfd_train.runs import RunFolder
 
 
 def test_defaults_are_the_thesis_recipe_for_reseption():
@@ -102,3 +103,16 @@ def test_a_file_that_is_no_toml_or_missing(tmp_path):
 def test_changes_that_decide_the_outcome_are_listed_and_others_are_not():
     changed = build_config({}, [("data.work", "elsewhere"), ("data.workers", "3"), ("train.seed", "1")])
     assert changed_settings(RunConfig(), changed) == ["train.seed: 0 -> 1"]
+
+
+def test_a_run_folder_names_every_setting(tmp_path):
+    folder = RunFolder(tmp_path)
+    config = build_config({"train": {"max_steps": 3}, "model": {"arguments": {"width_multiplier": 0.5}}})
+    folder.write_config(config)
+    assert folder.read_config() == config
+    text = (tmp_path / "config.toml").read_text()
+    first, written = text.splitlines()[0], read_config(tmp_path / "config.toml")
+    for setting in settings():
+        section, name = setting.name.split(".")
+        assert (name in written[section]) != (setting.name in first), setting.name
+    assert first == "# unset: model.input_size, data.workers, train.threads"

@@ -127,6 +127,10 @@ def test_a_prepared_set_without_crops_reads_its_videos(video, boxes, small_set_w
     for frame in (0, 4, 39):
         assert np.array_equal(prepared.read_crop(video_id, frame), expected[frame])
     assert prepared.is_stored(0, 3) and prepared.read_crop(video_id, 3).shape != expected[3].shape
+    wider = prepared.with_margin(1.0)  # what is stored has the wrong margin, so that is not used
+    expected = dict(crops(str(video), boxes, CropSettings(margin=1.0)))
+    for frame in (3, 39):
+        assert np.array_equal(wider.read_crop(video_id, frame), expected[frame])
     with pytest.raises(ValueError, match=r"neither crop nor box of .* frame 40, face 0"):
         prepared.read_crop(video_id, FRAMES)
     with pytest.raises(ValueError, match="has no video 'other'"):

@@ -171,6 +171,31 @@ def test_other_data_is_refused(straight, small_set, small_set_writer, tmp_path, 
     assert "is not the data that this run began with" in capsys.readouterr().err
 
 
+def test_other_untouched_frames_are_refused(small_set, small_set_writer, tmp_path, capsys):
+    """What check-fakes says decides which frames train: a run does not go on when that has changed."""
+    work, out = small_set_writer(tmp_path / "work").work, tmp_path / "run"
+    fake = small_set.videos[(small_set.videos["label"] == 1) & (small_set.videos["split"] == "train")].iloc[0]
+
+    def say_untouched(frame: int) -> None:
+        rows = pd.DataFrame({"video_id": [fake.video_id], "frame": frame, "face": 0, "touched": False})
+        (work / "fakes").mkdir(exist_ok=True)
+        rows.to_parquet(work / "fakes/fakes-00000.parquet")
+        rows[["video_id"]].to_parquet(work / "fakes/videos-00000.parquet")
+
+    say_untouched(5)
+    arguments = [*command(work), "--untouched", "drop", "--out", str(out)]
+    assert main(arguments) == 0
+    data = json.loads((out / "data.json").read_text())
+    assert data["untouched_frames_left_out"] == 1 and len(data["untouched_sha256"]) == 64
+    content = torch.load(out / "checkpoints/last.pt", weights_only=True)
+    torch.save(content | {"epoch": 2}, out / "checkpoints/last.pt")
+    say_untouched(6)
+    assert main(arguments) == 2
+    assert "untouched than when this run began" in capsys.readouterr().err
+    say_untouched(5)
+    assert main(arguments) == 0
+
+
 def test_only_the_folder_is_needed_to_go_on(straight, caplog):
     with caplog.at_level("INFO"):
         assert main(["run", "--out", str(straight)]) == 0

@@ -86,6 +86,9 @@ def test_predictions_are_the_networks_logits(learned, capsys):
     assert metadata[b"demonstration"] == b"true" and metadata[b"frames_per_video"] == b"12"
     assert metadata[b"checkpoint_sha256"].decode() == file_sha256(learned / "checkpoints/best.pt")
     assert (learned / "predictions.parquet").read_bytes() == path.read_bytes()
+    data = json.loads((learned / "data.json").read_text())
+    assert metadata[b"work"].decode() == str(Path(data["work"]).resolve())
+    assert metadata[b"data_fingerprint"].decode() == data["fingerprint"]
 
     model = load_model(learned)
     from dfd_train.data.prepared import load_prepared
@@ -116,11 +119,22 @@ def test_the_model_generalises_to_another_set(learned, small_set, small_set_writ
     )
     capsys.readouterr()
     assert main(["evaluate", str(learned), "--data", str(other), "--frames", "5", "--workers", "0"]) == 0
-    assert "Identities that also trained the model: 0." in capsys.readouterr().out
+    assert "No identity of the training videos is among the 6 tested ones." in capsys.readouterr().out
     predictions = pd.read_parquet(learned / "predictions-test-on-celeb.parquet")
     assert set(predictions["dataset"]) == {"celebdf"} and (predictions.groupby("video_id").size() == 5).all()
     if before:
         assert (learned / "predictions-test.parquet").read_bytes() == before
+
+    def same_people(table):
+        """The test split shows the training split's first person."""
+        test = table["split"] == "test"
+        changed = {c: table[c].mask(test & (table[c] == "005"), "000") for c in ("source_id", "target_id")}
+        return table.assign(**changed)
+
+    known = small_set_writer(tmp_path / "known", edit=same_people).work
+    assert main(["evaluate", str(learned), "--data", str(known), "--frames", "1", "--workers", "0"]) == 0
+    line = "1 identities of the training videos are in 3 of the 6 tested ones: ffpp/000."
+    assert line in capsys.readouterr().out
 
 
 def test_training_numbers_are_those_of_the_logits_seen(run_command, tmp_path):

@@ -149,6 +149,11 @@ def test_identities_are_compared_within_a_data_set(make_run, work):
     )
     overlap = identity_overlap(trained, tested)
     assert (overlap.identities, overlap.videos, overlap.tested) == (("ffpp/001", "ffpp/002"), 2, 4)
+    assert overlap.unknown == 0
+    nobody = pd.DataFrame([("g", "celebdf", None, "")], columns=columns)
+    assert identity_overlap(trained, nobody).line() == (
+        "No identity of the training videos is among the 1 tested ones. 1 of them do not say whom they show."
+    )
     assert overlap.line().startswith(
         "2 identities of the training videos are in 2 of the 4 tested ones: ffpp/001"
     )

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tomli_w
 
-from dfd_train.config import RunConfig, build_config, read_config, to_tables
+from dfd_train.config import RunConfig, build_config, read_config, settings, to_tables
 
 DEMONSTRATION = "demonstration model, not evidence"
 
@@ -59,8 +59,12 @@ class RunFolder:
         return build_config(read_config(config))
 
     def write_config(self, config: RunConfig) -> None:
-        """Record the settings, all of them, defaults included."""
-        write_atomically(self.path / "config.toml", tomli_w.dumps(to_tables(config)).encode())
+        """Record the settings, all of them, defaults included; TOML has no word for unset ones: a comment."""
+        tables = to_tables(config)
+        names = (setting.name for setting in settings())
+        unset = [name for name in names if name.split(".")[1] not in tables[name.split(".")[0]]]
+        comment = f"# unset: {', '.join(unset)}\n\n" if unset else ""
+        write_atomically(self.path / "config.toml", (comment + tomli_w.dumps(tables)).encode())
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write one JSON file."""

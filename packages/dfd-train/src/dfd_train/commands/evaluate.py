@@ -65,8 +65,8 @@ def run(options: argparse.Namespace) -> int:
         result.predictions, coverage, options.aggregation, threshold, demonstration=result.demonstration
     )
     print(table.to_text())
-    if result.shared_identities is not None:
-        print(f"Identities that also trained the model: {result.shared_identities}.")
+    if result.overlap is not None:
+        print(result.overlap.line())
     if options.protocol:
         print(protocol_table(result.predictions, result.demonstration).to_text())
     return 0

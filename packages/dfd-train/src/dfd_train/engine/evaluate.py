@@ -9,15 +9,17 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from dfd_train.config import DataConfig
 from dfd_train.data.loader import default_workers
 from dfd_train.data.prepared import PreparedSet, load_prepared
-from dfd_train.data.selection import identities, select_videos
+from dfd_train.data.selection import select_videos
 from dfd_train.engine.checkpoint import load_model
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, score_videos
 from dfd_train.engine.start import choose_device
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.videos import Aggregation
+from dfd_train.report.overlap import Overlap, identity_overlap
 from dfd_train.runs import RunFolder, file_sha256, write_predictions
 
 log = logging.getLogger(__name__)
@@ -49,8 +51,8 @@ class Evaluation:
     """every video of the split, those without a prediction included"""
     path: Path
     demonstration: bool
-    shared_identities: int | None
-    """on another data set: how many of its identities trained the model"""
+    overlap: Overlap | None
+    """on another data set: who of its people trained the model; None on the own one, or where that is gone"""
 
 
 def evaluate(run: Path, request: Request) -> Evaluation:
@@ -81,15 +83,15 @@ def evaluate(run: Path, request: Request) -> Evaluation:
         model.detector.network, model.detector.spec, prepared, selection.videos, scoring, device=device
     )
     demonstration = model.facts.demonstration or prepared.demonstration
-    facts = prediction_facts(model.path, demonstration, frames)
+    facts = prediction_facts(model.path, prepared, demonstration, frames)
     path = folder.predictions(
         request.split if request.data is None else f"{request.split}-on-{_name(prepared)}"
     )
     for target in (path, run / "predictions.parquet"):
         write_predictions(target, predictions, facts)
     videos = prepared.videos[prepared.videos["split"] == request.split]
-    shared = None if request.data is None else _shared_identities(selection.videos, Path(config.data.work))
-    return Evaluation(predictions, videos, path, demonstration, shared)
+    overlap = None if request.data is None else _overlap(selection.videos, config.data)
+    return Evaluation(predictions, videos, path, demonstration, overlap)
 
 
 def deepfakebench(request: Request) -> Request:
@@ -112,14 +114,15 @@ def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -
     return best_threshold(pd.read_parquet(path), aggregation)
 
 
-def _shared_identities(videos: pd.DataFrame, trained_on: Path) -> int | None:
-    """How many identities of `videos` stand in the training split of the run's own set; None where it is gone."""
+def _overlap(videos: pd.DataFrame, data: DataConfig) -> Overlap | None:
+    """The people of `videos` who stand in the training videos of the run's own set; None where it is gone."""
     try:
-        own = load_prepared(trained_on).videos
+        own = load_prepared(Path(data.work)).videos
     except (OSError, ValueError) as error:
         log.warning("identities cannot be compared: %s", error)
         return None
-    return len(identities(videos) & identities(own[own["split"] == "train"]))
+    trained = own[(own["split"] == "train") & ~own["method"].isin(data.exclude_methods)]
+    return identity_overlap(trained, videos)
 
 
 def _name(prepared: PreparedSet) -> str:

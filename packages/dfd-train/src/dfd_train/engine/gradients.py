@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -14,7 +15,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dfd_train.config import OptimizerConfig
+from dfd_train.data.batches import Sample
 from dfd_train.engine.processes import Processes
+from dfd_train.errors import TrainingError
 from dfd_train.models import Detector
 from dfd_train.optim import add_gradient_noise, make_optimizer, mix_seed
 
@@ -191,3 +194,15 @@ class Learner:
 def autocast(device: torch.device, amp: str) -> torch.autocast:
     """Mixed precision as configured: off, fp16 or bf16."""
     return torch.autocast(device.type, dtype=AMP_TYPES.get(amp, torch.bfloat16), enabled=amp != "off")
+
+
+def check_finite(logits: Tensor, batch: Sequence[Sample], videos: pd.DataFrame, place: str) -> None:
+    """Stop where a crop's logit, and so the loss, is not finite. Raises: TrainingError naming the batch's place."""
+    bad = (~torch.isfinite(logits)).nonzero().flatten()
+    if len(bad):
+        sample = batch[int(bad[0])]
+        raise TrainingError(
+            f"the loss is not finite in {place} ({len(bad)} of {len(batch)} crops, first: "
+            f"{videos.at[sample.video, 'video_id']} frame {sample.frame}); the last checkpoint is from before it. "
+            "A lower learning rate or clipping (optimizer.lr, optimizer.clip_norm) may help"
+        )

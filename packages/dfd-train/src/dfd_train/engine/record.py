@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
+from dfd_train.data.prepared import PreparedSet
 from dfd_train.metrics import Summary
 from dfd_train.runs import RunFolder, file_sha256
 
@@ -82,10 +83,14 @@ class StopRequest:
             signal.signal(number, handler)
 
 
-def prediction_facts(checkpoint: Path, demonstration: bool, frames_per_video: int) -> dict[str, str]:
+def prediction_facts(
+    checkpoint: Path, prepared: PreparedSet, demonstration: bool, frames_per_video: int
+) -> dict[str, str]:
     """The key-value metadata of a predictions table."""
     return {
         "checkpoint_sha256": file_sha256(checkpoint),
+        "work": str(prepared.work.resolve()),
+        "data_fingerprint": prepared.fingerprint,
         "demonstration": str(demonstration).lower(),
         "frames_per_video": str(frames_per_video),
     }

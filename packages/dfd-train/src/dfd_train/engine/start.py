@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pandas as pd
 import torch
 from torch import nn
 
@@ -43,6 +43,13 @@ class TrainingData:
     leaks: tuple[str, ...]
     untouched: frozenset[Spot]
     """frames of fakes that do not train because nothing is manipulated in them"""
+
+    @property
+    def untouched_sha256(self) -> str:
+        """Of the frames that are left out, by the videos' names; empty where none are."""
+        names = self.prepared.videos["video_id"]
+        lines = sorted(f"{names[row]} {frame}" for row, frame in self.untouched)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""
 
     def plan(self, config: RunConfig, epoch: int) -> EpochPlan:
         """The batches of one epoch."""
@@ -135,6 +142,8 @@ def data_record(data: TrainingData) -> dict[str, object]:
         "pairs": len(data.pairs),
         "fakes_without_original": data.unpaired,
         "leaks": len(data.leaks),
+        "untouched_frames_left_out": len(data.untouched),
+        "untouched_sha256": data.untouched_sha256,
         "splits": {
             selection.split: {
                 "fake": int((selection.videos["label"] == 1).sum()),
@@ -176,10 +185,16 @@ def check_folder(folder: RunFolder, config: RunConfig) -> None:
         )
 
 
-def check_resumable(saved_fingerprint: str, prepared: PreparedSet, videos: pd.DataFrame) -> None:
-    """Refuse to go on with other data. Raises: ValueError."""
-    if saved_fingerprint != prepared.fingerprint:
-        raise ValueError(f"{prepared.work} ({len(videos)} videos) is not the data that this run began with")
+def check_resumable(fingerprint: str, untouched_sha256: str, data: TrainingData) -> None:
+    """Refuse to go on with other data, or with other frames left out. Raises: ValueError."""
+    prepared = data.prepared
+    if fingerprint != prepared.fingerprint:
+        videos = len(prepared.videos)
+        raise ValueError(f"{prepared.work} ({videos} videos) is not the data that this run began with")
+    if untouched_sha256 != data.untouched_sha256:
+        raise ValueError(
+            f"{prepared.work}/fakes says of other frames that they are untouched than when this run began"
+        )
 
 
 def choose_device(name: str) -> torch.device:

@@ -22,7 +22,7 @@ from dfd_train.config import RunConfig
 from dfd_train.data.batches import EpochPlan, Sample
 from dfd_train.data.loader import Augmentation, BatchLoader, LoadedBatch, default_workers
 from dfd_train.engine.checkpoint import Facts, load_checkpoint, load_weights, save_checkpoint
-from dfd_train.engine.gradients import GradientFlow, Learner, Moment
+from dfd_train.engine.gradients import GradientFlow, Learner, Moment, check_finite
 from dfd_train.engine.processes import Processes, start_processes, stop_processes
 from dfd_train.engine.record import Recorder, StopRequest, numbers, prediction_facts
 from dfd_train.engine.score import Scoring, prediction_table, score_videos, scoring_batches
@@ -182,7 +182,9 @@ class Training:
                     images, labels, 1.0 / crops if share else 0.0, moment, last=last
                 )
                 joined, stop = self.processes.join(logits[: len(share)], len(batch), self.stop.made)
-                self._check_finite(joined, batch, epoch, place.batches_done + 1)
+                check_finite(
+                    joined, batch, self.data.train.videos, f"epoch {epoch}, batch {place.batches_done + 1}"
+                )
                 if last:
                     done = epoch - 1 + group / len(batches)
                     self.learner.step(self.rate.at(done), moment)
@@ -226,13 +228,9 @@ class Training:
         place.epoch, place.batches_done, place.seconds, place.logits = epoch + 1, 0, 0.0, []
         if better and self.processes.main:
             save_checkpoint(self.folder.best, self._facts(epoch), self.learner.scored_network.state_dict())
-            write_predictions(
-                self.folder.predictions("val"),
-                predictions,
-                prediction_facts(
-                    self.folder.best, self.data.prepared.demonstration, self.scoring.frames_per_video
-                ),
-            )
+            prepared, frames = self.data.prepared, self.scoring.frames_per_video
+            facts = prediction_facts(self.folder.best, prepared, prepared.demonstration, frames)
+            write_predictions(self.folder.predictions("val"), predictions, facts)
         self.recorder.epoch(event)
         if self.learner.flow is not None:
             self.recorder.event(self.learner.flow.event(epoch))
@@ -249,8 +247,8 @@ class Training:
         saved = self.processes.agree(self.folder.last.is_file())
         if saved:
             facts, content = load_checkpoint(self.folder.last)
-            check_resumable(facts.fingerprint, self.data.prepared, self.data.prepared.videos)
             state = content["state"]
+            check_resumable(facts.fingerprint, state.get("untouched", ""), self.data)
             load_weights(
                 self.learner.detector.network, content["network"], self.folder.last, self.config.model.name
             )
@@ -288,7 +286,13 @@ class Training:
         network = learner.pop("network")
         place = asdict(self.place)
         logits = torch.tensor(place.pop("logits"), dtype=torch.float32)
-        state = {"learner": learner, "rate": self.rate.state_dict(), "place": place, "logits": logits}
+        state = {
+            "learner": learner,
+            "rate": self.rate.state_dict(),
+            "place": place,
+            "logits": logits,
+            "untouched": self.data.untouched_sha256,
+        }
         save_checkpoint(self.folder.last, self._facts(self.place.epoch - 1), network, state)
 
     def _save_is_due(self) -> bool:
@@ -298,17 +302,6 @@ class Training:
     def _facts(self, epoch: int) -> Facts:
         prepared = self.data.prepared
         return Facts(self.config, self.members, prepared.fingerprint, prepared.demonstration, epoch)
-
-    def _check_finite(self, logits: torch.Tensor, batch: list[Sample], epoch: int, number: int) -> None:
-        bad = (~torch.isfinite(logits)).nonzero().flatten()
-        if len(bad):
-            sample = batch[int(bad[0])]
-            video_id = self.data.train.videos.at[sample.video, "video_id"]
-            raise TrainingError(
-                f"the loss is not finite in epoch {epoch}, batch {number} ({len(bad)} of {len(batch)} crops, first: "
-                f"{video_id} frame {sample.frame}); the last checkpoint is from before it. A lower learning rate or "
-                "clipping (optimizer.lr, optimizer.clip_norm) may help"
-            )
 
 
 def _device_name(device: torch.device) -> str:

@@ -13,15 +13,18 @@ class Overlap:
     """dataset/identity, sorted"""
     videos: int
     tested: int
+    unknown: int = 0
+    """tested videos that name nobody"""
 
     def line(self) -> str:
         """One sentence for people."""
+        unknown = f" {self.unknown:,} of them do not say whom they show." if self.unknown else ""
         if not self.identities:
-            return f"No identity of the training videos is among the {self.tested:,} tested ones."
+            return f"No identity of the training videos is among the {self.tested:,} tested ones.{unknown}"
         shown = ", ".join(self.identities[:5]) + (", …" if len(self.identities) > 5 else "")
         return (
             f"{len(self.identities):,} identities of the training videos are in {self.videos:,} of the "
-            f"{self.tested:,} tested ones: {shown}."
+            f"{self.tested:,} tested ones: {shown}.{unknown}"
         )
 
 
@@ -34,7 +37,12 @@ def identity_overlap(trained: pd.DataFrame, tested: pd.DataFrame) -> Overlap:
     known = set(_identities(trained)["identity"])
     shown = _identities(tested)
     shared = shown[shown["identity"].isin(known)]
-    return Overlap(tuple(sorted(set(shared["identity"]))), int(shared["video_id"].nunique()), len(tested))
+    return Overlap(
+        identities=tuple(sorted(set(shared["identity"]))),
+        videos=int(shared["video_id"].nunique()),
+        tested=len(tested),
+        unknown=len(tested) - int(shown["video_id"].nunique()),
+    )
 
 
 def _identities(videos: pd.DataFrame) -> pd.DataFrame:

@@ -76,8 +76,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: Request) -> Result:
             path = run / "robustness" / request.split / f"{condition.name}.parquet"
             scoring = _scoring(plain, condition)
             facts = {
-                **prediction_facts(model.path, demonstration, scoring.frames_per_video),
-                "data_fingerprint": prepared.fingerprint,
+                **prediction_facts(model.path, prepared, demonstration, scoring.frames_per_video),
                 "videos": str(len(videos)),
             }
             predictions = _already(path, facts)
