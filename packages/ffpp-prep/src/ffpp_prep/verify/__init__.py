@@ -1,0 +1,98 @@
+"""Checks a work folder: every checksum, every count, every crop against its box.
+
+What is damaged loses its commit with `repair`, so that the next run of its step makes it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ffpp_prep.errors import UsageError
+from ffpp_prep.faces import CropSettings
+from ffpp_prep.files import only_run
+from ffpp_prep.manifest import manifest, read_plan, read_summaries
+from ffpp_prep.stages.fakes import FakeStore
+from ffpp_prep.store import BoxStore, read_scan
+from ffpp_prep.verify.damage import Damage
+from ffpp_prep.verify.parts import check_parts, count_boxes, count_faces
+from ffpp_prep.verify.shards import ShardTask, check_shards
+
+__all__ = ["Damage", "Verification", "verify_work"]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What is sound (parts, their boxes, shards, their crops and bytes), and what is damaged."""
+
+    parts: int
+    boxes: int
+    shards: int
+    crops: int
+    bytes: int
+    damage: tuple[Damage, ...]
+
+
+def verify_work(work: str | Path, repair: bool = False, jobs: int = 1) -> Verification:
+    """Checks all that is committed in WORK; what isn't committed doesn't count, and isn't looked at.
+
+    Args:
+        work: the folder.
+        repair: remove the commits of what is damaged, so that the next run of its step makes it again.
+        jobs: processes, one shard each; 1 works in this one.
+
+    Raises:
+        UsageError: no readable scan or plan (scan again, or remove WORK/faces), or with `repair` another run at work.
+    """
+    work = Path(work).resolve()
+    if jobs < 1:
+        raise UsageError(f"--jobs {jobs}: must be at least 1")
+    read_scan(work)
+    if repair:
+        with only_run(work):
+            found = _verify(work, jobs)
+            for damage in found.damage:
+                for path in damage.remove:
+                    path.unlink(missing_ok=True)
+            return found
+    return _verify(work, jobs)
+
+
+def _verify(work: Path, jobs: int) -> Verification:
+    parts, boxes, damage = check_parts(BoxStore(work), count_boxes)
+    sound = not damage
+    checks, _, damaged_checks = check_parts(FakeStore(work), count_faces)
+    damage += damaged_checks
+    folder = work / "faces"
+    plan = read_plan(folder)
+    shards = crops = size = 0
+    if plan:
+        settings, shard_pieces = plan
+        tasks = [
+            ShardTask(work, number, pieces, settings, sound) for number, pieces in enumerate(shard_pieces)
+        ]
+        with tqdm(total=len(tasks), unit="shard", desc="verify", disable=None) as bar:
+            found = sorted(check_shards(tasks, jobs, bar), key=lambda pair: pair[0])
+        damage += [result.damage for _, result in found if result.damage]
+        summaries = [result.summary for _, result in found if result.summary]
+        shards, crops = len(summaries), sum(summary.crops for summary in summaries)
+        size = sum(summary.bytes for summary in summaries)
+        damage += _manifest(folder, settings, len(shard_pieces))
+    return Verification(parts + checks, boxes, shards, crops, size, tuple(damage))
+
+
+def _manifest(folder: Path, settings: CropSettings, shards: int) -> Iterator[Damage]:
+    path = folder / "manifest.json"
+    if not path.exists():  # the run that writes it isn't over
+        return
+    try:
+        expected = json.loads(json.dumps(manifest(read_summaries(folder, shards), settings)))
+        same = json.loads(path.read_text(encoding="utf-8")) == expected
+    except (UsageError, ValueError):
+        same = False
+    if not same:
+        yield Damage(path, "it doesn't list the shards as they are", (path,))

@@ -1,0 +1,145 @@
+"""Checks shards: checksums, counts, every crop, and each one against its box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from imagecodecs import zlibng_crc32
+
+from ffpp_prep.boxes import USABLE
+from ffpp_prep.errors import UsageError
+from ffpp_prep.faces import CropSettings
+from ffpp_prep.files import sha256_of
+from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.manifest import PlannedSlice, commit_file, read_summary
+from ffpp_prep.parts import fingerprint
+from ffpp_prep.shards import ShardSummary
+from ffpp_prep.stages.extract import planned_slices
+from ffpp_prep.store import BoxStore, read_videos
+from ffpp_prep.verify.damage import Damage, Wrong
+
+BLOCK_CROPS = 100  # in memory at once
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """A shard to check; `boxes`: also against the boxes, which are sound."""
+
+    work: Path
+    number: int
+    pieces: tuple[PlannedSlice, ...]
+    settings: CropSettings
+    boxes: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a shard holds, None where it isn't committed; or what is wrong with it."""
+
+    summary: ShardSummary | None = None
+    damage: Damage | None = None
+
+
+def check_shards(tasks: Sequence[ShardTask], jobs: int, bar: Any) -> Iterator[tuple[int, Found]]:
+    """The shards' numbers and what was found, as it comes; a file that crashes its reader is damaged too."""
+    if jobs == 1:
+        for task in tasks:
+            yield task.number, _check(task, lambda: None)
+            bar.update()
+        return
+    for outcome in run_tasks(_check, tasks, jobs):
+        task, result = outcome.task, outcome.result
+        if result is None:
+            assert outcome.lost is not None
+            commit = commit_file(task.work / "faces", task.number)
+            result = _damaged(commit, Wrong(commit.with_suffix(".h5"), outcome.lost.error))
+        yield task.number, result
+        bar.update()
+
+
+def _check(task: ShardTask, beat: Beat) -> Found:
+    """All there is to check of one shard."""
+    commit = commit_file(task.work / "faces", task.number)
+    try:
+        summary = _shard(commit, commit.with_suffix(".h5"), task.settings, beat)
+        if summary and task.boxes:
+            _against_boxes(commit.with_suffix(".h5"), summary, task)
+    except Wrong as wrong:
+        return _damaged(commit, wrong)
+    return Found(summary)
+
+
+def _damaged(commit: Path, wrong: Wrong) -> Found:
+    remove = (commit, commit.with_suffix(".h5"), commit.with_name("manifest.json"))
+    return Found(damage=Damage(wrong.file, str(wrong), remove))
+
+
+def _shard(commit: Path, path: Path, settings: CropSettings, beat: Beat) -> ShardSummary | None:
+    """Checks a shard by itself; its summary, or None where it isn't committed."""
+    try:
+        summary = read_summary(commit)
+    except UsageError as error:
+        raise Wrong(commit, "not readable") from error
+    if summary is None:
+        return None
+    if not path.is_file():
+        raise Wrong(path, "missing")
+    if path.stat().st_size != summary.bytes:
+        raise Wrong(path, f"{path.stat().st_size} bytes, not the recorded {summary.bytes}")
+    if sha256_of(path, beat) != summary.sha256:
+        raise Wrong(path, "its SHA-256 is not the recorded one")
+    with _opened(path) as file:
+        crops, videos = len(file["frame"]), len(file["videos/id"])
+        if not file.attrs.get("complete", False) or file.attrs["fingerprint"] != fingerprint(settings):
+            raise Wrong(path, "incomplete, or written with other settings than planned")
+        if (crops, videos) != (summary.crops, summary.videos) or len(file["offsets"]) != crops + 1:
+            raise Wrong(path, f"{crops} crops of {videos} videos, not the recorded numbers")
+        offsets, checks = file["offsets"][:].astype(np.int64), file["crc32"][:]
+        for first in range(0, crops, BLOCK_CROPS):
+            part = offsets[first : first + BLOCK_CROPS + 1]
+            data = file["blob"][part[0] : part[-1]]
+            for i, (start, stop) in enumerate(pairwise(part - part[0]), start=first):
+                if zlibng_crc32(data[start:stop].tobytes()) != checks[i]:
+                    raise Wrong(path, f"crop {i} is not what was written")
+            beat()
+    return summary
+
+
+def _against_boxes(path: Path, summary: ShardSummary, task: ShardTask) -> None:
+    """Checks that a shard's crops are of the boxes that are committed, where those are still listed."""
+    videos = read_videos(task.work).set_index("video_id")
+    if not {p.video_id for p in task.pieces} <= set(videos.index[videos["status"].isin(USABLE)]):
+        return
+    missing = {m.video_id: m.count for m in summary.missing}
+    with _opened(path) as file:
+        for row, part in enumerate(planned_slices(BoxStore(task.work), videos, task.pieces, task.settings)):
+            start, count = int(file["videos/start"][row]), int(file["videos/count"][row])
+            if file["videos/id"][row].decode() != part.video_id:
+                raise Wrong(path, f"video {row} is not the planned {part.video_id}")
+            if count + missing.get(part.video_id, 0) != len(part.boxes):
+                raise Wrong(path, f"{part.video_id}: {count} crops where {len(part.boxes)} are planned")
+            own = slice(start, start + count)
+            stored = pd.DataFrame({"frame": file["frame"][own], "face": file["face"][own]})
+            stored[["x1", "y1", "x2", "y2"]] = file["box"][own]
+            planned = part.boxes[list(stored.columns)]
+            if count < len(planned):  # some could not be decoded
+                planned = stored[["frame", "face"]].merge(planned, on=["frame", "face"])
+            if not np.array_equal(stored.to_numpy(), planned.to_numpy()):
+                raise Wrong(path, f"{part.video_id}: its crops are not of the boxes in WORK/boxes")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError, RuntimeError) as error:
+        raise Wrong(path, f"not readable as a shard: {' '.join(str(error).split())}") from error
