@@ -198,7 +198,7 @@ if arguments[0] == "run":
         arguments += ["--input-size", "75", "--no-pretrained"]
     if not any(name in " ".join(arguments) for name in ("ensemble", "inception", "resnext")):
         arguments += ["--set", "model.arguments.width_multiplier=0.125"]
-if arguments[0] == "evaluate":
+if arguments[0] in ("evaluate", "robustness"):
     arguments += ["--frames", "1", "--workers", "0"]
 if arguments[0] == "explain":
     arguments[arguments.index("--samples") + 1] = "20"

@@ -45,7 +45,8 @@ STEPS = (
     Step("ffpp-prep boxes", "ffpp_prep.stages.boxes.detect_boxes", 390, 106, colour=PREP),
     Step("ffpp-prep extract", "ffpp_prep.stages.extract.extract_faces", 750, 106, colour=PREP),
     Step("dfd-train run", "dfd_train.engine.train.train", 390, 316),
-    Step("dfd-train evaluate", "dfd_train.engine.evaluate.evaluate", 30, 526),
+    Step("dfd-train evaluate", "dfd_train.engine.evaluate.evaluate", 30, 526, 145),
+    Step("dfd-train robustness", "dfd_train.robustness.sweep.score_run", 185, 526, 145),
     Step("dfd-train report", "dfd_train.report.page.write_report", 30, 606, 145),
     Step("dfd-train compare", "dfd_train.compare.compare_runs", 185, 606, 145),
     Step("dfd-train predict", "dfd_train.predict.batch.predict_files", 390, 526),
@@ -98,7 +99,7 @@ def _step(step: Step) -> str:
     middle = step.x + step.width / 2
     return (
         f'<rect x="{step.x}" y="{step.y}" width="{step.width}" height="52" rx="8" fill="{step.colour}"/>'
-        + _text(step.command, middle, step.y + 22, 13 if narrow else 15, INK, "600")
+        + _text(step.command, middle, step.y + 22, 12 if narrow else 15, INK, "600")
         + _text(function, middle, step.y + 41, 12, SOFT, mono=True)
     )
 

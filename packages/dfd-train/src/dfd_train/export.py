@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from dfd_train.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import select_videos
-from dfd_train.data.transforms import normalize, resize
+from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.engine.checkpoint import TrainedModel, load_model
 from dfd_train.predict.calibration import run_calibration
 from dfd_train.predict.scorer import run_geometry
-from dfd_train.runs import DEMONSTRATION, file_sha256, replacing, write_atomically
+from dfd_train.runs import DEMONSTRATION, RunFolder, file_sha256, replacing, write_atomically
 
 TOLERANCE = 1e-4  # relative to the larger of 1 and the logits
 CROPS = 16
@@ -55,7 +55,7 @@ def export_run(run: Path, out: Path, data: Path | None = None) -> Export:
     """
     model = load_model(run)
     card = _card(run, model)
-    images = _real_images(model, data)
+    images = _real_images(run, model.detector.spec, data)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-export-") as name:
         temporary = Path(name)
@@ -92,9 +92,9 @@ def _card(run: Path, model: TrainedModel) -> DetectorCard:
     )
 
 
-def _real_images(model: TrainedModel, data: Path | None) -> Tensor:
+def _real_images(run: Path, spec: InputSpec, data: Path | None) -> Tensor:
     """Network inputs (N, 3, S, S): the middle frames of validation videos, equally spaced over the table."""
-    config = model.facts.config.data
+    config = RunFolder(run).read_config().data
     work = data or Path(config.work)
     try:
         prepared = load_prepared(work)
@@ -105,7 +105,6 @@ def _real_images(model: TrainedModel, data: Path | None) -> Tensor:
     videos = select_videos(prepared.videos, "val", multiple_faces=config.multiple_faces).videos
     places = np.unique(np.linspace(0, len(videos) - 1, CROPS).round().astype(int))
     crops = [prepared.read_crop_at(int(row), prepared.length(int(row)) // 2) for row in videos.index[places]]
-    spec = model.detector.spec
     return normalize(torch.stack([resize(crop, spec.size) for crop in crops]), spec)
 
 
