@@ -57,24 +57,24 @@ def main() -> None:
         video = options.video or talking_head(Path(folder), options.seconds, width, height)
         finder = FaceFinder()
         analyse(Input(video, "warm up"), [scorer], finder, Rates(0.5, 0.5))
-        found = {}
-        print(f"{scorer.facts.name}, {torch.get_num_threads()} threads, {cores()} cores")
-        print(
-            f"{'':32}{'video s a s':>12}{'decode s':>10}{'detect s':>10}{'network s':>10}{'rest s':>8}{'faces':>7}"
-        )
-        for name, rates in tqdm(WAYS.items(), leave=False, disable=None):
-            found[name] = analysis = analyse(Input(video, name), [scorer], finder, rates)
-            tqdm.write(row(name, analysis))
+        names = tqdm(WAYS, leave=False, disable=None)
+        found = {name: analyse(Input(video, name), [scorer], finder, WAYS[name]) for name in names}
         first = found["2 frames a second"]
         print(
-            f"\n{first.media.width}x{first.media.height}, {length(first):.1f} s, {first.media.frames} frames"
+            f"{scorer.facts.name}, {torch.get_num_threads()} threads; {first.media.width}x{first.media.height}, "
+            f"{length(first):.1f} s, {first.media.frames} frames\n"
         )
         print(
-            f"the annotated video: {length(first) / annotating(video, first, Path(folder)):.1f} s of video a second"
+            "| frames looked at | video s a second | decode s | detect s | network s | rest s | faces scored |"
         )
-        print("\nfaces at once   faces a second")
+        print("| :-- | --: | --: | --: | --: | --: | --: |")
+        for name, analysis in found.items():
+            print(row(name, analysis))
+        rate = length(first) / annotating(video, first, Path(folder))
+        print(f"\nThe annotated video, a second pass: {rate:.1f} s of video a second.\n")
+        print("| faces at once | faces a second |\n| --: | --: |")
         for batch, rate in network_rates(video, scorer, finder, options.batches):
-            print(f"{batch:13}   {rate:14.1f}")
+            print(f"| {batch} | {rate:.1f} |")
 
 
 def row(name: str, analysis: Analysis) -> str:
@@ -82,7 +82,8 @@ def row(name: str, analysis: Analysis) -> str:
     rest = spent.total - spent.decode - spent.detect - spent.network
     rate = length(analysis) / spent.total
     scored = int(analysis.faces["logit"].notna().sum())
-    return f"{name:32}{rate:12.2f}{spent.decode:10.2f}{spent.detect:10.2f}{spent.network:10.2f}{rest:8.2f}{scored:7}"
+    shown = (rate, spent.decode, spent.detect, spent.network, rest)
+    return f"| {name} | {' | '.join(f'{value:.2f}' for value in shown)} | {scored} |"
 
 
 def length(analysis: Analysis) -> float:
@@ -149,10 +150,6 @@ def talking_head(folder: Path, seconds: int, width: int, height: int) -> Path:
             out.mux(stream.encode(av.VideoFrame.from_ndarray(wide, format="rgb24")))
         out.mux(stream.encode())
     return path
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 if __name__ == "__main__":

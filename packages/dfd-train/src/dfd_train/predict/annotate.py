@@ -22,9 +22,7 @@ log = logging.getLogger(__name__)
 LONGEST_SIDE = 1280  # pixels; larger videos are shown smaller
 LINGER_S = 0.25  # half of the time between two looks: a face was there a little before and after
 CLOCK = Fraction(1, 90_000)
-KEPT_SOUND = frozenset(
-    {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"}
-)  # that MP4 holds; other is encoded anew
+KEPT_SOUND = frozenset({"aac", "mp3", "opus", "flac"})  # that browsers play from MP4; other is encoded anew
 
 
 def annotate_video(
@@ -123,7 +121,7 @@ class _Sound:
         if not streams:
             return
         stream = streams[0]
-        if stream.codec_context.name in KEPT_SOUND:
+        if stream.codec_context.codec.canonical_name in KEPT_SOUND:
             self._stream = out.add_stream_from_template(stream)
         else:
             self._stream = self._encoder = out.add_stream(
