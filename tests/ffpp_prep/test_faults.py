@@ -159,6 +159,29 @@ def test_three_hundred_hostile_files(tmp_path: Path, head: list) -> None:
     assert len(videos) == 301 and videos["status"].notna().all()
 
 
+GROWTH = """
+import sys
+from pathlib import Path
+from ffpp_prep.boxes import BoxSettings, detect_video
+from ffpp_prep.detector import load_detector
+detector = load_detector("litert")
+for _ in range(4):
+    for path in sorted(Path(sys.argv[1]).iterdir()):
+        detect_video(path.name, str(path), detector, BoxSettings(every=4))
+    print(int(Path("/proc/self/statm").read_text().split()[1]) * 4)
+"""
+
+
+@pytest.mark.full
+def test_hostile_files_cost_no_memory(tmp_path: Path, head: list) -> None:
+    (tmp_path / "files").mkdir()
+    hostile_files(tmp_path / "files", 300, encode(tmp_path / "good.mp4", head[:4]).read_bytes())
+    command = [sys.executable, "-c", GROWTH, str(tmp_path / "files")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=True)
+    held = [int(kilobytes) for kilobytes in done.stdout.split()]
+    assert held[-1] - held[1] < 4 << 10  # in 600 files: less than one frame in ten
+
+
 def test_retry_failed_tries_only_the_failed(tree: Path, detected: Path, tmp_path: Path) -> None:
     root, work = tmp_path / "root", tmp_path / "work"
     shutil.copytree(tree, root)

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     add_folder_arguments(parser)
     add_scan_arguments(parser)
-    add_detection_arguments(parser)
+    add_detection_arguments(parser, "--every")
     add_job_arguments(parser)
 
 
@@ -40,8 +40,8 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="WORK", help="work folder for the data set ROOT")
 
 
-def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what `extract ROOT -o WORK` takes as well."""
+def add_detection_arguments(parser: argparse.ArgumentParser, *every: str) -> None:
+    """Adds what `extract ROOT -o WORK` takes as well; `every`: further names of --detect-every."""
     group = parser.add_argument_group("detection")
     group.add_argument(
         "--engine", choices=("auto", "litert", "tensorflow"), default="auto", help="(%(default)s)"
@@ -66,7 +66,9 @@ def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold", type=float, default=0.45, help="score above which a further face is kept (%(default)s)"
     )
     group.add_argument(
+        *every,
         "--detect-every",
+        dest="detect_every",
         type=int,
         default=1,
         metavar="K",
