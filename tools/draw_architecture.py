@@ -2,7 +2,8 @@
 
     python tools/draw_architecture.py docs/images/architecture.svg
 
-`tests/test_docs.py` checks that every command and function named here exists, and that the picture is this script's.
+`tests/docs/test_pages.py` checks that every command and function named here exists, and that the picture is what this
+script draws.
 """
 
 from __future__ import annotations

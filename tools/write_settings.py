@@ -2,7 +2,7 @@
 
     python tools/write_settings.py docs/settings.md
 
-`tests/test_docs.py` checks that the page is this script's.
+`tests/docs/test_pages.py` checks that the page is this script's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dfd_train.sections import RunConfig
 
 HEAD = """# Settings of a run
 
-*`python tools/write_settings.py docs/settings.md`; `tests/test_docs.py` holds it to the code.*
+*`python tools/write_settings.py docs/settings.md`; `tests/docs/test_pages.py` holds it to the code.*
 
 A run's settings come from a TOML file (`--config`, a preset of the thesis or a file of your own), then from flags. Most
 settings are flags under their own name; `--set section.field=value` reaches all. RUN/config.toml records them, defaults
