@@ -41,6 +41,9 @@ def assert_same_run(a: Path, b: Path) -> None:
         for key, value in first.items():
             assert torch.equal(value, second[key]), f"{name}: {key}"
     pd.testing.assert_frame_equal(epochs(a), epochs(b))
+    for run in (a, b):
+        table = pd.read_csv(run / "epochs.csv").drop(columns=["seconds", "images_per_second"])
+        pd.testing.assert_frame_equal(table, epochs(run).drop(columns="event"))
     assert flows(a) == flows(b)
     predictions = [pd.read_parquet(run / "predictions-val.parquet") for run in (a, b)]
     pd.testing.assert_frame_equal(*predictions, check_exact=True)

@@ -1,4 +1,4 @@
-"""A run's folder: config.toml, environment.json, data.json, events.jsonl, checkpoints/, predictions.
+"""A run's folder: config.toml, environment.json, data.json, events.jsonl, epochs.csv, checkpoints/, predictions.
 
 Files appear whole or not at all: each is written beside its place, synced and renamed.
 """
@@ -83,6 +83,12 @@ class RunFolder:
             return []
         lines = self.events.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines[:-1]]
+
+    def write_epochs(self) -> None:
+        """Write epochs.csv: the epochs of events.jsonl, one a row."""
+        epochs = pd.DataFrame([event for event in self.read_events() if event["event"] == "epoch"])
+        table = epochs.drop(columns="event").to_csv(index=False, lineterminator="\r\n")
+        write_atomically(self.path / "epochs.csv", table.encode())
 
     def drop_epochs_after(self, epoch: int) -> None:
         """Remove epochs that the checkpoint does not know yet: a resumed run writes them again."""

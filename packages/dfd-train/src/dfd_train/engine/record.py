@@ -19,7 +19,7 @@ log = logging.getLogger("dfd_train")
 
 
 class Recorder:
-    """Lines to the log, events to events.jsonl and, where asked for, TensorBoard; silent but in the main process.
+    """Lines to the log, events to events.jsonl, epochs to epochs.csv and, where asked for, TensorBoard; silent but in the main process.
 
     Raises: ValueError where TensorBoard is asked for and not installed.
     """
@@ -43,6 +43,8 @@ class Recorder:
     def epoch(self, event: Mapping[str, Any]) -> None:
         """Record an epoch's numbers."""
         self.event(event)
+        if self._main:
+            self._folder.write_epochs()
         if self._main and self._tensorboard:
             board = self._board(event["epoch"])
             for name, value in event.items():
