@@ -44,7 +44,7 @@ def work(small_set_writer, tmp_path_factory) -> Path:
     """Fakes whose picture is its own mask: white where "manipulated"; the mask's video counts time otherwise."""
     folder = tmp_path_factory.mktemp("explain")
     write_video(folder / "fake.mp4", rate=25)
-    write_video(folder / "mask.mp4", rate=30)
+    write_video(folder / "mask.mp4", rate=50)
     work = small_set_writer(
         folder / "work", length=FRAMES, demonstration=True, stored=lambda frame: False,
         edit=lambda table: table.assign(path=str(folder / "fake.mp4"), frames_decoded=FRAMES),
