@@ -19,7 +19,7 @@ log = logging.getLogger("dfd_train")
 
 
 class Recorder:
-    """Lines to the log, events to events.jsonl, epochs to epochs.csv, and TensorBoard where asked for; main process only.
+    """Lines to the log, events.jsonl, epochs.csv and, where asked for, TensorBoard; silent but in the main process.
 
     Raises: ValueError where TensorBoard is asked for and not installed.
     """
