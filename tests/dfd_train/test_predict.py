@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -141,7 +142,9 @@ def test_no_usable_face_is_an_answer(run, tmp_path, capsys) -> None:
         assert found["status"] == "no_usable_face"
         assert found["prob"] is None and found["verdict"] is None
         assert reason in found["reason"]
-        assert "No usable face" in (tmp_path / "out" / name / "report.html").read_text()
+        page = (tmp_path / "out" / name / "report.html").read_text()
+        assert "No usable face" in page and not re.search(r"\d %", page.partition("</style>")[2])
+        assert not (tmp_path / "out" / name / "timeline.png").exists()
     assert capsys.readouterr().out.count("No usable face") == 2
 
 

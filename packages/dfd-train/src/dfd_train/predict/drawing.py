@@ -15,7 +15,14 @@ from dfd_train.predict.result import short_percent
 from dfd_train.report.svg import BLUE, GOLD, GREY, ORANGE, PURPLE, TEAL
 
 WHITE = "#ffffff"
-FACE_COLOURS = (TEAL, PURPLE, GOLD, "#b8518f", "#6b7f2e", GREY)  # none that stands for real or fake
+FACE_COLOURS = (
+    TEAL,
+    PURPLE,
+    GOLD,
+    "#b8518f",
+    "#6b7f2e",
+    "#4d5fa8",
+)  # none that stands for real, fake or nothing
 
 
 @dataclass(frozen=True)
@@ -25,13 +32,20 @@ class Mark:
     face: int
     box: tuple[float, float, float, float]
     prob: float | None
-    """None: not scored"""
+    """None: not scored, or a face that doesn't count"""
+
+
+def face_colour(face: int) -> str:
+    """A colour that only tells faces apart."""
+    return FACE_COLOURS[(face - 1) % len(FACE_COLOURS)]
 
 
 def colour(face: int, prob: float | None, threshold: float | None) -> str:
-    """Orange above the threshold and blue below it; without a threshold a colour that only tells faces apart."""
-    if threshold is None or prob is None:
-        return FACE_COLOURS[(face - 1) % len(FACE_COLOURS)]
+    """Orange above the threshold and blue below it; `face_colour` without a threshold; grey without a score."""
+    if prob is None:
+        return GREY
+    if threshold is None:
+        return face_colour(face)
     return ORANGE if prob > threshold else BLUE
 
 

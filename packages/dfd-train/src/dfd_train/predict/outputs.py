@@ -16,6 +16,7 @@ from pathlib import Path
 
 import av
 import msgspec
+import numpy as np
 import PIL.Image
 import PIL.PngImagePlugin
 
@@ -56,11 +57,18 @@ def write_outputs(
     with _replaced_folder(folder) as target:
         if analysis is not None:
             _write_frames(target / FRAMES, analysis, reading, result.note)
-            faces = analysis.faces.assign(prob=frame_probs(analysis.faces, reading))
+            # what does not count is shown, without a number that somebody could take for an answer
+            counted = [face.face - 1 for face in result.faces if not face.left_out]
+            probs = frame_probs(analysis.faces, reading).where(analysis.faces["track"].isin(counted))
+            faces = analysis.faces.assign(prob=probs)
             line = None if reading.demonstration else reading.threshold
             if file.is_image:
                 marks = [
-                    Mark(int(row.track) + 1, (row.x1, row.y1, row.x2, row.y2), row.prob)
+                    Mark(
+                        int(row.track) + 1,
+                        (row.x1, row.y1, row.x2, row.y2),
+                        None if np.isnan(row.prob) else row.prob,
+                    )
                     for row in faces.itertuples()
                 ]
                 _write_image(target / IMAGE, read_image(file.path), marks, line, result.note)

@@ -114,14 +114,17 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
     whole = result.media is not None and result.media.kind == "image"
 
     def caption(time: float, logit: float) -> str:
+        if face.left_out:
+            return "" if whole else _at(time)
         prob = float(sigmoid(np.array(logit / reading.temperature)))
         return short_percent(prob) if whole else f"{_at(time)}: {short_percent(prob)}"
 
+    prob = None if face.left_out else face.prob
     pictures = tuple(_Picture(_uri(one.jpeg, "image/jpeg"), caption(one.time, one.logit)) for one in thumbs)
     return _ShownFace(
         face=face,
-        percent=percent(face.prob),
-        colour=colour(face.face, face.prob, None if reading.demonstration else reading.threshold),
+        percent="–" if face.left_out else percent(face.prob),
+        colour=colour(face.face, prob, None if reading.demonstration else reading.threshold),
         when="" if whole else f"from {_at(face.first_s)} to {_at(face.last_s)}",
         pictures=pictures,
     )

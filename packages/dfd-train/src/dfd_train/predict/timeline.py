@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from dfd_train.predict.drawing import colour
+from dfd_train.predict.drawing import face_colour
 from dfd_train.report.svg import GREY
 
 SHOWN_FACES = 6  # the one with the highest score, and those with the most frames
@@ -31,7 +31,7 @@ def draw_timeline(faces: pd.DataFrame, duration: float, threshold: float | None,
         figure = Figure(figsize=(10, 3.4), dpi=150)
         axes = figure.subplots()
         for track in shown:
-            own, ink = scored[scored["track"] == track], colour(track + 1, None, None)
+            own, ink = scored[scored["track"] == track], face_colour(track + 1)
             line = own["prob"]
             if len(own) > MANY:
                 axes.plot(own["time"], own["prob"], ".", color=ink, alpha=0.2, markersize=3)
