@@ -221,3 +221,9 @@ def test_mistakes(runs, tmp_path, capsys):
         assert main(["explain", *arguments]) == 2
         assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_package_is_named(runs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "captum", None)
+    assert main(["explain", runs[0], "--out", str(tmp_path / "out")]) == 2
+    assert "explain needs captum: pip install 'dfd-train[explain]'" in capsys.readouterr().err

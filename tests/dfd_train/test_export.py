@@ -1,5 +1,6 @@
 """Exported files give the run's own logits, say what a program needs to know, and do not exist where they would not."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +180,10 @@ def test_mistakes(run, tmp_path, capsys):
         assert message in capsys.readouterr().err
     assert (tmp_path / "full/mine.txt").read_text() == "mine"
     assert not (tmp_path / "x.onnx").exists()
+
+
+def test_a_missing_package_is_named(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    assert main(["export", str(run), "--out", str(tmp_path / "x.onnx")]) == 2
+    assert "export to ONNX needs onnxscript: pip install 'dfd-train[onnx]'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
