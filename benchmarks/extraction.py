@@ -23,7 +23,7 @@ from ffpp_prep.faces import CropSettings
 from ffpp_prep.shards import VideoSlice, write_shard
 from ffpp_prep.video import CONVERSION
 
-CODECS = ("raw", "jxl", "qoi", "png")
+CODECS = ("raw", "webp", "jxl", "qoi", "png")
 
 
 def main() -> None:

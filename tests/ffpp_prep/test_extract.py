@@ -82,7 +82,7 @@ def test_file_format(extracted: Path) -> None:
                 and file.attrs["complete"]
                 and file.attrs["format_version"] == 1
             )
-            assert (file.attrs["codec"], file.attrs["size"], file.attrs["margin"]) == ("jxl", 0, 0.3)
+            assert (file.attrs["codec"], file.attrs["size"], file.attrs["margin"]) == ("webp", 0, 0.3)
             n = len(file["frame"])
             assert commit["crops"] == n and len(file["offsets"]) == n + 1 and file["shape"].shape == (n, 2)
             types = {
@@ -214,7 +214,7 @@ def test_budget_takes_methods_in_turn_and_can_grow(detected: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--codec", "bmp"), "allowed are jxl, png"),
+        (("--codec", "bmp"), "allowed are webp, jxl"),
         (("--frames", 3, "--every", 2), "exclude each other"),
         (("--margin", -1), "--margin -1.0: must be between"),
         (("--methods", "Deepfake"), "not in WORK; it has Deepfakes"),

@@ -31,6 +31,12 @@ class Codec:
 
 CODECS: tuple[Codec, ...] = (
     Codec(
+        "webp",
+        lambda crop: imagecodecs.webp_encode(crop, lossless=True, level=0, method=0, numthreads=0),
+        lambda data, h, w: imagecodecs.webp_decode(data),
+        3.9,
+    ),
+    Codec(
         "jxl",
         lambda crop: imagecodecs.jpegxl_encode(crop, lossless=True, effort=1, numthreads=1),
         lambda data, h, w: imagecodecs.jpegxl_decode(data, numthreads=1),
@@ -43,12 +49,6 @@ CODECS: tuple[Codec, ...] = (
         2.6,
     ),
     Codec("qoi", imagecodecs.qoi_encode, lambda data, h, w: imagecodecs.qoi_decode(data), 2.1),
-    Codec(
-        "webp",
-        lambda crop: imagecodecs.webp_encode(crop, lossless=True, numthreads=0),
-        lambda data, h, w: imagecodecs.webp_decode(data),
-        4.9,
-    ),
     Codec(
         "raw",
         lambda crop: crop.tobytes(),

@@ -32,7 +32,7 @@ class CropSettings:
         decoder: pyav or decord; that of the boxes.
     """
 
-    codec: str = "jxl"
+    codec: str = "webp"
     margin: float = THESIS_MARGIN
     border: Border = "clip"
     size: int = 0

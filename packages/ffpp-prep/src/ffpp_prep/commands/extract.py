@@ -49,7 +49,7 @@ def add_crop_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--margin", type=float, default=0.3, help="how much larger than the box (%(default)s)")
     group.add_argument(
-        "--codec", default="jxl", help="jxl, png, qoi, webp, raw (lossless) or jpeg (%(default)s)"
+        "--codec", default="webp", help="webp, jxl, png, qoi, raw (lossless) or jpeg (%(default)s)"
     )
     group.add_argument("--size", type=int, default=0, help="side in pixels; 0 keeps the native size")
     group.add_argument(
