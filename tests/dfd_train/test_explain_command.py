@@ -81,10 +81,11 @@ def write_boxes(path: Path, video_ids: list[str], pts: list[int]) -> None:
 
 @pytest.fixture(scope="module")
 def runs(work) -> list[str]:
+    """Two runs whose networks take inputs of different sizes."""
     found = []
-    for name, seed in (("one", 0), ("two", 1)):
+    for name, seed, size in (("one", 0, "32"), ("two", 1, "48")):
         out = work.parent / name
-        arguments = ["--model", "tiny_networks:with_batch_norm", "--input-size", "32", "--batch-size", "6"]
+        arguments = ["--model", "tiny_networks:with_batch_norm", "--input-size", size, "--batch-size", "6"]
         arguments += ["--epochs", "1", "--workers", "0", "--device", "cpu", "--seed", str(seed)]
         assert main(["run", "--data", str(work), "--out", str(out), *arguments]) == 0
         found.append(str(out))
