@@ -212,6 +212,7 @@ def test_mistakes(runs, tmp_path, capsys):
     for arguments, message in (
         ([runs[0], runs[0], *out], "two runs are called 'one'"),
         ([str(tmp_path), *out], "is no run folder"),
+        ([runs[0], *out, "--data", str(tmp_path / "none")], "another prepared set: --data WORK"),
         ([runs[0], *out, "--video", "none.mp4"], "has no video 'none.mp4'"),
         ([runs[0], *out, "--frame", "99"], "has no frame 99: it has 20, from 0"),
         ([runs[0], *out, "--image", str(tmp_path / "text.png")], "cannot read"),

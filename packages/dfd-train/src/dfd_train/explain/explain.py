@@ -113,7 +113,12 @@ def _open_pictures(request: Request) -> tuple[list[Picture], bool]:
     if request.images:
         return open_images(request.images), False
     config = RunFolder(request.runs[0]).read_config()
-    prepared = load_prepared(request.data or Path(config.data.work))
+    try:
+        prepared = load_prepared(request.data or Path(config.data.work))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{error}; another prepared set: --data WORK, face crops: --image FILE"
+        ) from None
     videos = request.videos or choose_videos(
         prepared, request.per_method, request.seed, config.data.multiple_faces
     )
