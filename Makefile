@@ -54,7 +54,7 @@ demo-control: demo  ## the same training with shuffled labels, three seeds: what
 	done
 
 docs: setup      ## the documentation site, in site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:           ## remove what the targets above made
 	rm -rf $(VENV) demo-output site
