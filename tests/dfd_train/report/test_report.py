@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from xml.etree import ElementTree
 
 import html5lib
 import numpy as np
@@ -214,12 +215,14 @@ def test_curves_draw_every_point():
     assert overlay == ()
 
 
-def test_gradient_flow_draws_first_and_last_epoch():
+def test_gradient_flow_is_drawn_for_every_epoch(tmp_path):
     layers = [f"layer{i}" for i in range(5)]
     rows = [(epoch, layer, 1e-4, 1e-2) for epoch in (1, 2, 3) for layer in layers]
-    plots = gradient_flow(pd.DataFrame(rows, columns=["epoch", "layer", "mean", "max"]))
-    assert [plot.caption for plot in plots] == ["Gradient flow in epoch 1", "Gradient flow in epoch 3"]
-    assert all(layer in plots[0].svg for layer in layers)
+    plots = gradient_flow(pd.DataFrame(rows, columns=["epoch", "layer", "mean", "max"]), "not evidence")
+    assert [plot.caption for plot in plots] == [f"Gradient flow in epoch {epoch}" for epoch in (1, 2, 3)]
+    assert all(layer in plots[0].svg for layer in layers) and "not evidence" in plots[0].svg
+    file = plots[1].write(tmp_path)
+    assert file.name == "gradients-2.svg" and ElementTree.parse(file).getroot().tag.endswith("svg")
 
 
 def test_many_layers_are_named_by_their_part():

@@ -13,7 +13,7 @@ from dfd_train.report.across import (
     sizes_table,
     warning,
 )
-from dfd_train.report.curves import Curve, Plot, overlay_curves
+from dfd_train.report.curves import Curve, overlay_curves
 from dfd_train.report.files import write_text
 from dfd_train.report.run import Run, read_run
 from dfd_train.report.sizes import model_size
@@ -61,7 +61,7 @@ def compare_runs(runs: Sequence[Path], out: Path, reference: Reference | None = 
     files = [write_text(out / "compare.html", page)]
     for table in (*own, *of_thesis):
         files += table.write(out / "tables")
-    files += [write_text(out / "curves" / f"{plot.slug}.svg", _standing_alone(plot)) for plot in plots]
+    files += [plot.write(out / "curves") for plot in plots]
     return tuple(files)
 
 
@@ -75,7 +75,3 @@ def _tables(runs: Sequence[Run]) -> list[Table]:
         tables += [matrix_table(runs, measure) for measure in ("video_auc", "balanced_accuracy")]
         tables.append(overlap_table(runs))
     return tables
-
-
-def _standing_alone(plot: Plot) -> str:
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + plot.svg + "\n"

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from tqdm import tqdm
 
+from dfd_train.report.files import write_text
 from dfd_train.report.svg import BLUE, ORANGE, PALETTE, figure, to_svg, whole_numbers
 
 MEASURES = (
@@ -26,6 +29,11 @@ class Plot:
 
     def __html__(self) -> str:
         return self.svg
+
+    def write(self, folder: Path) -> Path:
+        """Write `<slug>.svg`, a file that stands alone, under `folder`."""
+        text = '<?xml version="1.0" encoding="utf-8"?>\n' + self.svg + "\n"
+        return write_text(folder / f"{self.slug}.svg", text)
 
 
 @dataclass(frozen=True)
@@ -93,16 +101,15 @@ def overlay_curves(curves: Sequence[Curve], warning: str = "") -> tuple[Plot, ..
     return tuple(plots)
 
 
-def gradient_flow(gradients: pd.DataFrame) -> tuple[Plot, ...]:
-    """Mean and maximum absolute gradient of each layer, in the first and in the last recorded epoch (Fig. 7.1).
+def gradient_flow(gradients: pd.DataFrame, warning: str = "") -> tuple[Plot, ...]:
+    """Mean and maximum absolute gradient of each layer, a figure an epoch (Fig. 7.1).
 
-    `gradients` has `epoch`, `layer`, `mean` and `max`, the layers in the order of the forward pass.
+    `gradients` has `epoch`, `layer`, `mean` and `max`, the layers in the order of the forward pass; `warning`
+    stands in the drawing.
     """
-    if gradients.empty:
-        return ()
-    epochs = sorted({int(gradients["epoch"].min()), int(gradients["epoch"].max())})
     plots = []
-    for epoch in epochs:
+    epochs = sorted(int(epoch) for epoch in gradients["epoch"].unique())
+    for epoch in tqdm(epochs, desc="gradient flow", unit="epoch", disable=None, leave=False):
         rows = gradients[gradients["epoch"] == epoch]
         with figure(9.4, 4.0) as (drawn, axes):
             places = range(len(rows))
@@ -114,6 +121,7 @@ def gradient_flow(gradients: pd.DataFrame) -> tuple[Plot, ...]:
                 [place for place, _ in parts], [name for _, name in parts], rotation=90, fontsize=7
             )
             axes.legend(loc="best")
+            axes.set_title(warning, fontsize=7, loc="left")
             caption = f"Gradient flow in epoch {epoch}"
             plots.append(Plot(f"gradients-{epoch}", caption, to_svg(drawn, f"gradients-{epoch}", caption)))
     return tuple(plots)

@@ -61,7 +61,9 @@ class Facts:
 
 
 def write_report(run: Path) -> Path:
-    """Write `run`/report.html and the tables it shows under `run`/tables; returns the page's path.
+    """Write `run`/report.html and, in folders beside it, its tables and every epoch's gradient flow.
+
+    Of the gradient flow the page itself shows the first and the last epoch. Returns the page's path.
 
     Crops of the first set of predictions (test, else validation) are shown where the prepared data set that
     the run names can be read; without it the page says so.
@@ -77,15 +79,19 @@ def write_report(run: Path) -> Path:
         for table in one.tables:
             table.write(run / "tables" / one.name.replace("/", "-"))
     best = contents.best_epoch()
+    demonstration = DEMONSTRATION if contents.demonstration else ""
+    gradients = gradient_flow(contents.gradients, demonstration)
+    for plot in gradients:
+        plot.write(run / "curves")
     page = render(
         "page.html",
         run=contents,
-        demonstration=DEMONSTRATION if contents.demonstration else "",
+        demonstration=demonstration,
         subtitle=_subtitle(contents),
         results=results,
         best_epoch=best,
         curves=training_curves(contents.epochs, best) if len(contents.epochs) else (),
-        gradients=gradient_flow(contents.gradients),
+        gradients=gradients if len(gradients) < 3 else (gradients[0], gradients[-1]),
         data_table=_data_table(prepared.videos) if prepared else None,
         facts=_facts(contents),
         crops_note=""

@@ -35,10 +35,9 @@ def write_results(
         "robustness.html", names=[result.run for result in results], split=split, plot=plot, table=table,
         demonstration=_warning(results),
     )  # fmt: skip
-    svg = '<?xml version="1.0" encoding="utf-8"?>\n' + plot.svg + "\n"
     return (
         write_text(out / "robustness.html", page),
-        write_text(out / "robustness.svg", svg),
+        plot.write(out),
         *table.write(out),
     )
 
