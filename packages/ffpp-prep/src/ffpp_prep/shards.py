@@ -7,7 +7,9 @@ WORK/faces/faces-00000.json     then: counts and checksum, the commit
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -94,7 +96,10 @@ def write_shard(
             _join(frame, temporary, place, size, beat)
         finally:
             frame.unlink(missing_ok=True)
-        sha256 = _verified(temporary, columns["crc32"], beat)
+        with temporary.open("rb") as file, ThreadPoolExecutor(1) as pool:
+            synced = pool.submit(os.fsync, file.fileno())  # the disk works while checksums are computed
+            sha256 = _verified(temporary, columns["crc32"], beat)
+            synced.result()
     summary = ShardSummary(
         path.name, len(groups), len(columns["frame"]), path.stat().st_size, sha256, missing
     )
