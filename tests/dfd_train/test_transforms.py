@@ -1,6 +1,7 @@
 """Augmentation: distributions of the draws, pixels against PIL and plain arithmetic, the same on every path."""
 
 import colorsys
+import os
 from collections import Counter
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from torchvision.transforms.v2 import functional
 
 from dfd_train.config import DegradationConfig, TransformConfig
 from dfd_train.data.batches import Sample
-from dfd_train.data.loader import Augmentation, BatchLoader
+from dfd_train.data.loader import Augmentation, BatchLoader, default_workers
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.transforms import Draw, InputSpec, adjust_hue, augment, draw, normalize, resize
 
@@ -168,3 +169,10 @@ def test_workers_and_device_show_the_same_pictures(small_set):
     plain = BatchLoader(prepared, SPEC, workers=0)
     ((images, _, _),) = plain.load(samples, torch.device("cpu"))
     assert not torch.equal(images, shown_by[0])
+
+
+def test_processes_on_one_machine_share_its_cores(monkeypatch):
+    cores = len(os.sched_getaffinity(0))
+    assert default_workers() == min(16, cores - 1)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(cores))
+    assert default_workers() == 0

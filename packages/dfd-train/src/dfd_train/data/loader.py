@@ -92,7 +92,7 @@ class BatchLoader:
             collate_fn=_collate,
             num_workers=workers,
             persistent_workers=workers > 0,
-            prefetch_factor=4 if workers else None,
+            prefetch_factor=(4 if workers < 8 else 2) if workers else None,
             pin_memory=pin_memory,
             worker_init_fn=_quiet_worker,
         )
@@ -127,9 +127,9 @@ class BatchLoader:
 
 
 def default_workers() -> int:
-    """Loader processes that leave the training process a core of its own."""
-    cores = len(os.sched_getaffinity(0))
-    return min(8, cores - 1) if cores > 2 else cores - 1
+    """Loader processes for this process's part of the machine, one core left to itself."""
+    cores = len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(0, min(16, cores - 1))
 
 
 class _Crops(Dataset[tuple[Tensor, Sample]]):
