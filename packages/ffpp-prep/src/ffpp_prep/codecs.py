@@ -23,7 +23,7 @@ class Codec:
     """
 
     name: str
-    encode: Callable[[Picture], bytes | bytearray]
+    encode: Callable[[Picture], bytes | bytearray | memoryview]
     decode: Callable[[bytes, int, int], Picture]
     ratio: float
     lossless: bool = True
@@ -51,7 +51,7 @@ CODECS: tuple[Codec, ...] = (
     Codec("qoi", imagecodecs.qoi_encode, lambda data, h, w: imagecodecs.qoi_decode(data), 2.1),
     Codec(
         "raw",
-        lambda crop: crop.tobytes(),
+        lambda crop: crop.data.cast("B"),  # no copy
         lambda data, h, w: np.frombuffer(data, np.uint8).reshape(h, w, 3),
         1.0,
     ),

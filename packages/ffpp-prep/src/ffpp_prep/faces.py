@@ -96,5 +96,7 @@ def crops(path: str, boxes: pd.DataFrame, settings: CropSettings) -> Iterator[tu
                     x1, y1, x2, y2 = corners[position]
                     crop = cut(picture, expanded_square(x1, y1, x2, y2, settings.margin), settings.border)
                     yield position, resized(crop, settings.size) if settings.size else crop
+                    del crop
+                del picture  # its memory is taken for the next one, which costs less than other memory
             if frame.index >= last:
                 return

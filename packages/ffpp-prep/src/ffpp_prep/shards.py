@@ -127,7 +127,8 @@ def _encode(
                 positions.append(position)
                 sizes.append(len(data))
                 shapes.append((crop.shape[0], crop.shape[1]))
-                checks.append(zlibng_crc32(data))
+                checks.append(zlibng_crc32(data))  # type: ignore[arg-type]
+                del crop, data  # as in `crops`: the same memory again
                 beat()
         except VideoError as failure:
             error = str(failure)
