@@ -21,6 +21,7 @@ def work(task: tuple[str, Path], beat: Beat) -> str:
         file.write(f"{name}\n")
     if name == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
+        time.sleep(10)  # another thread may be the one that dies of it, a moment later
     if name == "hang":
         time.sleep(60)
     if name == "slow":
@@ -29,6 +30,7 @@ def work(task: tuple[str, Path], beat: Beat) -> str:
             beat()
     if name == "once" and log.read_text().count("once") == 1:
         os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(10)
     return name.upper()
 
 
