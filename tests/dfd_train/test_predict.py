@@ -22,6 +22,7 @@ from dfd_train.cli import main
 from dfd_train.engine.checkpoint import load_model
 from dfd_train.metrics.scores import sigmoid
 from dfd_train.predict.calibration import read_calibration
+from dfd_train.predict.drawing import colour, face_colour
 from dfd_train.runs import DEMONSTRATION
 from ffpp_prep.geometry import cut, expanded_square
 
@@ -169,19 +170,21 @@ def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path) -> N
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n%%EndComments\nshowpage\n"
     )
     (folder / "f.mp4").write_text("#EXTM3U\n#EXTINF:1,\n../other.mp4\n")
+    (folder / "g.HEIC").write_bytes(b"a phone's picture")
     (folder / "notes.txt").write_text("not a video")
     PIL.Image.fromarray(prediction.faces(1)[0]).save(folder / "d.png")
     scored(run, folder, "--out", tmp_path / "out", status=1)
     rows = list(csv.DictReader((tmp_path / "out/summary.csv").open()))
     assert [(row["file"], row["status"]) for row in rows] == [
         *(("a.mp4", "unreadable"), ("b.jpg", "unreadable"), ("c.mp4", "unreadable"), ("d.png", "scored")),
-        *(("e.jpg", "unreadable"), ("f.mp4", "unreadable")),
+        *(("e.jpg", "unreadable"), ("f.mp4", "unreadable"), ("g.HEIC", "unreadable")),
     ]
     assert [row["reason"] for row in rows][1:3] == [
         "no readable image (UnidentifiedImageError)",
         "the file is empty",
     ]
-    assert "5 unreadable" in (tmp_path / "out/index.html").read_text()
+    assert rows[-1]["reason"] == "HEIC pictures can't be read; save this one as JPEG"
+    assert "6 unreadable" in (tmp_path / "out/index.html").read_text()
 
 
 def test_a_file_that_ends_early_is_scored_as_far_as_it_goes(run, tmp_path) -> None:
@@ -344,6 +347,11 @@ def test_pages_are_whole_by_themselves(predicted) -> None:
         for part in page.split(attribute)[1:]:
             assert part.startswith('"data:'), part[:60]
     assert "What the number means, and what it doesn" in page
+    # a face's dot has the colour of its line in the timeline, its score that of its box in the video
+    for face in result(predicted)["faces"]:
+        ink = colour(face["face"], face["prob"], result(predicted)["threshold"])
+        card = page.partition(f'<h3><span class="dot" style="background: {face_colour(face["face"])}">')[2]
+        assert f'<em style="color: {ink}">' in card.partition("</h3>")[0]
     assert "real videos that did not train it" in page
 
 

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,19 @@ def test_an_exported_file_says_what_its_run_says(runs, face, tmp_path) -> None:
     for name in ("verdict", "threshold", "temperature", "note"):
         assert found[0][name] == found[1][name]
     assert found[0]["models_sha256"] != found[1]["models_sha256"]
+
+
+def test_an_exported_file_needs_no_code_of_the_model(runs, face, tmp_path) -> None:
+    out, model = tmp_path / "out", tmp_path / "model.onnx"
+    assert main(["export", str(runs[0]), "--out", str(model)]) == 0
+    program = (
+        "import sys; sys.modules |= dict.fromkeys(('reseption_models', 'timm', 'tiny_networks'));"
+        "from dfd_train.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, "predict", str(model), str(face), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((out / "face.png/result.json").read_text())["status"] == "scored"
 
 
 def test_other_onnx_files_are_refused(runs, face, tmp_path, capsys) -> None:

@@ -108,6 +108,8 @@ def test_several_runs_and_mistakes(run, tmp_path, capsys):
     assert main([*arguments[:2], str(other), *arguments[2:]]) == 0
     table = pd.read_csv(tmp_path / "out" / "robustness-table.csv")
     assert table["tiny AUC"].tolist() == table["other AUC"].tolist() and len(table) == 7
+    figure = (tmp_path / "out" / "robustness.svg").read_text()
+    assert all(f">{name}<" in figure for name in ("tiny", "other", "Balanced accuracy", "Video AUC"))
     capsys.readouterr()
     assert main(command(run, tmp_path / "out", "--only", "fog")) == 2
     assert "unknown sweep 'fog'; allowed: crf, downscale" in capsys.readouterr().err

@@ -86,6 +86,13 @@ def test_it_listens_on_this_machine_only(server) -> None:
     assert f"0100007F:{server.port:04X}" in addresses and f"00000000:{server.port:04X}" not in addresses
 
 
+def test_a_port_that_is_taken_is_one_line(run, server, tmp_path) -> None:
+    command = [sys.executable, "-m", "dfd_train", "serve", str(run), "--port", str(server.port)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    (line,) = done.stderr.strip().splitlines()
+    assert done.returncode == 2 and f"cannot listen on 127.0.0.1, port {server.port}" in line
+
+
 def test_an_upload_becomes_a_report_and_is_deleted(server, clip) -> None:
     status, state = server.upload("two%20people.mp4", clip.read_bytes())
     assert status == 201 and state["name"] == "two_people.mp4"
@@ -271,6 +278,16 @@ def test_in_a_browser(server, clip, tmp_path) -> None:
         report.wait_for_function("document.querySelector('video').readyState >= 2")
         assert report.locator(".face").count() == 2
         assert all(report.evaluate("[...document.images].map(i => i.complete && i.naturalWidth > 0)"))
+        # a page that is loaded anew still knows what it has sent
+        page.reload()
+        again = page.locator("li", has_text="two people.mp4")
+        again.get_by_text("Open the report").wait_for()
+        assert page.locator("li").count() == 2
+        again.get_by_role("button", name="Remove").click()
+        again.wait_for(state="detached")
+        page.reload()
+        page.locator("li", has_text="noise.mp4").get_by_text("No usable face").wait_for()
+        assert page.locator("li").count() == 1
         # a file that is dropped comes in like one that is chosen
         page.evaluate(
             """(bytes) => {

@@ -66,14 +66,14 @@ def run(options: argparse.Namespace) -> int:
         jobs = Jobs(Job(scorers, reading, FaceFinder(), Rates()))
         stack.callback(jobs.close)
         note = "demonstration model, not evidence" if reading.demonstration else ""
-        server = Server(
-            (options.host, options.port),
-            out,
-            jobs,
-            limit=options.limit * 1_000_000,
-            title=reading.title,
-            note=note,
-        )
+        limit = options.limit * 1_000_000
+        try:
+            server = Server(
+                (options.host, options.port), out, jobs, limit=limit, title=reading.title, note=note
+            )
+        except (OSError, OverflowError) as error:
+            where = f"{options.host}, port {options.port}"
+            raise ValueError(f"cannot listen on {where}: {error}; --port 0 takes a free one") from None
         stack.enter_context(server)
         if not options.host.startswith("127.") and options.host not in ("localhost", "::1"):
             logging.warning("everyone who reaches %s can send files to this page", options.host)

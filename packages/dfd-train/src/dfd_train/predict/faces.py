@@ -9,14 +9,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-import PIL.Image
-import PIL.ImageOps
-
 from dfd_train.data.geometry import CropGeometry, Image, cut_face
+from dfd_train.predict.photographs import read_image
 from ffpp_prep.boxes import BoxSettings
 from ffpp_prep.detector import Detections, load_detector
 from ffpp_prep.tracks import Face, Linker, fill_between
@@ -38,9 +36,6 @@ CONFIDENCE = BoxSettings.threshold  # of the detector, above which there is a fa
 HELD_BYTES = 256 << 20  # frames waiting for the next detection; 4K ones are looked at more often
 FEWEST_SCORED = 12  # frames of a video, where it has them: the thesis's test takes as many
 LOST_AFTER_S = 1.5  # a face that was not seen for so long gets a new number
-MAX_PIXELS = 8192 * 8192
-# Pillow goes by content, and opens some formats with other programs: only plain pictures are let in.
-IMAGE_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "AVIF")
 
 Advance = Callable[[float, float], None]
 
@@ -159,17 +154,19 @@ class VideoFaces:
                 detect, score = self._detect_clock.due(self.last_time), self._score_clock.due(self.last_time)
                 self.frames_scored += score
                 if detect or _too_many(held, self.size):
-                    after = linker.step(frame.index, self._look(frame))
+                    picture = self._picture(frame)
+                    after = linker.step(frame.index, self._look(frame.index, picture))
                     yield from self._between(before, after, held)
-                    yield from self._seen(after, frame, self.last_time, score)
+                    yield from _seen(after, self.last_time, picture if score else None)
                     before, held = after, []
                 elif score:
                     held.append(_Held(frame, self.last_time))
             if held:  # the far end of what was followed
                 end = held.pop()
-                after = linker.step(end.frame.index, self._look(end.frame))
+                picture = self._picture(end.frame)
+                after = linker.step(end.frame.index, self._look(end.frame.index, picture))
                 yield from self._between(before, after, held)
-                yield from self._seen(after, end.frame, end.time, scored=True)
+                yield from _seen(after, end.time, picture)
             self.error = self._footage.error
 
     def _decoded(self) -> Iterator[Frame]:
@@ -191,20 +188,14 @@ class VideoFaces:
         self.size = (picture.shape[1], picture.shape[0])
         return picture
 
-    def _look(self, frame: Frame) -> list[Face]:
-        picture = self._picture(frame)
+    def _look(self, frame: int, picture: Image) -> list[Face]:
         started = time.perf_counter()
         detections = self._finder.detect(picture)
         self.detect_s += time.perf_counter() - started
         self.frames_looked_at += 1
         self.best_confidence = max(self.best_confidence, float(detections.scores[0]))
         self._advance(self.last_time, self.duration)
-        return _faces(frame.index, detections)
-
-    def _seen(self, faces: list[Face], frame: Frame, at: float, scored: bool) -> Iterator[FoundFace]:
-        picture = self._picture(frame) if faces and scored else None
-        for face in faces:
-            yield _found(face, at, picture)
+        return _faces(frame, detections)
 
     def _between(self, before: list[Face], after: list[Face], held: list[_Held]) -> Iterator[FoundFace]:
         """Faces of held frames, on straight lines between their boxes before and after."""
@@ -217,7 +208,8 @@ class VideoFaces:
             filled.setdefault(face.frame + start, []).append(face)
         for one in held:
             faces = [replace(face, frame=one.frame.index) for face in filled.get(one.frame.index, ())]
-            yield from self._seen(faces, one.frame, one.time, scored=True)
+            if faces:
+                yield from _seen(faces, one.time, self._picture(one.frame))
 
 
 class ImageFaces:
@@ -241,22 +233,8 @@ class ImageFaces:
         self.size = (self.picture.shape[1], self.picture.shape[0])
 
     def __iter__(self) -> Iterator[FoundFace]:
-        for number, face in enumerate(_faces(0, self._detections)):
-            yield _found(replace(face, track=number), 0.0, self.picture)
-
-
-def read_image(path: Path) -> Image:
-    """A photograph as uint8 (H, W, 3) RGB, upright. Raises: ValueError where it is none or too large."""
-    PIL.Image.init()
-    try:
-        with PIL.Image.open(
-            path, formats=[name for name in IMAGE_FORMATS if name in PIL.Image.OPEN]
-        ) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{path.name}: {image.width}x{image.height} is above {MAX_PIXELS} pixels")
-            return np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-        raise ValueError(f"{path.name}: no readable image ({type(error).__name__})") from None
+        faces = [replace(face, track=rank) for rank, face in enumerate(_faces(0, self._detections))]
+        yield from _seen(faces, 0.0, self.picture)
 
 
 @dataclass(frozen=True)
@@ -290,19 +268,9 @@ def _faces(frame: int, detections: Detections) -> list[Face]:
     return [Face(frame, rank, score, *box) for rank, (box, score) in enumerate(pairs) if score > CONFIDENCE]
 
 
-def _found(face: Face, at: float, picture: Image | None) -> FoundFace:
-    box = (face.x1, face.y1, face.x2, face.y2)
-
-    def cut(geometry: CropGeometry) -> Image:
-        assert picture is not None
-        return cut_face(picture, box, geometry)
-
-    return FoundFace(
-        face.frame,
-        at,
-        face.track,
-        face.score,
-        box,
-        face.interpolated,
-        cut if picture is not None else None,
-    )
+def _seen(faces: list[Face], at: float, picture: Image | None) -> Iterator[FoundFace]:
+    """The faces of one frame; without its picture they are not to be scored."""
+    for face in faces:
+        box = (face.x1, face.y1, face.x2, face.y2)
+        cut = None if picture is None else partial(cut_face, picture, box)
+        yield FoundFace(face.frame, at, face.track, face.score, box, face.interpolated, cut)

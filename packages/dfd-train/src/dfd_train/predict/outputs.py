@@ -25,9 +25,10 @@ from dfd_train.predict.analysis import Analysis
 from dfd_train.predict.annotate import Marks, annotate_video
 from dfd_train.predict.drawing import Mark, draw_marks
 from dfd_train.predict.ensemble import Reading
-from dfd_train.predict.faces import Advance, read_image
+from dfd_train.predict.faces import Advance
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.page import write_page
+from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import Result, frame_probs
 from dfd_train.predict.timeline import draw_timeline
 

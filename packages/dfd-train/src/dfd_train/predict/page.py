@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dfd_train.metrics.scores import sigmoid
 from dfd_train.predict.analysis import Analysis
-from dfd_train.predict.drawing import colour
+from dfd_train.predict.drawing import colour, face_colour
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.result import Face, Result, percent, short_percent
 from dfd_train.predict.timeline import clock
@@ -44,6 +44,9 @@ class _ShownFace:
     face: Face
     percent: str
     colour: str
+    """of its score, as of its box in the video"""
+    line: str
+    """colour of its line in the timeline"""
     when: str
     pictures: tuple[_Picture, ...]
 
@@ -125,6 +128,7 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
         face=face,
         percent="–" if face.left_out else percent(face.prob),
         colour=colour(face.face, prob, None if reading.demonstration else reading.threshold),
+        line=face_colour(face.face),
         when="" if whole else f"from {_at(face.first_s)} to {_at(face.last_s)}",
         pictures=pictures,
     )

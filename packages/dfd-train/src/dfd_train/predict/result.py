@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -89,20 +89,11 @@ def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> R
         reasons.insert(0, "no verdict: it is not known how often this model is wrong (no validation set)")
     else:
         verdict = "fake" if prob > reading.threshold else "real"
-    return Result(
-        format_version=FORMAT_VERSION,
-        identity=identity,
-        file=file.path.name,
-        path=str(file.path),
+    return replace(
+        _unanswered(file, reading, identity, "; ".join(filter(None, reasons))),
         status="no_usable_face" if prob is None else "scored",
-        reason="; ".join(filter(None, reasons)),
         prob=prob,
         verdict=verdict,
-        threshold=reading.threshold,
-        temperature=reading.temperature,
-        models=reading.names,
-        models_sha256=reading.sha256,
-        note=DEMONSTRATION if reading.demonstration else "",
         meaning=meaning(prob, reading) if prob is not None else (),
         faces=faces,
         media=analysis.media,
@@ -112,13 +103,19 @@ def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> R
 
 def unreadable(file: Input, error: Exception, reading: Reading, identity: str) -> Result:
     """The result for a file that can't be read."""
+    reason = " ".join(str(error).split()).removeprefix(f"{file.path.name}: ")
+    return _unanswered(file, reading, identity, reason)
+
+
+def _unanswered(file: Input, reading: Reading, identity: str, reason: str) -> Result:
+    """What is known of a file before it is opened."""
     return Result(
         format_version=FORMAT_VERSION,
         identity=identity,
         file=file.path.name,
         path=str(file.path),
         status="unreadable",
-        reason=" ".join(str(error).split()).removeprefix(f"{file.path.name}: "),
+        reason=reason,
         prob=None,
         verdict=None,
         threshold=reading.threshold,

@@ -15,6 +15,18 @@ async function start() {
     note.textContent = `${about.note[0].toUpperCase()}${about.note.slice(1)}. The model was trained on sample footage; its scores say nothing about your files.`;
     note.hidden = false;
   }
+  for (const [id, name] of Object.entries(kept())) new Row(name).resume(id);
+}
+
+// What this tab has sent, by id: a page that is loaded anew goes on showing it.
+function kept() {
+  return JSON.parse(sessionStorage.getItem("uploads") ?? "{}");
+}
+
+function keep(change) {
+  const uploads = kept();
+  change(uploads);
+  sessionStorage.setItem("uploads", JSON.stringify(uploads));
 }
 
 function size(bytes) {
@@ -26,7 +38,7 @@ function time(seconds) {
 }
 
 class Row {
-  constructor(file) {
+  constructor(name) {
     const item = document.getElementById("row").content.cloneNode(true).firstElementChild;
     this.item = item;
     this.state = item.querySelector(".state");
@@ -34,9 +46,13 @@ class Row {
     this.answer = item.querySelector(".answer");
     this.button = item.querySelector(".remove");
     this.button.addEventListener("click", () => this.remove());
-    item.querySelector(".name").textContent = file.name;
+    item.querySelector(".name").textContent = name;
     list.prepend(item);
-    this.send(file);
+  }
+
+  resume(id) {
+    this.id = id;
+    this.follow();
   }
 
   send(file) {
@@ -51,8 +67,8 @@ class Row {
     request.upload.onprogress = (event) => this.show("Copying", event.loaded / event.total);
     request.onload = () => {
       if (request.status !== 201) return this.fail(request.response?.error ?? "The file was refused.");
-      this.id = request.response.id;
-      this.follow();
+      keep((uploads) => { uploads[request.response.id] = file.name; });
+      this.resume(request.response.id);
     };
     request.onerror = () => this.fail("The program was not reached. Does it still run?");
     request.send(file);
@@ -61,7 +77,7 @@ class Row {
   async follow() {
     try {
       const reply = await fetch(`/uploads/${this.id}`);
-      if (!reply.ok) return this.fail("Removed.");
+      if (!reply.ok) return this.lose();
       const upload = await reply.json();
       const left = upload.seconds_left === null ? "" : `, about ${time(upload.seconds_left)} left`;
       if (upload.state === "done") return this.done(upload);
@@ -105,15 +121,22 @@ class Row {
     this.button.textContent = "Remove";
   }
 
+  lose() {
+    keep((uploads) => { delete uploads[this.id]; });
+    this.fail("The program was started anew and no longer has this file.");
+  }
+
   async remove() {
     this.request?.abort();
     if (this.id) await fetch(`/uploads/${this.id}`, { method: "DELETE" });
-    if (!this.id || this.item.classList.contains("finished")) this.item.remove();
+    if (this.id && !this.item.classList.contains("finished")) return; // it is being stopped
+    keep((uploads) => { delete uploads[this.id]; });
+    this.item.remove();
   }
 }
 
 function take(files) {
-  for (const file of files) new Row(file);
+  for (const file of files) new Row(file.name).send(file);
 }
 
 chooser.addEventListener("change", () => { take(chooser.files); chooser.value = ""; });
