@@ -84,7 +84,7 @@ def test_training_levels_of_reseption():
 
 
 def test_an_ensemble_joins_trained_networks_with_bodies_frozen():
-    members = [build_detector(small_reseption(name)).network for name in ("reseption_v1", "reseption_v2")]
+    members = [build_detector(small_reseption(name)) for name in ("reseption_v1", "reseption_v2")]
     config = ModelConfig(name="reseption_ensemble", members=("a", "b"))
     detector = build_detector(config, members)
     assert detector.spec.size == 75
@@ -92,7 +92,32 @@ def test_an_ensemble_joins_trained_networks_with_bodies_frozen():
     assert not any(module.training for body in detector.network.members for module in body.modules())
     assert {n.split(".")[0] for n in trained(detector)} == {"heads", "fc"}
     stem = dict(detector.network.members[0].named_parameters())["stem1.conv1.conv.weight"]
-    assert torch.equal(stem, dict(members[0].named_parameters())["stem1.conv1.conv.weight"])
+    assert torch.equal(stem, dict(members[0].network.named_parameters())["stem1.conv1.conv.weight"])
+
+
+def test_an_ensemble_sees_what_its_members_see():
+    config = ModelConfig(name="reseption_ensemble", members=("a", "b"))
+    imagenet = build_detector(small_reseption(normalization="imagenet"))
+    other_family = build_detector(ModelConfig(name="timm:resnet10t", input_size=75))
+    joined = build_detector(config, [imagenet, other_family])
+    assert joined.spec == imagenet.spec and joined.spec.mean == (0.485, 0.456, 0.406)
+    assert joined.network(torch.zeros(2, 3, 75, 75)).shape == (2, 1)
+    with pytest.raises(
+        ValueError, match=r"normalised with means \(0.485, .*\) and \(0.5, .*\), must be the same"
+    ):
+        build_detector(config, [imagenet, build_detector(small_reseption())])
+    larger = build_detector(ModelConfig(name="timm:resnet10t", input_size=96))
+    with pytest.raises(ValueError, match=r"input sizes are \[75, 96\], must be the same"):
+        build_detector(config, [imagenet, larger])
+
+
+def test_frozen_parts_stay_still_after_their_batch_norm_was_replaced():
+    """As training on several GPUs does, where batch norm is exchanged for one over all of them."""
+    detector = build_detector(ModelConfig(name="timm:resnet10t", train_level="classifier"))
+    nn.SyncBatchNorm.convert_sync_batchnorm(detector.network)
+    detector.train()
+    norms = [module for module in detector.network.modules() if isinstance(module, nn.SyncBatchNorm)]
+    assert norms and not any(norm.training for norm in norms) and detector.network.training
 
 
 def test_any_timm_model_and_any_function():

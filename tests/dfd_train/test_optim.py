@@ -249,6 +249,10 @@ def test_gradient_flow_records_means_and_maxima():
             np.mean([e[layer].mean().item() for e in expected]), rel=1e-5
         )
         assert event["max"][layer] == pytest.approx(max(e[layer].max().item() for e in expected), rel=1e-5)
+    for parameter in network.parameters():
+        parameter.grad = torch.full_like(parameter, torch.inf)  # the loss scale was too large: no step
+    flow.record()
+    assert flow.event(7) == event
     flow.reset()
     assert flow.event(8)["max"] == [0.0, 0.0]
 

@@ -28,6 +28,7 @@ FULL = (
     ),
     *("--plateau-patience", "0", "--seed", "3"),
 )
+MORTAL = (*FULL, "--model", "tiny_networks:mortal", "--checkpoint-minutes", "0.00001")
 
 
 def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
@@ -127,6 +128,27 @@ def test_killed_between_epochs_and_within_one(straight, small_set, tmp_path):
     assert main(arguments) == 0
     assert_same_run(straight, out)
     assert [event["event"] for event in events(out)].count("resume") >= 1
+
+
+@pytest.mark.parametrize(("dies_before", "saved"), [(5, (2, 0)), (6, (2, 2)), (9, (3, 2))])
+def test_killed_at_a_known_batch(dies_before, saved, mortal_straight, small_set, tmp_path, monkeypatch):
+    """Three batches an epoch, the second and the third followed by a step, each step saved."""
+    arguments = [*command(small_set.work), *MORTAL, "--out", str(tmp_path / "run")]
+    monkeypatch.setenv("DIE_BEFORE_PASS", str(dies_before))
+    process = start(arguments)
+    assert process.wait(timeout=120) == -signal.SIGKILL, process.stderr.read().decode()
+    monkeypatch.delenv("DIE_BEFORE_PASS")
+    reached = place(tmp_path / "run")
+    assert (reached["epoch"], reached["batches_done"]) == saved
+    assert main(arguments) == 0
+    assert_same_run(mortal_straight, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def mortal_straight(tmp_path_factory: pytest.TempPathFactory, small_set) -> Path:
+    out = tmp_path_factory.mktemp("mortal") / "run"
+    assert main([*command(small_set.work), *MORTAL, "--out", str(out)]) == 0
+    return out
 
 
 def test_interrupted_within_an_epoch(straight, small_set, tmp_path, capsys):

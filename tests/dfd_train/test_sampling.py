@@ -4,13 +4,14 @@ from collections import Counter
 from fractions import Fraction
 from math import floor
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from dfd_train.config import DataConfig
 from dfd_train.data.batches import plan_epoch, plan_evaluation
 from dfd_train.data.fakes import untouched_frames
-from dfd_train.data.frames import dual_frames, evaluation_frames, various_frame
+from dfd_train.data.frames import benchmark_frames, dual_frames, evaluation_frames, various_frame
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import Count, find_leaks, make_pairs, select_videos, shuffle_labels
 
@@ -65,6 +66,14 @@ def test_evaluation_frames(count):
             assert (
                 frames == [floor(Fraction(i * length, count)) for i in range(count)] and substituted == count
             )
+
+
+@pytest.mark.parametrize("count", [2, 32])
+def test_benchmark_frames(count):
+    for length in LENGTHS:
+        frames, substituted = benchmark_frames(length, count)
+        assert frames == sorted(set(np.linspace(0, length - 1, count, endpoint=True, dtype=int).tolist()))
+        assert substituted == 0
 
 
 def test_a_video_without_frames_is_refused():

@@ -14,6 +14,7 @@ import torch
 
 from dfd_train.cli import main
 from dfd_train.data.frames import evaluation_frames
+from dfd_train.data.prepared import load_prepared
 from dfd_train.engine.checkpoint import load_model
 from dfd_train.runs import file_sha256
 
@@ -76,6 +77,14 @@ def test_predictions_are_the_networks_logits(learned, capsys):
     assert main(["evaluate", str(learned), "--split", "test", "--workers", "0"]) == 0
     output = capsys.readouterr().out
     assert "demonstration model, not evidence" in output and "Overall" in output
+    for measure in (
+        "Average precision",
+        "Equal error rate",
+        "Log loss",
+        "Calibration error",
+        "95 % interval",
+    ):
+        assert measure in output
     path = learned / "predictions-test.parquet"
     predictions = pd.read_parquet(path)
     columns = ["video_id", "dataset", "compression", "method", "split", "original_id"]
@@ -91,7 +100,6 @@ def test_predictions_are_the_networks_logits(learned, capsys):
     assert metadata[b"data_fingerprint"].decode() == data["fingerprint"]
 
     model = load_model(learned)
-    from dfd_train.data.prepared import load_prepared
 
     prepared = load_prepared(Path(model.facts.config.data.work))
     test = prepared.videos[prepared.videos["split"] == "test"]
@@ -131,10 +139,20 @@ def test_the_model_generalises_to_another_set(learned, small_set, small_set_writ
         changed = {c: table[c].mask(test & (table[c] == "005"), "000") for c in ("source_id", "target_id")}
         return table.assign(**changed)
 
-    known = small_set_writer(tmp_path / "known", edit=same_people).work
-    assert main(["evaluate", str(learned), "--data", str(known), "--frames", "1", "--workers", "0"]) == 0
+    known = small_set_writer(tmp_path / "known/work", edit=same_people).work
+    evaluate = ["evaluate", str(learned), "--frames", "1", "--workers", "0"]
+    assert main([*evaluate, "--data", str(known)]) == 0
     line = "1 identities of the training videos are in 3 of the 6 tested ones: ffpp/000."
     assert line in capsys.readouterr().out
+    # folders are often of one name: neither the run's own predictions nor another set's are written over
+    more = small_set_writer(tmp_path / "more/work", length=20).work
+    assert main([*evaluate, "--data", str(more)]) == 0
+    assert main([*evaluate, "--data", str(known)]) == 0
+    names = {path.name for path in learned.glob("predictions-test-on-*work.parquet")}
+    assert names == {f"predictions-test-on-{place}-work.parquet" for place in ("known", "more")}
+    assert "without" not in (own := json.loads((learned / "data.json").read_text()))["work"]
+    assert main([*evaluate, "--data", own["work"]]) == 0  # the run's own set, named: no other set's
+    assert len(list(learned.glob("predictions-test-on-*.parquet"))) == 3
 
 
 def test_training_numbers_are_those_of_the_logits_seen(run_command, tmp_path):
@@ -156,7 +174,6 @@ def test_training_numbers_are_those_of_the_logits_seen(run_command, tmp_path):
     model = load_model(out / "checkpoints/last.pt")
     from dfd_train.config import DataConfig
     from dfd_train.data.batches import plan_epoch
-    from dfd_train.data.prepared import load_prepared
     from dfd_train.data.selection import make_pairs, select_videos
     from dfd_train.data.transforms import normalize, resize
 
@@ -242,6 +259,66 @@ def test_a_loss_that_is_not_finite_stops_with_the_batch_named(run_command, tmp_p
     assert not (out / "checkpoints/last.pt").exists()
 
 
+def test_a_validation_that_is_not_finite_stops_with_the_crop_named(run_command, tmp_path, capsys):
+    command = [*run_command, "--model", "tiny_networks:not_a_number_in_validation"]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 3
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert (
+        "not finite in the validation of epoch 1 (42 of 42 crops, first: " in error and "frame 10)" in error
+    )
+    assert not (tmp_path / "run/checkpoints").exists()
+
+
+def test_weights_that_are_not_finite_are_not_saved(run_command, tmp_path, capsys):
+    out = tmp_path / "run"
+    command = [*run_command, "--model", "tiny_networks:overflowing_in_the_second_step", "--out", str(out)]
+    command += ["--batch-size", "4", "--no-gradient-scaling", "--checkpoint-minutes", "0.00001"]
+    assert main(command) == 3
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert (
+        "the weights are no longer finite in epoch 1, batch 2; the last checkpoint is from before it" in error
+    )
+    saved = torch.load(out / "checkpoints/last.pt", weights_only=True)
+    assert saved["state"]["place"]["batches_done"] == 1
+    assert all(torch.isfinite(value).all() for value in saved["network"].values())
+
+
+def test_a_method_left_out_neither_trains_nor_chooses(run_command, tmp_path, capsys):
+    """What a model is said never to have seen must not have chosen its checkpoint or its threshold."""
+    out = tmp_path / "run"
+    command = [*run_command, "--exclude-methods", "NeuralTextures", "--epochs", "1", "--out", str(out)]
+    assert main(command) == 0
+    data = json.loads((out / "data.json").read_text())
+    for split in ("train", "val"):
+        assert set(data["splits"][split]["methods"]) == {"Deepfakes", "original_sequences"}
+        assert data["splits"][split]["left_out"] == {"excluded method": 3 if split == "train" else 2}
+    chosen = pd.read_parquet(out / "predictions-val.parquet")
+    assert set(chosen["method"]) == {"Deepfakes", "original_sequences"}
+    evaluate = ["evaluate", str(out), "--workers", "0"]
+    assert main([*evaluate, "--split", "val"]) == 0
+    every = pd.read_parquet(out / "predictions-val.parquet")
+    assert "NeuralTextures" in set(every["method"])
+    from dfd_train.engine.evaluate import validation_threshold
+    from dfd_train.metrics import best_threshold
+
+    assert validation_threshold(out, "best", "mean") == pytest.approx(best_threshold(chosen), abs=1e-6)
+    every["logit"] = every["logit"].where(
+        every["method"] != "NeuralTextures", -9.0
+    )  # would move it, if it counted
+    assert best_threshold(every) != best_threshold(chosen)
+
+
+def test_short_videos_are_counted(small_set_writer, tmp_path, caplog):
+    work = small_set_writer(tmp_path / "work", edit=lambda table: table.assign(frames_decoded=12)).work
+    command = ["run", "--data", str(work), "--model", "tiny_networks:with_batch_norm", "--input-size", "32"]
+    command += ["--batch-size", "4", "--epochs", "1", "--workers", "0", "--out", str(tmp_path / "run")]
+    with caplog.at_level("INFO"):
+        assert main(command) == 0
+        assert main(["evaluate", str(tmp_path / "run"), "--workers", "0"]) == 0
+    assert "validation: 42 frames of short videos are substitutes" in caplog.text  # 7 of each of 6 videos
+    assert "test: 72 frames of short videos are substitutes" in caplog.text
+
+
 def test_counts_of_what_is_left_out_are_said(small_set_writer, tmp_path, caplog):
     def edit(table: pd.DataFrame) -> pd.DataFrame:
         table = table.copy()
@@ -299,11 +376,17 @@ def test_a_threshold_from_validation_and_the_common_protocol(learned, capsys):
 
     expected = best_threshold(pd.read_parquet(learned / "predictions-val.parquet"))
     assert f"is above {expected:g};" in output
+    ours = (learned / "predictions-test.parquet").read_bytes()
     assert main([*command, "--protocol", "deepfakebench"]) == 0
     output = capsys.readouterr().out
-    assert "DeepfakeBench protocol" in output and "Videos merged by name" in output
-    predictions = pd.read_parquet(learned / "predictions-test.parquet")
-    assert (predictions.groupby("video_id").size() == 32).all()
+    assert "DeepfakeBench protocol" in output and "Difference" in output
+    assert (learned / "predictions-test.parquet").read_bytes() == ours
+    predictions = pd.read_parquet(learned / "predictions-test-deepfakebench.parquet")
+    lengths = load_prepared(Path(load_model(learned).facts.config.data.work)).videos.set_index("video_id")
+    for video_id, own in predictions.groupby("video_id"):
+        spaced = np.linspace(0, lengths.at[video_id, "frames_decoded"] - 1, 32, dtype=int)
+        assert own["frame"].tolist() == spaced.tolist()
+    _check_benchmark_crop(learned, predictions.iloc[5])
     # the two methods' fakes of a pair have one file name: four fakes and two originals become four videos
     assert predictions["video_id"].nunique() == 6
     (learned / "predictions-val.parquet").rename(learned / "kept.parquet")
@@ -314,6 +397,18 @@ def test_a_threshold_from_validation_and_the_common_protocol(learned, capsys):
         (learned / "kept.parquet").rename(learned / "predictions-val.parquet")
     assert main([*command, "--threshold", "validation", "--checkpoint", "last"]) == 2
     assert "is not of the checkpoint last" in capsys.readouterr().err
+
+
+def _check_benchmark_crop(run: Path, row: pd.Series) -> None:
+    """The logit again by hand: to 256 pixels first, as the benchmark stores its crops."""
+    from torchvision.transforms.functional import resize, to_pil_image
+
+    model = load_model(run)
+    crop = load_prepared(Path(model.facts.config.data.work)).read_crop(row.video_id, row.frame)
+    image = np.asarray(resize(resize(to_pil_image(crop), [256, 256]), [32, 32]), np.float32) / 127.5 - 1
+    with torch.no_grad():
+        logit = model.detector.network(torch.from_numpy(image).permute(2, 0, 1)[None]).item()
+    assert logit == pytest.approx(row.logit, abs=0.02)
 
 
 def test_report_and_compare_are_commands(learned, tmp_path, capsys):

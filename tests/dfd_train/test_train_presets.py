@@ -74,7 +74,7 @@ def test_presets_build(name):
     config = preset(name)
     model = replace(config.model, pretrained=False)
     with torch.device("meta"):
-        members = [build_detector(preset(Path(member).name).model).network for member in model.members]
+        members = [build_detector(preset(Path(member).name).model) for member in model.members]
         detector = build_detector(model, members)
     assert make_optimizer(config.optimizer, detector.trained_parameters())
     sizes = {"224": 224, "efficientnet": 224, "resnet": 224, "resnext": 224}

@@ -65,6 +65,51 @@ def test_two_processes_are_one(kind, run_command, tmp_path):
     assert all(torch.allclose(weights[0][key], weights[1][key], rtol=1e-4, atol=1e-6) for key in weights[0])
 
 
+def test_validation_shows_the_network_that_is_saved(run_command, tmp_path):
+    """Batch norm of CPU processes sees each its own crops; all of them score with what the main one has seen."""
+    out = tmp_path / "run"
+    process = torchrun(
+        [*run_command, "--epochs", "1", "--lr", "0.03", "--ema-decay", "0.5", "--out", str(out)]
+    )
+    error = process.communicate(timeout=240)[1]
+    assert process.returncode == 0, error
+    in_training = pd.read_parquet(out / "predictions-val.parquet")
+    assert main(["evaluate", str(out), "--split", "val", "--workers", "0"]) == 0
+    alone = pd.read_parquet(out / "predictions-val.parquet")
+    pd.testing.assert_frame_equal(in_training, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.full
+def test_two_processes_that_were_killed_go_on_bit_for_bit(run_command, tmp_path, monkeypatch):
+    """Dropout and batch norm in both; the kill comes in the middle of the second epoch."""
+    arguments = [*run_command, "--model", "tiny_networks:mortal", "--batch-size", "4", "--ema-decay", "0.9"]
+    arguments += ["--accumulate", "2", "--epochs", "2", "--checkpoint-minutes", "0.00001"]
+
+    def run(name: str) -> tuple[int, str]:
+        process = torchrun([*arguments, "--out", str(tmp_path / name)])
+        error = process.communicate(timeout=240)[1]
+        return process.returncode, error
+
+    status, error = run("straight")
+    assert status == 0, error
+    monkeypatch.setenv("DIE_BEFORE_PASS", "6")
+    assert run("killed")[0] != 0
+    monkeypatch.delenv("DIE_BEFORE_PASS")
+    place = torch.load(tmp_path / "killed/checkpoints/last.pt", weights_only=True)["state"]["place"]
+    assert (place["epoch"], place["batches_done"]) == (2, 2)
+    status, error = run("killed")
+    assert status == 0 and "goes on in epoch 2 after 2 batches" in error
+    saved = [
+        torch.load(tmp_path / name / "checkpoints/last.pt", weights_only=True)["network"]
+        for name in ("straight", "killed")
+    ]
+    assert all(torch.equal(value, saved[1][key]) for key, value in saved[0].items())
+    columns = ["seconds", "images_per_second"]
+    pd.testing.assert_frame_equal(
+        *(epochs(tmp_path / name).drop(columns=columns) for name in ("straight", "killed"))
+    )
+
+
 def test_the_end_is_clean_when_one_process_dies(run_command, tmp_path):
     out = tmp_path / "run"
     process = torchrun([*run_command, "--epochs", "400", "--out", str(out)])
@@ -77,7 +122,10 @@ def test_the_end_is_clean_when_one_process_dies(run_command, tmp_path):
         workers = [child for child in children if "dfd_train" in " ".join(child.cmdline())]
         assert len(workers) == 2
         workers[1].send_signal(signal.SIGKILL)
-        assert process.wait(timeout=120) != 0
+        error = process.communicate(timeout=120)[1]
+        assert process.returncode != 0
+        assert "dfd-train: another process of this run ended; the same command goes on" in error
+        assert "[rank" not in error  # a traceback, as torch prints it; torchrun's own has no rank
         _, alive = psutil.wait_procs(workers, timeout=30)
         assert not alive
         state = torch.load(out / "checkpoints/last.pt", weights_only=True)  # whole

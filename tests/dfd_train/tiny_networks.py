@@ -1,5 +1,8 @@
 """Networks small enough for tests, named as `tiny_networks:FUNCTION` like any network of a user's."""
 
+import os
+import signal
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +31,25 @@ def without_batch_norm(width: int = 8) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, width, 3, stride=2), nn.LeakyReLU(0.2), _Flat(), nn.Linear(width, 1))
 
 
+class _Mortal(nn.Module):
+    """The process ends by SIGKILL before the training pass that the environment names, counted from 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += self.training
+        if self.training and str(self.passes) == os.environ.get("DIE_BEFORE_PASS"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+
+def mortal() -> nn.Module:
+    """`with_batch_norm`, killed where the environment says so."""
+    return nn.Sequential(_Mortal(), with_batch_norm())
+
+
 def two_logits() -> nn.Module:
     return nn.Sequential(_Flat(), nn.Linear(3, 2))
 
@@ -45,6 +67,41 @@ class _NotANumber(nn.Module):
 
 def not_a_number_in_the_third_batch() -> nn.Module:
     return _NotANumber()
+
+
+class _NotANumberOutside(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(x.mean((2, 3)))
+        return logits if self.training else logits * torch.tensor(float("nan"))
+
+
+def not_a_number_in_validation() -> nn.Module:
+    # not under test: whoever builds it looks at one output, in evaluation mode
+    return _NotANumberOutside()
+
+
+class _OverflowingGradient(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.steps = nn.Linear(3, 1), 0
+        self.linear.weight.register_hook(self._overflow)
+
+    def _overflow(self, gradient: Tensor) -> Tensor:
+        self.steps += 1
+        return gradient * float("inf") if self.steps == 2 else gradient
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(x.mean((2, 3)))
+        return logits
+
+
+def overflowing_in_the_second_step() -> nn.Module:
+    """Every loss of that step is finite, the weights after it are not."""
+    return _OverflowingGradient()
 
 
 class _OtherOutside(nn.Module):

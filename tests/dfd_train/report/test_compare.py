@@ -21,6 +21,7 @@ from dfd_train.report.overlap import identity_overlap
 from dfd_train.report.run import read_run
 from dfd_train.report.sizes import model_size
 from dfd_train.report.thesis import thesis_tables
+from dfd_train.runs import write_predictions
 
 
 def texts(table):
@@ -133,6 +134,24 @@ def test_matrix_has_a_column_a_data_set(make_run):
     from dfd_train.metrics import summarize
 
     assert texts(table)["a"]["celeb, test"].value == summarize(frames).video_auc
+
+
+def test_two_sets_in_folders_of_one_name_are_two(make_run, work):
+    """`celeb/work` is not `ffpp/work`, nor is it another run's."""
+    run = make_run("a")
+    frames = pd.read_parquet(run / "predictions-test.parquet")
+    for place, name in (("celeb", "celeb-work"), ("dfdc", "dfdc-work")):
+        metadata = {"work": f"/data/{place}/{work.name}"}
+        write_predictions(run / f"predictions-test-on-{name}.parquet", frames, metadata)
+    write_predictions(run / "predictions-test-deepfakebench.parquet", frames, {"work": str(work)})
+    table = matrix_table([read_run(run)], "video_auc")
+    own, (first, *rest) = f"{work.parent.name}/{work.name}", table.header[1:]
+    assert first == "Trained on" and texts(table)["a"]["Trained on"].text == own
+    assert set(rest) == {
+        f"{own}, val", f"{own}, test", f"{own}, test (deepfakebench)",
+        f"celeb/{work.name}, test", f"dfdc/{work.name}, test",
+    }  # fmt: skip
+    assert all(texts(table)["a"][column].text != "–" for column in rest)
 
 
 def test_identities_are_compared_within_a_data_set(make_run, work):

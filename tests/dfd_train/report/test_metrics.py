@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 from sklearn import metrics as sk
 
 from dfd_train.metrics import Summary, best_threshold, bootstrap, method_subset, summarize, video_scores
+from dfd_train.metrics.scores import benchmark_equal_error_rate, rank
 
 
 def table(rng, videos=40, frames=5, methods=("Deepfakes", "NeuralTextures"), shift=1.0) -> pd.DataFrame:
@@ -130,6 +131,32 @@ def test_merged_names_as_in_ff():
     assert merged["prob"][0] == pytest.approx(np.mean([1 / (1 + np.exp(-z)) for z in (3, 2, 1, -1)]))
     assert summarize(rows).video_auc == pytest.approx(0.75)
     assert summarize(rows, group_by="name").video_auc == 1.0
+
+
+def test_ff_has_700_test_videos_and_280_names():
+    """Its test split: 70 pairs, so 140 originals and 140 fakes of each of four methods, before anything is dropped."""
+    pairs = [(f"{a:03d}", f"{a + 500:03d}") for a in range(70)]
+    fakes = [f"{a}_{b}" for pair in pairs for a, b in (pair, pair[::-1])]
+    videos = [(f"original_sequences/youtube/c23/videos/{one}.mp4", 0) for pair in pairs for one in pair]
+    videos += [
+        (f"manipulated_sequences/{method}/c23/videos/{name}.mp4", 1)
+        for method in ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
+        for name in fakes
+    ]
+    rows = frames_of(*((video, label, [label - 0.5]) for video, label in videos))
+    assert summarize(rows).videos == 700
+    assert summarize(rows, group_by="name").videos == 280
+
+
+@pytest.mark.parametrize("digits", [1, 3])
+def test_the_benchmarks_equal_error_rate(digits):
+    """That of scikit-learn's curve at the point where the rates are nearest, ties and lines included."""
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        label, score = np.array([0.0, 1.0, *random.integers(0, 2, 30)]), random.random(32).round(digits)
+        alarm, hit, _ = sk.roc_curve(label, score)
+        expected = alarm[np.nanargmin(np.abs(1 - hit - alarm))]
+        assert benchmark_equal_error_rate(rank(label, score, np.ones(32))) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("aggregation", ["mean", "median", "max"])

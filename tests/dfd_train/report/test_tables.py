@@ -124,8 +124,17 @@ def test_merged_names_shrink_the_set(predictions):
     table = protocol_table(predictions)
     # three methods share the names of ten fakes: 40 videos by path, 20 by name
     assert [cell.value for cell in table.rows[0][1:]] == [40, 20, -20]
-    frame_auc = next(row for row in table.rows if row[0].text == "Frame AUC")
-    assert frame_auc[3].value == 0.0
+    rows = {row[0].text: [cell.value for cell in row[1:]] for row in table.rows}
+    assert rows["Frame AUC"][2] == 0.0 and rows["Frame average precision"][2] == 0.0
+    label, prob = predictions["label"], 1 / (1 + np.exp(-predictions["logit"]))
+    alarm, hit, _ = sk.roc_curve(label, prob)
+    eer = alarm[np.argmin(np.abs(1 - hit - alarm))]  # the benchmark's rule
+    assert rows["Frame equal error rate"][1] == pytest.approx(eer)
+    stem = predictions["video_id"].str.extract(r"videos/(.*)\.mp4")[0]
+    merged = predictions.assign(prob=prob).groupby(stem).agg(label=("label", "mean"), prob=("prob", "mean"))
+    assert rows["Video AUC"][1] == pytest.approx(
+        sk.roc_auc_score(merged["label"].astype(int), merged["prob"])
+    )
 
 
 def test_summary_table_shows_intervals(predictions):

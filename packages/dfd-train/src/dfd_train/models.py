@@ -22,17 +22,16 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True)
 class Detector:
-    """A network, what it wants to see, and the parts of it that do not train."""
+    """A network and what it wants to see; parts whose parameters take no gradient are frozen."""
 
     network: nn.Module
     spec: InputSpec
-    frozen: tuple[nn.Module, ...] = ()
 
     def train(self) -> None:
         """Training mode; frozen parts stay in evaluation mode, so that their batch norm does not move."""
         self.network.train()
-        for module in self.frozen:
-            module.eval()
+        for module in filter(_is_frozen, self.network.modules()):
+            module.training = False
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """The parameters that an optimiser gets."""
@@ -68,16 +67,17 @@ BASELINES = {
 RESEPTION_LOWER = ("stem1", "stem2", "stage_a")
 
 
-def build_detector(config: ModelConfig, members: Sequence[nn.Module] = ()) -> Detector:
-    """The detector of a configuration, newly initialised; `members` are the trained networks of an ensemble.
+def build_detector(config: ModelConfig, members: Sequence[Detector] = ()) -> Detector:
+    """The detector of a configuration, newly initialised; `members` are the trained detectors of an ensemble.
 
     Raises: ValueError for an unknown name, argument or level, or pretrained weights that cannot be reached.
     """
     network, spec, lower = _build(config, members)
-    return Detector(network, _adjust(spec, config), _freeze(network, config, lower))
+    _freeze(network, config, lower)
+    return Detector(network, _adjust(spec, config))
 
 
-def _build(config: ModelConfig, members: Sequence[nn.Module]) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
+def _build(config: ModelConfig, members: Sequence[Detector]) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
     """The network, its own input, and the names of its lower parts (empty where unknown)."""
     if ":" in config.name and not config.name.startswith("timm:"):
         return _from_function(config)
@@ -92,7 +92,7 @@ def _build(config: ModelConfig, members: Sequence[nn.Module]) -> tuple[nn.Module
 
 
 def _from_reseption(
-    config: ModelConfig, members: Sequence[nn.Module]
+    config: ModelConfig, members: Sequence[Detector]
 ) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
     from reseption_models import ReseptionEnsemble, create_model, list_models
 
@@ -105,18 +105,29 @@ def _from_reseption(
         raise ValueError(f"{config.name} has no pretrained weights: it trains from scratch")
     arguments = dict(config.arguments)
     if config.name == "reseption_ensemble":
-        if not members:
-            raise ValueError(
-                "reseption_ensemble needs model.members: the run folders whose networks it joins"
-            )
-        sizes = {int(_config_of(member).input_size) for member in members}
-        if len(sizes) > 1:
-            raise ValueError(f"the members' input sizes are {sorted(sizes)}, must be the same")
-        return _call(ReseptionEnsemble, config, members, **arguments), InputSpec(sizes.pop()), ()
+        spec = _common_spec(members)
+        networks = [member.network for member in members]
+        return _call(ReseptionEnsemble, config, networks, **arguments), spec, ()
     if config.input_size is not None:
         arguments["input_size"] = config.input_size
-    network = _call(create_model, config, config.name, **arguments)
-    return network, InputSpec(_config_of(network).input_size), RESEPTION_LOWER
+    network: Any = _call(create_model, config, config.name, **arguments)
+    return network, InputSpec(network.config.input_size), RESEPTION_LOWER
+
+
+def _common_spec(members: Sequence[Detector]) -> InputSpec:
+    """What the members of an ensemble want to see, which must be the same for all."""
+    if not members:
+        raise ValueError("reseption_ensemble needs model.members: the run folders whose networks it joins")
+    first = members[0].spec
+    for spec in (member.spec for member in members):
+        if spec.size != first.size:
+            sizes = sorted({member.spec.size for member in members})
+            raise ValueError(f"the members' input sizes are {sizes}, must be the same")
+        if spec != first:
+            raise ValueError(
+                f"the members' inputs are normalised with means {first.mean} and {spec.mean}, must be the same"
+            )
+    return first
 
 
 def _from_timm(config: ModelConfig, name: str, input_size: int | None) -> tuple[nn.Module, InputSpec]:
@@ -159,11 +170,6 @@ def _from_function(config: ModelConfig) -> tuple[nn.Module, InputSpec, tuple[str
     return network, InputSpec(config.input_size), ()
 
 
-def _config_of(network: Any) -> Any:
-    """The configuration that every Reseption network carries."""
-    return network.config
-
-
 def _call(function: object, config: ModelConfig, *positional: object, **arguments: object) -> nn.Module:
     try:
         network = function(*positional, **arguments)  # type: ignore[operator]
@@ -178,14 +184,14 @@ def _adjust(spec: InputSpec, config: ModelConfig) -> InputSpec:
     return InputSpec(config.input_size or spec.size, mean, std)
 
 
-def _freeze(network: nn.Module, config: ModelConfig, lower: tuple[str, ...]) -> tuple[nn.Module, ...]:
-    """Stop the parameters that the level leaves out, and return the modules that hold them.
+def _freeze(network: nn.Module, config: ModelConfig, lower: tuple[str, ...]) -> None:
+    """Stop the parameters that the level leaves out.
 
     The classifier trains at every level. Level "higher" is what Table 5.2 trains.
     """
     level = config.train_level
     if level == "full":
-        return ()
+        return
     finder: Any = getattr(network, "get_classifier", lambda: None)
     classifier = finder()
     if not isinstance(classifier, nn.Module):
@@ -197,9 +203,9 @@ def _freeze(network: nn.Module, config: ModelConfig, lower: tuple[str, ...]) -> 
     for parameter in network.parameters():
         in_level = {"classifier": False, "lower": parameter in below, "higher": parameter not in below}[level]
         parameter.requires_grad_(parameter in top or in_level)
-    return tuple(module for module in network.modules() if _is_frozen(module))
 
 
 def _is_frozen(module: nn.Module) -> bool:
+    """Whether a module has parameters of its own and none of them trains."""
     own = list(module.parameters(recurse=False))
     return bool(own) and not any(parameter.requires_grad for parameter in own)

@@ -69,7 +69,9 @@ class DataConfig:
     untouched: Annotated[
         Literal["keep", "drop"], Meta(description="frames of fakes in which nothing is manipulated")
     ] = "keep"
-    exclude_methods: Annotated[tuple[str, ...], Meta(description="fakes of these methods do not train")] = ()
+    exclude_methods: Annotated[
+        tuple[str, ...], Meta(description="fakes of these methods neither train nor validate")
+    ] = ()
     allow_leaks: Annotated[bool, Meta(description="train although splits share identities or originals")] = (
         False
     )

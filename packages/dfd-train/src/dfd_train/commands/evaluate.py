@@ -42,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Scores, writes the predictions and prints the table."""
     from dfd_train.engine.evaluate import Request, deepfakebench, evaluate, validation_threshold
-    from dfd_train.report.tables import Coverage, evaluation_table, protocol_table
+    from dfd_train.metrics import bootstrap, summarize
+    from dfd_train.report.tables import Coverage, evaluation_table, protocol_table, summary_table
 
     request = Request(
         split=options.split,
@@ -60,13 +61,18 @@ def run(options: argparse.Namespace) -> int:
     if threshold == "validation":
         threshold = validation_threshold(options.folder, options.checkpoint, options.aggregation)
     result = evaluate(options.folder, request)
-    coverage = Coverage.of(result.videos, result.predictions)
-    table = evaluation_table(
-        result.predictions, coverage, options.aggregation, threshold, demonstration=result.demonstration
+    predictions, demonstration = result.predictions, result.demonstration
+    coverage = Coverage.of(result.videos, predictions)
+    summary = summarize(predictions, options.aggregation, threshold)
+    intervals = bootstrap(predictions, options.aggregation, threshold)
+    print(
+        evaluation_table(
+            predictions, coverage, options.aggregation, threshold, demonstration, intervals
+        ).to_text()
     )
-    print(table.to_text())
+    print(summary_table(summary, intervals, demonstration).to_text())
     if result.overlap is not None:
         print(result.overlap.line())
     if options.protocol:
-        print(protocol_table(result.predictions, result.demonstration).to_text())
+        print(protocol_table(predictions, demonstration).to_text())
     return 0

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dfd_train.config import DataConfig
-from dfd_train.data.frames import dual_frames, evaluation_frames, various_frame
+from dfd_train.data.frames import benchmark_frames, dual_frames, evaluation_frames, various_frame
 from dfd_train.data.selection import Pair
 
 Spot = tuple[int, int]
@@ -43,6 +43,15 @@ class EpochPlan:
     """frames that stand in for others because their video is short"""
     untouched: int = 0
     """frames of fakes that were left out because nothing is manipulated in them"""
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a person should know about it."""
+        counts = (
+            (self.substitutions, "frames of short videos are substitutes"),
+            (self.untouched, "frames of fakes are left out, untouched"),
+        )
+        return [f"{count} {what}" for count, what in counts if count]
 
 
 def plan_epoch(
@@ -89,10 +98,15 @@ def plan_epoch(
     return planner.plan(batches, untouched=left_out)
 
 
-def plan_evaluation(videos: pd.DataFrame, frames_per_video: int, batch_size: int) -> EpochPlan:
-    """Equally spaced frames of every video, in the table's order; no video is left out of the last batch."""
+def plan_evaluation(
+    videos: pd.DataFrame, frames_per_video: int, batch_size: int, *, benchmark: bool = False
+) -> EpochPlan:
+    """Equally spaced frames of every video, in the table's order; no video is left out of the last batch.
+
+    `benchmark`: spaced as DeepfakeBench does, from the first frame to the last.
+    """
     planner = _Planner(videos, epoch=0)
-    spots = [spot for row in videos.index for spot in planner.evaluation(row, frames_per_video)]
+    spots = [spot for row in videos.index for spot in planner.evaluation(row, frames_per_video, benchmark)]
     return planner.plan(_chunks(spots, batch_size))
 
 
@@ -112,8 +126,9 @@ class _Planner:
     def dual(self, row: int, total_epochs: int, count: int) -> list[Spot]:
         return self._spots(row, *dual_frames(self._epoch, self._lengths[row], total_epochs, count))
 
-    def evaluation(self, row: int, count: int) -> list[Spot]:
-        return self._spots(row, *evaluation_frames(self._lengths[row], count))
+    def evaluation(self, row: int, count: int, benchmark: bool) -> list[Spot]:
+        choose = benchmark_frames if benchmark else evaluation_frames
+        return self._spots(row, *choose(int(self._lengths[row]), count))
 
     def drawn(self, row: int, count: int, order: np.random.Generator) -> list[Spot]:
         """`count` different frames of a video, drawn anew each epoch; all of them where `count` is 0."""

@@ -37,6 +37,13 @@ def evaluation_frames(length: int, count: int) -> tuple[list[int], int]:
     return [10 + i * step for i in range(count)], 0
 
 
+def benchmark_frames(length: int, count: int) -> tuple[list[int], int]:
+    """`count` frames from the first to the last, as DeepfakeBench chooses them; a shorter video shows each once."""
+    _check_length(length)
+    frames = sorted({i * (length - 1) // max(1, count - 1) for i in range(count)})
+    return frames, 0
+
+
 def _check_length(length: int) -> None:
     if length < 1:
         raise ValueError(f"length is {length}, a video has at least one frame")

@@ -94,9 +94,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> TrainedModel:
         RunFolder(path).read_config()
         path = RunFolder(path).best
     facts, content = load_checkpoint(path)
-    detector = build_detector(
-        untrained(facts.config.model), [build_detector(untrained(m)).network for m in facts.members]
-    )
+    members = [build_detector(untrained(member)) for member in facts.members]
+    detector = build_detector(untrained(facts.config.model), members)
     load_weights(detector.network, content["network"], path, facts.config.model.name)
     detector.network.to(device).eval()
     return TrainedModel(detector, facts, path)

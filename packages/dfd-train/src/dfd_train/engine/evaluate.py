@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from dfd_train.config import DataConfig
 from dfd_train.data.loader import default_workers
-from dfd_train.data.prepared import PreparedSet, load_prepared
+from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import select_videos
 from dfd_train.engine.checkpoint import load_model
 from dfd_train.engine.record import prediction_facts
@@ -38,8 +38,8 @@ class Request:
     batch_size: int | None = None
     workers: int | None = None
     multiple_faces: str | None = None
-    crop_size: int | None = None
-    """resize crops to this side first, as a benchmark that stores them so does"""
+    benchmark: bool = False
+    """score what DeepfakeBench scores, into a file of its own"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,9 @@ class Evaluation:
 def evaluate(run: Path, request: Request) -> Evaluation:
     """Score a split with a run's checkpoint and write `predictions-<split>.parquet` and `predictions.parquet`.
 
+    Of another data set the first file is `predictions-<split>-on-<its folder>.parquet`, of the benchmark's protocol
+    `predictions-<split>-deepfakebench…`.
+
     Raises: FileNotFoundError, ValueError for a missing or unfit run, checkpoint or data set.
     """
     folder = RunFolder(run)
@@ -65,6 +68,7 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     device = choose_device(request.device)
     model = load_model({"best": folder.best, "last": folder.last}[request.checkpoint], device)
     prepared = load_prepared(request.data or Path(config.data.work))
+    other = request.data is not None and prepared.fingerprint != model.facts.fingerprint
     if request.data is None and prepared.fingerprint != model.facts.fingerprint:
         log.warning("%s changed since the run was trained on it", prepared.work)
     selection = select_videos(
@@ -77,41 +81,46 @@ def evaluate(run: Path, request: Request) -> Evaluation:
         request.batch_size or config.data.batch_size,
         default_workers() if request.workers is None else request.workers,
         config.optimizer.amp,
-        request.crop_size,
+        request.benchmark,
     )
+    for remark in scoring.plan(selection.videos).remarks:
+        log.info("%s: %s", request.split, remark)
     predictions = score_videos(
         model.detector.network, model.detector.spec, prepared, selection.videos, scoring, device=device
     )
     demonstration = model.facts.demonstration or prepared.demonstration
     facts = prediction_facts(model.path, prepared, demonstration, frames)
-    path = folder.predictions(
-        request.split if request.data is None else f"{request.split}-on-{_name(prepared)}"
-    )
+    name = f"{request.split}-deepfakebench" if request.benchmark else request.split
+    path = _path_on(folder, name, prepared.work) if other else folder.predictions(name)
     for target in (path, run / "predictions.parquet"):
         write_predictions(target, predictions, facts)
     videos = prepared.videos[prepared.videos["split"] == request.split]
-    overlap = None if request.data is None else _overlap(selection.videos, config.data)
+    overlap = _overlap(selection.videos, config.data) if other else None
     return Evaluation(predictions, videos, path, demonstration, overlap)
 
 
 def deepfakebench(request: Request) -> Request:
     """The common benchmark's way of scoring: 32 frames a video, crops of 256 pixels, no video left out."""
-    return replace(request, frames=32, crop_size=256, multiple_faces="keep")
+    return replace(request, frames=32, benchmark=True, multiple_faces="keep")
 
 
 def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -> float:
     """The threshold with the highest balanced accuracy on the run's validation predictions.
 
+    Methods that did not train do not choose it either.
+
     Raises: FileNotFoundError, ValueError where they are missing or not of this checkpoint.
     """
-    path = RunFolder(run).predictions("val")
+    folder = RunFolder(run)
+    path = folder.predictions("val")
     if not path.is_file():
         raise FileNotFoundError(f"no validation predictions: {path} (`dfd-train evaluate {run} --split val`)")
     seen = pq.read_schema(path).metadata.get(b"checkpoint_sha256", b"").decode()
-    folder = RunFolder(run)
     if seen != file_sha256({"best": folder.best, "last": folder.last}[checkpoint]):
         raise ValueError(f"{path} is not of the checkpoint {checkpoint}: evaluate --split val with it first")
-    return best_threshold(pd.read_parquet(path), aggregation)
+    predictions = pd.read_parquet(path)
+    left_out = predictions["method"].isin(folder.read_config().data.exclude_methods)
+    return best_threshold(predictions[~left_out], aggregation)
 
 
 def _overlap(videos: pd.DataFrame, data: DataConfig) -> Overlap | None:
@@ -125,5 +134,18 @@ def _overlap(videos: pd.DataFrame, data: DataConfig) -> Overlap | None:
     return identity_overlap(trained, videos)
 
 
-def _name(prepared: PreparedSet) -> str:
-    return prepared.work.resolve().name
+def _path_on(folder: RunFolder, name: str, work: Path) -> Path:
+    """Where predictions on another set go: named after its folder, with folders above it where that name is taken."""
+    place = work.resolve()
+    taken = Path(folder.read_config().data.work).resolve().name
+    for start in range(len(place.parts) - 1, 0, -1):
+        known = "-".join(place.parts[start:])
+        path = folder.predictions(f"{name}-on-{known}")
+        if known != taken and (not path.is_file() or _work_of(path) == str(place)):
+            return path
+    raise ValueError(f"{folder.path} has predictions on another {work}: remove {path}")
+
+
+def _work_of(predictions: Path) -> str:
+    """The prepared set that a table of predictions is of."""
+    return str((pq.read_schema(predictions).metadata or {}).get(b"work", b"").decode())

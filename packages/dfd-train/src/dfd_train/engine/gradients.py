@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -15,12 +14,15 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dfd_train.config import OptimizerConfig
-from dfd_train.data.batches import Sample
 from dfd_train.engine.processes import Processes
 from dfd_train.errors import TrainingError
 from dfd_train.models import Detector
 from dfd_train.optim import add_gradient_noise, make_optimizer, mix_seed
 
+REMEDY = (
+    "the last checkpoint is from before it. "
+    "A lower learning rate or clipping (optimizer.lr, optimizer.clip_norm) may help"
+)
 AMP_TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -51,16 +53,18 @@ class GradientFlow:
         self._largest = torch.zeros(len(self._weights), dtype=torch.float64)
 
     def record(self) -> None:
-        """Take in the gradients of one step."""
+        """Take in the gradients of one step; a step whose loss scale was too large is none."""
         sizes = [
-            (g.abs().mean(), g.abs().max()) if (g := parameter.grad) is not None else (torch.zeros(()),) * 2
+            torch.stack([parameter.grad.abs().mean(), parameter.grad.abs().max()])
+            if parameter.grad is not None
+            else parameter.new_zeros(2)
             for _, parameter in self._weights
         ]
-        means = torch.stack([mean.double().cpu() for mean, _ in sizes])
-        largest = torch.stack([top.double().cpu() for _, top in sizes])
-        self._steps += 1
-        self._mean += means
-        self._largest = torch.maximum(self._largest, largest)
+        means, largest = torch.stack(sizes, 1).double().cpu()  # a GPU is waited for once a step
+        if torch.isfinite(largest).all():
+            self._steps += 1
+            self._mean += means
+            self._largest = torch.maximum(self._largest, largest)
 
     def event(self, epoch: int) -> dict[str, Any]:
         """The epoch's record for events.jsonl, layers in the network's order."""
@@ -115,6 +119,11 @@ class Learner:
     def scored_network(self) -> nn.Module:
         """The network that validation and the best checkpoint use: the moving average where there is one."""
         return self.average.module if self.average is not None else self.detector.network
+
+    def check_weights(self, place: str) -> None:
+        """Stop where a weight is no longer finite, before it is saved. Raises: TrainingError naming the place."""
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self._parameters):
+            raise TrainingError(f"the weights are no longer finite in {place}; {REMEDY}")
 
     def accumulate(
         self, images: Tensor, labels: Tensor, share: float, moment: Moment, *, last: bool
@@ -196,13 +205,13 @@ def autocast(device: torch.device, amp: str) -> torch.autocast:
     return torch.autocast(device.type, dtype=AMP_TYPES.get(amp, torch.bfloat16), enabled=amp != "off")
 
 
-def check_finite(logits: Tensor, batch: Sequence[Sample], videos: pd.DataFrame, place: str) -> None:
-    """Stop where a crop's logit, and so the loss, is not finite. Raises: TrainingError naming the batch's place."""
-    bad = (~torch.isfinite(logits)).nonzero().flatten()
-    if len(bad):
-        sample = batch[int(bad[0])]
+def check_finite(logits: Tensor, name: Callable[[int], str], place: str) -> None:
+    """Stop where a crop's logit, and so the loss, is not finite; `name` says which crop a number is.
+
+    Raises: TrainingError naming the place and the first such crop.
+    """
+    bad = (~torch.isfinite(logits)).nonzero().flatten().tolist()
+    if bad:
         raise TrainingError(
-            f"the loss is not finite in {place} ({len(bad)} of {len(batch)} crops, first: "
-            f"{videos.at[sample.video, 'video_id']} frame {sample.frame}); the last checkpoint is from before it. "
-            "A lower learning rate or clipping (optimizer.lr, optimizer.clip_norm) may help"
+            f"the loss is not finite in {place} ({len(bad)} of {len(logits)} crops, first: {name(bad[0])}); {REMEDY}"
         )

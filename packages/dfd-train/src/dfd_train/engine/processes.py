@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 Item = TypeVar("Item")
 
@@ -49,6 +49,12 @@ class Processes:
             joined[indices] = part[: len(indices)]
         return joined, any(bool(part[-1]) for part in gathered)
 
+    def align(self, network: nn.Module) -> None:
+        """Give every process the main process's buffers: on CPUs each one's batch norm has seen its own crops."""
+        if self.count > 1:
+            for buffer in network.buffers():
+                dist.broadcast(buffer, src=0)
+
     def agree(self, value: Item) -> Item:
         """The main process's value, in every process."""
         if self.count == 1:
@@ -75,6 +81,11 @@ def start_processes(device: str) -> Processes:
         torch.cuda.set_device(processes.local_rank)
     dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
     return processes
+
+
+def lost_another(error: RuntimeError) -> bool:
+    """Whether an error says that another process is gone; gloo has no type of its own for that."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
 def stop_processes() -> None:

@@ -29,11 +29,18 @@ class Recorder:
             raise ValueError("train.tensorboard needs its package: pip install 'dfd-train[tensorboard]'")
         self._folder, self._main, self._tensorboard = folder, main, tensorboard
         self._writer: Any = None
+        self._said: set[str] = set()
 
     def say(self, line: str) -> None:
         """Tell a person."""
         if self._main:
             log.info(line)
+
+    def say_once(self, line: str, place: str) -> None:
+        """Tell a person where it first holds, not each time again."""
+        if line not in self._said:
+            self._said.add(line)
+            self.say(f"{place}: {line}")
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Tell a program."""

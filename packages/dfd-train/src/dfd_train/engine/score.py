@@ -11,13 +11,15 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from dfd_train.data.batches import Sample, plan_evaluation
+from dfd_train.data.batches import EpochPlan, Sample, plan_evaluation
 from dfd_train.data.degradation import Loss
 from dfd_train.data.loader import BatchLoader, LoadedBatch
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec
 from dfd_train.engine.gradients import autocast
 from dfd_train.engine.processes import Processes
+
+BENCHMARK_CROP = 256  # pixels a side, as DeepfakeBench stores its crops
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,14 @@ class Scoring:
     batch_size: int = 24
     workers: int = 0
     amp: str = "off"
-    crop_size: int | None = None
-    """resize crops to this side first; only where a benchmark's protocol asks for it"""
+    benchmark: bool = False
+    """score what DeepfakeBench scores: its choice of frames, crops of 256 pixels first"""
     losses: tuple[Loss, ...] = ()
     """what the crops suffer before they are scored, for robustness"""
+
+    def plan(self, videos: pd.DataFrame) -> EpochPlan:
+        """The batches that score these videos."""
+        return plan_evaluation(videos, self.frames_per_video, self.batch_size, benchmark=self.benchmark)
 
 
 def score_videos(
@@ -55,10 +61,11 @@ def score_videos(
     Raises: KeyboardInterrupt where `should_stop` says so in any process.
     """
     processes = processes or Processes()
-    batches = plan_evaluation(videos, scoring.frames_per_video, scoring.batch_size).batches
+    batches = scoring.plan(videos).batches
     if loaded is None:
+        crop_size = BENCHMARK_CROP if scoring.benchmark else None
         loader = BatchLoader(
-            prepared, spec, workers=scoring.workers, crop_size=scoring.crop_size, losses=scoring.losses
+            prepared, spec, workers=scoring.workers, crop_size=crop_size, losses=scoring.losses
         )
         loaded = loader.load(scoring_batches(videos, scoring, processes), device)
     network.eval()
@@ -83,7 +90,7 @@ def score_videos(
 
 def scoring_batches(videos: pd.DataFrame, scoring: Scoring, processes: Processes) -> list[list[Sample]]:
     """What this process loads to score `videos`; without a share of a batch, its first crop, as a stand-in."""
-    batches = plan_evaluation(videos, scoring.frames_per_video, scoring.batch_size).batches
+    batches = scoring.plan(videos).batches
     return [processes.share(batch) or batch[:1] for batch in batches]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from dfd_train.config import ModelConfig, RunConfig, changed_settings
 from dfd_train.data.batches import EpochPlan, Spot, plan_epoch, plan_evaluation
@@ -81,12 +81,13 @@ def open_data(config: RunConfig) -> TrainingData:
     videos = prepared.videos
     if config.data.shuffle_labels:
         videos = shuffle_labels(videos, mix_seed(config.train.seed, 1))
+    # validation chooses the checkpoint and the threshold: what training must not see, it must not see either
     train, val = (
         select_videos(
             videos,
             split,
             multiple_faces=config.data.multiple_faces,
-            exclude_methods=config.data.exclude_methods if split == "train" else (),
+            exclude_methods=config.data.exclude_methods,
         )
         for split in ("train", "val")
     )
@@ -104,7 +105,10 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
 
     Raises: FileNotFoundError where a crop is not stored and its video is not there either.
     """
-    lines = [data.train.summary(), data.val.summary(), _crop_sources(data, config)]
+    first = data.plan(config, epoch=1)
+    validation = plan_evaluation(data.val.videos, config.data.val_frames, config.data.batch_size)
+    lines = [data.train.summary(), data.val.summary(), _crop_sources(data.prepared, (first, validation))]
+    lines += [f"validation: {remark}" for remark in validation.remarks]
     if data.pairs:
         lines.append(f"{len(data.pairs)} pairs; {data.unpaired} fakes without a usable original do not train")
     if data.leaks:
@@ -116,18 +120,14 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     return lines
 
 
-def _crop_sources(data: TrainingData, config: RunConfig) -> str:
+def _crop_sources(prepared: PreparedSet, plans: Sequence[EpochPlan]) -> str:
     """How many crops of the first epoch and its validation are stored, and how many are cut from videos."""
-    first = data.plan(config, epoch=1)
-    validation = plan_evaluation(data.val.videos, config.data.val_frames, config.data.batch_size)
-    samples = [sample for plan in (first, validation) for batch in plan.batches for sample in batch]
-    missing = [s for s in samples if not data.prepared.is_stored(s.video, s.frame, s.face)]
+    samples = [sample for plan in plans for batch in plan.batches for sample in batch]
+    missing = [s for s in samples if not prepared.is_stored(s.video, s.frame, s.face)]
     for row in {sample.video for sample in missing}:
-        path = Path(data.prepared.videos.at[row, "path"])
+        path = Path(prepared.videos.at[row, "path"])
         if not path.is_file():
-            raise FileNotFoundError(
-                f"crops are missing in {data.prepared.work}, and so is their video {path}"
-            )
+            raise FileNotFoundError(f"crops are missing in {prepared.work}, and so is their video {path}")
     stored = len(samples) - len(missing)
     return f"first epoch and validation: {stored} crops stored, {len(missing)} to be cut from videos"
 
@@ -135,7 +135,7 @@ def _crop_sources(data: TrainingData, config: RunConfig) -> str:
 def data_record(data: TrainingData) -> dict[str, object]:
     """What data.json keeps."""
     return {
-        "work": str(data.prepared.work),
+        "work": str(data.prepared.work.resolve()),
         "fingerprint": data.prepared.fingerprint,
         "demonstration": data.prepared.demonstration,
         "crops": asdict(data.prepared.geometry),
@@ -163,9 +163,12 @@ def new_detector(config: RunConfig) -> tuple[Detector, tuple[ModelConfig, ...]]:
     if config.model.members and config.model.name != "reseption_ensemble":
         raise ValueError(f"model.members is for reseption_ensemble, not for {config.model.name}")
     members = [load_model(Path(member)) for member in config.model.members]
-    networks: list[nn.Module] = [member.detector.network for member in members]
+    for member in members:
+        if member.facts.members:
+            raise ValueError(f"{member.path} is an ensemble: name its members' runs instead")
     torch.manual_seed(mix_seed(config.train.seed, 0))
-    return build_detector(config.model, networks), tuple(member.facts.config.model for member in members)
+    detector = build_detector(config.model, [member.detector for member in members])
+    return detector, tuple(member.facts.config.model for member in members)
 
 
 def check_folder(folder: RunFolder, config: RunConfig) -> None:
@@ -203,3 +206,8 @@ def choose_device(name: str) -> torch.device:
         raise ValueError("train.device is cuda, but torch sees no GPU here; allowed: auto, cpu")
     use_gpu = name != "cpu" and torch.cuda.is_available()
     return torch.device("cuda", torch.cuda.current_device()) if use_gpu else torch.device("cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is called in environment.json."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

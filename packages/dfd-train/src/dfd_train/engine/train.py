@@ -7,11 +7,11 @@ was stopped anywhere goes on from its last checkpoint and ends bit for bit where
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,8 @@ from dfd_train.data.batches import EpochPlan, Sample
 from dfd_train.data.loader import Augmentation, BatchLoader, LoadedBatch, default_workers
 from dfd_train.engine.checkpoint import Facts, load_checkpoint, load_weights, save_checkpoint
 from dfd_train.engine.gradients import GradientFlow, Learner, Moment, check_finite
-from dfd_train.engine.processes import Processes, start_processes, stop_processes
+from dfd_train.engine.place import Place
+from dfd_train.engine.processes import Processes, lost_another, start_processes, stop_processes
 from dfd_train.engine.record import Recorder, StopRequest, numbers, prediction_facts
 from dfd_train.engine.score import Scoring, prediction_table, score_videos, scoring_batches
 from dfd_train.engine.start import (
@@ -33,6 +34,7 @@ from dfd_train.engine.start import (
     choose_device,
     data_record,
     describe_data,
+    device_name,
     new_detector,
     open_data,
 )
@@ -42,21 +44,6 @@ from dfd_train.runs import DEMONSTRATION, RunFolder, describe_environment, write
 from dfd_train.schedule import LearningRate
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Place:
-    """Where a run stands."""
-
-    epoch: int = 1
-    batches_done: int = 0
-    steps: int = 0
-    best: float = -math.inf
-    best_epoch: int = 0
-    seconds: float = 0.0
-    """training time of the current epoch so far"""
-    logits: list[float] = field(default_factory=list)
-    """of the current epoch so far, in the order of its plan"""
 
 
 def train(config: RunConfig, out: Path) -> RunFolder:
@@ -79,6 +66,12 @@ def train(config: RunConfig, out: Path) -> RunFolder:
     except torch.OutOfMemoryError:
         raise TrainingError(
             "out of GPU memory: a smaller --batch-size needs less (--accumulate keeps the step's size), or --amp bf16"
+        ) from None
+    except RuntimeError as error:
+        if not lost_another(error):
+            raise
+        raise TrainingError(
+            "another process of this run ended; the same command goes on from the last checkpoint"
         ) from None
     finally:
         stop_processes()
@@ -117,7 +110,6 @@ class Training:
         self.loader = BatchLoader(
             data.prepared, detector.spec, workers=workers, augmentation=augmentation, pin_memory=pin
         )
-        self.remarks: set[str] = set()
         self.stop = StopRequest()
         self.saved_at = time.monotonic()
 
@@ -131,12 +123,10 @@ class Training:
             for epoch in range(self.place.epoch, self.config.train.epochs + 1):
                 trained = self._train_epoch(epoch, loaded)
                 self._finish_epoch(epoch, trained, loaded)
-        place, demonstration = self.place, self.data.prepared.demonstration
-        self.recorder.say(
-            f"best: epoch {place.best_epoch}, validation balanced accuracy {place.best:.4f}"
-            + (f" ({DEMONSTRATION})" if demonstration else "")
-        )
-        self.recorder.event({"event": "finish", "best_epoch": self.place.best_epoch, "time": time.time()})
+        best, epoch = self.place.best, self.place.best_epoch
+        warning = f" ({DEMONSTRATION})" if self.data.prepared.demonstration else ""
+        self.recorder.say(f"best: epoch {epoch}, validation balanced accuracy {best:.4f}{warning}")
+        self.recorder.event({"event": "finish", "best_epoch": epoch, "time": time.time()})
 
     def _batches_ahead(self) -> Iterator[list[Sample]]:
         """What this process loads from here to the end of the run: one stream, so that no epoch starts cold."""
@@ -155,14 +145,8 @@ class Training:
         """The rest of an epoch's batches; returns the epoch's training numbers, over all processes."""
         plan = self._plan(epoch)
         batches = plan.batches
-        for count, what in (
-            (plan.substitutions, "frames of short videos are substitutes"),
-            (plan.untouched, "frames of fakes are left out, untouched"),
-        ):
-            remark = f"{count} {what}"
-            if count and self.place.batches_done == 0 and remark not in self.remarks:
-                self.remarks.add(remark)  # once, not in each epoch alike
-                self.recorder.say(f"epoch {epoch}: {remark}")
+        for remark in plan.remarks if self.place.batches_done == 0 else ():
+            self.recorder.say_once(remark, f"epoch {epoch}")
         place, accumulate = self.place, self.config.optimizer.accumulate
         self.learner.detector.train()
         started, already = time.monotonic(), place.seconds
@@ -183,7 +167,7 @@ class Training:
                 )
                 joined, stop = self.processes.join(logits[: len(share)], len(batch), self.stop.made)
                 check_finite(
-                    joined, batch, self.data.train.videos, f"epoch {epoch}, batch {place.batches_done + 1}"
+                    joined, partial(self._name, batch), f"epoch {epoch}, batch {place.batches_done + 1}"
                 )
                 if last:
                     done = epoch - 1 + group / len(batches)
@@ -201,9 +185,15 @@ class Training:
         logits_of_epoch = np.array(place.logits, np.float32)
         return summarize(prediction_table(self.data.train.videos, samples, logits_of_epoch))
 
+    def _name(self, samples: Sequence[Sample], number: int) -> str:
+        """Which crop a sample is, for people."""
+        video = self.data.prepared.videos.at[samples[number].video, "video_id"]
+        return f"{video} frame {samples[number].frame}"
+
     def _finish_epoch(self, epoch: int, trained: Summary, loaded: Iterator[LoadedBatch]) -> None:
         """Validate, keep the best, record, and move on to the next epoch."""
         lr = self.rate.at(epoch - 1)
+        self.processes.align(self.learner.scored_network)
         try:
             predictions = score_videos(
                 self.learner.scored_network, self.learner.detector.spec, self.data.prepared,
@@ -213,6 +203,9 @@ class Training:
         except KeyboardInterrupt:
             self._save()
             raise Interrupted from None
+        samples = [sample for batch in self.scoring.plan(self.data.val.videos).batches for sample in batch]
+        scored = torch.tensor(predictions["logit"].to_numpy())
+        check_finite(scored, partial(self._name, samples), f"the validation of epoch {epoch}")
         validated = summarize(predictions)
         self.rate.observe(trained.loss)
         place = self.place
@@ -225,7 +218,7 @@ class Training:
         better = validated.balanced_accuracy > place.best
         if better:
             place.best, place.best_epoch = validated.balanced_accuracy, epoch
-        place.epoch, place.batches_done, place.seconds, place.logits = epoch + 1, 0, 0.0, []
+        place.next_epoch()
         if better and self.processes.main:
             save_checkpoint(self.folder.best, self._facts(epoch), self.learner.scored_network.state_dict())
             prepared, frames = self.data.prepared, self.scoring.frames_per_video
@@ -254,8 +247,11 @@ class Training:
             )
             self.learner.load_state_dict({**state["learner"], "network": content["network"]})
             self.rate.load_state_dict(state["rate"])
-            self.place = Place(**{**state["place"], "logits": state["logits"].tolist()})
+            self.place = Place.from_state(state)
             self.recorder.say(f"goes on in epoch {self.place.epoch} after {self.place.batches_done} batches")
+            before = state.get("processes", self.processes.count)
+            if before != self.processes.count:
+                self.recorder.say(f"{before} processes before, {self.processes.count} now: dropout differs")
         if not self.processes.main:
             return
         if saved:
@@ -265,7 +261,7 @@ class Training:
             self.folder.write_config(self.config)
             self.folder.drop_epochs_after(0)
             self.folder.write_json("data.json", data_record(self.data))
-            self.folder.write_json("environment.json", describe_environment(_device_name(self.device)))
+            self.folder.write_json("environment.json", describe_environment(device_name(self.device)))
         parameters = sum(p.numel() for p in self.learner.detector.network.parameters())
         event = {
             "event": "resume" if saved else "start",
@@ -280,18 +276,17 @@ class Training:
     def _save(self) -> None:
         """Write last.pt: everything that going on needs. Only the main process writes; the state is every process's."""
         self.saved_at = time.monotonic()
+        self.learner.check_weights(str(self.place))
         if not self.processes.main:
             return
         learner = self.learner.state_dict()
         network = learner.pop("network")
-        place = asdict(self.place)
-        logits = torch.tensor(place.pop("logits"), dtype=torch.float32)
         state = {
+            **self.place.state_dict(),
             "learner": learner,
             "rate": self.rate.state_dict(),
-            "place": place,
-            "logits": logits,
             "untouched": self.data.untouched_sha256,
+            "processes": self.processes.count,
         }
         save_checkpoint(self.folder.last, self._facts(self.place.epoch - 1), network, state)
 
@@ -302,7 +297,3 @@ class Training:
     def _facts(self, epoch: int) -> Facts:
         prepared = self.data.prepared
         return Facts(self.config, self.members, prepared.fingerprint, prepared.demonstration, epoch)
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -92,6 +92,16 @@ def equal_error_rate(ranking: Ranking) -> Floats:
     return (start + _divide(-low, high - low) * (end - start))[..., 0]
 
 
+def benchmark_equal_error_rate(ranking: Ranking) -> float:
+    """DeepfakeBench's: the false-alarm rate at that corner of the ROC where it is nearest to the rate of misses."""
+    false_alarm, hit = roc_curve(ranking)
+    bends = (np.diff(ranking.fakes[1:], 2) != 0) | (np.diff(ranking.reals[1:], 2) != 0)
+    corner = np.concatenate([[True, True], bends, [True]])[
+        : len(hit)
+    ]  # as scikit-learn drops points on a line
+    return float(false_alarm[corner][np.argmin(np.abs(1.0 - hit[corner] - false_alarm[corner]))])
+
+
 def roc_curve(ranking: Ranking) -> tuple[Floats, Floats]:
     """False-alarm rate and hit rate, (..., K + 1) each, from (0, 0) to (1, 1), one point a distinct score."""
     fakes, reals = ranking.fakes, ranking.reals

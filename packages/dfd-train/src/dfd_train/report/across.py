@@ -10,6 +10,7 @@ import pandas as pd
 
 from dfd_train.data.prepared import load_prepared
 from dfd_train.metrics import bootstrap, method_subset, summarize
+from dfd_train.report.names import DataNames
 from dfd_train.report.overlap import identity_overlap
 from dfd_train.report.run import Run
 from dfd_train.report.sizes import THESIS_MEGABYTE, ModelSize
@@ -136,28 +137,25 @@ def hardest_side_by_side(
 
 def matrix_table(runs: Sequence[Run], measure: str) -> Table:
     """Train x test: a row a run, a column a data set and split that any run was evaluated on."""
-    names = list(
-        _union(
-            [f"{one.other_data or run.trained_on}, {one.split}" for one in run.predictions] for run in runs
-        )
-    )
+    names = DataNames(runs)
+    columns = [
+        {names.tested(run, one): getattr(summarize(one.frames), measure) for one in run.predictions}
+        for run in runs
+    ]
+    sets = _union(columns)
     rows = []
-    for run in runs:
-        values = {
-            f"{one.other_data or run.trained_on}, {one.split}": getattr(summarize(one.frames), measure)
-            for one in run.predictions
-        }
+    for run, values in zip(runs, columns, strict=True):
         left_out = ", ".join(run.config["data"]["exclude_methods"])
-        trained = run.trained_on + (f" without {left_out}" if left_out else "")
+        trained = names.trained(run) + (f" without {left_out}" if left_out else "")
         rows.append(
             (
                 words(run.name),
                 words(trained),
-                *(WRITERS[measure](values.get(name, math.nan)) for name in names),
+                *(WRITERS[measure](values.get(name, math.nan)) for name in sets),
             )
         )
     title = "Train × test, " + {"video_auc": "video AUC", "balanced_accuracy": "balanced accuracy"}[measure]
-    header = ("Run", "Trained on", *names)
+    header = ("Run", "Trained on", *sets)
     return Table(
         title, header, tuple(rows), slug=f"matrix-{measure.replace('_', '-')}", warning=warning(runs)
     )
@@ -169,12 +167,12 @@ def overlap_table(runs: Sequence[Run]) -> Table:
     Needs the prepared data sets; a row whose set cannot be opened, or is not named in the predictions, has
     dashes.
     """
+    names = DataNames(runs)
     rows = []
     for run in runs:
-        trained = _videos(run.data.get("work") or run.config["data"]["work"])
+        trained = _videos(run.work)
         for one in run.predictions:
-            own = "" if one.other_data else run.data.get("work") or run.config["data"]["work"]
-            tested = _videos(one.metadata.get("work") or own)
+            tested = _videos(run.tested_on(one))
             cells = (words(""), words(""), words(""))
             if trained is not None and tested is not None:
                 used = trained[trained["split"] == "train"]
@@ -182,7 +180,7 @@ def overlap_table(runs: Sequence[Run]) -> Table:
                 scored = tested[tested["video_id"].isin(one.frames["video_id"])]
                 overlap = identity_overlap(used[~left_out], scored)
                 cells = (count(len(overlap.identities)), count(overlap.videos), count(overlap.tested))
-            rows.append((words(run.name), words(f"{one.other_data or run.trained_on}, {one.split}"), *cells))
+            rows.append((words(run.name), words(names.tested(run, one)), *cells))
     header = ("Run", "Tested on", "Shared identities", "Videos showing one", "Videos tested")
     return Table(
         "Identities in training and in test", header, tuple(rows), slug="overlap", warning=warning(runs)
@@ -231,9 +229,9 @@ def warning(runs: Iterable[Run]) -> str:
     return f"{', '.join(shown)}: {DEMONSTRATION}." if shown else ""
 
 
-def _videos(work: object) -> pd.DataFrame | None:
+def _videos(work: Path) -> pd.DataFrame | None:
     try:
-        return load_prepared(Path(str(work))).videos if work else None
+        return load_prepared(work).videos
     except (OSError, ValueError) as error:
         log.warning("identities of %s are not compared: %s", work, error)
         return None

@@ -127,7 +127,7 @@ def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, wit
     summary, intervals = summarize(frames), bootstrap(frames)
     coverage = None
     if prepared and not predictions.other_data:
-        coverage = Coverage.of(prepared.videos[prepared.videos["split"] == predictions.name], frames)
+        coverage = Coverage.of(prepared.videos[prepared.videos["split"] == predictions.split], frames)
     headlines = tuple(
         Headline(
             title, write(getattr(summary, name)).text, _interval(write, intervals.low, intervals.high, name)
@@ -166,6 +166,7 @@ def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, wit
 
 def _title(predictions: Predictions) -> str:
     title = SPLIT_TITLES.get(predictions.split, predictions.split)
+    title += f", protocol of {predictions.protocol}" if predictions.protocol else ""
     return f"{title} of {predictions.other_data}" if predictions.other_data else title
 
 

@@ -21,14 +21,19 @@ class Predictions:
     """One table of predictions, one row a frame, and what its file says about itself."""
 
     name: str
-    """what was predicted: a split, or another data set and its split"""
+    """what was predicted: a split, its protocol, another data set: test, test-deepfakebench, test-on-celeb"""
     frames: pd.DataFrame
     metadata: Mapping[str, str]
 
     @property
     def split(self) -> str:
         """The split's name alone."""
-        return self.name.partition("-on-")[0]
+        return self.name.partition("-")[0]
+
+    @property
+    def protocol(self) -> str:
+        """The benchmark whose protocol this is; empty for the project's own."""
+        return self.name.partition("-on-")[0].partition("-")[2]
 
     @property
     def other_data(self) -> str:
@@ -68,10 +73,19 @@ class Run:
         return str(self.config["optimizer"]["name"])
 
     @property
+    def work(self) -> Path:
+        """The prepared data set's folder."""
+        return Path(str(self.data.get("work") or self.config["data"]["work"]))
+
+    @property
     def trained_on(self) -> str:
         """The name of the prepared data set's folder."""
-        work = self.data.get("work") or self.config["data"]["work"]
-        return Path(str(work)).name
+        return self.work.name
+
+    def tested_on(self, predictions: Predictions) -> Path:
+        """The folder of the prepared data set that was predicted; only its name where the file does not say more."""
+        said = predictions.metadata.get("work")
+        return Path(said or predictions.other_data or self.work.resolve())
 
     @property
     def demonstration(self) -> bool:

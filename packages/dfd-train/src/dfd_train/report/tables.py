@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+import numpy as np
 import pandas as pd
 
 from dfd_train.metrics import Intervals, Summary, bootstrap, method_subset, summarize, video_scores
+from dfd_train.metrics.scores import benchmark_equal_error_rate, rank, sigmoid
 from dfd_train.metrics.summary import ORIGINALS
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.report.table import Cell, Table, count, number, percent, words
@@ -136,34 +138,37 @@ def hardest_videos(predictions: pd.DataFrame, hardest: int = 10) -> pd.DataFrame
 
 
 def protocol_table(predictions: pd.DataFrame, demonstration: bool = False) -> Table:
-    """The set's numbers with videos known by `video_id` and by bare file name, and the difference.
+    """The set's numbers by this project's definitions and by DeepfakeBench's, and the difference.
 
-    Merging videos of one name is what the common benchmark protocol does: FF++'s four methods name their
-    fakes alike, so 700 test videos become 280 and their AUC is no longer that of videos.
+    The benchmark knows a video by its bare name: FF++'s four methods name their fakes alike, so 700 test videos
+    become 280 and their AUC is no longer that of videos. Its equal error rate is that of the nearest corner.
     """
-    ours, merged = summarize(predictions), summarize(predictions, group_by="name")
-    rows = [(words("Videos"), count(ours.videos), count(merged.videos), count(merged.videos - ours.videos))]
-    for title, name in (
-        ("Video AUC", "video_auc"),
-        ("Video average precision", "ap"),
-        ("Video equal error rate", "eer"),
-        ("Video accuracy", "video_accuracy"),
-        ("Frame AUC", "frame_auc"),
-        ("Frame average precision", "frame_ap"),
-        ("Frame equal error rate", "frame_eer"),
-        ("Frame accuracy", "frame_accuracy"),
+    ours, theirs = summarize(predictions), summarize(predictions, group_by="name")
+    label, prob = (
+        predictions["label"].to_numpy(np.float64),
+        sigmoid(predictions["logit"].to_numpy(np.float64)),
+    )
+    corner = benchmark_equal_error_rate(rank(label, prob, np.ones(len(label))))
+    rows = [(words("Videos"), count(ours.videos), count(theirs.videos), count(theirs.videos - ours.videos))]
+    for title, own, other in (
+        ("Video AUC", ours.video_auc, theirs.video_auc),
+        ("Video accuracy", ours.video_accuracy, theirs.video_accuracy),
+        ("Frame AUC", ours.frame_auc, theirs.frame_auc),
+        ("Frame average precision", ours.frame_ap, theirs.frame_ap),
+        ("Frame equal error rate", ours.frame_eer, corner),
+        ("Frame accuracy", ours.frame_accuracy, theirs.frame_accuracy),
     ):
-        own, other = getattr(ours, name), getattr(merged, name)
-        difference = other - own
-        signed = number(difference)
-        rows.append((words(title), number(own), number(other), _signed(signed)))
-    note = "Merged: all videos of one file name are one, fake where all its frames are. Frames are the same."
-    header = ("Measure", "Videos by path", "Videos merged by name", "Difference")
+        rows.append((words(title), number(own), number(other), _signed(number(other - own))))
+    notes = (
+        "Both of the same logits: 32 frames a video from the first to the last, crops of 256 pixels.",
+        "The benchmark makes one video of all that have one file name, fake where all its frames are.",
+    )
+    header = ("Measure", "Ours", "DeepfakeBench", "Difference")
     return Table(
         "DeepfakeBench protocol",
         header,
         tuple(rows),
-        (note,),
+        notes,
         slug="protocol",
         warning=warning(demonstration),
     )
