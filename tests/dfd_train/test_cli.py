@@ -67,6 +67,11 @@ def test_missing_and_unreadable_data(run_command, small_set_writer, tmp_path, ca
         fails(capsys, [*run_command, "--data", str(work), *out], message)
         assert not (tmp_path / "run").exists(), work
     fails(capsys, ["run", "--model", "reseption_v1", *out], "which data? --data WORK")
+    fails(capsys, ["preview-transforms", *out], "which data? --data WORK")
+    fails(capsys, ["preview-transforms", "--data", str(tmp_path / "none"), *out], "no such folder")
+    fails(capsys, ["compare", str(tmp_path / "empty"), *out], "is no run folder")
+    fails(capsys, ["report", str(tmp_path / "empty")], "is no run folder")
+    assert not (tmp_path / "run").exists() and not any((tmp_path / "empty").iterdir())
 
 
 def test_a_folder_that_is_no_run(run_command, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """A crop cut from its video has the pixels that ffpp-prep would have stored."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,14 +19,20 @@ from ffpp_prep.faces import CropSettings, crops
 FRAMES = 40
 
 
-def write_video(path: Path, size: tuple[int, int] = (160, 120)) -> None:
-    """H.264 with B-frames and a key frame every 12 frames; every frame is different."""
+def write_video(
+    path: Path, size: tuple[int, int] = (160, 120), matrix: int = 0, color_range: int = 0
+) -> None:
+    """H.264 with B-frames and a key frame every 12 frames; every frame is different.
+
+    `matrix` and `color_range` are what the stream says of its colours, in FFmpeg's numbers; 0 says nothing.
+    """
     width, height = size
     y, x = np.mgrid[:height, :width]
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"crf": "23", "g": "12", "bf": "3"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = Fraction(1, 25)
+        stream.codec_context.colorspace, stream.codec_context.color_range = matrix or 2, color_range
         for number in range(FRAMES):
             image = np.stack(
                 [x + 4 * number, 2 * y - 3 * number, 128 + 100 * np.sin((x + y) / 9 + number)], 2
@@ -108,6 +115,40 @@ def test_crops_have_the_pixels_of_ffpp_prep(video, boxes, settings):
     for row in boxes.itertuples():
         picture = read_frame(video, row.frame, row.pts)
         ours = cut_face(picture, (row.x1, row.y1, row.x2, row.y2), geometry)
+        assert np.array_equal(ours, stored[row.Index]), row.frame
+
+
+def turn_clockwise(path: Path) -> None:
+    """By a quarter, in the display matrix of an MP4, as phones do."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"tkhd") + 44
+    content[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "matrix", "color_range", "turned"),
+    [
+        ("bt709.mp4", 1, 1, False), ("full.mp4", 1, 2, False), ("bt601.mkv", 6, 1, False),
+        ("turned.mp4", 0, 0, True), ("plain.avi", 0, 0, False),
+    ],
+)  # fmt: skip
+def test_colours_turn_and_container_are_as_ffpp_prep_has_them(name, matrix, color_range, turned, tmp_path):
+    path = tmp_path / name
+    write_video(path, matrix=matrix, color_range=color_range)
+    if turned:
+        turn_clockwise(path)
+    pictures = decode(path)
+    t = np.arange(len(pictures))
+    box = {"x1": 10.0 + t, "y1": 20.0, "x2": 60.0 + t, "y2": 80.0}
+    table = {"video_id": path.name, "frame": t, "pts": [pts for pts, _ in pictures], "face": 0, "score": 0.9}
+    boxes = pd.DataFrame(table | box).astype({"frame": np.int32, "face": np.int8})
+    stored = dict(crops(str(path), boxes, CropSettings()))
+    assert len(stored) == FRAMES
+    for row in boxes.iloc[::3].itertuples():
+        picture = read_frame(path, row.frame, row.pts)
+        assert picture.shape == ((160, 120, 3) if turned else (120, 160, 3))
+        ours = cut_face(picture, (row.x1, row.y1, row.x2, row.y2), CropGeometry())
         assert np.array_equal(ours, stored[row.Index]), row.frame
 
 

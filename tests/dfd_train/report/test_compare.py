@@ -103,6 +103,17 @@ def test_table_7_7_holds_both_balanced_accuracies(make_run):
     assert table.warning == ""
 
 
+def test_another_network_beside_the_thesis_says_so(make_run):
+    run = make_run("narrow")
+    config = (run / "config.toml").read_text().replace("input_size = 299", "input_size = 160")
+    (run / "config.toml").write_text(config + "\n[model.arguments]\nwidth_multiplier = 0.2\n")
+    tables = thesis_tables([read_run(run), read_run(make_run("whole"))], [None, None])
+    note = "narrow is not quite the thesis's reseption_v1: width_multiplier 0.2, input 160."
+    for slug in ("table-7.1", "table-7.4", "table-7.6", "table-7.7"):
+        assert [one for one in named(tables, slug).notes if "not quite" in one] == [note]
+    assert note not in named(tables, "table-5.3").notes
+
+
 def test_overlaps_are_marked_in_the_thesis_and_in_ours(make_run):
     table = named(thesis_tables([], []), "table-5.5")
     marked = {(row[1].text, row[2].text) for row in table.rows if row[2].mark == "shared"}

@@ -25,12 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Writes the picture."""
     config = run_config(options)
-    from dfd_train.data.prepared import load_prepared
     from dfd_train.data.preview import write_preview
     from dfd_train.data.selection import select_videos
+    from dfd_train.engine.start import open_prepared
     from dfd_train.models import build_detector
 
-    prepared = load_prepared(Path(config.data.work))
+    prepared = open_prepared(config)
     videos = select_videos(prepared.videos, "train", multiple_faces=config.data.multiple_faces).videos
     spec = build_detector(config.model).spec
     print(write_preview(config, prepared, videos, spec, options.out, options.rows))

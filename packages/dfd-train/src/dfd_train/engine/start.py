@@ -64,14 +64,19 @@ class TrainingData:
         )
 
 
+def open_prepared(config: RunConfig) -> PreparedSet:
+    """The prepared set that a run names. Raises: FileNotFoundError, ValueError where none can be read."""
+    if not config.data.work:
+        raise ValueError("which data? --data WORK names the folder that ffpp-prep wrote")
+    return load_prepared(Path(config.data.work))
+
+
 def open_data(config: RunConfig) -> TrainingData:
     """Select the videos of a run and check the splits.
 
     Raises: FileNotFoundError or ValueError for a missing or unreadable set, empty or one-sided splits, leaks.
     """
-    if not config.data.work:
-        raise ValueError("which data? --data WORK names the folder that ffpp-prep wrote")
-    prepared = load_prepared(Path(config.data.work))
+    prepared = open_prepared(config)
     leaks = tuple(find_leaks(prepared.videos))
     if leaks and not config.data.allow_leaks:
         raise ValueError(

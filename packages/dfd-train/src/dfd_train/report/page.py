@@ -177,9 +177,9 @@ def _interval(write: Any, low: object, high: object, name: str) -> str:
 def _subtitle(run: Run) -> str:
     data = run.config["data"]
     parts = [
-        run.model,
+        f"{run.model} ({run.variant})" if run.variant else run.model,
         f"{run.optimizer}, learning rate {run.config['optimizer']['lr']:g}",
-        f"{len(run.epochs)} epochs",
+        f"{len(run.epochs)} epoch{'s' * (len(run.epochs) != 1)}",
         f"{data['batches']} batches of {data['batch_size']}",
     ]
     return " · ".join(parts)

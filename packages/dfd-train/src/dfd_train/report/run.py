@@ -68,6 +68,15 @@ class Run:
         return str(self.config["model"]["name"])
 
     @property
+    def variant(self) -> str:
+        """What makes the network another than the model's name says; empty where nothing does."""
+        model = self.config["model"]
+        parts = [f"{name} {value}" for name, value in model["arguments"].items()]
+        usual = 299 if self.model.startswith(("reseption", "xception", "inception")) else 224
+        parts += [f"input {model['input_size']}"] if model["input_size"] not in (None, usual) else []
+        return ", ".join(parts)
+
+    @property
     def optimizer(self) -> str:
         """The optimiser's name."""
         return str(self.config["optimizer"]["name"])

@@ -118,7 +118,8 @@ def _hardest(name: str, runs: Sequence[Run]) -> Table:
                 shown.append(run)
     heading = reference.heading(name)
     title = f"Table {name}: {heading.title}"
-    return hardest_side_by_side(title, lists, f"table-{name}", heading.notes, warning(shown))
+    notes = heading.notes + _variants(shown)
+    return hardest_side_by_side(title, lists, f"table-{name}", notes, warning(shown))
 
 
 def _sizes(name: str, runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table:
@@ -181,7 +182,15 @@ def _table(
 ) -> Table:
     heading = reference.heading(name)
     title = f"Table {name}: {heading.title}"
-    return Table(title, header, rows, heading.notes, slug=f"table-{name}", warning=warning(shown))
+    notes = heading.notes + _variants(shown)
+    return Table(title, header, rows, notes, slug=f"table-{name}", warning=warning(shown))
+
+
+def _variants(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Which runs have another network than the thesis's of that name, or another input."""
+    return tuple(
+        f"{run.name} is not quite the thesis's {run.model}: {run.variant}." for run in runs if run.variant
+    )
 
 
 def _matching(runs: Sequence[Run], model: str, optimizer: str) -> list[Run]:
