@@ -17,10 +17,10 @@ from pathlib import Path
 import av
 import msgspec
 import numpy as np
+import pandas as pd
 import PIL.Image
 import PIL.PngImagePlugin
 
-from dfd_train.data.geometry import Image as Picture
 from dfd_train.predict.analysis import Analysis
 from dfd_train.predict.annotate import Marks, annotate_video
 from dfd_train.predict.drawing import Mark, draw_marks
@@ -64,21 +64,12 @@ def write_outputs(
             faces = analysis.faces.assign(prob=probs)
             line = None if reading.demonstration else reading.threshold
             if file.is_image:
-                marks = [
-                    Mark(
-                        int(row.track) + 1,
-                        (row.x1, row.y1, row.x2, row.y2),
-                        None if np.isnan(row.prob) else row.prob,
-                    )
-                    for row in faces.itertuples()
-                ]
-                _write_image(target / IMAGE, read_image(file.path), marks, line, result.note)
-            else:
-                if faces["prob"].notna().any():
-                    picture = draw_timeline(faces, analysis.media.duration, line, result.note)
-                    (target / TIMELINE).write_bytes(picture)
-                if video:
-                    _write_video(target / VIDEO, file, Marks(faces), line, result.note, advance)
+                _write_image(target / IMAGE, file, faces, line, result.note)
+            elif probs.notna().any():
+                picture = draw_timeline(faces, analysis.media.duration, line, result.note)
+                (target / TIMELINE).write_bytes(picture)
+            if video and not file.is_image:
+                _write_video(target / VIDEO, file, Marks(faces), line, result.note, advance)
         write_page(target, result, analysis, reading)
         (target / RESULT).write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
 
@@ -122,12 +113,17 @@ def _write_frames(path: Path, analysis: Analysis, reading: Reading, note: str) -
     table.to_csv(path, index=False, float_format="%.7g")
 
 
-def _write_image(path: Path, picture: Picture, marks: list[Mark], threshold: float | None, note: str) -> None:
+def _write_image(path: Path, file: Input, faces: pd.DataFrame, threshold: float | None, note: str) -> None:
+    marks = [
+        Mark(int(row.track) + 1, (row.x1, row.y1, row.x2, row.y2), None if np.isnan(row.prob) else row.prob)
+        for row in faces.itertuples()
+    ]
     info = PIL.PngImagePlugin.PngInfo()
     if note:
         info.add_text("Comment", note)
     out = io.BytesIO()
-    PIL.Image.fromarray(draw_marks(picture, marks, threshold, note)).save(out, "PNG", pnginfo=info)
+    marked = draw_marks(read_image(file.path), marks, threshold, note)
+    PIL.Image.fromarray(marked).save(out, "PNG", pnginfo=info)
     path.write_bytes(out.getvalue())
 
 

@@ -7,6 +7,7 @@ import io
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
@@ -20,50 +21,18 @@ MANY = 120  # frames of a face, above which its line is a mean
 
 
 def draw_timeline(faces: pd.DataFrame, duration: float, threshold: float | None, note: str) -> bytes:
-    """A PNG, 1500 x 500 pixels. faces: rows of `Analysis.faces` with a column `prob`; duration in seconds."""
+    """A PNG, 1500 x 510 pixels. faces: rows of `Analysis.faces` with a column `prob`; duration in seconds."""
     scored = faces.dropna(subset="prob")
     counts = scored["track"].value_counts()
-    often = counts.index[counts >= min(3, counts.max())]
-    highest = scored[scored["track"].isin(often)].groupby("track")["prob"].mean().idxmax()
-    shown = sorted({highest, *[track for track in counts.index if track != highest][: SHOWN_FACES - 1]})
-    span = max(MEAN_S, duration / 150)
+    shown = _shown(scored, counts)
     with matplotlib.rc_context({"font.size": 11, "figure.constrained_layout.use": True}):
         figure = Figure(figsize=(10, 3.4), dpi=150)
         axes = figure.subplots()
         for track in shown:
-            own, ink = scored[scored["track"] == track], face_colour(track + 1)
-            line = own["prob"]
-            if len(own) > MANY:
-                axes.plot(own["time"], own["prob"], ".", color=ink, alpha=0.2, markersize=3)
-                by_time = own["prob"].set_axis(pd.to_timedelta(own["time"], unit="s"))
-                line = by_time.rolling(f"{span}s", center=True).mean()
-            gap = np.diff(own["time"], prepend=own["time"].iloc[0]) > span
-            y = np.where(gap, np.nan, line.to_numpy())  # no line where the face was away
-            dot = "o" if len(own) <= MANY else ""
-            axes.plot(
-                own["time"], y, color=ink, linewidth=1.8, marker=dot, markersize=4, label=f"Face {track + 1}"
-            )
+            _draw_face(axes, scored[scored["track"] == track], track + 1, max(MEAN_S, duration / 150))
         if threshold is not None:
-            axes.axhline(threshold, color=GREY, linestyle="--", linewidth=1.2)
-            axes.annotate(
-                "called fake above this line",
-                (1, threshold),
-                xycoords=("axes fraction", "data"),
-                xytext=(-4, 3),
-                textcoords="offset points",
-                ha="right",
-                fontsize=9,
-                color="#555d66",
-            )
-        axes.set(ylim=(-0.03, 1.03), xlim=(0, max(duration, 1e-3)), ylabel="probability of fake")
-        axes.set_xlabel("time in the video (s)" if duration < 90 else "time in the video")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-        if duration >= 90:
-            step = next((step for step in STEPS if duration / step <= 10), STEPS[-1])
-            axes.xaxis.set_major_locator(MultipleLocator(step))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
-        axes.grid(alpha=0.15)
-        axes.spines[["top", "right"]].set_visible(False)
+            _draw_threshold(axes, threshold)
+        _draw_scales(axes, duration)
         if len(shown) > 1 or len(counts) > len(shown):
             title = f"{len(shown)} of {len(counts)} faces" if len(counts) > len(shown) else None
             axes.legend(
@@ -81,3 +50,49 @@ def clock(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def _shown(scored: pd.DataFrame, counts: pd.Series) -> list[int]:
+    """The track of the highest mean, of those with a few frames, and the ones with the most frames."""
+    often = counts.index[counts >= min(3, counts.max())]
+    highest = scored[scored["track"].isin(often)].groupby("track")["prob"].mean().idxmax()
+    return sorted({highest, *[track for track in counts.index if track != highest][: SHOWN_FACES - 1]})
+
+
+def _draw_face(axes: Axes, own: pd.DataFrame, face: int, span: float) -> None:
+    """One face's line, interrupted where it was away for `span` seconds; of many frames it is their mean over that."""
+    ink, many, line = face_colour(face), len(own) > MANY, own["prob"]
+    if many:
+        axes.plot(own["time"], own["prob"], ".", color=ink, alpha=0.2, markersize=3)
+        by_time = own["prob"].set_axis(pd.to_timedelta(own["time"], unit="s"))
+        line = by_time.rolling(f"{span}s", center=True).mean()
+    gap = np.diff(own["time"], prepend=own["time"].iloc[0]) > span
+    y = np.where(gap, np.nan, line.to_numpy())
+    dot = "" if many else "o"
+    axes.plot(own["time"], y, color=ink, linewidth=1.8, marker=dot, markersize=4, label=f"Face {face}")
+
+
+def _draw_threshold(axes: Axes, threshold: float) -> None:
+    axes.axhline(threshold, color=GREY, linestyle="--", linewidth=1.2)
+    axes.annotate(
+        "called fake above this line",
+        (1, threshold),
+        xycoords=("axes fraction", "data"),
+        xytext=(-4, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=9,
+        color="#555d66",
+    )
+
+
+def _draw_scales(axes: Axes, duration: float) -> None:
+    axes.set(ylim=(-0.03, 1.03), xlim=(0, max(duration, 1e-3)), ylabel="probability of fake")
+    axes.set_xlabel("time in the video (s)" if duration < 90 else "time in the video")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+    if duration >= 90:
+        step = next((step for step in STEPS if duration / step <= 10), STEPS[-1])
+        axes.xaxis.set_major_locator(MultipleLocator(step))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
+    axes.grid(alpha=0.15)
+    axes.spines[["top", "right"]].set_visible(False)
