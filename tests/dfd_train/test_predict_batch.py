@@ -1,9 +1,14 @@
 """`dfd-train predict` over many files: what can't be read, what is there already, a batch that is killed, mistakes."""
 
+import contextlib
 import csv
+import os
+import pty
+import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -118,6 +123,31 @@ def test_a_batch_that_is_stopped_goes_on(run, tmp_path, how) -> None:
         "index.html",
         "summary.csv",
     ]
+
+
+def test_a_terminal_is_told_how_far_it_is(run, two, tmp_path) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    command = [
+        sys.executable,
+        "-m",
+        "dfd_train",
+        "predict",
+        str(run),
+        str(two),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # Linux's way to say that the other end is closed
+        while part := os.read(ours, 4096):
+            said += part
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    for stage in (b"scoring", b"annotating"):
+        assert re.search(rb"two.mp4: " + stage + rb":.*\| \d/2 s of video \[00:\d\d, .* left\]", said), said
 
 
 def test_names_from_outside_do_no_harm(run, tmp_path) -> None:
