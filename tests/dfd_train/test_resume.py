@@ -1,6 +1,7 @@
 """A run that was killed, interrupted or stopped anywhere ends bit for bit where a straight one ends."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -81,8 +82,9 @@ def command(work: Path) -> list[str]:
 
 def start(arguments: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "dfd_train", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+        [sys.executable, "-m", "dfd_train", *arguments],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
 
 
 def wait_until(condition, process: subprocess.Popen[bytes]) -> None:
@@ -152,12 +154,15 @@ def mortal_straight(tmp_path_factory: pytest.TempPathFactory, small_set) -> Path
 
 
 def test_interrupted_within_an_epoch(straight, small_set, tmp_path, capsys):
-    """Ctrl-C ends with 130 and a checkpoint, in the middle of an epoch; the same command goes on."""
+    """Ctrl-C ends with 130 and a checkpoint, in the middle of an epoch; the same command goes on.
+
+    A terminal sends the signal to loader processes too.
+    """
     out = tmp_path / "run"
-    arguments = [*command(small_set.work), "--out", str(out), *FULL]
+    arguments = [*command(small_set.work), "--out", str(out), *FULL, "--workers", "2"]
     process = start(arguments)
     wait_until(lambda: (out / "events.jsonl").is_file(), process)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     error = process.communicate(timeout=120)[1].decode()
     assert process.returncode == 130
     assert "the same command goes on" in error and "Traceback" not in error
