@@ -15,6 +15,7 @@ from dfd_train.report.tables import (
     evaluation_table,
     hardest_table,
     methods_in,
+    methods_table,
     protocol_table,
     summary_table,
 )
@@ -144,6 +145,22 @@ def test_summary_table_shows_intervals(predictions):
     auc = column(table, "95 % interval")["AUC"].text
     low, high = map(float, auc.split(" to "))
     assert low < column(table, "Videos")["AUC"].value < high
+
+
+def test_each_method_is_measured_against_the_originals(predictions):
+    table = methods_table(predictions)
+    found = {(row[0].text, row[1].text): row[2:] for row in table.rows}
+    assert len(found) == 3 * 6 and not any("original" in method for method, _ in found)
+    prob = 1 / (1 + np.exp(-predictions["logit"]))
+    own = predictions.assign(prob=prob)[predictions["method"].isin(["Zebra", "original_sequences"])]
+    videos = own.groupby("video_id").agg(label=("label", "first"), prob=("prob", "mean"))
+    for measure, expected in (("AUC", sk.roc_auc_score), ("Average precision", sk.average_precision_score)):
+        of_videos, _, of_frames, _ = found["Zebra", measure]
+        assert of_videos.value == pytest.approx(expected(videos["label"], videos["prob"]))
+        assert of_frames.value == pytest.approx(expected(own["label"], own["prob"]))
+    low, high = map(float, found["Zebra", "AUC"][1].text.split(" to "))
+    assert low < found["Zebra", "AUC"][0].value < high
+    assert found["Zebra", "Log loss"][0].value == pytest.approx(sk.log_loss(videos["label"], videos["prob"]))
 
 
 HOSTILE = '<script>alert("x")</script> & 50%_\\{}$#~^'

@@ -43,7 +43,13 @@ def run(options: argparse.Namespace) -> int:
     """Scores, writes the predictions and prints the table."""
     from dfd_train.engine.evaluate import Request, deepfakebench, evaluate, validation_threshold
     from dfd_train.metrics import bootstrap, summarize
-    from dfd_train.report.tables import Coverage, evaluation_table, protocol_table, summary_table
+    from dfd_train.report.tables import (
+        Coverage,
+        evaluation_table,
+        methods_table,
+        protocol_table,
+        summary_table,
+    )
 
     request = Request(
         split=options.split,
@@ -71,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
         ).to_text()
     )
     print(summary_table(summary, intervals, demonstration).to_text())
+    print(methods_table(predictions, options.aggregation, threshold, demonstration).to_text())
     if result.overlap is not None:
         print(result.overlap.line())
     if options.protocol:

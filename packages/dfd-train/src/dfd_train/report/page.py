@@ -21,6 +21,7 @@ from dfd_train.report.tables import (
     evaluation_table,
     hardest_table,
     methods_in,
+    methods_table,
     summary_table,
 )
 from dfd_train.report.templates import render
@@ -152,6 +153,7 @@ def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, wit
         tables=(
             evaluation_table(frames, coverage, demonstration=run.demonstration, intervals=intervals),
             summary_table(summary, intervals, run.demonstration),
+            methods_table(frames, demonstration=run.demonstration),
             hardest_table(frames, demonstration=run.demonstration),
         ),
         plots=tuple(

@@ -14,6 +14,7 @@ from dfd_train.metrics.videos import Aggregation
 from dfd_train.report.table import Cell, Table, count, number, percent, words
 
 DEMONSTRATION = "demonstration model, not evidence"
+RESAMPLED = "Intervals: videos drawn with replacement 1,000 times, reals and fakes apart."
 METHOD_ORDER = ("DeepFakeDetection", "Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
 
 
@@ -91,27 +92,45 @@ def evaluation_table(
 
 def summary_table(summary: Summary, intervals: Intervals, demonstration: bool = False) -> Table:
     """Every number of the summary, of videos and of frames, each with its interval."""
-    names = (
-        ("Accuracy", "video_accuracy", "frame_accuracy", percent),
-        ("Balanced accuracy", "balanced_accuracy", "frame_balanced_accuracy", percent),
-        ("AUC", "video_auc", "frame_auc", number),
-        ("Average precision", "ap", "frame_ap", number),
-        ("Equal error rate", "eer", "frame_eer", percent),
-        ("Log loss", "log_loss", "loss", number),
-        ("Calibration error", "ece", "frame_ece", number),
-    )
-    rows = []
-    for title, of_videos, of_frames, write in names:
-        cells = [words(title)]
-        for name in (of_videos, of_frames):
-            low, high = write(getattr(intervals.low, name)), write(getattr(intervals.high, name))
-            cells += [write(getattr(summary, name)), words(f"{low.text} to {high.text}")]
-        rows.append(tuple(cells))
     level = f"{100 * intervals.level:g} %"
     header = ("Measure", "Videos", f"{level} interval", "Frames", f"{level} interval")
-    note = "Intervals: videos drawn with replacement 1,000 times, reals and fakes apart."
     return Table(
-        "All measures", header, tuple(rows), (note,), slug="measures", warning=warning(demonstration)
+        "All measures",
+        header,
+        tuple(_measure_rows(summary, intervals)),
+        (RESAMPLED,),
+        slug="measures",
+        warning=warning(demonstration),
+    )
+
+
+def methods_table(
+    predictions: pd.DataFrame,
+    aggregation: Aggregation = "mean",
+    threshold: float = 0.5,
+    demonstration: bool = False,
+) -> Table:
+    """Each method's fakes together with the originals of its data set: every number with its interval.
+
+    Accuracy is left out, which mixes the method's share with the originals': `evaluation_table` has it apart.
+    """
+    rows: list[tuple[Cell, ...]] = []
+    for method in methods_in(predictions):
+        if method == ORIGINALS:
+            continue
+        own = method_subset(predictions, method)
+        measured = _measure_rows(
+            summarize(own, aggregation, threshold), bootstrap(own, aggregation, threshold)
+        )
+        rows += [(words(method), *row) for row in measured if row[0].text != "Accuracy"]
+    header = ("Method", "Measure", "Videos", "95 % interval", "Frames", "95 % interval")
+    return Table(
+        "Each method against the originals",
+        header,
+        tuple(rows),
+        (RESAMPLED,),
+        slug="methods",
+        warning=warning(demonstration),
     )
 
 
@@ -189,6 +208,26 @@ def methods_in(predictions: pd.DataFrame) -> Sequence[str]:
 def warning(demonstration: bool) -> str:
     """What every table of a demonstration model says."""
     return f"This is a {DEMONSTRATION}." if demonstration else ""
+
+
+def _measure_rows(summary: Summary, intervals: Intervals) -> list[tuple[Cell, ...]]:
+    """A row a measure: its name, over videos, their interval, over frames, their interval."""
+    rows = []
+    for title, of_videos, of_frames, write in (
+        ("Accuracy", "video_accuracy", "frame_accuracy", percent),
+        ("Balanced accuracy", "balanced_accuracy", "frame_balanced_accuracy", percent),
+        ("AUC", "video_auc", "frame_auc", number),
+        ("Average precision", "ap", "frame_ap", number),
+        ("Equal error rate", "eer", "frame_eer", percent),
+        ("Log loss", "log_loss", "loss", number),
+        ("Calibration error", "ece", "frame_ece", number),
+    ):
+        cells = [words(title)]
+        for name in (of_videos, of_frames):
+            low, high = write(getattr(intervals.low, name)), write(getattr(intervals.high, name))
+            cells += [write(getattr(summary, name)), words(f"{low.text} to {high.text}")]
+        rows.append(tuple(cells))
+    return rows
 
 
 def _result_row(name: str, own: Summary, video_auc: float) -> tuple[Cell, ...]:
