@@ -1,12 +1,14 @@
 """One video to rows: the thesis's rules against a plain loop, statuses, tracks, interpolation."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from clips import encode, talking_head
+from clips import FRAMES, encode, ffpp_prep, talking_head
 
+from ffpp_prep import read_boxes
 from ffpp_prep.boxes import BoxSettings, VideoBoxes, detect_video
 from ffpp_prep.detector import Detections, Detector, load_detector
 from ffpp_prep.geometry import expanded_square
@@ -87,6 +89,24 @@ def test_interpolation_keeps_the_boxes(full: VideoBoxes, detector: Detector) -> 
         )
     ]
     assert np.mean(overlaps) >= 0.94
+
+
+def test_every_is_detect_every(tree: Path, tmp_path: Path) -> None:
+    """`--every` of boxes; `extract` calls it --detect-every, its own --every chooses crops."""
+    root = tmp_path / "real"
+    encoded = tree / "original_sequences" / "youtube" / "c23" / "videos" / "000.mp4"
+    root.mkdir()
+    shutil.copy(encoded, root)
+    tables = []
+    for i, (command, option) in enumerate(
+        (("boxes", "--every"), ("boxes", "--detect-every"), ("extract", "--detect-every"))
+    ):
+        result = ffpp_prep(command, tmp_path, "-o", tmp_path / f"work{i}", "--jobs", 1, option, 4)
+        assert result.returncode == 0, result.stderr
+        tables.append(read_boxes(tmp_path / f"work{i}"))
+    assert all(table.equals(tables[0]) for table in tables)
+    detected = tables[0].loc[~tables[0]["interpolated"], "frame"].unique().tolist()
+    assert detected == [0, 4, 8, 11] and tables[0]["frame"].nunique() == FRAMES
 
 
 def test_best_face_stays_whatever_its_score_and_others_need_the_threshold(tmp_path: Path, head: list) -> None:

@@ -42,7 +42,18 @@ def test_help_loads_nothing_heavy() -> None:
         (("status", "nowhere"), "nowhere: no videos.parquet here"),
         (("boxes", "broken"), "not readable as Parquet"),
         (("boxes", "work", "--threshold", "2"), "threshold 2.0 is not in 0"),
+        (("boxes", "tree", "-o", "work", "--threshold", "2"), "threshold 2.0 is not in 0"),
+        (("extract", "tree", "-o", "work", "--every", "0"), "--every 0: must be between"),
         (("sample", "tree"), "not an empty folder"),
+        (("scan", "tree", "-o", "tree/real/a.mp4"), "tree/real/a.mp4: not a folder"),
+        (("scan", "tree", "-o", "tree/real/a.mp4/work"), "tree/real/a.mp4/work: Not a directory"),
+        (("scan", "tree", "-o", "work", "--seed", "-1"), "--seed -1: must be at least 0"),
+        (("boxes", "work", "--timeout", "0"), "--timeout: 0: must be above 0"),
+        (("boxes", "work", "--decoder", "opencv"), "invalid choice: 'opencv'"),
+        (("boxes", "work", "--jobs"), "--jobs: expected one argument"),
+        (("crop", "work"), "invalid choice: 'crop'"),
+        (("estimate", "tree", "--jobs", "0"), "--jobs 0: must be at least 1"),
+        (("verify", "empty", "--jobs", "0"), "--jobs 0: must be at least 1"),
     ],
 )
 def test_one_line_and_status_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -56,6 +67,22 @@ def test_one_line_and_status_2(tmp_path: Path, arguments: tuple[str, ...], words
     assert result.returncode == 2 and words in result.stderr, result.stderr
     assert result.stderr.count("\n") == 1 and "Traceback" not in result.stderr
     assert sorted(tmp_path.rglob("*")) == before  # nothing half-written
+
+
+def test_another_data_set_for_the_same_work_is_refused(extracted: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.mp4").touch()
+    for command in ("boxes", "extract"):
+        result = ffpp_prep(command, tmp_path, "-o", extracted)
+        assert result.returncode == 2 and result.stderr.count("\n") == 1
+        assert f"{extracted} was scanned from " in result.stderr and "give another -o" in result.stderr
+
+
+def test_a_reader_that_goes_away_is_no_fault(extracted: Path) -> None:
+    command = f"set -o pipefail; {sys.executable} -m ffpp_prep status {extracted} | true"
+    for _ in range(3):
+        result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+        assert result.returncode in (0, 141) and result.stderr == ""
 
 
 def test_status_tells_what_failed_and_why(extracted: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import av
+import decord
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -16,7 +19,7 @@ from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import load_detector
 from ffpp_prep.errors import UsageError
-from ffpp_prep.video import DecodeFailed, OpenFailed, open_video, require_decoder
+from ffpp_prep.video import DecodeFailed, OpenFailed, VideoReader, open_video, require_decoder
 from ffpp_prep.video.decord_reader import MAX_DIFFERENCE, _compare
 from ffpp_prep.video.interface import Frame
 
@@ -102,6 +105,44 @@ def test_hidden_frames_can_not_pass_for_shown_ones(tmp_path: Path, head: list) -
     with open_video(path) as reader:
         assert len(list(reader)) == 50 and reader.error == ""
     with pytest.raises(DecodeFailed, match=r"counts 60 frames where 50 are shown.*--decoder pyav"):
+        open_video(path, "decord")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda times: times[:5] + times[4:-1], "presentation times are not those of the packets"),
+        (lambda times: times[1:], "counts 11 frames where 12 are shown"),
+        (
+            lambda times: [[start + 0.002, end] for start, end in times],
+            "presentation times are not those of the packets",
+        ),
+    ],
+    ids=["repeated", "lost", "shifted"],
+)
+def test_a_table_of_other_times_is_refused(
+    tmp_path: Path, head: list, monkeypatch: pytest.MonkeyPatch, change: Callable[[list], list], words: str
+) -> None:
+    """What decord would say, had it numbered frames otherwise than they are shown."""
+    path = encode(tmp_path / "v.mp4", head[:12], options=B_FRAMES)
+    ask = decord.VideoReader.get_frame_timestamp
+
+    def answer(reader: decord.VideoReader, frames: range) -> np.ndarray:
+        return np.array(change(ask(reader, frames).tolist()), np.float32)
+
+    with open_video(path, "decord"):
+        pass
+    monkeypatch.setattr(decord.VideoReader, "get_frame_timestamp", answer)
+    with pytest.raises(DecodeFailed, match=words):
+        open_video(path, "decord")
+
+
+def test_frames_of_one_time_are_refused(tmp_path: Path, head: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = encode(tmp_path / "v.mp4", head[:4])
+    found = VideoReader(path).packet_times()
+    twice = replace(found, pts=[*found.pts[:-1], found.pts[-2]])
+    monkeypatch.setattr(VideoReader, "packet_times", lambda reader: twice)
+    with pytest.raises(DecodeFailed, match="several frames have the same presentation time"):
         open_video(path, "decord")
 
 

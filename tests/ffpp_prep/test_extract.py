@@ -4,7 +4,9 @@ import json
 import shutil
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import clips
 import h5py
@@ -13,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from clips import FRAMES, ffpp_prep
+from PIL import Image
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.codecs import CODECS, codec
@@ -40,8 +43,26 @@ def stored(work: Path) -> dict[tuple[str, int, int], np.ndarray]:
     return crops
 
 
-def expected(work: Path) -> dict[tuple[str, int, int], np.ndarray]:
-    """The crops by a plain loop: decode everything, slice the recorded square, clipped."""
+def clipped(picture: np.ndarray, row: Any) -> np.ndarray:
+    """The recorded square, sliced."""
+    return picture[max(row.top, 0) : row.bottom, max(row.left, 0) : row.right]
+
+
+def padded(picture: np.ndarray, row: Any) -> np.ndarray:
+    """A square of twice the box's larger side, of a frame with black all around it."""
+    around, beyond = 400, np.pad(picture, ((400, 400), (400, 400), (0, 0)))
+    width, height = int(row.x2) - int(row.x1), int(row.y2) - int(row.y1)
+    left, top = int(row.x1) - int(width / 2), int(row.y1) - int(height / 2)
+    wide, high = width + 2 * int(width / 2), height + 2 * int(height / 2)
+    side = max(wide, high)
+    left, top = around + left - (side - wide) // 2, around + top - (side - high) // 2
+    return beyond[top : top + side, left : left + side]
+
+
+def expected(
+    work: Path, cut: Callable[[np.ndarray, Any], np.ndarray] = clipped
+) -> dict[tuple[str, int, int], np.ndarray]:
+    """The crops by a plain loop: decode everything, cut out of each frame."""
     videos = read_videos(work)
     usable = videos[
         videos["status"].isin(["ok", "partial"]) & ~videos["multiple_faces"].fillna(False).astype(bool)
@@ -51,9 +72,7 @@ def expected(work: Path) -> dict[tuple[str, int, int], np.ndarray]:
     for video in usable.itertuples():
         frames = clips.decode(Path(video.path))
         for row in boxes[boxes["video_id"] == video.video_id].itertuples():
-            picture = frames[row.frame]
-            top, left = max(row.top, 0), max(row.left, 0)
-            crops[video.video_id, row.frame, row.face] = picture[top : row.bottom, left : row.right]
+            crops[video.video_id, row.frame, row.face] = cut(frames[row.frame], row)
     return crops
 
 
@@ -145,8 +164,10 @@ def test_for_training_stores_what_training_asks_for(detected: Path, tmp_path: Pa
         "train": {training_frame(epoch, 4, FRAMES) for epoch in range(1, 5)},
         "val": set(evaluation_frames(7, FRAMES)),
     }
-    for video_id, frame, _ in stored(work):
-        assert frame in asked[split[video_id]]
+    usable = {video_id for video_id, _, _ in expected(work)}
+    assert {(video_id, frame) for video_id, frame, _ in stored(work)} == {
+        (video_id, frame) for video_id in usable for frame in asked[split[video_id]]
+    }
 
 
 def test_for_training_leaves_out_what_is_in_no_split(detected: Path, tmp_path: Path) -> None:
@@ -185,9 +206,49 @@ def test_planned_crops_whose_boxes_are_gone(extracted: Path, tmp_path: Path) -> 
     assert result.returncode == 2 and "the boxes of 6 planned videos are gone" in result.stderr
 
 
-def test_size_and_border(detected: Path, tmp_path: Path) -> None:
-    work, _ = extract(detected, tmp_path, "--size", 64, "--border", "pad", "--every", 6)
-    assert {crop.shape for crop in stored(work).values()} == {(64, 64, 3)}
+def test_every_and_size(detected: Path, tmp_path: Path) -> None:
+    work, _ = extract(detected, tmp_path, "--size", 64, "--every", 5)
+    crops = stored(work)
+    assert {crop.shape for crop in crops.values()} == {(64, 64, 3)}
+    assert crops.keys() == {key for key in expected(work) if key[1] in (0, 5, 10)}
+    for key, crop in list(expected(work).items())[::5]:
+        if key in crops:  # the same picture, by another library's resizing
+            other = np.asarray(Image.fromarray(crop).resize((64, 64), Image.Resampling.BICUBIC))
+            assert np.abs(crops[key].astype(int) - other).mean() < 3
+
+
+def test_margin_and_padding(detected: Path, tmp_path: Path) -> None:
+    work, _ = extract(detected, tmp_path, "--margin", 1, "--border", "pad", "--codec", "qoi")
+    a, b = stored(work), expected(work, padded)
+    assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+    assert any(
+        not crop[:, 0].any() or not crop[0].any() for crop in a.values()
+    )  # some reach beyond the frame
+
+
+def test_min_score(detected: Path, tmp_path: Path) -> None:
+    scores = read_boxes(detected).set_index(["video_id", "frame", "face"])["score"]
+    limit = round(float(scores.median()), 3)
+    work, _ = extract(detected, tmp_path, "--min-score", limit)
+    kept = {key for key in expected(work) if scores[key] >= limit}
+    assert stored(work).keys() == kept and 0 < len(kept) < len(scores)
+
+
+def test_videos_of_several_faces_are_left_out_unless_included(detected: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(detected, work)
+    commit = work / "boxes" / "videos-00000.parquet"
+    table = pq.read_table(commit)
+    several = table["video_id"].to_pylist()[0]
+    at = table.schema.get_field_index("multiple_faces")
+    flags = [video_id == several for video_id in table["video_id"].to_pylist()]
+    pq.write_table(table.set_column(at, "multiple_faces", pa.array(flags)), commit)
+    work, out = extract(detected, tmp_path)
+    assert "1 videos left out: multiple_faces" in out
+    without = stored(work)
+    assert without.keys() == {key for key in expected(detected) if key[0] != several}
+    work, out = extract(detected, tmp_path, "--include-multiple-faces")
+    assert "left out: multiple_faces" not in out and stored(work).keys() == expected(detected).keys()
 
 
 def test_budget_takes_originals_first(detected: Path, tmp_path: Path) -> None:
@@ -217,6 +278,7 @@ def test_budget_takes_methods_in_turn_and_can_grow(detected: Path, tmp_path: Pat
         (("--codec", "bmp"), "allowed are webp, jxl"),
         (("--frames", 3, "--every", 2), "exclude each other"),
         (("--margin", -1), "--margin -1.0: must be between"),
+        (("--max-gb", -1), "--max-gb -1.0: must be"),
         (("--methods", "Deepfake"), "not in WORK; it has Deepfakes"),
         (("--jobs", 0), "--jobs 0"),
     ],

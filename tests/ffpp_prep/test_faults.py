@@ -1,4 +1,4 @@
-"""Kills at every commit step, a full disk, hostile files: nothing lost, nothing half-written, nothing silent."""
+"""Kills at every commit step, a full disk, two runs at once: nothing lost, nothing half-written, nothing silent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from test_extract import stored
 from test_jobs import wait_for
 
 from ffpp_prep import read_boxes, read_videos
+from ffpp_prep.files import only_run
 
 # Put on PYTHONPATH, this kills the whole run, workers and all, at one rename: before it or after it.
 KILLER = """
@@ -81,105 +83,44 @@ def test_extract_after_a_kill(detected: Path, extracted: Path, tmp_path: Path, f
     no_leftovers(work / "faces")
 
 
-def test_a_full_disk_ends_the_run_and_loses_nothing(detected: Path, extracted: Path, tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], capture_output=True
-    ).returncode:
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("mounting a small tmpfs needs root")
-    try:
-        work = small / "work"
-        shutil.copytree(detected, work)
-        result = ffpp_prep("extract", work)
-        assert result.returncode == 3 and result.stderr.count("\n") == 1, result.stderr
-        assert "free space and run the same command again" in result.stderr
-        no_leftovers(work / "faces")
-        subprocess.run(["mount", "-o", "remount,size=200m", str(small)], check=True)
-        assert ffpp_prep("extract", work).returncode == 0
-        a, b = stored(work), stored(extracted)
-        assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def hostile_files(folder: Path, count: int, source: bytes) -> list[Path]:
-    """Bit flips, truncations, wrong content, zero bytes and absurd sizes, all with video names; seeded."""
-    rng = np.random.default_rng(0)
-    absurd = bytearray(source)
-    at = absurd.index(b"avc1") + 4 + 24  # width and height of the sample entry
-    absurd[at : at + 4] = b"\xff\xff\xff\xff"
-    paths = []
-    for i in range(count):
-        content = bytearray(source)
-        kind = i % 5
-        if kind == 0:
-            for position in rng.integers(0, len(content), 40):
-                content[position] ^= 1 << int(rng.integers(8))
-        elif kind == 1:
-            content = content[: int(rng.integers(0, len(content)))]
-        elif kind == 2:
-            content = bytearray(rng.bytes(int(rng.integers(1, 5000))))
-        elif kind == 3:
-            content = absurd if i % 2 else bytearray()
-        else:
-            start, stop = sorted(rng.integers(0, len(content), 2))
-            content[start:stop] = rng.bytes(int(stop - start))
-        suffix = (".mp4", ".avi", ".mkv", ".webm", ".mov")[i % 5]
-        path = folder / f"{i:03d}{suffix}"
-        path.write_bytes(content)
-        paths.append(path)
-    return paths
+def test_a_full_disk_ends_extract_and_loses_nothing(detected: Path, extracted: Path, small: Path) -> None:
+    work = small / "work"
+    shutil.copytree(detected, work)
+    says_the_disk_is_full(ffpp_prep("extract", work))
+    no_leftovers(work / "faces")
+    subprocess.run(["mount", "-o", "remount,size=200m", str(small)], check=True)
+    assert ffpp_prep("extract", work).returncode == 0
+    a, b = stored(work), stored(extracted)
+    assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
 
 
-def run_hostile(tmp_path: Path, head: list, count: int) -> pd.DataFrame:
-    fake = tmp_path / "root" / "fake"
-    fake.mkdir(parents=True)
-    source = encode(tmp_path / "good.mp4", head[:4]).read_bytes()
-    hostile_files(fake, count, source)
-    (fake / "whole.mp4").write_bytes(source)
-    work = tmp_path / "work"
-    result = ffpp_prep("boxes", tmp_path / "root", "-o", work, "--jobs", 2, "--timeout", 60)
-    assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
-    return read_videos(work).set_index("video_id")
+@pytest.mark.parametrize("left", [0, 8 << 10])  # nothing can be written; what is done can't be committed
+def test_a_full_disk_ends_boxes_and_loses_nothing(tree: Path, detected: Path, small: Path, left: int) -> None:
+    work = small / "work"
+    assert ffpp_prep("scan", tree, "-o", work).returncode == 0
+    (small / "other").write_bytes(bytes(shutil.disk_usage(small).free - left))
+    says_the_disk_is_full(ffpp_prep("boxes", work, "--jobs", 2))
+    no_leftovers(work)
+    (small / "other").unlink()
+    assert ffpp_prep("boxes", work, "--jobs", 2).returncode == 1  # the two bad files
+    same_boxes(work, detected)
 
 
-def test_hostile_files_are_rows(tmp_path: Path, head: list) -> None:
-    videos = run_hostile(tmp_path, head, 30)
-    assert len(videos) == 31 and videos["status"].notna().all()
-    assert videos.loc["fake/whole.mp4", "status"] == "ok"
-    failed = videos[videos["status"].isin(["open_failed", "decode_failed"])]
-    assert len(failed) >= 15 and (failed["error"].str.len() > 5).all()
-    assert not failed["error"].str.contains("\n").any()
-
-
-@pytest.mark.full
-def test_three_hundred_hostile_files(tmp_path: Path, head: list) -> None:
-    videos = run_hostile(tmp_path, head, 300)
-    assert len(videos) == 301 and videos["status"].notna().all()
-
-
-GROWTH = """
-import sys
-from pathlib import Path
-from ffpp_prep.boxes import BoxSettings, detect_video
-from ffpp_prep.detector import load_detector
-detector = load_detector("litert")
-for _ in range(4):
-    for path in sorted(Path(sys.argv[1]).iterdir()):
-        detect_video(path.name, str(path), detector, BoxSettings(every=4))
-    print(int(Path("/proc/self/statm").read_text().split()[1]) * 4)
-"""
-
-
-@pytest.mark.full
-def test_hostile_files_cost_no_memory(tmp_path: Path, head: list) -> None:
-    (tmp_path / "files").mkdir()
-    hostile_files(tmp_path / "files", 300, encode(tmp_path / "good.mp4", head[:4]).read_bytes())
-    command = [sys.executable, "-c", GROWTH, str(tmp_path / "files")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=True)
-    held = [int(kilobytes) for kilobytes in done.stdout.split()]
-    assert held[-1] - held[1] < 4 << 10  # in 600 files: less than one frame in ten
+def says_the_disk_is_full(result: subprocess.CompletedProcess[str]) -> None:
+    assert result.returncode == 3 and result.stderr.count("\n") == 1, result.stderr
+    assert "free space and run the same command again" in result.stderr
 
 
 def test_retry_failed_tries_only_the_failed(tree: Path, detected: Path, tmp_path: Path) -> None:
@@ -197,14 +138,34 @@ def test_retry_failed_tries_only_the_failed(tree: Path, detected: Path, tmp_path
     assert len(videos) == 8
 
 
-def test_two_runs_at_once(detected: Path, tmp_path: Path) -> None:
-    import fcntl
+def test_two_runs_at_once(tmp_path: Path, head: list) -> None:
+    """The second refuses, whatever it would do to the folder; the first is not disturbed."""
+    for i in range(3):
+        encode(tmp_path / "root" / "real" / f"{i}.mp4", head[:60])
+    work = tmp_path / "work"
+    assert ffpp_prep("scan", tmp_path / "root", "-o", work).returncode == 0
+    command = [sys.executable, "-m", "ffpp_prep", "boxes", str(work), "--jobs", "1"]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: (work / "progress.json").exists(), seconds=60)
+    others = (
+        ("boxes", work),
+        ("boxes", tmp_path / "root", "-o", work),
+        ("scan", tmp_path / "root", "-o", work),
+        ("verify", work, "--repair"),
+    )
+    for arguments in others:
+        second = ffpp_prep(*arguments)
+        assert second.returncode == 2 and "another ffpp-prep run is at work" in second.stderr, arguments
+    assert first.poll() is None  # else they would not have been at once
+    out, _ = first.communicate(timeout=120)
+    assert first.returncode == 0 and "3 ok" in out
 
+
+def test_extract_while_another_run_is_at_work(detected: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     shutil.copytree(detected, work)
-    with (work / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for command in ("boxes", "extract"):
+    with only_run(work):
+        for command in ("extract", "check-fakes"):
             result = ffpp_prep(command, work)
             assert result.returncode == 2 and "another ffpp-prep run is at work" in result.stderr
 
@@ -234,7 +195,37 @@ def test_interrupt_commits_and_says_how_to_go_on(tmp_path: Path, head: list) -> 
     assert (read_videos(work)["status"] == "ok").all()
 
 
-def test_a_crop_that_can_no_longer_be_read_is_reported(tree: Path, detected: Path, tmp_path: Path) -> None:
+CRASHING = """
+import ffpp_prep.shards, os, signal, time
+encode = ffpp_prep.shards._encode
+def crashing(slices, *rest):
+    if any("FaceSwap" in part.video_id for part in slices):
+        os.kill(os.getpid(), signal.SIGSEGV)
+        time.sleep(600)
+    return encode(slices, *rest)
+ffpp_prep.shards._encode = crashing
+"""
+
+
+def test_a_shard_whose_worker_crashes_is_named_and_can_be_made_later(detected: Path, tmp_path: Path) -> None:
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(CRASHING)
+    works = [Path(shutil.copytree(detected, tmp_path / name)) for name in ("whole", "work")]
+    options = ("--jobs", 2, "--codec", "raw")  # large enough for several shards
+    assert ffpp_prep("extract", works[0], *options).returncode == 0
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hook")}
+    result = ffpp_prep("extract", works[1], *options, env=environment)
+    assert result.returncode == 1 and "not written: the worker process died" in result.stdout, result.stderr
+    b, some = stored(works[0]), stored(works[1])
+    assert 0 < len(some) < len(b)
+    assert ffpp_prep("extract", works[1], *options).returncode == 0
+    a = stored(works[1])
+    assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def test_a_crop_that_can_no_longer_be_read_is_reported_and_retried(
+    tree: Path, extracted: Path, tmp_path: Path
+) -> None:
     root, work = tmp_path / "root", tmp_path / "work"
     shutil.copytree(tree, root)
     assert ffpp_prep("boxes", root, "-o", work).returncode == 1
@@ -248,3 +239,9 @@ def test_a_crop_that_can_no_longer_be_read_is_reported(tree: Path, detected: Pat
     manifest = json.loads((work / "faces" / "manifest.json").read_text())
     assert sum(m["count"] for s in manifest["shards"] for m in s["missing"]) > 0
     assert not any("FaceSwap/c23/videos/000_001" in v for v, _, _ in stored(work))
+    assert "extract: 0 shards" in ffpp_prep("extract", work).stdout  # as long as nobody asks
+    shutil.copy(tree / gone.relative_to(root), gone)
+    again = ffpp_prep("extract", work, "--retry-failed")
+    assert again.returncode == 0 and "missing" not in again.stdout, again.stdout
+    a, b = stored(work), stored(extracted)
+    assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)

@@ -18,7 +18,7 @@ from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.frames import spaced_frames
 from ffpp_prep.preview.draw import BEST, FACES, GAP, LABEL, OTHER, SIDE, TEXT, WIDTH, with_boxes
 from ffpp_prep.preview.page import page
-from ffpp_prep.preview.videos import Section, ShownFrame, ShownVideo
+from ffpp_prep.preview.videos import Section, ShownFrame, ShownVideo, choose
 
 REAL = "original_sequences/youtube/c23/videos/000.mp4"
 
@@ -122,6 +122,15 @@ def test_names_are_escaped() -> None:
         Path("work"), pd.DataFrame([row]), {"threshold": 0.45}, [Section("<u>", "", (row,))], {name: video}
     )
     assert not re.search(r"<script|<b>|<i>|<u>|<file>", text) and "&lt;script&gt;" in text
+
+
+def test_every_kind_of_odd_video_is_shown() -> None:
+    rows = [("few", 1, "no_face", False), ("fewer", 0, "ok", False), ("sound", 10, "ok", False)]
+    rows += [("cut", 10, "partial", False), ("two", 10, "ok", True), ("others", 9, "ok", True)]
+    videos = pd.DataFrame(rows, columns=["video_id", "frames_with_face", "status", "multiple_faces"])
+    worth = choose(videos.assign(frames_decoded=10, method="m"), 4)[0]
+    assert [v["video_id"] for v in worth.videos] == ["fewer", "cut", "others", "few"]
+    assert worth.note.endswith("4 of 5 videos")
 
 
 def test_videos_that_are_gone_are_said_to_be(detected: Path, tmp_path: Path) -> None:

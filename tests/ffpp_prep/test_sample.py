@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from clips import decode, ffpp_prep
 
+from ffpp_prep import read_videos
 from ffpp_prep.errors import UsageError
 from ffpp_prep.layouts.ffpp import read
-from ffpp_prep.sample import write_sample
+from ffpp_prep.sample import render, write_sample
 
 METHODS = {"Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "DeepFakeDetection"}
 
@@ -67,6 +68,39 @@ def test_only_the_manipulation_differs(sample: Path) -> None:
             with av.open(str(path)) as container:
                 stream = container.streams.video[0]
                 assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+
+
+def test_the_awkward_videos_become_rows_that_say_so(sample: Path, tmp_path: Path) -> None:
+    """Those of SAMPLE.json, and an ordinary one, through boxes."""
+    awkward = json.loads((sample / "SAMPLE.json").read_text())["awkward"]
+    ordinary = "original_sequences/youtube/c23/videos/014.mp4"
+    lines = [f"{video},{int('manipulated' in video)}" for video in (*awkward, ordinary)]
+    root = tmp_path / "root"
+    root.symlink_to(sample)
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["path,label", *(f"{root}/{line}" for line in lines)]))
+    work = tmp_path / "work"
+    assert ffpp_prep("boxes", table, "-o", work, "--jobs", 2, "--every", 3).returncode == 1
+    videos = read_videos(work).set_index("video_id")
+    status = {what: videos.loc[f"{root}/{video}", "status"] for video, what in awkward.items()}
+    assert status == {
+        "two faces throughout, and so in its fake": "ok",
+        "no human face": "no_face",
+        "truncated file": "partial",
+        "empty file": "open_failed",
+        "manipulated on some frames only": "ok",
+    }
+    flagged = videos.index[videos["multiple_faces"]].tolist()
+    assert flagged == [f"{root}/{v}" for v, what in awkward.items() if what.startswith("two faces")]
+    assert videos.loc[f"{root}/{ordinary}", "status"] == "ok"
+
+
+def test_another_seed_gives_other_pictures(sample: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        render.render(tmp_path / str(seed), "014", seed=seed, frames=24)
+    path = Path("original_sequences/youtube/c23/videos/014.mp4")
+    assert (tmp_path / "0" / path).read_bytes() == (sample / path).read_bytes()
+    assert (tmp_path / "1" / path).read_bytes() != (sample / path).read_bytes()
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:

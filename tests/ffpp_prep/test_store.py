@@ -10,8 +10,10 @@ import pytest
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.boxes import BoxSettings, VideoBoxes, _rows
 from ffpp_prep.errors import UsageError
+from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import only_run
 from ffpp_prep.layouts import VideoRecord
+from ffpp_prep.manifest import read_plan, write_plan
 from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.store import BoxStore, read_scan, write_scan
 from ffpp_prep.tracks import Face
@@ -99,6 +101,22 @@ def test_unreadable_tables_are_usage_errors(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="format version 9"):
         read_scan(tmp_path)
+
+
+def test_parts_and_plans_of_another_format_version_are_refused(work: Path) -> None:
+    store = BoxStore(work)
+    store.commit([boxes("a.mp4", 1)], SETTINGS, "test")
+    write_plan(work / "faces", [], CropSettings())
+    plan = work / "faces" / "plan.json"
+    plan.write_text(plan.read_text().replace('"format_version": 1', '"format_version": 2'))
+    with pytest.raises(UsageError, match=r"plan.json: format version 2; this ffpp-prep reads 1"):
+        read_plan(work / "faces")
+    (commit,) = store.commits()
+    table = pq.read_table(commit)
+    pq.write_table(table.replace_schema_metadata(table.schema.metadata | {b"format_version": b"2"}), commit)
+    for read in (store.settings, store.read_status, lambda: read_boxes(work), lambda: read_videos(work)):
+        with pytest.raises(UsageError, match=r"videos-00000.parquet: format version 2"):
+            read()
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:

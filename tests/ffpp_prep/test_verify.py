@@ -179,5 +179,9 @@ def test_damaged_tables_are_one_line_elsewhere(work: Path) -> None:
     result = ffpp_prep("status", work)
     assert result.returncode == 2 and "verify WORK --repair" in result.stderr
     assert result.stderr.count("\n") == 1
+    pages_only(work / "videos.parquet")
+    for command in ("verify", "status"):
+        result = ffpp_prep(command, work)
+        assert result.returncode == 2 and "videos.parquet: not readable" in result.stderr
     (work / "videos.parquet").unlink()
     assert ffpp_prep("verify", work).returncode == 2

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from clips import ffpp_prep
+from test_faults import same_boxes
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.boxes import BoxSettings, detect_video
@@ -81,12 +82,6 @@ def test_videos_of_several_threads_are_as_one_after_the_other(tree: Path) -> Non
     assert all(a is not None and a.equals(b) for a, b in zip(expected, found, strict=True))
 
 
-def same_boxes(a: Path, b: Path) -> None:
-    pd.testing.assert_frame_equal(read_boxes(a), read_boxes(b))
-    columns = ["video_id", "status", "error", "frames_decoded", "frames_with_face", "multiple_faces"]
-    pd.testing.assert_frame_equal(read_videos(a)[columns], read_videos(b)[columns])
-
-
 def test_the_command_with_decode_threads(tree: Path, detected: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     result = ffpp_prep("boxes", tree, "-o", work, "--jobs", 1, "--decode-threads", 3)
@@ -118,13 +113,14 @@ ffpp_prep.boxes.detect_video = detect_video
 """
 
 
+@pytest.mark.parametrize("workers", [("--jobs", 2), ("--jobs", 1, "--decode-threads", 4)], ids=str)
 def test_a_crash_and_a_hang_cost_their_own_videos(
-    tree: Path, detected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tree: Path, detected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: tuple
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(HOSTILE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     work = tmp_path / "work"
-    result = ffpp_prep("boxes", tree, "-o", work, "--jobs", 1, "--decode-threads", 4, "--timeout", 8)
+    result = ffpp_prep("boxes", tree, "-o", work, *workers, "--timeout", 8)
     assert result.returncode == 1, result.stderr
     videos = read_videos(work).set_index("video_id")["status"]
     folder = "manipulated_sequences/FaceSwap/c23/videos"

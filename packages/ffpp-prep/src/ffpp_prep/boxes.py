@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -142,7 +143,8 @@ def detect_video(
                 beat()
             error = reader.error
     except OpenFailed as failure:
-        return VideoBoxes(video_id, "open_failed", str(failure))
+        reason = str(failure).removeprefix(f"{Path(path).name}: ")  # the row names the video
+        return VideoBoxes(video_id, "open_failed", reason)
     except DecodeFailed as failure:
         return VideoBoxes(video_id, "decode_failed", str(failure))
     if not pts:

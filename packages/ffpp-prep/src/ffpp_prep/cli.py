@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from ffpp_prep import __version__
 from ffpp_prep.commands import COMMANDS
@@ -19,13 +22,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except UsageError as error:
         return _fail(error, ExitStatus.USAGE)
     except FatalError as error:
         return _fail(error, ExitStatus.FATAL)
-    except PermissionError as error:
+    except BrokenPipeError:  # whoever read the output, as `head` does, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except (FileNotFoundError, PermissionError, NotADirectoryError, FileExistsError) as error:
         return _fail(f"{error.filename}: {error.strerror}", ExitStatus.USAGE)
+    except OSError as error:  # a full or broken disk, where nothing was being written that counts
+        return _fail(f"{error.filename or 'disk'}: {error.strerror}", ExitStatus.FATAL)
     except KeyboardInterrupt:
         return _fail("interrupted; run the same command again to go on", ExitStatus.INTERRUPTED)
 
@@ -35,8 +45,15 @@ def _fail(error: object, status: ExitStatus) -> int:
     return int(status)
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse, whose mistakes are one line like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(ExitStatus.USAGE, f"{self.prog}: {message}; see  {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="ffpp-prep",
         description="From a data set of videos to face boxes (Parquet) and face crops (HDF5).",
         epilog=EXIT_STATUSES,
@@ -50,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
             description=command.HELP,
             epilog=f"example: {command.EXAMPLE}\n\n{EXIT_STATUSES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         command.add_arguments(own)
         own.set_defaults(run=command.run)

@@ -15,7 +15,7 @@ from pathlib import Path
 from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import write_json
-from ffpp_prep.parts import FORMAT_VERSION, fingerprint
+from ffpp_prep.parts import FORMAT_VERSION, fingerprint, refuse_other_version
 from ffpp_prep.shards import MissingCrops, ShardSummary, shard_name
 
 
@@ -42,8 +42,11 @@ def read_plan(folder: Path) -> tuple[CropSettings, list[tuple[PlannedSlice, ...]
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        refuse_other_version(path, content["format_version"])
         shards = [tuple(PlannedSlice(*piece) for piece in shard) for shard in content["shards"]]
         return CropSettings(**content["settings"]), shards
+    except UsageError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path}: not a plan of this ffpp-prep ({type(error).__name__}: {error})") from error
 

@@ -52,6 +52,17 @@ class PartStore(Generic[Result]):
         self._name = name
         self._rows, self._status = rows, status
 
+    def begin(self, settings: Any) -> None:
+        """Makes the folder ready for a run with these settings; only for the run that holds the lock.
+
+        Raises:
+            UsageError: the parts there were made with others.
+        """
+        self.sweep()
+        before = self.settings()
+        if before is not None:
+            refuse_other_settings(self.folder, before, settings)
+
     def sweep(self) -> None:
         """Removes data files without their commit; only for the run that holds the lock."""
         if self.folder.is_dir():
@@ -70,7 +81,7 @@ class PartStore(Generic[Result]):
         if not commits:
             return None
         with _readable(commits[0]):
-            settings: dict[str, Any] = json.loads(pq.read_schema(commits[0]).metadata[b"settings"])
+            settings: dict[str, Any] = json.loads(_metadata(commits[0])[b"settings"])
         return settings
 
     def commit_part(self, results: Iterable[Result], settings: Any, metadata: dict[str, str]) -> None:
@@ -99,10 +110,16 @@ class PartStore(Generic[Result]):
         parts = []
         for path in self.commits():
             with _readable(path):
+                _metadata(path)
                 parts.append(pq.read_table(path).to_pandas().assign(part=_part(path)))
         if not parts:
             return self._status.empty_table().to_pandas().assign(part="")
         return pd.concat(parts, ignore_index=True).drop_duplicates("video_id", keep="last")
+
+    def done(self, but: Sequence[str] = ()) -> set[str]:
+        """The committed videos, `but` not those of these statuses."""
+        status = self.read_status()
+        return set(status.loc[~status["status"].isin(but), "video_id"])
 
     def read_rows(self, video_ids: Iterable[str] | None = None) -> pd.DataFrame:
         """The committed rows, sorted by video, frame, face; of all videos or of some."""
@@ -136,6 +153,16 @@ def fingerprint(settings: Any) -> str:
     return hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest()
 
 
+def refuse_other_version(path: Path, version: object) -> None:
+    """Compares a file's format version with ours.
+
+    Raises:
+        UsageError: they differ.
+    """
+    if str(version) != str(FORMAT_VERSION):
+        raise UsageError(f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}")
+
+
 def refuse_other_settings(where: Path, before: dict[str, Any], now: Any) -> None:
     """Compares stored settings with this run's.
 
@@ -159,9 +186,17 @@ def refuse_other_settings(where: Path, before: dict[str, Any], now: Any) -> None
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
+    except UsageError:
+        raise
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise UsageError(f"{path}: not readable ({reason}); run  ffpp-prep verify WORK --repair") from error
+
+
+def _metadata(path: Path) -> dict[bytes, bytes]:
+    metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
+    refuse_other_version(path, metadata.get(b"format_version", b"?").decode())
+    return metadata
 
 
 def _write(table: pa.Table, path: Path) -> None:

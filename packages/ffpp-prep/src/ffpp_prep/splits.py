@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from ffpp_prep.errors import UsageError
 from ffpp_prep.layouts.record import VideoRecord
 from ffpp_prep.split_files import given_actors, official_lists
 
@@ -33,12 +34,18 @@ class SplitSettings:
             ({"train": ["01", …], "val": […], "test": […]}: actors); None fetches the official lists.
         dfd: `actors` draws an actor-disjoint split of DeepFakeDetection, whose fakes between splits become
             `unused`; `thesis` draws over originals, fakes following theirs, which leaks identities.
-        seed: of every draw.
+        seed: of every draw; 0 or more.
     """
 
     folder: Path | None = None
     dfd: DfdRule = "actors"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dfd not in ("actors", "thesis"):
+            raise UsageError(f"--dfd-splits {self.dfd}: must be actors or thesis")
+        if self.seed < 0:
+            raise UsageError(f"--seed {self.seed}: must be at least 0")
 
 
 def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[list[VideoRecord], list[str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -19,7 +20,7 @@ from ffpp_prep.boxes import BOXES_SCHEMA, BoxSettings, VideoBoxes
 from ffpp_prep.errors import UsageError
 from ffpp_prep.files import whole_file
 from ffpp_prep.layouts.record import VideoRecord
-from ffpp_prep.parts import FORMAT_VERSION, PartStore
+from ffpp_prep.parts import FORMAT_VERSION, PartStore, refuse_other_version
 
 SCAN_COLUMNS = tuple(f.name for f in fields(VideoRecord))
 STATUS_SCHEMA = pa.schema(
@@ -54,7 +55,7 @@ def write_scan(work: Path, videos: Sequence[VideoRecord], metadata: dict[str, st
     table = pa.Table.from_pandas(frame, schema=_scan_schema(), preserve_index=False)
     table = table.replace_schema_metadata({"format_version": str(FORMAT_VERSION), **metadata})
     with whole_file(work / "videos.parquet") as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_scan(work: Path) -> pd.DataFrame:
@@ -63,18 +64,25 @@ def read_scan(work: Path) -> pd.DataFrame:
     Raises:
         UsageError: there is none, it can't be read, or it is of another format version.
     """
+    # Text that is not known is null on disk and "" here, so that callers compare strings with strings.
+    return _scan_table(work).to_pandas().fillna({name: "" for name in SCAN_COLUMNS if name != "label"})
+
+
+def scanned_root(work: Path) -> str:
+    """The absolute path of what `scan` listed; errors as `read_scan`."""
+    return str(_scan_table(work).schema.metadata.get(b"root", b"").decode())
+
+
+def _scan_table(work: Path) -> pa.Table:
     path = work / "videos.parquet"
     if not path.is_file():
         raise UsageError(f"{work}: no videos.parquet here; run  ffpp-prep scan ROOT -o {work}  first")
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True)
     except (OSError, pa.ArrowInvalid) as error:
         raise UsageError(f"{path}: not readable as Parquet ({str(error).splitlines()[0]})") from error
-    version = (table.schema.metadata or {}).get(b"format_version", b"?").decode()
-    if version != str(FORMAT_VERSION):
-        raise UsageError(f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}")
-    # Text that is not known is null on disk and "" here, so that callers compare strings with strings.
-    return table.to_pandas().fillna({name: "" for name in SCAN_COLUMNS if name != "label"})
+    refuse_other_version(path, (table.schema.metadata or {}).get(b"format_version", b"?").decode())
+    return table
 
 
 def _scan_schema() -> pa.Schema:
@@ -89,6 +97,19 @@ class BoxStore(PartStore[VideoBoxes]):
 
     def __init__(self, work: Path) -> None:
         super().__init__(work / "boxes", "boxes", BOXES_SCHEMA, STATUS_SCHEMA)
+
+    def made_with(self) -> dict[str, Any]:
+        """The settings of the boxes.
+
+        Raises:
+            UsageError: no scan, or no boxes yet.
+        """
+        settings = self.settings()
+        if settings is None:
+            work = self.folder.parent
+            read_scan(work)
+            raise UsageError(f"{work}: no boxes here; run  ffpp-prep boxes {work}  first")
+        return settings
 
     def commit(self, results: Iterable[VideoBoxes], settings: BoxSettings, detector: str) -> None:
         """Writes one part; `detector` is the engine that ran."""

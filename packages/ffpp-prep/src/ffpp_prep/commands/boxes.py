@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 
 HELP = "detect the faces of every frame -> WORK/boxes"
 EXAMPLE = "ffpp-prep boxes work --jobs 8    or    ffpp-prep boxes /data/FaceForensics++ -o work --jobs 8"
+WITH_ROOT = ", with ROOT -o WORK"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     add_folder_arguments(parser)
-    add_scan_arguments(parser)
+    add_scan_arguments(parser, WITH_ROOT)
     add_detection_arguments(parser, "--every")
     add_job_arguments(parser)
+    add_retry_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Detects, and prints what failed and why."""
-    return detect(options, work_folder(options))
+    """Detects, and prints what failed and why; for a data set, scans first."""
+    return detect(options)
 
 
 def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +42,9 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="WORK", help="work folder for the data set ROOT")
 
 
-def add_detection_arguments(parser: argparse.ArgumentParser, *every: str) -> None:
-    """Adds what `extract ROOT -o WORK` takes as well; `every`: further names of --detect-every."""
-    group = parser.add_argument_group("detection")
+def add_detection_arguments(parser: argparse.ArgumentParser, *every: str, when: str = "") -> None:
+    """Adds what `extract ROOT -o WORK` takes as well; `every`: further names of --detect-every; `when` they count."""
+    group = parser.add_argument_group(f"detection{when}")
     group.add_argument(
         "--engine", choices=("auto", "litert", "tensorflow"), default="auto", help="(%(default)s)"
     )
@@ -82,7 +84,11 @@ def add_detection_arguments(parser: argparse.ArgumentParser, *every: str) -> Non
         action="store_true",
         help="a fake takes its original's boxes where their frames match, as DFDC's fakes do anyway",
     )
-    group.add_argument("--retry-failed", action="store_true", help="try failed videos again")
+
+
+def add_retry_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds --retry-failed."""
+    parser.add_argument("--retry-failed", action="store_true", help="try again what failed before")
 
 
 def add_job_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,20 +103,29 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=300.0,
         metavar="S",
         help="stop a worker that made no progress for so long (%(default)s)",
     )
 
 
-def detect(options: argparse.Namespace, work: Path) -> int:
-    """Runs the stage with the options of `add_detection_arguments`."""
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text}: must be above 0")
+    return value
+
+
+def detect(options: argparse.Namespace) -> int:
+    """Runs the stage with the options of `add_detection_arguments`, on WORK or ROOT -o WORK."""
     from ffpp_prep.stages import detect_boxes
 
+    settings = box_settings(options)  # refused before anything is scanned
+    work = work_folder(options)
     summary = detect_boxes(
         work,
-        box_settings(options),
+        settings,
         engine(options),
         options.jobs,
         options.retry_failed,

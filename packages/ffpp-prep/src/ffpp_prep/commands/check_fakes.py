@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffpp_prep.commands.boxes import add_job_arguments
+from ffpp_prep.commands.boxes import add_job_arguments, add_retry_argument
 from ffpp_prep.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ LISTED = 10  # videos of a kind that are printed; the others are counted
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("work", type=Path, metavar="WORK", help="a work folder with boxes")
-    parser.add_argument("--retry-failed", action="store_true", help="try failed fakes again")
     add_job_arguments(parser)
+    add_retry_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:

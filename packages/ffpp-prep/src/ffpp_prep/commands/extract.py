@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffpp_prep.commands.boxes import add_detection_arguments, add_folder_arguments, add_job_arguments, detect
+from ffpp_prep.commands.boxes import (
+    WITH_ROOT,
+    add_detection_arguments,
+    add_folder_arguments,
+    add_job_arguments,
+    add_retry_argument,
+    detect,
+)
 from ffpp_prep.commands.scan import add_scan_arguments, work_folder
 from ffpp_prep.errors import ExitStatus
 
@@ -28,9 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--include-multiple-faces", action="store_true", help="also videos flagged multiple_faces"
     )
-    add_scan_arguments(parser)
-    add_detection_arguments(parser)
+    add_scan_arguments(parser, WITH_ROOT)
+    add_detection_arguments(parser, when=WITH_ROOT)
     add_job_arguments(parser)
+    add_retry_argument(parser)
 
 
 def add_crop_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,9 +74,11 @@ def run(options: argparse.Namespace) -> int:
     settings = crop_settings(options)
     methods = tuple(method for method in options.methods.split(",") if method)
     choice = Choice(methods, options.include_multiple_faces, options.max_gb)
+    before = detect(options) if options.output else ExitStatus.OK
     work = work_folder(options)
-    before = detect(options, work) if options.output else ExitStatus.OK
-    summary = extract_faces(work, settings, choice, options.jobs, options.timeout, options.scheduler)
+    summary = extract_faces(
+        work, settings, choice, options.jobs, options.timeout, options.scheduler, options.retry_failed
+    )
     _print(summary, work)
     return ExitStatus.SOME_FAILED if summary.missing or summary.lost else before
 
@@ -97,5 +107,7 @@ def _print(summary: ExtractSummary, work: Path) -> None:
         print(f"  {count} videos left out: {reason}")
     for video_id, count, error in summary.missing:
         print(f"  {count} crops missing of {video_id}: {error}")
+    if summary.missing:
+        print(f"  to try these again:  ffpp-prep extract {work} --retry-failed, with the same settings")
     for shard, error in summary.lost:
         print(f"  {shard} not written: {error}")

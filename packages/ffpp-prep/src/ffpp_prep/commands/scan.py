@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffpp_prep.errors import ExitStatus
+from ffpp_prep.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from ffpp_prep.splits import SplitSettings
@@ -32,9 +32,9 @@ def run(options: argparse.Namespace) -> int:
     return ExitStatus.OK
 
 
-def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what `boxes ROOT -o WORK` and `extract ROOT -o WORK` take as well."""
-    group = parser.add_argument_group("which videos")
+def add_scan_arguments(parser: argparse.ArgumentParser, when: str = "") -> None:
+    """Adds what `boxes ROOT -o WORK` and `extract ROOT -o WORK` take as well; `when` they count."""
+    group = parser.add_argument_group(f"which videos{when}")
     group.add_argument(
         "--layout", default="auto", help="auto, table, ffpp, celebdf, folder or dfdc (%(default)s)"
     )
@@ -54,12 +54,24 @@ def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def work_folder(options: argparse.Namespace) -> Path:
-    """WORK; with `-o` the positional argument is a data set, which is scanned first where that wasn't done."""
-    if options.output is None:
+    """WORK; with `-o` the positional argument is a data set, which is scanned first where that wasn't done.
+
+    Raises:
+        UsageError: WORK was scanned from another data set.
+    """
+    from ffpp_prep.store import scanned_root
+
+    work: Path | None = options.output
+    if work is None:
         return Path(options.folder)
-    if not (options.output / "videos.parquet").is_file():
+    if not (work / "videos.parquet").is_file():
         scan_root(options.folder, options)
-    return Path(options.output)
+    elif (before := scanned_root(work)) != str(options.folder.resolve()):
+        raise UsageError(
+            f"{work} was scanned from {before}, not from {options.folder}; give another -o, or run  "
+            f"ffpp-prep scan {options.folder} -o {work}  first"
+        )
+    return work
 
 
 def split_settings(options: argparse.Namespace) -> SplitSettings:

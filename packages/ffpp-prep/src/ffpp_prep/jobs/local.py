@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -150,7 +151,8 @@ class _Pool:
                 continue
             if silent > self._timeout_s and worker:
                 self._hung.add(index)
-                os.kill(worker, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it died just now
+                    os.kill(worker, signal.SIGKILL)
 
 
 def _executor(jobs: int, threads: int, devices: Sequence[str]) -> Executor:

@@ -44,9 +44,7 @@ def write_preview(work: str | Path, videos: int = 4, output: Path | None = None)
         raise UsageError(f"--videos {videos}: must be at least 1")
     table = read_videos(work)
     store = BoxStore(work)
-    settings = store.settings()
-    if settings is None:
-        raise UsageError(f"{work}: no boxes here; run  ffpp-prep boxes {work}  first")
+    settings = store.made_with()
     sections = choose(table, videos)
     chosen = {row["video_id"]: row for section in sections for row in section.videos}
     boxes = dict(iter(store.read_boxes(chosen).groupby("video_id", sort=False)))

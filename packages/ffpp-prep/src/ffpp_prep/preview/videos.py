@@ -83,9 +83,12 @@ def look_at(video: Row, boxes: pd.DataFrame | None, settings: dict[str, Any]) ->
 
 
 def _worth_a_look(done: pd.DataFrame) -> pd.DataFrame:
+    """Videos with a face in few frames, damaged ones and those of several faces, a kind in turn, the oddest first."""
     share = done["frames_with_face"] / done["frames_decoded"]
-    odd = done["multiple_faces"].astype(bool) | (done["status"] != "ok") | (share < UNSURE)
-    return done[odd].assign(share=share).sort_values(["multiple_faces", "share", "video_id"])
+    several, damaged = done["multiple_faces"].astype(bool), done["status"] == "partial"
+    kind = np.select([share < UNSURE, damaged, several], [0, 1, 2], default=-1)
+    odd = done.assign(share=share, kind=kind)[kind >= 0].sort_values(["share", "video_id"])
+    return odd.assign(turn=odd.groupby("kind").cumcount()).sort_values(["turn", "kind"])
 
 
 def _rows(videos: pd.DataFrame) -> tuple[Row, ...]:

@@ -18,7 +18,6 @@ from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.errors import UsageError
 from ffpp_prep.files import only_run, sha256_of
 from ffpp_prep.jobs import Beat, Lost, run_tasks
-from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.stages.collect import collect
 from ffpp_prep.store import STATUS_SCHEMA, BoxStore, read_scan
@@ -82,14 +81,8 @@ def detect_boxes(
     store = BoxStore(work)
     started = time.monotonic()
     with only_run(work):
-        store.sweep()
-        before = store.settings()
-        if before is not None:
-            refuse_other_settings(store.folder, before, settings)
-        status = store.read_status()
-        done = set(status["video_id"])
-        if retry_failed:
-            done -= set(status.loc[status["status"].isin(FAILED), "video_id"])
+        store.begin(settings)
+        done = store.done(but=FAILED if retry_failed else ())
 
         def commit(part: list[VideoBoxes]) -> None:
             store.commit(part, settings, workers.engine.name)

@@ -6,6 +6,7 @@ on when it is written; shards are tasks of their own, and what is left is the pl
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +25,7 @@ from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.shards import ShardSummary, VideoSlice, shard_name, write_shard
 from ffpp_prep.stages.planning import pending_slices, plan_shards, spoken_for
-from ffpp_prep.store import BoxStore, read_scan, read_videos
+from ffpp_prep.store import BoxStore, read_videos
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class Choice:
     methods: tuple[str, ...] = ()
     include_multiple_faces: bool = False
     max_gb: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_gb < math.inf:
+            raise UsageError(f"--max-gb {self.max_gb}: must be a number of GB, or 0 for no limit")
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ def extract_faces(
     jobs: int = 1,
     timeout_s: float = 300.0,
     scheduler: str = "",
+    retry_failed: bool = False,
 ) -> ExtractSummary:
     """Writes the face crops of every chosen video of WORK that has none yet.
 
@@ -81,6 +87,7 @@ def extract_faces(
         jobs: worker processes on this machine, one shard each.
         timeout_s: seconds without progress after which a shard's worker is stopped.
         scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
+        retry_failed: write shards again that lack crops which could not be decoded.
 
     Raises:
         UsageError: no boxes, other settings than before, or another run at work.
@@ -90,33 +97,12 @@ def extract_faces(
     choice = choice or Choice()
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: must be at least 1")
-    made_with = BoxStore(work).settings()
-    if made_with is None:
-        read_scan(work)
-        raise UsageError(f"{work}: no boxes here; run  ffpp-prep boxes {work}  first")
-    settings = replace(settings or CropSettings(), decoder=made_with.get("decoder", "pyav"))
+    decoder = BoxStore(work).made_with().get("decoder", "pyav")
+    settings = replace(settings or CropSettings(), decoder=decoder)
     folder = work / "faces"
     started = time.monotonic()
     with only_run(work):
-        folder.mkdir(exist_ok=True)
-        sweep(folder)
-        before = read_plan(folder)
-        if before is not None:
-            refuse_other_settings(folder, asdict(before[0]), settings)
-        plan = before[1] if before else []
-        videos = read_videos(work)
-        pending = pending_slices(folder, plan, videos)
-        usable, left_out = _usable(videos, choice, settings)
-        planned = {piece.video_id for shard in plan for piece in shard}
-        free = (
-            choice.max_gb * 1e9 - spoken_for(work, plan, pending, videos, settings) if choice.max_gb else None
-        )
-        added, over_budget = plan_shards(work, usable[~usable["video_id"].isin(planned)], settings, free)
-        if over_budget:
-            left_out["over --max-gb"] = over_budget
-        if added or not (folder / "plan.json").exists():
-            plan = [*plan, *added]
-            write_plan(folder, plan, settings)
+        plan, left_out = _planned(work, settings, choice, retry_failed)
         tasks = [
             _Task(work, number, slices, settings)
             for number, slices in enumerate(plan)
@@ -139,6 +125,42 @@ def extract_faces(
         missing=tuple((m.video_id, m.count, m.error) for s in summaries for m in s.missing),
         lost=tuple(lost),
     )
+
+
+def _planned(
+    work: Path, settings: CropSettings, choice: Choice, retry_failed: bool
+) -> tuple[list[tuple[PlannedSlice, ...]], dict[str, int]]:
+    """Adds to plan.json what is new; all planned shards, and how many videos are left out for which reason."""
+    folder = work / "faces"
+    folder.mkdir(exist_ok=True)
+    sweep(folder)
+    before = read_plan(folder)
+    if before is not None:
+        refuse_other_settings(folder, asdict(before[0]), settings)
+    plan = before[1] if before else []
+    if retry_failed:
+        _forget_incomplete(folder, len(plan))
+    videos = read_videos(work)
+    pending = pending_slices(folder, plan, videos)
+    usable, left_out = _usable(videos, choice, settings)
+    planned = {piece.video_id for shard in plan for piece in shard}
+    free = None
+    if choice.max_gb:
+        free = choice.max_gb * 1e9 - spoken_for(work, plan, pending, videos, settings)
+    added, over_budget = plan_shards(work, usable[~usable["video_id"].isin(planned)], settings, free)
+    if over_budget:
+        left_out["over --max-gb"] = over_budget
+    if added or before is None:
+        plan = [*plan, *added]
+        write_plan(folder, plan, settings)
+    return plan, left_out
+
+
+def _forget_incomplete(folder: Path, shards: int) -> None:
+    """Takes back the commits of shards that lack crops; their files stay until they are replaced."""
+    incomplete = [Path(s.file).with_suffix(".json").name for s in read_summaries(folder, shards) if s.missing]
+    for name in ["manifest.json", *incomplete] if incomplete else []:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _usable(

@@ -16,10 +16,10 @@ from ffpp_prep.errors import UsageError
 from ffpp_prep.fakes import FAKES_SCHEMA, FakeCheck, FakeSettings, check_fake
 from ffpp_prep.files import only_run
 from ffpp_prep.jobs import Beat, Lost, run_tasks
-from ffpp_prep.parts import PartStore, refuse_other_settings
+from ffpp_prep.parts import PartStore
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.stages.collect import collect
-from ffpp_prep.store import BoxStore, read_scan, read_videos
+from ffpp_prep.store import BoxStore, read_videos
 
 FAILED = ("open_failed", "timeout", "crashed")  # what --retry-failed tries
 CHECKS_SCHEMA = pa.schema(
@@ -94,20 +94,13 @@ def check_fakes(
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: must be at least 1")
     boxes, store = BoxStore(work), FakeStore(work)
-    made_with = boxes.settings()
-    if made_with is None:
-        read_scan(work)
-        raise UsageError(f"{work}: no boxes here; run  ffpp-prep boxes {work}  first")
+    made_with = boxes.made_with()
     settings = FakeSettings(boxes=_fingerprint(boxes))
     started = time.monotonic()
     with only_run(work):
-        store.sweep()
-        before = store.settings()
-        if before is not None:
-            refuse_other_settings(store.folder, before, settings)
+        store.begin(settings)
         fakes, left_out = _measurable(read_videos(work), boxes)
-        status = store.read_status()
-        done = set(status.loc[~status["status"].isin(FAILED) | (not retry_failed), "video_id"])
+        done = store.done(but=FAILED if retry_failed else ())
         tasks = [
             _Task(r.video_id, r.path, r.original, r.boxes, settings, made_with.get("decoder", "pyav"))
             for r in fakes.itertuples()

@@ -152,9 +152,10 @@ class VideoReader:
                 self.frames_decoded += 1
                 yield Frame(index, picture.pts if picture.pts is not None else index, _converter(picture))
         announced = (self._stream.frames or 0) - hidden  # an edit list may cut frames away
-        if not reason and announced > 0 and self.frames_decoded < 0.9 * announced:
-            reason = f"the container announces {announced} frames, {self.frames_decoded} could be decoded"
-        self.error = reason
+        missing = ""
+        if announced > 0 and self.frames_decoded < 0.9 * announced:
+            missing = f"the container announces {announced} frames, {self.frames_decoded} could be decoded"
+        self.error = "; ".join(filter(None, (missing, reason)))
 
 
 def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

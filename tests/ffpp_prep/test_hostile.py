@@ -1,0 +1,98 @@
+"""Hostile files: every one becomes a row, none ends the run, none costs memory."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import encode, ffpp_prep
+from PIL import Image
+
+from ffpp_prep import read_videos
+
+
+def absurdly_large(folder: Path, picture: np.ndarray) -> list[bytes]:
+    """A GIF whose header, and an AVI whose JPEG frame, announce 12,000 x 12,000 pixels and more."""
+    gif = io.BytesIO()
+    Image.fromarray(picture).save(gif, "GIF")
+    screen = bytearray(gif.getvalue())
+    screen[6:10] = 2 * (12_000).to_bytes(2, "little")
+    jpeg = bytearray(encode(folder / "jpeg.avi", [picture], codec="mjpeg", pix_fmt="yuvj420p").read_bytes())
+    at = jpeg.index(b"\xff\xc0\x00\x11\x08") + 5  # the frame header's height and width
+    jpeg[at : at + 4] = b"\xff\xdc\xff\xdc"
+    return [bytes(screen), bytes(jpeg)]
+
+
+def hostile_files(folder: Path, count: int, source: bytes, absurd: list[bytes]) -> list[Path]:
+    """Bit flips, truncations, wrong content, zero bytes and absurd sizes, all with video names; seeded."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for i in range(count):
+        content = bytearray(source)
+        kind = i % 5
+        if kind == 0:
+            for position in rng.integers(0, len(content), 40):
+                content[position] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            content = content[: int(rng.integers(0, len(content)))]
+        elif kind == 2:
+            content = bytearray(rng.bytes(int(rng.integers(1, 5000))))
+        elif kind == 3:
+            content = bytearray(absurd[i // 2 % 2] if i % 2 else b"")
+        else:
+            start, stop = sorted(rng.integers(0, len(content), 2))
+            content[start:stop] = rng.bytes(int(stop - start))
+        suffix = (".mp4", ".avi", ".mkv", ".webm", ".mov")[i % 5]
+        path = folder / f"{i:03d}{suffix}"
+        path.write_bytes(content)
+        paths.append(path)
+    return paths
+
+
+@pytest.mark.parametrize("count", [30, pytest.param(300, marks=pytest.mark.full)])
+def test_every_hostile_file_is_a_row(tmp_path: Path, head: list, count: int) -> None:
+    fake = tmp_path / "root" / "fake"
+    fake.mkdir(parents=True)
+    source = encode(tmp_path / "good.mp4", head[:4]).read_bytes()
+    hostile_files(fake, count, source, absurdly_large(tmp_path, head[0]))
+    (fake / "whole.mp4").write_bytes(source)
+    work = tmp_path / "work"
+    result = ffpp_prep("boxes", tmp_path / "root", "-o", work, "--jobs", 2, "--timeout", 60)
+    assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
+    videos = read_videos(work).set_index("video_id")
+    assert len(videos) == count + 1 and videos["status"].notna().all()
+    assert videos.loc["fake/whole.mp4", "status"] == "ok"
+    failed = videos[videos["status"].isin(["open_failed", "decode_failed"])]
+    assert len(failed) >= count // 2 and (failed["error"].str.len() > 5).all()
+    assert not videos["error"].str.contains("\n").any()
+    for words in ("frame size 12000x12000 is not between", "packets could not be decoded", "is empty"):
+        assert failed["error"].str.contains(words).any()
+    assert all(f"{row.Index}: {row.error}" in result.stdout for row in failed.itertuples())
+
+
+GROWTH = """
+import sys
+from pathlib import Path
+from ffpp_prep.boxes import BoxSettings, detect_video
+from ffpp_prep.detector import load_detector
+detector = load_detector("litert")
+for _ in range(4):
+    for path in sorted(Path(sys.argv[1]).iterdir()):
+        detect_video(path.name, str(path), detector, BoxSettings(every=4))
+    print(int(Path("/proc/self/statm").read_text().split()[1]) * 4)
+"""
+
+
+@pytest.mark.full
+def test_hostile_files_cost_no_memory(tmp_path: Path, head: list) -> None:
+    (tmp_path / "files").mkdir()
+    source = encode(tmp_path / "good.mp4", head[:4]).read_bytes()
+    hostile_files(tmp_path / "files", 300, source, absurdly_large(tmp_path, head[0]))
+    command = [sys.executable, "-c", GROWTH, str(tmp_path / "files")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=True)
+    held = [int(kilobytes) for kilobytes in done.stdout.split()]
+    assert held[-1] - held[1] < 4 << 10  # in 600 files: less than one frame in ten
