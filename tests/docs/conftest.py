@@ -1,6 +1,33 @@
-"""`markdown_pages`, which both test files use, can be imported."""
+"""The helpers beside the tests can be imported; what several of them need."""
 
+import os
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+from shell import BIN, SHORT, Shell
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    """A folder in which training is cut short."""
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    (shims / "dfd-train").write_text(SHORT.format(python=sys.executable, real=f"{BIN}/dfd-train"))
+    (shims / "dfd-train").chmod(0o755)
+    (tmp_path / "here").mkdir()
+    shell = Shell(tmp_path / "here", os.pathsep.join([str(shims), BIN, os.environ["PATH"]]))
+    yield shell
+    shell.end()
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("docs") / "data"
+    subprocess.run([f"{BIN}/ffpp-prep", "sample", str(root)], check=True, capture_output=True)
+    return root

@@ -72,6 +72,17 @@ def test_commands_and_flags_exist(page):
             assert flag in flags, found[0]
 
 
+@pytest.mark.parametrize("page", [*PAGES, *READMES], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_pip_shall_install_exists(page):
+    for line in code(page):
+        for name, extras in re.findall(
+            r"(?<=[\s'/])(ffpp-prep|reseption-models|dfd-train)(?:\[([\w,]+)\])?", line
+        ):
+            if line.startswith("pip install"):
+                project = tomllib.loads((ROOT / "packages" / name / "pyproject.toml").read_text())["project"]
+                assert set(filter(None, extras.split(","))) <= project["optional-dependencies"].keys(), line
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_names_of_code_exist(page):
     text = page.read_text()
@@ -139,6 +150,26 @@ def test_every_table_and_figure_of_the_thesis_has_its_place():
                 assert f"{chapter}.{number}" in named, f"{chapter}.{number}"
     for table in (f"{chapter}.{n}" for chapter, count in tables.items() for n in range(1, count + 1)):
         assert f"Table {table}" in text, table
+
+
+def test_every_section_of_the_thesis_has_its_place():
+    text = (DOCS / "thesis.md").read_text()
+    named = set(re.findall(r"\d\.\d(?:\.\d)?", re.sub(r"(?:Figs?\.|Table) [\d.–, ]+", "", text)))
+    for section, first, last in re.findall(r"(\d\.\d)\.(\d)–\d\.\d\.(\d)", text):
+        named |= {f"{section}.{number}" for number in range(int(first), int(last) + 1)}
+    sections = {
+        3: (2, 2, 0),
+        4: (4, 0, 1, 3),
+        5: (5, 0, 3, 0),
+        6: (0, 0),
+        7: (7, 0, 0),
+    }  # subsections of each
+    for chapter, parts in sections.items():
+        for part, count in enumerate(parts, 1):
+            wanted = [f"{chapter}.{part}", *(f"{chapter}.{part}.{number}" for number in range(1, count + 1))]
+            assert not [
+                name for name in wanted if not any(f"{found}.".startswith(f"{name}.") for found in named)
+            ]
 
 
 def test_the_tutorial_trains_as_the_demonstration_does():

@@ -240,6 +240,14 @@ def test_every_card_has_a_diagram_of_the_network_as_it_is(name: str, tmp_path: P
     assert f"({name}.svg)" in (ROOT / "docs" / "models" / f"{name}.md").read_text()
 
 
+def test_the_tables_of_the_overview_are_what_the_commands_print(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "models" / "README.md").read_text()
+    for command in ("list", "profile"):
+        assert main([command]) == 0
+        table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+        assert len(table) > 7 and "\n".join(table) in page, f"python -m reseption_models {command}"
+
+
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
 
