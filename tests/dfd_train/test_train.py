@@ -404,7 +404,7 @@ def _check_benchmark_crop(run: Path, row: pd.Series) -> None:
     from torchvision.transforms.functional import resize, to_pil_image
 
     model = load_model(run)
-    crop = load_prepared(Path(model.facts.config.data.work)).read_crop(row.video_id, row.frame)
+    crop = load_prepared(Path(model.facts.config.data.work)).read_crop(row.video_id, int(row.frame))
     image = np.asarray(resize(resize(to_pil_image(crop), [256, 256]), [32, 32]), np.float32) / 127.5 - 1
     with torch.no_grad():
         logit = model.detector.network(torch.from_numpy(image).permute(2, 0, 1)[None]).item()
