@@ -28,6 +28,11 @@ def work(task: tuple[str, Path], beat: Beat) -> str:
         for _ in range(8):
             time.sleep(0.25)
             beat()
+    if name == "hang, then crash":
+        if log.read_text().count(name) == 1:
+            time.sleep(60)
+        os.kill(os.getpid(), signal.SIGSEGV)
+        time.sleep(10)
     if name == "once" and log.read_text().count("once") == 1:
         os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(10)
@@ -54,6 +59,14 @@ def test_a_crash_costs_one_task(tmp_path: Path, threads: int) -> None:
 def test_a_hang_costs_one_task_and_slow_work_is_no_hang(tmp_path: Path, threads: int) -> None:
     results = run(tmp_path, ["slow", "hang", "a"], threads, timeout_s=1.0)
     assert results == {"slow": "SLOW", "hang": "timeout", "a": "A"}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_last_try_says_what_is_wrong(tmp_path: Path, threads: int) -> None:
+    assert run(tmp_path, ["hang, then crash", "a"], threads, timeout_s=1.0) == {
+        "hang, then crash": "crashed",
+        "a": "A",
+    }
 
 
 def fail(task: int, beat: Beat) -> int:

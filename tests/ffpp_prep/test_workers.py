@@ -120,7 +120,7 @@ def test_a_crash_and_a_hang_cost_their_own_videos(
     (tmp_path / "sitecustomize.py").write_text(HOSTILE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     work = tmp_path / "work"
-    result = ffpp_prep("boxes", tree, "-o", work, *workers, "--timeout", 8)
+    result = ffpp_prep("boxes", tree, "-o", work, *workers, "--timeout", 15)
     assert result.returncode == 1, result.stderr
     videos = read_videos(work).set_index("video_id")["status"]
     folder = "manipulated_sequences/FaceSwap/c23/videos"

@@ -126,6 +126,7 @@ class _Cluster:
         # Twice the workers: nobody waits for work, and little is to be redone when a worker dies.
         room = max(1, sum(self._client.nthreads().values())) * 2 - len(running)
         for index in islice(waiting, max(0, room)):
+            self._hung.discard(index)  # the latest try is what counts
             key = f"{self._topic}-{index}-{uuid.uuid4().hex[:8]}"
             future = self._client.submit(
                 _on_worker, self._function, tasks[index], key, self._topic, key=key, pure=False

@@ -137,6 +137,7 @@ class _Pool:
     def _submit(self, index: int, task: Any) -> Future[Any]:
         if self._executor is None:
             self._executor = self._make()
+        self._hung.discard(index)  # the latest try is what counts
         marker = self._markers / str(index)
         future: Future[Any] = self._executor.submit(_tracked, marker, os.getpid(), self._function, task)
         return future
