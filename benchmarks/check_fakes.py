@@ -53,13 +53,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, contrast in measured(Path(folder), frames):
             groups.setdefault(name, []).append(contrast)
-    print(
-        f"{'':34}{'faces':>6}{'1 %':>8}{'median':>8}{'99 %':>8}{'touched':>10}   (contrast; threshold {threshold})"
-    )
+    print(f"Contrast of fake to original inside the face; called touched from {threshold}\n")
+    print("| | faces | 1 % | median | 99 % | called touched |\n|---|---|---|---|---|---|")
     for name, contrasts in sorted(groups.items(), reverse=True):
         low, middle, high = np.quantile(contrasts, (0.01, 0.5, 0.99))
         touched = np.mean(np.array(contrasts) >= threshold)
-        print(f"{name:34}{len(contrasts):6}{low:8.2f}{middle:8.2f}{high:8.2f}{touched:10.1%}")
+        print(f"| {name} | {len(contrasts)} | {low:.2f} | {middle:.2f} | {high:.2f} | {touched:.1%} |")
 
 
 def measured(root: Path, frames: int) -> Iterator[tuple[str, float]]:

@@ -63,7 +63,7 @@ def main() -> None:
         Contender("LiteRT, 1 process x 1 thread", "litert", 1, 1),
         Contender(f"LiteRT, 1 process x {len(cores)} threads", "litert", 1, len(cores)),
         Contender(f"LiteRT, {len(cores)} processes x 1 thread", "litert", len(cores), 1),
-        Contender(f"TensorFlow graph, {len(cores)} threads", "tensorflow", 1, len(cores)),
+        Contender(f"TensorFlow graph, {len(cores)} threads, oneDNN", "tensorflow", 1, len(cores)),
         Contender(f"TensorFlow graph, {len(cores)} threads, no oneDNN", "tensorflow", 1, len(cores), False),
     ]
     teams = [Team(contender, frames, cores, arguments.frozen_graph) for contender in contenders]
@@ -73,17 +73,20 @@ def main() -> None:
         for index, team in enumerate(teams):
             wall_times[index], cpu_times[index] = team.run()
     memory = [team.stop() for team in teams]
-    print(f"{len(frames)} frames of {width}x{height}, {len(cores)} cores, {arguments.rounds} rounds, medians")
-    print(f"{'':44} frames/s  CPU ms/frame  memory a process, MiB")
+    print(
+        f"{len(frames)} frames of {width}x{height}, {len(cores)} cores, {arguments.rounds} rounds, medians\n"
+    )
+    print("| | frames/s | processor ms/frame | memory a process, MiB |\n|---|---|---|---|")
     for index, contender in enumerate(contenders):
         rate = len(frames) / median(times[index] for times in seconds)
         load = median(times[index] for times in cpu) / len(frames) * 1000
-        print(f"{contender.name:44} {rate:8.1f}  {load:12.1f}  {memory[index]:.0f}")
+        print(f"| {contender.name} | {rate:.1f} | {load:.1f} | {memory[index]:.0f} |")
     best = 2
+    print(f"\n| {contenders[best].name}, against | times as fast | rounds |\n|---|---|---|")
     for index in (3, 4, 0):
         ratios = [times[index] / times[best] for times in seconds]
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"{contenders[best].name} / {contenders[index].name}: {median(ratios):.2f} ({spread})")
+        print(f"| {contenders[index].name} | {median(ratios):.2f} | {spread} |")
 
 
 class Team:

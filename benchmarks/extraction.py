@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frames", type=int, default=480, help="of the video (%(default)s)")
+    parser.add_argument("--frames", type=int, default=1500, help="of the video; about a shard (%(default)s)")
     parser.add_argument("--size", default="854x480", help="(%(default)s)")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()

@@ -21,8 +21,7 @@ HEAD = """# Benchmarks
 
 Ratios measured side by side in one run; medians unless a table says otherwise. Absolute times are those of the one
 machine named below a table and of nothing else. `make bench` runs them all and writes this page; the command of each
-stands above its result. Each says in its script what it compares and how.
-"""
+stands above its result."""
 
 
 def main() -> int:
@@ -46,23 +45,26 @@ def main() -> int:
             print("\n".join(result.stderr.splitlines()[-5:]), flush=True)
             continue
         sections[script.name] = _section(script, result.stdout, time.monotonic() - started)
-        PAGE.write_text("\n".join([HEAD, *(sections[name] for name in sorted(sections))]))
+        PAGE.write_text("\n\n".join([HEAD, *(sections[name] for name in sorted(sections))]) + "\n")
     print(f"{PAGE.relative_to(ROOT)}: {len(sections)} benchmarks; {failed} failed")
     return failed
 
 
 def _section(script: Path, output: str, seconds: float) -> str:
-    title = (ast.get_docstring(ast.parse(script.read_text())) or script.stem).splitlines()[0].rstrip(".")
+    """What the script's docstring says, its usage aside, and what it printed."""
+    paragraphs = (ast.get_docstring(ast.parse(script.read_text())) or script.stem).split("\n\n")
+    prose = [text for text in paragraphs[1:] if not text.startswith(" ")]
     machine = f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {version('torch')}"
-    command = f"`python benchmarks/{script.name}`, {seconds / 60:.0f} min"
-    return f"## {title}\n\n{command}\n\n{output.strip()}\n\n*{machine}*\n"
+    command = f"`python benchmarks/{script.name}`, {max(1, round(seconds / 60))} min"
+    title = f"## {paragraphs[0].rstrip('.')}"
+    return "\n\n".join([title, *prose, command, output.strip(), f"*{machine}*"])
 
 
 def _read_sections() -> dict[str, str]:
     """The results that the page holds already, by script."""
     if not PAGE.is_file():
         return {}
-    parts = re.split(r"(?m)^(?=## )", PAGE.read_text())[1:]
+    parts = [part.strip() for part in re.split(r"(?m)^(?=## )", PAGE.read_text())[1:]]
     named = {re.search(r"`python benchmarks/(\S+\.py)`", part): part for part in parts}
     return {
         found[1]: part
