@@ -91,3 +91,18 @@ def test_without_its_validation_set_there_is_none(run_command, tmp_path, caplog)
     (run / "config.toml").write_text("\n".join(moved))
     assert run_calibration(run, "cpu") is None
     assert "no calibration, so no verdicts" in caplog.text
+
+
+def test_methods_that_did_not_train_do_not_set_the_scale(run_command, tmp_path) -> None:
+    run = tmp_path / "run"
+    assert (
+        main([*run_command, "--epochs", "1", "--exclude-methods", "NeuralTextures", "--out", str(run)]) == 0
+    )
+    without = run_calibration(run)
+    (run / FILE).unlink()
+    assert main(["evaluate", str(run), "--split", "val"]) == 0  # which scores every method
+    every = pd.read_parquet(RunFolder(run).predictions("val"))
+    assert "NeuralTextures" in set(every["method"])
+    with_all = run_calibration(run)
+    assert without is not None and with_all is not None
+    assert with_all.videos_fake == without.videos_fake < every.query("label == 1")["video_id"].nunique()

@@ -62,10 +62,11 @@ def best_threshold(validation: pd.DataFrame, aggregation: Aggregation = "mean") 
         raise ValueError(
             "a threshold needs real and fake videos; the validation predictions hold one class only"
         )
-    distinct = np.unique(prob)
-    candidates = np.concatenate([(distinct[1:] + distinct[:-1]) / 2.0, [0.5]])
-    weight = np.ones(len(prob))
-    reached = np.array([scores.balanced_accuracy(label, prob, weight, value) for value in candidates])
+    distinct = np.unique(prob)[::-1]
+    candidates = np.append((distinct[1:] + distinct[:-1]) / 2.0, 0.5)
+    called_fake = np.append(np.arange(1, len(distinct)), (distinct > 0.5).sum())  # distinct values above each
+    false_alarm, hit = scores.roc_curve(scores.rank(label, prob, np.ones(len(prob))))
+    reached = ((hit + 1.0 - false_alarm) / 2.0)[called_fake]
     best = candidates[reached >= reached.max() - 1e-12]
     return float(best[np.argmin(np.abs(best - 0.5))])
 

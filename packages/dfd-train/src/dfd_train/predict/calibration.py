@@ -112,8 +112,15 @@ def read_calibration(run: Path) -> Calibration | None:
 def validation_predictions(run: Path, device: str = "auto") -> pd.DataFrame:
     """Predictions of the best checkpoint on the run's validation split, computed where they are not at hand.
 
+    Methods that did not train are left out: they choose nothing.
+
     Raises: FileNotFoundError, ValueError where they can't be had.
     """
+    predictions = _all_validation_predictions(run, device)
+    return predictions[~predictions["method"].isin(RunFolder(run).read_config().data.exclude_methods)]
+
+
+def _all_validation_predictions(run: Path, device: str) -> pd.DataFrame:
     folder = RunFolder(run)
     path = folder.predictions("val")
     if path.is_file():
