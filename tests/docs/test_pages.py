@@ -44,6 +44,16 @@ def test_pages_load_nothing_from_other_servers(site):
         assert not re.search(r"url\([\"']?(?:https?:)?//", sheet.read_text()), sheet.name
 
 
+@pytest.mark.parametrize("page", [*PAGES, *READMES], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_lists_and_tables_begin_after_an_empty_line(page):
+    """Else the site shows them as text; GitHub does not."""
+    paragraphs = re.split(r"\n\s*\n|^#.*\n|^```.*\n", page.read_text(), flags=re.MULTILINE)
+    for paragraph in paragraphs:
+        first, *rest = paragraph.strip().splitlines() or [""]
+        if not re.match(r"(?:[-*|]|\d+\.) ?", first):
+            assert not [line for line in rest if re.match(r"(?:- |\d+\. |\|)", line)], paragraph
+
+
 def test_api_pages_hold_what_they_name(site):
     for page in sorted((DOCS / "api").glob("*.md")):
         html = (site / "api" / f"{page.stem}.html").read_text()
