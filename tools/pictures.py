@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
@@ -22,27 +23,33 @@ EXPLAINED = (
 
 
 def main() -> None:
-    demo = Path(sys.argv[1]).resolve()
+    demo = Path(sys.argv[1])
+    photograph(demo)
+    explain(demo)
+
+
+def photograph(demo: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     (predicted,) = demo.glob("predictions/*/report.html")
+    pages = ((demo / "run/report.html", "report", 1100, 1375), (predicted, "predict", 880, 1100))
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=browser, args=["--no-sandbox", "--hide-scrollbars"]
         )
-        pages = ((demo / "run/report.html", "report", 1100, 1350), (predicted, "predict", 880, 1080))
         for page, name, width, height in pages:
             view = chromium.new_page(viewport={"width": width, "height": height})
-            view.goto(page.as_uri())
+            view.goto(page.resolve().as_uri())
             view.wait_for_timeout(1000)  # until the video shows its first frame
             view.screenshot(path=IMAGES / f"{name}.png")
         chromium.close()
+
+
+def explain(demo: Path) -> None:
     with tempfile.TemporaryDirectory() as out:
-        subprocess.run(
-            ["dfd-train", "explain", demo / "run", "--samples", "1000", "--out", out, "--video", *EXPLAINED],
-            check=True,
-        )
+        command = ["dfd-train", "explain", demo / "run", "--data", demo / "work", "--samples", "1000"]
+        subprocess.run([*command, "--out", out, "--video", *EXPLAINED], check=True)
         (figure,) = Path(out).glob("*.png")
-        shutil.copy(figure, IMAGES / "explain.png")
+        Image.open(figure).convert("RGB").quantize(256).save(IMAGES / "explain.png", optimize=True)
 
 
 if __name__ == "__main__":
