@@ -8,6 +8,7 @@ Dask doesn't know: tasks send events while they make progress, and the worker of
 # mypy: disable-error-code="no-untyped-call"
 from __future__ import annotations
 
+import gc
 import logging
 import time
 import uuid
@@ -35,10 +36,7 @@ def run_on_cluster(
     function: Callable[[Task, Beat], Result], tasks: Sequence[Task], timeout_s: float, scheduler: str
 ) -> Iterator[Outcome[Task, Result]]:
     """See `ffpp_prep.jobs.run_tasks`."""
-    try:
-        client = Client(scheduler, timeout=CONNECT_S)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--scheduler {scheduler}: no Dask scheduler answers ({_line(error)})") from error
+    client = _connect(scheduler)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its news come as outcomes or errors
     with client:
         cluster = _Cluster(client, function, timeout_s)
@@ -57,6 +55,17 @@ def run_on_cluster(
             raise FatalError(
                 f"the Dask scheduler {scheduler} was lost; what is committed stays, run the same command again"
             ) from error
+
+
+def _connect(scheduler: str) -> Client:
+    try:
+        return Client(scheduler, timeout=CONNECT_S)
+    except (OSError, ValueError) as error:
+        reason = _line(error)
+    # Now, not whenever it falls due: collected while the next client starts its thread, what is left of this one waits
+    # for a lock of Dask's that the next one holds, and both stand still.
+    gc.collect()
+    raise UsageError(f"--scheduler {scheduler}: no Dask scheduler answers ({reason})")
 
 
 def _require_same_version(client: Client) -> None:
