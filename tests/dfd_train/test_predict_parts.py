@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,13 @@ import pytest
 
 from dfd_train.predict import faces, thumbs
 from dfd_train.predict.annotate import Marks
+from dfd_train.predict.calibration import Calibration
+from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
 from dfd_train.predict.inputs import find_inputs
-from dfd_train.predict.result import percent, short_percent
+from dfd_train.predict.result import meaning, percent, short_percent
 from dfd_train.predict.timeline import clock, draw_timeline
+from ffpp_prep.detector import Detections
 
 
 def names(*paths: Path, **options: Path) -> list[str]:
@@ -144,6 +148,39 @@ def test_boxes_move_on_straight_lines_and_linger() -> None:
 )
 def test_words_for_numbers(prob, words, short) -> None:
     assert (percent(prob), short_percent(prob)) == (words, short)
+
+
+def reading(real: list[float], fake: list[float], **changes: object) -> Reading:
+    """Of a model with the validation scores given and a threshold of 0.5."""
+    calibration = Calibration("x", 1.0, 0.5, len(real), len(fake), tuple(real), tuple(fake))
+    return replace(Reading(("m",), "x", False, 1.0, 0.5, calibration), **changes)
+
+
+def test_a_few_validation_videos_are_counted_and_a_low_score_acquits_nobody() -> None:
+    few = reading([0.01, *[0.2] * 6], [0.9] * 19)
+    said, _ = meaning(0.03, few, 1, "video")
+    assert (
+        "19 fake and 7 real videos that did not train it: of those, 0 of 19 fakes and 1 of 7 reals scored"
+        in said
+    )
+    assert "lower. 19 fake and 7 real videos are too few to mean much." in said
+    assert "chose the model's checkpoint and settings, so they flatter it" in said
+    assert "A low score does not show that a file is real." in said and "averaged over the frames" in said
+    said, _ = meaning(0.8, reading([0.1] * 99 + [0.85], [0.9] * 10 + [0.7] * 10), 3, "image")
+    assert (
+        "20 of 20" not in said and "10 of 20 fakes and 1 % of the real ones scored at least as high" in said
+    )
+    assert "20 fake videos are too few" in said and "the highest of 3 faces" in said
+    assert "single picture" in said and "averaged over" not in said and "low score" not in said
+    said, _ = meaning(0.03, replace(few, demonstration=True), 1, "video")
+    assert "fakes" not in said and "A low score does not show that a file is real." in said
+
+
+def test_two_boxes_of_one_head_are_one_face() -> None:
+    head, fragment, other = (100.0, 100, 200, 220), (110.0, 105, 190, 190), (190.0, 100, 290, 220)
+    found = Detections(np.array([fragment, head, other], np.float32), np.array([0.9, 0.8, 0.7], np.float32))
+    boxes = [(face.x1, face.y1, face.x2, face.y2) for face in faces._faces(0, found)]
+    assert boxes == [fragment, other]  # the higher score stays; heads side by side are two
 
 
 def test_times_read_like_a_players() -> None:

@@ -35,6 +35,7 @@ __all__ = [
 CONFIDENCE = BoxSettings.threshold  # of the detector, above which there is a face, as in preparation
 HELD_BYTES = 256 << 20  # frames waiting for the next detection; 4K ones are looked at more often
 FEWEST_SCORED = 12  # frames of a video, where it has them: the thesis's test takes as many
+NESTED = 0.8  # of a box inside another one: both are of one head
 LOST_AFTER_S = 1.5  # a face that was not seen for so long gets a new number
 
 Advance = Callable[[float, float], None]
@@ -264,8 +265,22 @@ def _too_many(held: list[_Held], size: tuple[int, int]) -> bool:
 
 
 def _faces(frame: int, detections: Detections) -> list[Face]:
-    pairs = zip(detections.boxes.tolist(), detections.scores.tolist(), strict=True)
-    return [Face(frame, rank, score, *box) for rank, (box, score) in enumerate(pairs) if score > CONFIDENCE]
+    """The faces of one frame, the best first; of two boxes of one head the better one."""
+    kept: list[Face] = []
+    for rank, (box, score) in enumerate(
+        zip(detections.boxes.tolist(), detections.scores.tolist(), strict=True)
+    ):
+        face = Face(frame, rank, score, *box)
+        if score > CONFIDENCE and not any(_nested(face, better) for better in kept):
+            kept.append(face)
+    return kept
+
+
+def _nested(a: Face, b: Face) -> bool:
+    """Whether most of the smaller box lies inside the other one."""
+    width, height = min(a.x2, b.x2) - max(a.x1, b.x1), min(a.y2, b.y2) - max(a.y1, b.y1)
+    smaller = min((face.x2 - face.x1) * (face.y2 - face.y1) for face in (a, b))
+    return width > 0 and height > 0 and width * height > NESTED * smaller
 
 
 def _seen(faces: list[Face], at: float, picture: Image | None) -> Iterator[FoundFace]:

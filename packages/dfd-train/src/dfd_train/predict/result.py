@@ -19,6 +19,7 @@ FORMAT_VERSION = 1
 SMALLEST_FACE = (
     40  # pixels of the box; a smaller face is mostly interpolation once enlarged to a network's input
 )
+FEW_VIDEOS = 50  # of a class: fewer are counted, as a share of them would look surer than it is
 FEWEST_FRAMES = 3  # in which a face of a video is scored; fewer are as often a pattern that looks like one
 
 Status = Literal["scored", "no_usable_face", "unreadable"]
@@ -94,7 +95,7 @@ def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> R
         status="no_usable_face" if prob is None else "scored",
         prob=prob,
         verdict=verdict,
-        meaning=meaning(prob, reading) if prob is not None else (),
+        meaning=meaning(prob, reading, len(usable), analysis.media.kind) if prob is not None else (),
         faces=faces,
         media=analysis.media,
         seconds=analysis.seconds,
@@ -135,33 +136,64 @@ def frame_probs(faces: pd.DataFrame, reading: Reading) -> pd.Series:
     return pd.Series(sigmoid(faces["logit"].to_numpy(np.float64) / reading.temperature), faces.index)
 
 
-def meaning(prob: float, reading: Reading) -> tuple[str, ...]:
-    """What a probability says and what it does not, in sentences for anybody."""
-    calibration = reading.calibration
-    says = (
-        f"{percent(prob)} is the model's own estimate, averaged over the frames of the face that looks most like"
-        " a fake."
-    ).capitalize()
-    if calibration is not None:
-        real, fake = calibration.shares_above(prob)
-        high = prob > calibration.threshold
-        if not high:
-            real, fake = 1.0 - real, 1.0 - fake
-        says += (
-            f" Its scale was set on {calibration.videos_fake} fake and {calibration.videos_real} real videos that did"
-            f" not train it: of those, {percent(fake)} of the fake and {percent(real)} of the real ones scored"
-            f" {'at least as high' if high else 'lower'}."
-        )
-    elif reading.threshold is not None:
-        says += " Its scale was set on the model's validation videos."
-    else:
-        says += " Its scale was never checked against videos whose truth is known."
+def meaning(prob: float, reading: Reading, faces: int, kind: str) -> tuple[str, ...]:
+    """What a probability says and what it does not, in sentences for anybody.
+
+    faces: how many count, of which `prob` is the highest. kind: of the media, video or image.
+    """
+    which = "the face" if faces == 1 else "the face that looks most like a fake"
+    how = (
+        f"from this single picture of {which}" if kind == "image" else f"averaged over the frames of {which}"
+    )
+    says = [f"{percent(prob)} is the model's own estimate, {how}.".capitalize()]
+    if faces > 1:
+        says.append(f"It is the highest of {faces} faces: the more faces, the likelier a high one.")
+    if not reading.demonstration:
+        says += _compared(prob, reading, kind)
+    if prob <= (0.5 if reading.threshold is None else reading.threshold):
+        says.append("A low score does not show that a file is real.")
     return (
-        says,
+        " ".join(says),
         "It is not the chance that this file is a fake. It holds for footage like the one the model learned from, if"
         " real and fake were equally frequent there; other kinds of manipulation, other cameras, heavy compression or"
         " edits can raise or lower it without warning. It looks at faces only: not at voices, captions or the scene.",
     )
+
+
+def _compared(prob: float, reading: Reading, kind: str) -> list[str]:
+    """What is known of a score from the validation videos, and what that is worth."""
+    known = reading.calibration
+    if known is None:
+        if reading.threshold is not None:
+            return ["Its scale was set on the model's validation videos."]
+        return ["Its scale was never checked against videos whose truth is known."]
+    real, fake = known.shares_above(prob)
+    high = prob > known.threshold
+    if not high:
+        real, fake = 1.0 - real, 1.0 - fake
+    few = " and ".join(
+        f"{count} {word}"
+        for count, word in ((known.videos_fake, "fake"), (known.videos_real, "real"))
+        if count < FEW_VIDEOS
+    )
+    return [
+        f"Its scale was set on {known.videos_fake} fake and {known.videos_real} real videos that did not train it: of"
+        f" those, {_part(fake, known.videos_fake, 'fake')} and {_part(real, known.videos_real, 'real')} scored"
+        f" {'at least as high' if high else 'lower'}.",
+        *([f"{few} videos are too few to mean much.".capitalize()] if few else []),
+        *(
+            ["They were scored by averages over videos, which vary less than a single picture."]
+            * (kind == "image")
+        ),
+        "These videos chose the model's checkpoint and settings, so they flatter it.",
+    ]
+
+
+def _part(share: float, videos: int, word: str) -> str:
+    """A share of some videos: counted where they are few."""
+    if videos < FEW_VIDEOS:
+        return f"{round(share * videos)} of {videos} {word}s"
+    return f"{percent(share)} of the {word} ones"
 
 
 def percent(prob: float) -> str:

@@ -87,7 +87,7 @@ def _draw_threshold(axes: Axes, threshold: float) -> None:
 
 
 def _draw_scales(axes: Axes, duration: float) -> None:
-    axes.set(ylim=(-0.03, 1.03), xlim=(0, max(duration, 1e-3)), ylabel="probability of fake")
+    axes.set(ylim=(-0.03, 1.03), xlim=(0, max(duration, 1e-3)), ylabel="score")
     axes.set_xlabel("time in the video (s)" if duration < 90 else "time in the video")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
     if duration >= 90:
