@@ -40,7 +40,9 @@ for notice in LICENSE LICENSE-MIT-face-api LICENSE-APACHE-2.0 PROVENANCE.md; do
     grep "/$notice " <<<"$held"
 done
 
-network='import torch, reseption_models as r; print(r.create_model("reseption_v1_tiny")(torch.zeros(1, 3, 128, 128)).shape)'
+network='import torch, reseption_models as r
+r.save_pretrained(r.create_model("reseption_v1_tiny"), "network")
+print(r.from_pretrained("network")(torch.zeros(1, 3, 128, 128)).shape)'
 timm='import timm, reseption_models as r; r.register_timm(); print(timm.create_model("reseption_v1_tiny").num_features)'
 tensorflow='import numpy as np; from ffpp_prep.detector import load_detector
 print(load_detector("tensorflow").detect(np.zeros((1, 64, 64, 3), np.uint8))[0].scores[0])'

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 
 import reseption_models
-from reseption_models import create_model, list_models, register_timm, save_pretrained
+from reseption_models import create_model, from_pretrained, list_models, register_timm, save_pretrained
 from reseption_models.cli import main
 from reseption_models.profiling import TABLE_7_1, count_cost, table_7_1
 
@@ -43,7 +43,7 @@ def python(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProc
     )
 
 
-def test_the_built_wheel_needs_only_torch_and_safetensors(tmp_path: Path) -> None:
+def test_the_built_wheel_needs_only_torch_safetensors_and_numpy(tmp_path: Path) -> None:
     """The wheel, in a folder of its own, with everything else that is installed here hidden from the import."""
     built = python(
         "-m",
@@ -86,6 +86,7 @@ assert not loaded, loaded
 def test_declared_dependencies() -> None:
     project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
     assert sorted(re.match(r"[\w-]+", line)[0] for line in project["dependencies"]) == [
+        "numpy",
         "safetensors",
         "torch",
     ]
@@ -136,6 +137,21 @@ def test_timm_knows_the_networks(tmp_path: Path) -> None:
         timm.create_model("reseption_v1", pretrained=True)
 
 
+@pytest.mark.parametrize(
+    ("library", "call"),
+    [
+        ("timm", "register_timm()"),
+        ("onnxruntime", "export_onnx(create_model('reseption_v1_tiny'), 'a.onnx')"),
+    ],
+)
+def test_a_missing_library_names_its_extra(library: str, call: str, tmp_path: Path) -> None:
+    code = f"import sys; sys.modules[{library!r}] = None; from reseption_models import *; {call}"
+    result = python("-c", code, cwd=tmp_path)
+    extra = library.removesuffix("runtime")
+    assert result.stderr.strip().splitlines()[-1].endswith(f"pip install 'reseption-models[{extra}]'")
+    assert not list(tmp_path.iterdir())
+
+
 # --- command line -------------------------------------------------------------------------------------------------
 
 
@@ -164,6 +180,10 @@ def test_export_of_a_saved_network(tmp_path: Path, capsys: pytest.CaptureFixture
     [
         (
             ["export", "reseption_v9", "-o", "a.onnx"],
+            "there is no model 'reseption_v9' and no such folder; allowed: a folder that save_pretrained wrote, ",
+        ),
+        (
+            ["export", "reseption_v9", "--checkpoint", "a.pt", "-o", "a.onnx"],
             "there is no model 'reseption_v9'; allowed: reseption_v1, ",
         ),
         (["export", "reseption_v1", "-o", "a.pb"], "a.pb: allowed are files named .onnx and .pt2"),
@@ -171,6 +191,8 @@ def test_export_of_a_saved_network(tmp_path: Path, capsys: pytest.CaptureFixture
         (["export", "reseption_v1_tiny", "--checkpoint", "none.pt", "-o", "a.onnx"], "none.pt: no such file"),
         (["export", "./none", "-o", "a.onnx"], "./none: no such folder"),
         (["diagram", "resnet", "-o", "a.svg"], "there is no model 'resnet'"),
+        (["diagram", "reseption_v1", "-o", "none/a.svg"], "none: no such folder"),
+        (["diagram", "reseption_v1", "-o", "."], ".: a folder, not a file"),
         (["list", "resnet*"], "no model matches 'resnet*'"),
     ],
 )
@@ -264,6 +286,22 @@ def test_readme_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len(commands) >= 3
     for command in commands:
         assert main(command.partition("reseption_models ")[2].partition("  #")[0].split()) == 0, command
+
+
+def test_what_the_readme_freezes_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (recipe,) = [block for block in blocks("python") if "requires_grad_(False)" in block]
+    save_pretrained(create_model("reseption_v1_tiny"), tmp_path / "detector")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"torch": torch, "from_pretrained": from_pretrained}
+    exec(recipe, names)
+    model, optimizer = names["model"], names["optimizer"]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model(torch.rand(4, 3, 128, 128)).square().sum().backward()
+    optimizer.step()
+    moved = {
+        name.split(".")[0] for name, value in model.state_dict().items() if not value.equal(before[name])
+    }
+    assert moved == {"stage_c", "fc"}
 
 
 def test_golden_and_documents_hold_no_figures_that_differ() -> None:

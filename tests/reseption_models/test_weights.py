@@ -87,10 +87,29 @@ def test_a_head_of_another_size_on_request(folder: Path) -> None:
 
 
 def test_another_architecture_is_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match="does not hold reseption_v2_tiny with these settings"):
-        create_model("reseption_v2_tiny", pretrained=folder)
+    for name, settings, differ in (
+        ("reseption_v2_tiny", {}, r"stem is \(32.*\) there, .* here; block_a is .* and \d+ more"),
+        (TINY, {"width_multiplier": 0.5}, "width_multiplier is 0.25 there, 0.5 here; from_pretrained"),
+        ("reseption_ensemble_tiny", {}, "architecture is Reseption there, ReseptionEnsemble here; "),
+    ):
+        with pytest.raises(ValueError, match=f"does not hold {name} with these settings: {differ}"):
+            create_model(name, pretrained=folder, **settings)
+    save_pretrained(create_model("reseption_ensemble_tiny"), folder)
+    with pytest.raises(ValueError, match=r": features is 64 there, 32 here; from_pretrained"):
+        create_model("reseption_ensemble_tiny", pretrained=folder, features=32)
+    with pytest.raises(
+        ValueError, match=r": members\[0\].depth_multiplier is 0.34 there, 2 here; members\[1\]"
+    ):
+        create_model("reseption_ensemble_tiny", pretrained=folder, depth_multiplier=2)
+    save_pretrained(create_model(TINY), folder)
     with pytest.raises(ValueError, match=r"does not fit this network: it lacks .* and \d+ more; has other"):
         create_model("reseption_v2_tiny", checkpoint_path=folder / "model.safetensors")
+
+
+def test_there_are_no_weights_to_ask_for() -> None:
+    with pytest.raises(ValueError, match="no trained weights are shipped; allowed: a folder that save_pretr"):
+        create_model(TINY, pretrained=True)
+    assert create_model(TINY, pretrained=False).num_classes == 1
 
 
 def damage_weights(folder: Path) -> None:
@@ -137,7 +156,33 @@ def test_what_cannot_be_rebuilt_is_not_saved(tmp_path: Path) -> None:
     mixed = ReseptionEnsemble([create_model(TINY), create_model("reseption_ensemble_tiny")])
     with pytest.raises(ValueError, match="members of another family"):
         save_pretrained(mixed, tmp_path / "mixed")
+    extractor = create_model(TINY, features_only=True)
+    for network in (extractor, torch.compile(create_model(TINY)), nn.Linear(1, 1)):
+        with pytest.raises(ValueError, match=r"cannot be saved; allowed: Reseption, .*its \.network"):
+            save_pretrained(network, tmp_path / "other")
     assert not list(tmp_path.iterdir())
+    save_pretrained(extractor.network, tmp_path / "features")
+    assert from_pretrained(tmp_path / "features").num_classes == 0
+
+
+def test_a_save_that_fails_leaves_what_was_there(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError("disk full")
+
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    card = ModelCard(metrics={"auc": torch.tensor(0.9)})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        save_pretrained(create_model(TINY), tmp_path / "new", card)
+    with pytest.raises(NotADirectoryError, match=r"config\.json: a file, not a folder"):
+        save_pretrained(create_model(TINY), folder / "config.json")
+    monkeypatch.setattr("reseption_models.weights.os.fsync", fail)
+    for target in (tmp_path / "new", folder):
+        with pytest.raises(OSError, match="disk full"):
+            save_pretrained(create_model(TINY), target)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])

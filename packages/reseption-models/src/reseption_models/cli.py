@@ -70,12 +70,14 @@ def _export(options: argparse.Namespace) -> None:
 
     if options.out.suffix not in (".onnx", ".pt2"):
         raise ValueError(f"{options.out}: allowed are files named .onnx and .pt2")
-    if not options.out.parent.is_dir():
-        raise FileNotFoundError(f"{options.out.parent}: no such folder")
-    if options.network in list_models():
+    _check_out(options.out)
+    if options.network in list_models() or options.checkpoint is not None:
         model = create_model(options.network, checkpoint_path=options.checkpoint)
-    elif options.checkpoint is not None or not (Path(options.network).exists() or "/" in options.network):
-        raise ValueError(f"there is no model {options.network!r}; allowed: {', '.join(list_models())}")
+    elif not (Path(options.network).exists() or "/" in options.network):
+        raise ValueError(
+            f"there is no model {options.network!r} and no such folder; "
+            f"allowed: a folder that save_pretrained wrote, a hub id, {', '.join(list_models())}"
+        )
     else:
         model = from_pretrained(options.network)
     if options.fuse:
@@ -94,5 +96,14 @@ def _diagram(options: argparse.Namespace) -> None:
     from .ensemble import build
     from .registry import model_entry
 
+    _check_out(options.out)
     network = build(model_entry(options.name).config)
     options.out.write_text(draw(network, options.name), encoding="utf-8")
+
+
+def _check_out(out: Path) -> None:
+    """Raise, before the work, where no file can be written."""
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"{out.parent}: no such folder")
+    if out.is_dir():
+        raise IsADirectoryError(f"{out}: a folder, not a file")

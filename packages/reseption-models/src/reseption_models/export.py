@@ -57,7 +57,12 @@ def export_onnx(
         ValueError: the deviation is above 1e-4, so that nothing was written.
         ImportError: the extra is not installed.
     """
-    import onnxruntime
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(
+            f"ONNX Runtime is needed ({error}): pip install 'reseption-models[onnx]'"
+        ) from error
 
     training, example = model.training, _example(model, input_size)
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:

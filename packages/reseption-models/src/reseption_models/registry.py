@@ -89,7 +89,7 @@ def model_config(
 def create_model(
     name: str,
     *,
-    pretrained: str | Path | None = None,
+    pretrained: str | Path | bool | None = None,
     checkpoint_path: str | Path | None = None,
     adapt_head: bool = False,
     num_classes: int = 1,
@@ -104,6 +104,7 @@ def create_model(
     Args:
         name: one of `list_models()`.
         pretrained: a folder that `save_pretrained` wrote, or a hub id; its architecture must be this one.
+            None and False leave the network newly drawn; True is an error, as no trained weights are shipped.
         checkpoint_path: a checkpoint file, see `load_checkpoint`.
         adapt_head: draw a new classifier where that of the weights has another size.
         num_classes: logits; 0 leaves the classifier out, so that the pooled features come out.
@@ -118,9 +119,14 @@ def create_model(
         ValueError: an unknown name or field, a value out of its range, or weights that do not fit.
         FileNotFoundError: there are no such weights.
     """
+    if pretrained is True:
+        raise ValueError(
+            "pretrained is True, but no trained weights are shipped; allowed: a folder that save_pretrained wrote, "
+            "a hub id (a checkpoint file: checkpoint_path)"
+        )
     config = model_config(name, num_classes, in_chans, drop_rate, **overrides)
     network = build(config)
-    if pretrained is not None:
+    if pretrained is not None and pretrained is not False:
         _load_pretrained(network, name, pretrained, adapt_head)
     if checkpoint_path is not None:
         load_checkpoint(network, checkpoint_path, adapt_head=adapt_head)
@@ -132,7 +138,8 @@ def _load_pretrained(network: Network, name: str, source: str | Path, adapt_head
     loaded = from_pretrained(source)
     if _architecture(loaded) != _architecture(network):
         raise ValueError(
-            f"{source} does not hold {name} with these settings; from_pretrained loads what it holds"
+            f"{source} does not hold {name} with these settings: {_differences(loaded, network)}; "
+            "from_pretrained loads what it holds"
         )
     if loaded.num_classes != network.num_classes:
         if not adapt_head:
@@ -149,6 +156,31 @@ def _architecture(network: Network) -> list[tuple[str, tuple[int, ...]]]:
     """Return what decides which weights fit: names and shapes, without the classifier."""
     state = network.state_dict()
     return [(name, tuple(value.shape)) for name, value in state.items() if not name.startswith("fc.")]
+
+
+def _differences(loaded: Network, network: Network) -> str:
+    """Say which settings make two networks differ in their weights, the first two with their values."""
+    there, here = _settings(loaded), _settings(network)
+    found = [key for key in there | here if there.get(key) != here.get(key)]
+    more = f" and {len(found) - 2} more" if len(found) > 2 else ""
+    return "; ".join(f"{key} is {there.get(key)} there, {here.get(key)} here" for key in found[:2]) + more
+
+
+def _settings(network: Network) -> dict[str, object]:
+    """Return by name what decides the shapes of a network's weights, its classifier left out."""
+    config = network.config
+    assert config is not None
+    settings: dict[str, object] = {"architecture": type(network).__name__}
+    if isinstance(config, EnsembleConfig):
+        settings["features"] = config.features
+    for number, member in enumerate(config.members if isinstance(config, EnsembleConfig) else (config,)):
+        prefix = f"members[{number}]." if isinstance(config, EnsembleConfig) else ""
+        settings |= {
+            f"{prefix}{key}": value
+            for key, value in member.to_dict().items()
+            if key not in ("num_classes", "drop_rate", "input_size")
+        }
+    return settings
 
 
 def _names(owner: type[ReseptionConfig]) -> list[str]:

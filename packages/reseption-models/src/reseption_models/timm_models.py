@@ -13,8 +13,11 @@ def register_timm() -> None:
     Raises:
         ImportError: timm is not installed.
     """
-    import timm
-    from timm.models import register_model
+    try:
+        import timm
+        from timm.models import register_model
+    except ImportError as error:
+        raise ImportError(f"timm is needed ({error}): pip install 'reseption-models[timm]'") from error
 
     for name in list_models():
         if not timm.is_model(name):

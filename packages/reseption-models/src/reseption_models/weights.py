@@ -22,6 +22,7 @@ from .card import ModelCard
 from .config import EnsembleConfig, ReseptionConfig
 from .ensemble import Network, ReseptionEnsemble, build
 from .fusion import is_fused
+from .reseption import Reseption
 from .thesis import convert_thesis_state, is_thesis_state
 
 WEIGHTS_FILE = "model.safetensors"
@@ -34,23 +35,27 @@ _CONTAINERS = ("state_dict", "model_state_dict", "model", "net")
 
 
 def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None = None) -> None:
-    """Write `model.safetensors` and `config.json` to a folder, which is made where needed.
+    """Write `model.safetensors` and `config.json` to a folder, which is made where needed; both or neither.
 
     Args:
-        model: the network; not a fused one.
+        model: the network; not a fused, wrapped or `features_only` one.
         folder: where to.
         card: what `config.json` says besides the architecture; the network's own `card` for None.
 
     Raises:
-        ValueError: a network that cannot be built from a configuration: a fused one, or an ensemble with members
-            of another family.
+        ValueError: a network that cannot be built from a configuration: a fused or wrapped one, or an ensemble
+            with members of another family.
+        NotADirectoryError: `folder` is a file.
     """
+    if not isinstance(model, Reseption | ReseptionEnsemble):
+        raise ValueError(
+            f"a {type(model).__name__} cannot be saved; allowed: Reseption, ReseptionEnsemble "
+            "(of a features_only network, its .network)"
+        )
     if is_fused(model):
         raise ValueError("this network is fused; save the one it was made from, and fuse after loading")
     if model.config is None:
         raise ValueError("an ensemble with members of another family has no configuration to save")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     content = safetensors.torch.save(state, metadata={"format": "pt"})
     settings = {
@@ -61,8 +66,8 @@ def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None =
         "input_size": model.config.input_size,
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    _write(folder / WEIGHTS_FILE, content)
-    _write(folder / CONFIG_FILE, (json.dumps(settings, indent=2) + "\n").encode())
+    text = json.dumps(settings, indent=2) + "\n"
+    _write(Path(folder), {WEIGHTS_FILE: content, CONFIG_FILE: text.encode()})
 
 
 def from_pretrained(
@@ -233,11 +238,22 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that a kill leaves the old one or the new one."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files of a folder so that a failure leaves what was there before."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: a file, not a folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    place = folder if folder.is_dir() else folder.parent
+    with tempfile.TemporaryDirectory(dir=place, prefix=".saving-") as temporary:
+        staged = Path(temporary, "new")  # one level down, as the temporary folder is its owner's alone
+        staged.mkdir()
+        for name, content in files.items():
+            with (staged / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        if place is folder:
+            for name in files:
+                (staged / name).replace(folder / name)
+        else:
+            staged.rename(folder)
