@@ -15,7 +15,7 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(PACKAGES:=/pyproject.toml
 		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Name one with make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "This Python has no venv: on Debian or Ubuntu run  apt-get install python3-venv"; exit 1; }
-	@echo "Setting up $(VENV): about 6 GB, mostly PyTorch and TensorFlow."
+	@echo "Setting up $(VENV): about 4 GB to download and 9 GB of disk, mostly PyTorch and TensorFlow."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -r requirements-dev.txt \
 		-e 'packages/reseption-models[onnx,hub,timm]' -e 'packages/ffpp-prep[tensorflow,decord,dask,sample]' \
