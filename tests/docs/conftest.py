@@ -15,11 +15,12 @@ from shell import BIN, SHORT, Shell
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
-    """A folder in which training is cut short."""
+    """A folder in which detection and training are cut short."""
     shims = tmp_path / "shims"
     shims.mkdir()
-    (shims / "dfd-train").write_text(SHORT.format(python=sys.executable, real=f"{BIN}/dfd-train"))
-    (shims / "dfd-train").chmod(0o755)
+    for program in ("ffpp-prep", "dfd-train"):
+        (shims / program).write_text(SHORT.format(python=sys.executable, real=f"{BIN}/{program}"))
+        (shims / program).chmod(0o755)
     (tmp_path / "here").mkdir()
     shell = Shell(tmp_path / "here", os.pathsep.join([str(shims), BIN, os.environ["PATH"]]))
     yield shell

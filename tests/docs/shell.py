@@ -1,5 +1,5 @@
-"""Runs the commands of a page, as they stand there; what would take long is cut short by a `dfd-train` before the real
-one in PATH, so that pages hold what a person types."""
+"""Runs the commands of a page, as they stand there; what would take long is cut short by programs before the real ones
+in PATH, so that pages hold what a person types."""
 
 import os
 import re
@@ -14,9 +14,11 @@ from markdown_pages import blocks, commands
 
 BIN = str(Path(sys.executable).parent)
 SHORT = """#!{python}
-# `dfd-train` for guides: training is one step of a small network, scoring one frame a video.
+# For guides: every eighth frame is searched for faces, training is one step of a small network, one frame is scored.
 import os, sys
 arguments = sys.argv[1:]
+if arguments[0] == "boxes" and "--detect-every" not in arguments:
+    arguments += ["--detect-every", "8"]
 if arguments[0] == "run":
     arguments += "--epochs 1 --max-steps 1 --batch-size 4 --val-frames 1 --test-frames 1 --workers 0".split()
     if "ensemble" not in arguments:

@@ -1,11 +1,11 @@
 """Every command of the tutorial, the guides and the READMEs runs, as it stands there, on the sample data."""
 
 import os
-import re
 import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 
 import av
 import pytest
@@ -90,12 +90,10 @@ def test_the_readme_of_ffpp_prep_runs(shell, sample, tmp_path):
     shell.run(PREP)
     ((_, code),) = blocks(PREP, "python")
     shutil.rmtree(shell.folder / "work")
-    (shell.folder / "readme.py").write_text(
-        f'if __name__ == "__main__":\n{re.sub("^", "    ", code, flags=re.MULTILINE)}'.replace(
-            FFPP, shell.instead[FFPP]
-        )
-        + "    assert len(videos) and len(boxes)\n"
+    body = textwrap.indent(
+        f"{code}assert len(videos) and len(boxes)\n".replace(FFPP, shell.instead[FFPP]), "    "
     )
+    (shell.folder / "readme.py").write_text(f'if __name__ == "__main__":\n{body}')
     subprocess.run([sys.executable, "readme.py"], cwd=shell.folder, check=True)
 
 
