@@ -34,7 +34,7 @@ def scored(*arguments: object, status: int = 0) -> None:
     assert main(["predict", *map(str, arguments)]) == status
 
 
-def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path) -> None:
+def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path, caplog) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "a.mp4").write_bytes(two.read_bytes()[:3000])
@@ -47,6 +47,7 @@ def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path) -> N
     (folder / "g.HEIC").write_bytes(b"a phone's picture")
     (folder / "notes.txt").write_text("not a video")
     PIL.Image.fromarray(prediction.faces(1)[0]).save(folder / "d.png")
+    caplog.set_level("INFO")
     scored(run, folder, "--out", tmp_path / "out", status=1)
     rows = list(csv.DictReader((tmp_path / "out/summary.csv").open()))
     assert [(row["file"], row["status"]) for row in rows] == [
@@ -57,8 +58,24 @@ def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path) -> N
         "no readable image (UnidentifiedImageError)",
         "the file is empty",
     ]
+    assert "1 other file skipped" in caplog.text
+    assert rows[0]["reason"].startswith("this is not a video, or it is damaged (")
+    assert "frames.csv" not in (tmp_path / "out/a.mp4/report.html").read_text()
+    assert "frames.csv" in (tmp_path / "out/d.png/report.html").read_text()
     assert rows[-1]["reason"] == "HEIC pictures can't be read; save this one as JPEG"
     assert "6 unreadable" in (tmp_path / "out/index.html").read_text()
+
+
+def test_the_index_stands_over_earlier_commands_too(run, tmp_path) -> None:
+    out = tmp_path / "out"
+    for name in ("b.png", "a.png"):
+        PIL.Image.fromarray(prediction.faces(1)[0]).save(tmp_path / name)
+        scored(run, tmp_path / name, "--out", out)
+    rows = list(csv.DictReader((out / "summary.csv").open()))
+    assert [row["folder"] for row in rows] == ["a.png", "b.png"]
+    assert all(row["models"] == "one (tiny_networks:with_batch_norm)" for row in rows)
+    page = (out / "index.html").read_text()
+    assert "a.png/report.html" in page and "b.png/report.html" in page and "2 scored" in page
 
 
 def test_what_is_done_is_not_done_again(run, tmp_path, capsys) -> None:
@@ -166,7 +183,8 @@ def test_names_from_outside_do_no_harm(run, tmp_path) -> None:
         (["RUN"], "which files?"),
         (["RUN", "nowhere.mp4"], "no such file or folder: nowhere.mp4"),
         (["nowhere", "FACE"], "no such model: nowhere"),
-        (["FACE", "FACE"], "is no model; allowed: a run folder"),
+        (["FACE", "RUN"], "is no model: the model comes first, then the files"),
+        (["EMPTY", "FACE"], "is no model; allowed: a run folder"),
         (["RUN", "EMPTY"], "no video or image in this folder"),
         (["RUN", "FACE", "--with", "nowhere"], "no such model: nowhere"),
         (["RUN", "FACE", "--labelled", "nowhere"], "no such folder: nowhere"),

@@ -113,6 +113,8 @@ def test_several_runs_and_mistakes(run, tmp_path, capsys):
     capsys.readouterr()
     assert main(command(run, tmp_path / "out", "--only", "fog")) == 2
     assert "unknown sweep 'fog'; allowed: crf, downscale" in capsys.readouterr().err
+    assert main(command(run, tmp_path / "out", "--data", str(tmp_path / "gone"))) == 2
+    assert "if the prepared set lies elsewhere: --data WORK" in capsys.readouterr().err
     assert main(command(tmp_path / "none", tmp_path / "out")) == 2
     assert "is no run folder" in capsys.readouterr().err
 

@@ -42,7 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", choices=("val", "test"), default="test", help="of --labelled (default: test)"
     )
-    parser.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="where to write")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("predictions"),
+        metavar="DIR",
+        help="where to write (default: predictions)",
+    )
     parser.add_argument(
         "--every-frame",
         action="store_true",
@@ -62,10 +68,12 @@ def run(options: argparse.Namespace) -> int:
     if not options.files and options.labelled is None:
         raise ValueError("which files? name videos, images or folders, or --labelled WORK")
     from dfd_train.predict import require_ffpp_prep
+    from dfd_train.predict.inputs import IMAGES, VIDEOS, find_inputs
 
+    if options.model.suffix.lower() in IMAGES | VIDEOS and options.model.is_file():
+        raise ValueError(f"{options.model} is no model: the model comes first, then the files to score")
     require_ffpp_prep()
     from dfd_train.predict.ensemble import gain_table, read_together
-    from dfd_train.predict.inputs import find_inputs
     from dfd_train.predict.scorer import load_scorer
 
     files = find_inputs(options.files, leave_out=options.out)

@@ -13,13 +13,24 @@ EXAMPLE = "dfd-train robustness runs/v1 runs/v2 --out robustness"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
-    parser.add_argument("--out", type=Path, default=Path("robustness"), metavar="DIR", help="where to write")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="runs' folders")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("robustness"),
+        metavar="DIR",
+        help="where to write (default: robustness)",
+    )
+    parser.add_argument("--split", choices=("train", "val", "test"), default="test", help="default: test")
     parser.add_argument(
         "--data", type=Path, metavar="WORK", help="another prepared data set than the runs' own"
     )
-    parser.add_argument("--frames", type=positive, metavar="N", help="equally spaced frames a video")
+    parser.add_argument(
+        "--frames",
+        type=positive,
+        metavar="N",
+        help="equally spaced frames a video (default: the run's, data.test_frames)",
+    )
     parser.add_argument(
         "--only",
         default="",

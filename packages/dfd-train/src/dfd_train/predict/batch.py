@@ -17,7 +17,7 @@ from dfd_train.predict.analysis import analyse
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import Advance, FaceFinder, Rates
 from dfd_train.predict.inputs import Input
-from dfd_train.predict.outputs import read_result, sweep, write_outputs
+from dfd_train.predict.outputs import RESULT, read_result, sweep, write_outputs
 from dfd_train.predict.page import write_index
 from dfd_train.predict.result import Result, judge, unreadable
 from dfd_train.predict.scorer import Scorer
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 SUMMARY = (
     *("folder", "file", "path", "status", "verdict", "prob", "threshold", "faces", "faces_counted"),
-    *("duration_s", "reason", "note"),
+    *("duration_s", "reason", "models", "note"),
 )
 
 
@@ -55,7 +55,7 @@ class Done:
 def predict_files(
     files: Sequence[Input], out: Path, job: Job, report: Callable[[Done], None] = lambda done: None
 ) -> list[Done]:
-    """Score files into `out`/NAME/, and write `out`/summary.csv and index.html over them.
+    """Score files into `out`/NAME/, and write summary.csv and index.html over all answers in `out`, earlier ones too.
 
     A file whose folder already holds its answer, from the same bytes, models and rates, is not scored again. One
     that can't be read is an answer too. `report` is called after each.
@@ -73,8 +73,9 @@ def predict_files(
         }
         bar.set_postfix_str(", ".join(f"{n} {status}" for status, n in counts.items() if n), refresh=False)
         report(done[-1])
-    _write_summary(out / "summary.csv", done)
-    write_index(out, [(one.folder.name, one.result) for one in done], done[0].result.note if done else "")
+    answers = _answers(out)
+    _write_summary(out / "summary.csv", answers)
+    write_index(out, answers, max((result.note for _, result in answers), default=""))
     return done
 
 
@@ -140,15 +141,22 @@ def _identity(file: Input, job: Job) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _write_summary(path: Path, done: Sequence[Done]) -> None:
+def _answers(out: Path) -> list[tuple[str, Result]]:
+    """The name of each folder of `out` that holds an answer, with it, in order of names."""
+    found = ((path.parent, read_result(path.parent)) for path in out.glob(f"*/{RESULT}"))
+    answers = [(folder.name, result) for folder, result in found if result is not None]
+    return sorted(answers, key=lambda answer: answer[0].lower())
+
+
+def _write_summary(path: Path, answers: Sequence[tuple[str, Result]]) -> None:
     out = io.StringIO()
     writer = csv.DictWriter(out, SUMMARY, lineterminator="\r\n")
     writer.writeheader()
-    for one in done:
-        result = one.result
+    for folder, result in answers:
         own = {name: value for name, value in asdict(result).items() if name in SUMMARY}
         own |= {
-            "folder": one.folder.name,
+            "folder": folder,
+            "models": " + ".join(result.models),
             "faces": len(result.faces),
             "faces_counted": sum(not face.left_out for face in result.faces),
             "duration_s": f"{result.media.duration:.3f}" if result.media else "",

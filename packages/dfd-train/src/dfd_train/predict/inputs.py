@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 HEIC = frozenset({".heic", ".heif"})  # of phones; found so that the answer says why they can't be read
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif"}) | HEIC
@@ -23,6 +26,8 @@ class Input:
     path: Path
     name: str
     """unique among its siblings and safe as a folder's name"""
+    shown_path: str = ""
+    """what is shown as its path, where that is another one: a file that is deleted once it is scored"""
 
     @property
     def is_image(self) -> bool:
@@ -39,9 +44,12 @@ def find_inputs(paths: Iterable[Path], leave_out: Path | None = None) -> list[In
     found: dict[Path, str] = {}  # resolved path -> how the person would call it
     for path in paths:
         if path.is_dir():
-            inside = [file for file in _walk(path) if leave_out is None or not _within(file, leave_out)]
+            files = [file for file in _walk(path) if leave_out is None or not _within(file, leave_out)]
+            inside = [file for file in files if file.suffix.lower() in IMAGES | VIDEOS]
             if not inside:
                 raise FileNotFoundError(f"{path}: no video or image in this folder")
+            if others := len(files) - len(inside):
+                log.info("%s: %d other file%s skipped", path, others, "s" * (others > 1))
             for file in inside:
                 found.setdefault(file.resolve(), file.relative_to(path).as_posix())
         elif path.is_file():
@@ -52,8 +60,7 @@ def find_inputs(paths: Iterable[Path], leave_out: Path | None = None) -> list[In
 
 
 def _walk(folder: Path) -> list[Path]:
-    files = (Path(root, name) for root, _, names in os.walk(folder) for name in names if name[0] != ".")
-    return sorted(file for file in files if file.suffix.lower() in IMAGES | VIDEOS)
+    return sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names if name[0] != ".")
 
 
 def _within(file: Path, folder: Path) -> bool:

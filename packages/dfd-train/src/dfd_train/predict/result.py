@@ -105,6 +105,8 @@ def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> R
 def unreadable(file: Input, error: Exception, reading: Reading, identity: str) -> Result:
     """The result for a file that can't be read."""
     reason = " ".join(str(error).split()).removeprefix(f"{file.path.name}: ")
+    if not file.is_image and reason != "the file is empty":
+        reason = f"this is not a video, or it is damaged ({reason})"
     return _unanswered(file, reading, identity, reason)
 
 
@@ -114,7 +116,7 @@ def _unanswered(file: Input, reading: Reading, identity: str, reason: str) -> Re
         format_version=FORMAT_VERSION,
         identity=identity,
         file=file.path.name,
-        path=str(file.path),
+        path=file.shown_path or str(file.path),
         status="unreadable",
         reason=reason,
         prob=None,
@@ -241,9 +243,10 @@ def _why_no_face(analysis: Analysis, faces: tuple[Face, ...]) -> str:
     looked = analysis.media.frames_looked_at
     where = "the image" if analysis.media.kind == "image" else f"{looked} frame{'s' * (looked > 1)} looked at"
     if not faces:
+        more = "; --every-frame looks at all frames" if looked < analysis.media.frames else ""
         return (
-            f"no face found in {where}: the likeliest spot reached {analysis.best_confidence:.2f} "
-            f"on the detector's scale, a face needs {CONFIDENCE:.2f}"
+            f"no face found in {where}; very small, turned or covered faces are missed{more} "
+            f"(the detector's highest score is {analysis.best_confidence:.2f}, a face needs {CONFIDENCE:.2f})"
         )
     if len(faces) == 1:
         return f"the only face found in {where} is not usable: {faces[0].left_out}"

@@ -33,7 +33,7 @@ def write_results(
     table = robustness_table(results, sweeps, split)
     page = render(
         "robustness.html", names=[result.run for result in results], split=split, plot=plot, table=table,
-        demonstration=_warning(results),
+        demonstration=_warning(results), columns=min(COLUMNS, len(sweeps)),
     )  # fmt: skip
     return (
         write_text(out / "robustness.html", page),

@@ -59,7 +59,10 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: Request) -> Result:
     config = folder.read_config()
     device = choose_device(request.device)
     model = load_model(folder.best, device)
-    prepared = load_prepared(request.data or Path(config.data.work))
+    try:
+        prepared = load_prepared(request.data or Path(config.data.work))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}; if the prepared set lies elsewhere: --data WORK") from None
     videos = select_videos(prepared.videos, request.split, multiple_faces=config.data.multiple_faces).videos
     plain = Scoring(
         request.frames or config.data.test_frames,
