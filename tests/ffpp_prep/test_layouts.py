@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -279,3 +280,16 @@ def test_scan_again_is_the_same_table(tmp_path: Path) -> None:
         tables.append(read_scan(tmp_path / name))
     pd.testing.assert_frame_equal(*tables)
     assert json.loads((root / "dfdc_train_part_0/metadata.json").read_text())  # and the data are as they were
+
+
+def test_a_class_folder_or_a_single_video_is_told_what_to_give(tmp_path: Path) -> None:
+    trees.touch(
+        tmp_path, ["mine/real/a.mp4", "mine/fake/swap/b.mp4", "split/train/fake/c.mp4", "loose/d.mp4"]
+    )
+    for given, whole in {"mine/real": "mine", "mine/fake/swap": "mine", "split/train/fake": "split"}.items():
+        with pytest.raises(UsageError, match=f"so give that one:  {re.escape(str(tmp_path / whole))}$"):
+            list_videos(tmp_path / given)
+    with pytest.raises(UsageError, match="single videos are scored by  dfd-train predict"):
+        list_videos(tmp_path / "loose/d.mp4")
+    with pytest.raises(UsageError, match="give a folder with real/ and fake/, or a CSV"):
+        list_videos(tmp_path / "loose")

@@ -11,7 +11,9 @@ import pytest
 from clips import decode, ffpp_prep
 
 from ffpp_prep import read_videos
+from ffpp_prep.cli import main
 from ffpp_prep.errors import UsageError
+from ffpp_prep.files import only_run
 from ffpp_prep.layouts.ffpp import read
 from ffpp_prep.sample import render, write_sample
 
@@ -118,3 +120,33 @@ def test_the_same_bytes_twice(sample: Path, tmp_path: Path) -> None:
         p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file()
     )
     assert all((sample / p).read_bytes() == (tmp_path / "again" / p).read_bytes() for p in paths)
+
+
+def test_what_killed_runs_left_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not what another run, or one for another folder, is writing."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    killed, at_work, other = (
+        tmp_path / f".tmp-{name}-abcdefg{i}" for i, name in enumerate(("a", "a", "a-b"))
+    )
+    for folder in (killed, at_work, other):
+        (folder / "tree").mkdir(parents=True)
+    monkeypatch.setattr("ffpp_prep.sample.write._render_all", interrupted)
+    with only_run(at_work), pytest.raises(KeyboardInterrupt):
+        write_sample(tmp_path / "a")
+    assert sorted(tmp_path.iterdir()) == sorted((at_work, other))
+
+
+@pytest.mark.parametrize("command", ["sample", "boxes"])
+def test_an_interrupted_run_says_what_was_kept(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"ffpp_prep.commands.{command}.run", interrupted)
+    assert main([command, str(tmp_path / "a")]) == 130
+    kept = {"sample": "to start over; nothing was kept", "boxes": "to go on"}[command]
+    assert capsys.readouterr().err == f"ffpp-prep: interrupted; run the same command again {kept}\n"

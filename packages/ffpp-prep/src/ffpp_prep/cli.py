@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ffpp_prep import __version__
-from ffpp_prep.commands import COMMANDS
+from ffpp_prep.commands import COMMANDS, GO_ON
 from ffpp_prep.errors import ExitStatus, FatalError, UsageError
 
 EXIT_STATUSES = "exit status: 0 clean, 1 some videos failed, 2 usage, 3 fatal (a full disk), 130 interrupted"
@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full or broken disk, where nothing was being written that counts
         return _fail(f"{error.filename or 'disk'}: {error.strerror}", ExitStatus.FATAL)
     except KeyboardInterrupt:
-        return _fail("interrupted; run the same command again to go on", ExitStatus.INTERRUPTED)
+        again = "to go on" if options.goes_on else "to start over; nothing was kept"
+        return _fail(f"interrupted; run the same command again {again}", ExitStatus.INTERRUPTED)
 
 
 def _fail(error: object, status: ExitStatus) -> int:
@@ -70,5 +71,5 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.add_arguments(own)
-        own.set_defaults(run=command.run)
+        own.set_defaults(run=command.run, goes_on=command in GO_ON)
     return parser

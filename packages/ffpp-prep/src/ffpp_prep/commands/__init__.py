@@ -29,3 +29,4 @@ COMMANDS = (
     ("preview", preview),
     ("verify", verify),
 )
+GO_ON = (boxes, check_fakes, extract)  # these keep what is finished when they are interrupted

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from ffpp_prep.errors import UsageError
 from ffpp_prep.layouts import celebdf, dfdc, ffpp, folder, table
-from ffpp_prep.layouts.record import REAL_METHOD, Listing, VideoRecord
+from ffpp_prep.layouts.record import REAL_METHOD, VIDEO_SUFFIXES, Listing, VideoRecord
 
 __all__ = ["LAYOUTS", "REAL_METHOD", "Listing", "VideoRecord", "list_videos"]
 
@@ -40,15 +40,22 @@ def list_videos(root: Path, layout: str = "auto") -> Listing:
         raise UsageError(f"--layout {layout}: unknown; allowed are auto, {', '.join(modules)}")
     chosen = modules.get(layout) or next((module for module in LAYOUTS if module.matches(root)), None)
     if chosen is None:
-        raise UsageError(
-            f"{root}: no known layout found (looked for {', '.join(modules)}); "
-            "give a folder with real/ and fake/, or a CSV table with path and label"
-        )
+        raise UsageError(f"{root}: no known layout found (looked for {', '.join(modules)}); {_advice(root)}")
     listing: Listing = chosen.read(root)
     if not listing.videos:
         raise UsageError(f"{root}: no videos found for layout {chosen.__name__.rsplit('.', 1)[-1]}")
     stored, notes = _utf8_only(listing)
     return Listing(tuple(sorted(stored, key=lambda v: v.video_id)), notes)
+
+
+def _advice(root: Path) -> str:
+    """What to give instead."""
+    if root.is_file() and root.suffix.lower() in VIDEO_SUFFIXES:
+        return "single videos are scored by  dfd-train predict, not prepared"
+    whole = folder.set_around(root)
+    if whole:
+        return f"this lies in a folder with real/ and fake/, so give that one:  {whole}"
+    return "give a folder with real/ and fake/, or a CSV table with path and label"
 
 
 def _utf8_only(listing: Listing) -> tuple[list[VideoRecord], tuple[str, ...]]:

@@ -18,6 +18,15 @@ def matches(root: Path) -> bool:
     return any((root / split / name).is_dir() for split in ("", *SPLITS) for name in LABELS)
 
 
+def set_around(root: Path) -> Path | None:
+    """The whole set, where `root` is a class folder of one (MINE/real, MINE/train/fake) or a method's in it."""
+    root = root.resolve()
+    named = next((path for path in (root, root.parent) if path.name in LABELS), None)
+    if named is None:
+        return None
+    return named.parent.parent if named.parent.name in SPLITS else named.parent
+
+
 def read(root: Path) -> Listing:
     """Lists the videos under real/ and fake/ at any depth."""
     root = root.resolve()

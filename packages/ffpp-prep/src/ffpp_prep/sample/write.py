@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ffpp_prep.errors import UsageError
-from ffpp_prep.files import write_json
+from ffpp_prep.files import TEMPORARY, is_at_work, only_run, write_json
 from ffpp_prep.sample import plan
 from ffpp_prep.sample.sources import NO_FACE, PEOPLE, check_installed
 
@@ -56,7 +58,9 @@ def write_sample(root: Path, seed: int = 0, jobs: int | None = None, frames: int
         raise UsageError(f"seed {seed}, frames {frames}: allowed are a seed from 0 and 24 frames or more")
     check_installed()
     root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".tmp-{root.name}-", dir=root.parent) as temporary:
+    _sweep(root)
+    prefix = f"{TEMPORARY}{root.name}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=root.parent) as temporary, only_run(Path(temporary)):
         tree = Path(temporary, "tree")
         manipulated = _render_all(tree, seed, frames, jobs or os.cpu_count() or 1)
         _write_splits(tree / "splits")
@@ -64,6 +68,14 @@ def write_sample(root: Path, seed: int = 0, jobs: int | None = None, frames: int
         summary = _summary(tree, root, frames)
         tree.replace(root)
     return summary
+
+
+def _sweep(root: Path) -> None:
+    """Removes what killed runs for the same folder left beside it; a run at work holds its folder's lock."""
+    left = re.compile(re.escape(f"{TEMPORARY}{root.name}-") + r"[a-z0-9_]{8}")  # as `tempfile` names them
+    for folder in root.parent.iterdir():
+        if left.fullmatch(folder.name) and not is_at_work(folder):
+            shutil.rmtree(folder)
 
 
 def _render_all(tree: Path, seed: int, frames: int, jobs: int) -> tuple[int, ...]:
