@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from dfd_train.cli import main
+from dfd_train.data.loader import BatchLoader
+from dfd_train.errors import TrainingError
 
 
 def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
@@ -152,6 +154,22 @@ def test_a_damaged_crop_is_one_line_from_a_loader_process_too(
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert line.startswith("dfd-train: ") and "faces-00000.h5: crop" in line and "is damaged" in line
     assert "Traceback" not in line
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError(104, "reset"), EOFError(), FileNotFoundError(2, "gone")]
+)
+def test_a_loader_process_that_dies_while_a_batch_is_fetched(error):
+    class Dead:  # when exactly it dies can't be arranged
+        num_workers = 1
+
+        def __iter__(self):
+            raise error
+
+    loader = object.__new__(BatchLoader)
+    loader._loader = Dead()
+    with pytest.raises(TrainingError, match="DataLoader worker exited"):
+        next(loader._loaded())
 
 
 def test_a_loader_process_that_dies_ends_the_run_with_one_line(run_command, tmp_path):

@@ -48,11 +48,16 @@ def run(tmp_path: Path, names: list[str], threads: int, timeout_s: float = 30.0)
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_crash_costs_one_task(tmp_path: Path, threads: int) -> None:
-    names = ["a", "b", "segfault", "c", "once", "d", "e"]
+    names = ["a", "b", "segfault", "c", "d", "e"]
     results = run(tmp_path, names, threads)
     assert results.pop("segfault") == "crashed"
     assert results == {n: n.upper() for n in names if n != "segfault"}
     assert (tmp_path / "log").read_text().count("segfault") >= 2  # tried again, alone
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_crash_that_does_not_come_again_costs_nothing(tmp_path: Path, threads: int) -> None:
+    assert run(tmp_path, ["a", "once", "b"], threads) == {"a": "A", "once": "ONCE", "b": "B"}
 
 
 @pytest.mark.parametrize("threads", [1, 3])

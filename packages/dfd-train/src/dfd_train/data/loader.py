@@ -20,6 +20,7 @@ from dfd_train.data.degradation import Loss, degrade, draw_losses, reseeded
 from dfd_train.data.geometry import Image
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec, augment, draw, normalize, resize
+from dfd_train.errors import TrainingError
 
 LoadedBatch = tuple[Tensor, Tensor, list[Sample]]
 
@@ -121,7 +122,12 @@ class BatchLoader:
         """The batches; of an error in a loader process only its own message, not that process's traceback."""
         try:
             yield from self._loader
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, EOFError) as error:
+            if self._loader.num_workers and not str(error).startswith("Caught "):
+                # not raised in a process but in talking to it: its crops are fetched over a socket of its own
+                raise TrainingError(
+                    "DataLoader worker exited unexpectedly, before its batch was fetched"
+                ) from None
             _, _, message = str(error).strip().rpartition("\n")
             raise ValueError(message.partition("Error: ")[2] or message) from None
 
