@@ -10,6 +10,7 @@ import av
 import html5lib
 import numpy as np
 import pandas as pd
+import prediction
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -200,10 +201,26 @@ def test_pictures_of_ones_own(runs, tmp_path):
         tmp_path / "me.png"
     )
     out = tmp_path / "out"
-    command = ["explain", runs[0], "--image", str(tmp_path / "me.png"), "--out", str(out)]
+    command = ["explain", runs[0], "--crop", str(tmp_path / "me.png"), "--out", str(out)]
     assert main([*command, "--samples", "20", "--device", "cpu"]) == 0
     assert not (out / "tables/scores.csv").exists()
     assert pd.read_csv(out / "tables/predictions.csv")["Picture"].tolist() == ["me"]
+
+
+def test_the_face_of_a_photo_and_of_a_video_are_those_of_predict(runs, tmp_path):
+    photo, clip = tmp_path / "photo.png", tmp_path / "clip.mp4"
+    Image.fromarray(prediction.faces(1)[0]).save(photo)
+    prediction.encode(clip, prediction.faces(30))
+    files = [str(photo), str(clip)]
+    assert main(["predict", runs[0], *files, "--out", str(tmp_path / "scored"), "--no-video"]) == 0
+    command = ["explain", runs[0], "--image", *files, "--out", str(tmp_path / "out"), "--method", "gradcam"]
+    assert main([*command, "--device", "cpu"]) == 0
+    found = pd.read_csv(tmp_path / "out/tables/predictions.csv")
+    frames = [pd.read_csv(tmp_path / "scored" / name / "frames.csv") for name in ("photo.png", "clip.mp4")]
+    best = frames[1].loc[frames[1]["logit"].idxmax()]
+    assert found["Picture"].tolist() == ["photo", f"clip, frame {best['frame']:.0f}"]
+    logits = np.array([frames[0]["logit"][0], best["logit"]])
+    assert found["one"].to_numpy() == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-4)
 
 
 def test_mistakes(runs, tmp_path, capsys):
@@ -215,8 +232,10 @@ def test_mistakes(runs, tmp_path, capsys):
         ([runs[0], *out, "--data", str(tmp_path / "none")], "another prepared set: --data WORK"),
         ([runs[0], *out, "--video", "none.mp4"], "has no video 'none.mp4'"),
         ([runs[0], *out, "--frame", "99"], "has no frame 99: it has 20, from 0"),
-        ([runs[0], *out, "--image", str(tmp_path / "text.png")], "cannot read"),
+        ([runs[0], *out, "--crop", str(tmp_path / "text.png")], "cannot read"),
+        ([runs[0], *out, "--crop", str(tmp_path / "none.png")], "no such file"),
         ([runs[0], *out, "--image", str(tmp_path / "none.png")], "no such file"),
+        ([runs[0], *out, "--image", str(tmp_path / "text.png")], "no readable image"),
         ([runs[0], *out, "--seed", "-1"], "seed -1, frame None: allowed are numbers from 0"),
     ):
         capsys.readouterr()

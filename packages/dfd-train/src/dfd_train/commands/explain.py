@@ -13,7 +13,9 @@ EXAMPLE = "dfd-train explain runs/v1 runs/v2 --out explained --method lime gradc
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="runs' folders, compared side by side"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
     parser.add_argument(
         "--method",
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of LIME, a picture and model (default: 1000)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="of LIME and of the choice of videos"
+        "--seed", type=int, default=0, metavar="S", help="of LIME and of the choice of videos (default: 0)"
     )
     parser.add_argument(
         "--data", type=Path, metavar="WORK", help="another prepared data set than the first run's own"
@@ -51,7 +53,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="so many test videos of every method, and of the originals (default: 1)",
     )
     what.add_argument(
-        "--image", type=Path, nargs="+", default=[], metavar="FILE", help="pictures of face crops instead"
+        "--image",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="your own photographs or videos: the face is found and cut as by predict",
+    )
+    what.add_argument(
+        "--crop", type=Path, nargs="+", default=[], metavar="FILE", help="pictures of face crops, as they are"
     )
     parser.add_argument("--frame", type=int, metavar="N", help="from 0 (default: each video's middle one)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -75,6 +85,7 @@ def run(options: argparse.Namespace) -> int:
             per_method=options.per_method,
             frame=options.frame,
             images=tuple(options.image),
+            crops=tuple(options.crop),
             device=options.device,
         )
     )

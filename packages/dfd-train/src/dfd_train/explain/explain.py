@@ -30,10 +30,11 @@ from dfd_train.explain.attribution import (
     superpixels,
 )
 from dfd_train.explain.figure import ROWS, Row, draw
-from dfd_train.explain.pictures import Picture, choose_videos, open_images, open_videos
+from dfd_train.explain.pictures import Picture, choose_videos, open_crops, open_videos
 from dfd_train.explain.score import mask_score
 from dfd_train.explain.tables import TITLES, Scored, frame_of, place, prediction_table, score_table
 from dfd_train.metrics.scores import sigmoid
+from dfd_train.predict import require_ffpp_prep
 from dfd_train.report.files import write_text
 from dfd_train.report.table import Table
 from dfd_train.report.tables import warning
@@ -62,7 +63,9 @@ class Request:
     frame: int | None = None
     """unset: each video's middle one"""
     images: tuple[Path, ...] = ()
-    """face crops instead of videos"""
+    """photographs and videos instead of a prepared set's; their faces are found as by predict"""
+    crops: tuple[Path, ...] = ()
+    """pictures of face crops instead"""
     device: str = "auto"
 
 
@@ -110,14 +113,19 @@ def explain(request: Request) -> Outcome:
 
 def _open_pictures(request: Request) -> tuple[list[Picture], bool]:
     """The pictures, and whether they are sample data."""
+    if request.crops:
+        return open_crops(request.crops), False
     if request.images:
-        return open_images(request.images), False
+        require_ffpp_prep()
+        from dfd_train.explain.faces import open_files
+
+        return open_files(request.images, request.runs, request.device), False
     config = RunFolder(request.runs[0]).read_config()
     try:
         prepared = load_prepared(request.data or Path(config.data.work))
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"{error}; another prepared set: --data WORK, face crops: --image FILE"
+            f"{error}; another prepared set: --data WORK, your own picture: --image FILE"
         ) from None
     videos = request.videos or choose_videos(
         prepared, request.per_method, request.seed, config.data.multiple_faces
@@ -137,9 +145,10 @@ def _explain_all(
         for number, model in zip(passes, models, strict=True)
     )
     log.info(
-        "%s of %d pictures by %d models: %s passes through a network, about %s",
+        "%s of %s by %s: %s passes through a network, about %s",
         ", ".join(TITLES[method] for method in request.methods),
-        *(len(pictures), len(models), f"{sum(passes):,}", _duration(seconds)),
+        *(_number(len(pictures), "picture"), _number(len(models), "model")),
+        *(f"{sum(passes):,}", _duration(seconds)),
     )
     with tqdm(total=sum(passes), desc="explaining", unit="pass", disable=None, leave=False) as progress:
         return [
@@ -252,6 +261,10 @@ def _settings(
         "seed": request.seed,
         "note": warned,
     }
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _duration(seconds: float) -> str:

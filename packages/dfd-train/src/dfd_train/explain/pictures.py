@@ -40,7 +40,7 @@ class Picture:
     """(H, W) true where manipulated; None for a real face and where no mask is at hand"""
 
 
-def open_images(paths: Sequence[Path]) -> list[Picture]:
+def open_crops(paths: Sequence[Path]) -> list[Picture]:
     """Pictures of face crops, as they are: no face is looked for in them.
 
     Raises: FileNotFoundError, ValueError for what is no picture.

@@ -40,7 +40,8 @@ def prediction_table(
         tuple(rows),
         (
             "Each cell: what the model calls the picture at one half, and with which probability (Table 7.8). "
-            "In the CSV file: the probability of fake.",
+            "They are the network's own: predict divides the logits by a temperature first. In the CSV file: the "
+            "probability of fake.",
         ),
         slug="predictions",
         warning=warning,

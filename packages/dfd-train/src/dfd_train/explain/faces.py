@@ -1,0 +1,62 @@
+"""The face of a photograph or video to explain: found, cut and chosen as `dfd-train predict` does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from dfd_train.data.geometry import Image, cut_face
+from dfd_train.explain.pictures import Picture
+from dfd_train.predict.analysis import analyse
+from dfd_train.predict.ensemble import Reading, read_together
+from dfd_train.predict.faces import FaceFinder, Footage, Rates
+from dfd_train.predict.inputs import Input
+from dfd_train.predict.photographs import read_image
+from dfd_train.predict.result import judge
+from dfd_train.predict.scorer import Scorer, load_scorer
+
+log = logging.getLogger(__name__)
+
+
+def open_files(paths: Sequence[Path], runs: Sequence[Path], device: str) -> list[Picture]:
+    """Of each file the face that its score is of; of a video in the frame, of those scored, that scores highest.
+
+    Raises: FileNotFoundError, ValueError for what is no photograph or video, and where no face counts.
+    """
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(f"no such file: {missing[0]}")
+    scorers = [load_scorer(run, device) for run in runs]
+    if len({scorer.facts.geometry for scorer in scorers}) > 1:
+        log.warning("the runs cut faces differently: all see the crop of %s", runs[0])
+    reading, finder = read_together(scorers), FaceFinder()
+    return [_open_file(Input(path, path.name), scorers, reading, finder) for path in paths]
+
+
+def _open_file(file: Input, scorers: Sequence[Scorer], reading: Reading, finder: FaceFinder) -> Picture:
+    analysis = analyse(file, scorers, finder, Rates())
+    result = judge(file, analysis, reading, identity="")
+    counted = [face for face in result.faces if not face.left_out]
+    if not counted:
+        raise ValueError(f"{file.path.name}: {result.reason}; a ready-made face crop: --crop FILE")
+    highest = max(counted, key=lambda face: face.prob)
+    rows = analysis.faces[analysis.faces["track"] == highest.face - 1]
+    row = rows.loc[rows["logit"].idxmax()]
+    box = (row["x1"], row["y1"], row["x2"], row["y2"])
+    frame = int(row["frame"])
+    picture = read_image(file.path) if file.is_image else _read_frame(file.path, frame)
+    return Picture(
+        name=file.path.stem + f", face {highest.face}" * (len(counted) > 1),
+        crop=cut_face(picture, box, scorers[0].facts.geometry),
+        frame=None if file.is_image else frame,
+    )
+
+
+def _read_frame(path: Path, number: int) -> Image:
+    """One frame as displayed, by its number from 0."""
+    with Footage(path) as footage:
+        for frame, _ in footage:
+            if frame.index == number:
+                return frame.rgb()
+    raise ValueError(f"{path.name}: frame {number} could not be decoded again")
