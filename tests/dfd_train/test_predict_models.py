@@ -47,7 +47,7 @@ def test_an_exported_file_says_what_its_run_says(runs, face, tmp_path) -> None:
     assert main(["predict", str(tmp_path / "model.onnx"), str(face), "--out", str(tmp_path / "onnx")]) == 0
     found = [json.loads((tmp_path / name / "face.png/result.json").read_text()) for name in ("run", "onnx")]
     assert found[1]["prob"] == pytest.approx(found[0]["prob"], abs=1e-4)
-    for name in ("verdict", "threshold", "temperature", "note"):
+    for name in ("verdict", "threshold", "temperature", "note", "meaning"):
         assert found[0][name] == found[1][name]
     assert found[0]["models_sha256"] != found[1]["models_sha256"]
 

@@ -52,6 +52,12 @@ class DetectorCard:
     """of the checkpoint that was exported"""
     labels: tuple[Literal["real"], Literal["fake"]] = ("real", "fake")
     """what label 0 and label 1 mean; a positive logit speaks for label 1"""
+    validation_videos: tuple[int, int] = (0, 0)
+    """how many real and fake videos it was calibrated on; cards of earlier exports don't say"""
+    validation_real: tuple[float, ...] = ()
+    """probabilities of the real ones, ascending; quantiles of them where there are more than 1001"""
+    validation_fake: tuple[float, ...] = ()
+    """the same of the fakes"""
     format_version: Literal[1] = 1
 
     def to_json(self) -> str:

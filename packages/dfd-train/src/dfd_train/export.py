@@ -89,6 +89,9 @@ def _card(run: Path, model: TrainedModel) -> DetectorCard:
         border="pad" if geometry.border == "pad" else "clip",
         crop_size=geometry.size,
         checkpoint_sha256=file_sha256(model.path),
+        validation_videos=(calibration.videos_real, calibration.videos_fake) if calibration else (0, 0),
+        validation_real=calibration.real if calibration else (),
+        validation_fake=calibration.fake if calibration else (),
     )
 
 

@@ -11,7 +11,7 @@ EXAMPLE = "dfd-train export runs/v1 --out v1.onnx"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("folder", type=Path, metavar="RUN")
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument(
         "--out",
         type=Path,

@@ -109,7 +109,7 @@ def _gain(aucs: list[float]) -> str:
 
 def _common_calibration(scorers: Sequence[Scorer]) -> Calibration | None:
     """Of the mean logit over the validation frames that all runs scored; None where they have none in common."""
-    if any(scorer.facts.calibration is None for scorer in scorers):
+    if any(scorer.facts.kind != "run" or scorer.facts.calibration is None for scorer in scorers):
         return None
     tables = [
         validation_predictions(scorer.facts.path)[[*FRAME, "label", "logit"]].rename(

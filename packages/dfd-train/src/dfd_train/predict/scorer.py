@@ -210,7 +210,21 @@ def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts
         demonstration=card.demonstration,
         temperature=card.temperature,
         threshold=card.threshold if card.calibrated_on == "validation" else None,
-        calibration=None,
+        calibration=_card_calibration(card),
+    )
+
+
+def _card_calibration(card: DetectorCard) -> Calibration | None:
+    """The run's, which its export took along; None of cards of before that."""
+    if not card.validation_real or not card.validation_fake:
+        return None
+    return Calibration(
+        card.checkpoint_sha256,
+        card.temperature,
+        card.threshold,
+        *card.validation_videos,
+        card.validation_real,
+        card.validation_fake,
     )
 
 

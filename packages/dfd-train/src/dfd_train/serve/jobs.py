@@ -115,9 +115,9 @@ class Jobs:
             try:
                 if upload.cancel:
                     raise _Cancelled
-                done = predict_file(
-                    Input(upload.file, upload.file.name), upload.folder, self._settings, upload
-                )
+                name = upload.file.name
+                file = Input(upload.file, name, shown_path=name)
+                done = predict_file(file, upload.folder, self._settings, upload)
                 upload.answer, upload.note = answer(done.result), done.result.note
                 upload.state = "done"
             except _Cancelled:
