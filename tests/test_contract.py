@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import io
+import re
 import shutil
 import subprocess
 import sys
@@ -91,3 +94,52 @@ def test_dfd_train_reads_what_ffpp_prep_writes(work: Path, tmp_path: Path) -> No
         assert prepared.is_stored(prepared.row(row.video_id), row.frame, row.face)
         assert np.array_equal(stored, expected)
         assert np.array_equal(from_video.read_crop(row.video_id, row.frame, row.face), expected)
+
+
+def test_the_reader_of_the_page_reads_the_shards(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code of docs/format.md as it stands there, with two workers; every codec by its decoders and by Pillow."""
+    import pandas as pd
+    import torch
+    from PIL import Image
+
+    from ffpp_prep import read_boxes
+    from ffpp_prep.codecs import CODECS
+
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs/format.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "page_reader.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    reader = importlib.import_module("page_reader")
+
+    videos = pd.read_parquet(work / "videos.parquet").set_index("video_id", drop=False)
+    crops = reader.Crops(work / "faces", videos, size=48, threshold=0)
+    crops[0]  # what this process opened, workers must not share
+    loader = torch.utils.data.DataLoader(crops, batch_size=5, num_workers=2)
+    found = [(picture, label) for batch in loader for picture, label in zip(*batch, strict=True)]
+    boxes = read_boxes(work)
+    assert len(found) == len(boxes) == 12
+    decoded = {video_id: clips.decode(Path(videos.loc[video_id, "path"])) for video_id in videos.index}
+    for row in boxes.itertuples():
+        crop = decoded[row.video_id][row.frame][max(row.top, 0) : row.bottom, max(row.left, 0) : row.right]
+        tensor = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None] / 255
+        expected = torch.nn.functional.interpolate(tensor, (48, 48), mode="bilinear", antialias=True)[0]
+        label = videos.loc[row.video_id, "label"]
+        assert sum(torch.equal(picture, expected) and other == label for picture, other in found) == 1
+
+    middle = float(boxes["score"].median())
+    above = reader.Crops(work / "faces", videos[videos["label"] == 1], threshold=middle)
+    chosen = boxes[boxes["video_id"].str.startswith("fake/") & (boxes["score"] >= middle)]
+    assert len(above) == len(chosen) and above[0][0].shape == (3, 299, 299) and above[0][1] == 1
+
+    assert set(reader.DECODERS) == {codec.name for codec in CODECS} - {"raw"}
+    crop = np.ascontiguousarray(decoded["real/a.mp4"][0][:33, :20])
+    for codec in CODECS:
+        if codec.name != "raw":
+            data = bytes(codec.encode(crop))
+            pictures = [reader.DECODERS[codec.name](data)]
+            if codec.name != "jxl":
+                pictures.append(np.array(Image.open(io.BytesIO(data))))
+            assert all(np.allclose(p, crop, atol=0 if codec.lossless else 40) for p in pictures), codec.name

@@ -296,3 +296,19 @@ def test_frame_formulas() -> None:
     assert evaluation_frames(7, 300) == [10 + 41 * i for i in range(7)]
     assert evaluation_frames(12, 15) == [i * 15 // 12 for i in range(12)]
     assert all(0 <= training_frame(e, 50, n) < n for e in range(1, 51) for n in (1, 2, 49, 50, 51, 52, 400))
+
+
+def test_crops_that_are_probably_no_face_are_counted(detected: Path, tmp_path: Path) -> None:
+    work = Path(shutil.copytree(detected, tmp_path / "work"))
+    path = work / "boxes" / "boxes-00000.parquet"
+    table = pq.read_table(path)
+    scores = table["score"].to_pylist()
+    weak = [0.3 if i < 5 else score for i, score in enumerate(scores)]
+    at = table.schema.get_field_index("score")
+    pq.write_table(table.set_column(at, "score", pa.array(weak, pa.float32())), path)
+    work, out = extract(detected, tmp_path)
+    below = sum(score < 0.45 for score in weak)
+    assert f"  {below} of {len(stored(work))} crops below the detector's threshold 0.45" in out
+    shutil.rmtree(work / "faces")
+    work, out = extract(detected, tmp_path, "--min-score", 0.45)
+    assert "below the detector's threshold" not in out and len(stored(work)) == len(weak) - below

@@ -41,6 +41,7 @@ def test_the_page_stands_alone(shown: Path) -> None:
         assert Image.open(io.BytesIO(base64.b64decode(content))).width == WIDTH
     for method in ("Deepfakes", "FaceSwap", "original_sequences"):
         assert f"<h2>{method}</h2>" in text
+    assert "<h1>Boxes in work</h1>" in text  # not "faces": those of no_face videos are shown too
     assert REAL in text and "a face in" in text and f"{FRAMES} frames" in text
 
 
@@ -114,7 +115,7 @@ def test_names_are_escaped() -> None:
         "frames_multi_face": 0,
         "status": "partial",
         "error": "<b>",
-        "boxes_from": None,
+        "boxes_from": "",
     }
     row |= {"method": "<i>"}
     video = ShownVideo((), "no such <file>")

@@ -107,6 +107,12 @@ def write_shard(
     return summary
 
 
+def scored_below(path: Path, score: float) -> int:
+    """How many crops of a shard have a detector's score below this one."""
+    with h5py.File(path, "r") as shard:
+        return int(np.count_nonzero(shard["score"][:] < score))
+
+
 def _encode(
     slices: list[VideoSlice], settings: CropSettings, file: IO[bytes], beat: Callable[[], None]
 ) -> tuple[dict[str, np.ndarray[Any, Any]], pd.DataFrame, tuple[MissingCrops, ...]]:

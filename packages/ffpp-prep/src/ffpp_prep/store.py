@@ -121,9 +121,14 @@ class BoxStore(PartStore[VideoBoxes]):
 
 
 def read_videos(work: str | Path) -> pd.DataFrame:
-    """One row a video of WORK: the columns of scan and, where boxes are committed, those of boxes."""
+    """One row a video of WORK: the columns of scan and, where boxes are committed, those of boxes.
+
+    Text that is null in the files (`split`, `original_id`, `boxes_from` and the like) is "" here. A video whose boxes
+    are not committed has NaN in the other columns of boxes: `videos["status"].isna()`.
+    """
     work = Path(work)
-    return read_scan(work).merge(BoxStore(work).read_status().drop(columns="part"), on="video_id", how="left")
+    status = BoxStore(work).read_status().drop(columns="part")
+    return read_scan(work).merge(status, on="video_id", how="left").fillna({"boxes_from": ""})
 
 
 def read_boxes(work: str | Path) -> pd.DataFrame:

@@ -103,6 +103,11 @@ def _print(summary: ExtractSummary, work: Path) -> None:
     rate = f", {summary.crops / summary.seconds:.0f} crops/s" if summary.crops else ""
     size = f"{summary.bytes / 1e6:.1f} MB"
     print(f"extract: {summary.shards} shards, {summary.crops} crops, {size}{rate} -> {work / 'faces'}")
+    if summary.below_threshold:
+        print(
+            f"  {summary.below_threshold} of {summary.crops} crops below the detector's threshold "
+            f"{summary.threshold:g}: probably no face; --min-score {summary.threshold:g} leaves such out"
+        )
     for reason, count in summary.left_out.items():
         print(f"  {count} videos left out: {reason}")
     for video_id, count, error in summary.missing:

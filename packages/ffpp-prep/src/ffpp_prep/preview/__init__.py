@@ -51,7 +51,7 @@ def write_preview(work: str | Path, videos: int = 4, output: Path | None = None)
     bar = tqdm(chosen.items(), desc="preview", unit="video", disable=None)
     shown = {video_id: look_at(row, boxes.get(video_id), settings) for video_id, row in bar}
     with whole_file(output / "contact-sheet.png") as temporary:
-        title = f"Faces found in {work.name}; under each its score, in brackets where its box is interpolated"
+        title = f"Boxes in {work.name}; under each its score, in brackets where its box is interpolated"
         contact_sheet(title, sections, shown).save(temporary, "PNG")
     with whole_file(output / "index.html") as temporary:
         temporary.write_text(page(work, table, settings, sections, shown), encoding="utf-8")

@@ -91,7 +91,7 @@ def _facts(video: Row) -> tuple[str, ...]:
         facts.append(f"several faces in {video['frames_multi_face'] / frames:.0%}")
     if video["status"] != "ok":
         facts.append(f"{video['status']}: {video['error']}")
-    if isinstance(video["boxes_from"], str) and video["boxes_from"]:
+    if video["boxes_from"]:
         facts.append(f"boxes of {video['boxes_from']}")
     return tuple(facts)
 

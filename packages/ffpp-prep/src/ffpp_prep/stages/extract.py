@@ -23,7 +23,7 @@ from ffpp_prep.jobs import Beat, Outcome, run_tasks
 from ffpp_prep.manifest import PlannedSlice, commit_file, manifest, read_plan, read_summaries, write_plan
 from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.progress import ProgressBar
-from ffpp_prep.shards import ShardSummary, VideoSlice, shard_name, write_shard
+from ffpp_prep.shards import ShardSummary, VideoSlice, scored_below, shard_name, write_shard
 from ffpp_prep.stages.planning import pending_slices, plan_shards, spoken_for
 from ffpp_prep.store import BoxStore, read_videos
 
@@ -59,6 +59,8 @@ class ExtractSummary:
     left_out: dict[str, int]  # reason -> videos
     missing: tuple[tuple[str, int, str], ...]  # video_id, crops, error
     lost: tuple[tuple[str, str], ...]  # shard, error
+    threshold: float  # the detector's, above which a box counts as a face
+    below_threshold: int  # of `crops`
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,8 @@ def extract_faces(
     choice = choice or Choice()
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: must be at least 1")
-    decoder = BoxStore(work).made_with().get("decoder", "pyav")
-    settings = replace(settings or CropSettings(), decoder=decoder)
+    made_with = BoxStore(work).made_with()
+    settings = replace(settings or CropSettings(), decoder=made_with.get("decoder", "pyav"))
     folder = work / "faces"
     started = time.monotonic()
     with only_run(work):
@@ -124,6 +126,8 @@ def extract_faces(
         left_out=left_out,
         missing=tuple((m.video_id, m.count, m.error) for s in summaries for m in s.missing),
         lost=tuple(lost),
+        threshold=made_with["threshold"],
+        below_threshold=sum(scored_below(folder / s.file, made_with["threshold"]) for s in new),
     )
 
 
