@@ -233,6 +233,13 @@ def test_without_out_nothing_stays(run, tmp_path, clip, monkeypatch) -> None:
     assert not list(tmp_path.glob("dfd-train-*"))
 
 
+EVERY_STATE_SHOWN = """() => {
+    window.shown = new Set();
+    new MutationObserver(() => document.querySelectorAll(".state").forEach(each => shown.add(each.innerText)))
+        .observe(document.body, {subtree: true, childList: true, characterData: true});
+}"""
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_in_a_browser(server, clip, tmp_path) -> None:
     from playwright.sync_api import sync_playwright
