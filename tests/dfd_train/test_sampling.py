@@ -214,6 +214,9 @@ def test_shuffled_labels_keep_their_number_and_leave_test_alone(videos):
         before, after = (table.loc[table["split"] == split, "label"] for table in (many, shuffled))
         assert before.sum() == after.sum()
         assert (before == after).all() == (split == "test")
+        if split != "test":  # no more often right than any other labels
+            fakes, reals = after[before == 1], after[before == 0]
+            assert abs(fakes.mean() - reals.mean()) <= 1 / len(fakes) + 1 / len(reals)
     assert shuffled.equals(shuffle_labels(many, seed=3)) and not shuffled.equals(shuffle_labels(many, seed=4))
 
 

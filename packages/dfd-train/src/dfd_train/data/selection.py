@@ -126,9 +126,18 @@ def identities(videos: pd.DataFrame) -> set[tuple[str, str]]:
 
 
 def shuffle_labels(videos: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The table with labels permuted within the training and within the validation split: the chance control."""
+    """The table with labels shuffled within the training and within the validation split: the chance control.
+
+    As many videos as before are called fake, and the same share of the fakes as of the reals. A plain permutation of
+    few videos correlates with the truth by chance, either way, and a network finds that.
+    """
     labels = videos["label"].to_numpy().copy()
     for number, split in enumerate(("train", "val")):
+        random = np.random.default_rng([seed, number])
         rows = np.flatnonzero(videos["split"] == split)
-        labels[rows] = np.random.default_rng([seed, number]).permutation(labels[rows])
+        fakes, reals = (random.permutation(rows[labels[rows] == label]) for label in (1, 0))
+        from_fakes = round(len(fakes) ** 2 / max(1, len(rows)))
+        labels[rows] = 0
+        labels[fakes[:from_fakes]] = 1
+        labels[reals[: len(fakes) - from_fakes]] = 1
     return videos.assign(label=labels)
