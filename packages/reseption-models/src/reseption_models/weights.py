@@ -35,7 +35,10 @@ _CONTAINERS = ("state_dict", "model_state_dict", "model", "net")
 
 
 def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None = None) -> None:
-    """Write `model.safetensors` and `config.json` to a folder, which is made where needed; both or neither.
+    """Write `model.safetensors` and `config.json` to a folder, which is made where needed.
+
+    A failure to write leaves what was there. A kill between the two of a folder that is written over leaves weights and
+    a `config.json` that don't belong together, which `from_pretrained` refuses by their SHA-256.
 
     Args:
         model: the network; not a fused, wrapped or `features_only` one.
