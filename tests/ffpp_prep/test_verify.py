@@ -15,7 +15,7 @@ import pytest
 from clips import ffpp_prep
 
 from ffpp_prep import read_boxes, read_videos, verify_work
-from ffpp_prep.files import sha256_of
+from ffpp_prep.files import crc32_of, sha256_of
 
 SHARD = "faces/faces-00001"
 
@@ -57,13 +57,13 @@ def shard_with_another_crop(path: Path) -> None:
     """A changed crop with a checksum to match: only its own CRC-32 tells."""
     with h5py.File(path, "r+") as file:
         file["blob"][100] ^= 1
-    change_commit(path.with_suffix(".json"), sha256=sha256_of(path))
+    change_commit(path.with_suffix(".json"), crc32=crc32_of(path))
 
 
 def shard_with_another_box(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file["box"][0] = file["box"][0] + np.float32(1)
-    change_commit(path.with_suffix(".json"), sha256=sha256_of(path))
+    change_commit(path.with_suffix(".json"), crc32=crc32_of(path))
 
 
 def part_with_fewer_boxes(path: Path) -> None:
@@ -97,7 +97,7 @@ DAMAGE: list[tuple[str, Callable[[Path], None], str]] = [
     ("fakes/fakes-00000.parquet", flip, "SHA-256"),
     ("fakes/videos-00000.parquet", check_with_another_count, "faces_untouched is"),
     ("boxes/videos-00000.parquet", part_with_another_count, "frames_with_face is"),
-    (f"{SHARD}.h5", flip, "SHA-256"),
+    (f"{SHARD}.h5", flip, "CRC-32"),
     (f"{SHARD}.h5", Path.unlink, "missing"),
     (f"{SHARD}.h5", lambda path: path.write_bytes(path.read_bytes()[:-100]), "bytes, not the recorded"),
     (f"{SHARD}.h5", shard_with_another_crop, "crop 0 is not what was written"),

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from imagecodecs import zlibng_crc32
+
 from ffpp_prep.errors import FatalError, UsageError
 
 TEMPORARY = ".tmp-"
@@ -124,6 +126,21 @@ def sha256_of(path: Path, beat: Callable[[], None] = lambda: None) -> str:
             digest.update(data)
             beat()
     return digest.hexdigest()
+
+
+def crc32_of(path: Path, beat: Callable[[], None] = lambda: None) -> int:
+    """CRC-32 of a file; `beat` is called after each block."""
+    value = 0
+    with path.open("rb") as file:
+        while data := file.read(BLOCK):
+            value = crc32(data, value)
+            beat()
+    return value
+
+
+def crc32(data: bytes | bytearray | memoryview, value: int = 0) -> int:
+    """CRC-32 of bytes that follow those whose CRC-32 is `value`; as `zlib.crc32`, 2.5 times as fast."""
+    return zlibng_crc32(data, value)  # type: ignore[arg-type]
 
 
 def _sync_folder(folder: Path) -> None:

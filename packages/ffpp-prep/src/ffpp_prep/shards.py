@@ -6,7 +6,6 @@ WORK/faces/faces-00000.json     then: counts and checksum, the commit
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +16,11 @@ from typing import IO, Any
 import h5py
 import numpy as np
 import pandas as pd
-from imagecodecs import zlibng_crc32  # zlib.crc32, 25 times as fast
 
 from ffpp_prep.codecs import codec
 from ffpp_prep.errors import FatalError
 from ffpp_prep.faces import CropSettings, crops
-from ffpp_prep.files import BLOCK, copy_bytes, need_space, whole_file, write_json
+from ffpp_prep.files import BLOCK, copy_bytes, crc32, need_space, whole_file, write_json
 from ffpp_prep.parts import FORMAT_VERSION, fingerprint
 from ffpp_prep.video import VideoError
 
@@ -58,7 +56,7 @@ class ShardSummary:
     videos: int
     crops: int
     bytes: int
-    sha256: str
+    crc32: int
     missing: tuple[MissingCrops, ...] = ()
 
 
@@ -98,10 +96,10 @@ def write_shard(
             frame.unlink(missing_ok=True)
         with temporary.open("rb") as file, ThreadPoolExecutor(1) as pool:
             synced = pool.submit(os.fsync, file.fileno())  # the disk works while checksums are computed
-            sha256 = _verified(temporary, columns["crc32"], beat)
+            checksum = _verified(temporary, columns["crc32"], beat)
             synced.result()
     summary = ShardSummary(
-        path.name, len(groups), len(columns["frame"]), path.stat().st_size, sha256, missing
+        path.name, len(groups), len(columns["frame"]), path.stat().st_size, checksum, missing
     )
     write_json(path.with_suffix(".json"), asdict(summary))
     return summary
@@ -133,7 +131,7 @@ def _encode(
                 positions.append(position)
                 sizes.append(len(data))
                 shapes.append((crop.shape[0], crop.shape[1]))
-                checks.append(zlibng_crc32(data))  # type: ignore[arg-type]
+                checks.append(crc32(data))
                 del crop, data  # as in `crops`: the same memory again
                 beat()
         except VideoError as failure:
@@ -218,24 +216,24 @@ def _join(frame: Path, path: Path, place: int, size: int, beat: Callable[[], Non
         frame.replace(path)
 
 
-def _verified(path: Path, checks: np.ndarray[Any, Any], beat: Callable[[], None]) -> str:
-    """Reads the shard back, compares every crop's checksum, and returns the SHA-256 of the file."""
+def _verified(path: Path, checks: np.ndarray[Any, Any], beat: Callable[[], None]) -> int:
+    """Reads the shard back, compares every crop's checksum, and returns the CRC-32 of the file."""
     with h5py.File(path, "r") as shard:
         sizes = np.diff(shard["offsets"][:]).tolist()
         place = shard["blob"].id.get_offset() or 0
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        digest.update(file.read(place))
+    room = memoryview(bytearray(max([BLOCK, *sizes])))  # the same memory for every crop
+    with path.open("rb", buffering=0) as file:
+        whole = crc32(file.read(place))
         for i, (size, check) in enumerate(zip(sizes, checks.tolist(), strict=True)):
-            data = file.read(size)
-            digest.update(data)
-            if zlibng_crc32(data) != check:
+            data = room[: file.readinto(room[:size])]
+            if crc32(data) != check:
                 raise FatalError(f"{path}: crop {i} reads back other than it was written; check the disk")
+            whole = crc32(data, whole)
             if i % 100 == 0:
                 beat()
-        while data := file.read(BLOCK):
-            digest.update(data)
-    return digest.hexdigest()
+        while data := room[: file.readinto(room[:BLOCK])]:
+            whole = crc32(data, whole)
+    return whole
 
 
 def _fixed(texts: list[str]) -> np.ndarray[Any, Any]:

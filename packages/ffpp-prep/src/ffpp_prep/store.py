@@ -127,8 +127,9 @@ def read_videos(work: str | Path) -> pd.DataFrame:
     are not committed has NaN in the other columns of boxes: `videos["status"].isna()`.
     """
     work = Path(work)
+    scan = read_scan(work)
     status = BoxStore(work).read_status().drop(columns="part")
-    return read_scan(work).merge(status, on="video_id", how="left").fillna({"boxes_from": ""})
+    return scan.merge(status, on="video_id", how="left").fillna({"boxes_from": ""})
 
 
 def read_boxes(work: str | Path) -> pd.DataFrame:

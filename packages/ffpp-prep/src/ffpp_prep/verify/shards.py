@@ -12,12 +12,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
-from imagecodecs import zlibng_crc32
 
 from ffpp_prep.boxes import USABLE
 from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings
-from ffpp_prep.files import sha256_of
+from ffpp_prep.files import crc32, crc32_of
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.manifest import PlannedSlice, commit_file, read_summary
 from ffpp_prep.parts import fingerprint
@@ -94,8 +93,8 @@ def _shard(commit: Path, path: Path, settings: CropSettings, beat: Beat) -> Shar
         raise Wrong(path, "missing")
     if path.stat().st_size != summary.bytes:
         raise Wrong(path, f"{path.stat().st_size} bytes, not the recorded {summary.bytes}")
-    if sha256_of(path, beat) != summary.sha256:
-        raise Wrong(path, "its SHA-256 is not the recorded one")
+    if crc32_of(path, beat) != summary.crc32:
+        raise Wrong(path, "its CRC-32 is not the recorded one")
     with _opened(path) as file:
         crops, videos = len(file["frame"]), len(file["videos/id"])
         if not file.attrs.get("complete", False) or file.attrs["fingerprint"] != fingerprint(settings):
@@ -107,7 +106,7 @@ def _shard(commit: Path, path: Path, settings: CropSettings, beat: Beat) -> Shar
             part = offsets[first : first + BLOCK_CROPS + 1]
             data = file["blob"][part[0] : part[-1]]
             for i, (start, stop) in enumerate(pairwise(part - part[0]), start=first):
-                if zlibng_crc32(data[start:stop].tobytes()) != checks[i]:
+                if crc32(data[start:stop].tobytes()) != checks[i]:
                     raise Wrong(path, f"crop {i} is not what was written")
             beat()
     return summary
