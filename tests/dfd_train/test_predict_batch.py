@@ -17,6 +17,7 @@ import prediction
 import pytest
 
 from dfd_train.cli import main
+from dfd_train.predict.outputs import read_result
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,22 @@ def test_the_index_stands_over_earlier_commands_too(run, tmp_path) -> None:
     assert all(row["models"] == "one (tiny_networks:with_batch_norm)" for row in rows)
     page = (out / "index.html").read_text()
     assert "a.png/report.html" in page and "b.png/report.html" in page and "2 scored" in page
+
+
+def test_a_namesake_from_elsewhere_gets_its_own_folder(run, tmp_path, capsys) -> None:
+    out = tmp_path / "out"
+    for number, place in enumerate(("one", "two")):
+        (tmp_path / place).mkdir()
+        face = prediction.faces(1)[0][:, :: 1 - 2 * number].copy()
+        PIL.Image.fromarray(face).save(tmp_path / place / "face.png")
+        scored(run, tmp_path / place / "face.png", "--out", out)
+    first, second = (read_result(out / name) for name in ("face.png", "face.png-2"))
+    assert first is not None and first.path == str(tmp_path / "one/face.png")
+    assert second is not None and second.path == str(tmp_path / "two/face.png")
+    capsys.readouterr()
+    scored(run, tmp_path / "two/face.png", "--out", out)
+    assert "face.png-2/report.html (was there)" in capsys.readouterr().out
+    assert len(list(csv.DictReader((out / "summary.csv").open()))) == 2
 
 
 def test_what_is_done_is_not_done_again(run, tmp_path, capsys) -> None:

@@ -256,15 +256,12 @@ def test_in_a_browser(server, clip, tmp_path) -> None:
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto(server.url)
         page.get_by_text("one file at most 2 MB").wait_for()
+        page.evaluate(EVERY_STATE_SHOWN)
         assert "Demonstration model, not evidence" in page.locator("#note").inner_text()
         paths = [clip, noise, tmp_path / "large.mp4", tmp_path / "song.mp3"]
         page.set_input_files("#file", [str(path) for path in paths])
-        stages = set()
-        for _ in range(600):
-            stages |= {text.split(",")[0] for text in page.locator(".state").all_inner_texts()}
-            if page.locator("li.finished").count() == len(paths):
-                break
-            time.sleep(0.1)
+        page.locator("li.finished").nth(len(paths) - 1).wait_for(timeout=60_000)
+        stages = {text.split(",")[0] for text in page.evaluate("[...shown]")}
         answers = dict(
             zip(
                 page.locator(".name").all_inner_texts(),

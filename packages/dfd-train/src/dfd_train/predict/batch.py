@@ -57,17 +57,18 @@ def predict_files(
 ) -> list[Done]:
     """Score files into `out`/NAME/, and write summary.csv and index.html over all answers in `out`, earlier ones too.
 
-    A file whose folder already holds its answer, from the same bytes, models and rates, is not scored again. One
-    that can't be read is an answer too. `report` is called after each.
+    A file whose folder already holds its answer, from the same bytes, models and rates, is not scored again; a
+    namesake from elsewhere gets a folder of its own, NAME-2. One that can't be read is an answer too. `report` is
+    called after each.
     Raises: OSError where results can't be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
     done: list[Done] = []
     bar = tqdm(files, desc="files", unit="file", disable=True if len(files) == 1 else None)
-    for file in bar:
+    for file, folder in zip(bar, _folders(files, out), strict=True):
         with _FileBar(file.name) as advance:
-            done.append(predict_file(file, out / file.name, job, advance))
+            done.append(predict_file(file, folder, job, advance))
         counts = {
             s: sum(one.result.status == s for one in done) for s in ("scored", "no_usable_face", "unreadable")
         }
@@ -77,6 +78,20 @@ def predict_files(
     _write_summary(out / "summary.csv", answers)
     write_index(out, answers, max((result.note for _, result in answers), default=""))
     return done
+
+
+def _folders(files: Sequence[Input], out: Path) -> list[Path]:
+    """Each file's folder in `out`: its name, and a number where another file's answer has that name."""
+    owners = {name.lower(): result.path for name, result in _answers(out)}
+    owners |= {file.name.lower(): file.shown_path for file in files if file.name.lower() not in owners}
+    folders = []
+    for file in files:
+        name, number = file.name, 1
+        while owners.setdefault(name.lower(), file.shown_path) != file.shown_path:
+            number += 1
+            name = f"{file.name}-{number}"
+        folders.append(out / name)
+    return folders
 
 
 def predict_file(file: Input, folder: Path, job: Job, advance: Stages) -> Done:

@@ -26,8 +26,13 @@ class Input:
     path: Path
     name: str
     """unique among its siblings and safe as a folder's name"""
-    shown_path: str = ""
+    alias: str = ""
     """what is shown as its path, where that is another one: a file that is deleted once it is scored"""
+
+    @property
+    def shown_path(self) -> str:
+        """The path that stands in its answer."""
+        return self.alias or str(self.path)
 
     @property
     def is_image(self) -> bool:

@@ -116,7 +116,7 @@ def _unanswered(file: Input, reading: Reading, identity: str, reason: str) -> Re
         format_version=FORMAT_VERSION,
         identity=identity,
         file=file.path.name,
-        path=file.shown_path or str(file.path),
+        path=file.shown_path,
         status="unreadable",
         reason=reason,
         prob=None,

@@ -116,7 +116,7 @@ class Jobs:
                 if upload.cancel:
                     raise _Cancelled
                 name = upload.file.name
-                file = Input(upload.file, name, shown_path=name)
+                file = Input(upload.file, name, alias=name)
                 done = predict_file(file, upload.folder, self._settings, upload)
                 upload.answer, upload.note = answer(done.result), done.result.note
                 upload.state = "done"
