@@ -1,15 +1,19 @@
-"""Types of arguments that several commands share."""
+"""Arguments that several commands share, and their types."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def positive(text: str) -> int:
     """A whole number of at least 1."""
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not a positive number")
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
     return number
 
 
@@ -17,6 +21,39 @@ def threshold(text: str) -> float | str:
     """A probability, or the word validation."""
     if text == "validation":
         return text
-    if not 0.0 <= float(text) <= 1.0:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number <= 1.0:
         raise argparse.ArgumentTypeError(f"{text} is neither a probability nor validation")
-    return float(text)
+    return number
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Adds --device."""
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto takes the GPU where there is one (default)",
+    )
+
+
+def add_loading(parser: argparse.ArgumentParser) -> None:
+    """Adds --batch-size and --workers of a scoring."""
+    parser.add_argument("--batch-size", type=positive, metavar="N", help="frames (default: the run's)")
+    parser.add_argument("--workers", type=int, metavar="N", help="loader processes (default: the run's)")
+
+
+def add_other_models(parser: argparse.ArgumentParser) -> None:
+    """Adds --with, into `others`."""
+    parser.add_argument(
+        "--with",
+        dest="others",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN_OR_WEIGHTS",
+        help="a further model, as often as you like: the mean of all logits counts",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dfd_train.commands.arguments import positive
+from dfd_train.commands.arguments import add_device, positive
 
 HELP = "what in a face moved the models: LIME, Grad-CAM, occlusion"
 EXAMPLE = "dfd-train explain runs/v1 runs/v2 --out explained --method lime gradcam --samples 1000"
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--crop", type=Path, nargs="+", default=[], metavar="FILE", help="pictures of face crops, as they are"
     )
     parser.add_argument("--frame", type=int, metavar="N", help="from 0 (default: each video's middle one)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add_device(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfd_train.commands.arguments import add_device, add_other_models
+
 if TYPE_CHECKING:
     from dfd_train.predict.batch import Done
 
@@ -24,15 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a run's folder, a folder of safetensors weights, or an ONNX file of `dfd-train export`",
     )
     parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help="videos, images, folders of them")
-    parser.add_argument(
-        "--with",
-        dest="others",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="RUN_OR_WEIGHTS",
-        help="a further model, as often as you like: the mean of all logits counts",
-    )
+    add_other_models(parser)
     parser.add_argument(
         "--labelled",
         type=Path,
@@ -60,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="find faces in 2 frames a second, follow them between, and score every frame",
     )
     parser.add_argument("--no-video", action="store_true", help="make no annotated video")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add_device(parser)
 
 
 def run(options: argparse.Namespace) -> int:

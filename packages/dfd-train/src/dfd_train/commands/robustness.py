@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dfd_train.commands.arguments import positive
+from dfd_train.commands.arguments import add_device, add_loading, positive
 
 HELP = "accuracy and AUC as curves over compression, scaling, blur, noise, gamma, frames and crop margin"
 EXAMPLE = "dfd-train robustness runs/v1 runs/v2 --out robustness"
@@ -37,9 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="of crf, downscale, blur, noise, jpeg, gamma, frames, margin; default: all",
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--batch-size", type=positive, metavar="N")
-    parser.add_argument("--workers", type=int, metavar="N", help="loader processes")
+    add_device(parser)
+    add_loading(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from dfd_train.commands.arguments import positive
+from dfd_train.commands.arguments import add_device, add_other_models, positive
 
 HELP = "a web page on this machine: drop a video, read the report"
 EXAMPLE = "dfd-train serve runs/v1 --port 8000"
@@ -20,15 +20,7 @@ EXAMPLE = "dfd-train serve runs/v1 --port 8000"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("model", type=Path, metavar="RUN_OR_WEIGHTS", help="as for predict")
-    parser.add_argument(
-        "--with",
-        dest="others",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="RUN_OR_WEIGHTS",
-        help="a further model, as often as you like: the mean of all logits counts",
-    )
+    add_other_models(parser)
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
     )
@@ -39,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="keep reports here; else they go when the server ends"
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add_device(parser)
 
 
 def run(options: argparse.Namespace) -> int:
