@@ -115,10 +115,6 @@ class BoxStore(PartStore[VideoBoxes]):
         """Writes one part; `detector` is the engine that ran."""
         self.commit_part(results, settings, {"detector": detector})
 
-    def read_boxes(self, video_ids: Iterable[str] | None = None) -> pd.DataFrame:
-        """The committed boxes, sorted by video, frame, face; of all videos or of some."""
-        return self.read_rows(video_ids)
-
 
 def read_videos(work: str | Path) -> pd.DataFrame:
     """One row a video of WORK: the columns of scan and, where boxes are committed, those of boxes.
@@ -126,14 +122,17 @@ def read_videos(work: str | Path) -> pd.DataFrame:
     Text that is null in the files (`split`, `original_id`, `boxes_from` and the like) is "" here. A video whose boxes
     are not committed has NaN in the other columns of boxes: `videos["status"].isna()`.
     """
-    work = Path(work)
+    return read_videos_and_parts(Path(work)).drop(columns="part")
+
+
+def read_videos_and_parts(work: Path) -> pd.DataFrame:
+    """As `read_videos`, and `part`: in which part of boxes a video's are."""
     scan = read_scan(work)
-    status = BoxStore(work).read_status().drop(columns="part")
-    return scan.merge(status, on="video_id", how="left").fillna({"boxes_from": ""})
+    return scan.merge(BoxStore(work).read_status(), on="video_id", how="left").fillna({"boxes_from": ""})
 
 
 def read_boxes(work: str | Path) -> pd.DataFrame:
     """All committed boxes of WORK, one row a kept face, sorted by video, frame, face."""
     work = Path(work)
     read_scan(work)
-    return BoxStore(work).read_boxes()
+    return BoxStore(work).read_rows()

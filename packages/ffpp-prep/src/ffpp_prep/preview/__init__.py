@@ -47,7 +47,7 @@ def write_preview(work: str | Path, videos: int = 4, output: Path | None = None)
     settings = store.made_with()
     sections = choose(table, videos)
     chosen = {row["video_id"]: row for section in sections for row in section.videos}
-    boxes = dict(iter(store.read_boxes(chosen).groupby("video_id", sort=False)))
+    boxes = dict(iter(store.read_rows(chosen).groupby("video_id", sort=False)))
     bar = tqdm(chosen.items(), desc="preview", unit="video", disable=None)
     shown = {video_id: look_at(row, boxes.get(video_id), settings) for video_id, row in bar}
     with whole_file(output / "contact-sheet.png") as temporary:

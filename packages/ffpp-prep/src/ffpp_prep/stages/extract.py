@@ -25,7 +25,7 @@ from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.shards import ShardSummary, VideoSlice, scored_below, shard_name, write_shard
 from ffpp_prep.stages.planning import pending_slices, plan_shards, spoken_for
-from ffpp_prep.store import BoxStore, read_videos
+from ffpp_prep.store import BoxStore, read_videos_and_parts
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class ExtractSummary:
     lost: tuple[tuple[str, str], ...]  # shard, error
     threshold: float  # the detector's, above which a box counts as a face
     below_threshold: int  # of `crops`
+    planned: int  # shards, those of earlier runs included
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class _Task:
     work: Path
     number: int
     slices: tuple[PlannedSlice, ...]
+    videos: pd.DataFrame  # theirs, see `planned_slices`: read once a run, which takes seconds for DFDC
     settings: CropSettings
 
 
@@ -104,9 +106,11 @@ def extract_faces(
     folder = work / "faces"
     started = time.monotonic()
     with only_run(work):
-        plan, left_out = _planned(work, settings, choice, retry_failed)
+        videos = read_videos_and_parts(work)
+        plan, left_out = _planned(work, videos, settings, choice, retry_failed)
+        by_id = videos.set_index("video_id")
         tasks = [
-            _Task(work, number, slices, settings)
+            _Task(work, number, slices, by_id.loc[[piece.video_id for piece in slices]], settings)
             for number, slices in enumerate(plan)
             if not commit_file(folder, number).exists()
         ]
@@ -128,11 +132,12 @@ def extract_faces(
         lost=tuple(lost),
         threshold=made_with["threshold"],
         below_threshold=sum(scored_below(folder / s.file, made_with["threshold"]) for s in new),
+        planned=len(plan),
     )
 
 
 def _planned(
-    work: Path, settings: CropSettings, choice: Choice, retry_failed: bool
+    work: Path, videos: pd.DataFrame, settings: CropSettings, choice: Choice, retry_failed: bool
 ) -> tuple[list[tuple[PlannedSlice, ...]], dict[str, int]]:
     """Adds to plan.json what is new; all planned shards, and how many videos are left out for which reason."""
     folder = work / "faces"
@@ -144,7 +149,6 @@ def _planned(
     plan = before[1] if before else []
     if retry_failed:
         _forget_incomplete(folder, len(plan))
-    videos = read_videos(work)
     pending = pending_slices(folder, plan, videos)
     usable, left_out = _usable(videos, choice, settings)
     planned = {piece.video_id for shard in plan for piece in shard}
@@ -203,16 +207,16 @@ def _collect(outcomes: Iterable[Outcome[_Task, ShardSummary]], bar: ProgressBar)
 
 
 def _extract(task: _Task, beat: Beat) -> ShardSummary:
-    videos = read_videos(task.work).set_index("video_id")
-    slices = planned_slices(BoxStore(task.work), videos, task.slices, task.settings)
+    slices = planned_slices(BoxStore(task.work), task.videos, task.slices, task.settings)
     return write_shard(task.work / "faces", task.number, slices, task.settings, beat)
 
 
 def planned_slices(
     store: BoxStore, videos: pd.DataFrame, pieces: Sequence[PlannedSlice], settings: CropSettings
 ) -> list[VideoSlice]:
-    """What a shard of these pieces is to hold; `videos` are those of WORK, indexed by `video_id`."""
-    boxes = dict(iter(store.read_boxes(p.video_id for p in pieces).groupby("video_id", sort=False)))
+    """What a shard of these pieces is to hold; `videos`: their rows of `read_videos_and_parts`, by `video_id`."""
+    rows = store.read_rows(status=videos.reset_index())
+    boxes = dict(iter(rows.groupby("video_id", sort=False)))
     slices = []
     for piece in pieces:
         row = videos.loc[piece.video_id]

@@ -6,18 +6,19 @@ What is damaged loses its commit with `repair`, so that the next run of its step
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from tqdm import tqdm
 
 from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import only_run
-from ffpp_prep.manifest import manifest, read_plan, read_summaries
+from ffpp_prep.manifest import PlannedSlice, manifest, read_plan, read_summaries
 from ffpp_prep.stages.fakes import FakeStore
-from ffpp_prep.store import BoxStore, read_scan
+from ffpp_prep.store import BoxStore, read_scan, read_videos_and_parts
 from ffpp_prep.verify.damage import Damage
 from ffpp_prep.verify.parts import check_parts, count_boxes, count_faces
 from ffpp_prep.verify.shards import ShardTask, check_shards
@@ -72,8 +73,10 @@ def _verify(work: Path, jobs: int) -> Verification:
     shards = crops = size = 0
     if plan:
         settings, shard_pieces = plan
+        videos = read_videos_and_parts(work).set_index("video_id") if sound else None
         tasks = [
-            ShardTask(work, number, pieces, settings, sound) for number, pieces in enumerate(shard_pieces)
+            ShardTask(work, number, pieces, settings, None if videos is None else _of(videos, pieces))
+            for number, pieces in enumerate(shard_pieces)
         ]
         with tqdm(total=len(tasks), unit="shard", desc="verify", disable=None) as bar:
             found = sorted(check_shards(tasks, jobs, bar), key=lambda pair: pair[0])
@@ -83,6 +86,10 @@ def _verify(work: Path, jobs: int) -> Verification:
         size = sum(summary.bytes for summary in summaries)
         damage += _manifest(folder, settings, len(shard_pieces))
     return Verification(parts + checks, boxes, shards, crops, size, tuple(damage))
+
+
+def _of(videos: pd.DataFrame, pieces: Sequence[PlannedSlice]) -> pd.DataFrame:
+    return videos.loc[videos.index.intersection([piece.video_id for piece in pieces])]
 
 
 def _manifest(folder: Path, settings: CropSettings, shards: int) -> Iterator[Damage]:

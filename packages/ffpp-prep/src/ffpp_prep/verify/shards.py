@@ -22,7 +22,7 @@ from ffpp_prep.manifest import PlannedSlice, commit_file, read_summary
 from ffpp_prep.parts import fingerprint
 from ffpp_prep.shards import ShardSummary
 from ffpp_prep.stages.extract import planned_slices
-from ffpp_prep.store import BoxStore, read_videos
+from ffpp_prep.store import BoxStore
 from ffpp_prep.verify.damage import Damage, Wrong
 
 BLOCK_CROPS = 100  # in memory at once
@@ -30,13 +30,13 @@ BLOCK_CROPS = 100  # in memory at once
 
 @dataclass(frozen=True)
 class ShardTask:
-    """A shard to check; `boxes`: also against the boxes, which are sound."""
+    """A shard to check; `videos`: those of `read_videos_and_parts`, where their boxes are sound, to compare with."""
 
     work: Path
     number: int
     pieces: tuple[PlannedSlice, ...]
     settings: CropSettings
-    boxes: bool
+    videos: pd.DataFrame | None
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def _check(task: ShardTask, beat: Beat) -> Found:
     commit = commit_file(task.work / "faces", task.number)
     try:
         summary = _shard(commit, commit.with_suffix(".h5"), task.settings, beat)
-        if summary and task.boxes:
-            _against_boxes(commit.with_suffix(".h5"), summary, task)
+        if summary and task.videos is not None:
+            _against_boxes(commit.with_suffix(".h5"), summary, task, task.videos)
     except Wrong as wrong:
         return _damaged(commit, wrong)
     return Found(summary)
@@ -112,9 +112,8 @@ def _shard(commit: Path, path: Path, settings: CropSettings, beat: Beat) -> Shar
     return summary
 
 
-def _against_boxes(path: Path, summary: ShardSummary, task: ShardTask) -> None:
+def _against_boxes(path: Path, summary: ShardSummary, task: ShardTask, videos: pd.DataFrame) -> None:
     """Checks that a shard's crops are of the boxes that are committed, where those are still listed."""
-    videos = read_videos(task.work).set_index("video_id")
     if not {p.video_id for p in task.pieces} <= set(videos.index[videos["status"].isin(USABLE)]):
         return
     missing = {m.video_id: m.count for m in summary.missing}
