@@ -1,6 +1,7 @@
 """Whole runs on a small set: what they write, that they learn, and what they refuse."""
 
 import json
+import shutil
 import struct
 import sys
 import tomllib
@@ -153,6 +154,50 @@ def test_the_model_generalises_to_another_set(learned, small_set, small_set_writ
     assert "without" not in (own := json.loads((learned / "data.json").read_text()))["work"]
     assert main([*evaluate, "--data", own["work"]]) == 0  # the run's own set, named: no other set's
     assert len(list(learned.glob("predictions-test-on-*.parquet"))) == 3
+
+
+def test_a_set_without_splits_is_scored_whole(learned, small_set_writer, tmp_path, capsys, caplog):
+    """As a folder of one's own, or a data set whose layout divides nothing; the threshold is the run's own."""
+    other = small_set_writer(tmp_path / "folder", edit=lambda table: table.assign(split=None)).work
+    evaluate = ["evaluate", str(learned), "--frames", "1", "--workers", "0"]
+    capsys.readouterr()
+    assert main([*evaluate, "--data", str(other)]) == 2
+    message = "has no video in split 'test', but no split 21: --split all scores every video"
+    assert message in capsys.readouterr().err
+    from dfd_train.engine.evaluate import validation_threshold
+
+    validation = validation_threshold(learned, "best", "mean")
+    assert main([*evaluate, "--data", str(other), "--split", "all", "--threshold", "validation"]) == 0
+    output = capsys.readouterr().out
+    assert "Coverage: all 21 videos scored." in output and f"is above {validation:g};" in output
+    predictions = pd.read_parquet(learned / "predictions-all-on-folder.parquet")
+    assert predictions["video_id"].nunique() == len(predictions) == 21
+    assert main(["report", str(learned)]) == 0
+    assert "All videos of folder" in (learned / "report.html").read_text()
+    assert main([*evaluate, "--split", "all"]) == 0
+    assert "15 of these videos trained the model or chose its checkpoint" in caplog.text
+    assert pd.read_parquet(learned / "predictions-all.parquet")["video_id"].nunique() == 21
+
+
+def test_evaluate_says_which_epoch_and_whether_the_run_finished(learned, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(learned, run)
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(config.replace("epochs = 25", "epochs = 30"))
+    best = load_model(learned).facts.epoch
+    capsys.readouterr()
+    evaluate = ["evaluate", "--frames", "1", "--workers", "0"]
+    assert main([*evaluate, str(learned)]) == 0
+    assert f"Checkpoint: best, of epoch {best}.\n" in capsys.readouterr().out
+    assert main([*evaluate, str(run), "--checkpoint", "last"]) == 0
+    line = "Checkpoint: last, of epoch 25; the run is unfinished, stopped at epoch 25 of 30.\n"
+    assert line in capsys.readouterr().out
+    metadata = pq.read_schema(run / "predictions-test.parquet").metadata
+    assert metadata[b"checkpoint"] == b"last" and metadata[b"checkpoint_epoch"] == b"25"
+    assert main(["report", str(run)]) == 0
+    page = (run / "report.html").read_text()
+    assert "Last checkpoint, epoch 25; stopped at epoch 25 of 30." in page
+    assert f"Best checkpoint, epoch {best}; stopped at epoch 25 of 30." in page  # training's own validation
 
 
 def test_training_numbers_are_those_of_the_logits_seen(run_command, tmp_path):

@@ -136,6 +136,7 @@ def make_run(tmp_path_factory, work):
         for split in splits:
             frames = predict(work, split, skill, rng)
             metadata = {"checkpoint_sha256": "ab" * 32, "frames_per_video": str(len(FRAMES))}
+            metadata |= {"checkpoint": "best", "checkpoint_epoch": str(min(epochs, 2))}
             metadata["demonstration"] = str(demonstration).lower()
             write_parquet(frames, run / f"predictions-{split}.parquet", metadata)
         return run

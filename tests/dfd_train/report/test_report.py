@@ -56,7 +56,7 @@ def test_page_shows_results_sheets_curves_and_settings(page):
     assert headings == ["Test split", "Validation split", "Training", "What was run"]
     captions = [words_of(c) for c in tree.iter("figcaption")]
     for caption in (
-        "Results by manipulation method", "All measures", "Videos by probability of fake", "ROC over videos",
+        "Results by manipulation method", "All measures", "Videos by score", "ROC over videos",
         "Loss per epoch", "Frame accuracy per epoch", "Balanced accuracy over videos per epoch", "Learning rate",
         "Videos by method and split",
     ):  # fmt: skip
@@ -73,6 +73,20 @@ def test_page_shows_results_sheets_curves_and_settings(page):
     assert "no face 1" in text
     assert "optimizer" not in text.lower() or "Settings: optimizer" in text
     assert "3.11.2" in text
+    assert "Best checkpoint, epoch 2; the best is now epoch" in text
+    assert "training scores augmented crops, in various batches half fake and half real, by weights" in text
+    assert "a score is the sigmoid of the logit, not calibrated" in text
+    assert "probability of fake" not in text.lower()
+    assert "unfinished" not in text
+
+
+def test_an_unfinished_run_says_where_it_stopped(make_run):
+    run = make_run(epochs=2)
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(config.replace("epochs = 2", "epochs = 8"))
+    text = words_of(parse(write_report(run).read_text(encoding="utf-8")))
+    assert "The run is unfinished: it stopped at epoch 2 of 8." in text
+    assert text.count("stopped at epoch 2 of 8") == 4  # subtitle, both splits, training
 
 
 def test_numbers_on_the_page_are_those_of_the_predictions(make_run):

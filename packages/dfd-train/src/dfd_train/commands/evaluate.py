@@ -14,7 +14,12 @@ EXAMPLE = "dfd-train evaluate runs/v1 --split test --threshold validation"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("folder", type=Path, metavar="RUN")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test", "all"),
+        default="test",
+        help="all: every video, also of a set without splits",
+    )
     parser.add_argument(
         "--data", type=Path, metavar="WORK", help="another prepared data set than the run's own"
     )
@@ -26,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=threshold,
         default=0.5,
         metavar="P",
-        help="probability above which a video is fake; validation: the best one there",
+        help="score above which a video is called fake; validation: the best one there",
     )
     parser.add_argument(
         "--protocol",
@@ -78,6 +83,7 @@ def run(options: argparse.Namespace) -> int:
     )
     print(summary_table(summary, intervals, demonstration).to_text())
     print(methods_table(predictions, options.aggregation, threshold, demonstration).to_text())
+    print(result.checkpoint)
     if result.overlap is not None:
         print(result.overlap.line())
     if options.protocol:

@@ -53,15 +53,17 @@ def select_videos(
 ) -> Selection:
     """The usable videos of a split: readable, with a face, and (as the thesis has it) with one face at a time.
 
+    Split "all" is every video, whatever its split.
+
     Raises: ValueError for an unknown split or method, or where nothing is left.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split is {split!r}; allowed: {', '.join(SPLITS)}")
+    if split not in (*SPLITS, "all"):
+        raise ValueError(f"split is {split!r}; allowed: {', '.join(SPLITS)}, all")
     unknown = sorted(set(exclude_methods) - set(videos["method"]))
     if unknown:
         known = ", ".join(sorted(set(videos["method"])))
         raise ValueError(f"exclude_methods names {', '.join(unknown)}; the data has {known}")
-    chosen = videos[videos["split"] == split]
+    chosen = in_split(videos, split)
     if chosen.empty:
         raise ValueError(f"no video is in split {split!r}")
     reason = pd.Series("", index=chosen.index)
@@ -76,6 +78,11 @@ def select_videos(
         reasons = ", ".join(f"{count.videos} {count.reason}" for count in left_out)
         raise ValueError(f"no usable video in split {split!r}: {reasons}")
     return Selection(split, usable, left_out)
+
+
+def in_split(videos: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The videos of a split, usable or not; all of them for "all"."""
+    return videos if split == "all" else videos[videos["split"] == split]
 
 
 def make_pairs(videos: pd.DataFrame) -> tuple[list[Pair], int]:

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from dfd_train.config import DataConfig
 from dfd_train.data.loader import default_workers
-from dfd_train.data.prepared import load_prepared
-from dfd_train.data.selection import select_videos
+from dfd_train.data.prepared import PreparedSet, load_prepared
+from dfd_train.data.selection import in_split, select_videos
 from dfd_train.engine.checkpoint import load_model
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, score_videos
@@ -20,6 +20,7 @@ from dfd_train.engine.start import choose_device
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.report.overlap import Overlap, identity_overlap
+from dfd_train.report.run import how_far, read_epochs
 from dfd_train.runs import RunFolder, file_sha256, write_predictions
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Request:
     """What to evaluate; unset values are the run's own."""
 
     split: str = "test"
+    """train, val, test, or all: every video, whatever its split"""
     data: Path | None = None
     """another prepared set than the run's own"""
     frames: int | None = None
@@ -50,6 +52,8 @@ class Evaluation:
     videos: pd.DataFrame
     """every video of the split, those without a prediction included"""
     path: Path
+    checkpoint: str
+    """one sentence: which checkpoint, of which epoch, and how far an unfinished run came"""
     demonstration: bool
     overlap: Overlap | None
     """on another data set: who of its people trained the model; None on the own one, or where that is gone"""
@@ -71,10 +75,14 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     other = request.data is not None and prepared.fingerprint != model.facts.fingerprint
     if request.data is None and prepared.fingerprint != model.facts.fingerprint:
         log.warning("%s changed since the run was trained on it", prepared.work)
+    _check_split(prepared, request.split)
     selection = select_videos(
         prepared.videos, request.split, multiple_faces=request.multiple_faces or config.data.multiple_faces
     )
     log.info(selection.summary())
+    if request.split == "all" and not other:
+        chosen = int(selection.videos["split"].isin(("train", "val")).sum())
+        log.warning("all: %d of these videos trained the model or chose its checkpoint", chosen)
     frames = request.frames or (config.data.val_frames if request.split == "val" else config.data.test_frames)
     scoring = Scoring(
         frames,
@@ -89,14 +97,22 @@ def evaluate(run: Path, request: Request) -> Evaluation:
         model.detector.network, model.detector.spec, prepared, selection.videos, scoring, device=device
     )
     demonstration = model.facts.demonstration or prepared.demonstration
-    facts = prediction_facts(model.path, prepared, demonstration, frames)
+    facts = {
+        **prediction_facts(model.path, prepared, demonstration, frames),
+        "checkpoint": request.checkpoint,
+        "checkpoint_epoch": str(model.facts.epoch),
+    }
     name = f"{request.split}-deepfakebench" if request.benchmark else request.split
     path = _path_on(folder, name, prepared.work) if other else folder.predictions(name)
     for target in (path, run / "predictions.parquet"):
         write_predictions(target, predictions, facts)
-    videos = prepared.videos[prepared.videos["split"] == request.split]
+    stopped = how_far(read_epochs(run), config.train.epochs)
+    checkpoint = f"Checkpoint: {request.checkpoint}, of epoch {model.facts.epoch}" + (
+        f"; the run is unfinished, {stopped}." if stopped else "."
+    )
     overlap = _overlap(selection.videos, config.data) if other else None
-    return Evaluation(predictions, videos, path, demonstration, overlap)
+    videos = in_split(prepared.videos, request.split)
+    return Evaluation(predictions, videos, path, checkpoint, demonstration, overlap)
 
 
 def deepfakebench(request: Request) -> Request:
@@ -121,6 +137,16 @@ def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -
     predictions = pd.read_parquet(path)
     left_out = predictions["method"].isin(folder.read_config().data.exclude_methods)
     return best_threshold(predictions[~left_out], aggregation)
+
+
+def _check_split(prepared: PreparedSet, split: str) -> None:
+    """Say the way out where a set has no such split, as one that no layout divides. Raises: ValueError."""
+    if in_split(prepared.videos, split).empty:
+        counts = prepared.videos["split"].fillna("no split").value_counts().sort_index()
+        found = ", ".join(f"{name} {number}" for name, number in counts.items())
+        raise ValueError(
+            f"{prepared.work} has no video in split {split!r}, but {found}: --split all scores every video"
+        )
 
 
 def _overlap(videos: pd.DataFrame, data: DataConfig) -> Overlap | None:

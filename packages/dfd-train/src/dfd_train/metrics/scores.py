@@ -15,7 +15,7 @@ CALIBRATION_BINS = 15
 
 
 def sigmoid(logit: Floats) -> Floats:
-    """Probability of fake of a logit, without overflow."""
+    """Score of a logit, 1 / (1 + e^-z), without overflow: 1 is fake; no calibrated probability."""
     small = np.exp(-np.abs(logit))
     return np.where(logit >= 0, 1.0, small) / (1.0 + small)
 

@@ -42,7 +42,7 @@ def summarize(
 ) -> Summary:
     """Summary of a table with one row a frame (`video_id`, `label`, `logit`).
 
-    `threshold` is the probability above which a video or frame is called fake: 0.5, or what `best_threshold`
+    `threshold` is the score above which a video or frame is called fake: 0.5, or what `best_threshold`
     took from validation. Names without `frame_` are at video level, except `loss`, the thesis's mean over
     frames (5.3.1).
     Raises ValueError as `video_scores` does.
@@ -52,9 +52,9 @@ def summarize(
 
 
 def best_threshold(validation: pd.DataFrame, aggregation: Aggregation = "mean") -> float:
-    """The probability that gives validation videos the best balanced accuracy; of equals, that nearest 0.5.
+    """The score that gives validation videos the best balanced accuracy; of equals, that nearest 0.5.
 
-    Candidates lie midway between neighbouring video probabilities. Raises ValueError where a class is absent.
+    Candidates lie midway between neighbouring video scores. Raises ValueError where a class is absent.
     """
     videos = video_scores(validation, aggregation)
     label, prob = videos["label"].to_numpy(np.float64), videos["prob"].to_numpy(np.float64)

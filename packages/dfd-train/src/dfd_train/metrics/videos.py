@@ -20,7 +20,7 @@ def video_scores(
     """One row a video, in order of first appearance, from one row a frame.
 
     `predictions` needs `video_id`, `label` and `logit`; other columns keep their first value. The result has
-    `video_id`, `label` (1 = fake), `prob` (frames' probabilities aggregated), `loss` (mean cross-entropy of
+    `video_id`, `label` (1 = fake), `prob` (frames' scores aggregated), `loss` (mean cross-entropy of
     its frames), `frames` and the other per-video columns. A video is its `video_id`, so `000_003` of two
     methods is two videos; `group_by="name"` merges videos of one file name as the common benchmark protocol
     does, the label then being 1 only where all merged frames are fake.

@@ -19,6 +19,21 @@ MODEL_TITLES: Mapping[str, str] = {
     "reseption_ensemble": "Reseption ensemble",
     "xceptionnet_ffpp": "XceptionNet (FaceForensics++)",
 }
+METHODS = (
+    "DeepFakeDetection", "Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "original_sequences",
+)  # fmt: skip
+"""the rows of the tables; their overall counts no other method"""
+PRESETS: Mapping[str, tuple[str, ...]] = {
+    "xception": ("xception-radam", "xception-sgdm"),
+    "inception_v3": ("inception-v3-radam", "inception-v3-sgdm"),
+    "efficientnet_b5": ("efficientnet-b5-radam", "efficientnet-b5-sgdm"),
+    "resnet152": ("resnet152-radam", "resnet152-sgdm"),
+    "resnext101_32x8d": ("resnext101-32x8d-radam", "resnext101-32x8d-sgdm"),
+    "reseption_v1": ("reseption-v1-a",),
+    "reseption_v2": ("reseption-v2-a",),
+    "reseption_ensemble": ("ensemble",),
+}
+"""of each model, the presets whose results the tables print"""
 OPTIMIZER_TITLES: Mapping[str, str] = {"radam": "RAdam", "sgd": "SGDM", "": ""}
 
 

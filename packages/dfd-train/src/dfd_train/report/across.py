@@ -59,7 +59,8 @@ def results_table(runs: Sequence[Run], name: str, measure: str) -> Table:
     title = f"{TITLES[measure]} by method, {name}"
     header = ("Method", *(run.name for run, _ in columns))
     slug = f"{measure.replace('_', '-')}-{name}"
-    return Table(title, header, tuple(rows), slug=slug, warning=warning(run for run, _ in columns))
+    notes = evaluated_notes(runs, name)
+    return Table(title, header, tuple(rows), notes, slug, warning(run for run, _ in columns))
 
 
 def scores_table(runs: Sequence[Run], name: str) -> Table:
@@ -91,7 +92,8 @@ def scores_table(runs: Sequence[Run], name: str) -> Table:
         "Equal\nerror rate", "Log\nloss", "Calibration\nerror",
     )  # fmt: skip
     title = f"Measures over all videos, {name}"
-    return Table(title, header, tuple(rows), slug=f"measures-{name}", warning=warning(_having(runs, name)))
+    notes = evaluated_notes(runs, name)
+    return Table(title, header, tuple(rows), notes, f"measures-{name}", warning(_having(runs, name)))
 
 
 def hardest_table(runs: Sequence[Run], name: str, hardest: int = 10) -> Table:
@@ -227,6 +229,12 @@ def warning(runs: Iterable[Run]) -> str:
     """Which of the runs are demonstrations; empty where none is."""
     shown = [run.name for run in runs if run.demonstration]
     return f"{', '.join(shown)}: {DEMONSTRATION}." if shown else ""
+
+
+def evaluated_notes(runs: Iterable[Run], name: str) -> tuple[str, ...]:
+    """Which checkpoint of each run made the predictions of that name, and which runs did not finish."""
+    found = [(run, run.evaluated(one)) for run in runs if (one := run.predicted(name))]
+    return tuple(f"{run.name}: {evaluated}." for run, evaluated in found if evaluated)
 
 
 def _videos(work: Path) -> pd.DataFrame | None:

@@ -1,4 +1,4 @@
-"""How scores are spread: histogram of video probabilities, ROC curves."""
+"""How scores are spread: histogram over videos, ROC curves."""
 
 import numpy as np
 import pandas as pd
@@ -8,14 +8,14 @@ from dfd_train.metrics.scores import rank, roc_curve
 from dfd_train.metrics.summary import ORIGINALS
 from dfd_train.report.curves import Plot
 from dfd_train.report.svg import BLUE, GREY, ORANGE, PALETTE, figure, to_svg, whole_numbers
-from dfd_train.report.tables import methods_in
+from dfd_train.report.tables import SCORE, methods_in
 
 
 def score_histogram(predictions: pd.DataFrame, name: str, threshold: float = 0.5) -> Plot:
-    """How many real and how many fake videos lie in each twentieth of the probability scale."""
+    """How many real and how many fake videos lie in each twentieth of the scale of scores."""
     videos = video_scores(predictions)
     edges = np.linspace(0, 1, 21)
-    caption = "Videos by probability of fake"
+    caption = "Videos by score"
     with figure() as (drawn, axes):
         sides = (("real", 0, BLUE), ("fake", 1, ORANGE))
         values = [videos.loc[videos["label"] == label, "prob"] for _, label, _ in sides]
@@ -26,7 +26,7 @@ def score_histogram(predictions: pd.DataFrame, name: str, threshold: float = 0.5
             label=[side for side, *_ in sides],
         )
         axes.axvline(threshold, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
-        axes.set(xlabel="Probability of fake", ylabel="Videos", xlim=(0, 1))
+        axes.set(xlabel=f"Score: {SCORE}", ylabel="Videos", xlim=(0, 1))
         whole_numbers(axes.yaxis)
         axes.legend(loc="best")
         return Plot(f"{name}-scores", caption, to_svg(drawn, f"{name}-scores", caption))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from dfd_train.data.selection import in_split
 from dfd_train.metrics import bootstrap, summarize
 from dfd_train.report.curves import Plot, gradient_flow, training_curves
 from dfd_train.report.distributions import roc_curves, score_histogram
@@ -27,7 +28,12 @@ from dfd_train.report.tables import (
 from dfd_train.report.templates import render
 
 log = logging.getLogger(__name__)
-SPLIT_TITLES = {"test": "Test split", "val": "Validation split", "train": "Training split"}
+SPLIT_TITLES = {
+    "test": "Test split",
+    "val": "Validation split",
+    "train": "Training split",
+    "all": "All videos",
+}
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, wit
     summary, intervals = summarize(frames), bootstrap(frames)
     coverage = None
     if prepared and not predictions.other_data:
-        coverage = Coverage.of(prepared.videos[prepared.videos["split"] == predictions.split], frames)
+        coverage = Coverage.of(in_split(prepared.videos, predictions.split), frames)
     headlines = tuple(
         Headline(
             title, write(getattr(summary, name)).text, _interval(write, intervals.low, intervals.high, name)
@@ -143,11 +149,13 @@ def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, wit
     )
     fakes = int(frames.loc[frames["label"] == 1, "video_id"].nunique())
     per_video = predictions.metadata.get("frames_per_video")
+    evaluated = run.evaluated(predictions)
     return Results(
         name=predictions.name,
         title=_title(predictions),
         sentence=f"{summary.videos:,} videos, {fakes:,} fake and {summary.videos - fakes:,} real; "
         + (f"{per_video} frames a video." if per_video else f"{summary.frames:,} frames.")
+        + (f" {evaluated[0].upper()}{evaluated[1:]}." if evaluated else "")
         + " Measures are over videos unless they name frames; intervals cover 95 %.",
         headlines=headlines,
         tables=(
@@ -181,7 +189,7 @@ def _subtitle(run: Run) -> str:
     parts = [
         f"{run.model} ({run.variant})" if run.variant else run.model,
         f"{run.optimizer}, learning rate {run.config['optimizer']['lr']:g}",
-        f"{len(run.epochs)} epoch{'s' * (len(run.epochs) != 1)}",
+        run.unfinished or f"{len(run.epochs)} epoch{'s' * (len(run.epochs) != 1)}",
         f"{data['batches']} batches of {data['batch_size']}",
     ]
     return " · ".join(parts)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,22 @@ class Run:
         """The predictions of that name, for example `test`."""
         return next((one for one in self.predictions if one.name == name), None)
 
+    @property
+    def unfinished(self) -> str:
+        """How far the run came, where it did not finish; else empty."""
+        return how_far(self.epochs, int(self.config["train"]["epochs"]))
+
+    def evaluated(self, predictions: Predictions) -> str:
+        """The checkpoint that predicted, its epoch, and how far an unfinished run came; empty where not known."""
+        checkpoint, best = predictions.metadata.get("checkpoint", "best"), self.best_epoch()
+        said = predictions.metadata.get("checkpoint_epoch")
+        # training keeps the validation of its best epoch, whose number stands in its events
+        epoch = int(said) if said else best if predictions.name == "val" else None
+        parts = [f"{checkpoint} checkpoint, epoch {epoch}"] if epoch is not None else []
+        if said and checkpoint == "best" and best not in (None, epoch):
+            parts.append(f"the best is now epoch {best}: evaluate again")
+        return "; ".join([*parts, *filter(None, [self.unfinished])])
+
     def best_epoch(self) -> int | None:
         """The first epoch of the highest balanced accuracy over validation videos: the checkpoint that is kept."""
         if "val_balanced_accuracy" not in self.epochs or self.epochs["val_balanced_accuracy"].isna().all():
@@ -123,18 +139,33 @@ def read_run(path: Path) -> Run:
     """
     config = RunFolder(path).read_config()
     events = list(_events(path / "events.jsonl"))
-    epochs = pd.DataFrame([event for event in events if event.get("event") == "epoch"])
-    if len(epochs):
-        epochs = epochs.drop_duplicates("epoch", keep="last").sort_values("epoch").reset_index(drop=True)
     return Run(
         path=path,
         config=asdict(config),
         environment=_json(path / "environment.json"),
         data=_json(path / "data.json"),
-        epochs=epochs,
+        epochs=_epochs(events),
         gradients=_gradients(events),
         predictions=_predictions(path),
     )
+
+
+def read_epochs(path: Path) -> pd.DataFrame:
+    """One row an epoch of a run folder; no rows before the first has ended."""
+    return _epochs(_events(path / "events.jsonl"))
+
+
+def how_far(epochs: pd.DataFrame, planned: int) -> str:
+    """How far a run came that did not finish; empty where all its epochs are done."""
+    done = int(epochs["epoch"].max()) if len(epochs) else 0
+    return f"stopped at epoch {done} of {planned}" if done < planned else ""
+
+
+def _epochs(events: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    epochs = pd.DataFrame([event for event in events if event.get("event") == "epoch"])
+    if not len(epochs):
+        return epochs
+    return epochs.drop_duplicates("epoch", keep="last").sort_values("epoch").reset_index(drop=True)
 
 
 def _events(path: Path) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from dfd_train.report.table import Cell, Table, count, number, percent, words
 
 DEMONSTRATION = "demonstration model, not evidence"
 RESAMPLED = "Intervals: videos drawn with replacement 1,000 times, reals and fakes apart."
+SCORE = "sigmoid of the logit, not calibrated"
 METHOD_ORDER = ("DeepFakeDetection", "Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
 
 
@@ -75,7 +76,7 @@ def evaluation_table(
         + f"{_share(overall.balanced_accuracy)}, video AUC {_plain(overall.video_auc)}"
         + f" (95 % {_plain(intervals.low.video_auc)} to {_plain(intervals.high.video_auc)}), "
         + f"frame AUC {_plain(overall.frame_auc)}.",
-        f"A video is called fake when the {aggregation} of its frames' probabilities is above {threshold:g}; "
+        f"A video is called fake when the {aggregation} of its frames' scores ({SCORE}) is above {threshold:g}; "
         "AUC is over videos, each method's fakes against the originals of its data set.",
     ]
     notes += [coverage.line()] if coverage else []
@@ -146,9 +147,10 @@ def hardest_table(predictions: pd.DataFrame, hardest: int = 10, demonstration: b
         )
         for rank, video in enumerate(hardest_videos(predictions, hardest).itertuples(), start=1)
     ]
-    header = ("Rank", "Method", "File", "Loss", "Probability of fake")
+    header = ("Rank", "Method", "File", "Loss", "Score")
     title = f"The {len(rows)} hardest videos"
-    return Table(title, header, tuple(rows), slug="hardest", warning=warning(demonstration))
+    notes = (f"Score: mean over the frames of the {SCORE}.",)
+    return Table(title, header, tuple(rows), notes, slug="hardest", warning=warning(demonstration))
 
 
 def hardest_videos(predictions: pd.DataFrame, hardest: int = 10) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Tables 5.1-5.6 and 7.1-7.7: the thesis's numbers as printed, and beside them those of the runs that match."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -19,14 +19,21 @@ from dfd_train.report.across import (
     size_cells,
     warning,
 )
-from dfd_train.report.run import Run
+from dfd_train.report.beside import Differences, of_thesis
+from dfd_train.report.run import Predictions, Run
 from dfd_train.report.sizes import ModelSize
 from dfd_train.report.table import NOTHING, Cell, Mark, Table, number, words
 
-METHODS = (
-    "DeepFakeDetection", "Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "original_sequences", OVERALL,
-)  # fmt: skip
 SHORT = {"loss": "loss", "video_accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
+
+
+@dataclass(frozen=True)
+class _Ours:
+    """Predictions of a run that stand beside the thesis's: of the thesis's methods, and everything that was scored."""
+
+    run: Run
+    frames: pd.DataFrame
+    scored: Predictions
 
 
 @dataclass(frozen=True)
@@ -36,30 +43,31 @@ class _Column:
     name: str
     measure: str
     cells: dict[str, Cell]
-    run: Run | None = None
+    ours: "_Ours | None" = None
 
     @property
     def of_thesis(self) -> bool:
-        return self.run is None
+        return self.ours is None
 
 
 def thesis_tables(runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> tuple[Table, ...]:
     """All thirteen tables in the thesis's order; a run matches a column of its model, optimiser and split."""
+    beside = {run.name: Differences.of(run) for run in runs if run.model in reference.PRESETS}
     tables = []
     for name in reference.TABLES:
         if name in ("5.1", "7.1"):
-            table = _sizes(name, runs, sizes)
+            table = _sizes(name, runs, sizes, beside)
         elif name == "5.2":
-            table = _frozen(name, runs, sizes)
+            table = _frozen(name, runs, sizes, beside)
         elif name in ("5.5", "5.6", "7.4"):
-            table = _hardest(name, runs)
+            table = _hardest(name, runs, beside)
         else:
-            table = _results(name, runs)
+            table = _results(name, runs, beside)
         tables.append(table)
     return tuple(tables)
 
 
-def _results(name: str, runs: Sequence[Run]) -> Table:
+def _results(name: str, runs: Sequence[Run], beside: Mapping[str, Differences]) -> Table:
     printed = reference.results().query("table == @name")
     columns: list[_Column] = []
     measures = printed["measure"].unique()
@@ -72,22 +80,24 @@ def _results(name: str, runs: Sequence[Run]) -> Table:
             texts = {method: Cell(row["printed"], row["value"]) for method, row in cells.iterrows()}
             columns.append(_Column(title, measure, texts))
             columns += [
-                _our_column(run, predictions.frames, measure, shown[measure])
-                for run in _matching(runs, model, optimizer)
-                if (predictions := run.predicted(of_model["split"].iloc[0]))
+                _our_column(ours, measure, shown[measure])
+                for ours in _matching(runs, model, optimizer, of_model["split"].iloc[0])
             ]
     methods = [
-        method for method in METHODS if any(method in column.cells for column in columns if column.of_thesis)
+        method
+        for method in (*reference.METHODS, OVERALL)
+        if any(method in column.cells for column in columns if column.of_thesis)
     ]
     rows = tuple((words(method), *_marked(columns, method)) for method in methods)
-    shown_runs = list({column.run.name: column.run for column in columns if column.run}.values())
-    return _table(name, ("Method", *(column.name for column in columns)), rows, shown_runs)
+    ours = list({column.ours.run.name: column.ours for column in columns if column.ours}.values())
+    header = ("Method", *(column.name for column in columns))
+    return _table(name, header, rows, [one.run for one in ours], _notes(ours, beside))
 
 
-def _our_column(run: Run, predictions: pd.DataFrame, measure: str, shown: str) -> _Column:
-    values = result_by_method(predictions, measure)
+def _our_column(ours: _Ours, measure: str, shown: str) -> _Column:
+    values = result_by_method(ours.frames, measure)
     cells = {method: WRITERS[measure](value) for method, value in values.items()}
-    return _Column("\n".join(filter(None, (run.name, shown, "ours"))), measure, cells, run)
+    return _Column("\n".join(filter(None, (ours.run.name, shown, "ours"))), measure, cells, ours)
 
 
 def _marked(columns: Sequence[_Column], method: str) -> list[Cell]:
@@ -102,7 +112,7 @@ def _marked(columns: Sequence[_Column], method: str) -> list[Cell]:
     return [Cell(cell.text, cell.value, mark) for cell, mark in zip(cells, marks, strict=True)]
 
 
-def _hardest(name: str, runs: Sequence[Run]) -> Table:
+def _hardest(name: str, runs: Sequence[Run], beside: Mapping[str, Differences]) -> Table:
     printed = reference.hardest().query("table == @name")
     lists: dict[str, HardestList] = {}
     keys = list(dict.fromkeys(zip(printed["model"], printed["optimizer"], strict=True)))
@@ -110,19 +120,17 @@ def _hardest(name: str, runs: Sequence[Run]) -> Table:
         own = printed[(printed["model"] == model) & (printed["optimizer"] == optimizer)]
         rows = list(zip(own["method"], own["file"], own["loss"], strict=True))
         lists["\n".join((*_names(model, optimizer), "thesis"))] = rows
-    shown = []
-    for model, optimizer in keys:
-        for run in _matching(runs, model, optimizer):
-            if predictions := run.predicted("val"):
-                lists[f"{run.name}\nours"] = hardest_list(predictions.frames)
-                shown.append(run)
+    shown = [ours for model, optimizer in keys for ours in _matching(runs, model, optimizer, "val")]
+    lists |= {f"{ours.run.name}\nours": hardest_list(ours.frames) for ours in shown}
     heading = reference.heading(name)
     title = f"Table {name}: {heading.title}"
-    notes = heading.notes + _variants(shown)
-    return hardest_side_by_side(title, lists, f"table-{name}", notes, warning(shown))
+    notes = heading.notes + _notes(shown, beside)
+    return hardest_side_by_side(title, lists, f"table-{name}", notes, warning(ours.run for ours in shown))
 
 
-def _sizes(name: str, runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table:
+def _sizes(
+    name: str, runs: Sequence[Run], sizes: Sequence[ModelSize | None], beside: Mapping[str, Differences]
+) -> Table:
     printed = reference.sizes().query("table == @name")
     wanted = {
         "5.1": ("input_size", "params_m", "size_mb", "top1_error", "top5_error"),
@@ -149,12 +157,13 @@ def _sizes(name: str, runs: Sequence[Run], sizes: Sequence[ModelSize | None]) ->
                 rows.append(
                     (words(f"{run.name} (ours)"), *(ours.get(column, words("")) for column in wanted))
                 )
-    return _table(
-        name, ("Model", *(titles[column] for column in wanted)), tuple(rows), _of_models(runs, printed)
-    )
+    header, shown = ("Model", *(titles[column] for column in wanted)), _of_models(runs, printed)
+    return _table(name, header, tuple(rows), shown, _networks(shown, beside))
 
 
-def _frozen(name: str, runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table:
+def _frozen(
+    name: str, runs: Sequence[Run], sizes: Sequence[ModelSize | None], beside: Mapping[str, Differences]
+) -> Table:
     printed = reference.frozen()
     rows: list[tuple[Cell, ...]] = []
     for _, row in printed.iterrows():
@@ -172,29 +181,42 @@ def _frozen(name: str, runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -
                 level = str(run.config["model"]["train_level"])
                 share = number(100 * size.trained / size.parameters, 1) if size else words("")
                 rows.append((words(f"{run.name} (ours)"), words(""), words(f"level {level}"), share))
-    return _table(
-        name, ("Model", "Frozen", "Trained", "Parameters trained (%)"), tuple(rows), _of_models(runs, printed)
-    )
+    header, shown = ("Model", "Frozen", "Trained", "Parameters trained (%)"), _of_models(runs, printed)
+    return _table(name, header, tuple(rows), shown, _networks(shown, beside))
 
 
 def _table(
-    name: str, header: tuple[str, ...], rows: tuple[tuple[Cell, ...], ...], shown: Sequence[Run]
+    name: str,
+    header: tuple[str, ...],
+    rows: tuple[tuple[Cell, ...], ...],
+    shown: Sequence[Run],
+    notes: tuple[str, ...],
 ) -> Table:
     heading = reference.heading(name)
     title = f"Table {name}: {heading.title}"
-    notes = heading.notes + _variants(shown)
-    return Table(title, header, rows, notes, slug=f"table-{name}", warning=warning(shown))
+    return Table(title, header, rows, heading.notes + notes, slug=f"table-{name}", warning=warning(shown))
 
 
-def _variants(runs: Sequence[Run]) -> tuple[str, ...]:
+def _notes(shown: Sequence[_Ours], beside: Mapping[str, Differences]) -> tuple[str, ...]:
+    """What differs from the thesis, of every run whose results are shown."""
+    return tuple(note for ours in shown for note in beside[ours.run.name].notes(ours.scored))
+
+
+def _networks(shown: Sequence[Run], beside: Mapping[str, Differences]) -> tuple[str, ...]:
     """Which runs have another network than the thesis's of that name, or another input."""
-    return tuple(
-        f"{run.name} is not quite the thesis's {run.model}: {run.variant}." for run in runs if run.variant
-    )
+    return tuple(note for run in shown for note in beside[run.name].of_network())
 
 
-def _matching(runs: Sequence[Run], model: str, optimizer: str) -> list[Run]:
-    return [run for run in runs if run.model == model and optimizer in ("", run.optimizer)]
+def _matching(runs: Sequence[Run], model: str, optimizer: str, split: str) -> list[_Ours]:
+    """Runs of that model and optimiser with predictions of the split, and among them of the thesis's methods."""
+    return [
+        _Ours(run, frames, scored)
+        for run in runs
+        if run.model == model
+        and optimizer in ("", run.optimizer)
+        and (scored := run.predicted(split))
+        and len(frames := of_thesis(scored.frames))
+    ]
 
 
 def _of_models(runs: Sequence[Run], printed: pd.DataFrame) -> list[Run]:
