@@ -145,4 +145,4 @@ def test_other_data_sets_only_when_asked(root: Path, tmp_path: Path) -> None:
         boxes_from = read_videos(work).set_index("video_id").loc["b.mp4", "boxes_from"]
         assert boxes_from == ("a.mp4" if options else "")
     refused = ffpp_prep("boxes", tmp_path / "work1", "--jobs", 1)
-    assert refused.returncode == 2 and "from_original=True (now False)" in refused.stderr
+    assert refused.returncode == 2 and "--boxes-from-original True (now False)" in refused.stderr

@@ -236,7 +236,7 @@ def test_refusals(root: Path, detected: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     shutil.copytree(detected, work)
     FakeStore(work).commit_part([], FakeSettings(boxes="those of other settings"), {})
-    with pytest.raises(UsageError, match="was written with boxes='those of other settings'"):
+    with pytest.raises(UsageError, match="was written with boxes of fingerprint those of other settings"):
         check_fakes(work)
     with pytest.raises(UsageError, match="--jobs 0"):
         check_fakes(work, jobs=0)

@@ -154,7 +154,7 @@ def test_choosing_frames(detected: Path, tmp_path: Path) -> None:
     work, _ = extract(detected, tmp_path, "--frames", 3, "--codec", "raw")
     assert {frame for _, frame, _ in stored(work)} == {0, 4, 8}
     result = ffpp_prep("extract", work, "--frames", 4, "--codec", "raw")
-    assert result.returncode == 2 and "frames=3 (now 4)" in result.stderr
+    assert result.returncode == 2 and "--frames 3 (now 4)" in result.stderr
 
 
 def test_for_training_stores_what_training_asks_for(detected: Path, tmp_path: Path) -> None:
@@ -168,6 +168,19 @@ def test_for_training_stores_what_training_asks_for(detected: Path, tmp_path: Pa
     assert {(video_id, frame) for video_id, frame, _ in stored(work)} == {
         (video_id, frame) for video_id in usable for frame in asked[split[video_id]]
     }
+
+
+def test_a_work_without_any_face_says_so(detected: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(detected, work)
+    for part in (work / "boxes").glob("videos-*.parquet"):
+        table = pq.read_table(part)
+        statuses = pa.array(["no_face"] * len(table))
+        pq.write_table(table.set_column(table.schema.get_field_index("status"), "status", statuses), part)
+    result = ffpp_prep("extract", work)
+    assert result.returncode == 1 and result.stderr == ""
+    assert "8 videos left out: no_face" in result.stdout
+    assert "nothing to cut out: no face in any video" in result.stdout
 
 
 def test_for_training_leaves_out_what_is_in_no_split(detected: Path, tmp_path: Path) -> None:

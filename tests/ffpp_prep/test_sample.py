@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -16,6 +18,7 @@ from ffpp_prep.errors import UsageError
 from ffpp_prep.files import only_run
 from ffpp_prep.layouts.ffpp import read
 from ffpp_prep.sample import render, write_sample
+from ffpp_prep.sample.write import _render_all
 
 METHODS = {"Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "DeepFakeDetection"}
 
@@ -110,6 +113,18 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not an empty folder"):
         write_sample(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thing"]
+
+
+def test_without_a_terminal_a_line_tells_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("render", "render_nobody", "cut_short"):
+        monkeypatch.setattr(render, name, lambda *_: SimpleNamespace(videos=2, manipulated=()))
+    monkeypatch.setattr("ffpp_prep.sample.write.LINE_S", 0.0)
+    (tmp_path / "manipulated_sequences/Face2Face/c23/videos").mkdir(parents=True)
+    _render_all(tmp_path, 0, 24, 1)
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"sample: 2 of \d+ videos", first) and second == first.replace(" 2 ", " 4 ")
 
 
 @pytest.mark.full

@@ -86,8 +86,13 @@ def test_other_settings_are_named(work: Path) -> None:
     before = store.settings()
     assert before is not None
     refuse_other_settings(store.folder, before, SETTINGS)
-    with pytest.raises(UsageError, match=r"threshold=0\.45 \(now 0\.35\)"):
+    with pytest.raises(UsageError, match=r"with --threshold 0\.45 \(now 0\.35\); use"):
         refuse_other_settings(store.folder, before, BoxSettings(threshold=0.35))
+    with pytest.raises(
+        UsageError,
+        match=r"with --detect-every 1 \(now 2\), --boxes-from-original False \(now True\); use",
+    ):
+        refuse_other_settings(store.folder, before, BoxSettings(every=2, from_original=True))
 
 
 def test_unreadable_tables_are_usage_errors(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -67,17 +67,17 @@ class BoxSettings:
     """
 
     threshold: float = 0.45
-    every: int = 1
+    every: int = field(default=1, metadata={"flag": "--detect-every"})
     margin: float = THESIS_MARGIN
-    weights_sha256: str = ""
+    weights_sha256: str = field(default="", metadata={"flag": "--frozen-graph with SHA-256"})
     decoder: str = "pyav"
-    from_original: bool = False
+    from_original: bool = field(default=False, metadata={"flag": "--boxes-from-original"})
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold < 1:
-            raise ValueError(f"threshold {self.threshold} is not in 0 ≤ threshold < 1")
+            raise ValueError(f"--threshold {self.threshold} is not in 0 ≤ threshold < 1")
         if self.every < 1:
-            raise ValueError(f"every {self.every} is not at least 1")
+            raise ValueError(f"--detect-every {self.every}: must be at least 1")
 
 
 @dataclass(frozen=True)

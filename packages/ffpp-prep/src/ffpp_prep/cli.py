@@ -8,11 +8,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from ffpp_prep import __version__
 from ffpp_prep.commands import COMMANDS, GO_ON
 from ffpp_prep.errors import ExitStatus, FatalError, UsageError
+from ffpp_prep.parser import Parser
 
 EXIT_STATUSES = "exit status: 0 clean, 1 some videos failed, 2 usage, 3 fatal (a full disk), 130 interrupted"
 
@@ -46,15 +46,8 @@ def _fail(error: object, status: ExitStatus) -> int:
     return int(status)
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse, whose mistakes are one line like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(ExitStatus.USAGE, f"{self.prog}: {message}; see  {self.prog} --help\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="ffpp-prep",
         description="From a data set of videos to face boxes (Parquet) and face crops (HDF5).",
         epilog=EXIT_STATUSES,
@@ -68,7 +61,6 @@ def _parser() -> argparse.ArgumentParser:
             description=command.HELP,
             epilog=f"example: {command.EXAMPLE}\n\n{EXIT_STATUSES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
         )
         command.add_arguments(own)
         own.set_defaults(run=command.run, goes_on=command in GO_ON)

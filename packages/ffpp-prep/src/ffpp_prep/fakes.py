@@ -8,7 +8,7 @@ like texture do outside of all faces of the same frame.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
@@ -56,7 +56,7 @@ class FakeSettings:
     """
 
     threshold: float = 1.45
-    boxes: str = ""
+    boxes: str = field(default="", metadata={"flag": "boxes of fingerprint"})
 
 
 @dataclass(frozen=True)

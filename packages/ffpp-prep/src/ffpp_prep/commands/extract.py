@@ -53,7 +53,8 @@ def add_crop_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="EPOCHS",
-        help="only the frames that so many epochs and the evaluation will ask for",
+        help="only the frames that so many epochs and the evaluation ask for with dfd-train's default batches "
+        "and frame numbers; with others, what is not stored is cut from its video, slower, with the same pixels",
     )
     group.add_argument("--margin", type=float, default=0.3, help="how much larger than the box (%(default)s)")
     group.add_argument(
@@ -80,7 +81,8 @@ def run(options: argparse.Namespace) -> int:
         work, settings, choice, options.jobs, options.timeout, options.scheduler, options.retry_failed
     )
     _print(summary, work)
-    return ExitStatus.SOME_FAILED if summary.missing or summary.lost else before
+    failed = summary.missing or summary.lost or not summary.planned
+    return ExitStatus.SOME_FAILED if failed else before
 
 
 def crop_settings(options: argparse.Namespace) -> CropSettings:
@@ -110,6 +112,9 @@ def _print(summary: ExtractSummary, work: Path) -> None:
         )
     for reason, count in summary.left_out.items():
         print(f"  {count} videos left out: {reason}")
+    if not summary.planned:
+        why = "no face in any video" if set(summary.left_out) == {"no_face"} else "every video is left out"
+        print(f"  nothing to cut out: {why};  ffpp-prep status {work}  says more")
     for video_id, count, error in summary.missing:
         print(f"  {count} crops missing of {video_id}: {error}")
     if summary.missing:
