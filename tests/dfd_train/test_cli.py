@@ -108,17 +108,43 @@ def test_checkpoints_that_do_not_fit(run_command, tmp_path, capsys):
     fails(capsys, ["evaluate", str(out)], "no such checkpoint")
 
 
-def test_usage_errors_are_argparse_errors(capsys):
-    for arguments in (
-        ["run"],
-        ["walk"],
-        ["evaluate", "x", "--frames", "0"],
-        ["run", "--out", "x", "--epoch", "3"],
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], " run: the following arguments are required: --out; see  dfd-train run --help"),
+        (["rnu"], "invalid choice: 'rnu'"),
+        (["rnu"], "; did you mean run? see  dfd-train --help"),
+        (
+            ["evaluate", "x", "--frames", "0"],
+            "--frames: 0 is not a whole number of at least 1; see  dfd-train",
+        ),
+        (["evaluate", "x", "--frames", "few"], "--frames: few is not a whole number of at least 1"),
+        (["evaluate", "x", "--split", "tset"], "'tset'"),
+        (["evaluate", "x", "--split", "tset"], "; did you mean test? see  dfd-train evaluate --help"),
+        (["run", "--out", "x", "--epoch", "3"], " run: unknown flag --epoch; did you mean --epochs? see"),
+        (["run", "--ot=x"], " run: unknown flag --ot; did you mean --out? see  dfd-train run --help"),
+        (["report", "x", "y"], "dfd-train report: unexpected: y; see  dfd-train report --help"),
+    ],
+)
+def test_usage_errors_are_one_line_with_what_was_meant(arguments, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    error = capsys.readouterr().err
+    assert caught.value.code == 2 and error.count("\n") == 1 and message in error, error
+
+
+def test_misspelt_names_in_settings_say_what_was_meant(run_command, tmp_path, capsys):
+    for extra, meant in (
+        (["--set", "train.epoch=3"], "train.epochs"),
+        (["--set", "trian.epochs=3"], "train"),
+        (["--set", "epochs=3"], "train.epochs"),
+        (["--set", "train.lr=3"], "optimizer.lr"),
+        (["--config", "reseption-v1a"], "reseption-v1-a"),
+        (["--model", "reseption_v3"], "reseption_v2"),
+        (["--optimizer", "radm"], "RAdam"),
     ):
-        with pytest.raises(SystemExit) as caught:
-            main(arguments)
-        assert caught.value.code == 2
-    assert "Traceback" not in capsys.readouterr().err
+        assert main([*run_command, *extra, "--out", str(tmp_path / "run")]) == 2
+        assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n"), extra
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["evaluate", "--help"], ["--version"]])

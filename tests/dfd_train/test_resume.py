@@ -13,6 +13,9 @@ import pytest
 import torch
 
 from dfd_train.cli import main
+from dfd_train.config import build_config
+from dfd_train.engine.place import Place
+from dfd_train.engine.start import check_length
 
 # every part that has a state; with no patience the plateau reduces within three epochs
 FULL = (
@@ -183,11 +186,45 @@ def test_a_finished_run_is_left_alone(straight, small_set, caplog):
 
 
 def test_changed_settings_are_refused_by_name(straight, small_set, capsys):
-    arguments = [*command(small_set.work), "--out", str(straight), *FULL, "--lr", "0.01", "--epochs", "5"]
+    arguments = [*command(small_set.work), "--out", str(straight), *FULL, "--lr", "0.01", "--no-plateau"]
     assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert "optimizer.lr: 0.001 -> 0.01" in error and "train.epochs: 3 -> 5" in error
+    assert "optimizer.lr: 0.001 -> 0.01" in error and "schedule.plateau: True -> False" in error
     assert error.count("\n") == 1
+
+
+def test_a_longer_run_is_that_of_its_length(straight, small_set, tmp_path):
+    """Where the frames of the epochs done are those of the longer run, going on is exact."""
+    out = tmp_path / "run"
+    arguments = [*command(small_set.work), "--out", str(out), *FULL, "--max-steps", "9"]
+    assert main([*arguments, "--epochs", "2"]) == 0
+    assert epochs(out)["epoch"].tolist() == [1, 2]
+    assert main([*command(small_set.work), "--out", str(out), *FULL]) == 0
+    assert_same_run(straight, out)
+    assert (out / "config.toml").read_bytes() == (straight / "config.toml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--epochs", "2"], "(train.epochs: 3 -> 2), 3 epochs are begun: choose another --out"),
+        (["--epochs", "29"], "(train.epochs: 3 -> 29), epoch 1 would have shown other frames"),
+        (["--max-steps", "1"], "(train.max_steps: None -> 1), epoch 1 would have shown other frames"),
+    ],
+)
+def test_a_length_that_would_have_begun_otherwise_is_refused(changes, message, straight, small_set, capsys):
+    before = (straight / "config.toml").read_bytes()
+    assert main([*command(small_set.work), "--out", str(straight), *FULL, *changes]) == 2
+    assert message in (error := capsys.readouterr().err) and error.count("\n") == 1, error
+    assert (straight / "config.toml").read_bytes() == before
+
+
+def test_a_cosine_run_keeps_its_length():
+    cosine = build_config({}, [("schedule.curve", "cosine")])
+    longer = build_config({}, [("schedule.curve", "cosine"), ("train.epochs", "60")])
+    check_length(cosine, longer, Place(), data=None)  # nothing is done yet
+    with pytest.raises(ValueError, match="the cosine curve depends on the number of epochs"):
+        check_length(cosine, longer, Place(epoch=2), data=None)
 
 
 def test_other_data_is_refused(straight, small_set, small_set_writer, tmp_path, capsys):

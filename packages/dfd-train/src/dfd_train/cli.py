@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dfd_train import __version__
 from dfd_train.commands import COMMANDS
 from dfd_train.errors import TrainingError
+from dfd_train.parser import Parser
 
 EXIT_STATUSES = (
     "exit status: 0 done, 2 a mistake in the command, its files or its settings, 3 training cannot go on, "
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="dfd-train", description="Train and evaluate deepfake detectors.", epilog=EXIT_STATUSES
     )
     parser.add_argument("--version", action="version", version=f"dfd-train {__version__}")
@@ -53,7 +54,6 @@ def _parser() -> argparse.ArgumentParser:
             description=command.HELP,
             epilog=f"example: {command.EXAMPLE}\n\n{EXIT_STATUSES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
         )
         command.add_arguments(own)
         own.set_defaults(run=command.run)

@@ -26,6 +26,7 @@ from dfd_train.sections import (
     TrainConfig,
     TransformConfig,
 )
+from dfd_train.suggest import did_you_mean
 
 __all__ = [
     "PRESETS",
@@ -41,6 +42,7 @@ __all__ = [
     "build_config",
     "changed_settings",
     "find_config",
+    "presets",
     "read_config",
     "settings",
     "to_tables",
@@ -59,9 +61,21 @@ class Setting:
     default: object
 
 
-# What may differ when a run is resumed: where things are and how fast they go, not what comes out.
+@dataclass(frozen=True)
+class Preset:
+    """A configuration that comes with the package."""
+
+    name: str
+    description: str
+    """the comment in its first line"""
+
+
+# What may differ when a run is resumed: where things are and how fast they go, not what comes out; and its length,
+# which `engine.start.check_length` compares with what the run has done.
 RESUMABLE = frozenset(
     {
+        "train.epochs",
+        "train.max_steps",
         "data.work",
         "data.workers",
         "train.device",
@@ -105,8 +119,17 @@ def find_config(path: Path) -> Path:
     for file in (path, PRESETS / f"{path}.toml"):
         if file.is_file():
             return file
-    names = ", ".join(sorted(file.stem for file in PRESETS.glob("*.toml")))
-    raise FileNotFoundError(f"no such configuration: {path}; presets: {names}")
+    names = [preset.name for preset in presets()]
+    raise FileNotFoundError(
+        f"no such configuration: {path}; presets: {', '.join(names)}{did_you_mean(str(path), names)}"
+    )
+
+
+def presets() -> Iterator[Preset]:
+    """The presets of the thesis's runs, by name."""
+    for file in sorted(PRESETS.glob("*.toml")):
+        first_line = file.read_text(encoding="utf-8").partition("\n")[0]
+        yield Preset(file.stem, first_line.removeprefix("#").strip())
 
 
 def build_config(tables: Mapping[str, Any], overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
@@ -158,6 +181,7 @@ def _set(tables: dict[str, Any], name: str, text: str) -> None:
     if not rest:
         raise ValueError(
             f"{name!r} is not a setting; settings are written section.field, for example train.epochs"
+            f"{_meant(name)}"
         )
     table = tables.setdefault(section, {})
     entry, _, key = rest.partition(".")
@@ -191,7 +215,9 @@ def _refuse_unknown(tables: Mapping[str, Any]) -> None:
     sections = get_type_hints(RunConfig)
     for section, table in tables.items():
         if section not in sections:
-            raise ValueError(f"unknown section {section!r}; allowed: {', '.join(sections)}")
+            raise ValueError(
+                f"unknown section {section!r}; allowed: {', '.join(sections)}{did_you_mean(section, sections)}"
+            )
         if not isinstance(table, Mapping):
             raise ValueError(f"{section} is {table!r}, must be a table of settings")
         allowed = [entry.name for entry in dataclasses.fields(sections[section])]
@@ -199,7 +225,16 @@ def _refuse_unknown(tables: Mapping[str, Any]) -> None:
             if name not in allowed:
                 raise ValueError(
                     f"unknown setting {section}.{name}; allowed in {section}: {', '.join(allowed)}"
+                    f"{_meant(f'{section}.{name}')}"
                 )
+
+
+def _meant(name: str) -> str:
+    """The setting that was probably meant: the same field in another section, or a name that is near."""
+    names = [setting.name for setting in settings()]
+    field = name.rpartition(".")[2]
+    same = [known for known in names if known.rpartition(".")[2] == field]
+    return f"; did you mean {same[0]}?" if same else did_you_mean(name, names)
 
 
 def _explain(message: str, tables: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from torch import nn
 
 from dfd_train.config import ModelConfig
 from dfd_train.data.transforms import InputSpec
+from dfd_train.suggest import did_you_mean
 
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -97,9 +98,10 @@ def _from_reseption(
     from reseption_models import ReseptionEnsemble, create_model, list_models
 
     if config.name not in list_models():
-        known = ", ".join([*list_models(), *BASELINES])
+        known = [*list_models(), *BASELINES]
         raise ValueError(
-            f"unknown model {config.name!r}; allowed: {known}, timm:NAME, package.module:function"
+            f"unknown model {config.name!r}; allowed: {', '.join(known)}, timm:NAME, package.module:function"
+            f"{did_you_mean(config.name, known)}"
         )
     if config.pretrained:
         raise ValueError(f"{config.name} has no pretrained weights: it trains from scratch")

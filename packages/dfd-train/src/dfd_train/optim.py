@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from dfd_train.config import OptimizerConfig
+from dfd_train.suggest import did_you_mean
 
 
 def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -74,7 +75,10 @@ def _find_optimizer(name: str) -> type[torch.optim.Optimizer]:
     known = dict(reversed([*_optimizers(torch.optim), *_optimizers(torch_optimizer)]))
     found = next((kind for known_name, kind in known.items() if known_name.lower() == name.lower()), None)
     if found is None:
-        raise ValueError(f"unknown optimizer {name!r}; allowed: {', '.join(sorted(known))}")
+        names = sorted(known)
+        raise ValueError(
+            f"unknown optimizer {name!r}; allowed: {', '.join(names)}{did_you_mean(name, names)}"
+        )
     return found
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
+from tqdm import tqdm
+
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.metrics import Summary
 from dfd_train.runs import RunFolder, file_sha256
@@ -32,9 +34,10 @@ class Recorder:
         self._said: set[str] = set()
 
     def say(self, line: str) -> None:
-        """Tell a person."""
-        if self._main:
-            log.info(line)
+        """Tell a person, above whatever bar there is; an empty line is none."""
+        if self._main and line:
+            with tqdm.external_write_mode():
+                log.info(line)
 
     def say_once(self, line: str, place: str) -> None:
         """Tell a person where it first holds, not each time again."""

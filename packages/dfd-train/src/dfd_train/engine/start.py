@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,7 +22,8 @@ from dfd_train.data.selection import (
     select_videos,
     shuffle_labels,
 )
-from dfd_train.engine.checkpoint import load_model
+from dfd_train.engine.checkpoint import Facts, load_model
+from dfd_train.engine.place import Place
 from dfd_train.models import Detector, build_detector
 from dfd_train.optim import mix_seed
 from dfd_train.runs import DEMONSTRATION, RunFolder
@@ -52,8 +53,8 @@ class TrainingData:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""
 
     def plan(self, config: RunConfig, epoch: int) -> EpochPlan:
-        """The batches of one epoch."""
-        return plan_epoch(
+        """The batches of one epoch, at most `train.max_steps`."""
+        plan = plan_epoch(
             config.data,
             self.train.videos,
             self.pairs,
@@ -62,6 +63,7 @@ class TrainingData:
             seed=config.train.seed,
             untouched=self.untouched,
         )
+        return replace(plan, batches=plan.batches[: config.train.max_steps])
 
 
 def open_prepared(config: RunConfig) -> PreparedSet:
@@ -112,7 +114,13 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     """
     first = data.plan(config, epoch=1)
     validation = plan_evaluation(data.val.videos, config.data.val_frames, config.data.batch_size)
-    lines = [data.train.summary(), data.val.summary(), _crop_sources(data.prepared, (first, validation))]
+    lines = [
+        data.train.summary(),
+        data.val.summary(),
+        f"{len(first.batches)} batches an epoch, {_crops(first)} crops; {config.train.epochs} epochs, "
+        f"each validated on {_crops(validation)} crops",
+        _crop_sources(data.prepared, (first, validation)),
+    ]
     lines += [f"validation: {remark}" for remark in validation.remarks]
     if data.pairs:
         lines.append(f"{len(data.pairs)} pairs; {data.unpaired} fakes without a usable original do not train")
@@ -123,6 +131,10 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     if data.prepared.demonstration:
         lines.append(DEMONSTRATION)
     return lines
+
+
+def _crops(plan: EpochPlan) -> int:
+    return sum(map(len, plan.batches))
 
 
 def _crop_sources(prepared: PreparedSet, plans: Sequence[EpochPlan]) -> str:
@@ -203,6 +215,44 @@ def check_resumable(fingerprint: str, untouched_sha256: str, data: TrainingData)
         raise ValueError(
             f"{prepared.work}/fakes says of other frames that they are untouched than when this run began"
         )
+
+
+def is_done(facts: Facts, config: RunConfig) -> bool:
+    """Whether a run of this length has come to its end; one of another length `check_length` judges."""
+    return facts.epoch >= config.train.epochs and not _changed_length(facts.config, config)
+
+
+def check_length(before: RunConfig, now: RunConfig, place: Place, data: TrainingData) -> None:
+    """Refuse another number of epochs or batches where a straight run of it would have begun otherwise.
+
+    Frames of `various` and `dual` batches and the cosine curve depend on the number of epochs.
+
+    Raises: ValueError naming what differs.
+    """
+    changed = _changed_length(before, now)
+    begun = place.epoch if place.batches_done else place.epoch - 1
+    if not changed or not begun:
+        return
+    reason = ""
+    if begun > now.train.epochs:
+        reason = f"{begun} epochs are begun"
+    elif now.schedule.curve == "cosine" and before.train.epochs != now.train.epochs:
+        reason = "the cosine curve depends on the number of epochs"
+    else:
+        epochs = range(1, begun + 1)
+        other = next((e for e in epochs if data.plan(before, e).batches != data.plan(now, e).batches), None)
+        reason = f"epoch {other} would have shown other frames" if other else ""
+    if reason:
+        raise ValueError(
+            f"this run cannot get another length ({'; '.join(changed)}), {reason}: choose another --out"
+        )
+
+
+def _changed_length(before: RunConfig, now: RunConfig) -> list[str]:
+    pairs = [
+        (name, getattr(before.train, name), getattr(now.train, name)) for name in ("epochs", "max_steps")
+    ]
+    return [f"train.{name}: {old} -> {new}" for name, old, new in pairs if old != new]
 
 
 def choose_device(name: str) -> torch.device:

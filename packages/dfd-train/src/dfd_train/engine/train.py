@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,10 +18,11 @@ import torch
 from tqdm import tqdm
 
 from dfd_train.config import RunConfig
-from dfd_train.data.batches import EpochPlan, Sample
+from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation, BatchLoader, LoadedBatch, default_workers
 from dfd_train.engine.checkpoint import Facts, load_checkpoint, load_weights, save_checkpoint
 from dfd_train.engine.gradients import GradientFlow, Learner, Moment, check_finite
+from dfd_train.engine.pace import Pace
 from dfd_train.engine.place import Place
 from dfd_train.engine.processes import Processes, lost_another, start_processes, stop_processes
 from dfd_train.engine.record import Recorder, StopRequest, numbers, prediction_facts
@@ -30,11 +30,13 @@ from dfd_train.engine.score import Scoring, prediction_table, score_videos, scor
 from dfd_train.engine.start import (
     TrainingData,
     check_folder,
+    check_length,
     check_resumable,
     choose_device,
     data_record,
     describe_data,
     device_name,
+    is_done,
     new_detector,
     open_data,
 )
@@ -53,7 +55,7 @@ def train(config: RunConfig, out: Path) -> RunFolder:
     """
     folder = RunFolder(out)
     check_folder(folder, config)
-    if folder.last.is_file() and load_checkpoint(folder.last)[0].epoch >= config.train.epochs:
+    if folder.last.is_file() and is_done(load_checkpoint(folder.last)[0], config):
         log.info("%s: all %d epochs are done", out, config.train.epochs)
         return folder
     device = choose_device(config.train.device)
@@ -103,6 +105,7 @@ class Training:
         self.recorder = Recorder(folder, processes.main, config.train.tensorboard)
         self.rate = LearningRate(config.schedule, config.optimizer.lr, config.train.epochs)
         self.place = Place()
+        self.pace = Pace(config.train.epochs)
         workers = default_workers() if config.data.workers is None else config.data.workers
         self.scoring = Scoring(config.data.val_frames, config.data.batch_size, workers, config.optimizer.amp)
         augmentation = Augmentation(config.transforms, config.degradation, config.train.seed)
@@ -132,18 +135,14 @@ class Training:
         """What this process loads from here to the end of the run: one stream, so that no epoch starts cold."""
         first, done = self.place.epoch, self.place.batches_done
         for epoch in range(first, self.config.train.epochs + 1):
-            for batch in self._plan(epoch).batches[done if epoch == first else 0 :]:
+            for batch in self.data.plan(self.config, epoch).batches[done if epoch == first else 0 :]:
                 # a process without a share computes the first crop with weight 0, so that all of them step together
                 yield self.processes.share(batch) or batch[:1]
             yield from scoring_batches(self.data.val.videos, self.scoring, self.processes)
 
-    def _plan(self, epoch: int) -> EpochPlan:
-        plan = self.data.plan(self.config, epoch)
-        return replace(plan, batches=plan.batches[: self.config.train.max_steps])
-
     def _train_epoch(self, epoch: int, loaded: Iterator[LoadedBatch]) -> Summary:
         """The rest of an epoch's batches; returns the epoch's training numbers, over all processes."""
-        plan = self._plan(epoch)
+        plan = self.data.plan(self.config, epoch)
         batches = plan.batches
         for remark in plan.remarks if self.place.batches_done == 0 else ():
             self.recorder.say_once(remark, f"epoch {epoch}")
@@ -177,6 +176,7 @@ class Training:
                 place.batches_done += 1
                 place.seconds = already + time.monotonic() - started
                 progress.update()
+                self.recorder.say(self.pace.batch(epoch, len(batches)))
                 if last and (stop or self._save_is_due()):
                     self._save()
                     if stop:
@@ -234,6 +234,7 @@ class Training:
             f"train loss {trained.loss:.4f}  val loss {validated.loss:.4f}  "
             f"val balanced accuracy {validated.balanced_accuracy:.4f}  val AUC {validated.video_auc:.4f}"
             f"{'  best' if better else ''}  {event['images_per_second']} images/s"
+            f"{self.pace.left(epoch)}"
         )
 
     def _resume_or_begin(self) -> None:
@@ -242,6 +243,7 @@ class Training:
             facts, content = load_checkpoint(self.folder.last)
             state = content["state"]
             check_resumable(facts.fingerprint, state.get("untouched", ""), self.data)
+            check_length(facts.config, self.config, Place.from_state(state), self.data)
             load_weights(
                 self.learner.detector.network, content["network"], self.folder.last, self.config.model.name
             )
@@ -254,20 +256,17 @@ class Training:
                 self.recorder.say(f"{before} processes before, {self.processes.count} now: dropout differs")
         if not self.processes.main:
             return
-        if saved:
-            self.folder.drop_epochs_after(self.place.epoch - 1)
-        else:
-            self.folder.path.mkdir(parents=True, exist_ok=True)
-            self.folder.write_config(self.config)
-            self.folder.drop_epochs_after(0)
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        self.folder.write_config(self.config)
+        self.folder.drop_epochs_after(self.place.epoch - 1)
+        if not saved:
             self.folder.write_json("data.json", data_record(self.data))
             self.folder.write_json("environment.json", describe_environment(device_name(self.device)))
-        parameters = sum(p.numel() for p in self.learner.detector.network.parameters())
         event = {
             "event": "resume" if saved else "start",
             "epoch": self.place.epoch,
             "batch": self.place.batches_done,
-            "parameters": parameters,
+            "parameters": sum(p.numel() for p in self.learner.detector.network.parameters()),
             "processes": self.processes.count,
             "time": time.time(),
         }

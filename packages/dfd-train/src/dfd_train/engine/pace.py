@@ -1,0 +1,50 @@
+"""How long a run will take: said from its first batches, then after each epoch."""
+
+from __future__ import annotations
+
+import time
+
+FIRST = 2  # batches that are not timed: they start loader processes and choose kernels
+TIMED = 20  # batches, or
+TIMED_S = 30.0
+
+
+class Pace:
+    """The speed of this process's own batches and epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self._started = self._timed_from = time.monotonic()
+        self._batches, self._said = 0, False
+        self._epochs_done = 0.0
+
+    def batch(self, epoch: int, of: int) -> str:
+        """To be called after each batch of an epoch `of` so many: a line, once; empty otherwise."""
+        now = time.monotonic()
+        self._batches += 1
+        self._epochs_done += 1 / of
+        if self._batches == FIRST:
+            self._timed_from = now
+        timed, seconds = self._batches - FIRST, now - self._timed_from
+        if self._said or timed < 1 or (timed < TIMED and seconds < TIMED_S):
+            return ""
+        self._said = True
+        an_epoch = seconds / timed * of
+        epochs = self._epochs - epoch + 1
+        return (
+            f"about {duration_text(an_epoch)} an epoch and {duration_text(an_epoch * epochs)} in all, "
+            f"validation not counted: {seconds / timed:.2g} s a batch of the first {timed}"
+        )
+
+    def left(self, epoch: int) -> str:
+        """After an epoch and its validation: the time that is left; empty at the end."""
+        seconds = (time.monotonic() - self._started) / self._epochs_done * (self._epochs - epoch)
+        return f"  about {duration_text(seconds)} left" if epoch < self._epochs else ""
+
+
+def duration_text(seconds: float) -> str:
+    """`45 s`, `12 min`, `3.5 h` or `2.1 days`."""
+    for unit, size, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
+        if seconds / size < most:
+            return f"{seconds / size:.{int(unit == 'h')}f} {unit}"
+    return f"{seconds / 86400:.1f} days"

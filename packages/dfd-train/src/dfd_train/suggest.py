@@ -1,0 +1,13 @@
+"""What a misspelt name was probably meant to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(seen: str, known: Iterable[str]) -> str:
+    """The end of an error message: `; did you mean NAME?`, or nothing where no name is near."""
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(seen.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""

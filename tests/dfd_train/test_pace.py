@@ -1,0 +1,51 @@
+"""What a run says of its length: the counts before it, the time from its first batches and after each epoch."""
+
+import pytest
+
+from dfd_train.config import build_config
+from dfd_train.engine.pace import Pace, duration_text
+from dfd_train.engine.start import describe_data, open_data
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time in seconds, to be set."""
+    now = [1000.0]
+    monkeypatch.setattr("dfd_train.engine.pace.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_an_epoch_s_and_the_run_s_time_are_said_once_from_the_first_batches(clock):
+    pace = Pace(epochs=50)
+    said = []
+    for seconds in (60.0, 10.0, *[2.0] * 30):  # the first two start everything
+        clock[0] += seconds
+        said.append(pace.batch(1, of=300))
+    assert [i for i, line in enumerate(said) if line] == [2 + 15 - 1]  # 30 seconds of them, not yet 20
+    assert said[16] == (
+        "about 10 min an epoch and 8.3 h in all, validation not counted: 2 s a batch of the first 15"
+    )
+
+
+def test_what_is_left_counts_validation_and_the_share_of_an_epoch_that_was_done_here(clock):
+    pace = Pace(epochs=10)
+    for _ in range(5):  # the other half was done before the run was stopped
+        clock[0] += 6.0
+        pace.batch(7, of=10)
+    clock[0] += 30.0
+    assert pace.left(7) == "  about 6 min left"  # a minute for half an epoch
+    assert pace.left(10) == ""
+
+
+def test_durations():
+    assert [duration_text(s) for s in (45, 720, 12600, 181440)] == ["45 s", "12 min", "3.5 h", "2.1 days"]
+
+
+def test_the_first_lines_of_a_run_count_its_batches(small_set):
+    tables = {"data": {"work": str(small_set.work), "batch_size": 4}, "train": {"epochs": 3}}
+    config = build_config(tables)
+    data = open_data(config)
+    assert len(data.pairs) == 6
+    assert "3 batches an epoch, 12 crops; 3 epochs, each validated on 42 crops" in describe_data(data, config)
+    config = build_config(tables, [("train.max_steps", "2")])
+    assert "2 batches an epoch, 8 crops; 3 epochs, each validated on 42 crops" in describe_data(data, config)
