@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from msgspec import Meta
 
-from dfd_train.config import settings
+from dfd_train.config import presets, settings
 from dfd_train.sections import RunConfig
 
 HEAD = """# Settings of a run
@@ -47,7 +47,9 @@ def page() -> str:
                 f"| `{entry.name}` | {_allowed(hints[entry.name])} | {default} | {setting.description} |"
             )
         parts.append("")
-    return "\n".join(parts)
+    parts.append("## Presets\n\nThe runs of the thesis, for `--config`.\n\n| name | what it is |\n|---|---|")
+    parts += [f"| `{preset.name}` | {preset.description} |" for preset in presets()]
+    return "\n".join([*parts, ""])
 
 
 def _allowed(hint: Any) -> str:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from dfd_train.cli import main
+from dfd_train.config import PRESETS, presets
 from dfd_train.data.loader import BatchLoader
 from dfd_train.errors import TrainingError
 
@@ -166,6 +167,16 @@ def test_every_setting_is_a_flag(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for setting in settings():
         assert setting.name in text.replace("- ", "-"), setting.name
+
+
+def test_help_lists_every_preset_with_what_it_is(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    found = list(presets())
+    assert {preset.name for preset in found} == {path.stem for path in PRESETS.glob("*.toml")} and found
+    for preset in found:
+        assert "thesis" in preset.description and f"{preset.name} {preset.description}" in text
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])

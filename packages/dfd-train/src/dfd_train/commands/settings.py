@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dfd_train.config import RunConfig, Setting, build_config, find_config, read_config, settings
+from dfd_train.config import RunConfig, Setting, build_config, find_config, presets, read_config, settings
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help="TOML file of settings, or the name of a preset of the thesis",
+        help="TOML file of settings, or the name of a preset (listed below)",
     )
     parser.add_argument(
         "--set",
@@ -26,6 +26,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings")
     for setting in settings():
         _add_setting(group, setting)
+    listed = "\n".join(f"{preset.name:24}{preset.description}" for preset in presets())
+    parser.add_argument_group("presets, the runs of the thesis", listed)
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:
