@@ -212,6 +212,19 @@ def test_what_the_prepared_set_tells_of_the_thesis_is_named(make_run, tmp_path):
     )
 
 
+def test_an_ensemble_differs_where_its_members_do(make_run):
+    run = make_run("joined", model="reseption_ensemble", epochs=30)
+    members = [
+        make_run("v1", epochs=3, splits=()),
+        make_run("v2", model="reseption_v2", epochs=50, splits=()),
+    ]
+    config = (run / "config.toml").read_text()
+    places = json.dumps([*map(str, members), "gone"])
+    (run / "config.toml").write_text(config.replace("[model]", f"[model]\nmembers = {places}"))
+    line = "member v1 with train.epochs 3 instead of 50; member gone not known."
+    assert f"joined, settings unlike the thesis's reseption_ensemble: {line}" in notes_of(run)
+
+
 def test_the_presets_behind_the_tables_are_of_their_models():
     for model, names in PRESETS.items():
         for name in names:

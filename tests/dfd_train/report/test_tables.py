@@ -108,6 +108,14 @@ def test_one_class_only(predictions):
     assert "balanced accuracy over videos –" in text
 
 
+def test_a_table_without_rows_is_written(predictions, tmp_path):
+    """As a set of originals has no methods: every way of writing it still has its header."""
+    table = methods_table(predictions[predictions["label"] == 0])
+    assert table.rows == ()
+    for path in table.write(tmp_path):
+        assert "Measure" in path.read_text()
+
+
 def test_originals_stand_last_and_others_between(predictions):
     assert methods_in(predictions) == ["Deepfakes", "NeuralTextures", "Zebra", "original_sequences"]
 

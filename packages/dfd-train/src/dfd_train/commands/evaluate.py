@@ -82,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
         ).to_text()
     )
     print(summary_table(summary, intervals, demonstration).to_text())
-    print(methods_table(predictions, options.aggregation, threshold, demonstration).to_text())
+    if (predictions["label"] == 1).any():
+        print(methods_table(predictions, options.aggregation, threshold, demonstration).to_text())
     print(result.checkpoint)
     if result.overlap is not None:
         print(result.overlap.line())

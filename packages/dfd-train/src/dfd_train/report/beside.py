@@ -12,7 +12,7 @@ from dfd_train import reference
 from dfd_train.config import PRESETS, RunConfig, build_config, read_config, settings
 from dfd_train.data.prepared import load_prepared
 from dfd_train.report.overlap import identity_overlap
-from dfd_train.report.run import Predictions, Run
+from dfd_train.report.run import Predictions, Run, read_run
 from dfd_train.runs import RunFolder
 
 DETECTION: Mapping[str, float] = {"every": 1, "threshold": 0.45, "margin": 0.3}
@@ -56,7 +56,7 @@ class Differences:
         return cls(
             run=run,
             frames={"val": nearest.data.val_frames, "test": nearest.data.test_frames},
-            settings=(*variant, *changes(nearest, ours)),
+            settings=(*variant, *changes(nearest, ours), *_members(run)),
             data=(*_trained_methods(run), *_prepared(run.work)),
         )
 
@@ -113,6 +113,22 @@ def _plain(value: object) -> str:
     if isinstance(value, tuple):
         return " to ".join(map(str, value)) or "none"
     return "unset" if value is None else str(value)
+
+
+def _members(run: Run) -> list[str]:
+    """How the runs that an ensemble joins differ from the thesis's."""
+    lines = []
+    for place in run.config["model"]["members"]:
+        try:
+            member = read_run(Path(place))
+        except (OSError, ValueError):
+            lines.append(f"member {place} not known")
+            continue
+        if member.model not in reference.PRESETS:
+            lines.append(f"member {member.name} is {member.model}")
+        elif found := Differences.of(member).settings:
+            lines.append(f"member {member.name} with {', '.join(found)}")
+    return lines
 
 
 def _trained_methods(run: Run) -> list[str]:

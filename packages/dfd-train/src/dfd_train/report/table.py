@@ -56,9 +56,11 @@ class Table:
     @property
     def is_words(self) -> tuple[bool, ...]:
         """For each column whether it holds words: those stand on the left, numbers on the right."""
-        first = (True,) if self.header else ()
-        columns = zip(*(row[1:] for row in self.rows), strict=True) if self.rows else ()
-        return first + tuple(all(isinstance(cell.value, str) for cell in column) for column in columns)
+        values = [[row[place].value for row in self.rows] for place in range(len(self.header))]
+        return tuple(
+            place == 0 or all(isinstance(value, str) for value in column)
+            for place, column in enumerate(values)
+        )
 
     @property
     def all_notes(self) -> tuple[str, ...]:
