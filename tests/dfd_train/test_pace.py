@@ -23,7 +23,7 @@ def test_an_epoch_s_and_the_run_s_time_are_said_once_from_the_first_batches(cloc
         said.append(pace.batch(1, of=300))
     assert [i for i, line in enumerate(said) if line] == [2 + 15 - 1]  # 30 seconds of them, not yet 20
     assert said[16] == (
-        "about 10 min an epoch and 8.3 h in all, validation not counted: 2 s a batch of the first 15"
+        "about 10 min an epoch, 8.3 h to the end of the run, validation not counted (2 s a batch, from the first 15)"
     )
 
 
@@ -46,6 +46,8 @@ def test_the_first_lines_of_a_run_count_its_batches(small_set):
     config = build_config(tables)
     data = open_data(config)
     assert len(data.pairs) == 6
-    assert "3 batches an epoch, 12 crops; 3 epochs, each validated on 42 crops" in describe_data(data, config)
+    assert "3 batches an epoch, 12 crops; epochs: 3, each validated on 42 crops" in describe_data(
+        data, config
+    )
     config = build_config(tables, [("train.max_steps", "2")])
-    assert "2 batches an epoch, 8 crops; 3 epochs, each validated on 42 crops" in describe_data(data, config)
+    assert "2 batches an epoch, 8 crops; epochs: 3, each validated on 42 crops" in describe_data(data, config)

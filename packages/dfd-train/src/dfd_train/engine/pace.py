@@ -32,8 +32,8 @@ class Pace:
         an_epoch = seconds / timed * of
         epochs = self._epochs - epoch + 1
         return (
-            f"about {duration_text(an_epoch)} an epoch and {duration_text(an_epoch * epochs)} in all, "
-            f"validation not counted: {seconds / timed:.2g} s a batch of the first {timed}"
+            f"about {duration_text(an_epoch)} an epoch, {duration_text(an_epoch * epochs)} to the end of the run, "
+            f"validation not counted ({seconds / timed:.2g} s a batch, from the first {timed})"
         )
 
     def left(self, epoch: int) -> str:

@@ -117,7 +117,7 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     lines = [
         data.train.summary(),
         data.val.summary(),
-        f"{len(first.batches)} batches an epoch, {_crops(first)} crops; {config.train.epochs} epochs, "
+        f"{len(first.batches)} batches an epoch, {_crops(first)} crops; epochs: {config.train.epochs}, "
         f"each validated on {_crops(validation)} crops",
         _crop_sources(data.prepared, (first, validation)),
     ]
