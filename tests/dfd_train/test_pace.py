@@ -3,8 +3,9 @@
 import pytest
 
 from dfd_train.config import build_config
-from dfd_train.engine.pace import Pace, duration_text
+from dfd_train.engine.pace import Pace
 from dfd_train.engine.start import describe_data, open_data
+from dfd_train.units import duration_text
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from dfd_train.units import duration_text
+
 FIRST = 2  # batches that are not timed: they start loader processes and choose kernels
 TIMED = 20  # batches, or
 TIMED_S = 30.0
@@ -40,11 +42,3 @@ class Pace:
         """After an epoch and its validation: the time that is left; empty at the end."""
         seconds = (time.monotonic() - self._started) / self._epochs_done * (self._epochs - epoch)
         return f"  about {duration_text(seconds)} left" if epoch < self._epochs else ""
-
-
-def duration_text(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.5 h` or `2.1 days`."""
-    for unit, size, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
-        if seconds / size < most:
-            return f"{seconds / size:.{int(unit == 'h')}f} {unit}"
-    return f"{seconds / 86400:.1f} days"

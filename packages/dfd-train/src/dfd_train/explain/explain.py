@@ -40,6 +40,7 @@ from dfd_train.report.table import Table
 from dfd_train.report.tables import warning
 from dfd_train.report.templates import render
 from dfd_train.runs import RunFolder, file_sha256, write_atomically
+from dfd_train.units import duration_text
 
 log = logging.getLogger(__name__)
 PROBE = 2 * BATCH
@@ -148,7 +149,7 @@ def _explain_all(
         "%s of %s by %s: %s passes through a network, about %s",
         ", ".join(TITLES[method] for method in request.methods),
         *(_number(len(pictures), "picture"), _number(len(models), "model")),
-        *(f"{sum(passes):,}", _duration(seconds)),
+        *(f"{sum(passes):,}", duration_text(seconds)),
     )
     with tqdm(total=sum(passes), desc="explaining", unit="pass", disable=None, leave=False) as progress:
         return [
@@ -265,10 +266,3 @@ def _settings(
 
 def _number(count: int, word: str) -> str:
     return f"{count} {word}{'s' * (count != 1)}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"

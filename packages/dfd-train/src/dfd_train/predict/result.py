@@ -243,7 +243,9 @@ def _why_no_face(analysis: Analysis, faces: tuple[Face, ...]) -> str:
     looked = analysis.media.frames_looked_at
     where = "the image" if analysis.media.kind == "image" else f"{looked} frame{'s' * (looked > 1)} looked at"
     if not faces:
-        more = "; dfd-train predict --every-frame looks at all frames" if looked < analysis.media.frames else ""
+        more = (
+            "; dfd-train predict --every-frame looks at all frames" if looked < analysis.media.frames else ""
+        )
         return (
             f"no face found in {where}; very small, turned or covered faces are missed{more} "
             f"(the detector's highest score is {analysis.best_confidence:.2f}, a face needs {CONFIDENCE:.2f})"
