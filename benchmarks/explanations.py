@@ -1,7 +1,7 @@
 """Do captum's LIME and the `lime` package weigh superpixels alike? Correlations between both, and between seeds.
 
-    pip install lime
-    python benchmarks/explanations.py demo-output/run
+    make demo && pip install lime
+    python benchmarks/explanations.py
 
 Both see the same superpixels of one test fake at the network's input size, and explain the logit.
 """
@@ -52,21 +52,25 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="?", default=Path("demo-output/run"), help="(%(default)s)")
     parser.add_argument("--data", type=Path, help="the prepared set (default: the run's)")
     parser.add_argument("--samples", type=int, default=1000)
     options = parser.parse_args()
     model = load_model(options.run)
     prepared = load_prepared(options.data or Path(model.facts.config.data.work))
     picture = open_videos(prepared, choose_videos(prepared, 1, seed=0)[:1])[0]
-    print(picture.name, "frame", picture.frame)
-    found = {}
+    found, seconds = {}, {}
     for name, explain in (("captum", by_captum), ("lime", by_lime)):
         for seed in (0, 1):
             begin = time.process_time()
-            found[f"{name}, seed {seed}"] = explain(model, picture.crop, options.samples, seed)
-            print(f"{name}, seed {seed}: {time.process_time() - begin:.1f} s of processor time")
-    names, correlation = list(found), np.corrcoef(list(found.values()))
-    for first in range(len(names)):
-        for second in range(first):
-            print(f"{names[second]} and {names[first]}: correlation {correlation[first, second]:.3f}")
+            found[name, seed] = explain(model, picture.crop, options.samples, seed)
+            seconds[name, seed] = time.process_time() - begin
+    print(f"{picture.name}, frame {picture.frame}, {options.samples} samples\n")
+    print("| | processor s | correlation with " + " | with ".join(f"{n}, seed {s}" for n, s in found) + " |")
+    print("|" + "---|" * (2 + len(found)))
+    for (name, seed), row in zip(found, np.corrcoef(list(found.values())), strict=True):
+        print(
+            f"| {name}, seed {seed} | {seconds[name, seed]:.1f} | "
+            + " | ".join(f"{c:.3f}" for c in row)
+            + " |"
+        )
