@@ -3,6 +3,7 @@
 import csv
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import html5lib
 import pandas as pd
@@ -17,7 +18,7 @@ from dfd_train.report.across import (
     overlap_table,
     results_table,
 )
-from dfd_train.report.overlap import identity_overlap
+from dfd_train.report.overlap import identity_overlap, same_files
 from dfd_train.report.run import read_run
 from dfd_train.report.sizes import model_size
 from dfd_train.report.thesis import thesis_tables
@@ -167,7 +168,7 @@ def test_two_sets_in_folders_of_one_name_are_two(make_run, work):
     assert all(texts(table)["a"][column].text != "–" for column in rest)
 
 
-def test_identities_are_compared_within_a_data_set(make_run, work):
+def test_identities_are_compared_within_a_data_set(make_run, work, tmp_path):
     columns = ["video_id", "dataset", "source_id", "target_id"]
     trained = pd.DataFrame([("a", "ffpp", None, "001"), ("b", "ffpp", "002", "001")], columns=columns)
     tested = pd.DataFrame(
@@ -184,7 +185,7 @@ def test_identities_are_compared_within_a_data_set(make_run, work):
     assert overlap.unknown == 0
     nobody = pd.DataFrame([("g", "celebdf", None, "")], columns=columns)
     assert identity_overlap(trained, nobody).line() == (
-        "No identity of the training videos is among the 1 tested ones. 1 of them do not say whom they show."
+        "None of the 1 tested videos says whom it shows: people in both sets can't be told."
     )
     assert overlap.line().startswith(
         "2 identities of the training videos are in 2 of the 4 tested ones: ffpp/001"
@@ -193,6 +194,14 @@ def test_identities_are_compared_within_a_data_set(make_run, work):
         identity_overlap(trained, tested[:1]).line()
         == "No identity of the training videos is among the 1 tested ones."
     )
+    files = {"a": b"six", "b": b"one", "c": b"two", "d": b"six and more", "f": b"six"}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    both = [
+        frame.assign(path=[str(tmp_path / name) for name in frame["video_id"]]) for frame in (trained, tested)
+    ]
+    assert same_files(*both) == ("f",)
+    assert replace(overlap, files=("f",)).line().endswith("1 of the tested files are training videos: f.")
     run = make_run("a")
     (run / "predictions-test.parquet").rename(run / "predictions-test-on-other.parquet")
     rows = {row[1].text: [cell.text for cell in row[2:]] for row in overlap_table([read_run(run)]).rows}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,3 +53,17 @@ class BoxStore:
             raise ValueError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
         values = zip(*(table[name].to_pylist() for name in columns), strict=True)
         return {(frame, face): FaceBox(*rest) for frame, face, *rest in values}
+
+
+def detection_settings(work: Path) -> dict[str, tuple[Any, ...]]:
+    """What `ffpp-prep boxes` was told for WORK, by the names of its settings; several values where parts differ.
+
+    Raises: OSError, ValueError where a part can't be read.
+    """
+    found: dict[str, tuple[Any, ...]] = {}
+    for path in sorted((work / "boxes").glob("videos-*.parquet")):
+        settings = json.loads((pq.read_schema(path).metadata or {}).get(b"settings", b"{}"))
+        for name, value in settings.items():
+            if value not in found.get(name, ()):
+                found[name] = (*found.get(name, ()), value)
+    return found

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from dfd_train.config import DataConfig
+from dfd_train.data.boxes import detection_settings
 from dfd_train.data.loader import default_workers
 from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import in_split, select_videos
@@ -19,7 +20,7 @@ from dfd_train.engine.score import Scoring, score_videos
 from dfd_train.engine.start import choose_device
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.videos import Aggregation
-from dfd_train.report.overlap import Overlap, identity_overlap
+from dfd_train.report.overlap import Overlap, identity_overlap, same_files
 from dfd_train.report.run import how_far, read_epochs
 from dfd_train.runs import RunFolder, file_sha256, write_predictions
 
@@ -110,7 +111,7 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     checkpoint = f"Checkpoint: {request.checkpoint}, of epoch {model.facts.epoch}" + (
         f"; the run is unfinished, {stopped}." if stopped else "."
     )
-    overlap = _overlap(selection.videos, config.data) if other else None
+    overlap = _overlap(prepared, selection.videos, config.data) if other else None
     videos = in_split(prepared.videos, request.split)
     return Evaluation(predictions, videos, path, checkpoint, demonstration, overlap)
 
@@ -149,15 +150,21 @@ def _check_split(prepared: PreparedSet, split: str) -> None:
         )
 
 
-def _overlap(videos: pd.DataFrame, data: DataConfig) -> Overlap | None:
-    """The people of `videos` who stand in the training videos of the run's own set; None where it is gone."""
+def _overlap(prepared: PreparedSet, videos: pd.DataFrame, data: DataConfig) -> Overlap | None:
+    """The people and files of `videos` that are in the training videos of the run's own set; None where it is gone."""
+    work = Path(data.work)
     try:
-        own = load_prepared(Path(data.work)).videos
+        own = load_prepared(work).videos
+        theirs, ours = detection_settings(prepared.work), detection_settings(work)
     except (OSError, ValueError) as error:
         log.warning("identities cannot be compared: %s", error)
         return None
+    for name in ("every", "threshold", "margin"):
+        if theirs.get(name) != ours.get(name):
+            seen, trained_on = (", ".join(map(str, each.get(name, ("unknown",)))) for each in (theirs, ours))
+            log.warning("faces were detected with %s %s here, %s in training", name, seen, trained_on)
     trained = own[(own["split"] == "train") & ~own["method"].isin(data.exclude_methods)]
-    return identity_overlap(trained, videos)
+    return replace(identity_overlap(trained, videos), files=same_files(trained, videos))
 
 
 def _path_on(folder: RunFolder, name: str, work: Path) -> Path:

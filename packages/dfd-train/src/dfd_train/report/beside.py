@@ -1,15 +1,14 @@
 """What stands between a run's numbers and the thesis's beside them: settings, data, frames, counts of videos."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from dfd_train import reference
 from dfd_train.config import PRESETS, RunConfig, build_config, read_config, settings
+from dfd_train.data.boxes import detection_settings
 from dfd_train.data.prepared import load_prepared
 from dfd_train.report.overlap import identity_overlap
 from dfd_train.report.run import Predictions, Run, read_run
@@ -147,18 +146,14 @@ def _prepared(work: Path) -> list[str]:
     """How faces were detected and DeepFakeDetection divided, read from the prepared set."""
     try:
         videos = load_prepared(work).videos
-        detections = [
-            pq.read_schema(path).metadata or {} for path in (work / "boxes").glob("videos-*.parquet")
-        ]
+        detection = detection_settings(work)
     except (OSError, ValueError):
         return [f"not known how faces were detected and DeepFakeDetection was split: {work} cannot be opened"]
     parts = []
     for name, theirs in DETECTION.items():
-        said = {json.loads(one.get(b"settings", b"{}")).get(name, theirs) for one in detections}
-        if said - {theirs}:
-            parts.append(
-                f"face detection with {name} {', '.join(map(str, sorted(said)))} instead of {theirs}"
-            )
+        said = detection.get(name, (theirs,))
+        if said != (theirs,):
+            parts.append(f"face detection with {name} {', '.join(map(str, said))} instead of {theirs}")
     dfd = videos[videos["dataset"] == "dfd"]
     train, others = dfd[dfd["split"] == "train"], dfd[dfd["split"].isin(("val", "test"))]
     if len(train) and len(others):

@@ -1,6 +1,9 @@
-"""Whether people of the training videos appear among those a model is tested on."""
+"""Whether people or files of the training videos appear among those a model is tested on."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -15,17 +18,28 @@ class Overlap:
     tested: int
     unknown: int = 0
     """tested videos that name nobody"""
+    files: tuple[str, ...] = ()
+    """tested videos whose file is that of a training video, where that was looked for"""
 
     def line(self) -> str:
-        """One sentence for people."""
+        """One or a few sentences for people."""
         unknown = f" {self.unknown:,} of them do not say whom they show." if self.unknown else ""
-        if not self.identities:
-            return f"No identity of the training videos is among the {self.tested:,} tested ones.{unknown}"
-        shown = ", ".join(self.identities[:5]) + (", …" if len(self.identities) > 5 else "")
-        return (
-            f"{len(self.identities):,} identities of the training videos are in {self.videos:,} of the "
-            f"{self.tested:,} tested ones: {shown}.{unknown}"
-        )
+        if self.identities:
+            people = (
+                f"{len(self.identities):,} identities of the training videos are in {self.videos:,} of the "
+                f"{self.tested:,} tested ones: {_some(self.identities)}.{unknown}"
+            )
+        elif self.unknown == self.tested:
+            people = f"None of the {self.tested:,} tested videos says whom it shows: people in both sets can't be told."
+        else:
+            people = f"No identity of the training videos is among the {self.tested:,} tested ones.{unknown}"
+        if not self.files:
+            return people
+        return f"{people} {len(self.files):,} of the tested files are training videos: {_some(self.files)}."
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def identity_overlap(trained: pd.DataFrame, tested: pd.DataFrame) -> Overlap:
@@ -54,3 +68,29 @@ def _identities(videos: pd.DataFrame) -> pd.DataFrame:
     people = pd.concat(parts, ignore_index=True)
     people = people[people["person"].notna() & (people["person"] != "")]
     return people.assign(identity=people["dataset"].astype(str) + "/" + people["person"].astype(str))
+
+
+def same_files(trained: pd.DataFrame, tested: pd.DataFrame) -> tuple[str, ...]:
+    """`video_id` of the tested videos whose file has the content of a training video's (`path`), sorted.
+
+    Only files of equal size are read; one that can't be is passed over: it can't be tested either.
+    """
+    sizes, others = _by_size(trained["path"]), _by_size(tested["path"])
+    known = {_sha256(path) for size in sizes.keys() & others.keys() for path in sizes[size]}
+    shared = {
+        path for size in sizes.keys() & others.keys() for path in others[size] if _sha256(path) in known
+    }
+    return tuple(sorted(tested.loc[tested["path"].isin(shared), "video_id"]))
+
+
+def _by_size(paths: Iterable[str]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for path in paths:
+        if Path(path).is_file():
+            found.setdefault(Path(path).stat().st_size, []).append(path)
+    return found
+
+
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
