@@ -38,6 +38,21 @@ def test_what_is_left_counts_validation_and_the_share_of_an_epoch_that_was_done_
     assert pace.left(10) == ""
 
 
+def test_the_first_batches_say_nothing_once_an_epoch_has_said_what_is_left(clock):
+    pace = Pace(epochs=9)
+    for epoch in (1, 2, 3):
+        for _ in range(15):
+            clock[0] += 1.0
+            assert pace.batch(epoch, of=15) == ""
+        assert pace.left(epoch)
+
+
+def test_a_run_that_was_stopped_between_an_epoch_s_batches_and_its_end_goes_on(clock):
+    pace = Pace(epochs=9)
+    clock[0] += 1.0
+    assert pace.left(1) == ""
+
+
 def test_durations():
     assert [duration_text(s) for s in (45, 720, 12600, 181440)] == ["45 s", "12 min", "3.5 h", "2.1 days"]
 

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -181,5 +182,16 @@ def _collate(items: list[tuple[Tensor, Sample]]) -> Batch:
 
 
 def _quiet_worker(_: Any) -> None:
-    """Ctrl-C reaches the whole process group; only the training process answers it, by a checkpoint."""
+    """Ctrl-C and a scheduler's SIGTERM reach the whole process group; only the training process answers them.
+
+    A SIGTERM of the training process itself still ends a loader process.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    Thread(target=_end_when_told, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_when_told(parent: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        continue
+    os._exit(0)

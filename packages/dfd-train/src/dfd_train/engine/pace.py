@@ -21,7 +21,7 @@ class Pace:
         self._epochs_done = 0.0
 
     def batch(self, epoch: int, of: int) -> str:
-        """To be called after each batch of an epoch `of` so many: a line, once; empty otherwise."""
+        """To be called after each batch of an epoch `of` so many: a line, once, in its first epoch; empty otherwise."""
         now = time.monotonic()
         self._batches += 1
         self._epochs_done += 1 / of
@@ -39,6 +39,9 @@ class Pace:
         )
 
     def left(self, epoch: int) -> str:
-        """After an epoch and its validation: the time that is left; empty at the end."""
+        """After an epoch and its validation: the time that is left; empty at the end or where no batch was done here."""
+        self._said = True  # from now on this says it
+        if epoch >= self._epochs or not self._epochs_done:
+            return ""
         seconds = (time.monotonic() - self._started) / self._epochs_done * (self._epochs - epoch)
-        return f"  about {duration_text(seconds)} left" if epoch < self._epochs else ""
+        return f"  about {duration_text(seconds)} left"
