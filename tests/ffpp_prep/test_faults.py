@@ -170,7 +170,8 @@ def test_extract_while_another_run_is_at_work(detected: Path, tmp_path: Path) ->
             assert result.returncode == 2 and "another ffpp-prep run is at work" in result.stderr
 
 
-def test_interrupt_commits_and_says_how_to_go_on(tmp_path: Path, head: list) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_commits_and_says_how_to_go_on(tmp_path: Path, head: list, stop: signal.Signals) -> None:
     real = tmp_path / "root" / "real"
     for i in range(6):
         encode(real / f"{i}.mp4", head[:4] if i == 0 else head[:30])
@@ -185,7 +186,7 @@ def test_interrupt_commits_and_says_how_to_go_on(tmp_path: Path, head: list) -> 
     )
     # The second video's marker: the first is done, and nothing is committed yet.
     wait_for(lambda: list(tmp_path.glob("ffpp-prep-*/1")), seconds=60)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, stop)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "run the same command again to go on" in errors
     assert "Traceback" not in errors

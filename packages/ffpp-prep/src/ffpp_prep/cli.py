@@ -7,7 +7,9 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
+from types import FrameType
 
 from ffpp_prep import __version__
 from ffpp_prep.commands import COMMANDS, GO_ON
@@ -21,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; faults a user can cause are one line on standard error."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     options = _parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)  # of `timeout` and batch schedulers: as Ctrl-C
     try:
         status = int(options.run(options))
         sys.stdout.flush()
@@ -39,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         again = "to go on" if options.goes_on else "to start over; nothing was kept"
         return _fail(f"interrupted; run the same command again {again}", ExitStatus.INTERRUPTED)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _fail(error: object, status: ExitStatus) -> int:

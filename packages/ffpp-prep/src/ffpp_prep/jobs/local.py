@@ -164,8 +164,9 @@ def _executor(jobs: int, threads: int, devices: Sequence[str]) -> Executor:
 
 
 def _start_worker() -> None:
-    # Ctrl-C goes to the whole process group; the parent alone decides what to do about it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and often a scheduler's signal, go to the whole process group; the parent alone decides what to do.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_IGN)
 
 
 def _tracked(marker: Path, parent: int, function: Callable[[Any, Beat], Any], task: Any) -> Any:

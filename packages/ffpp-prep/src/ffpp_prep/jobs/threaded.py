@@ -109,8 +109,9 @@ def _start(threads: int, device: str | None) -> _Worker:
 
 def _work(pipe: Connection, threads: int, device: str | None) -> None:
     """What a process does, until the parent is gone."""
-    # Ctrl-C goes to the whole process group; the parent alone decides what to do about it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and often a scheduler's signal, go to the whole process group; the parent alone decides what to do.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_IGN)
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     sending = threading.Lock()
