@@ -1,5 +1,6 @@
 """The command line: every mistake is one line and exit status 2, with nothing half-written; help is quick."""
 
+import multiprocessing
 import subprocess
 import sys
 import time
@@ -12,7 +13,10 @@ import torch
 
 from dfd_train.cli import main
 from dfd_train.config import PRESETS, presets
+from dfd_train.data.batches import Sample
 from dfd_train.data.loader import BatchLoader
+from dfd_train.data.prepared import load_prepared
+from dfd_train.data.transforms import InputSpec
 from dfd_train.errors import TrainingError
 
 
@@ -27,9 +31,15 @@ def test_wrong_settings(run_command, tmp_path, capsys):
     out = ["--out", str(tmp_path / "run")]
     for extra, message in (
         (["--batch-size", "7"], "batch_size is 7, must be even"),
-        (["--model", "reseption_v9"], "unknown model 'reseption_v9'; allowed: "),
+        (
+            ["--model", "reseption_v9"],
+            "unknown model 'reseption_v9'; did you mean reseption_v2? Allowed: reseption",
+        ),
         (["--optimizer", "speedy"], "unknown optimizer 'speedy'; allowed: "),
-        (["--set", "train.epoch=3"], "unknown setting train.epoch; allowed in train: epochs"),
+        (
+            ["--set", "train.epoch=3"],
+            "unknown setting train.epoch; did you mean train.epochs? Allowed in train: epochs",
+        ),
         (["--set", "epochs"], "--set 'epochs': write section.field=value"),
         (["--amp", "fp8"], "optimizer.amp is 'fp8'; allowed: off, fp16, bf16"),
         (["--config", str(tmp_path / "none.toml")], "no such configuration"),
@@ -57,6 +67,9 @@ def test_missing_and_unreadable_data(run_command, small_set_writer, tmp_path, ca
     no_boxes = small_set_writer(tmp_path / "no_boxes", length=2).work
     for part in (no_boxes / "boxes").iterdir():
         part.unlink()
+    no_pairs = small_set_writer(
+        tmp_path / "no_pairs", length=2, edit=lambda t: t.assign(original_id=None)
+    ).work
     no_crops = small_set_writer(tmp_path / "no_crops", length=2, stored=lambda frame: False).work
     for work, message in (
         (tmp_path / "none", "no such folder"),
@@ -64,7 +77,8 @@ def test_missing_and_unreadable_data(run_command, small_set_writer, tmp_path, ca
         (tmp_path / "broken", "cannot read"),
         (newer, "has format version 2, this dfd-train reads version 1"),
         (only_train, "no video is in split 'val'"),
-        (no_boxes, "no usable video in split 'train': 9 not done"),
+        (no_boxes, "no usable video in split 'train': 9 not done; run `ffpp-prep boxes WORK`"),
+        (no_pairs, "batches of pairs need both, --batches shuffled needs none"),
         (no_crops, "and so is their video /nowhere/"),
     ):
         fails(capsys, [*run_command, "--data", str(work), *out], message)
@@ -145,7 +159,8 @@ def test_misspelt_names_in_settings_say_what_was_meant(run_command, tmp_path, ca
         (["--optimizer", "radm"], "RAdam"),
     ):
         assert main([*run_command, *extra, "--out", str(tmp_path / "run")]) == 2
-        assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n"), extra
+        before, found, _ = (error := capsys.readouterr().err).partition(f"; did you mean {meant}?")
+        assert found and len(before) < 120 and error.count("\n") == 1, error  # first, then the list of names
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["evaluate", "--help"], ["--version"]])
@@ -167,6 +182,15 @@ def test_every_setting_is_a_flag(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for setting in settings():
         assert setting.name in text.replace("- ", "-"), setting.name
+
+
+def test_help_shows_the_allowed_names_of_a_setting(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    text = capsys.readouterr().out
+    for shown in ("--batches {various,dual,shuffled}", "--amp {off,fp16,bf16}", "--device {auto,cpu,cuda}"):
+        assert shown in text
+    assert "--epochs VALUE" in text
 
 
 def test_help_lists_every_preset_with_what_it_is(capsys):
@@ -207,6 +231,20 @@ def test_a_loader_process_that_dies_while_a_batch_is_fetched(error):
     loader._loader = Dead()
     with pytest.raises(TrainingError, match="DataLoader worker exited"):
         next(loader._loaded())
+
+
+def test_a_loader_process_ends_by_its_parent_s_sigterm_only(small_set):
+    loader = BatchLoader(load_prepared(small_set.work), InputSpec(8), workers=1)
+    batches = [[Sample(0, frame, 0, 0, epoch=0, position=0)] for frame in range(20)]
+    loaded = loader.load(batches, torch.device("cpu"))
+    before = set(multiprocessing.active_children())
+    next(loaded)
+    (child,) = (psutil.Process(p.pid) for p in multiprocessing.active_children() if p not in before)
+    subprocess.run(["kill", str(child.pid)], check=True)
+    assert not psutil.wait_procs([child], timeout=1)[0]
+    assert len(list(loaded)) == 19
+    child.terminate()
+    assert psutil.wait_procs([child], timeout=20)[0]
 
 
 def test_a_loader_process_that_dies_ends_the_run_with_one_line(run_command, tmp_path):

@@ -14,8 +14,9 @@ import torch
 
 from dfd_train.cli import main
 from dfd_train.config import build_config
+from dfd_train.engine.length import check_length
 from dfd_train.engine.place import Place
-from dfd_train.engine.start import check_length
+from dfd_train.engine.start import open_data
 
 # every part that has a state; with no patience the plateau reduces within three epochs
 FULL = (
@@ -209,23 +210,41 @@ def test_a_longer_run_is_that_of_its_length(straight, small_set, tmp_path):
     ("changes", "message"),
     [
         (["--epochs", "2"], "(train.epochs: 3 -> 2), 3 epochs are begun: choose another --out"),
-        (["--epochs", "29"], "(train.epochs: 3 -> 29), epoch 1 would have shown other frames"),
-        (["--max-steps", "1"], "(train.max_steps: None -> 1), epoch 1 would have shown other frames"),
+        (
+            ["--epochs", "29"],
+            "(train.epochs: 3 -> 29), epoch 1 would have shown other frames: choose another --out",
+        ),
+        (["--max-steps", "1"], "(train.max_steps: unset -> 1), epoch 1 would have shown other frames"),
     ],
 )
-def test_a_length_that_would_have_begun_otherwise_is_refused(changes, message, straight, small_set, capsys):
+def test_a_length_that_would_have_begun_otherwise_is_refused(
+    changes, message, straight, small_set, capsys, caplog
+):
     before = (straight / "config.toml").read_bytes()
+    caplog.set_level("INFO")
     assert main([*command(small_set.work), "--out", str(straight), *FULL, *changes]) == 2
     assert message in (error := capsys.readouterr().err) and error.count("\n") == 1, error
+    assert "batches an epoch" not in caplog.text  # before anything is said of a run
     assert (straight / "config.toml").read_bytes() == before
 
 
 def test_a_cosine_run_keeps_its_length():
     cosine = build_config({}, [("schedule.curve", "cosine")])
     longer = build_config({}, [("schedule.curve", "cosine"), ("train.epochs", "60")])
-    check_length(cosine, longer, Place(), data=None)  # nothing is done yet
+    check_length(cosine, longer, Place(), plan=None)  # nothing is done yet
     with pytest.raises(ValueError, match="the cosine curve depends on the number of epochs"):
-        check_length(cosine, longer, Place(epoch=2), data=None)
+        check_length(cosine, longer, Place(epoch=2), plan=None)
+
+
+def test_a_refused_length_says_which_one_would_do(small_set):
+    """The shortest video has 24 frames, epoch 1 shows frame 8: it has to be below 24 - epochs."""
+    config = build_config({}, [("data.work", str(small_set.work)), ("train.epochs", "3")])
+    longer = build_config({}, [("data.work", str(small_set.work)), ("train.epochs", "29")])
+    plan = open_data(config).plan
+    with pytest.raises(ValueError, match="at most 15 epochs would do, or choose another --out"):
+        check_length(config, longer, Place(epoch=2), plan)
+    longest = build_config({}, [("data.work", str(small_set.work)), ("train.epochs", "15")])
+    check_length(config, longest, Place(epoch=2), plan)
 
 
 def test_other_data_is_refused(straight, small_set, small_set_writer, tmp_path, capsys):

@@ -26,7 +26,7 @@ from dfd_train.sections import (
     TrainConfig,
     TransformConfig,
 )
-from dfd_train.suggest import did_you_mean
+from dfd_train.suggest import did_you_mean, listed
 
 __all__ = [
     "PRESETS",
@@ -59,6 +59,8 @@ class Setting:
     """section.field"""
     description: str
     default: object
+    choices: tuple[str, ...]
+    """all that is allowed, where that is a list of names; otherwise empty"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Preset:
 
 
 # What may differ when a run is resumed: where things are and how fast they go, not what comes out; and its length,
-# which `engine.start.check_length` compares with what the run has done.
+# which `engine.length.check_length` compares with what the run has done.
 RESUMABLE = frozenset(
     {
         "train.epochs",
@@ -93,8 +95,12 @@ def settings() -> Iterator[Setting]:
         hints = get_type_hints(section_type, include_extras=True)
         defaults = section_type()
         for entry in dataclasses.fields(section_type):
+            hint = _hint(section.name, entry.name)
             yield Setting(
-                f"{section.name}.{entry.name}", _description(hints[entry.name]), getattr(defaults, entry.name)
+                f"{section.name}.{entry.name}",
+                _description(hints[entry.name]),
+                getattr(defaults, entry.name),
+                get_args(hint) if get_origin(hint) is Literal else (),
             )
 
 
@@ -120,9 +126,8 @@ def find_config(path: Path) -> Path:
         if file.is_file():
             return file
     names = [preset.name for preset in presets()]
-    raise FileNotFoundError(
-        f"no such configuration: {path}; presets: {', '.join(names)}{did_you_mean(str(path), names)}"
-    )
+    meant = did_you_mean(str(path), names)
+    raise FileNotFoundError(f"no such configuration: {path}{listed(meant, 'presets', names)}")
 
 
 def presets() -> Iterator[Preset]:
@@ -215,17 +220,16 @@ def _refuse_unknown(tables: Mapping[str, Any]) -> None:
     sections = get_type_hints(RunConfig)
     for section, table in tables.items():
         if section not in sections:
-            raise ValueError(
-                f"unknown section {section!r}; allowed: {', '.join(sections)}{did_you_mean(section, sections)}"
-            )
+            meant = did_you_mean(section, sections)
+            raise ValueError(f"unknown section {section!r}{listed(meant, 'allowed', sections)}")
         if not isinstance(table, Mapping):
             raise ValueError(f"{section} is {table!r}, must be a table of settings")
         allowed = [entry.name for entry in dataclasses.fields(sections[section])]
         for name in table:
             if name not in allowed:
+                meant = _meant(f"{section}.{name}")
                 raise ValueError(
-                    f"unknown setting {section}.{name}; allowed in {section}: {', '.join(allowed)}"
-                    f"{_meant(f'{section}.{name}')}"
+                    f"unknown setting {section}.{name}{listed(meant, f'allowed in {section}', allowed)}"
                 )
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from dfd_train.config import ModelConfig
 from dfd_train.data.transforms import InputSpec
-from dfd_train.suggest import did_you_mean
+from dfd_train.suggest import did_you_mean, listed
 
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -100,8 +100,8 @@ def _from_reseption(
     if config.name not in list_models():
         known = [*list_models(), *BASELINES]
         raise ValueError(
-            f"unknown model {config.name!r}; allowed: {', '.join(known)}, timm:NAME, package.module:function"
-            f"{did_you_mean(config.name, known)}"
+            f"unknown model {config.name!r}"
+            f"{listed(did_you_mean(config.name, known), 'allowed', (*known, 'timm:NAME', 'package.module:function'))}"
         )
     if config.pretrained:
         raise ValueError(f"{config.name} has no pretrained weights: it trains from scratch")

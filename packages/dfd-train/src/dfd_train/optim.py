@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from dfd_train.config import OptimizerConfig
-from dfd_train.suggest import did_you_mean
+from dfd_train.suggest import did_you_mean, listed
 
 
 def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -76,9 +76,7 @@ def _find_optimizer(name: str) -> type[torch.optim.Optimizer]:
     found = next((kind for known_name, kind in known.items() if known_name.lower() == name.lower()), None)
     if found is None:
         names = sorted(known)
-        raise ValueError(
-            f"unknown optimizer {name!r}; allowed: {', '.join(names)}{did_you_mean(name, names)}"
-        )
+        raise ValueError(f"unknown optimizer {name!r}{listed(did_you_mean(name, names), 'allowed', names)}")
     return found
 
 

@@ -49,7 +49,8 @@ def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:
         action = argparse.BooleanOptionalAction
         group.add_argument(_flag(setting), dest=setting.name, action=action, default=None, help=help_text)
     else:
-        group.add_argument(_flag(setting), dest=setting.name, metavar="VALUE", help=help_text)
+        metavar = f"{{{','.join(setting.choices)}}}" if setting.choices else "VALUE"
+        group.add_argument(_flag(setting), dest=setting.name, metavar=metavar, help=help_text)
 
 
 def _flag(setting: Setting) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from threading import Thread
@@ -125,7 +126,9 @@ class BatchLoader:
             yield from self._loader
         except (ValueError, OSError, EOFError) as error:
             if self._loader.num_workers and not str(error).startswith("Caught "):
-                # not raised in a process but in talking to it: its crops are fetched over a socket of its own
+                # not raised in a process but in talking to it: its crops are fetched over a socket of its own.
+                # torch raises here too when the signal of the death arrives, and says more; never while this is told
+                time.sleep(0.5)
                 raise TrainingError(
                     "DataLoader worker exited unexpectedly, before its batch was fetched"
                 ) from None

@@ -76,7 +76,9 @@ def select_videos(
     left_out = tuple(Count(str(name), int(number)) for name, number in counts.items())
     if usable.empty:
         reasons = ", ".join(f"{count.videos} {count.reason}" for count in left_out)
-        raise ValueError(f"no usable video in split {split!r}: {reasons}")
+        not_done = any(count.reason == "not done" for count in left_out)
+        hint = "; run `ffpp-prep boxes WORK`" if not_done else ""
+        raise ValueError(f"no usable video in split {split!r}: {reasons}{hint}")
     return Selection(split, usable, left_out)
 
 
@@ -95,7 +97,10 @@ def make_pairs(videos: pd.DataFrame) -> tuple[list[Pair], int]:
     matched = fakes["original_id"].map(real_rows)
     pairs = [Pair(int(fake), int(real)) for fake, real in matched.dropna().items()]
     if not pairs:
-        raise ValueError("no fake has its original among the usable videos: batches of pairs need both")
+        raise ValueError(
+            "no fake has its original among the usable videos: batches of pairs need both, "
+            "--batches shuffled needs none"
+        )
     return pairs, int(matched.isna().sum())
 
 

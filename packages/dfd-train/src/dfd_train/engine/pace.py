@@ -39,7 +39,7 @@ class Pace:
         )
 
     def left(self, epoch: int) -> str:
-        """After an epoch and its validation: the time that is left; empty at the end or where no batch was done here."""
+        """After an epoch and its validation: the time left; empty at the end, or where no batch was done here."""
         self._said = True  # from now on this says it
         if epoch >= self._epochs or not self._epochs_done:
             return ""

@@ -22,7 +22,8 @@ from dfd_train.data.selection import (
     select_videos,
     shuffle_labels,
 )
-from dfd_train.engine.checkpoint import Facts, load_model
+from dfd_train.engine.checkpoint import load_checkpoint, load_model
+from dfd_train.engine.length import check_length
 from dfd_train.engine.place import Place
 from dfd_train.models import Detector, build_detector
 from dfd_train.optim import mix_seed
@@ -146,7 +147,8 @@ def _crop_sources(prepared: PreparedSet, plans: Sequence[EpochPlan]) -> str:
         if not path.is_file():
             raise FileNotFoundError(f"crops are missing in {prepared.work}, and so is their video {path}")
     stored = len(samples) - len(missing)
-    return f"first epoch and validation: {stored} crops stored, {len(missing)} to be cut from videos"
+    hint = "" if stored else f" (`ffpp-prep extract {prepared.work}` makes it faster)"
+    return f"first epoch and validation: {stored} crops stored, {len(missing)} to be cut from videos{hint}"
 
 
 def data_record(data: TrainingData) -> dict[str, object]:
@@ -205,54 +207,21 @@ def check_folder(folder: RunFolder, config: RunConfig) -> None:
         )
 
 
-def check_resumable(fingerprint: str, untouched_sha256: str, data: TrainingData) -> None:
-    """Refuse to go on with other data, or with other frames left out. Raises: ValueError."""
-    prepared = data.prepared
-    if fingerprint != prepared.fingerprint:
+def check_resumable(last: Path, config: RunConfig, data: TrainingData) -> None:
+    """Refuse to go on from a last checkpoint with other data, other frames left out, or a length that does not fit.
+
+    Raises: ValueError.
+    """
+    facts, content = load_checkpoint(last)
+    prepared, state = data.prepared, content["state"]
+    if facts.fingerprint != prepared.fingerprint:
         videos = len(prepared.videos)
         raise ValueError(f"{prepared.work} ({videos} videos) is not the data that this run began with")
-    if untouched_sha256 != data.untouched_sha256:
+    if state.get("untouched", "") != data.untouched_sha256:
         raise ValueError(
             f"{prepared.work}/fakes says of other frames that they are untouched than when this run began"
         )
-
-
-def is_done(facts: Facts, config: RunConfig) -> bool:
-    """Whether a run of this length has come to its end; one of another length `check_length` judges."""
-    return facts.epoch >= config.train.epochs and not _changed_length(facts.config, config)
-
-
-def check_length(before: RunConfig, now: RunConfig, place: Place, data: TrainingData) -> None:
-    """Refuse another number of epochs or batches where a straight run of it would have begun otherwise.
-
-    Frames of `various` and `dual` batches and the cosine curve depend on the number of epochs.
-
-    Raises: ValueError naming what differs.
-    """
-    changed = _changed_length(before, now)
-    begun = place.epoch if place.batches_done else place.epoch - 1
-    if not changed or not begun:
-        return
-    reason = ""
-    if begun > now.train.epochs:
-        reason = f"{begun} epochs are begun"
-    elif now.schedule.curve == "cosine" and before.train.epochs != now.train.epochs:
-        reason = "the cosine curve depends on the number of epochs"
-    else:
-        epochs = range(1, begun + 1)
-        other = next((e for e in epochs if data.plan(before, e).batches != data.plan(now, e).batches), None)
-        reason = f"epoch {other} would have shown other frames" if other else ""
-    if reason:
-        raise ValueError(
-            f"this run cannot get another length ({'; '.join(changed)}), {reason}: choose another --out"
-        )
-
-
-def _changed_length(before: RunConfig, now: RunConfig) -> list[str]:
-    pairs = [
-        (name, getattr(before.train, name), getattr(now.train, name)) for name in ("epochs", "max_steps")
-    ]
-    return [f"train.{name}: {old} -> {new}" for name, old, new in pairs if old != new]
+    check_length(facts.config, config, Place.from_state(state), data.plan)
 
 
 def choose_device(name: str) -> torch.device:

@@ -22,6 +22,7 @@ from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation, BatchLoader, LoadedBatch, default_workers
 from dfd_train.engine.checkpoint import Facts, load_checkpoint, load_weights, save_checkpoint
 from dfd_train.engine.gradients import GradientFlow, Learner, Moment, check_finite
+from dfd_train.engine.length import is_done
 from dfd_train.engine.pace import Pace
 from dfd_train.engine.place import Place
 from dfd_train.engine.processes import Processes, lost_another, start_processes, stop_processes
@@ -30,13 +31,11 @@ from dfd_train.engine.score import Scoring, prediction_table, score_videos, scor
 from dfd_train.engine.start import (
     TrainingData,
     check_folder,
-    check_length,
     check_resumable,
     choose_device,
     data_record,
     describe_data,
     device_name,
-    is_done,
     new_detector,
     open_data,
 )
@@ -64,6 +63,8 @@ def train(config: RunConfig, out: Path) -> RunFolder:
         torch.set_num_threads(config.train.threads)
     try:
         data = open_data(config)
+        if folder.last.is_file():
+            check_resumable(folder.last, config, data)
         Training(config, folder, data, choose_device(config.train.device), processes).run()
     except torch.OutOfMemoryError:
         raise TrainingError(
@@ -240,10 +241,8 @@ class Training:
     def _resume_or_begin(self) -> None:
         saved = self.processes.agree(self.folder.last.is_file())
         if saved:
-            facts, content = load_checkpoint(self.folder.last)
+            _, content = load_checkpoint(self.folder.last)
             state = content["state"]
-            check_resumable(facts.fingerprint, state.get("untouched", ""), self.data)
-            check_length(facts.config, self.config, Place.from_state(state), self.data)
             load_weights(
                 self.learner.detector.network, content["network"], self.folder.last, self.config.model.name
             )

@@ -1,0 +1,73 @@
+"""Whether a run that has begun can get another number of epochs or batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from dfd_train.config import RunConfig
+from dfd_train.data.batches import EpochPlan
+from dfd_train.engine.checkpoint import Facts
+from dfd_train.engine.place import Place
+
+Planner = Callable[[RunConfig, int], EpochPlan]
+"""The batches of an epoch (from 1) under a configuration."""
+
+
+def is_done(facts: Facts, config: RunConfig) -> bool:
+    """Whether a run of this length has come to its end; one of another length `check_length` judges."""
+    return facts.epoch >= config.train.epochs and not _changed_length(facts.config, config)
+
+
+def check_length(before: RunConfig, now: RunConfig, place: Place, plan: Planner) -> None:
+    """Refuse another number of epochs or batches where a straight run of it would have begun otherwise.
+
+    Frames of `various` and `dual` batches and the cosine curve depend on the number of epochs.
+
+    Raises: ValueError naming what differs, and the largest number of epochs that would do where there is one.
+    """
+    changed = _changed_length(before, now)
+    begun = place.epoch if place.batches_done else place.epoch - 1
+    if not changed or not begun:
+        return
+    reason, longest = "", before.train.epochs
+    if begun > now.train.epochs:
+        reason = f"{begun} epochs are begun"
+    elif now.schedule.curve == "cosine" and before.train.epochs != now.train.epochs:
+        reason = "the cosine curve depends on the number of epochs"
+    elif other := _first_other(before, now, begun, plan):
+        reason = f"epoch {other} would have shown other frames"
+        if before.train.max_steps == now.train.max_steps:
+            longest = _longest(before, now.train.epochs, begun, plan)
+    if reason:
+        may = f"at most {longest} epochs would do, or " if longest > before.train.epochs else ""
+        raise ValueError(
+            f"this run cannot get another length ({'; '.join(changed)}), {reason}: {may}choose another --out"
+        )
+
+
+def _first_other(before: RunConfig, now: RunConfig, begun: int, plan: Planner) -> int | None:
+    """The first epoch of those begun that would have had other batches."""
+    return next((e for e in range(1, begun + 1) if plan(before, e).batches != plan(now, e).batches), None)
+
+
+def _longest(before: RunConfig, refused: int, begun: int, plan: Planner) -> int:
+    """The largest number of epochs below a refused one that would do: more epochs leave fewer frames to choose from."""
+    fits = before.train.epochs
+    while fits + 1 < refused:
+        middle = (fits + refused) // 2
+        config = replace(before, train=replace(before.train, epochs=middle))
+        if _first_other(before, config, begun, plan):
+            refused = middle
+        else:
+            fits = middle
+    return fits
+
+
+def _changed_length(before: RunConfig, now: RunConfig) -> list[str]:
+    changed = []
+    for name in ("epochs", "max_steps"):
+        old, new = ("unset" if (n := getattr(c.train, name)) is None else n for c in (before, now))
+        if old != new:
+            changed.append(f"train.{name}: {old} -> {new}")
+    return changed
