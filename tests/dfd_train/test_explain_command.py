@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -106,7 +107,8 @@ def test_a_mask_is_cut_as_its_crop(work):
     } != {picture.crop.shape[:2]}  # at the edge boxes are cut off  # fmt: skip
 
 
-def test_a_real_face_has_no_mask_and_methods_take_turns(work):
+def test_a_real_face_has_no_mask_and_methods_take_turns(work, caplog):
+    caplog.set_level("INFO")
     prepared = load_prepared(work)
     chosen = choose_videos(prepared, 1, seed=0)
     methods = [prepared.videos.at[prepared.row(video_id), "method"] for video_id in chosen]
@@ -115,6 +117,10 @@ def test_a_real_face_has_no_mask_and_methods_take_turns(work):
     assert open_videos(prepared, chosen[-1:])[0].mask is None
     assert any(choose_videos(prepared, 1, seed=seed) != chosen for seed in range(1, 9))
     assert len(choose_videos(prepared, 9, seed=0)) == 6  # all that there are
+    assert "no splits" not in caplog.text
+    undivided = replace(prepared, videos=prepared.videos.assign(split=None))
+    assert len(choose_videos(undivided, 9, seed=0)) == 21
+    assert "has no splits: videos are drawn from all of it" in caplog.text
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -223,13 +229,18 @@ def test_the_face_of_a_photo_and_of_a_video_are_those_of_predict(runs, tmp_path)
     assert found["one"].to_numpy() == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-4)
 
 
-def test_mistakes(runs, tmp_path, capsys):
+def test_mistakes(runs, small_set_writer, tmp_path, capsys):
+    untested = small_set_writer(tmp_path / "untested", edit=lambda table: table.assign(split="train")).work
     (tmp_path / "text.png").write_text("no picture")
     out = ["--out", str(tmp_path / "out")]
     for arguments, message in (
         ([runs[0], runs[0], *out], "two runs are called 'one'"),
         ([str(tmp_path), *out], "is no run folder"),
         ([runs[0], *out, "--data", str(tmp_path / "none")], "another prepared set: --data WORK"),
+        (
+            [runs[0], *out, "--data", str(untested)],
+            "no video is in split 'test'; name videos with --video ID, or your own picture with --image FILE",
+        ),
         ([runs[0], *out, "--video", "none.mp4"], "has no video 'none.mp4'"),
         ([runs[0], *out, "--frame", "99"], "has no frame 99: it has 20, from 0"),
         ([runs[0], *out, "--crop", str(tmp_path / "text.png")], "cannot read"),

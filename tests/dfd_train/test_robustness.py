@@ -98,6 +98,19 @@ def test_a_stopped_command_goes_on_and_changed_settings_begin_anew(run, tmp_path
     assert all(path.stat().st_mtime_ns != after[path.name] for path in folder.iterdir())
 
 
+def test_all_videos_of_a_set_without_splits(run, small_set_writer, tmp_path, capsys, caplog):
+    other = small_set_writer(tmp_path / "folder", edit=lambda table: table.assign(split=None)).work
+    arguments = command(run, tmp_path / "out", "--only", "frames", "--frames", "1")
+    assert main([*arguments, "--data", str(other)]) == 2
+    assert "no split 21: --split all scores every video" in capsys.readouterr().err
+    assert main([*arguments, "--data", str(other), "--split", "all"]) == 0
+    for path in (run / "robustness" / "all").glob("*.parquet"):
+        assert pd.read_parquet(path)["video_id"].nunique() == 21
+    assert "Robustness, all" in capsys.readouterr().out and "trained the model" not in caplog.text
+    assert main([*arguments, "--split", "all"]) == 0
+    assert "15 of these videos trained the model or chose its checkpoint" in caplog.text
+
+
 def test_several_runs_and_mistakes(run, tmp_path, capsys):
     other = tmp_path / "other"
     other.mkdir()

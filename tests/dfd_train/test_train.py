@@ -1,6 +1,7 @@
 """A run on a small set: what it writes, that it learns, and how it is evaluated."""
 
 import json
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -94,6 +95,14 @@ def test_predictions_are_the_networks_logits(learned, capsys):
     assert metadata[b"demonstration"] == b"true" and metadata[b"frames_per_video"] == b"12"
     assert metadata[b"checkpoint_sha256"].decode() == file_sha256(learned / "checkpoints/best.pt")
     assert (learned / "predictions.parquet").read_bytes() == path.read_bytes()
+    titles = ("Each method against the originals", "All measures", "Results by manipulation method")
+    places = [output.index(title) for title in (*titles, "Checkpoint: best", f"predictions: {path}")]
+    assert places == sorted(places) and output.endswith(f"predictions: {path}\n")
+    documented = (Path(__file__).parents[2] / "docs/format.md").read_text().partition("## Predictions")[2]
+    rows = re.findall(r"^\| ([a-z_, ]+) \| (string|int|float)", documented, re.MULTILINE)
+    assert [name for names, _ in rows for name in names.split(", ")] == predictions.columns.tolist()
+    facts = re.findall(r"^- `(\w+)`", documented, re.MULTILINE)
+    assert {name.encode() for name in facts} == set(metadata) - {b"pandas"}
     data = json.loads((learned / "data.json").read_text())
     assert metadata[b"work"].decode() == str(Path(data["work"]).resolve())
     assert metadata[b"data_fingerprint"].decode() == data["fingerprint"]
@@ -187,6 +196,13 @@ def test_evaluate_says_which_epoch_and_whether_the_run_finished(learned, tmp_pat
     evaluate = ["evaluate", "--frames", "1", "--workers", "0"]
     assert main([*evaluate, str(learned)]) == 0
     assert f"Checkpoint: best, of epoch {best}.\n" in capsys.readouterr().out
+    assert main([*evaluate, str(learned), str(run)]) == 0  # one after another
+    output = capsys.readouterr().out
+    for folder in (learned, run):
+        assert f"{folder}\n\n" in output and f"predictions: {folder / 'predictions-test.parquet'}\n" in output
+    assert main([*evaluate, str(run), str(tmp_path / "none")]) == 2  # before any is scored
+    written = capsys.readouterr()
+    assert "none is no run folder" in written.err and not written.out
     assert main([*evaluate, str(run), "--checkpoint", "last"]) == 0
     line = "Checkpoint: last, of epoch 25; the run is unfinished, stopped at epoch 25 of 30.\n"
     assert line in capsys.readouterr().out
@@ -210,7 +226,12 @@ def test_a_threshold_from_validation_and_the_common_protocol(learned, capsys):
     assert main([*command, "--protocol", "deepfakebench"]) == 0
     output = capsys.readouterr().out
     assert "DeepfakeBench protocol" in output and "Difference" in output
-    assert (learned / "predictions-test.parquet").read_bytes() == ours
+    for name in (
+        "predictions-test.parquet",
+        "predictions.parquet",
+    ):  # the own test split's, whatever came after
+        assert (learned / name).read_bytes() == ours
+    assert output.index("Overall") < output.index("DeepfakeBench protocol")
     predictions = pd.read_parquet(learned / "predictions-test-deepfakebench.parquet")
     lengths = load_prepared(Path(load_model(learned).facts.config.data.work)).videos.set_index("video_id")
     for video_id, own in predictions.groupby("video_id"):

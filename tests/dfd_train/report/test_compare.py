@@ -1,6 +1,7 @@
 """Comparisons: our numbers in the thesis's tables, overlaps, the matrix, and files that hold together."""
 
 import csv
+import html
 import math
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
+from dfd_train.cli import main
 from dfd_train.compare import compare_runs
 from dfd_train.report.across import (
     hardest_side_by_side,
@@ -37,7 +39,7 @@ def named(tables, slug):
 
 def test_files_and_page(make_run, tmp_path):
     runs = [make_run("a"), make_run("b", model="reseption_v2", seed=1, skill=0.5)]
-    files = compare_runs(runs, tmp_path / "out", "thesis")
+    files = compare_runs(runs, tmp_path / "out", "thesis").files
     assert files[0].name == "compare.html"
     assert all(path.is_file() for path in files)
     page = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(
@@ -57,6 +59,33 @@ def test_files_and_page(make_run, tmp_path):
     assert len(drawings) == 6
     for path in drawings:
         ET.parse(path)
+
+
+def test_a_run_without_test_is_named(make_run, tmp_path, capsys):
+    runs = [make_run("whole"), make_run("half", splits=("val",))]
+    note = f"half: not evaluated on test; run  dfd-train evaluate {runs[1]} --split test"
+    assert main(["compare", *map(str, runs), "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [note, str(tmp_path / "compare.html")]
+    assert note in (tmp_path / "compare.html").read_text(encoding="utf-8")
+
+
+def test_notes_of_several_runs_are_one(make_run):
+    runs = [read_run(make_run(name, epochs=epochs)) for name, epochs in (("a", 50), ("b", 50), ("c", 49))]
+    for table in (named(thesis_tables(runs, [None] * 3), "table-7.6"), results_table(runs, "test", "loss")):
+        (line,) = (note for note in table.notes if "best checkpoint" in note)
+        assert line.startswith("a, b, c: best checkpoint, epoch 2;")
+    notes = named(thesis_tables(runs, [None] * 3), "table-7.6").notes
+    assert "c, settings unlike the thesis's reseption_v1: train.epochs 49 instead of 50." in notes
+    assert "a, b, c, data unlike the thesis's: 4 frames a video instead of 12." in notes
+
+
+def test_what_is_best_beside_the_thesis_is_said_below_the_table():
+    table = named(thesis_tables([], []), "table-5.3")
+    said = "best of the thesis's columns; of yours, where there are several"
+    lines = table.to_text().splitlines()
+    assert any(cell.mark == "best" for row in table.rows for cell in row)
+    assert lines[lines.index(f"  * {said}") - 1].startswith("Overall")
+    assert f"Bold: {said}." in html.unescape(table.to_html()) and f"Bold: {said}." in table.to_latex()
 
 
 def test_results_side_by_side(make_run):

@@ -133,6 +133,9 @@ def test_merged_names_shrink_the_set(predictions):
     table = protocol_table(predictions)
     # three methods share the names of ten fakes: 40 videos by path, 20 by name
     assert [cell.value for cell in table.rows[0][1:]] == [40, 20, -20]
+    assert ": up to 32 frames a video (here 4 on average) from the first to the last" in table.notes[0]
+    whole = pd.concat([predictions.assign(frame=predictions["frame"] + 4 * n) for n in range(8)])
+    assert ": 32 frames a video from the first to the last" in protocol_table(whole).notes[0]
     rows = {row[0].text: [cell.value for cell in row[1:]] for row in table.rows}
     assert rows["Frame AUC"][2] == 0.0 and rows["Frame average precision"][2] == 0.0
     label, prob = predictions["label"], 1 / (1 + np.exp(-predictions["logit"]))
@@ -202,7 +205,7 @@ def test_csv_gives_values_back(hostile):
 def test_latex_escapes_every_special(hostile):
     latex = hostile.to_latex()
     assert r"50\%\_\textbackslash{}\{\}\$\#\textasciitilde{}\textasciicircum{}" in latex
-    assert r"\textbf{1.25}" in latex
+    assert r"\textbf{1.25}" in latex and r"\par\footnotesize Bold: best." in latex
     assert latex.count(r"\begin{") == latex.count(r"\end{") == 2
 
 

@@ -1,6 +1,8 @@
 """Several runs side by side, and beside the thesis: tables as text, CSV, LaTeX and HTML, curves, one page."""
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -25,8 +27,18 @@ from dfd_train.report.thesis import thesis_tables
 Reference = Literal["thesis"]
 
 
-def compare_runs(runs: Sequence[Path], out: Path, reference: Reference | None = None) -> tuple[Path, ...]:
-    """Write the comparison of `runs` under `out` and return its files, `compare.html` first.
+@dataclass(frozen=True)
+class Comparison:
+    """What was written, and what a person is told besides."""
+
+    files: tuple[Path, ...]
+    """`compare.html` first"""
+    notes: tuple[str, ...]
+    """runs that no table of the test split has, and how to get them there"""
+
+
+def compare_runs(runs: Sequence[Path], out: Path, reference: Reference | None = None) -> Comparison:
+    """Write the comparison of `runs` under `out` and say which runs lack the test split.
 
     For every set of predictions that a run has: loss, video accuracy and AUC by method, all measures, the
     hardest videos; then train x test with the identities that both share, the models' cost, and the curves
@@ -45,6 +57,7 @@ def compare_runs(runs: Sequence[Path], out: Path, reference: Reference | None = 
         raise ValueError(
             f"two runs are called {doubled[0]!r}: the folders' names tell them apart, rename one"
         )
+    notes = tuple(_not_evaluated(run) for run in contents if run.predicted("test") is None)
     sizes = [model_size(run.path) for run in contents]
     own = _tables(contents)
     own.append(sizes_table(contents, sizes))
@@ -53,6 +66,7 @@ def compare_runs(runs: Sequence[Path], out: Path, reference: Reference | None = 
     page = render(
         "compare.html",
         runs=contents,
+        notes=notes,
         demonstration=DEMONSTRATION if any(run.demonstration for run in contents) else "",
         tables=own,
         thesis=of_thesis,
@@ -62,7 +76,12 @@ def compare_runs(runs: Sequence[Path], out: Path, reference: Reference | None = 
     for table in (*own, *of_thesis):
         files += table.write(out / "tables")
     files += [plot.write(out / "curves") for plot in plots]
-    return tuple(files)
+    return Comparison(tuple(files), notes)
+
+
+def _not_evaluated(run: Run) -> str:
+    command = shlex.join(["dfd-train", "evaluate", str(run.path), "--split", "test"])
+    return f"{run.name}: not evaluated on test; run  {command}"
 
 
 def _tables(runs: Sequence[Run]) -> list[Table]:

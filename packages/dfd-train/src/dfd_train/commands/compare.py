@@ -17,9 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Writes the comparison."""
+    """Writes the comparison; says which runs were not evaluated."""
     from dfd_train.compare import compare_runs
 
-    for path in compare_runs(options.runs, options.out, options.reference)[:1]:
-        print(path)
+    comparison = compare_runs(options.runs, options.out, options.reference)
+    for note in comparison.notes:
+        print(note)
+    print(comparison.files[0])
     return 0

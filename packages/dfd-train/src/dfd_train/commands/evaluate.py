@@ -13,7 +13,7 @@ EXAMPLE = "dfd-train evaluate runs/v1 --split test --threshold validation"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("folder", type=Path, metavar="RUN")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="runs' folders, one after another")
     parser.add_argument(
         "--split",
         choices=("train", "val", "test", "all"),
@@ -45,7 +45,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Scores, writes the predictions and prints the table."""
+    """Scores each run, writes its predictions and prints its tables."""
+    from dfd_train.runs import RunFolder
+
+    for folder in options.runs:
+        RunFolder(folder).read_config()  # before any is scored: a mistyped name is said at once
+    for folder in options.runs:
+        if len(options.runs) > 1:
+            print(f"{folder}\n")
+        _evaluate(folder, options)
+    return 0
+
+
+def _evaluate(folder: Path, options: argparse.Namespace) -> None:
+    """The table by method stands at the end, where a terminal shows it, and where the predictions are."""
     from dfd_train.engine.evaluate import Request, deepfakebench, evaluate, validation_threshold
     from dfd_train.metrics import bootstrap, summarize
     from dfd_train.report.tables import (
@@ -70,23 +83,23 @@ def run(options: argparse.Namespace) -> int:
         request = deepfakebench(request)
     threshold = options.threshold
     if threshold == "validation":
-        threshold = validation_threshold(options.folder, options.checkpoint, options.aggregation)
-    result = evaluate(options.folder, request)
+        threshold = validation_threshold(folder, options.checkpoint, options.aggregation)
+    result = evaluate(folder, request)
     predictions, demonstration = result.predictions, result.demonstration
     coverage = Coverage.of(result.videos, predictions)
     summary = summarize(predictions, options.aggregation, threshold)
     intervals = bootstrap(predictions, options.aggregation, threshold)
+    if (predictions["label"] == 1).any():
+        print(methods_table(predictions, options.aggregation, threshold, demonstration).to_text())
+    print(summary_table(summary, intervals, demonstration).to_text())
     print(
         evaluation_table(
             predictions, coverage, options.aggregation, threshold, demonstration, intervals
         ).to_text()
     )
-    print(summary_table(summary, intervals, demonstration).to_text())
-    if (predictions["label"] == 1).any():
-        print(methods_table(predictions, options.aggregation, threshold, demonstration).to_text())
     print(result.checkpoint)
     if result.overlap is not None:
         print(result.overlap.line())
     if options.protocol:
-        print(protocol_table(predictions, demonstration).to_text())
-    return 0
+        print("\n" + protocol_table(predictions, demonstration).to_text())
+    print(f"predictions: {result.path}")

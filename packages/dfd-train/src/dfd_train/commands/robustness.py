@@ -21,7 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where to write (default: robustness)",
     )
-    parser.add_argument("--split", choices=("train", "val", "test"), default="test", help="default: test")
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test", "all"),
+        default="test",
+        help="all: every video, also of a set without splits (default: test)",
+    )
     parser.add_argument(
         "--data", type=Path, metavar="WORK", help="another prepared data set than the runs' own"
     )

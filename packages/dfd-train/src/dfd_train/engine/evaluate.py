@@ -61,10 +61,10 @@ class Evaluation:
 
 
 def evaluate(run: Path, request: Request) -> Evaluation:
-    """Score a split with a run's checkpoint and write `predictions-<split>.parquet` and `predictions.parquet`.
+    """Score a split with a run's checkpoint and write `predictions-<split>.parquet`.
 
-    Of another data set the first file is `predictions-<split>-on-<its folder>.parquet`, of the benchmark's protocol
-    `predictions-<split>-deepfakebench…`.
+    Of another data set it is `predictions-<split>-on-<its folder>.parquet`, of the benchmark's protocol
+    `predictions-<split>-deepfakebench…`. The run's own test split is written as `predictions.parquet` too.
 
     Raises: FileNotFoundError, ValueError for a missing or unfit run, checkpoint or data set.
     """
@@ -76,14 +76,13 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     other = request.data is not None and prepared.fingerprint != model.facts.fingerprint
     if request.data is None and prepared.fingerprint != model.facts.fingerprint:
         log.warning("%s changed since the run was trained on it", prepared.work)
-    _check_split(prepared, request.split)
+    check_split(prepared, request.split)
     selection = select_videos(
         prepared.videos, request.split, multiple_faces=request.multiple_faces or config.data.multiple_faces
     )
     log.info(selection.summary())
     if request.split == "all" and not other:
-        chosen = int(selection.videos["split"].isin(("train", "val")).sum())
-        log.warning("all: %d of these videos trained the model or chose its checkpoint", chosen)
+        warn_of_known(selection.videos)
     frames = request.frames or (config.data.val_frames if request.split == "val" else config.data.test_frames)
     scoring = Scoring(
         frames,
@@ -105,8 +104,9 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     }
     name = f"{request.split}-deepfakebench" if request.benchmark else request.split
     path = _path_on(folder, name, prepared.work) if other else folder.predictions(name)
-    for target in (path, run / "predictions.parquet"):
-        write_predictions(target, predictions, facts)
+    write_predictions(path, predictions, facts)
+    if path == folder.predictions("test"):
+        write_predictions(run / "predictions.parquet", predictions, facts)
     stopped = how_far(read_epochs(run), config.train.epochs)
     checkpoint = f"Checkpoint: {request.checkpoint}, of epoch {model.facts.epoch}" + (
         f"; the run is unfinished, {stopped}." if stopped else "."
@@ -140,7 +140,13 @@ def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -
     return best_threshold(predictions[~left_out], aggregation)
 
 
-def _check_split(prepared: PreparedSet, split: str) -> None:
+def warn_of_known(videos: pd.DataFrame) -> None:
+    """Say how many of these videos of the run's own set a model has met."""
+    chosen = int(videos["split"].isin(("train", "val")).sum())
+    log.warning("all: %d of these videos trained the model or chose its checkpoint", chosen)
+
+
+def check_split(prepared: PreparedSet, split: str) -> None:
     """Say the way out where a set has no such split, as one that no layout divides. Raises: ValueError."""
     if in_split(prepared.videos, split).empty:
         counts = prepared.videos["split"].fillna("no split").value_counts().sort_index()

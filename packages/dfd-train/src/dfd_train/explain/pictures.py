@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from dfd_train.data.geometry import Image, cut_face
 from dfd_train.data.prepared import READABLE, PreparedSet
-from dfd_train.data.selection import select_videos
+from dfd_train.data.selection import SPLITS, select_videos
 from dfd_train.data.videos import read_frame_number
 from dfd_train.report.tables import methods_in
 
@@ -64,9 +64,19 @@ def open_crops(paths: Sequence[Path]) -> list[Picture]:
 def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: str = "drop") -> list[str]:
     """`each` videos of the test split of every method, drawn by seed; the originals last, as in Fig. 7.10.
 
+    Of a set without splits, of all its videos.
+
     Raises: ValueError where the test split has no usable video.
     """
-    videos = select_videos(prepared.videos, "test", multiple_faces=multiple_faces).videos
+    split = "test" if prepared.videos["split"].isin(SPLITS).any() else "all"
+    if split == "all":
+        log.info("%s has no splits: videos are drawn from all of it", prepared.work)
+    try:
+        videos = select_videos(prepared.videos, split, multiple_faces=multiple_faces).videos
+    except ValueError as error:
+        raise ValueError(
+            f"{prepared.work}: {error}; name videos with --video ID, or your own picture with --image FILE"
+        ) from None
     random = np.random.default_rng(seed)
     chosen: list[str] = []
     for method in methods_in(videos):

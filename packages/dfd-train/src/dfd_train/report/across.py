@@ -234,7 +234,15 @@ def warning(runs: Iterable[Run]) -> str:
 def evaluated_notes(runs: Iterable[Run], name: str) -> tuple[str, ...]:
     """Which checkpoint of each run made the predictions of that name, and which runs did not finish."""
     found = [(run, run.evaluated(one)) for run in runs if (one := run.predicted(name))]
-    return tuple(f"{run.name}: {evaluated}." for run, evaluated in found if evaluated)
+    return merged_notes((run.name, f": {evaluated}.") for run, evaluated in found if evaluated)
+
+
+def merged_notes(notes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Notes as (run, what follows its name): one that holds for several runs names them all."""
+    names: dict[str, list[str]] = {}
+    for run, text in notes:
+        names.setdefault(text, []).append(run)
+    return tuple(", ".join(runs) + text for text, runs in names.items())
 
 
 def _videos(work: Path) -> pd.DataFrame | None:

@@ -14,8 +14,9 @@ from dfd_train.report.templates import render
 
 Mark = Literal["", "best", "shared"]
 NOTHING = "–"
-LEGEND = {"best": "* best", "shared": "+ in more than one list"}
+SHARED = "in more than one list"
 _SIGN = {"": "", "best": " *", "shared": " +"}
+_LATEX_MARKS = {"best": "Bold", "shared": "Underlined"}
 _LATEX_ESCAPES = {letter: "\\" + letter for letter in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -39,7 +40,8 @@ class Table:
     """A title, column names, rows of cells, and notes below them. The first column names the rows.
 
     A line break in a column name is kept where there is room for it. `warning` stands in every way of
-    writing: as the last note, and in CSV, which has no notes, as a last column.
+    writing: as the last note, and in CSV, which has no notes, as a last column. `best` says of what the marked
+    cells are the best.
     """
 
     title: str
@@ -48,6 +50,7 @@ class Table:
     notes: tuple[str, ...] = ()
     slug: str = "table"
     warning: str = ""
+    best: str = "best"
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -67,19 +70,23 @@ class Table:
         """The notes, the warning as the last one."""
         return (*self.notes, self.warning) if self.warning else self.notes
 
+    @property
+    def legend(self) -> dict[Mark, str]:
+        """What the marks mean that stand in the table."""
+        used = {cell.mark for row in self.rows for cell in row}
+        meanings: dict[Mark, str] = {"best": self.best, "shared": SHARED}
+        return {mark: text for mark, text in meanings.items() if mark in used}
+
     def to_text(self) -> str:
-        """Aligned columns for a terminal, notes below; marks are trailing signs explained at the end."""
+        """Aligned columns for a terminal; marks are trailing signs explained right below, before the notes."""
         cells = [[cell.text + _SIGN[cell.mark] for cell in row] for row in self.rows]
         align = ["left" if of_words else "right" for of_words in self.is_words]
         body = tabulate(
             cells, headers=list(self.header), colalign=align if cells else None, disable_numparse=True
         )
-        used = [
-            LEGEND[mark]
-            for mark in ("best", "shared")
-            if any(c.mark == mark for row in self.rows for c in row)
-        ]
-        return "\n".join([self.title, "", body, *(f"  {note}" for note in (*self.all_notes, *used))]) + "\n"
+        legend = [f"{_SIGN[mark].strip()} {text}" for mark, text in self.legend.items()]
+        notes = [f"  {note}" for note in (*legend, *self.all_notes)]
+        return "\n".join([self.title, "", body, *notes]) + "\n"
 
     def to_csv(self) -> str:
         """Values at full precision under the column names, as RFC 4180; what is missing is empty."""
@@ -104,6 +111,10 @@ class Table:
             *("    " + " & ".join(map(_latex_cell, row)) + r" \\" for row in self.rows),
             r"    \bottomrule",
             r"  \end{tabular}",
+            *(
+                rf"  \par\footnotesize {_LATEX_MARKS[mark]}: {_latex(text)}."
+                for mark, text in self.legend.items()
+            ),
             *(rf"  \par\footnotesize {_latex(note)}" for note in self.all_notes),
             r"\end{table}",
         ]

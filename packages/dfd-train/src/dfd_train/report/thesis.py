@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from dfd_train.report.across import (
     best_marks,
     hardest_list,
     hardest_side_by_side,
+    merged_notes,
     result_by_method,
     size_cells,
     warning,
@@ -24,6 +25,7 @@ from dfd_train.report.run import Predictions, Run
 from dfd_train.report.sizes import ModelSize
 from dfd_train.report.table import NOTHING, Cell, Mark, Table, number, words
 
+BEST = "best of the thesis's columns; of yours, where there are several"
 SHORT = {"loss": "loss", "video_accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 
 
@@ -91,7 +93,7 @@ def _results(name: str, runs: Sequence[Run], beside: Mapping[str, Differences]) 
     rows = tuple((words(method), *_marked(columns, method)) for method in methods)
     ours = list({column.ours.run.name: column.ours for column in columns if column.ours}.values())
     header = ("Method", *(column.name for column in columns))
-    return _table(name, header, rows, [one.run for one in ours], _notes(ours, beside))
+    return replace(_table(name, header, rows, [one.run for one in ours], _notes(ours, beside)), best=BEST)
 
 
 def _our_column(ours: _Ours, measure: str, shown: str) -> _Column:
@@ -199,7 +201,11 @@ def _table(
 
 def _notes(shown: Sequence[_Ours], beside: Mapping[str, Differences]) -> tuple[str, ...]:
     """What differs from the thesis, of every run whose results are shown."""
-    return tuple(note for ours in shown for note in beside[ours.run.name].notes(ours.scored))
+    return merged_notes(
+        (ours.run.name, note.removeprefix(ours.run.name))
+        for ours in shown
+        for note in beside[ours.run.name].notes(ours.scored)
+    )
 
 
 def _networks(shown: Sequence[Run], beside: Mapping[str, Differences]) -> tuple[str, ...]:

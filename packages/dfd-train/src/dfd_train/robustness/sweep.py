@@ -17,6 +17,7 @@ from dfd_train.data.loader import default_workers
 from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import select_videos
 from dfd_train.engine.checkpoint import TrainedModel, load_model
+from dfd_train.engine.evaluate import check_split, warn_of_known
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, score_videos
 from dfd_train.engine.start import choose_device
@@ -32,6 +33,7 @@ class Request:
     """What to score; unset values are the run's own."""
 
     split: str = "test"
+    """train, val, test, or all: every video, whatever its split"""
     data: Path | None = None
     frames: int | None = None
     device: str = "auto"
@@ -63,7 +65,10 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: Request) -> Result:
         prepared = load_prepared(request.data or Path(config.data.work))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error}; if the prepared set lies elsewhere: --data WORK") from None
+    check_split(prepared, request.split)
     videos = select_videos(prepared.videos, request.split, multiple_faces=config.data.multiple_faces).videos
+    if request.split == "all" and prepared.fingerprint == model.facts.fingerprint:
+        warn_of_known(videos)
     plain = Scoring(
         request.frames or config.data.test_frames,
         request.batch_size or config.data.batch_size,
