@@ -14,8 +14,13 @@ import torch
 
 from dfd_train.cli import main
 from dfd_train.config import build_config
+from dfd_train.data.loader import BatchLoader
+from dfd_train.data.prepared import load_prepared
+from dfd_train.data.transforms import InputSpec
 from dfd_train.engine.length import check_length
 from dfd_train.engine.place import Place
+from dfd_train.engine.processes import Processes
+from dfd_train.engine.score import Scoring, score_videos, scoring_batches
 from dfd_train.engine.start import open_data
 
 # every part that has a state; with no patience the plateau reduces within three epochs
@@ -165,15 +170,32 @@ def test_interrupted_within_an_epoch(number, straight, small_set, tmp_path):
     """
     out = tmp_path / "run"
     arguments = [*command(small_set.work), "--out", str(out), *FULL, "--workers", "2"]
-    process = start([*arguments, "--checkpoint-minutes", "0.00001"])
-    wait_until((out / "checkpoints/last.pt").is_file, process)
+    process = start(arguments)
+    wait_until((out / "events.jsonl").is_file, process)
     os.killpg(process.pid, number)
     error = process.communicate(timeout=120)[1].decode()
     assert process.returncode == 130, error
     assert "the same command goes on" in error and "Traceback" not in error
-    assert place(out)["epoch"] < 4
+    assert place(out)["batches_done"] > 0 or place(out)["epoch"] > 1
     assert main(arguments) == 0
     assert_same_run(straight, out)
+
+
+def test_what_is_loaded_during_validation_can_train(small_set):
+    """A loader with several processes takes batches of the next epoch in while it waits for one of validation."""
+    prepared = load_prepared(small_set.work)
+    videos, scoring = prepared.videos[prepared.videos["split"] == "val"], Scoring(1, 4, 0, "off")
+    spec, usable = InputSpec(8), []
+
+    def watched():
+        batches = scoring_batches(videos, scoring, Processes())
+        for batch in BatchLoader(prepared, spec, workers=0).load(batches, torch.device("cpu")):
+            usable.append(not torch.is_inference_mode_enabled())
+            yield batch
+
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 1))
+    score_videos(network, spec, prepared, videos, scoring, device=torch.device("cpu"), loaded=watched())
+    assert len(usable) == 2 and all(usable)
 
 
 def test_a_finished_run_is_left_alone(straight, small_set, caplog):

@@ -123,7 +123,13 @@ class BatchLoader:
     def _loaded(self) -> Iterator[Batch]:
         """The batches; of an error in a loader process only its own message, not that process's traceback."""
         try:
-            yield from self._loader
+            # loader processes inherit the mask: see _quiet_worker
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            try:
+                batches = iter(self._loader)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            yield from batches
         except (ValueError, OSError, EOFError) as error:
             if self._loader.num_workers and not str(error).startswith("Caught "):
                 # not raised in a process but in talking to it: its crops are fetched over a socket of its own.
@@ -187,10 +193,9 @@ def _collate(items: list[tuple[Tensor, Sample]]) -> Batch:
 def _quiet_worker(_: Any) -> None:
     """Ctrl-C and a scheduler's SIGTERM reach the whole process group; only the training process answers them.
 
-    A SIGTERM of the training process itself still ends a loader process.
+    A SIGTERM of the training process itself, blocked from the start and waited for here, still ends a loader process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     Thread(target=_end_when_told, args=(os.getppid(),), daemon=True).start()
 
 

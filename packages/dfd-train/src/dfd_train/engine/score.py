@@ -74,13 +74,16 @@ def score_videos(
     progress = tqdm(
         total=frames, desc="scoring", unit="frame", disable=None if processes.main else True, leave=False
     )
-    with torch.inference_mode(), progress:
+    with progress:
         for batch in batches:
-            images, _, _ = next(loaded)
-            with autocast(device, scoring.amp):
-                output = network(images).flatten().float().cpu()
-            share = output[: len(processes.share(batch))]
-            joined, stop = processes.join(share, len(batch), should_stop())
+            images, _, _ = next(
+                loaded
+            )  # not in inference mode: a loader keeps training batches that come early
+            with torch.inference_mode():
+                with autocast(device, scoring.amp):
+                    output = network(images).flatten().float().cpu()
+                share = output[: len(processes.share(batch))]
+                joined, stop = processes.join(share, len(batch), should_stop())
             logits.append(joined.numpy())
             if stop:
                 raise KeyboardInterrupt
