@@ -70,7 +70,7 @@ def test_sgd_has_momentum_and_any_other_optimizer_goes_by_name():
     assert isinstance(adamw, torch.optim.AdamW) and adamw.defaults["eps"] == 1e-6
     assert adamw.defaults["weight_decay"] == 0.1
     assert type(make_optimizer(OptimizerConfig(name="diffgrad"), parameters)).__name__ == "DiffGrad"
-    with pytest.raises(ValueError, match=r"unknown optimizer 'addam'; did you mean AdamW\? Allowed: .*AdamW"):
+    with pytest.raises(ValueError, match=r"unknown optimizer 'addam'; did you mean Adam\? Allowed: .*AdamW"):
         make_optimizer(OptimizerConfig(name="addam"), parameters)
     with pytest.raises(ValueError, match="unknown optimizer 'lbfgs'"):  # needs a closure
         make_optimizer(OptimizerConfig(name="lbfgs"), parameters)

@@ -67,3 +67,17 @@ def test_the_first_lines_of_a_run_count_its_batches(small_set):
     )
     config = build_config(tables, [("train.max_steps", "2")])
     assert "2 batches an epoch, 8 crops; epochs: 3, each validated on 42 crops" in describe_data(data, config)
+
+
+def test_where_no_crop_is_stored_the_first_lines_say_what_makes_it_faster(small_set_writer, tmp_path):
+    (tmp_path / "video.mp4").touch()
+    work = small_set_writer(
+        tmp_path / "work",
+        length=8,
+        stored=lambda frame: False,
+        edit=lambda table: table.assign(path=str(tmp_path / "video.mp4")),
+    ).work
+    config = build_config({"data": {"work": str(work), "batch_size": 4}, "train": {"epochs": 3}})
+    lines = describe_data(open_data(config), config)
+    said = f"0 crops stored, 54 to be cut from videos (`ffpp-prep extract {work}` makes it faster)"
+    assert f"first epoch and validation: {said}" in lines
