@@ -135,7 +135,7 @@ def test_any_timm_model_and_any_function():
     [
         (
             ModelConfig(name="reseption_v3"),
-            "unknown model 'reseption_v3'; did you mean reseption_v2? Allowed: reseption",
+            r"unknown model 'reseption_v3'; did you mean reseption_v2\? Allowed: reseption",
         ),
         (ModelConfig(name="timm:resnet3"), "timm has no model 'resnet3'"),
         (ModelConfig(arguments={"width": 2}), "reseption_v1 has no width; allowed: "),
