@@ -42,9 +42,9 @@ def test_every_experiment_has_one():
 
 def test_an_unknown_preset_lists_the_known_ones(tmp_path, capsys):
     assert main(["run", "--config", "resception", "--out", str(tmp_path / "run")]) == 2
-    assert (
-        "no such configuration: resception; presets: deeper-v1, deeper-v2, dual-v1" in capsys.readouterr().err
-    )
+    error = capsys.readouterr().err
+    assert "no such configuration: resception; did you mean reseption-v" in error
+    assert "? Presets: deeper-v1, deeper-v2, dual-v1" in error
 
 
 @pytest.mark.parametrize("name", NAMES)
