@@ -119,25 +119,28 @@ def test_the_number_of_workers_changes_nothing(straight, small_set, tmp_path):
     assert_same_run(straight, tmp_path / "run")
 
 
-def test_killed_between_epochs_and_within_one(straight, small_set, tmp_path):
+def test_killed_between_epochs_and_within_one(mortal_straight, small_set, tmp_path, monkeypatch):
     """SIGKILL after the first epoch, then again within the second: the rest is the straight run's."""
     out = tmp_path / "run"
-    arguments = [*command(small_set.work), "--out", str(out), *FULL]
-    process = start(arguments)
+    arguments = [*command(small_set.work), *MORTAL, "--out", str(out)]
+    monkeypatch.setenv(
+        "SECONDS_A_PASS", "0.3"
+    )  # slow enough to be killed before its end, however busy the machine
+    process = start([*arguments, "--checkpoint-minutes", "10"])
     wait_until((out / "checkpoints/last.pt").is_file, process)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert place(out)["epoch"] < 4
 
-    # every step saved: 0.00001 minutes
-    process = start([*arguments, "--checkpoint-minutes", "0.00001"])
+    process = start(arguments)  # every step saved
     seen = (out / "checkpoints/last.pt").stat().st_mtime_ns
     wait_until(lambda: (out / "checkpoints/last.pt").stat().st_mtime_ns > seen, process)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
 
+    monkeypatch.delenv("SECONDS_A_PASS")
     assert main(arguments) == 0
-    assert_same_run(straight, out)
+    assert_same_run(mortal_straight, out)
     assert [event["event"] for event in events(out)].count("resume") >= 1
 
 

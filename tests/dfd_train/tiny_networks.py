@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,10 @@ def without_batch_norm(width: int = 8) -> nn.Module:
 
 
 class _Mortal(nn.Module):
-    """The process ends by SIGKILL before the training pass that the environment names, counted from 1."""
+    """The process ends by SIGKILL before the training pass that the environment names, counted from 1.
+
+    A pass takes as long as the environment says.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +46,7 @@ class _Mortal(nn.Module):
         self.passes += self.training
         if self.training and str(self.passes) == os.environ.get("DIE_BEFORE_PASS"):
             os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(float(os.environ.get("SECONDS_A_PASS", "0")))
         return x
 
 
