@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import av
-import decord
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -20,7 +21,7 @@ from ffpp_prep.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import load_detector
 from ffpp_prep.errors import UsageError
 from ffpp_prep.video import DecodeFailed, OpenFailed, VideoReader, open_video, require_decoder
-from ffpp_prep.video.decord_reader import MAX_DIFFERENCE, _compare
+from ffpp_prep.video.decord_reader import MAX_DIFFERENCE, _compare, decord
 from ffpp_prep.video.interface import Frame
 
 B_FRAMES = {"bf": "3", "b_strategy": "0", "g": "30"}
@@ -214,3 +215,17 @@ def test_which_decoders_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ffpp_prep.video.find_spec", lambda name: None)
     with pytest.raises(UsageError, match="pip install 'ffpp-prep"):
         require_decoder("decord")
+
+
+PNG_AFTER_DECORD = """
+import numpy as np
+import ffpp_prep.video.decord_reader
+from ffpp_prep.codecs import codec
+crop = np.arange(300, dtype=np.uint8).reshape(10, 10, 3)
+assert (codec("png").decode(bytes(codec("png").encode(crop)), 10, 10) == crop).all()
+"""
+
+
+def test_decord_leaves_png_alone() -> None:
+    """Its own zlib once took the place of imagecodecs' in every process that had loaded it first."""
+    subprocess.run([sys.executable, "-c", PNG_AFTER_DECORD], check=True)

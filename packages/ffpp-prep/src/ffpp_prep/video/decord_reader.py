@@ -13,6 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
+# decord brings a zlib whose functions would take the place of those that imagecodecs' PNG calls: load that one first.
+from imagecodecs import png_decode as _png_decode  # noqa: F401
+
+# isort: split
 import decord
 import numpy as np
 from decord._ffi.base import DECORDError
