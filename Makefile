@@ -26,7 +26,7 @@ test: setup      ## the tests (under 25 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not full" -n 2 --timeout 900
 
 test-full: test  ## every test, the long ones included (under an hour)
-	$(BIN)/python -m pytest -m full -n 2 --timeout 1800
+	$(BIN)/python -m pytest -m full -n 2 --dist worksteal --timeout 1800
 
 coverage: setup  ## the tests with the share of branches that they take
 	$(BIN)/python -m pytest -m "not full" -n 2 --timeout 1800 --cov --cov-report=term-missing:skip-covered
