@@ -230,6 +230,7 @@ def test_identities_are_compared_within_a_data_set(make_run, work, tmp_path):
         frame.assign(path=[str(tmp_path / name) for name in frame["video_id"]]) for frame in (trained, tested)
     ]
     assert same_files(*both) == ("f",)
+    assert same_files(both[0], both[0].assign(video_id=["x", "y"])) == ("x", "y")  # by their paths
     assert replace(overlap, files=("f",)).line().endswith("1 of the tested files are training videos: f.")
     run = make_run("a")
     (run / "predictions-test.parquet").rename(run / "predictions-test-on-other.parquet")

@@ -170,7 +170,12 @@ def _overlap(prepared: PreparedSet, videos: pd.DataFrame, data: DataConfig) -> O
             seen, trained_on = (", ".join(map(str, each.get(name, ("unknown",)))) for each in (theirs, ours))
             log.warning("faces were detected with %s %s here, %s in training", name, seen, trained_on)
     trained = own[(own["split"] == "train") & ~own["method"].isin(data.exclude_methods)]
-    return replace(identity_overlap(trained, videos), files=same_files(trained, videos))
+    overlap = identity_overlap(trained, videos)
+    try:
+        return replace(overlap, files=same_files(trained, videos))
+    except OSError as error:
+        log.warning("files cannot be compared: %s", error)
+        return overlap
 
 
 def _path_on(folder: RunFolder, name: str, work: Path) -> Path:

@@ -71,15 +71,17 @@ def _identities(videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def same_files(trained: pd.DataFrame, tested: pd.DataFrame) -> tuple[str, ...]:
-    """`video_id` of the tested videos whose file has the content of a training video's (`path`), sorted.
+    """`video_id` of the tested videos whose file is a training video's, by `path` or by content, sorted.
 
-    Only files of equal size are read; one that can't be is passed over: it can't be tested either.
+    Only files of equal size and another path are read.
+
+    Raises: OSError where one of them can't be read.
     """
-    sizes, others = _by_size(trained["path"]), _by_size(tested["path"])
-    known = {_sha256(path) for size in sizes.keys() & others.keys() for path in sizes[size]}
-    shared = {
-        path for size in sizes.keys() & others.keys() for path in others[size] if _sha256(path) in known
-    }
+    own, asked = set(trained["path"]), set(tested["path"])
+    sizes, others = _by_size(own), _by_size(asked - own)
+    both = sizes.keys() & others.keys()
+    known = {_sha256(path) for size in both for path in sizes[size]}
+    shared = (own & asked) | {path for size in both for path in others[size] if _sha256(path) in known}
     return tuple(sorted(tested.loc[tested["path"].isin(shared), "video_id"]))
 
 
