@@ -35,6 +35,10 @@ def test_wrong_settings(run_command, tmp_path, capsys):
             ["--model", "reseption_v9"],
             "unknown model 'reseption_v9'; did you mean reseption_v2? Allowed: reseption",
         ),
+        (
+            ["--model", "timm:resnet3", "--data", "none"],
+            "timm has no model 'resnet3'",
+        ),  # before data is opened
         (["--optimizer", "speedy"], "unknown optimizer 'speedy'; allowed: "),
         (
             ["--set", "train.epoch=3"],

@@ -68,11 +68,34 @@ BASELINES = {
 RESEPTION_LOWER = ("stem1", "stem2", "stage_a")
 
 
+def check_name(name: str) -> None:
+    """Refuse a model that is not there, before anything is built. Raises: ValueError."""
+    from reseption_models import list_models
+
+    known = [*list_models(), *BASELINES]
+    if name.startswith("timm:"):
+        _check_timm(name.removeprefix("timm:"))
+    elif name not in known and ":" not in name:
+        allowed = listed(
+            did_you_mean(name, known), "allowed", (*known, "timm:NAME", "package.module:function")
+        )
+        raise ValueError(f"unknown model {name!r}{allowed}")
+
+
+def _check_timm(name: str) -> None:
+    import timm
+
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:8]) or "see timm.list_models()"
+        raise ValueError(f"timm has no model {name!r}; near: {near}")
+
+
 def build_detector(config: ModelConfig, members: Sequence[Detector] = ()) -> Detector:
     """The detector of a configuration, newly initialised; `members` are the trained detectors of an ensemble.
 
     Raises: ValueError for an unknown name, argument or level, or pretrained weights that cannot be reached.
     """
+    check_name(config.name)
     network, spec, lower = _build(config, members)
     _freeze(network, config, lower)
     return Detector(network, _adjust(spec, config))
@@ -95,14 +118,8 @@ def _build(config: ModelConfig, members: Sequence[Detector]) -> tuple[nn.Module,
 def _from_reseption(
     config: ModelConfig, members: Sequence[Detector]
 ) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
-    from reseption_models import ReseptionEnsemble, create_model, list_models
+    from reseption_models import ReseptionEnsemble, create_model
 
-    if config.name not in list_models():
-        known = [*list_models(), *BASELINES]
-        raise ValueError(
-            f"unknown model {config.name!r}"
-            f"{listed(did_you_mean(config.name, known), 'allowed', (*known, 'timm:NAME', 'package.module:function'))}"
-        )
     if config.pretrained:
         raise ValueError(f"{config.name} has no pretrained weights: it trains from scratch")
     arguments = dict(config.arguments)
@@ -135,9 +152,6 @@ def _common_spec(members: Sequence[Detector]) -> InputSpec:
 def _from_timm(config: ModelConfig, name: str, input_size: int | None) -> tuple[nn.Module, InputSpec]:
     import timm
 
-    if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:8]) or "see timm.list_models()"
-        raise ValueError(f"timm has no model {name!r}; near: {near}")
     arguments: dict[str, Any] = dict(config.arguments)
     try:
         network = timm.create_model(name, pretrained=config.pretrained, num_classes=1, **arguments)

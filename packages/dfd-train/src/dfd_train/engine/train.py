@@ -41,6 +41,7 @@ from dfd_train.engine.start import (
 )
 from dfd_train.errors import Interrupted, TrainingError
 from dfd_train.metrics import Summary, summarize
+from dfd_train.models import check_name
 from dfd_train.runs import DEMONSTRATION, RunFolder, describe_environment, write_predictions
 from dfd_train.schedule import LearningRate
 
@@ -52,6 +53,7 @@ def train(config: RunConfig, out: Path) -> RunFolder:
 
     Raises: FileNotFoundError, ValueError for what a person can mend; TrainingError; Interrupted.
     """
+    check_name(config.model.name)
     folder = RunFolder(out)
     check_folder(folder, config)
     if folder.last.is_file() and is_done(load_checkpoint(folder.last)[0], config):
