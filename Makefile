@@ -40,8 +40,9 @@ check: setup     ## format, lint, imports between packages, types
 packages: setup  ## build every package and try each alone in fresh environments
 	tools/check_packages.sh
 
-bench: setup     ## all benchmarks into docs/benchmarks.md, one after another: let nothing else run
-	$(BIN)/python tools/bench.py
+bench: demo      ## all benchmarks into docs/benchmarks.md, one after another: let nothing else run
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/bench lime facenet-pytorch
+	PYTHONPATH=$(VENV)/bench $(BIN)/python tools/bench.py
 
 demo: setup      ## the whole path on sample footage: scan, boxes, extract, train, evaluate, report
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh demo-output

@@ -1,6 +1,6 @@
 """How well `ffpp-prep check-fakes` tells touched faces from untouched ones, on the sample's forgeries.
 
-    python benchmarks/check_fakes.py [--frames 24]
+    python benchmarks/check_fakes.py             # 24 frames of each video
 
 Untouched faces are those of the flickering fake's untouched frames and of originals encoded a second time; touched
 ones are those of every method. Both go through the codec, so that only the codec's noise tells them from equality.

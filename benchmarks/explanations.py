@@ -1,7 +1,7 @@
 """Do captum's LIME and the `lime` package weigh superpixels alike? Correlations between both, and between seeds.
 
-    make demo && pip install lime
-    python benchmarks/explanations.py
+    pip install --no-deps --target .venv/bench lime
+    PYTHONPATH=.venv/bench python benchmarks/explanations.py
 
 Both see the same superpixels of one test fake at the network's input size, and explain the logit.
 """

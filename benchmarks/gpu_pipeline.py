@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -50,6 +51,9 @@ def main() -> None:
         video = clip(Path(folder) / "video.mp4", options.frames, width, height)
         engine = Engine("tensorflow", gpus=options.gpus)
         workers = [find_workers(replace(engine, decode_threads=n), 1) for n in options.threads]
+        if not workers[0].engine.gpus and options.gpus is None:
+            print("TensorFlow sees no GPU; --gpus 0 tries it on the processor", file=sys.stderr)
+            sys.exit(77)
         if not workers[0].engine.gpus:
             print("No GPU is used: this says nothing about one.\n")
         count = options.videos * workers[0].processes

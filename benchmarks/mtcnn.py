@@ -1,7 +1,7 @@
 """Detection as `ffpp-prep boxes` does it against MTCNN of facenet-pytorch, from file to faces, on equal cores.
 
-    pip install --no-deps --target /tmp/facenet facenet-pytorch     # its pins would take torch back by years
-    PYTHONPATH=/tmp/facenet python benchmarks/mtcnn.py
+    pip install --no-deps --target .venv/bench facenet-pytorch      # its pins would take torch back by years
+    PYTHONPATH=.venv/bench python benchmarks/mtcnn.py
 
 Both decode with PyAV and run one process of one thread a core; MTCNN gets batches of 16 frames, its defaults, and all
 faces. The package brings MTCNN's weights. Wanted: faster on 480p.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import sys
 import tempfile
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     options = parser.parse_args()
     if importlib.util.find_spec("facenet_pytorch") is None:
-        raise SystemExit("facenet-pytorch is not installed; see the first lines of this file")
+        print("facenet-pytorch is not installed; see the first lines of this file", file=sys.stderr)
+        sys.exit(77)
     width, height = map(int, options.size.split("x"))
     with tempfile.TemporaryDirectory() as folder:
         video = clip(Path(folder) / "video.mp4", options.frames, width, height)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `make packages`: builds each package as wheel and sdist, checks both, and walks from footage to an exported network with
-# each package, and each extra, alone in a fresh environment; on every Python from 3.11 on that is in PATH, or on those
-# named: tools/check_packages.sh python3.12. What one environment writes the next reads: packages meet in files only.
+# each package, and each extra, alone in a fresh environment; on Python 3.11 and 3.12, which must be there, or on those
+# named: tools/check_packages.sh python3.13 /opt/python/bin/python3.12. What one environment writes the next reads: packages meet in files only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -26,6 +26,11 @@ try() {
     [ "$status" = 0 ] || [ "$status" = 1 -a "$1" = ffpp-prep ] || { echo "exit status $status"; exit 1; }
     checked+=("$name $package")
 }
+
+[ "$#" -gt 0 ] || set -- python3.11 python3.12
+for name; do
+    "$name" -c '' 2>/dev/null || { echo "$name is not here: name others, as in  $0 python3.13"; exit 1; }
+done
 
 for package in reseption-models ffpp-prep dfd-train; do
     step "build $package"
@@ -53,10 +58,10 @@ if __name__ == "__main__":
         print(ffpp_prep.detect_boxes("by-dask", scheduler=cluster.scheduler_address))'
 few='import sys; from pathlib import Path; from small_sets import ffpp_set; ffpp_set(*map(Path, sys.argv[1:]))'
 clip=data/manipulated_sequences/FaceSwap/c23/videos/022_024.mp4
-for name in ${*:-python3.11 python3.12 python3.13}; do
-    python=$(command -v "$name") && "$python" -c '' 2>/dev/null || { step "$name is not here, left out"; continue; }
+for name; do
+    python=$(command -v "$name")
     here=$work/$name
-    mkdir "$here"
+    mkdir -p "$here"
     try reseption-models python -c "$network"
     try 'reseption-models[onnx]' python -m reseption_models export reseption_v1_tiny -o net.onnx
     try 'reseption-models[timm]' python -c "$timm"
@@ -78,6 +83,5 @@ for name in ${*:-python3.11 python3.12 python3.13}; do
     try 'dfd-train[explain]' dfd-train explain run --method lime --samples 20 --out explained
     try 'dfd-train[onnx]' dfd-train export run --out detector.onnx
 done
-[ "${#checked[@]}" -gt 0 ] || { echo "no Python to try"; exit 1; }
 step "${#checked[@]} fresh environments, all well:"
 printf '%s\n' "${checked[@]}"
