@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         detect=None if options.every_frame else 2.0,
         score=None if options.every_frame or options.score_every_frame else 2.0,
     )
-    reading = read_together(scorers)
+    reading = read_together(scorers, options.device)
     if reading.demonstration:
         print(f"{reading.title}: demonstration model, not evidence")
     job = Job(scorers, reading, FaceFinder(), rates, video=not options.no_video)

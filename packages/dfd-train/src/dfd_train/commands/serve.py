@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, end)  # what was uploaded goes, however the server is ended
     scorers = [load_scorer(path, options.device) for path in (options.model, *options.others)]
-    reading = read_together(scorers)
+    reading = read_together(scorers, options.device)
     with ExitStack() as stack:
         out = options.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dfd-train-")))
         out.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ def open_files(paths: Sequence[Path], runs: Sequence[Path], device: str) -> list
     scorers = [load_scorer(run, device) for run in runs]
     if len({scorer.facts.geometry for scorer in scorers}) > 1:
         log.warning("the runs cut faces differently: all see the crop of %s", runs[0])
-    reading, finder = read_together(scorers), FaceFinder()
+    reading, finder = read_together(scorers, device), FaceFinder()
     return [_open_file(Input(path, path.name), scorers, reading, finder) for path in paths]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -18,9 +19,12 @@ from dfd_train.data.selection import select_videos
 from dfd_train.engine.score import prediction_table
 from dfd_train.metrics import summarize
 from dfd_train.predict.calibration import Calibration, calibrate, validation_predictions
+from dfd_train.predict.known import warn_of_differences
 from dfd_train.predict.scorer import BATCH, Scorer
 from dfd_train.report.table import Table, number, percent, words
 from dfd_train.runs import DEMONSTRATION
+
+log = logging.getLogger(__name__)
 
 FRAME = ["video_id", "frame", "face"]
 
@@ -43,12 +47,12 @@ class Reading:
         return " + ".join(self.names)
 
 
-def read_together(scorers: Sequence[Scorer]) -> Reading:
+def read_together(scorers: Sequence[Scorer], device: str = "auto") -> Reading:
     """One model's own reading, or that of the mean of several: calibrated anew on their common validation videos."""
     facts = [scorer.facts for scorer in scorers]
     temperature, threshold, calibration = facts[0].temperature, facts[0].threshold, facts[0].calibration
     if len(facts) > 1:
-        calibration = _common_calibration(scorers)
+        calibration = _common_calibration(scorers, device)
         temperature = (
             calibration.temperature if calibration else float(np.mean([f.temperature for f in facts]))
         )
@@ -73,6 +77,7 @@ def gain_table(scorers: Sequence[Scorer], work: Path, split: str, frames: int = 
     selection = select_videos(prepared.videos, split)
     if selection.videos["label"].nunique() < 2:
         raise ValueError(f"a gain needs real and fake videos: {selection.summary()}")
+    warn_of_differences(scorers, prepared, selection)
     (samples, *_) = plan_evaluation(selection.videos, frames, len(selection.videos) * frames).batches
     logits: list[list[np.ndarray]] = [[] for _ in scorers]
     for start in tqdm(range(0, len(samples), BATCH), desc="labelled set", unit="batch", disable=None):
@@ -107,16 +112,23 @@ def _gain(aucs: list[float]) -> str:
     return f"AUC of the mean logit less that of the best single model: {aucs[-1] - max(aucs[:-1]):+.4f}"
 
 
-def _common_calibration(scorers: Sequence[Scorer]) -> Calibration | None:
-    """Of the mean logit over the validation frames that all runs scored; None where they have none in common."""
+def _common_calibration(scorers: Sequence[Scorer], device: str) -> Calibration | None:
+    """Of the mean logit over the validation frames that all runs scored; None where they have none in common.
+
+    None too, with a warning, where a run's validation set is out of reach.
+    """
     if any(scorer.facts.kind != "run" or scorer.facts.calibration is None for scorer in scorers):
         return None
-    tables = [
-        validation_predictions(scorer.facts.path)[[*FRAME, "label", "logit"]].rename(
-            columns={"logit": f"logit_{i}"}
-        )
-        for i, scorer in enumerate(scorers)
-    ]
+    try:
+        tables = [
+            validation_predictions(scorer.facts.path, device)[[*FRAME, "label", "logit"]].rename(
+                columns={"logit": f"logit_{i}"}
+            )
+            for i, scorer in enumerate(scorers)
+        ]
+    except (OSError, ValueError) as error:
+        log.warning("no common calibration, so no verdicts: %s", " ".join(str(error).split()))
+        return None
     joined: pd.DataFrame = reduce(lambda a, b: a.merge(b, on=[*FRAME, "label"]), tables)
     joined = joined.assign(logit=joined.filter(like="logit_").mean(axis=1))
     if joined["label"].nunique() < 2:
