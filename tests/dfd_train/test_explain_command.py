@@ -232,6 +232,14 @@ def test_the_face_of_a_photo_and_of_a_video_are_those_of_predict(runs, tmp_path)
 def test_mistakes(runs, small_set_writer, tmp_path, capsys):
     untested = small_set_writer(tmp_path / "untested", edit=lambda table: table.assign(split="train")).work
     (tmp_path / "text.png").write_text("no picture")
+    # with an EPS file Pillow would start Ghostscript
+    (tmp_path / "eps.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n%%EndComments\nshowpage\n"
+    )
+    Image.new("RGB", (40, 40)).save(tmp_path / "broken.png")
+    content = (tmp_path / "broken.png").read_bytes()
+    place = content.index(b"IDAT")
+    (tmp_path / "broken.png").write_bytes(content[: place - 4] + b"\0\0\0\3" + content[place:])
     out = ["--out", str(tmp_path / "out")]
     for arguments, message in (
         ([runs[0], runs[0], *out], "two runs are called 'one'"),
@@ -243,7 +251,15 @@ def test_mistakes(runs, small_set_writer, tmp_path, capsys):
         ),
         ([runs[0], *out, "--video", "none.mp4"], "has no video 'none.mp4'"),
         ([runs[0], *out, "--frame", "99"], "has no frame 99: it has 20, from 0"),
-        ([runs[0], *out, "--crop", str(tmp_path / "text.png")], "cannot read"),
+        ([runs[0], *out, "--crop", str(tmp_path / "text.png")], "text.png: no readable image"),
+        (
+            [runs[0], *out, "--crop", str(tmp_path / "eps.png")],
+            "eps.png: no readable image (UnidentifiedImageError)",
+        ),
+        (
+            [runs[0], *out, "--crop", str(tmp_path / "broken.png")],
+            "broken.png: no readable image (SyntaxError)",
+        ),
         ([runs[0], *out, "--crop", str(tmp_path / "none.png")], "no such file"),
         ([runs[0], *out, "--image", str(tmp_path / "none.png")], "no such file"),
         ([runs[0], *out, "--image", str(tmp_path / "text.png")], "no readable image"),

@@ -81,6 +81,8 @@ def test_crops_suffer_what_the_curve_says(run, work, tmp_path, capsys, caplog):
     assert "<svg" in page and "Demonstration model, not evidence" in page
     shown = capsys.readouterr().out
     assert "demonstration model, not evidence" in shown and "robustness.html" in shown
+    # what is printed is what was written: no rows of a sweep that was left out
+    assert (tmp_path / "out" / "robustness-table.txt").read_text() in shown and "margin" not in shown
 
 
 def test_a_stopped_command_goes_on_and_changed_settings_begin_anew(run, tmp_path):
@@ -122,10 +124,18 @@ def test_several_runs_and_mistakes(run, tmp_path, capsys):
     table = pd.read_csv(tmp_path / "out" / "robustness-table.csv")
     assert table["tiny AUC"].tolist() == table["other AUC"].tolist() and len(table) == 7
     figure = (tmp_path / "out" / "robustness.svg").read_text()
-    assert all(f">{name}<" in figure for name in ("tiny", "other", "Balanced accuracy", "Video AUC"))
+    assert all(
+        f">{name}<" in figure for name in ("tiny", "other", "Accuracy", "Balanced accuracy", "Video AUC")
+    )
     capsys.readouterr()
     assert main(command(run, tmp_path / "out", "--only", "fog")) == 2
     assert "unknown sweep 'fog'; allowed: crf, downscale" in capsys.readouterr().err
+    assert main(command(run, tmp_path / "none", "--only", "margin", "--frames", "1")) == 2
+    assert "no sweep left: another crop margin needs the videos; " in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+    namesake = command(run, tmp_path / "none", "--only", "gamma")
+    assert main([*namesake[:2], str(tmp_path / run.name), *namesake[2:]]) == 2
+    assert "two runs are called 'tiny'" in capsys.readouterr().err
     assert main(command(run, tmp_path / "out", "--data", str(tmp_path / "gone"))) == 2
     assert "if the prepared set lies elsewhere: --data WORK" in capsys.readouterr().err
     assert main(command(tmp_path / "none", tmp_path / "out")) == 2

@@ -17,6 +17,7 @@ from dfd_train.data.geometry import Image, cut_face
 from dfd_train.data.prepared import READABLE, PreparedSet
 from dfd_train.data.selection import SPLITS, select_videos
 from dfd_train.data.videos import read_frame_number
+from dfd_train.predict.photographs import read_image
 from dfd_train.report.tables import methods_in
 
 log = logging.getLogger(__name__)
@@ -43,22 +44,12 @@ class Picture:
 def open_crops(paths: Sequence[Path]) -> list[Picture]:
     """Pictures of face crops, as they are: no face is looked for in them.
 
-    Raises: FileNotFoundError, ValueError for what is no picture.
+    Raises: FileNotFoundError, ValueError for what is no picture that predict reads.
     """
-    from PIL import Image as Pillow
-    from PIL import ImageOps, UnidentifiedImageError
-
-    pictures = []
-    for path in paths:
-        if not path.is_file():
-            raise FileNotFoundError(f"no such file: {path}")
-        try:
-            with Pillow.open(path) as opened:
-                crop = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-        except (UnidentifiedImageError, OSError, Pillow.DecompressionBombError) as error:
-            raise ValueError(f"cannot read {path}: {error}") from None
-        pictures.append(Picture(path.stem, crop))
-    return pictures
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(f"no such file: {missing[0]}")
+    return [Picture(path.stem, read_image(path)) for path in paths]
 
 
 def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: str = "drop") -> list[str]:

@@ -12,21 +12,29 @@ from matplotlib.figure import Figure
 
 from dfd_train.report.curves import Plot
 from dfd_train.report.files import write_text
-from dfd_train.report.svg import PALETTE, STYLE, to_svg
+from dfd_train.report.svg import GREY, PALETTE, STYLE, to_svg
 from dfd_train.report.table import Cell, Table, number, percent, words
 from dfd_train.report.templates import render
 from dfd_train.robustness.conditions import Condition, Sweep
 from dfd_train.robustness.sweep import Result
 from dfd_train.runs import DEMONSTRATION
 
-MEASURES = (("balanced_accuracy", "Balanced accuracy"), ("video_auc", "Video AUC"))
+MEASURES = (
+    ("video_accuracy", "Accuracy"),
+    ("balanced_accuracy", "Balanced accuracy"),
+    ("video_auc", "Video AUC"),
+)
+BY_CHANCE = ("balanced_accuracy", "video_auc")  # are 0.5; accuracy by chance depends on how many are fake
 COLUMNS = 4
 
 
 def write_results(
     results: Sequence[Result], sweeps: Sequence[Sweep], split: str, out: Path
-) -> tuple[Path, ...]:
-    """Write robustness.html, robustness.svg and the table as text, CSV, LaTeX and HTML; the page comes first."""
+) -> tuple[Path, Table]:
+    """Write robustness.html, robustness.svg and the table as text, CSV, LaTeX and HTML; the page and the table.
+
+    Sweeps that no run was scored under are left out.
+    """
     scored = {condition.sweep for result in results for condition in result.summaries}
     sweeps = [sweep for sweep in sweeps if sweep.name in scored]
     plot = robustness_figure(results, sweeps)
@@ -35,11 +43,9 @@ def write_results(
         "robustness.html", names=[result.run for result in results], split=split, plot=plot, table=table,
         demonstration=_warning(results), columns=min(COLUMNS, len(sweeps)),
     )  # fmt: skip
-    return (
-        write_text(out / "robustness.html", page),
-        plot.write(out),
-        *table.write(out),
-    )
+    plot.write(out)
+    table.write(out)
+    return write_text(out / "robustness.html", page), table
 
 
 def robustness_table(results: Sequence[Result], sweeps: Sequence[Sweep], split: str) -> Table:
@@ -66,27 +72,27 @@ def robustness_table(results: Sequence[Result], sweeps: Sequence[Sweep], split: 
 
 
 def robustness_figure(results: Sequence[Result], sweeps: Sequence[Sweep]) -> Plot:
-    """A column a sweep, balanced accuracy above AUC, a line a run; the ring is the plain evaluation."""
+    """A column a sweep, the measures below each other, a line a run; the ring is the plain evaluation."""
     columns = min(COLUMNS, len(sweeps))
     bands = math.ceil(len(sweeps) / columns)
     with matplotlib.rc_context(STYLE):
-        drawn = Figure(figsize=(3.1 * columns, 4.2 * bands))
-        grid = drawn.subplots(2 * bands, columns, squeeze=False)
+        drawn = Figure(figsize=(3.1 * columns, 2.1 * len(MEASURES) * bands))
+        grid = drawn.subplots(len(MEASURES) * bands, columns, squeeze=False)
         for axes in grid.flat[:]:
             axes.set_visible(False)
         for place, sweep in enumerate(sweeps):
             band, column = divmod(place, columns)
             for row, (measure, title) in enumerate(MEASURES):
-                axes = grid[2 * band + row][column]
+                axes = grid[len(MEASURES) * band + row][column]
                 axes.set_visible(True)
                 _draw(axes, results, sweep, measure)
                 axes.set_ylabel(title if column == 0 else "")
-                axes.set_xlabel(sweep.title if row == 1 else "")
+                axes.set_xlabel(sweep.title if row == len(MEASURES) - 1 else "")
         handles, labels = grid[0][0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside upper left", ncols=len(labels))
         if _warning(results):
             drawn.text(1.0, 1.0, _warning(results), fontsize=8, ha="right", va="top")
-        caption = "Balanced accuracy and AUC over videos, under each change"
+        caption = "Accuracy, balanced accuracy and AUC over videos, under each change"
         return Plot("robustness", caption, to_svg(drawn, "robustness", caption))
 
 
@@ -101,7 +107,8 @@ def _draw(axes: Axes, results: Sequence[Result], sweep: Sweep, measure: str) -> 
         for (x, condition), value in zip(known, values, strict=True):
             if not condition.changes:
                 axes.plot(x, value, color=colour, marker="o", markersize=8, fillstyle="none", linestyle="")
-    axes.axhline(0.5, color="#7b8591", linewidth=1, linestyle=(0, (4, 3)))
+    if measure in BY_CHANCE:
+        axes.axhline(0.5, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
     axes.set_ylim(0.0, 1.03)
     axes.set_xticks(range(len(conditions)), [_level(c).text for c in conditions], fontsize=8)
 

@@ -1,0 +1,17 @@
+"""What runs are called where several stand side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def run_names(runs: Sequence[Path]) -> list[str]:
+    """The names of the runs' folders. Raises: ValueError where two are equal."""
+    names = [run.resolve().name for run in runs]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ValueError(
+            f"two runs are called {doubled[0]!r}: the folders' names tell them apart, rename one"
+        )
+    return names
