@@ -17,6 +17,7 @@ import prediction
 import pytest
 
 from dfd_train.cli import main
+from dfd_train.predict import outputs
 from dfd_train.predict.outputs import read_result
 
 
@@ -113,6 +114,17 @@ def test_what_is_done_is_not_done_again(run, tmp_path, capsys) -> None:
     scored(run, source, "--out", out, "--every-frame")
     assert first < second < (out / "face.png/result.json").stat().st_mtime_ns
     assert sorted(p.name for p in out.iterdir()) == ["face.png", "index.html", "summary.csv"]
+
+
+def test_what_another_command_is_writing_stays(tmp_path) -> None:
+    killed = tmp_path / ".tmp-2-b.mp4"
+    killed.mkdir()
+    with outputs._replaced_folder(tmp_path / "a.mp4") as half:
+        (half / "annotated.mp4").write_bytes(b"half")
+        outputs.sweep(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [half.name]
+        assert (half / "annotated.mp4").exists()
+    assert (tmp_path / "a.mp4/annotated.mp4").exists()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

@@ -6,6 +6,7 @@ They appear together: written into a folder beside their place, which is then re
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import logging
 import os
@@ -83,9 +84,11 @@ def read_result(folder: Path) -> Result | None:
 
 
 def sweep(out: Path) -> None:
-    """Remove what a killed run left half-written."""
+    """Remove what killed commands left half-written; what another one is writing now stays."""
     for leftover in out.glob(f"{TEMPORARY}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        with _locked(leftover) as free:
+            if free:
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _write_frames(path: Path, analysis: Analysis, reading: Reading, note: str) -> None:
@@ -140,24 +143,42 @@ def _write_video(
 
 
 @contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Hold a folder's lock, which a kill frees; False where another holds it or the file system has no locks."""
+    handle = None
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = True
+    except OSError:
+        free = False
+    try:
+        yield free
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+@contextmanager
 def _replaced_folder(folder: Path) -> Iterator[Path]:
     """A new folder that takes the place of `folder` when the block ends well."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f"{TEMPORARY}{os.getpid()}-{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    try:
-        yield temporary
-        for path in temporary.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        if folder.exists():
-            old = folder.with_name(f"{TEMPORARY}{os.getpid()}-old-{folder.name}")
-            folder.replace(old)
-            temporary.replace(folder)
-            shutil.rmtree(old)
-        else:
-            temporary.replace(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with _locked(temporary):
+        try:
+            yield temporary
+            for path in temporary.iterdir():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+            if folder.exists():
+                old = folder.with_name(f"{TEMPORARY}{os.getpid()}-old-{folder.name}")
+                folder.replace(old)
+                temporary.replace(folder)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                temporary.replace(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
