@@ -233,6 +233,24 @@ def test_without_out_nothing_stays(run, tmp_path, clip, monkeypatch) -> None:
     assert not list(tmp_path.glob("dfd-train-*"))
 
 
+def test_what_is_unfinished_at_the_end_goes_and_reports_stay(run, tmp_path, clip) -> None:
+    out = tmp_path / "reports"
+    (out / "of somebody else").mkdir(parents=True)
+    with serve(run, out) as running:
+        done = running.upload("a.mp4", clip.read_bytes())[1]["id"]
+        running.wait_for(done, "done")
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)
+        connection.putrequest("POST", "/uploads?name=b.mp4")
+        connection.putheader("Content-Type", "application/octet-stream")
+        connection.putheader("Content-Length", "1000000")
+        connection.endheaders()
+        connection.send(b"x" * 5000)
+        while not list(out.glob("*/b.mp4")):
+            time.sleep(0.05)
+    assert sorted(path.name for path in out.iterdir()) == sorted([done, "of somebody else"])
+    assert [path.name for path in (out / done).iterdir()] == ["report"]
+
+
 EVERY_STATE_SHOWN = """() => {
     window.shown = new Set();
     new MutationObserver(() => document.querySelectorAll(".state").forEach(each => shown.add(each.innerText)))

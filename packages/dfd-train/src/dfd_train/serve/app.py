@@ -12,6 +12,7 @@ import json
 import logging
 import re
 import secrets
+import shutil
 from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,6 +63,7 @@ class Server(ThreadingHTTPServer):
     ) -> None:
         super().__init__(address, _Handler)
         self.out, self.jobs, self.limit, self.title, self.note = out, jobs, limit, title, note
+        self._folders: list[Path] = []
         # a page of another site can make a browser ask here under that site's name: only ours are answered
         self.hosts = LOCAL | {address[0]} if address[0] not in ("", "0.0.0.0", "::") else None
 
@@ -70,6 +72,17 @@ class Server(ThreadingHTTPServer):
         """Where a browser finds it."""
         host = str(self.server_address[0])
         return f"http://{host}:{self.server_address[1]}/"
+
+    def new_folder(self) -> Path:
+        """Where the next upload goes, under an unguessable name; not made yet."""
+        self._folders.append(self.out / secrets.token_hex(12))
+        return self._folders[-1]
+
+    def remove_unfinished(self) -> None:
+        """Delete the uploads of which no report came: those in flight, that waited, were cancelled or failed."""
+        for folder in self._folders:
+            if not (folder / "report").is_dir():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -131,13 +144,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not length.isdecimal():
             raise Refused(411, "the length of the file must be told beforehand")
         name = safe_name(parse_qs(urlsplit(self.path).query).get("name", [""])[0])
-        number = secrets.token_hex(12)
-        file = self.server.out / number / name
-        receive(self.rfile, int(length), self.server.limit, file)
-        upload = self.server.jobs.add(number, file)
+        folder = self.server.new_folder()
+        receive(self.rfile, int(length), self.server.limit, folder / name)
+        upload = self.server.jobs.add(folder.name, folder / name)
         if upload is None:
-            file.unlink()
-            file.parent.rmdir()
+            shutil.rmtree(folder)
             raise Refused(503, "too many files wait already: try again later")
         self._json(self._state(upload), HTTPStatus.CREATED)
 

@@ -55,5 +55,5 @@ def receive(stream: BufferedIOBase, length: int, limit: int, target: Path) -> No
                 file.write(block)
                 left -= len(block)
     except BaseException:
-        shutil.rmtree(target.parent)
+        shutil.rmtree(target.parent, ignore_errors=True)
         raise
