@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +21,7 @@ from dfd_train.cli import main
 from dfd_train.data.geometry import CropGeometry
 from dfd_train.engine.evaluate import Request, evaluate
 from dfd_train.metrics import summarize
-from dfd_train.predict.calibration import calibrate
+from dfd_train.predict.calibration import calibrate, run_calibration
 from dfd_train.predict.scorer import load_scorer, run_geometry
 
 
@@ -177,6 +179,23 @@ def test_several_models_count_by_their_mean_logit(runs, face, tmp_path) -> None:
     assert found["models"] == ["one (tiny_networks:with_batch_norm)", "two (tiny_networks:with_batch_norm)"]
 
 
+def test_several_runs_without_their_validation_sets_give_no_verdict(runs, face, tmp_path, caplog) -> None:
+    copies = []
+    for run in runs:
+        assert run_calibration(run, "cpu") is not None  # which is kept beside the run
+        copies.append(shutil.copytree(run, tmp_path / run.name))
+        (copies[-1] / "predictions-val.parquet").unlink()
+        config = re.sub(
+            "^work = .*$", 'work = "/nowhere"', (copies[-1] / "config.toml").read_text(), flags=re.M
+        )
+        (copies[-1] / "config.toml").write_text(config)
+    both = ["predict", str(copies[0]), str(face), "--with", str(copies[1]), "--out", str(tmp_path / "out")]
+    assert main(both) == 0
+    found = json.loads((tmp_path / "out/face.png/result.json").read_text())
+    assert found["prob"] is not None and found["verdict"] is None and found["threshold"] is None
+    assert "no common calibration, so no verdicts: no such folder: /nowhere" in caplog.text
+
+
 def test_models_of_other_crops_see_their_own(runs, small_set_writer, face, tmp_path) -> None:
     work = small_set_writer(tmp_path / "work").work
     manifest = json.loads((work / "faces/manifest.json").read_text())
@@ -207,3 +226,32 @@ def test_the_gain_on_a_labelled_set(runs, small_set, capsys) -> None:
         assert float(loss) == pytest.approx(one.log_loss, abs=2e-4)
     gain = expected[2].video_auc - max(one.video_auc for one in expected[:2])
     assert f"less that of the best single model: {gain:+.4f}" in text
+
+
+def test_what_flatters_on_a_labelled_set_is_told(
+    runs, weights, small_set, small_set_writer, tmp_path, caplog
+) -> None:
+    swapped = {"train": "test", "val": "val", "test": "train"}
+    other = small_set_writer(
+        tmp_path / "other", edit=lambda table: table.assign(split=table["split"].map(swapped))
+    ).work
+    manifest = json.loads((other / "faces/manifest.json").read_text())
+    (other / "faces/manifest.json").write_text(json.dumps(manifest | {"margin": 0.5}))
+    arguments = ["predict", str(runs[0]), "--with", str(weights), "--labelled"]
+    assert main([*arguments, str(other)]) == 0
+    name, crops = "one (tiny_networks:with_batch_norm)", "border clip, native size"
+    knows = f"knows crops of margin 0.3, {crops}; those of {other} have margin 0.5, {crops}"
+    trained = small_set.videos[small_set.videos["split"] == "train"]
+    met = f"{trained['target_id'].nunique()} identities of the training videos are in {len(trained)} of the"
+    assert f"{name} {knows}" in caplog.text and f"weights {knows}" in caplog.text
+    assert f"{name}: {met}" in caplog.text
+    assert f"{len(trained)} of the tested files are training videos" in caplog.text
+    assert f"weights: it can't be told which videos of {other} trained it" in caplog.text
+    # on its own set: nothing to say of the test split, which chose nothing
+    for split, said in (
+        ("val", [f"{name}: these videos chose its checkpoint and its temperature"]),
+        ("test", []),
+    ):
+        caplog.clear()
+        assert main([*arguments, str(small_set.work), "--split", split]) == 0
+        assert [line for line in caplog.messages if line.startswith(name)] == said

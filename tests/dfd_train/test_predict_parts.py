@@ -198,20 +198,22 @@ def test_a_timeline_of_an_hour_is_drawn() -> None:
 @pytest.mark.full
 def test_memory_does_not_grow_with_length(tmp_path) -> None:
     program = (
-        "import resource, sys; from pathlib import Path; from dfd_train.predict.faces import *;"
+        "import sys; from pathlib import Path; from dfd_train.predict.faces import *;"
         "from dfd_train.predict.analysis import analyse; from dfd_train.predict.inputs import Input;"
         "from dfd_train.predict.scorer import load_scorer;"
         "from dfd_train.predict.annotate import Marks, annotate_video; import numpy as np;"
         "scorer, clip = load_scorer(Path(sys.argv[1]), 'cpu'), Path(sys.argv[2]);"
         "found = analyse(Input(clip, 'x'), [scorer], FaceFinder(), Rates());"
         "annotate_video(clip, clip.with_suffix('.out.mp4'), Marks(found.faces.assign(prob=0.5)), 0.5, '');"
-        "print(len(found.faces), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        # the peak of this program alone: what getrusage says holds that of the one which started it
+        "status = Path('/proc/self/status').read_text();"
+        "print(len(found.faces), int(status.partition('VmHWM:')[2].split()[0]) // 1024)"
     )
     from reseption_models import create_model, save_pretrained
 
     save_pretrained(create_model("reseption_v1", input_size=75, width_multiplier=0.125), tmp_path / "model")
     measured = []
-    for minutes in (1, 4):
+    for minutes in (2, 20):  # what grew by 60 MiB in between would grow by 200 in an hour
         clip = prediction.encode(
             tmp_path / f"{minutes}.mp4",
             prediction.faces(100) * (15 * minutes),
@@ -221,5 +223,5 @@ def test_memory_does_not_grow_with_length(tmp_path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         measured.append([int(number) for number in done.stdout.split()])
     (faces_short, short), (faces_long, long) = measured
-    assert faces_long > 3 * faces_short
+    assert faces_long > 9 * faces_short
     assert long - short < 60, f"{short} and {long} MiB"
