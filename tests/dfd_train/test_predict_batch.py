@@ -241,7 +241,8 @@ def test_the_extra_is_named_where_it_is_missing_and_tensorflow_stays_out(run, tw
     missing = python("sys.modules['ffpp_prep'] = None; ", "")
     assert missing.returncode == 2
     assert missing.stderr.strip().splitlines() == [
-        "dfd-train: faces are found by ffpp-prep, which is not installed: pip install 'dfd-train[predict]'"
+        "dfd-train: faces are found by ffpp-prep, which is not installed: pip install ffpp-prep, "
+        "in a clone of the repository pip install packages/ffpp-prep"
     ]
     there = python("", "assert 'tensorflow' not in sys.modules and 'ffpp_prep' in sys.modules; ")
     assert there.returncode == 0, there.stderr

@@ -73,12 +73,14 @@ def test_the_readmes_run(shell, sample, tmp_path):
     (shell.folder / "photos").mkdir()
     with av.open(str(original)) as video:
         next(video.decode(video=0)).to_image().save(shell.folder / "photos/anna.jpg")
+    shutil.copy(shell.folder / "photos/anna.jpg", shell.folder / "photo.jpg")
     for page in (ROOT / "README.md", TRAIN, DOCS / "predict.md"):
         shell.run(page)
     for name in (
         "runs/v1/report.html",
         "predictions/index.html",
         "explanations/explain.html",
+        "explained/lime-1.png",
         "detector.onnx",
     ):
         assert (shell.folder / name).is_file(), name

@@ -10,5 +10,6 @@ def require_ffpp_prep() -> None:
     """Raises: ValueError where ffpp-prep, whose detector finds the faces, is not installed."""
     if find_spec("ffpp_prep") is None:
         raise ValueError(
-            "faces are found by ffpp-prep, which is not installed: pip install 'dfd-train[predict]'"
+            "faces are found by ffpp-prep, which is not installed: pip install ffpp-prep, "
+            "in a clone of the repository pip install packages/ffpp-prep"
         )
