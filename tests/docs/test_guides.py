@@ -9,7 +9,7 @@ import textwrap
 
 import av
 import pytest
-from markdown_pages import DOCS, PAGES, READMES, ROOT, blocks, commands
+from markdown_pages import DOCS, PAGES, READMES, ROOT, blocks, code, commands
 from shell import BIN, Shell
 from small_sets import dfdc_set, ffpp_set, folder_set, pairs, table_set
 
@@ -44,6 +44,11 @@ def test_the_guide_to_ffpp_runs(shell, sample, tmp_path):
     table = (shell.folder / "comparison/tables").glob("*7*6*.csv")
     assert any("Deepfakes" in file.read_text() for file in table)
     assert (shell.folder / "explained/explain.html").is_file()
+    (several,) = [line for line in code(DOCS / "ffpp.md") if line.startswith("torchrun ")]
+    short = "--epochs 1 --max-steps 1 --batch-size 8 --val-frames 1 --workers 0 --device cpu"
+    settings = f"--data work --model reseption_v1_tiny --out runs/several {short}"
+    shell.execute("ffpp.md", several.replace("…", settings))
+    assert (shell.folder / "runs/several/checkpoints/best.pt").is_file()
 
 
 @pytest.mark.full
