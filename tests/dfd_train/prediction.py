@@ -9,6 +9,7 @@ from clips import decode, encode, rotate_metadata, talking_head
 from dfd_train.cli import main
 
 __all__ = [
+    "TRUST",
     "decode",
     "encode",
     "faces",
@@ -19,6 +20,9 @@ __all__ = [
     "two_people",
     "with_sound",
 ]
+
+
+TRUST = ("tiny_networks:with_batch_norm",)  # what `train` trains
 
 
 def faces(count: int) -> list[np.ndarray]:
@@ -65,7 +69,7 @@ def with_sound(path: Path, pictures: list[np.ndarray], codec: str = "aac", rate:
 
 def train(work: Path, out: Path, seed: int = 1) -> Path:
     """A run of one epoch with a tiny network."""
-    arguments = ["run", "--data", str(work), "--model", "tiny_networks:with_batch_norm", "--input-size", "32"]
+    arguments = ["run", "--data", str(work), "--model", *TRUST, "--input-size", "32"]
     arguments += ["--batch-size", "6", "--workers", "0", "--epochs", "1", "--device", "cpu", "--threads", "1"]
     assert main([*arguments, "--set", f"train.seed={seed}", "--out", str(out)]) == 0
     return out

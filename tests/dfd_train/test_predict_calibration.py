@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import prediction
 import pytest
 
 from dfd_train.cli import main
@@ -76,7 +77,7 @@ def test_a_runs_calibration_is_kept_until_its_checkpoint_changes(run_command, tm
     with folder.best.open("ab") as file:
         file.write(b"\0")
     folder.predictions("val").unlink()
-    anew = run_calibration(run, "cpu")
+    anew = run_calibration(run, "cpu", prediction.TRUST)
     assert anew is not None and anew.videos_real == expected.videos_real
     assert anew.checkpoint_sha256 == file_sha256(folder.best) != expected.checkpoint_sha256
     assert anew.temperature == pytest.approx(expected.temperature)
@@ -89,8 +90,8 @@ def test_without_its_validation_set_there_is_none(run_command, tmp_path, caplog)
     config = (run / "config.toml").read_text().split("\n")
     moved = [f'work = "{tmp_path}/gone"' if line.startswith("work =") else line for line in config]
     (run / "config.toml").write_text("\n".join(moved))
-    assert run_calibration(run, "cpu") is None
-    assert "no calibration, so no verdicts" in caplog.text
+    assert run_calibration(run, "cpu", prediction.TRUST) is None
+    assert "no calibration, so no verdicts: no such folder" in caplog.text
 
 
 def test_methods_that_did_not_train_do_not_set_the_scale(run_command, tmp_path) -> None:

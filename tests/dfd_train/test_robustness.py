@@ -6,6 +6,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pandas as pd
+import prediction
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
@@ -61,7 +62,7 @@ def test_crops_suffer_what_the_curve_says(run, work, tmp_path, capsys, caplog):
     folder = run / "robustness" / "test"
     assert not list(folder.glob("margin*")) and len(list(folder.glob("jpeg-*.parquet"))) == 6
     predictions = pd.read_parquet(folder / "jpeg-40.parquet")
-    model, prepared = load_model(run), load_prepared(work)
+    model, prepared = load_model(run, trust=prediction.TRUST), load_prepared(work)
     spec = model.detector.spec
     for row in predictions.iloc[::5].itertuples():
         crop = prepared.read_crop(row.video_id, row.frame)
