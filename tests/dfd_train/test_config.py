@@ -41,9 +41,11 @@ def test_toml_and_overrides_agree_and_survive_a_round_trip(tmp_path):
         ("model.name", "timm:resnet18"), ("model.arguments.drop_rate", "0.1"), ("model.input_size", "96"),
         ("data.exclude_methods", "FaceSwap, Deepfakes"), ("transforms.erasing_scale", "[0.1, 0.2]"),
         ("optimizer.lr", "1e-2"), ("schedule.plateau", "false"), ("train.max_steps", "5"),
+        ("optimizer.arguments.betas", "[0.9, 0.99]"),
     ]  # fmt: skip
     config = build_config({}, overrides)
     assert config.model.arguments == {"drop_rate": 0.1}
+    assert config.optimizer.arguments == {"betas": (0.9, 0.99)}
     assert config.data.exclude_methods == ("FaceSwap", "Deepfakes")
     assert config.transforms.erasing_scale == (0.1, 0.2)
     assert (config.optimizer.lr, config.schedule.plateau, config.train.max_steps) == (0.01, False, 5)

@@ -128,6 +128,10 @@ def test_any_timm_model_and_any_function():
     )
     assert isinstance(own.network, nn.Sequential) and own.spec.size == 32
     assert own.network[0].out_channels == 4
+    numbers = build_detector(ModelConfig(name="tiny_networks:looking_at_numbers", input_size=32))
+    for found in (detector, own, numbers):  # of the trial nothing is left
+        tensors = (*found.network.parameters(), *found.network.buffers())
+        assert {tensor.device.type for tensor in tensors} == {"cpu"} and not found.network.training
 
 
 @pytest.mark.parametrize(
@@ -154,6 +158,22 @@ def test_any_timm_model_and_any_function():
             "unexpected keyword",
         ),
         (ModelConfig(name="timm:resnet10t", arguments={"depht": 1}), "unexpected keyword"),
+        (ModelConfig(name="builtins:str", input_size=32), "returns a str, must be a torch.nn.Module"),
+        (
+            ModelConfig(name="timm:vit_tiny_patch16_224", input_size=256),
+            r"cannot take images of 256 x 256 pixels: Input height \(256\) doesn't match model \(224\)",
+        ),
+        (
+            ModelConfig(name="inception_v3", input_size=32),
+            "cannot take images of 32 x 32 pixels: .*Kernel size",
+        ),
+        (
+            ModelConfig(name="timm:resnet10t", arguments={"in_chans": 1}),
+            "cannot take images of 176 x 176 pixels: .* to have 1 channels",
+        ),
+        (ModelConfig(arguments={"num_classes": 2}), r"to \(1, 2\), must be \(1, 1\)"),
+        (ModelConfig(name="timm:resnet10t", arguments={"features_only": True}), "to list, must be"),
+        (ModelConfig(arguments={"features_only": True}), "gives feature maps with features_only"),
         (
             ModelConfig(name="timm:resnet10t", train_level="lower"),
             "is not defined for timm:resnet10t; allowed: full",

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from dfd_train.config import OptimizerConfig
+from dfd_train.config import OptimizerConfig, build_config
 from dfd_train.data.transforms import InputSpec
 from dfd_train.engine.gradients import GradientFlow, Learner, Moment
 from dfd_train.engine.processes import Processes
 from dfd_train.models import Detector
-from dfd_train.optim import add_gradient_noise, make_optimizer
+from dfd_train.optim import UNFIT, add_gradient_noise, make_optimizer
 
 PLAIN = OptimizerConfig(name="sgd", lr=0.1, momentum=0.0, gradient_scaling=False)
 
@@ -72,10 +72,37 @@ def test_sgd_has_momentum_and_any_other_optimizer_goes_by_name():
     assert type(make_optimizer(OptimizerConfig(name="diffgrad"), parameters)).__name__ == "DiffGrad"
     with pytest.raises(ValueError, match=r"unknown optimizer 'addam'; did you mean Adam\? Allowed: .*AdamW"):
         make_optimizer(OptimizerConfig(name="addam"), parameters)
-    with pytest.raises(ValueError, match="unknown optimizer 'lbfgs'"):  # needs a closure
-        make_optimizer(OptimizerConfig(name="lbfgs"), parameters)
-    with pytest.raises(ValueError, match="takes no argument beta; allowed: lr, momentum"):
-        make_optimizer(OptimizerConfig(name="sgd", arguments={"beta": 1}), parameters)
+    for name, reason in UNFIT.items():
+        with pytest.raises(ValueError, match=f"optimizer {name} cannot train here: {reason}"):
+            make_optimizer(OptimizerConfig(name=name.lower()), parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("sgd", {"beta": 1}, "takes no argument beta; allowed: lr, momentum"),
+        ("sgd", {"nesterov": True, "momentum": 0.0}, "Nesterov momentum requires a momentum"),
+        (
+            "adamw",
+            {"eps": "abc"},
+            "optimizer adamw with lr=0.001, weight_decay=0.0, eps='abc': '<=' not supp",
+        ),
+        ("adamw", {"betas": 0.9}, "betas=0.9: 'float' object is not subscriptable"),
+        ("adamw", {"betas": (0.9,)}, "out of range"),
+        ("yogi", {"betas": (0.9, 0.99, 0.999)}, "too many values"),  # which it says in its first step
+        ("sgd", {"dampening": "abc"}, "unsupported operand"),  # in its second
+    ],
+)
+def test_arguments_that_an_optimizer_cannot_use(name, arguments, message):
+    with pytest.raises(ValueError) as caught:
+        make_optimizer(OptimizerConfig(name=name, arguments=arguments), small_network().parameters())
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_arguments_may_be_lists():
+    settings = [("optimizer.name", "adamw"), ("optimizer.arguments.betas", "[0.8, 0.9]")]
+    optimizer = make_optimizer(build_config({}, settings).optimizer, small_network().parameters())
+    assert optimizer.defaults["betas"] == (0.8, 0.9)
 
 
 def test_a_step_is_plain_gradient_descent_on_binary_cross_entropy():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import select_videos
 from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.engine.checkpoint import TrainedModel, load_model
-from dfd_train.predict.calibration import run_calibration
+from dfd_train.predict.calibration import Calibration, run_calibration
 from dfd_train.predict.scorer import run_geometry
 from dfd_train.runs import DEMONSTRATION, RunFolder, file_sha256, replacing, write_atomically
 
@@ -45,16 +45,16 @@ class Export:
     """the largest of a logit"""
 
 
-def export_run(run: Path, out: Path, data: Path | None = None) -> Export:
+def export_run(run: Path, out: Path, data: Path | None = None, trust: Sequence[str] = ()) -> Export:
     """Write a run's best network to `out`: a file that ends in .onnx, or else a folder of safetensors.
 
-    `data` is a prepared set to compare on instead of the run's own.
+    `data` is a prepared set to compare on instead of the run's own. `trust`: as `load_model`.
 
     Raises: FileNotFoundError, ValueError for a run or data that are missing, a network that cannot be written so, and
     where what would be written deviates from the network.
     """
-    model = load_model(run)
-    card = _card(run, model)
+    model = load_model(run, trust=trust)
+    card = _card(run, model, run_calibration(run, trust=trust))
     images = _real_images(run, model.detector.spec, data)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-export-") as name:
@@ -74,8 +74,8 @@ def export_run(run: Path, out: Path, data: Path | None = None) -> Export:
     return Export(out, card, len(images), deviation)
 
 
-def _card(run: Path, model: TrainedModel) -> DetectorCard:
-    spec, geometry, calibration = model.detector.spec, run_geometry(run), run_calibration(run)
+def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> DetectorCard:
+    spec, geometry = model.detector.spec, run_geometry(run)
     return DetectorCard(
         model=model.facts.config.model.name,
         input_size=spec.size,

@@ -5,17 +5,20 @@ A detector maps normalised RGB (N, 3, S, S) to raw logits (N, 1), positive for f
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dfd_train.config import ModelConfig
 from dfd_train.data.transforms import InputSpec
+from dfd_train.errors import first_line
 from dfd_train.suggest import did_you_mean, listed
+from dfd_train.trust import names_function
 
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -75,7 +78,7 @@ def check_name(name: str) -> None:
     known = [*list_models(), *BASELINES]
     if name.startswith("timm:"):
         _check_timm(name.removeprefix("timm:"))
-    elif name not in known and ":" not in name:
+    elif name not in known and not names_function(name):
         allowed = listed(
             did_you_mean(name, known), "allowed", (*known, "timm:NAME", "package.module:function")
         )
@@ -91,19 +94,24 @@ def _check_timm(name: str) -> None:
 
 
 def build_detector(config: ModelConfig, members: Sequence[Detector] = ()) -> Detector:
-    """The detector of a configuration, newly initialised; `members` are the trained detectors of an ensemble.
+    """The detector of a configuration, newly initialised, in evaluation mode.
 
-    Raises: ValueError for an unknown name, argument or level, or pretrained weights that cannot be reached.
+    `members` are the trained detectors of an ensemble.
+
+    Raises: ValueError for an unknown name, argument or level, pretrained weights that cannot be reached, and a network
+    that does not give one logit for an image of the wanted size.
     """
     check_name(config.name)
-    network, spec, lower = _build(config, members)
+    network, own, lower = _build(config, members)
+    spec = _adjust(own, config)
+    _try_out(network, config.name, spec.size)
     _freeze(network, config, lower)
-    return Detector(network, _adjust(spec, config))
+    return Detector(network, spec)
 
 
 def _build(config: ModelConfig, members: Sequence[Detector]) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
     """The network, its own input, and the names of its lower parts (empty where unknown)."""
-    if ":" in config.name and not config.name.startswith("timm:"):
+    if names_function(config.name):
         return _from_function(config)
     if config.name.startswith("timm:"):
         network, spec = _from_timm(config, config.name.removeprefix("timm:"), None)
@@ -129,8 +137,11 @@ def _from_reseption(
         return _call(ReseptionEnsemble, config, networks, **arguments), spec, ()
     if config.input_size is not None:
         arguments["input_size"] = config.input_size
-    network: Any = _call(create_model, config, config.name, **arguments)
-    return network, InputSpec(network.config.input_size), RESEPTION_LOWER
+    network = _call(create_model, config, config.name, **arguments)
+    own: Any = getattr(network, "config", None)
+    if own is None:
+        raise ValueError(f"{config.name} gives feature maps with features_only, must give logits")
+    return network, InputSpec(own.input_size), RESEPTION_LOWER
 
 
 def _common_spec(members: Sequence[Detector]) -> InputSpec:
@@ -171,19 +182,11 @@ def _from_function(config: ModelConfig) -> tuple[nn.Module, InputSpec, tuple[str
     module_name, _, function_name = config.name.partition(":")
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"model {config.name!r} cannot be imported: {error}") from None
     if config.input_size is None:
         raise ValueError(f"model {config.name!r} needs model.input_size")
-    network = _call(function, config, **config.arguments)
-    shape = (1, 3, config.input_size, config.input_size)
-    with torch.no_grad():
-        output = tuple(network.eval()(torch.zeros(shape)).shape)
-    if output != (1, 1):
-        raise ValueError(
-            f"model {config.name!r} maps {shape} to {output}, must be (1, 1): one logit an image"
-        )
-    return network, InputSpec(config.input_size), ()
+    return _call(function, config, **config.arguments), InputSpec(config.input_size), ()
 
 
 def _call(function: object, config: ModelConfig, *positional: object, **arguments: object) -> nn.Module:
@@ -191,8 +194,41 @@ def _call(function: object, config: ModelConfig, *positional: object, **argument
         network = function(*positional, **arguments)  # type: ignore[operator]
     except TypeError as error:
         raise ValueError(f"model {config.name}: {error}") from None
-    assert isinstance(network, nn.Module)
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"model {config.name} returns a {type(network).__name__}, must be a torch.nn.Module")
     return network
+
+
+def _try_out(network: nn.Module, name: str, size: int) -> None:
+    """One image through a copy of the network, before anything is written. Raises: ValueError.
+
+    Only shapes are computed, on a copy without weights: it takes little time and leaves nothing behind in the network.
+    """
+    network.eval()
+    shape = (1, 3, size, size)
+    try:
+        logits = _output(_without_weights(network), torch.zeros(shape, device="meta"))
+    except Exception:  # the image does not fit, or what the network does with it depends on more than shapes
+        try:
+            logits = _output(network, torch.zeros(shape))
+        except Exception as error:
+            raise ValueError(
+                f"model {name} cannot take images of {size} x {size} pixels: {first_line(error)}"
+            ) from None
+    found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if found != (1, 1):
+        raise ValueError(f"model {name!r} maps {shape} to {found}, must be (1, 1): one logit an image")
+
+
+def _output(network: nn.Module, images: Tensor) -> object:
+    with torch.no_grad():
+        return network(images)
+
+
+def _without_weights(network: nn.Module) -> nn.Module:
+    """A copy whose parameters and buffers have shapes only."""
+    tensors = (*network.parameters(), *network.buffers())
+    return copy.deepcopy(network, {id(tensor): tensor.detach().to("meta") for tensor in tensors})
 
 
 def _adjust(spec: InputSpec, config: ModelConfig) -> InputSpec:

@@ -12,7 +12,17 @@ import torch
 from torch import nn
 
 from dfd_train.config import OptimizerConfig
+from dfd_train.errors import first_line
 from dfd_train.suggest import did_you_mean, listed
+
+UNFIT = {
+    "Adahessian": "it needs second derivatives",
+    "LBFGS": "it computes the loss several times a step",
+    "Lookahead": "it wraps another optimiser",
+    "Muon": "it takes matrices only",
+    "SparseAdam": "it takes sparse gradients only",
+}
+"""Optimisers that the training loop cannot drive, and why."""
 
 
 def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -21,7 +31,7 @@ def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) 
     `radam` is torch-optimizer's, as the thesis used; `sgd` has momentum; any other name is looked up in torch.optim,
     then in torch_optimizer, upper and lower case alike.
 
-    Raises: ValueError for an unknown name or argument.
+    Raises: ValueError for an unknown name or argument, or a value that the optimiser cannot use.
     """
     kind = _find_optimizer(config.name)
     arguments: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, **config.arguments}
@@ -36,7 +46,13 @@ def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) 
         raise ValueError(
             f"optimizer {config.name} takes no argument {', '.join(unknown)}; allowed: {allowed}"
         )
-    return kind(list(parameters), **arguments)
+    trained = list(parameters)
+    try:
+        _try_out(kind, trained[:1], arguments)
+        return kind(trained, **arguments)
+    except Exception as error:  # whatever an optimiser makes of what it cannot use
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        raise ValueError(f"optimizer {config.name} with {given}: {first_line(error)}") from None
 
 
 def add_gradient_noise(
@@ -66,12 +82,27 @@ def mix_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+def _try_out(
+    kind: type[torch.optim.Optimizer], parameters: list[nn.Parameter], arguments: dict[str, Any]
+) -> None:
+    """Two steps with stand-ins: some arguments are looked at only then."""
+    stand_ins = [torch.ones_like(parameter, requires_grad=True) for parameter in parameters]
+    for stand_in in stand_ins:
+        stand_in.grad = torch.ones_like(stand_in)
+    optimizer = kind(stand_ins, **arguments)
+    for _ in range(2):
+        optimizer.step()
+
+
 def _find_optimizer(name: str) -> type[torch.optim.Optimizer]:
     import torch_optimizer
 
     if name.lower() == "radam":
         radam: type[torch.optim.Optimizer] = torch_optimizer.RAdam
         return radam
+    for unfit, reason in UNFIT.items():
+        if unfit.lower() == name.lower():
+            raise ValueError(f"optimizer {unfit} cannot train here: {reason}")
     known = dict(reversed([*_optimizers(torch.optim), *_optimizers(torch_optimizer)]))
     found = next((kind for known_name, kind in known.items() if known_name.lower() == name.lower()), None)
     if found is None:
@@ -81,9 +112,8 @@ def _find_optimizer(name: str) -> type[torch.optim.Optimizer]:
 
 
 def _optimizers(module: ModuleType) -> Iterator[tuple[str, type[torch.optim.Optimizer]]]:
-    """The optimisers of a module that a plain loop can drive: those that need no closure."""
+    """The optimisers of a module that the training loop can drive."""
     for name, value in vars(module).items():
-        if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer):
-            closure = inspect.signature(value.step).parameters.get("closure")
-            if value is not torch.optim.Optimizer and (closure is None or closure.default is None):
-                yield name, value
+        is_one = inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)
+        if is_one and value is not torch.optim.Optimizer and name not in UNFIT:
+            yield name, value

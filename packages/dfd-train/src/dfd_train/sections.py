@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-Value = str | int | float | bool
+Value = str | int | float | bool | tuple[str | int | float | bool, ...]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Range = tuple[float, float]
 
@@ -168,9 +168,9 @@ class OptimizerConfig:
     lr: Annotated[float, Meta(gt=0.0, description="initial learning rate")] = 1e-3
     momentum: Annotated[float, Meta(ge=0.0, lt=1.0, description="momentum of sgd")] = 0.9
     weight_decay: Annotated[float, Meta(ge=0.0, description="weight decay")] = 0.0
-    arguments: Annotated[dict[str, Value], Meta(description="further arguments of the optimiser")] = field(
-        default_factory=dict
-    )
+    arguments: Annotated[
+        dict[str, Value], Meta(description="further arguments of the optimiser, such as betas")
+    ] = field(default_factory=dict)
     gradient_scaling: Annotated[bool, Meta(description="dynamic loss scale (GS of Fig. 7.2)")] = True
     amp: Annotated[Literal["off", "fp16", "bf16"], Meta(description="automatic mixed precision")] = "off"
     noise_eta: Annotated[float, Meta(ge=0.0, description="gradient noise: eta of the variance; 0: none")] = (

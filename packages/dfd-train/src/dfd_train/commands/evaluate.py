@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dfd_train.commands.arguments import positive, threshold
+from dfd_train.commands.arguments import add_trust, positive, threshold
 
 HELP = "score a split: predictions and the table per method"
 EXAMPLE = "dfd-train evaluate runs/v1 --split test --threshold validation"
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--batch-size", type=positive, metavar="N")
     parser.add_argument("--workers", type=int, metavar="N", help="loader processes")
+    add_trust(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,6 +79,7 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> None:
         batch_size=options.batch_size,
         workers=options.workers,
         multiple_faces=options.multiple_faces,
+        trust=tuple(options.trust),
     )
     if options.protocol:
         request = deepfakebench(request)

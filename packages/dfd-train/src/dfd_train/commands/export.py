@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from dfd_train.commands.arguments import add_trust
+
 HELP = "a trained run as an ONNX file or as safetensors, compared on real crops"
 EXAMPLE = "dfd-train export runs/v1 --out v1.onnx"
 
@@ -22,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="WORK", help="a prepared data set to compare on instead of the run's own"
     )
+    add_trust(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from dfd_train.export import export_run
     from dfd_train.runs import DEMONSTRATION
 
-    export = export_run(options.folder, options.out, options.data)
+    export = export_run(options.folder, options.out, options.data, options.trust)
     card = export.card
     calibration = f"threshold {card.threshold:.3f}, temperature {card.temperature:.2f} from validation"
     print(f"On {export.crops} crops the logits deviate by at most {export.deviation:.1e}.")

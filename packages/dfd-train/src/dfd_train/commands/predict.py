@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfd_train.commands.arguments import add_device, add_other_models
+from dfd_train.commands.arguments import add_device, add_other_models, add_trust
 
 if TYPE_CHECKING:
     from dfd_train.predict.batch import Done
@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-video", action="store_true", help="make no annotated video")
     add_device(parser)
+    add_trust(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     from dfd_train.predict.scorer import load_scorer
 
     files = find_inputs(options.files, leave_out=options.out)
-    scorers = [load_scorer(path, options.device) for path in (options.model, *options.others)]
+    scorers = [load_scorer(path, options.device, options.trust) for path in (options.model, *options.others)]
     if options.labelled is not None:
         print(gain_table(scorers, options.labelled, options.split).to_text())
     if not files:
@@ -83,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
         detect=None if options.every_frame else 2.0,
         score=None if options.every_frame or options.score_every_frame else 2.0,
     )
-    reading = read_together(scorers, options.device)
+    reading = read_together(scorers, options.device, options.trust)
     if reading.demonstration:
         print(f"{reading.title}: demonstration model, not evidence")
     job = Job(scorers, reading, FaceFinder(), rates, video=not options.no_video)

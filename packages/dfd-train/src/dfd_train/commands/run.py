@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     from dfd_train.engine.train import train
 
     try:
-        train(config, options.out)
+        train(config, options.out, options.trust)
     except Interrupted:
         print(
             f"dfd-train: stopped; the same command goes on from {options.out}/checkpoints/last.pt",

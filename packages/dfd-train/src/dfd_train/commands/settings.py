@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from dfd_train.commands.arguments import add_trust
 from dfd_train.config import RunConfig, Setting, build_config, find_config, presets, read_config, settings
+from dfd_train.trust import check_trust
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +25,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="SECTION.FIELD=VALUE",
         help="one setting, as often as you like",
     )
+    add_trust(parser)
     group = parser.add_argument_group("settings")
     for setting in settings():
         _add_setting(group, setting)
@@ -31,14 +34,24 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:
-    """The configuration of a command; with nothing but --out, that of the run which is there."""
+    """The configuration of a command; with nothing but --out, that of the run which is there.
+
+    Raises: as `build_config`; ValueError where a file names a function as its model that the command line does not.
+    """
     overrides = [_split_setting(text) for text in options.set]
     given = vars(options)
     overrides += [(s.name, _text(given[s.name])) for s in settings() if given[s.name] is not None]
     saved = options.out / "config.toml"
-    if not overrides and options.config is None and saved.is_file():
-        return build_config(read_config(saved))
-    return build_config(read_config(find_config(options.config)) if options.config else {}, overrides)
+    if options.config is not None:
+        file = find_config(options.config)
+    elif not overrides and saved.is_file():
+        file = saved
+    else:
+        return build_config({}, overrides)
+    config = build_config(read_config(file), overrides)
+    if "model.name" not in dict(overrides):
+        check_trust(file, [config.model.name], options.trust)
+    return config
 
 
 def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from dfd_train.config import ModelConfig, RunConfig, build_config, to_tables
+from dfd_train.errors import first_line
 from dfd_train.models import Detector, build_detector
 from dfd_train.runs import RunFolder, replacing
+from dfd_train.trust import check_trust
 
 FORMAT_VERSION = 1
 
@@ -68,7 +70,9 @@ def load_checkpoint(path: Path) -> tuple[Facts, dict[str, Any]]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of damaged bytes the unpickler makes anything
-        raise ValueError(f"cannot read checkpoint {path}: {_first_line(error)}") from None
+        raise ValueError(
+            f"cannot read checkpoint {path}: {type(error).__name__}: {first_line(error)}"
+        ) from None
     if not isinstance(content, dict) or "format_version" not in content:
         raise ValueError(f"{path} is no checkpoint of dfd-train")
     if content["format_version"] != FORMAT_VERSION:
@@ -85,15 +89,20 @@ def load_checkpoint(path: Path) -> tuple[Facts, dict[str, Any]]:
     return facts, content
 
 
-def load_model(path: Path, device: torch.device | str = "cpu") -> TrainedModel:
+def load_model(path: Path, device: torch.device | str = "cpu", trust: Sequence[str] = ()) -> TrainedModel:
     """The detector of a checkpoint, or of a run folder's best one, in evaluation mode.
 
-    Raises: as `load_checkpoint`; ValueError where the weights do not fit the model that the checkpoint names.
+    `trust` names the functions, `package.module:function`, that the checkpoint may have imported and called to build
+    its network. Without them a checkpoint runs no code of its own.
+
+    Raises: as `load_checkpoint`; ValueError for a function that is not in `trust`, and where the weights do not fit the
+    model that the checkpoint names.
     """
     if path.is_dir():
         RunFolder(path).read_config()
         path = RunFolder(path).best
     facts, content = load_checkpoint(path)
+    check_trust(path, [facts.config.model.name, *(member.name for member in facts.members)], trust)
     members = [build_detector(untrained(member)) for member in facts.members]
     detector = build_detector(untrained(facts.config.model), members)
     load_weights(detector.network, content["network"], path, facts.config.model.name)
@@ -111,10 +120,6 @@ def load_weights(network: nn.Module, weights: Mapping[str, Any], path: Path, nam
 
 
 def untrained(config: ModelConfig) -> ModelConfig:
-    """The same network without fetching pretrained weights, which a checkpoint's are about to replace."""
-    return replace(config, pretrained=False)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}"
+    """The same network without other weights, fetched or read, which a checkpoint's are about to replace."""
+    arguments = {k: v for k, v in config.arguments.items() if k not in ("pretrained", "checkpoint_path")}
+    return replace(config, pretrained=False, arguments=arguments)

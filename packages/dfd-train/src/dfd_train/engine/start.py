@@ -177,11 +177,14 @@ def data_record(data: TrainingData) -> dict[str, object]:
     }
 
 
-def new_detector(config: RunConfig) -> tuple[Detector, tuple[ModelConfig, ...]]:
-    """The newly initialised detector of a run, a function of its seed, and the configs of an ensemble's members."""
+def new_detector(config: RunConfig, trust: Sequence[str] = ()) -> tuple[Detector, tuple[ModelConfig, ...]]:
+    """The newly initialised detector of a run, a function of its seed, and the configs of an ensemble's members.
+
+    `trust`: as `load_model`, for the members.
+    """
     if config.model.members and config.model.name != "reseption_ensemble":
         raise ValueError(f"model.members is for reseption_ensemble, not for {config.model.name}")
-    members = [load_model(Path(member)) for member in config.model.members]
+    members = [load_model(Path(member), trust=trust) for member in config.model.members]
     for member in members:
         if member.facts.members:
             raise ValueError(f"{member.path} is an ensemble: name its members' runs instead")

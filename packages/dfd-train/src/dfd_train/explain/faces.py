@@ -19,7 +19,9 @@ from dfd_train.predict.scorer import Scorer, load_scorer
 log = logging.getLogger(__name__)
 
 
-def open_files(paths: Sequence[Path], runs: Sequence[Path], device: str) -> list[Picture]:
+def open_files(
+    paths: Sequence[Path], runs: Sequence[Path], device: str, trust: Sequence[str] = ()
+) -> list[Picture]:
     """Of each file the face that its score is of; of a video in the frame, of those scored, that scores highest.
 
     Raises: FileNotFoundError, ValueError for what is no photograph or video, and where no face counts.
@@ -27,10 +29,10 @@ def open_files(paths: Sequence[Path], runs: Sequence[Path], device: str) -> list
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise FileNotFoundError(f"no such file: {missing[0]}")
-    scorers = [load_scorer(run, device) for run in runs]
+    scorers = [load_scorer(run, device, trust) for run in runs]
     if len({scorer.facts.geometry for scorer in scorers}) > 1:
         log.warning("the runs cut faces differently: all see the crop of %s", runs[0])
-    reading, finder = read_together(scorers, device), FaceFinder()
+    reading, finder = read_together(scorers, device, trust), FaceFinder()
     return [_open_file(Input(path, path.name), scorers, reading, finder) for path in paths]
 
 

@@ -6,6 +6,7 @@ RUN/calibration.json keeps it, for the one checkpoint that it names.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,11 +79,11 @@ def calibrate(validation: pd.DataFrame, checkpoint_sha256: str) -> Calibration:
     )
 
 
-def run_calibration(run: Path, device: str = "auto") -> Calibration | None:
+def run_calibration(run: Path, device: str = "auto", trust: Sequence[str] = ()) -> Calibration | None:
     """The calibration of a run's best checkpoint; None (with a warning) where its validation set is out of reach.
 
     It is read from RUN/calibration.json, or made of RUN/predictions-val.parquet, or of the validation set itself,
-    which takes a while; and kept in the run's folder where that can be written to.
+    which takes a while; and kept in the run's folder where that can be written to. `trust`: as `load_model`.
     """
     folder = RunFolder(run)
     sha256 = file_sha256(folder.best)
@@ -90,7 +91,7 @@ def run_calibration(run: Path, device: str = "auto") -> Calibration | None:
     if kept is not None and kept.checkpoint_sha256 == sha256:
         return kept
     try:
-        calibration = calibrate(validation_predictions(run, device), sha256)
+        calibration = calibrate(validation_predictions(run, device, trust), sha256)
     except (OSError, ValueError) as error:
         log.warning("%s: no calibration, so no verdicts: %s", run, " ".join(str(error).split()))
         return None
@@ -109,18 +110,18 @@ def read_calibration(run: Path) -> Calibration | None:
         return None
 
 
-def validation_predictions(run: Path, device: str = "auto") -> pd.DataFrame:
+def validation_predictions(run: Path, device: str = "auto", trust: Sequence[str] = ()) -> pd.DataFrame:
     """Predictions of the best checkpoint on the run's validation split, computed where they are not at hand.
 
     Methods that did not train are left out: they choose nothing.
 
     Raises: FileNotFoundError, ValueError where they can't be had.
     """
-    predictions = _all_validation_predictions(run, device)
+    predictions = _all_validation_predictions(run, device, trust)
     return predictions[~predictions["method"].isin(RunFolder(run).read_config().data.exclude_methods)]
 
 
-def _all_validation_predictions(run: Path, device: str) -> pd.DataFrame:
+def _all_validation_predictions(run: Path, device: str, trust: Sequence[str]) -> pd.DataFrame:
     folder = RunFolder(run)
     path = folder.predictions("val")
     if path.is_file():
@@ -130,7 +131,7 @@ def _all_validation_predictions(run: Path, device: str) -> pd.DataFrame:
     from dfd_train.engine.evaluate import Request, evaluate
 
     log.info("%s: scoring its validation split, for the calibration", run)
-    return evaluate(run, Request(split="val", device=device)).predictions
+    return evaluate(run, Request(split="val", device=device, trust=tuple(trust))).predictions
 
 
 def _kept(prob: Floats) -> tuple[float, ...]:

@@ -47,12 +47,15 @@ class Reading:
         return " + ".join(self.names)
 
 
-def read_together(scorers: Sequence[Scorer], device: str = "auto") -> Reading:
-    """One model's own reading, or that of the mean of several: calibrated anew on their common validation videos."""
+def read_together(scorers: Sequence[Scorer], device: str = "auto", trust: Sequence[str] = ()) -> Reading:
+    """One model's own reading, or that of the mean of several: calibrated anew on their common validation videos.
+
+    `device`, `trust`: as `load_scorer`, where a run's validation videos have to be scored for that.
+    """
     facts = [scorer.facts for scorer in scorers]
     temperature, threshold, calibration = facts[0].temperature, facts[0].threshold, facts[0].calibration
     if len(facts) > 1:
-        calibration = _common_calibration(scorers, device)
+        calibration = _common_calibration(scorers, device, trust)
         temperature = (
             calibration.temperature if calibration else float(np.mean([f.temperature for f in facts]))
         )
@@ -112,7 +115,7 @@ def _gain(aucs: list[float]) -> str:
     return f"AUC of the mean logit less that of the best single model: {aucs[-1] - max(aucs[:-1]):+.4f}"
 
 
-def _common_calibration(scorers: Sequence[Scorer], device: str) -> Calibration | None:
+def _common_calibration(scorers: Sequence[Scorer], device: str, trust: Sequence[str]) -> Calibration | None:
     """Of the mean logit over the validation frames that all runs scored; None where they have none in common.
 
     None too, with a warning, where a run's validation set is out of reach.
@@ -121,7 +124,7 @@ def _common_calibration(scorers: Sequence[Scorer], device: str) -> Calibration |
         return None
     try:
         tables = [
-            validation_predictions(scorer.facts.path, device)[[*FRAME, "label", "logit"]].rename(
+            validation_predictions(scorer.facts.path, device, trust)[[*FRAME, "label", "logit"]].rename(
                 columns={"logit": f"logit_{i}"}
             )
             for i, scorer in enumerate(scorers)

@@ -66,10 +66,10 @@ class Scorer(Protocol):
         ...
 
 
-def load_scorer(path: Path, device: str = "auto") -> Scorer:
+def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> Scorer:
     """The model that a path names: a run folder, a folder of safetensors weights, or an exported ONNX file.
 
-    device: auto, cpu or cuda; ONNX files run on the processor.
+    device: auto, cpu or cuda; ONNX files run on the processor. trust: as `load_model`.
     Raises: FileNotFoundError, ValueError where there is none or it cannot be read.
     """
     if not path.exists():
@@ -77,7 +77,7 @@ def load_scorer(path: Path, device: str = "auto") -> Scorer:
     if path.is_file() and path.suffix == ".onnx":
         return OnnxScorer(path)
     if path.is_dir() and (path / "config.toml").is_file():
-        return _run_scorer(path, device)
+        return _run_scorer(path, device, trust)
     if path.is_dir() and (path / "model.safetensors").is_file():
         return _weights_scorer(path, device)
     raise ValueError(
@@ -150,10 +150,10 @@ def run_geometry(run: Path) -> CropGeometry:
     return CropGeometry()
 
 
-def _run_scorer(path: Path, device_name: str) -> TorchScorer:
+def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScorer:
     device = choose_device(device_name)
-    model = load_model(path, device)
-    calibration = run_calibration(path, device_name)
+    model = load_model(path, device, trust)
+    calibration = run_calibration(path, device_name, trust)
     facts = Facts(
         name=f"{path.resolve().name} ({model.facts.config.model.name})",
         kind="run",

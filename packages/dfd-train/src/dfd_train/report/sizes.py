@@ -1,6 +1,7 @@
 """What a run's network costs: parameters, multiply-adds, bytes (Tables 5.1, 5.2, 7.1)."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,15 +24,18 @@ class ModelSize:
     """parameters and buffers"""
 
 
-def model_size(run: Path) -> ModelSize | None:
-    """Cost of the network of a run's best checkpoint, counted without computing; None where it has none."""
+def model_size(run: Path, trust: Sequence[str] = ()) -> ModelSize | None:
+    """Cost of the network of a run's best checkpoint, counted without computing; None where it has none.
+
+    `trust`: as `load_model`.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from dfd_train.engine.checkpoint import load_model
 
     try:
-        detector = load_model(run).detector
+        detector = load_model(run, trust=trust).detector
     except (OSError, ValueError) as error:
         log.warning("no sizes of %s: %s", run, error)
         return None
