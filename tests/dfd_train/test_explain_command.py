@@ -263,6 +263,10 @@ def test_mistakes(runs, small_set_writer, tmp_path, capsys):
         ([runs[0], *out, "--crop", str(tmp_path / "none.png")], "no such file"),
         ([runs[0], *out, "--image", str(tmp_path / "none.png")], "no such file"),
         ([runs[0], *out, "--image", str(tmp_path / "text.png")], "no readable image"),
+        (
+            [runs[0], *out, "--image", str(tmp_path / "clip.mp4"), "--frame", "9"],
+            "--frame is of a prepared data set's videos: not with --image or --crop",
+        ),
         ([runs[0], *out, "--seed", "-1"], "seed -1, frame None: allowed are numbers from 0"),
     ):
         capsys.readouterr()

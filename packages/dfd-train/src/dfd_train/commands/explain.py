@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dfd_train.commands.arguments import add_device, positive
+from dfd_train.commands.arguments import add_device, add_trust, positive
 
 HELP = "what in a face moved the models: LIME, Grad-CAM, occlusion"
 EXAMPLE = "dfd-train explain runs/v1 runs/v2 --out explained --method lime gradcam --samples 1000"
@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--frame", type=int, metavar="N", help="from 0 (default: each video's middle one)")
     add_device(parser)
+    add_trust(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -73,6 +74,9 @@ def run(options: argparse.Namespace) -> int:
 
     if options.seed < 0 or (options.frame or 0) < 0:
         raise ValueError(f"seed {options.seed}, frame {options.frame}: allowed are numbers from 0")
+    for name in ("frame", "data"):
+        if (options.image or options.crop) and getattr(options, name) is not None:
+            raise ValueError(f"--{name} is of a prepared data set's videos: not with --image or --crop")
     outcome = explain(
         Request(
             runs=tuple(options.runs),
@@ -87,6 +91,7 @@ def run(options: argparse.Namespace) -> int:
             images=tuple(options.image),
             crops=tuple(options.crop),
             device=options.device,
+            trust=tuple(options.trust),
         )
     )
     print(outcome.predictions.to_text())

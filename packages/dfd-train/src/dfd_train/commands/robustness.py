@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dfd_train.commands.arguments import add_device, add_loading, positive
+from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive
 
 HELP = "accuracy and AUC as curves over compression, scaling, blur, noise, gamma, frames and crop margin"
 EXAMPLE = "dfd-train robustness runs/v1 runs/v2 --out robustness"
@@ -44,20 +44,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_device(parser)
     add_loading(parser)
+    add_trust(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Scores every run under every condition, writes the page and prints the table; goes on after a stop."""
+    from dfd_train.names import run_names
     from dfd_train.robustness.conditions import choose_sweeps
-    from dfd_train.robustness.show import robustness_table, write_results
+    from dfd_train.robustness.show import write_results
     from dfd_train.robustness.sweep import Request, score_run
 
+    run_names(options.runs)  # two of one name are refused before anything is scored
     sweeps = choose_sweeps([name.strip() for name in options.only.split(",") if name.strip()])
     request = Request(
-        options.split, options.data, options.frames, options.device, options.batch_size, options.workers
+        options.split,
+        options.data,
+        options.frames,
+        options.device,
+        options.batch_size,
+        options.workers,
+        tuple(options.trust),
     )
     results = [score_run(folder, sweeps, request) for folder in options.runs]
-    page, *_ = write_results(results, sweeps, options.split, options.out)
-    print(robustness_table(results, sweeps, options.split).to_text())
+    page, table = write_results(results, sweeps, options.split, options.out)
+    print(table.to_text())
     print(page)
     return 0

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from dfd_train.commands.arguments import add_device, add_other_models, positive
+from dfd_train.commands.arguments import add_device, add_other_models, add_trust, positive
 
 HELP = "a web page on this machine: drop a video, read the report"
 EXAMPLE = "dfd-train serve runs/v1 --port 8000"
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="keep reports here; else they go when the server ends"
     )
     add_device(parser)
+    add_trust(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,13 +51,12 @@ def run(options: argparse.Namespace) -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)  # what was uploaded goes, however the server is ended
-    scorers = [load_scorer(path, options.device) for path in (options.model, *options.others)]
-    reading = read_together(scorers, options.device)
+    scorers = [load_scorer(path, options.device, options.trust) for path in (options.model, *options.others)]
+    reading = read_together(scorers, options.device, options.trust)
     with ExitStack() as stack:
         out = options.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dfd-train-")))
         out.mkdir(parents=True, exist_ok=True)
         jobs = Jobs(Job(scorers, reading, FaceFinder(), Rates()))
-        stack.callback(jobs.close)
         note = "demonstration model, not evidence" if reading.demonstration else ""
         limit = options.limit * 1_000_000
         try:
@@ -64,8 +64,11 @@ def run(options: argparse.Namespace) -> int:
                 (options.host, options.port), out, jobs, limit=limit, title=reading.title, note=note
             )
         except (OSError, OverflowError) as error:
+            jobs.close()
             where = f"{options.host}, port {options.port}"
             raise ValueError(f"cannot listen on {where}: {error}; --port 0 takes a free one") from None
+        stack.callback(server.remove_unfinished)
+        stack.callback(jobs.close)
         stack.enter_context(server)
         if not options.host.startswith("127.") and options.host not in ("localhost", "::1"):
             logging.warning("everyone who reaches %s can send files to this page", options.host)

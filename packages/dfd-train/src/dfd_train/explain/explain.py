@@ -34,6 +34,7 @@ from dfd_train.explain.pictures import Picture, choose_videos, open_crops, open_
 from dfd_train.explain.score import mask_score
 from dfd_train.explain.tables import TITLES, Scored, frame_of, place, prediction_table, score_table
 from dfd_train.metrics.scores import sigmoid
+from dfd_train.names import run_names
 from dfd_train.predict import require_ffpp_prep
 from dfd_train.report.files import write_text
 from dfd_train.report.table import Table
@@ -68,6 +69,8 @@ class Request:
     crops: tuple[Path, ...] = ()
     """pictures of face crops instead"""
     device: str = "auto"
+    trust: tuple[str, ...] = ()
+    """functions that the runs' checkpoints may have called, see `load_model`"""
 
 
 @dataclass(frozen=True)
@@ -98,14 +101,9 @@ def explain(request: Request) -> Outcome:
     for package in ("captum", "skimage", "sklearn"):
         if find_spec(package) is None:
             raise ValueError(f"explain needs {package}: pip install 'dfd-train[explain]'")
-    names = [run.resolve().name for run in request.runs]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise ValueError(
-            f"two runs are called {doubled[0]!r}: the folders' names tell them apart, rename one"
-        )
+    names = run_names(request.runs)
     device = choose_device(request.device)
-    models = [load_model(run, device) for run in request.runs]
+    models = [load_model(run, device, request.trust) for run in request.runs]
     pictures, sample_data = _open_pictures(request)
     demonstration = sample_data or any(model.facts.demonstration for model in models)
     explained = _explain_all(request, models, pictures, device)
@@ -120,7 +118,7 @@ def _open_pictures(request: Request) -> tuple[list[Picture], bool]:
         require_ffpp_prep()
         from dfd_train.explain.faces import open_files
 
-        return open_files(request.images, request.runs, request.device), False
+        return open_files(request.images, request.runs, request.device, request.trust), False
     config = RunFolder(request.runs[0]).read_config()
     try:
         prepared = load_prepared(request.data or Path(config.data.work))

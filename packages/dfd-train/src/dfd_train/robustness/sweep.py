@@ -39,6 +39,8 @@ class Request:
     device: str = "auto"
     batch_size: int | None = None
     workers: int | None = None
+    trust: tuple[str, ...] = ()
+    """functions that the checkpoint may have called, see `load_model`"""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: Request) -> Result:
     folder = RunFolder(run)
     config = folder.read_config()
     device = choose_device(request.device)
-    model = load_model(folder.best, device)
+    model = load_model(folder.best, device, request.trust)
     try:
         prepared = load_prepared(request.data or Path(config.data.work))
     except FileNotFoundError as error:
@@ -135,9 +137,16 @@ def _already(path: Path, facts: dict[str, str]) -> pd.DataFrame | None:
 def _without_unreachable(
     conditions: list[Condition], prepared: PreparedSet, videos: pd.DataFrame
 ) -> list[Condition]:
-    """Other margins need the videos themselves: without them that sweep is left out, and said to be."""
+    """Other margins need the videos themselves: without them that sweep is left out, and said to be.
+
+    Raises: ValueError where nothing else is asked for.
+    """
     missing = next((path for path in videos["path"] if not Path(path).is_file()), None)
     if missing is None or not any(condition.margin is not None for condition in conditions):
         return conditions
-    log.warning("%s: the videos are not there (%s): no sweep over the crop margin", prepared.work, missing)
-    return [condition for condition in conditions if condition.sweep != "margin"]
+    reason = f"{prepared.work}: the videos are not there ({missing})"
+    left = [condition for condition in conditions if condition.sweep != "margin"]
+    if not left:
+        raise ValueError(f"no sweep left: another crop margin needs the videos; {reason}")
+    log.warning("%s: no sweep over the crop margin", reason)
+    return left
