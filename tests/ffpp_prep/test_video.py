@@ -1,5 +1,7 @@
 """Reading videos: order, colours, orientation, odd formats, and files that are no videos."""
 
+import errno
+import os
 from pathlib import Path
 
 import av
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from clips import decode, encode, rotate_metadata, talking_head
 
-from ffpp_prep.video import OpenFailed, VideoReader, resized
+from ffpp_prep.video import DecodeFailed, OpenFailed, VideoReader, resized
 
 
 def read(path: Path) -> tuple[list[np.ndarray], list[int], VideoReader]:
@@ -83,20 +85,95 @@ def test_one_frame(tmp_path: Path, head: list) -> None:
     assert len(frames) == 1 and reader.error == ""
 
 
+def remuxed(path: Path, movflags: str) -> Path:
+    """An MP4 whose index is at its front (faststart), or spread over it (frag_keyframe), as for streaming."""
+    whole = path.rename(path.with_name(f"whole-{path.name}"))
+    with av.open(str(whole)) as container, av.open(str(path), "w", options={"movflags": movflags}) as out:
+        stream = out.add_stream_from_template(container.streams.video[0])
+        for packet in container.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    return path
+
+
+def cut_within(path: Path, packet: int, share: float = 0.0) -> Path:
+    """Ends the file there: by default just before this packet."""
+    with av.open(str(path)) as container:
+        places = sorted((p.pos, p.size) for p in container.demux(video=0) if p.size)
+    start, size = places[packet]
+    path.write_bytes(path.read_bytes()[: start + round(share * size)])
+    return path
+
+
 def test_a_cut_stream_gives_its_frames_and_says_so(tmp_path: Path, head: list) -> None:
-    path = encode(tmp_path / "v.mp4", head, options={"movflags": "faststart", "g": "10"})
-    with av.open(str(path)) as container:  # move the index to the front, as for streaming
-        remuxed = tmp_path / "front.mp4"
-        with av.open(str(remuxed), "w", options={"movflags": "faststart"}) as out:
-            stream = out.add_stream_from_template(container.streams.video[0])
-            for packet in container.demux(video=0):
-                if packet.dts is not None:
-                    packet.stream = stream
-                    out.mux(packet)
-    content = remuxed.read_bytes()
-    remuxed.write_bytes(content[: len(content) * 6 // 10])
-    frames, _, reader = read(remuxed)
+    path = remuxed(encode(tmp_path / "v.mp4", head, options={"g": "10"}), "faststart")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 6 // 10])
+    frames, _, reader = read(path)
     assert 20 < len(frames) < 110 and reader.error
+
+
+@pytest.mark.parametrize(
+    ("name", "movflags"), [("v.mp4", "faststart"), ("f.mp4", "frag_keyframe+empty_moov"), ("v.avi", "")]
+)
+@pytest.mark.parametrize("kept", [114, 119])
+def test_frames_missing_at_the_end_are_said_to_be(
+    tmp_path: Path, head: list, name: str, movflags: str, kept: int
+) -> None:
+    """A twentieth, or a single one, and no packet that can't be decoded."""
+    path = encode(tmp_path / name, head, options={"bf": "0", "g": "10"})
+    cut_within(remuxed(path, movflags) if movflags else path, kept)
+    frames, _, reader = read(path)
+    assert len(frames) == kept
+    assert reader.error == f"the container announces 120 frames, {kept} could be decoded"
+
+
+def test_a_packet_that_is_cut_is_said_to_be(tmp_path: Path, head: list) -> None:
+    path = cut_within(encode(tmp_path / "v.avi", head, options={"bf": "0"}), 119, share=0.5)
+    frames, _, reader = read(path)
+    assert len(frames) == 120 and reader.error == "1 packets are incomplete"
+
+
+def test_an_avi_announces_repeated_frames_that_it_does_not_store(tmp_path: Path, head: list) -> None:
+    path = tmp_path / "v.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width = head[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for picture, time in zip(head, (0, 1, 2, 6, 7, 12, 13), strict=False):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = time
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with VideoReader(path) as reader:
+        announced, frames = reader.info.frames, len(list(reader))
+        assert (frames, announced, reader.error) == (7, 14, "")
+
+
+def test_an_edit_list_may_end_early(tmp_path: Path, head: list) -> None:
+    path = encode(tmp_path / "v.mp4", head, options={"bf": "2", "g": "20"})
+    content = bytearray(path.read_bytes())
+    at = content.index(b"elst") + 12  # its only entry: duration, start, rate
+    length = int.from_bytes(content[at : at + 4], "big")
+    content[at : at + 4] = (length // 2).to_bytes(4, "big")
+    path.write_bytes(content)
+    with VideoReader(path) as reader:
+        announced, frames = reader.info.frames, len(list(reader))
+        assert (frames, announced, reader.error) == (60, 120, "")
+
+
+def test_a_title_in_another_encoding(tmp_path: Path, head: list) -> None:
+    path = tmp_path / "v.avi"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "M__ller"
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width = head[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(head[0], format="rgb24")))
+        container.mux(stream.encode())
+    path.write_bytes(path.read_bytes().replace(b"M__ller", "M\xfcller ".encode("latin-1")))
+    assert len(read(path)[0]) == 1
 
 
 @pytest.mark.parametrize(
@@ -121,6 +198,27 @@ def test_missing_file_and_address_are_refused(tmp_path: Path) -> None:
     for name in (tmp_path / "none.mp4", "http://127.0.0.1:9/x.mp4", "concat:/etc/passwd"):
         with pytest.raises(OpenFailed, match="no such file"):
             VideoReader(name)
+
+
+def test_a_file_that_can_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OpenFailed, match="File name too long"):
+        VideoReader(tmp_path / f"{'x' * 300}.mp4")
+
+    def stale(path: Path) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(Path, "stat", stale)
+    with pytest.raises(OpenFailed, match=r"x.mp4: Stale file handle"):
+        VideoReader(tmp_path / "x.mp4")
+
+
+def test_a_picture_that_can_not_be_converted(head: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise RuntimeError("Unknown error")
+
+    monkeypatch.setattr("ffpp_prep.video.pyav_reader._rgb", refuse)
+    with VideoReader(talking_head()) as reader, pytest.raises(DecodeFailed, match=r"yuv420p.*Unknown error"):
+        next(iter(reader)).rgb()
 
 
 def test_resized_keeps_colours() -> None:

@@ -12,9 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ffpp_prep.boxes import BOXES_SCHEMA, VideoBoxes
-from ffpp_prep.video import VideoError, open_video
-
-BEAT_FRAMES = 64
+from ffpp_prep.video import VideoError, beating, open_video
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def borrow_boxes(
     pts: list[int] = []
     try:
         with open_video(path, decoder) as reader:
-            for frame in reader:
+            for frame in beating(reader, beat):
                 # Sizes are compared at both ends: converting each frame would cost as much as decoding it.
                 if frame.index in (0, wanted.frames_decoded - 1):
                     if frame.rgb().shape[:2] != (wanted.height, wanted.width):
@@ -59,8 +57,6 @@ def borrow_boxes(
                 elif frame.index >= wanted.frames_decoded:
                     return None
                 pts.append(frame.pts)
-                if frame.index % BEAT_FRAMES == 0:
-                    beat()
             info, error = reader.info, reader.error
     except VideoError:
         return None

@@ -7,6 +7,7 @@ ends in a `VideoError` or in a count of lost packets, never in an endless loop o
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,12 +28,14 @@ __all__ = [
     "VideoError",
     "VideoInfo",
     "VideoReader",
+    "beating",
     "open_video",
     "require_decoder",
     "resized",
 ]
 
 DECODERS = ("pyav", "decord")
+BEAT_FRAMES = 64  # far less than a watcher's patience, whatever their size
 
 
 def open_video(path: str | Path, decoder: str = "pyav") -> VideoReader | DecordReader:
@@ -47,6 +50,14 @@ def open_video(path: str | Path, decoder: str = "pyav") -> VideoReader | DecordR
     from ffpp_prep.video.decord_reader import DecordReader
 
     return DecordReader(path)
+
+
+def beating(frames: Iterable[Frame], beat: Callable[[], None]) -> Iterator[Frame]:
+    """The same frames; `beat` is called every BEAT_FRAMES, so that a watcher can tell decoding from a hang."""
+    for frame in frames:
+        if frame.index % BEAT_FRAMES == 0:
+            beat()
+        yield frame
 
 
 def require_decoder(decoder: str) -> None:

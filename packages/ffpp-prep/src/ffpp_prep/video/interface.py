@@ -41,7 +41,8 @@ class VideoInfo:
 class Frame:
     """One decoded frame: index in display order from 0, presentation time in stream units, picture.
 
-    `rgb()` converts to (H, W, 3) uint8 when asked, so frames that nobody looks at cost only their decoding.
+    `rgb()` converts to (H, W, 3) uint8 when asked, so frames that nobody looks at cost only their decoding; where it
+    can't, it raises DecodeFailed.
     """
 
     index: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from types import TracebackType
 
 import av
@@ -53,15 +54,14 @@ class VideoReader:
         self.frames_decoded = 0
         self.error = ""
         path = Path(path)
-        if not path.is_file():
-            raise OpenFailed(f"{path.name}: no such file")
-        if path.stat().st_size == 0:
-            raise OpenFailed(f"{path.name}: the file is empty")
+        _require_content(path)
         try:
             self._container = av.open(
-                f"file:{path}", options={"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+                f"file:{path}",
+                options={"protocol_whitelist": "file", "format_whitelist": CONTAINERS},
+                metadata_errors="replace",  # titles in other encodings than UTF-8
             )
-        except (av.FFmpegError, ValueError) as error:
+        except Exception as error:  # whatever a hostile file provokes; so below
             raise OpenFailed(f"{path.name}: {_reason(error)}") from error
         if not self._container.streams.video:
             self._container.close()
@@ -122,14 +122,17 @@ class VideoReader:
                     hidden += 1
                 else:
                     shown.append(packet.pts)
-        except (av.FFmpegError, ValueError) as error:
+        except DecodeFailed:
+            raise
+        except Exception as error:
             raise DecodeFailed(f"reading stopped: {_reason(error)}") from error
         shown.sort()
         start, unit = self._stream.start_time or 0, float(self._stream.time_base or 0)
         return PacketTimes(shown, [(pts - start) * unit for pts in shown], hidden)
 
     def __iter__(self) -> Iterator[Frame]:
-        lost = hidden = 0
+        read = _Read(self._stream)
+        lost = 0
         reason = ""
         packets = self._container.demux(self._stream)
         while True:
@@ -137,13 +140,13 @@ class VideoReader:
                 packet = next(packets)
             except StopIteration:
                 break
-            except (av.FFmpegError, ValueError) as error:
+            except Exception as error:
                 reason = f"reading stopped: {_reason(error)}"
                 break
-            hidden += packet.is_discard
+            read.add(packet)
             try:
                 decoded = packet.decode()
-            except (av.FFmpegError, ValueError) as error:
+            except Exception as error:
                 lost += 1
                 reason = f"{lost} packets could not be decoded: {_reason(error)}"
                 continue
@@ -151,11 +154,68 @@ class VideoReader:
                 index = self.frames_decoded
                 self.frames_decoded += 1
                 yield Frame(index, picture.pts if picture.pts is not None else index, _converter(picture))
-        announced = (self._stream.frames or 0) - hidden  # an edit list may cut frames away
-        missing = ""
-        if announced > 0 and self.frames_decoded < 0.9 * announced:
-            missing = f"the container announces {announced} frames, {self.frames_decoded} could be decoded"
-        self.error = "; ".join(filter(None, (missing, reason)))
+        self.error = "; ".join(filter(None, (*read.faults(self.frames_decoded), reason)))
+
+
+class _Read:
+    """What was read of a stream's packets, and whether that is all of it."""
+
+    def __init__(self, stream: av.VideoStream) -> None:
+        self._stream = stream
+        self._indexed = len(stream.index_entries)  # before anything was read
+        self._packets = self._hidden = self._cut = 0
+        self._end = 0  # of what is shown, in stream units
+
+    def add(self, packet: av.Packet[av.VideoStream]) -> None:
+        start = packet.dts if packet.pts is None else packet.pts
+        if start is None and not packet.size:  # PyAV's own, at the end of the stream
+            return
+        self._packets += 1
+        self._cut += packet.is_corrupt
+        self._hidden += packet.is_discard  # by an edit list
+        if start is not None and not packet.is_discard:
+            self._end = max(self._end, start + (packet.duration or 0))
+
+    def faults(self, decoded: int) -> Iterator[str]:
+        """One line for each.
+
+        Honest files announce more frames than they have: AVI counts those that repeat the one before, which it doesn't
+        store; an edit list cuts some away at the end. So fewer frames are no fault where all packets of the file's own
+        index were read, they reach to the announced end, and nine of ten gave a frame.
+        """
+        entries = self._stream.index_entries
+        indexed = len(entries)
+        if self._packets < indexed:
+            indexed = sum(entry.size > 0 for entry in entries)  # some stand for a frame that was dropped
+        announced = max(self._stream.frames or 0, indexed) - self._hidden
+        made_up = len(entries) != self._indexed  # while reading, as for an AVI whose end is lost
+        gave_frames = decoded >= 0.9 * (self._packets - self._hidden)
+        whole = not made_up and self._reaches_the_end() and gave_frames
+        if self._packets < indexed or (decoded < announced and not whole):
+            yield f"the container announces {announced} frames, {decoded} could be decoded"
+        if self._cut:
+            yield f"{self._cut} packets are incomplete"
+
+    def _reaches_the_end(self) -> bool:
+        stream = self._stream
+        if not stream.duration or not stream.time_base:
+            return False
+        rate = stream.average_rate or stream.guessed_rate
+        frame = 1 / (rate * stream.time_base) if rate else 0
+        return self._end >= (stream.start_time or 0) + stream.duration - frame / 2
+
+
+def _require_content(path: Path) -> None:
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise OpenFailed(f"{path.name}: no such file") from error
+    except (OSError, ValueError) as error:  # no right to read, a broken disk, a stale network drive
+        raise OpenFailed(f"{path.name}: {_reason(error)}") from error
+    if not S_ISREG(found.st_mode):
+        raise OpenFailed(f"{path.name}: no such file")
+    if not found.st_size:
+        raise OpenFailed(f"{path.name}: the file is empty")
 
 
 def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -167,7 +227,10 @@ def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 def _converter(picture: av.VideoFrame) -> Callable[[], NDArray[np.uint8]]:
     def rgb() -> NDArray[np.uint8]:
-        array = _rgb(picture.reformat(format="rgb24", interpolation=CONVERSION, threads=1))
+        try:
+            array = _rgb(picture.reformat(format="rgb24", interpolation=CONVERSION, threads=1))
+        except Exception as error:
+            raise DecodeFailed(f"no RGB of a {picture.format.name} frame: {_reason(error)}") from error
         quarter_turns = round(picture.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(array, quarter_turns)) if quarter_turns else array
 
