@@ -4,7 +4,8 @@
     python benchmarks/memory.py --sizes 854x480 --minutes 120
 
 Each line is a process of its own, from its start to its end. Long videos are detected every `--detect-every` frames,
-which changes what is computed but not what is held: a row for every frame. Wanted: under 1.2 GiB (1229 MiB).
+which changes what is computed but not what is held: a row for every face, all that grows with a video's length. Wanted:
+under 1.2 GiB (1229 MiB).
 """
 
 from __future__ import annotations

@@ -159,7 +159,8 @@ def test_same_result_as_local_with_a_worker_killed(
     columns = ["video_id", "status", "frames_decoded", "frames_with_face", "multiple_faces"]
     assert read_videos(here)[columns].equals(read_videos(extracted)[columns])
     assert read_boxes(here).equals(read_boxes(extracted))
-    assert settings_of(here) == settings_of(extracted)
+    assert metadata_of(here)[b"fingerprint"] == metadata_of(extracted)[b"fingerprint"]
+    assert metadata_of(here)[b"detector"] == metadata_of(extracted)[b"detector"] == b"litert"  # not "auto"
     result = ffpp_prep("check-fakes", here, "--scheduler", cluster.address)
     assert result.returncode == 0, result.stderr
     local = Path(shutil.copytree(extracted, tmp_path / "local"))
@@ -213,9 +214,8 @@ def worker_processes(cluster: Cluster) -> list[int]:
     return found
 
 
-def settings_of(work_folder: Path) -> bytes:
-    schema = pq.read_schema(work_folder / "boxes" / "videos-00000.parquet")
-    return bytes(schema.metadata[b"fingerprint"])
+def metadata_of(work_folder: Path) -> dict[bytes, bytes]:
+    return dict(pq.read_schema(work_folder / "boxes" / "videos-00000.parquet").metadata)
 
 
 def wait_for(condition, seconds: float = 30.0):

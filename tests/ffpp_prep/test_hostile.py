@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from clips import encode, ffpp_prep
 from PIL import Image
+from test_extract import stored
 
-from ffpp_prep import read_videos
+from ffpp_prep import read_boxes, read_videos
 
 
 def absurdly_large(folder: Path, picture: np.ndarray) -> list[bytes]:
@@ -72,6 +76,42 @@ def test_every_hostile_file_is_a_row(tmp_path: Path, head: list, count: int) -> 
     for words in ("frame size 12000x12000 is not between", "packets could not be decoded", "is empty"):
         assert failed["error"].str.contains(words).any()
     assert all(f"{row.Index}: {row.error}" in result.stdout for row in failed.itertuples())
+
+
+def test_what_became_hostile_after_detection_is_missing_crops(tmp_path: Path, head: list) -> None:
+    root, work = tmp_path / "root", tmp_path / "work"
+    (root / "fake").mkdir(parents=True)
+    absurd = absurdly_large(tmp_path, head[0])
+    source = encode(tmp_path / "good.mp4", head[:4]).read_bytes()
+    for path in (
+        *hostile_files(root / "fake", 30, source, absurd),
+        root / "whole.mp4",
+        root / "unreadable.mp4",
+    ):
+        (root / "fake" / path.name).write_bytes(source)
+    assert ffpp_prep("boxes", root, "-o", work, "--jobs", 2).returncode == 0
+    hostile_files(root / "fake", 30, source, absurd)
+    table = pq.read_table(work / "videos.parquet")
+    paths = [
+        path.replace("unreadable", 300 * "x")
+        if "unreadable" in path
+        else path  # no user may read such a file
+        for path in table["path"].to_pylist()
+    ]
+    at = table.schema.get_field_index("path")
+    pq.write_table(table.set_column(at, "path", pa.array(paths)), work / "videos.parquet")
+    planned = len(read_boxes(work))
+    result = ffpp_prep("extract", work, "--jobs", 2)
+    assert result.returncode == 1 and result.stderr == "", result.stderr
+    assert "crops missing of fake/unreadable.mp4" in result.stdout and "File name too long" in result.stdout
+    shards = json.loads((work / "faces" / "manifest.json").read_text())["shards"]
+    missing = {m["video_id"]: m["count"] for shard in shards for m in shard["missing"]}
+    assert sum(shard["crops"] for shard in shards) + sum(missing.values()) == planned
+    assert len(missing) >= 15 and "fake/whole.mp4" not in missing
+    assert sum(video_id == "fake/whole.mp4" for video_id, _, _ in stored(work)) >= 4
+    for command in (("preview", work), ("estimate", root, "--jobs", 2)):
+        result = ffpp_prep(*command)
+        assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr
 
 
 GROWTH = """

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -15,9 +17,12 @@ from clips import decode, encode, ffpp_prep, rotate_metadata
 from test_extract import stored
 
 from ffpp_prep import read_boxes, read_videos
-from ffpp_prep.boxes import BoxSettings, detect_video
-from ffpp_prep.detector import load_detector
+from ffpp_prep.boxes import BLOCK_ROWS, BoxSettings, detect_video
+from ffpp_prep.detector import Detections, load_detector
+from ffpp_prep.faces import CropSettings, crops
 from ffpp_prep.geometry import cut, expanded_square
+from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.video import Frame, VideoInfo
 
 GIB = 1 << 20  # of VmHWM's kB
 # A worker's work on one video, in a process of its own, as a worker is.
@@ -136,3 +141,66 @@ def test_odd_videos_to_crops(tmp_path: Path, head: list) -> None:
         name: len(pictures) for name, pictures in expected.items()
     }
     assert boxes.query("video_id == 'real/vfr.mkv' and face == 0")["pts"].tolist() == times
+
+
+class Film:
+    """A reader of so many black frames, a pause before each."""
+
+    info, error = VideoInfo(4, 4, 25.0, 0), ""
+
+    def __init__(self, frames: int, pause_s: float = 0.0) -> None:
+        self.frames, self.pause_s = frames, pause_s
+
+    def __enter__(self) -> Film:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in range(self.frames):
+            time.sleep(self.pause_s)
+            yield Frame(index, 40 * index, lambda: np.zeros((4, 4, 3), np.uint8))
+
+
+class Jumping:
+    """A detector whose box is in each frame somewhere else, as in footage without a face."""
+
+    engine, weights_sha256 = "jumping", ""
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def detect(self, pictures: np.ndarray) -> list[Detections]:
+        self.frames += len(pictures)
+        lefts = [100 * (frame % 7) for frame in range(self.frames - len(pictures), self.frames)]
+        score = np.array([0.5], np.float32)
+        return [Detections(np.array([[left, 0, left + 50, 50]], np.float32), score) for left in lefts]
+
+
+def test_more_tracks_than_fit_into_16_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = 33_000
+    assert frames % BLOCK_ROWS and frames > BLOCK_ROWS  # several blocks, the last one not full
+    monkeypatch.setattr("ffpp_prep.boxes.open_video", lambda path, decoder: Film(frames))
+    result = detect_video("v", "v", Jumping(), BoxSettings())
+    assert (result.status, result.frames_with_face, result.detector) == ("ok", frames, "jumping")
+    assert result.rows is not None and result.rows.nbytes < 80 * frames
+    rows = result.rows.to_pandas()
+    assert rows["frame"].tolist() == rows["track"].tolist() == list(range(frames))
+    assert rows["pts"].tolist() == list(range(0, 40 * frames, 40))
+
+
+def slowly(what: str, beat: Beat) -> int:
+    """Decodes for 4 s, for the last frame's sake."""
+    film = Film(400, pause_s=0.01)
+    for module in ("ffpp_prep.boxes", "ffpp_prep.faces"):  # of the worker that this runs in
+        sys.modules[module].open_video = lambda path, decoder: film  # type: ignore[attr-defined]
+    if what == "boxes":
+        return detect_video("v", "v", Jumping(), BoxSettings(every=1000), beat).frames_decoded
+    last = pd.DataFrame({"frame": [399], "x1": [0.0], "y1": [0.0], "x2": [4.0], "y2": [4.0]})
+    return len(list(crops("v", last, CropSettings(), beat)))
+
+
+def test_decoding_up_to_a_late_frame_is_no_hang() -> None:
+    outcomes = run_tasks(slowly, ["boxes", "crops"], jobs=2, timeout_s=1.5)
+    assert {o.task: o.result for o in outcomes} == {"boxes": 400, "crops": 1}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,22 +16,18 @@ from numpy.typing import NDArray
 
 from ffpp_prep.detector import Detections, Detector
 from ffpp_prep.geometry import THESIS_MARGIN, expanded_square
-from ffpp_prep.tracks import Face, fill_between, link
-from ffpp_prep.video import DecodeFailed, Frame, OpenFailed, open_video
+from ffpp_prep.tracks import Face, Linker, between
+from ffpp_prep.video import DecodeFailed, Frame, OpenFailed, beating, open_video
 
 Status = Literal["ok", "partial", "no_face", "open_failed", "decode_failed", "timeout", "crashed"]
 USABLE: tuple[Status, ...] = ("ok", "partial")  # videos with faces to crop
-FAILED: tuple[Status, ...] = (
-    "open_failed",
-    "decode_failed",
-    "timeout",
-    "crashed",
-)  # what --retry-failed tries
+LOST: tuple[Status, ...] = ("open_failed", "decode_failed", "timeout", "crashed")  # videos without boxes
 
 MULTIPLE_FACES_SHARE = 0.10  # of a video's frames; above it the video is flagged (thesis 4.1.2)
 NO_FACE_SHARE = 0.05  # of a video's frames; below it the video has no usable face
 BATCH_FRAMES = 16
 BATCH_BYTES = 64 << 20  # a batch of 4K frames stays as small as one of 480p frames
+BLOCK_ROWS = 8192  # held as Python objects, which take ten times as much memory as rows
 
 BOXES_SCHEMA = pa.schema(
     [
@@ -38,7 +35,7 @@ BOXES_SCHEMA = pa.schema(
         ("frame", pa.int32()),
         ("pts", pa.int64()),
         ("face", pa.int8()),
-        ("track", pa.int16()),
+        ("track", pa.int32()),
         ("score", pa.float32()),
         ("x1", pa.float32()),
         ("y1", pa.float32()),
@@ -96,6 +93,7 @@ class VideoBoxes:
     frames_multi_face: int = 0
     multiple_faces: bool = False
     boxes_from: str | None = None
+    detector: str = ""  # the engine that ran; empty where none did
     decode_s: float = 0.0
     detect_s: float = 0.0
     rows: pa.Table | None = None
@@ -116,17 +114,17 @@ def detect_video(
         path: the file.
         detector: see `ffpp_prep.detector.load_detector`.
         settings: what to keep.
-        beat: called after every batch, so that a watcher can tell work from a hang.
+        beat: called after every batch and every few frames, so that a watcher can tell work from a hang.
         limit: stop after so many frames.
     """
     decode_s = detect_s = 0.0
-    faces: list[Face] = []
-    pts: list[int] = []
+    pts: array[int] = array("q")
+    found = _Faces(video_id, settings, pts)
     shape = (0, 0)
     try:
         with open_video(path, settings.decoder) as reader:
             info = reader.info
-            batches = _batches(islice(reader, limit), settings.every, pts)
+            batches = _batches(beating(islice(reader, limit), beat), settings.every, pts)
             while True:
                 started = time.perf_counter()
                 batch = next(batches, None)
@@ -136,10 +134,10 @@ def detect_video(
                 indices, pictures = batch
                 shape = shape if shape != (0, 0) else (pictures.shape[1], pictures.shape[2])
                 started = time.perf_counter()
-                found = detector.detect(pictures)
+                detections = detector.detect(pictures)
                 detect_s += time.perf_counter() - started
-                for index, detections in zip(indices, found, strict=True):
-                    faces.extend(_kept(index, detections, settings.threshold))
+                for index, detected in zip(indices, detections, strict=True):
+                    found.add(index, detected)
                 beat()
             error = reader.error
     except OpenFailed as failure:
@@ -150,10 +148,7 @@ def detect_video(
     if not pts:
         return VideoBoxes(video_id, "decode_failed", error or "no frame could be decoded")
 
-    faces = fill_between(link(faces, max_gap=max(5, 2 * settings.every)), len(pts), settings.every)
-    best = np.array([f.score for f in faces if f.rank == 0])
-    multi = len({f.frame for f in faces if f.rank == 1})
-    with_face = int((best > settings.threshold).sum())
+    with_face = found.frames_with_face
     status: Status = "partial" if error else "ok"
     if with_face == 0 or with_face < NO_FACE_SHARE * len(pts):
         status, error = (
@@ -170,16 +165,17 @@ def detect_video(
         frames_container=info.frames,
         frames_decoded=len(pts),
         frames_with_face=with_face,
-        frames_multi_face=multi,
-        multiple_faces=multi > MULTIPLE_FACES_SHARE * len(pts),
+        frames_multi_face=found.frames_multi_face,
+        multiple_faces=found.frames_multi_face > MULTIPLE_FACES_SHARE * len(pts),
+        detector=detector.engine,
         decode_s=decode_s,
         detect_s=detect_s,
-        rows=_rows(video_id, faces, pts, settings.margin),
+        rows=found.rows(),
     )
 
 
 def _batches(
-    frames: Iterator[Frame], every: int, pts: list[int]
+    frames: Iterator[Frame], every: int, pts: array[int]
 ) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
     """Frames to detect, in batches of one size; `pts` collects the times of all frames, detected or not."""
     indices: list[int] = []
@@ -214,6 +210,45 @@ def _batches(
         yield flush()
 
 
+class _Faces:
+    """The faces of a video, frame by frame: kept, linked, those between detected frames added; and how many there are.
+
+    pts: of the frames decoded so far, those of the faces among them.
+    """
+
+    def __init__(self, video_id: str, settings: BoxSettings, pts: Sequence[int]) -> None:
+        self.frames_with_face = self.frames_multi_face = 0
+        self._video_id, self._settings, self._pts = video_id, settings, pts
+        self._linker = Linker(max_gap=max(5, 2 * settings.every))
+        self._before: list[Face] = []  # of the latest detected frame
+        self._block: list[Face] = []
+        self._tables: list[pa.Table] = []
+
+    def add(self, frame: int, detections: Detections) -> None:
+        """The next detected frame."""
+        faces = self._linker.step(frame, list(_kept(frame, detections, self._settings.threshold)))
+        if self._settings.every > 1 and self._before and faces:
+            self._extend(between(self._before, faces))
+        self._extend(faces)
+        self._before = faces or self._before
+
+    def rows(self) -> pa.Table:
+        """Of BOXES_SCHEMA, sorted by frame and face."""
+        return pa.concat_tables([*self._tables, self._of_block()])
+
+    def _extend(self, faces: Iterable[Face]) -> None:
+        for face in faces:
+            self.frames_with_face += face.rank == 0 and face.score > self._settings.threshold
+            self.frames_multi_face += face.rank == 1
+            self._block.append(face)
+            if len(self._block) == BLOCK_ROWS:
+                self._tables.append(self._of_block())
+                self._block.clear()
+
+    def _of_block(self) -> pa.Table:
+        return _rows(self._video_id, self._block, self._pts, self._settings.margin)
+
+
 def _kept(index: int, detections: Detections, threshold: float) -> Iterator[Face]:
     # The best face stays whatever its score: the data sets guarantee one (thesis 4.1.3).
     for rank, (box, score) in enumerate(zip(detections.boxes, detections.scores, strict=True)):
@@ -222,7 +257,7 @@ def _kept(index: int, detections: Detections, threshold: float) -> Iterator[Face
             yield Face(index, rank, float(score), x1, y1, x2, y2)
 
 
-def _rows(video_id: str, faces: list[Face], pts: list[int], margin: float) -> pa.Table:
+def _rows(video_id: str, faces: list[Face], pts: Sequence[int], margin: float) -> pa.Table:
     squares = [expanded_square(f.x1, f.y1, f.x2, f.y2, margin) for f in faces]
     columns = {
         "video_id": pa.DictionaryArray.from_arrays(

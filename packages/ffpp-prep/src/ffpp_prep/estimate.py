@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from ffpp_prep.boxes import BoxSettings, VideoBoxes, detect_video
 from ffpp_prep.codecs import codec
+from ffpp_prep.detector import Detector
 from ffpp_prep.errors import UsageError
 from ffpp_prep.faces import CropSettings, chosen_boxes, crops
 from ffpp_prep.jobs import Beat, run_tasks
@@ -158,7 +159,13 @@ def _header(video: VideoRecord) -> _Header | None:
 
 def _probe(task: _Task, beat: Beat) -> _Probe | None:
     detector = process_detector(task.engine)
+    try:
+        return _timed(task, detector, beat)
+    except Exception:  # whatever a hostile video provokes: the others are probed
+        return None
 
+
+def _timed(task: _Task, detector: Detector, beat: Beat) -> _Probe | None:
     def detect(frames: int) -> VideoBoxes:
         return detect_video("", task.path, detector, task.boxes, beat, limit=frames)
 
@@ -169,12 +176,9 @@ def _probe(task: _Task, beat: Beat) -> _Probe | None:
     rows = found.rows.to_pandas()
     encode, size, count = codec(task.crop.codec).encode, 0, 0
     started = time.perf_counter()
-    try:
-        for _, picture in crops(task.path, rows[rows["score"] >= task.crop.min_score], task.crop):
-            size += len(encode(picture))
-            count += 1
-    except VideoError:
-        return None
+    for _, picture in crops(task.path, rows[rows["score"] >= task.crop.min_score], task.crop, beat):
+        size += len(encode(picture))
+        count += 1
     return _Probe(
         frames=found.frames_decoded,
         detected=int((~rows.drop_duplicates("frame")["interpolated"]).sum()),

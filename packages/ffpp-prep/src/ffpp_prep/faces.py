@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from ffpp_prep.codecs import codec
 from ffpp_prep.errors import UsageError
 from ffpp_prep.frames import asked_for, spaced_frames
 from ffpp_prep.geometry import THESIS_MARGIN, Border, cut, expanded_square
-from ffpp_prep.video import open_video, resized
+from ffpp_prep.video import DecodeFailed, beating, open_video, resized
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,13 @@ def chosen_boxes(boxes: pd.DataFrame, split: str, length: int, settings: CropSet
     return chosen
 
 
-def crops(path: str, boxes: pd.DataFrame, settings: CropSettings) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+def crops(
+    path: str, boxes: pd.DataFrame, settings: CropSettings, beat: Callable[[], None] = lambda: None
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Decodes a video up to the last wanted frame and yields (row position in `boxes`, crop (h, w, 3) uint8).
 
-    Frames that can't be decoded any more have no crop; the caller sees which rows are missing.
+    Frames that can't be decoded any more have no crop; the caller sees which rows are missing. `beat` is called every
+    few frames, wanted or not.
 
     Raises:
         ffpp_prep.video.VideoError: the video can't be opened, or the decoder can't vouch for a frame.
@@ -88,15 +91,24 @@ def crops(path: str, boxes: pd.DataFrame, settings: CropSettings) -> Iterator[tu
     last = max(positions)
     corners = boxes[["x1", "y1", "x2", "y2"]].to_numpy(np.float64)
     with open_video(path, settings.decoder) as reader:
-        for frame in reader:
+        for frame in beating(reader, beat):
             wanted = positions.get(frame.index)
             if wanted:
                 picture = frame.rgb()
                 for position in wanted:
-                    x1, y1, x2, y2 = corners[position]
-                    crop = cut(picture, expanded_square(x1, y1, x2, y2, settings.margin), settings.border)
-                    yield position, resized(crop, settings.size) if settings.size else crop
+                    crop = _crop(picture, corners[position].tolist(), settings)
+                    yield position, crop
                     del crop
                 del picture  # its memory is taken for the next one, which costs less than other memory
             if frame.index >= last:
                 return
+
+
+def _crop(picture: NDArray[np.uint8], corners: list[float], settings: CropSettings) -> NDArray[np.uint8]:
+    try:
+        x1, y1, x2, y2 = corners
+        crop = cut(picture, expanded_square(x1, y1, x2, y2, settings.margin), settings.border)
+        return resized(crop, settings.size) if settings.size else crop
+    except Exception as error:  # padded beyond memory, or of a shape that can't be resized
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DecodeFailed(f"no crop can be cut out: {reason}") from error

@@ -41,7 +41,7 @@ class VideoSlice:
 
 @dataclass(frozen=True)
 class MissingCrops:
-    """Crops that were planned but could not be decoded."""
+    """Crops that were planned but could not be decoded, or stored."""
 
     video_id: str
     count: int
@@ -75,17 +75,13 @@ def write_shard(
 
     Raises:
         FatalError: the disk is full.
+        OSError: the shard can't be written; what is wrong with a video becomes missing crops.
     """
     path = folder / shard_name(number)
     with whole_file(path) as temporary:
         with temporary.open("w+b") as file:
             file.seek(PLACE)
-            try:
-                columns, groups, missing = _encode(slices, settings, file, beat)
-            except OSError as error:
-                raise FatalError(
-                    f"{folder}: {error.strerror}; free space and run the same command again"
-                ) from error
+            columns, groups, missing = _encode(slices, settings, file, beat)
             size = file.tell() - PLACE
         need_space(folder, 64 << 20)
         frame = temporary.with_name(f"{temporary.name}-frame")
@@ -125,8 +121,13 @@ def _encode(
         start, mark = len(sizes), file.tell()
         positions, error = [], "the video ended before these frames"
         try:
-            for position, crop in crops(part.path, part.boxes, settings):
-                data = encode(crop)
+            for position, crop in crops(part.path, part.boxes, settings, beat):
+                try:
+                    data = encode(crop)
+                except Exception as failure:  # such as a crop larger than the format can be
+                    size = f"{crop.shape[1]}x{crop.shape[0]}"
+                    error = f"{settings.codec} can't store a crop of {size}: {' '.join(str(failure).split())}"
+                    continue
                 file.write(data)
                 positions.append(position)
                 sizes.append(len(data))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
@@ -72,40 +72,34 @@ class Linker:
         return linked
 
 
-def link(faces: Iterable[Face], max_gap: int) -> list[Face]:
-    """The faces of a whole video with their tracks.
+def between(before: list[Face], after: list[Face]) -> Iterator[Face]:
+    """The faces of the frames between two detected ones, by linear interpolation along each track.
 
-    Args:
-        faces: sorted by frame, then rank.
-        max_gap: as for `Linker`.
+    Without a common track a frame keeps the faces of the nearer one, so that every frame has a face. They are marked
+    `interpolated`; ranks follow the interpolated scores.
     """
-    linker = Linker(max_gap)
-    groups = groupby(faces, key=lambda f: f.frame)
-    return [face for frame, group in groups for face in linker.step(frame, list(group))]
+    later = {f.track: f for f in after}
+    common = [(f, later[f.track]) for f in before if f.track in later]
+    first, last = before[0].frame, after[0].frame
+    for frame in range(first + 1, last):
+        share = (frame - first) / (last - first)
+        faces = [_mix(a, b, share, frame) for a, b in common]
+        if not faces:
+            near = before if share < 0.5 else after
+            faces = [replace(f, frame=frame, interpolated=True) for f in near]
+        faces.sort(key=lambda f: -f.score)
+        yield from (replace(f, rank=rank) for rank, f in enumerate(faces))
 
 
 def fill_between(faces: list[Face], frames: int, every: int) -> list[Face]:
-    """Adds the frames that were not detected, by linear interpolation along each track.
-
-    A frame between two detections without a common track keeps the faces of the nearer one, so that every
-    frame has a face. Added faces are marked `interpolated`; ranks follow the interpolated scores.
-    """
+    """Faces sorted by frame, and those `between` them; of the first `frames` frames."""
     if every == 1:
         return faces
-    detected = {frame: list(group) for frame, group in groupby(faces, key=lambda f: f.frame)}
-    filled = dict(detected)
-    for before, after in pairwise(sorted(detected)):
-        later = {f.track: f for f in detected[after]}
-        common = [(f, later[f.track]) for f in detected[before] if f.track in later]
-        for frame in range(before + 1, after):
-            share = (frame - before) / (after - before)
-            between = [_mix(a, b, share, frame) for a, b in common]
-            if not between:
-                near = before if share < 0.5 else after
-                between = [replace(f, frame=frame, interpolated=True) for f in detected[near]]
-            between.sort(key=lambda f: -f.score)
-            filled[frame] = [replace(f, rank=rank) for rank, f in enumerate(between)]
-    return [face for frame in range(frames) for face in filled.get(frame, [])]
+    detected = [list(group) for _, group in groupby(faces, key=lambda f: f.frame)]
+    filled = detected[0] if detected else []
+    for before, after in pairwise(detected):
+        filled = [*filled, *between(before, after), *after]
+    return [face for face in filled if face.frame < frames]
 
 
 def _mix(a: Face, b: Face, share: float, frame: int) -> Face:

@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ffpp_prep.borrowed import Original, borrow_boxes
-from ffpp_prep.boxes import FAILED, BoxSettings, VideoBoxes, detect_video
+from ffpp_prep.boxes import LOST, BoxSettings, VideoBoxes, detect_video
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.errors import UsageError
 from ffpp_prep.files import only_run, sha256_of
 from ffpp_prep.jobs import Beat, Lost, run_tasks
+from ffpp_prep.manifest import read_plan
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.stages.collect import collect
+from ffpp_prep.stages.fakes import FakeStore
 from ffpp_prep.store import STATUS_SCHEMA, BoxStore, read_scan
 from ffpp_prep.video import require_decoder
 from ffpp_prep.workers import Engine, Workers, find_workers, process_detector
@@ -63,7 +65,7 @@ def detect_boxes(
         settings: what to keep; must equal those of the boxes already there.
         engine: which detector runs, and on which GPUs.
         jobs: worker processes on this machine, one video each; not used where GPUs are.
-        retry_failed: try videos again whose status is a failure.
+        retry_failed: try videos again whose status is a failure; partial ones only while nothing builds on their boxes.
         timeout_s: seconds without progress after which a video's worker is stopped.
         scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
 
@@ -82,10 +84,11 @@ def detect_boxes(
     started = time.monotonic()
     with only_run(work):
         store.begin(settings)
-        done = store.done(but=FAILED if retry_failed else ())
+        done = _untouched(work, store) if retry_failed else store.done()
 
         def commit(part: list[VideoBoxes]) -> None:
-            store.commit(part, settings, workers.engine.name)
+            engines = sorted({found.detector for found in part} - {""})
+            store.commit(part, settings, ", ".join(engines))
 
         left = videos[~videos["video_id"].isin(done)]
         borrowing = (left["original_id"] != "") & ((left["dataset"] == "dfdc") | settings.from_original)
@@ -112,6 +115,17 @@ def detect_boxes(
         failures = _failures(store)
     seconds = time.monotonic() - started
     return BoxesSummary(dict(statuses), len(videos) - len(left), frames, seconds, failures)
+
+
+def _untouched(work: Path, store: BoxStore) -> set[str]:
+    """The committed videos that are not tried again: neither lost, nor partial with boxes that nothing builds on yet.
+
+    Of a file that was mended the boxes would be others than those that crops were cut out by, or that were measured.
+    """
+    plan = read_plan(work / "faces")
+    built_on = {piece.video_id for shard in plan[1] for piece in shard} if plan else set()
+    built_on |= FakeStore(work).done()
+    return store.done(but=(*LOST, "partial")) | (store.done(but=LOST) & built_on)
 
 
 def _workers(engine: Engine, jobs: int, scheduler: str) -> Workers:
