@@ -104,6 +104,8 @@ def test_an_ensemble_of_two_runs(small_set, tmp_path, capsys):
     command = ["run", *data, "--model", "reseption_ensemble", "--members", members, "--batch-size", "6"]
     command += ["--epochs", "1", "--max-steps", "2", "--workers", "0", "--out", str(tmp_path / "both")]
     assert main(command) == 0
+    preview = ["preview-transforms", "--data", str(small_set.work), "--out", str(tmp_path / "preview.png")]
+    assert main([*preview, "--config", "ensemble", "--members", members, "--rows", "1"]) == 0
     for folder in ("reseption_v1", "reseption_v2"):  # the ensemble is complete without its members' folders
         (tmp_path / folder).rename(tmp_path / f"{folder}-gone")
     assert main(["evaluate", str(tmp_path / "both"), "--frames", "1", "--workers", "0"]) == 0

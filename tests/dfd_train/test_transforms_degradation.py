@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 
@@ -128,6 +129,23 @@ def test_the_preview_shows_the_stored_crop_and_four_epochs(small_set, tmp_path, 
     ]  # fmt: skip
     assert min(error(first, crop) for crop in crops) < 1.0
     assert error(first, picture[:40, 44:84]) > 20.0
+
+
+def test_the_preview_of_a_pretrained_preset_fetches_no_weights(small_set, tmp_path, monkeypatch):
+    """Only the input of the network counts: its size here, its means and deviations in the colours."""
+    built = []
+
+    def create_model(name: str, *, pretrained: bool, **arguments: object) -> torch.nn.Module:
+        assert not pretrained
+        built.append(name)
+        return real(name, pretrained=False, **arguments)
+
+    real = timm.create_model
+    monkeypatch.setattr(timm, "create_model", create_model)
+    out = tmp_path / "preview.png"
+    command = ["preview-transforms", "--data", str(small_set.work), "--out", str(out), "--rows", "1"]
+    assert main([*command, "--config", "inception-v3-radam"]) == 0
+    assert built == ["inception_v3"] and np.asarray(Image.open(out)).shape == (303, 5 * 303, 3)
 
 
 def test_a_run_with_everything_on_trains(run_command, tmp_path):

@@ -159,6 +159,7 @@ def test_overlaps_are_marked_in_the_thesis_and_in_ours(make_run):
     assert ("Face2Face", "567_606.mp4") not in marked
     same = [read_run(make_run("one")), read_run(make_run("two"))]  # the same seed: every video is shared
     hardest = hardest_table(same, "test", 5)
+    assert len(hardest.rows) == 5 and hardest.title == "The 5 hardest videos, test"
     assert all(row[1].mark == row[4].mark == "shared" for row in hardest.rows)
     ragged = hardest_side_by_side("t", {"a": [("m", "f", "1.0")], "b": []}, "s")
     assert [cell.text for cell in ragged.rows[0][4:]] == ["–", "–", "–"]

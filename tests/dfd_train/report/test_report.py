@@ -140,6 +140,15 @@ def test_tables_are_written_beside_the_page(make_run):
     }
 
 
+def test_as_many_of_the_hardest_as_asked_for(make_run):
+    run = make_run()
+    tree = parse(write_report(run, hardest=3).read_text(encoding="utf-8"))
+    lists = [one for one in tree.iter("ol") if one.get("class") == "hardest"]
+    assert [len(one) for one in lists] == [3, 3]
+    for split in ("val", "test"):
+        assert len(pd.read_csv(run / "tables" / split / "hardest.csv")) == 3
+
+
 def test_page_without_crops_or_predictions_or_epochs(make_run):
     run = make_run(splits=(), epochs=1)
     config = (run / "config.toml").read_text()

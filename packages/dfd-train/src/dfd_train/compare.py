@@ -37,13 +37,20 @@ class Comparison:
     """runs that no table of the test split has, and how to get them there"""
 
 
-def compare_runs(runs: Sequence[Path], out: Path, reference: Reference | None = None) -> Comparison:
+def compare_runs(
+    runs: Sequence[Path],
+    out: Path,
+    reference: Reference | None = None,
+    trust: Sequence[str] = (),
+    *,
+    hardest: int = 10,
+) -> Comparison:
     """Write the comparison of `runs` under `out` and say which runs lack the test split.
 
     For every set of predictions that a run has: loss, video accuracy and AUC by method, all measures, the
-    hardest videos; then train x test with the identities that both share, the models' cost, and the curves
+    so many `hardest` videos; then train x test with the identities that both share, the models' cost, and the curves
     of all runs overlaid. With `reference="thesis"` also Tables 5.1-5.6 and 7.1-7.7 in their own shape, the
-    thesis's numbers beside those of matching runs.
+    thesis's numbers beside those of matching runs. `trust`: as `load_model`, for the models' cost.
 
     Raises FileNotFoundError where a run is no run folder, ValueError for a file that cannot be read, no
     runs, or two of one name.
@@ -58,8 +65,8 @@ def compare_runs(runs: Sequence[Path], out: Path, reference: Reference | None = 
             f"two runs are called {doubled[0]!r}: the folders' names tell them apart, rename one"
         )
     notes = tuple(_not_evaluated(run) for run in contents if run.predicted("test") is None)
-    sizes = [model_size(run.path) for run in contents]
-    own = _tables(contents)
+    sizes = [model_size(run.path, trust) for run in contents]
+    own = _tables(contents, hardest)
     own.append(sizes_table(contents, sizes))
     of_thesis = thesis_tables(contents, sizes) if reference == "thesis" else ()
     plots = overlay_curves([Curve(run.name, run.epochs) for run in contents], warning(contents))
@@ -84,12 +91,12 @@ def _not_evaluated(run: Run) -> str:
     return f"{run.name}: not evaluated on test; run  {command}"
 
 
-def _tables(runs: Sequence[Run]) -> list[Table]:
+def _tables(runs: Sequence[Run], hardest: int) -> list[Table]:
     tables = []
     for name in dict.fromkeys(one.name for run in runs for one in run.predictions):
         tables.append(scores_table(runs, name))
         tables += [results_table(runs, name, measure) for measure in ("loss", "video_accuracy", "video_auc")]
-        tables.append(hardest_table(runs, name))
+        tables.append(hardest_table(runs, name, hardest))
     if tables:
         tables += [matrix_table(runs, measure) for measure in ("video_auc", "balanced_accuracy")]
         tables.append(overlap_table(runs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 
@@ -37,6 +38,28 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "cpu", "cuda"),
         default="auto",
         help="auto takes the GPU where there is one (default)",
+    )
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Adds --trust, into a list; what the environment's DFD_TRAIN_TRUST names (`a:b,c:d`) is in it beforehand."""
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[name for name in os.environ.get("DFD_TRAIN_TRUST", "").split(",") if name],
+        metavar="MODULE:FUNCTION",
+        help="a function of yours that a run's files may call to build their network, as often as you like",
+    )
+
+
+def add_hardest(parser: argparse.ArgumentParser) -> None:
+    """Adds --hardest."""
+    parser.add_argument(
+        "--hardest",
+        type=positive,
+        default=10,
+        metavar="N",
+        help="how many of the hardest videos (default: 10)",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from dfd_train.commands.arguments import positive
@@ -27,11 +28,12 @@ def run(options: argparse.Namespace) -> int:
     config = run_config(options)
     from dfd_train.data.preview import write_preview
     from dfd_train.data.selection import select_videos
-    from dfd_train.engine.start import open_prepared
-    from dfd_train.models import build_detector
+    from dfd_train.engine.checkpoint import untrained
+    from dfd_train.engine.start import new_detector, open_prepared
 
     prepared = open_prepared(config)
     videos = select_videos(prepared.videos, "train", multiple_faces=config.data.multiple_faces).videos
-    spec = build_detector(config.model).spec
-    print(write_preview(config, prepared, videos, spec, options.out, options.rows))
+    # only what the network wants to see counts here: its pretrained weights needn't be fetched
+    detector, _ = new_detector(replace(config, model=untrained(config.model)), options.trust)
+    print(write_preview(config, prepared, videos, detector.spec, options.out, options.rows))
     return 0

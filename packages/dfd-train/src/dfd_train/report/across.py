@@ -99,7 +99,7 @@ def scores_table(runs: Sequence[Run], name: str) -> Table:
 def hardest_table(runs: Sequence[Run], name: str, hardest: int = 10) -> Table:
     """The hardest videos of each run side by side; those in more than one list are marked (Tables 5.5, 5.6, 7.4)."""
     lists = {run.name: hardest_list(one.frames, hardest) for run in runs if (one := run.predicted(name))}
-    title = f"The {hardest} hardest videos, {name}"
+    title = f"The {max(map(len, lists.values()), default=0)} hardest videos, {name}"
     return hardest_side_by_side(title, lists, f"hardest-{name}", warning=warning(_having(runs, name)))
 
 

@@ -67,10 +67,10 @@ class Facts:
     rows: tuple[tuple[str, str], ...]
 
 
-def write_report(run: Path) -> Path:
+def write_report(run: Path, hardest: int = 10) -> Path:
     """Write `run`/report.html and, in folders beside it, its tables and every epoch's gradient flow.
 
-    Of the gradient flow the page itself shows the first and the last epoch. Returns the page's path.
+    The page shows so many `hardest` videos, and of the gradient flow the first and the last epoch. Returns its path.
 
     Crops of the first set of predictions (test, else validation) are shown where the prepared data set that
     the run names can be read; without it the page says so.
@@ -79,7 +79,7 @@ def write_report(run: Path) -> Path:
     contents = read_run(run)
     prepared = _open_prepared(contents)
     results = tuple(
-        _results(contents, one, prepared, with_crops=number == 0)
+        _results(contents, one, prepared, hardest, with_crops=number == 0)
         for number, one in enumerate(contents.predictions)
     )
     for one in results:
@@ -128,7 +128,9 @@ def _open_prepared(run: Run) -> _Prepared | None:
     return _Prepared(prepared.videos, prepared.read_crop)
 
 
-def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, with_crops: bool) -> Results:
+def _results(
+    run: Run, predictions: Predictions, prepared: _Prepared | None, hardest: int, with_crops: bool
+) -> Results:
     frames = predictions.frames
     read = prepared.read if prepared and with_crops and not predictions.other_data else None
     summary, intervals = summarize(frames), bootstrap(frames)
@@ -162,7 +164,7 @@ def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, wit
             evaluation_table(frames, coverage, demonstration=run.demonstration, intervals=intervals),
             summary_table(summary, intervals, run.demonstration),
             methods_table(frames, demonstration=run.demonstration),
-            hardest_table(frames, demonstration=run.demonstration),
+            hardest_table(frames, hardest, run.demonstration),
         ),
         plots=tuple(
             plot
@@ -170,7 +172,7 @@ def _results(run: Run, predictions: Predictions, prepared: _Prepared | None, wit
             if plot
         ),
         sheets=contact_sheets(frames, read) if read else (),
-        hardest=hardest_sheet(frames, read),
+        hardest=hardest_sheet(frames, read, hardest),
     )
 
 
