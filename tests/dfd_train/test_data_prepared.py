@@ -86,12 +86,42 @@ def test_other_processes_read_the_same(method, small_set):
 
 def test_the_fingerprint_follows_what_training_sees(small_set, small_set_writer, tmp_path):
     first = load_prepared(small_set.work).fingerprint
-    same = small_set_writer(tmp_path / "same", shards=3, codec="png").work
+    same = small_set_writer(
+        tmp_path / "same", shards=3, codec="png", stored=lambda frame: frame % 2 == 0, detection={"margin": 0.5},
+        edit=lambda table: table[::-1].assign(path="/elsewhere/" + table["video_id"]),
+    ).work  # fmt: skip
     assert load_prepared(same).fingerprint == first
     changed = small_set_writer(
         tmp_path / "changed", edit=lambda table: table.assign(label=1 - table["label"])
     ).work
     assert load_prepared(changed).fingerprint != first
+
+
+def test_the_fingerprint_follows_how_crops_came_about(small_set_writer, tmp_path):
+    """Which faces were found, and whether storing them lost anything: two sets that differ in one of these only."""
+
+    def fingerprint(name: str, **changed: object) -> str:
+        written = small_set_writer(tmp_path / name, splits=("train",), length=2, **changed)
+        return load_prepared(written.work).fingerprint
+
+    others = [("every", 8), ("threshold", 0.5), ("weights_sha256", "0" * 64), ("decoder", "decord")]
+    others += [("from_original", True)]
+    found = [fingerprint(name, detection={name: value}) for name, value in others]
+    found += [fingerprint("plain"), fingerprint("lossy", codec="jpeg")]
+    assert len(set(found)) == len(found) == 7
+    assert fingerprint("lossless", codec="qoi") == fingerprint("again")
+    path = tmp_path / "lossy/faces/manifest.json"  # as where other frames are stored
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"fingerprint": "0" * 64}))
+    assert load_prepared(tmp_path / "lossy").fingerprint not in found
+
+
+def test_boxes_whose_settings_cannot_be_read(small_set_writer, tmp_path):
+    work = small_set_writer(tmp_path / "work", splits=("train",), length=1).work
+    part = work / "boxes/videos-00001.parquet"
+    for settings, message in (("{", "Expecting"), ("[1]", "its settings are .1., must be names with values")):
+        pq.write_table(pq.read_table(part).replace_schema_metadata({"settings": settings}), part)
+        with pytest.raises(ValueError, match=rf"cannot read .*videos-00001\.parquet: {message}"):
+            load_prepared(work)
 
 
 def test_damaged_bytes_are_noticed(small_set_writer, tmp_path):

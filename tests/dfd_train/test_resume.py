@@ -1,16 +1,12 @@
-"""A run that was killed, interrupted or stopped anywhere ends bit for bit where a straight one ends."""
+"""A run that was stopped goes on with the same data and settings, and ends bit for bit where a straight one ends."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from resuming import FULL, assert_same_run, command, epochs, straight_run
 
 from dfd_train.cli import main
 from dfd_train.config import build_config
@@ -23,89 +19,10 @@ from dfd_train.engine.processes import Processes
 from dfd_train.engine.score import Scoring, score_videos, scoring_batches
 from dfd_train.engine.start import open_data
 
-# every part that has a state; with no patience the plateau reduces within three epochs
-FULL = (
-    *(
-        "--ema-decay",
-        "0.9",
-        "--noise-eta",
-        "0.01",
-        "--clip-norm",
-        "1.0",
-        "--accumulate",
-        "2",
-        "--gradient-flow",
-    ),
-    *("--plateau-patience", "0", "--seed", "3"),
-)
-MORTAL = (*FULL, "--model", "tiny_networks:mortal", "--checkpoint-minutes", "0.00001")
-
-
-def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
-    return torch.load(run / f"checkpoints/{name}.pt", weights_only=True)["network"]
-
-
-def assert_same_run(a: Path, b: Path) -> None:
-    for name in ("last", "best"):
-        first, second = weights(a, name), weights(b, name)
-        assert first.keys() == second.keys()
-        for key, value in first.items():
-            assert torch.equal(value, second[key]), f"{name}: {key}"
-    pd.testing.assert_frame_equal(epochs(a), epochs(b))
-    for run in (a, b):
-        table = pd.read_csv(run / "epochs.csv").drop(columns=["seconds", "images_per_second"])
-        pd.testing.assert_frame_equal(table, epochs(run).drop(columns="event"))
-    assert flows(a) == flows(b)
-    predictions = [pd.read_parquet(run / "predictions-val.parquet") for run in (a, b)]
-    pd.testing.assert_frame_equal(*predictions, check_exact=True)
-
-
-def events(run: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
-
-
-def epochs(run: Path) -> pd.DataFrame:
-    rows = pd.DataFrame([event for event in events(run) if event["event"] == "epoch"])
-    return rows.drop(columns=["seconds", "images_per_second"])
-
-
-def flows(run: Path) -> list[dict[str, object]]:
-    return [event for event in events(run) if event["event"] == "gradient_flow"]
-
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory, small_set) -> Path:
-    out = tmp_path_factory.mktemp("straight") / "run"
-    assert main([*command(small_set.work), "--out", str(out), *FULL]) == 0
-    assert epochs(out)["epoch"].tolist() == [1, 2, 3] and len(flows(out)) == 3
-    assert epochs(out)["lr"].tolist()[-1] < 0.9e-3  # the plateau has reduced: its state matters
-    return out
-
-
-def command(work: Path) -> list[str]:
-    return [
-        *("run", "--data", str(work), "--model", "tiny_networks:with_batch_norm", "--input-size", "32"),
-        *("--batch-size", "4", "--workers", "0", "--epochs", "3", "--device", "cpu", "--threads", "1"),
-    ]
-
-
-def start(arguments: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "dfd_train", *arguments],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-
-
-def wait_until(condition, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, f"ended early: {process.stderr.read().decode()}"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def place(run: Path) -> dict[str, object]:
-    return torch.load(run / "checkpoints/last.pt", weights_only=True)["state"]["place"]
+    return straight_run(tmp_path_factory.mktemp("straight") / "run", small_set.work)
 
 
 def test_the_same_command_twice_gives_the_same_run(straight, small_set, tmp_path):
@@ -117,71 +34,6 @@ def test_the_number_of_workers_changes_nothing(straight, small_set, tmp_path):
     arguments = [*command(small_set.work), "--out", str(tmp_path / "run"), *FULL, "--workers", "2"]
     assert main(arguments) == 0
     assert_same_run(straight, tmp_path / "run")
-
-
-def test_killed_between_epochs_and_within_one(mortal_straight, small_set, tmp_path, monkeypatch):
-    """SIGKILL after the first epoch, then again within the second: the rest is the straight run's."""
-    out = tmp_path / "run"
-    arguments = [*command(small_set.work), *MORTAL, "--out", str(out)]
-    monkeypatch.setenv(
-        "SECONDS_A_PASS", "0.3"
-    )  # slow enough to be killed before its end, however busy the machine
-    process = start([*arguments, "--checkpoint-minutes", "10"])
-    wait_until((out / "checkpoints/last.pt").is_file, process)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert place(out)["epoch"] < 4
-
-    process = start(arguments)  # every step saved
-    seen = (out / "checkpoints/last.pt").stat().st_mtime_ns
-    wait_until(lambda: (out / "checkpoints/last.pt").stat().st_mtime_ns > seen, process)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-
-    monkeypatch.delenv("SECONDS_A_PASS")
-    assert main(arguments) == 0
-    assert_same_run(mortal_straight, out)
-    assert [event["event"] for event in events(out)].count("resume") >= 1
-
-
-@pytest.mark.parametrize(("dies_before", "saved"), [(5, (2, 0)), (6, (2, 2)), (9, (3, 2))])
-def test_killed_at_a_known_batch(dies_before, saved, mortal_straight, small_set, tmp_path, monkeypatch):
-    """Three batches an epoch, the second and the third followed by a step, each step saved."""
-    arguments = [*command(small_set.work), *MORTAL, "--out", str(tmp_path / "run")]
-    monkeypatch.setenv("DIE_BEFORE_PASS", str(dies_before))
-    process = start(arguments)
-    assert process.wait(timeout=120) == -signal.SIGKILL, process.stderr.read().decode()
-    monkeypatch.delenv("DIE_BEFORE_PASS")
-    reached = place(tmp_path / "run")
-    assert (reached["epoch"], reached["batches_done"]) == saved
-    assert main(arguments) == 0
-    assert_same_run(mortal_straight, tmp_path / "run")
-
-
-@pytest.fixture(scope="module")
-def mortal_straight(tmp_path_factory: pytest.TempPathFactory, small_set) -> Path:
-    out = tmp_path_factory.mktemp("mortal") / "run"
-    assert main([*command(small_set.work), *MORTAL, "--out", str(out)]) == 0
-    return out
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_within_an_epoch(number, straight, small_set, tmp_path):
-    """Ctrl-C and SIGTERM end with 130 and a checkpoint, in the middle of an epoch; the same command goes on.
-
-    A terminal and a batch scheduler send the signal to loader processes too.
-    """
-    out = tmp_path / "run"
-    arguments = [*command(small_set.work), "--out", str(out), *FULL, "--workers", "2"]
-    process = start(arguments)
-    wait_until((out / "events.jsonl").is_file, process)
-    os.killpg(process.pid, number)
-    error = process.communicate(timeout=120)[1].decode()
-    assert process.returncode == 130, error
-    assert "the same command goes on" in error and "Traceback" not in error
-    assert place(out)["batches_done"] > 0 or place(out)["epoch"] > 1
-    assert main(arguments) == 0
-    assert_same_run(straight, out)
 
 
 def test_what_is_loaded_during_validation_can_train(small_set):
@@ -273,14 +125,19 @@ def test_a_refused_length_says_which_one_would_do(small_set):
 
 
 def test_other_data_is_refused(straight, small_set, small_set_writer, tmp_path, capsys):
-    other = small_set_writer(tmp_path / "other", length=30)
+    others = (
+        small_set_writer(tmp_path / "longer", length=30),
+        small_set_writer(tmp_path / "guessed", detection={"every": 8}),
+        small_set_writer(tmp_path / "lossy", codec="jpeg"),
+    )
     copy = tmp_path / "run"
     (copy / "checkpoints").mkdir(parents=True)
     content = torch.load(straight / "checkpoints/last.pt", weights_only=True)
     torch.save(content | {"epoch": 2}, copy / "checkpoints/last.pt")
     (copy / "config.toml").write_bytes((straight / "config.toml").read_bytes())
-    assert main([*command(other.work), "--out", str(copy), *FULL]) == 2
-    assert "is not the data that this run began with" in capsys.readouterr().err
+    for other in others:
+        assert main([*command(other.work), "--out", str(copy), *FULL]) == 2
+        assert "is not the data that this run began with" in capsys.readouterr().err
 
 
 def test_other_untouched_frames_are_refused(small_set, small_set_writer, tmp_path, capsys):

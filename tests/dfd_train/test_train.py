@@ -163,6 +163,20 @@ def test_the_model_generalises_to_another_set(learned, small_set, small_set_writ
     assert len(list(learned.glob("predictions-test-on-*.parquet"))) == 3
 
 
+def test_the_same_videos_with_other_faces_are_another_set(learned, small_set_writer, tmp_path, caplog):
+    """Every K-th frame detected, boxes between are guesses: its crops are not those of the run."""
+    other = small_set_writer(tmp_path / "guessed", length=60, demonstration=True, detection={"every": 8}).work
+    run = Path(shutil.copytree(learned, tmp_path / "run"))
+    evaluate = ["evaluate", str(run), "--frames", "1", "--workers", "0"]
+    assert main(evaluate) == 0 and "changed since" not in caplog.text
+    before = (run / "predictions-test.parquet").read_bytes()
+    assert main([*evaluate, "--data", str(other)]) == 0
+    assert (run / "predictions-test-on-guessed.parquet").is_file()
+    assert (run / "predictions-test.parquet").read_bytes() == before
+    said = [line for line in caplog.messages if "faces were detected" in line]
+    assert said == ["faces were detected with every 8 here, 1 in training"]
+
+
 def test_a_set_without_splits_is_scored_whole(learned, small_set_writer, tmp_path, capsys, caplog):
     """As a folder of one's own, or a data set whose layout divides nothing; the threshold is the run's own."""
     other = small_set_writer(tmp_path / "folder", edit=lambda table: table.assign(split=None)).work
@@ -263,8 +277,10 @@ def _check_benchmark_crop(run: Path, row: pd.Series) -> None:
 
 
 def test_report_and_compare_are_commands(learned, tmp_path, capsys):
-    assert main(["report", str(learned)]) == 0
+    assert main(["report", str(learned), "--hardest", "4"]) == 0
     assert (learned / "report.html").is_file()
     out = tmp_path / "comparison"
-    assert main(["compare", str(learned), "--out", str(out), "--reference", "thesis"]) == 0
+    assert main(["compare", str(learned), "--out", str(out), "--reference", "thesis", "--hardest", "3"]) == 0
+    assert len(pd.read_csv(learned / "tables/val/hardest.csv")) == 4
+    assert len(pd.read_csv(out / "tables/hardest-val.csv")) == 3
     assert str(out / "compare.html") in capsys.readouterr().out and (out / "compare.html").is_file()

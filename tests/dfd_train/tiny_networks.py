@@ -35,17 +35,23 @@ def without_batch_norm(width: int = 8) -> nn.Module:
 class _Mortal(nn.Module):
     """The process ends by SIGKILL before the training pass that the environment names, counted from 1.
 
-    A pass takes as long as the environment says.
+    Before a scoring pass it gets a signal, such as `SIGINT 5`. A pass takes as long as the environment says.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.passes = 0
+        self.passes, self.scorings = 0, 0
 
     def forward(self, x: Tensor) -> Tensor:
         self.passes += self.training
         if self.training and str(self.passes) == os.environ.get("DIE_BEFORE_PASS"):
             os.kill(os.getpid(), signal.SIGKILL)
+        # whoever builds it tries it out, with no image at all or a black one
+        if not self.training and x.device.type != "meta" and x.any():
+            self.scorings += 1
+            name, _, scoring = os.environ.get("SIGNAL_BEFORE_SCORING", "").partition(" ")
+            if str(self.scorings) == scoring:
+                os.kill(os.getpid(), signal.Signals[name])
         time.sleep(float(os.environ.get("SECONDS_A_PASS", "0")))
         return x
 
@@ -53,6 +59,21 @@ class _Mortal(nn.Module):
 def mortal() -> nn.Module:
     """`with_batch_norm`, killed where the environment says so."""
     return nn.Sequential(_Mortal(), with_batch_norm())
+
+
+class _LookingAtNumbers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(x.mean((2, 3)))
+        return logits if float(x.amax()) < 9.0 else -logits
+
+
+def looking_at_numbers() -> nn.Module:
+    """Its shapes can't be computed without its numbers."""
+    return _LookingAtNumbers()
 
 
 def two_logits() -> nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -15,8 +16,9 @@ from dfd_train.parser import Parser
 
 EXIT_STATUSES = (
     "exit status: 0 done, 2 a mistake in the command, its files or its settings, 3 training cannot go on, "
-    "130 interrupted"
+    "or the disk is full, 130 interrupted"
 )
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (ValueError, OSError) as error:
         print(f"dfd-train: {_one_line(error)}", file=sys.stderr)
-        return 2
+        return 3 if isinstance(error, OSError) and error.errno in DISK_FULL else 2
     except RuntimeError as error:
         # a loader process that dies raises wherever the training process happens to be
         if not isinstance(error, TrainingError) and "DataLoader worker" not in str(error):

@@ -10,7 +10,8 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -47,6 +48,12 @@ class RunFolder:
         """One JSON object a line."""
         return self.path / "events.jsonl"
 
+    def make(self) -> None:
+        """Make the folder, or remove from it what a process that was killed while it wrote a checkpoint left."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for path in self.last.parent.glob(".*.pt.*"):
+            path.unlink(missing_ok=True)
+
     def predictions(self, split: str) -> Path:
         """The predictions of one split."""
         return self.path / f"predictions-{split}.parquet"
@@ -72,7 +79,7 @@ class RunFolder:
 
     def add_event(self, event: Mapping[str, Any]) -> None:
         """Append one line to events.jsonl."""
-        with self.events.open("a", encoding="utf-8") as file:
+        with _naming(self.events), self.events.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -92,8 +99,9 @@ class RunFolder:
 
     def drop_epochs_after(self, epoch: int) -> None:
         """Remove epochs that the checkpoint does not know yet: a resumed run writes them again."""
+        of_epochs = ("epoch", "gradient_flow")
         events = self.read_events()
-        kept = [event for event in events if event["event"] != "epoch" or event["epoch"] <= epoch]
+        kept = [event for event in events if event["event"] not in of_epochs or event["epoch"] <= epoch]
         write_atomically(self.events, "".join(json.dumps(event) + "\n" for event in kept).encode())
 
 
@@ -103,29 +111,37 @@ def write_atomically(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-class replacing:
-    """`with replacing(path) as file`: a binary file that takes the place of `path` when the block ends well."""
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """`with replacing(path) as file`: a binary file that takes the place of `path` when the block ends well.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    Raises: OSError naming `path` where it can't be written, as on a full disk; what was there before stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with _naming(path), temporary.open("wb") as file:  # closing writes what is left, and can fail too
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
-    def __enter__(self) -> IO[bytes]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._temporary.open("wb")
-        return self._file
 
-    def __exit__(self, failed: object, *_: object) -> None:
-        try:
-            if not failed:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-        finally:
-            self._file.close()
-            if failed:
-                self._temporary.unlink()
-        if not failed:
-            self._temporary.replace(self._path)
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors of writing say which file it was; the system names it only where opening fails."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        # torch hides why it couldn't write behind an error of its own
+        reason = error.__context__ if isinstance(error, RuntimeError) else error
+        if not isinstance(reason, OSError):
+            raise
+        if reason.errno is not None and reason.filename is None:
+            reason.filename = str(path)
+        raise reason from None
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame, facts: Mapping[str, str]) -> None:

@@ -58,12 +58,21 @@ class BoxStore:
 def detection_settings(work: Path) -> dict[str, tuple[Any, ...]]:
     """What `ffpp-prep boxes` was told for WORK, by the names of its settings; several values where parts differ.
 
-    Raises: OSError, ValueError where a part can't be read.
+    Raises: ValueError where a part can't be read.
     """
     found: dict[str, tuple[Any, ...]] = {}
     for path in sorted((work / "boxes").glob("videos-*.parquet")):
-        settings = json.loads((pq.read_schema(path).metadata or {}).get(b"settings", b"{}"))
-        for name, value in settings.items():
+        for name, value in _settings(path).items():
             if value not in found.get(name, ()):
                 found[name] = (*found.get(name, ()), value)
     return found
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads((pq.read_schema(path).metadata or {}).get(b"settings", b"{}"))
+    except (ValueError, OSError) as error:
+        raise ValueError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+    if not isinstance(settings, dict):
+        raise ValueError(f"cannot read {path}: its settings are {settings!r}, must be names with values")
+    return settings

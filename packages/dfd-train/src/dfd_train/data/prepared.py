@@ -6,14 +6,17 @@ Only files are shared with ffpp-prep, no code; the format is docs' *prepared dat
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dfd_train.data.boxes import BoxStore
+from dfd_train.data.boxes import BoxStore, detection_settings
 from dfd_train.data.geometry import CropGeometry, Image, cut_face
 from dfd_train.data.shards import FORMAT_VERSION, CropStore, check_version
 from dfd_train.data.videos import read_frame
@@ -36,7 +39,7 @@ class PreparedSet:
     demonstration: bool
     """made from sample data: nothing trained on it is evidence"""
     fingerprint: str
-    """SHA-256 over what decides the crops' content: videos, labels, splits, lengths and crop settings"""
+    """SHA-256 over what decides the crops' content: videos, labels, splits, lengths, settings of boxes and crops"""
     crops: CropStore | None
     """the stored crops; None before `extract` ran"""
     boxes: BoxStore
@@ -131,7 +134,7 @@ def load_prepared(work: Path) -> PreparedSet:
         work=work,
         videos=videos,
         demonstration=metadata.get(b"demonstration") == b"true",
-        fingerprint=_fingerprint(videos, crops),
+        fingerprint=_fingerprint(videos, detection_settings(work), crops),
         crops=crops,
         boxes=BoxStore(work / "boxes", dict(zip(rows, videos["boxes_part"], strict=True))),
         rows=rows,
@@ -171,7 +174,14 @@ def _require(path: Path, present: list[str], wanted: tuple[str, ...]) -> None:
         raise ValueError(f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
 
 
-def _fingerprint(videos: pd.DataFrame, crops: CropStore | None) -> str:
+def _fingerprint(
+    videos: pd.DataFrame, detection: Mapping[str, tuple[Any, ...]], crops: CropStore | None
+) -> str:
+    """What `PreparedSet.fingerprint` is; whatever leaves the crops' pixels as they are stays out of it.
+
+    So do the order and the place of the videos, and a codec without loss with the choice of crops that it stores: the
+    others are cut from their videos alike. With a lossy one both count.
+    """
     columns = [
         "video_id",
         "method",
@@ -184,4 +194,8 @@ def _fingerprint(videos: pd.DataFrame, crops: CropStore | None) -> str:
     ]
     text = videos[columns].sort_values("video_id").to_csv(index=False)
     geometry = crops.geometry if crops is not None else CropGeometry()
-    return hashlib.sha256(f"{geometry}\n{text}".encode()).hexdigest()
+    # the recorded squares' margin is none of the crops': theirs is the geometry's
+    faces = {name: sorted(map(str, values)) for name, values in detection.items() if name != "margin"}
+    lossy = "" if crops is None or crops.lossless else crops.fingerprint
+    told = json.dumps([str(geometry), faces, lossy], sort_keys=True)
+    return hashlib.sha256(f"{told}\n{text}".encode()).hexdigest()

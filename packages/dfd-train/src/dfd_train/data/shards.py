@@ -30,6 +30,7 @@ _DECODERS = {
     "webp": "webp_decode",
     "jpeg": "jpeg8_decode",
 }
+_LOSSY = ("jpeg",)
 
 
 class CropStore:
@@ -46,6 +47,7 @@ class CropStore:
             float(manifest["margin"]), str(manifest.get("border", "clip")), int(manifest["size"])
         )
         self._codec = str(manifest["codec"])
+        self.lossless = self._codec not in _LOSSY
         self._paths = [faces / str(shard["file"]) for shard in manifest["shards"]]
         self._open_files: dict[int, _OpenShard] = {}
         self._pid = os.getpid()

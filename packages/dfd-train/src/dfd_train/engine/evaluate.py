@@ -43,6 +43,8 @@ class Request:
     multiple_faces: str | None = None
     benchmark: bool = False
     """score what DeepfakeBench scores, into a file of its own"""
+    trust: tuple[str, ...] = ()
+    """functions that the checkpoint may have called, see `load_model`"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     folder = RunFolder(run)
     config = folder.read_config()
     device = choose_device(request.device)
-    model = load_model({"best": folder.best, "last": folder.last}[request.checkpoint], device)
+    model = load_model({"best": folder.best, "last": folder.last}[request.checkpoint], device, request.trust)
     prepared = load_prepared(request.data or Path(config.data.work))
     other = request.data is not None and prepared.fingerprint != model.facts.fingerprint
     if request.data is None and prepared.fingerprint != model.facts.fingerprint:
@@ -165,7 +167,7 @@ def _overlap(prepared: PreparedSet, videos: pd.DataFrame, data: DataConfig) -> O
     except (OSError, ValueError) as error:
         log.warning("identities cannot be compared: %s", error)
         return None
-    for name in ("every", "threshold", "margin"):
+    for name in sorted({*theirs, *ours}):
         if theirs.get(name) != ours.get(name):
             seen, trained_on = (", ".join(map(str, each.get(name, ("unknown",)))) for each in (theirs, ours))
             log.warning("faces were detected with %s %s here, %s in training", name, seen, trained_on)

@@ -48,8 +48,8 @@ from dfd_train.schedule import LearningRate
 log = logging.getLogger(__name__)
 
 
-def train(config: RunConfig, out: Path) -> RunFolder:
-    """Train a run from the start, or go on from its last checkpoint.
+def train(config: RunConfig, out: Path, trust: Sequence[str] = ()) -> RunFolder:
+    """Train a run from the start, or go on from its last checkpoint. `trust`: as `new_detector`.
 
     Raises: FileNotFoundError, ValueError for what a person can mend; TrainingError; Interrupted.
     """
@@ -67,7 +67,7 @@ def train(config: RunConfig, out: Path) -> RunFolder:
         data = open_data(config)
         if folder.last.is_file():
             check_resumable(folder.last, config, data)
-        Training(config, folder, data, choose_device(config.train.device), processes).run()
+        Training(config, folder, data, choose_device(config.train.device), processes, trust).run()
     except torch.OutOfMemoryError:
         raise TrainingError(
             "out of GPU memory: a smaller --batch-size needs less (--accumulate keeps the step's size), or --amp bf16"
@@ -93,10 +93,11 @@ class Training:
         data: TrainingData,
         device: torch.device,
         processes: Processes,
+        trust: Sequence[str] = (),
     ) -> None:
         self.config, self.folder, self.data = config, folder, data
         self.device, self.processes = device, processes
-        detector, self.members = new_detector(config)
+        detector, self.members = new_detector(config, trust)
         detector.network.to(device)
         if config.train.channels_last:
             detector.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -211,8 +212,7 @@ class Training:
         check_finite(scored, partial(self._name, samples), f"the validation of epoch {epoch}")
         validated = summarize(predictions)
         self.rate.observe(trained.loss)
-        place = self.place
-        images = len(place.logits)
+        place, images = self.place, len(self.place.logits)
         event = {
             "event": "epoch", "epoch": epoch, "lr": lr,
             **numbers("train", trained), **numbers("val", validated),
@@ -257,7 +257,7 @@ class Training:
                 self.recorder.say(f"{before} processes before, {self.processes.count} now: dropout differs")
         if not self.processes.main:
             return
-        self.folder.path.mkdir(parents=True, exist_ok=True)
+        self.folder.make()
         self.folder.write_config(self.config)
         self.folder.drop_epochs_after(self.place.epoch - 1)
         if not saved:

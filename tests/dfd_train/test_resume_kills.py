@@ -1,0 +1,148 @@
+"""A run that was killed or interrupted anywhere ends bit for bit where a straight one ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from resuming import FULL, MORTAL, assert_same_run, command, events, place, start, straight_run, wait_until
+
+from dfd_train.cli import main
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory, small_set) -> Path:
+    return straight_run(tmp_path_factory.mktemp("straight") / "run", small_set.work)
+
+
+@pytest.fixture(scope="module")
+def mortal_straight(tmp_path_factory: pytest.TempPathFactory, small_set) -> Path:
+    out = tmp_path_factory.mktemp("mortal") / "run"
+    assert main([*command(small_set.work), *MORTAL, "--out", str(out)]) == 0
+    return out
+
+
+def test_killed_between_epochs_and_within_one(mortal_straight, small_set, tmp_path, monkeypatch):
+    """SIGKILL after the first epoch, then again within the second: the rest is the straight run's."""
+    out = tmp_path / "run"
+    arguments = [*command(small_set.work), *MORTAL, "--out", str(out)]
+    monkeypatch.setenv(
+        "SECONDS_A_PASS", "0.3"
+    )  # slow enough to be killed before its end, however busy the machine
+    process = start([*arguments, "--checkpoint-minutes", "10"])
+    wait_until((out / "checkpoints/last.pt").is_file, process)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert place(out)["epoch"] < 4
+
+    process = start(arguments)  # every step saved
+    seen = (out / "checkpoints/last.pt").stat().st_mtime_ns
+    wait_until(lambda: (out / "checkpoints/last.pt").stat().st_mtime_ns > seen, process)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+    monkeypatch.delenv("SECONDS_A_PASS")
+    assert main(arguments) == 0
+    assert_same_run(mortal_straight, out)
+    assert [event["event"] for event in events(out)].count("resume") >= 1
+
+
+@pytest.mark.parametrize(("dies_before", "saved"), [(5, (2, 0)), (6, (2, 2)), (9, (3, 2))])
+def test_killed_at_a_known_batch(dies_before, saved, mortal_straight, small_set, tmp_path, monkeypatch):
+    """Three batches an epoch, the second and the third followed by a step, each step saved."""
+    arguments = [*command(small_set.work), *MORTAL, "--out", str(tmp_path / "run")]
+    monkeypatch.setenv("DIE_BEFORE_PASS", str(dies_before))
+    process = start(arguments)
+    assert process.wait(timeout=120) == -signal.SIGKILL, process.stderr.read().decode()
+    monkeypatch.delenv("DIE_BEFORE_PASS")
+    reached = place(tmp_path / "run")
+    assert (reached["epoch"], reached["batches_done"]) == saved
+    assert main(arguments) == 0
+    assert_same_run(mortal_straight, tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
+def test_stopped_within_a_validation(name, mortal_straight, small_set, tmp_path, monkeypatch):
+    """Eleven batches validate an epoch; it begins anew, after what has trained."""
+    arguments = [*command(small_set.work), *MORTAL, "--out", str(tmp_path / "run")]
+    monkeypatch.setenv("SIGNAL_BEFORE_SCORING", f"{name} 5")
+    process = start(arguments)
+    error = process.communicate(timeout=120)[1].decode()
+    if name == "SIGKILL":
+        assert process.returncode == -signal.SIGKILL, error
+    else:
+        assert process.returncode == 130 and "the same command goes on" in error, error
+        assert "Traceback" not in error
+    monkeypatch.delenv("SIGNAL_BEFORE_SCORING")
+    reached = place(tmp_path / "run")
+    assert (reached["epoch"], reached["batches_done"]) == (1, 3)
+    assert not (tmp_path / "run/checkpoints/best.pt").exists()
+    assert main(arguments) == 0
+    assert_same_run(mortal_straight, tmp_path / "run")
+
+
+DYING = """
+import os, signal, sys, torch
+from dfd_train.cli import main
+from dfd_train.engine import train
+from dfd_train.runs import RunFolder
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def save_half(content, file, saves=[], save=torch.save):
+    saves.append(content)
+    if len(saves) == 4:  # two steps, the best, the end of the epoch
+        file.write(b"half")
+        file.flush()
+        die()
+    save(content, file)
+
+{where}
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "left"),
+    [
+        ("train.write_predictions = die", 0),  # best.pt is there
+        ("RunFolder.write_epochs = die", 0),  # its predictions and the epoch's event are too
+        ("torch.save = save_half", 1),  # last.pt is begun
+    ],
+)
+def test_killed_between_the_best_and_the_last_checkpoint(where, left, mortal_straight, small_set, tmp_path):
+    out = tmp_path / "run"
+    arguments = [*command(small_set.work), *MORTAL, "--out", str(out)]
+    process = subprocess.run(
+        [sys.executable, "-c", DYING.format(where=where), *arguments], capture_output=True, timeout=120
+    )
+    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+    best = torch.load(out / "checkpoints/best.pt", weights_only=True)
+    assert best["epoch"] == 1 and place(out)["epoch"] == 1 and place(out)["batches_done"] == 3
+    assert len(list(out.rglob(".*"))) == left
+    assert main(arguments) == 0
+    assert_same_run(mortal_straight, out)
+    assert not list(out.rglob(".*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_within_an_epoch(number, straight, small_set, tmp_path):
+    """Ctrl-C and SIGTERM end with 130 and a checkpoint, in the middle of an epoch; the same command goes on.
+
+    A terminal and a batch scheduler send the signal to loader processes too.
+    """
+    out = tmp_path / "run"
+    arguments = [*command(small_set.work), "--out", str(out), *FULL, "--workers", "2"]
+    process = start(arguments)
+    wait_until((out / "events.jsonl").is_file, process)
+    os.killpg(process.pid, number)
+    error = process.communicate(timeout=120)[1].decode()
+    assert process.returncode == 130, error
+    assert "the same command goes on" in error and "Traceback" not in error
+    assert place(out)["batches_done"] > 0 or place(out)["epoch"] > 1
+    assert main(arguments) == 0
+    assert_same_run(straight, out)
