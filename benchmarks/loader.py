@@ -21,6 +21,7 @@ from training import (
     learn,
     make_learner,
     make_loader,
+    network,
     open_data,
     print_table,
     ratio,
@@ -69,9 +70,7 @@ def main() -> None:
             seconds(lambda: [learn(learner, x, y, n) for n, (x, y, _) in enumerate(loaded)])  # noqa: B023
         )
     crops = options.batches * config.data.batch_size
-    print(
-        f"{where()}, {workers(config)} loader processes, {config.model.name} {learner.detector.spec.size}²\n"
-    )
+    print(f"{where()}, {workers(config)} loader processes, {network(config, learner)}\n")
     rows = [
         [name, f"{crops / statistics.median(taken):.1f}", f"{ratio(times['step alone'], taken):.2f}"]
         for name, taken in times.items()

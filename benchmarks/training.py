@@ -46,6 +46,12 @@ def where() -> str:
     return f"{name}, {torch.get_num_threads()} torch threads, torch {torch.__version__}"
 
 
+def network(config: RunConfig, learner: Learner) -> str:
+    """The network as the heading of a result names it: with what it was told, and the side of its crops."""
+    told = "".join(f", {name} {value}" for name, value in sorted(config.model.arguments.items()))
+    return f"{config.model.name}{told}, {learner.detector.spec.size}²"
+
+
 def make_learner(config: RunConfig) -> Learner:
     detector, _ = new_detector(config)
     detector.network.to(device())
@@ -109,6 +115,6 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 __all__ = [
-    "add_arguments", "device", "full_batches", "learn", "make_learner", "make_loader", "open_data",
+    "add_arguments", "device", "full_batches", "learn", "make_learner", "make_loader", "network", "open_data",
     "print_table", "ratio", "read_settings", "seconds", "synchronize", "where", "workers",
 ]  # fmt: skip

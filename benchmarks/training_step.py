@@ -19,6 +19,7 @@ from training import (
     device,
     learn,
     make_learner,
+    network,
     print_table,
     ratio,
     read_settings,
@@ -87,7 +88,7 @@ def main() -> None:
     for number in tqdm(range(options.rounds), desc="rounds", disable=None):
         for name, learner in learners.items():
             times[name].append(seconds(lambda: learn(learner, images, labels, number)))  # noqa: B023
-    print(f"{where()}, {config.model.name} {size}², batch {options.batch}\n")
+    print(f"{where()}, {network(config, learners['plain'])}, batch {options.batch}\n")
     rows = [
         [name, f"{1e3 * statistics.median(taken):.1f}", f"{ratio(times['plain'], taken):.2f}"]
         for name, taken in times.items()
