@@ -31,6 +31,13 @@ def preset(name: str) -> RunConfig:
     return build_config(read_config(find_config(Path(name))))
 
 
+def network_of(name: str) -> str:
+    """The network that a preset's name speaks of."""
+    if name.startswith(BASELINES):
+        return name.rpartition("-")[0].replace("-", "_")
+    return "reseption_ensemble" if name == "ensemble" else "reseption_v1" if "-v1" in name else "reseption_v2"
+
+
 def test_every_experiment_has_one():
     wanted = {f"{model}-{optimizer}" for model in BASELINES for optimizer in ("radam", "sgdm")}
     for v in ("v1", "v2"):
@@ -52,6 +59,7 @@ def test_presets_say_what_the_thesis_says(name):
     config = preset(name)
     baseline = name.startswith(BASELINES)
     epochs = 30 if baseline or name == "ensemble" else 14 if name.startswith("early") else 50
+    assert config.model.name == network_of(name)
     assert config.train.epochs == epochs
     assert config.data.batch_size == (12 if baseline else 24)
     assert config.data.batches == ("dual" if name.startswith("dual") else "various")
@@ -62,11 +70,23 @@ def test_presets_say_what_the_thesis_says(name):
     assert config.optimizer.lr == (0.01 if sgd and not baseline else 0.001)
     schedule = config.schedule
     assert schedule.curve == ("constant" if baseline else "exponential")
+    assert baseline or (schedule.decay, schedule.decay_every) == (0.94, 2)
     assert (schedule.plateau, schedule.plateau_factor, schedule.plateau_patience) == (True, 0.5, 2)
     assert config.model.pretrained == baseline
     assert config.model.train_level == ("higher" if baseline else "full")
-    if "weaker" not in name:
-        assert config.transforms == RunConfig().transforms
+    thesis, transforms = RunConfig().transforms, config.transforms
+    if "weaker" in name:
+        for strength in ("brightness", "contrast", "saturation", "hue", "rotation", "erasing"):
+            assert 0 < getattr(transforms, strength) < getattr(thesis, strength), strength
+    else:
+        assert transforms == thesis
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_the_two_cycles_differ_in_their_seed_only(version):
+    a, b = (preset(f"reseption-{version}-{cycle}") for cycle in "ab")
+    assert a.train.seed != b.train.seed
+    assert replace(a, train=replace(a.train, seed=b.train.seed)) == b
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -112,6 +112,8 @@ def test_by_hand():
     bins = [9, 4, 1, 6, 9]  # 0.6 of a fake and 0.6 of a real share a bin: |1.2 - 1| over 5
     assert bins[0] == bins[4]
     assert got.ece == pytest.approx((0.2 + gaps[1] + gaps[2] + gaps[3]) / 5)
+    # frames by bin of 1/15: (0.1, 0.1) of reals, (0.2 of a fake, 0.2 of a real), 0.3, 0.4, (0.6, 0.6), 0.7, 0.9
+    assert got.frame_ece == pytest.approx((0.2 + abs(0.4 - 1) + 0.7 + 0.6 + 1.2 + 0.7 + 0.1) / 10)
 
 
 def test_same_name_in_two_methods_is_two_videos(predictions):
