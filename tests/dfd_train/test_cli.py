@@ -36,10 +36,15 @@ def test_wrong_settings(run_command, tmp_path, capsys):
             "unknown model 'reseption_v9'; did you mean reseption_v2? Allowed: reseption",
         ),
         (
-            ["--model", "timm:resnet3", "--data", "none"],
+            ["--model", "timm:resnet3", "--data", "nowhere"],
             "timm has no model 'resnet3'",
         ),  # before data is opened
+        (
+            ["--model", "timm:vit_tiny_patch16_224", "--input-size", "256"],
+            "cannot take images of 256 x 256 pixels",
+        ),
         (["--optimizer", "speedy"], "unknown optimizer 'speedy'; allowed: "),
+        (["--optimizer", "adam", "--set", "optimizer.arguments.betas=0.9"], "betas=0.9: "),
         (
             ["--set", "train.epoch=3"],
             "unknown setting train.epoch; did you mean train.epochs? Allowed in train: epochs",
@@ -137,6 +142,7 @@ def test_checkpoints_that_do_not_fit(run_command, tmp_path, capsys):
             ["evaluate", "x", "--frames", "0"],
             "--frames: 0 is not a whole number of at least 1; see  dfd-train",
         ),
+        (["report", "x", "--hardest", "0"], "--hardest: 0 is not a whole number of at least 1"),
         (["evaluate", "x", "--frames", "few"], "--frames: few is not a whole number of at least 1"),
         (["evaluate", "x", "--split", "tset"], "'tset'"),
         (["evaluate", "x", "--split", "tset"], "; did you mean test? see  dfd-train evaluate --help"),
