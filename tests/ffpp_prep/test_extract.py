@@ -5,21 +5,25 @@ import shutil
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import clips
 import h5py
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from clips import FRAMES, ffpp_prep
 from PIL import Image
 
-from ffpp_prep import read_boxes, read_videos
+from ffpp_prep import read_boxes, read_videos, verify_work
 from ffpp_prep.codecs import CODECS, codec
+from ffpp_prep.faces import CropSettings
 from ffpp_prep.frames import evaluation_frames, training_frame
+from ffpp_prep.shards import MissingCrops, VideoSlice, write_shard
 
 
 def shards(work: Path) -> list[Path]:
@@ -197,6 +201,70 @@ def test_for_training_leaves_out_what_is_in_no_split(detected: Path, tmp_path: P
     assert {v for v, _, _ in stored(work)}.isdisjoint(gone.values())
 
 
+def scan_again(work: Path, splits: dict[str, str]) -> None:
+    """Gives videos, by their `video_id`, other splits, as scanning again with other lists does."""
+    table = pq.read_table(work / "videos.parquet")
+    changed = [
+        splits.get(video_id, split)
+        for video_id, split in zip(table["video_id"].to_pylist(), table["split"].to_pylist(), strict=True)
+    ]
+    at = table.schema.get_field_index("split")
+    pq.write_table(table.set_column(at, "split", pa.array(changed)), work / "videos.parquet")
+
+
+def test_for_training_after_scanning_again_with_other_splits(detected: Path, tmp_path: Path) -> None:
+    """What is planned stays what it is, written or not; what only the new split asks for is added, once."""
+    asked = {
+        "train": {training_frame(epoch, 4, FRAMES) for epoch in range(1, 5)},
+        "val": set(evaluation_frames(7, FRAMES)),
+        "test": set(evaluation_frames(12, FRAMES)),
+    }
+    assert not asked["train"] <= asked["val"] < asked["test"]
+    options = ("--for-training", 4, "--codec", "raw")
+    work, _ = extract(detected, tmp_path, *options)
+    first = stored(work)
+    a, b, c = sorted({video_id for video_id, _, _ in first})[:3]  # all of train
+    frames = {video_id: {f for v, f, _ in first if v == video_id} for video_id in (a, b, c)}
+    assert all(found == asked["train"] for found in frames.values())
+
+    commits = sorted((work / "faces").glob("faces-*.json"))
+    unwritten = next(p for p in commits if a.encode() in h5py.File(p.with_suffix(".h5"))["videos/id"][:])
+    for path in (unwritten, work / "faces" / "manifest.json"):  # as after a kill
+        path.unlink()
+    scan_again(work, {a: "val", b: "test", c: "unused"})
+    assert verify_work(work).damage == ()
+    work, out = extract(detected, tmp_path, *options)
+    assert "1 videos left out: in no split" in out
+    now = stored(work)  # which fails where a crop stands twice
+    assert first.keys() < now.keys() and all(np.array_equal(now[key], first[key]) for key in first)
+    frames = {video_id: {f for v, f, _ in now if v == video_id} for video_id in (a, b, c)}
+    assert frames[a] == asked["train"] | asked["val"] and frames[b] == asked["train"] | asked["test"]
+    assert frames[c] == asked["train"] and len(now) == len(first) + sum(
+        len(asked[split] - asked["train"]) for split in ("val", "test")
+    )
+
+    scan_again(work, {a: "test", b: "val", c: "train"})
+    assert verify_work(work).damage == ()
+    work, out = extract(detected, tmp_path, *options)
+    again = stored(work)
+    assert {f for v, f, _ in again if v == a} == asked["train"] | asked["test"]
+    assert again.keys() - now.keys() == {(a, f, 0) for f in asked["test"] - asked["train"] - asked["val"]}
+    assert verify_work(work).damage == () and "0 shards, 0 crops" in extract(detected, tmp_path, *options)[1]
+
+
+def test_a_plan_of_before_splits_were_recorded(detected: Path, tmp_path: Path) -> None:
+    work, _ = extract(detected, tmp_path, "--for-training", 4)
+    path = work / "faces" / "plan.json"
+    plan = json.loads(path.read_text())
+    assert {piece[3] for shard in plan["shards"] for piece in shard} == {"train"}
+    plan["shards"] = [[piece[:3] for piece in shard] for shard in plan["shards"]]
+    path.write_text(json.dumps(plan))
+    for commit in (work / "faces").glob("faces-*.json"):
+        commit.unlink()
+    _, out = extract(detected, tmp_path, "--for-training", 4)
+    assert "extract: 1 shards" in out and verify_work(work).damage == ()
+
+
 def test_methods_can_be_added_later(detected: Path, tmp_path: Path) -> None:
     work, out = extract(detected, tmp_path, "--methods", "FaceSwap")
     assert "2 videos left out: other methods" in out
@@ -271,6 +339,16 @@ def test_budget_takes_originals_first(detected: Path, tmp_path: Path) -> None:
     assert kept <= {"original_sequences"}
 
 
+def test_budget_of_the_default_codec_is_not_exceeded(detected: Path, extracted: Path, tmp_path: Path) -> None:
+    def crops_bytes(work: Path) -> int:  # what HDF5 adds, 64 kB a shard, counts for nothing in large ones
+        return sum(int(h5py.File(path)["offsets"][-1]) for path in shards(work))
+
+    whole = crops_bytes(extracted)
+    work, out = extract(detected, tmp_path, "--max-gb", 0.8 * whole / 1e9)
+    assert "left out: over --max-gb" in out
+    assert 0.4 * whole < crops_bytes(work) <= 0.8 * whole
+
+
 def test_budget_takes_methods_in_turn_and_can_grow(detected: Path, tmp_path: Path) -> None:
     """Six videos of about 0.21 MB each: room for four."""
     work, out = extract(detected, tmp_path, "--max-gb", 0.00095, "--codec", "raw")
@@ -300,6 +378,30 @@ def test_wrong_options(detected: Path, options: tuple, words: str) -> None:
     result = ffpp_prep("extract", detected, *options)
     assert result.returncode == 2 and words in result.stderr and "Traceback" not in result.stderr
     assert not (detected / "faces" / "plan.json").exists()
+
+
+def test_a_crop_that_can_not_be_stored_is_missing(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of more than 16,383 pixels in WebP."""
+    raw = codec("raw")
+
+    def encode(crop: np.ndarray) -> bytes:
+        if crop.shape[0] > 40:
+            raise RuntimeError("bad\ndimension")
+        return bytes(raw.encode(crop))
+
+    monkeypatch.setattr("ffpp_prep.shards.codec", lambda name: replace(raw, encode=encode))
+    sides = [30.0, 60.0, 30.0]
+    boxes = pd.DataFrame({"frame": [0, 1, 2], "pts": 0, "face": 0, "score": 0.9, "x1": 50.0, "y1": 50.0})
+    boxes[["x2", "y2"]] = np.array([sides, sides]).T + 50
+    path = str(tree / "original_sequences" / "youtube" / "c23" / "videos" / "000.mp4")
+    video = VideoSlice("v", path, "m", "", 0, boxes)
+    summary = write_shard(tmp_path, 0, [video], CropSettings(codec="raw"), lambda: None)
+    error = "raw can't store a crop of 78x78: bad dimension"
+    assert summary.crops == 2 and summary.missing == (MissingCrops("v", 1, error),)
+    with h5py.File(tmp_path / "faces-00000.h5") as file:
+        assert file["frame"][:].tolist() == [0, 2] and file["blob"].size == file["offsets"][2]
 
 
 def test_frame_formulas() -> None:

@@ -18,8 +18,8 @@ Picture = NDArray[np.uint8]
 class Codec:
     """One way of storing (h, w, 3) uint8 RGB crops.
 
-    `ratio` is about how many times smaller than raw a crop of c23 video becomes (benchmarks/codecs.py); it only
-    serves to plan the size of shards.
+    `ratio` is about how many times smaller than raw crops become, rounded down from benchmarks/codecs.py and
+    crop_reads.py: by it `--max-gb` is planned, which is rather not used up than exceeded.
     """
 
     name: str
@@ -34,21 +34,21 @@ CODECS: tuple[Codec, ...] = (
         "webp",
         lambda crop: imagecodecs.webp_encode(crop, lossless=True, level=0, method=0, numthreads=0),
         lambda data, h, w: imagecodecs.webp_decode(data),
-        3.9,
+        2.9,
     ),
     Codec(
         "jxl",
         lambda crop: imagecodecs.jpegxl_encode(crop, lossless=True, effort=1, numthreads=1),
         lambda data, h, w: imagecodecs.jpegxl_decode(data, numthreads=1),
-        4.4,
+        3.3,
     ),
     Codec(
         "png",
         lambda crop: imagecodecs.png_encode(crop, level=1),
         lambda data, h, w: imagecodecs.png_decode(data),
-        2.6,
+        1.9,
     ),
-    Codec("qoi", imagecodecs.qoi_encode, lambda data, h, w: imagecodecs.qoi_decode(data), 2.1),
+    Codec("qoi", imagecodecs.qoi_encode, lambda data, h, w: imagecodecs.qoi_decode(data), 1.6),
     Codec(
         "raw",
         lambda crop: crop.data.cast("B"),  # no copy
@@ -59,7 +59,7 @@ CODECS: tuple[Codec, ...] = (
         "jpeg",
         lambda crop: imagecodecs.jpeg8_encode(crop, level=95, subsampling="444"),
         lambda data, h, w: imagecodecs.jpeg8_decode(data),
-        8.3,
+        5.7,
         lossless=False,
     ),
 )

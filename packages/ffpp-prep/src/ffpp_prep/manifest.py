@@ -21,11 +21,18 @@ from ffpp_prep.shards import MissingCrops, ShardSummary, shard_name
 
 @dataclass(frozen=True)
 class PlannedSlice:
-    """Rows [first, stop) of a video's chosen boxes."""
+    """Rows [first, stop) of a video's chosen boxes.
+
+    Attributes:
+        splits: with `for_training`, whose frames are chosen: those that the last of these splits asks for and the
+            others, which the video was in before, don't. Scanning again may change a video's split, never this.
+            Empty where frames don't depend on it, and in plans of before it was recorded.
+    """
 
     video_id: str
     first: int
     stop: int
+    splits: tuple[str, ...] = ()
 
 
 Shards = Sequence[Sequence[PlannedSlice]]
@@ -43,7 +50,12 @@ def read_plan(folder: Path) -> tuple[CropSettings, list[tuple[PlannedSlice, ...]
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         refuse_other_version(path, content["format_version"])
-        shards = [tuple(PlannedSlice(*piece) for piece in shard) for shard in content["shards"]]
+        shards = [
+            tuple(
+                PlannedSlice(video_id, first, stop, tuple(splits)) for video_id, first, stop, *splits in shard
+            )
+            for shard in content["shards"]
+        ]
         return CropSettings(**content["settings"]), shards
     except UsageError:
         raise
@@ -59,7 +71,7 @@ def write_plan(folder: Path, plan: Shards, settings: CropSettings) -> None:
             "format_version": FORMAT_VERSION,
             "settings": asdict(settings),
             "fingerprint": fingerprint(settings),
-            "shards": [[[p.video_id, p.first, p.stop] for p in shard] for shard in plan],
+            "shards": [[[p.video_id, p.first, p.stop, *p.splits] for p in shard] for shard in plan],
         },
     )
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pandas as pd
 
 from ffpp_prep.boxes import USABLE
-from ffpp_prep.errors import UsageError
-from ffpp_prep.faces import CropSettings, chosen_boxes
+from ffpp_prep.errors import FatalError, UsageError
+from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import only_run, sweep, write_json
 from ffpp_prep.frames import EVALUATION_FRAMES
 from ffpp_prep.jobs import Beat, Outcome, run_tasks
@@ -24,7 +24,7 @@ from ffpp_prep.manifest import PlannedSlice, commit_file, manifest, read_plan, r
 from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.shards import ShardSummary, VideoSlice, scored_below, shard_name, write_shard
-from ffpp_prep.stages.planning import pending_slices, plan_shards, spoken_for
+from ffpp_prep.stages.planning import pending_slices, plan_shards, planned_boxes, spoken_for, unplanned
 from ffpp_prep.store import BoxStore, read_videos_and_parts
 
 
@@ -151,11 +151,10 @@ def _planned(
         _forget_incomplete(folder, len(plan))
     pending = pending_slices(folder, plan, videos)
     usable, left_out = _usable(videos, choice, settings)
-    planned = {piece.video_id for shard in plan for piece in shard}
     free = None
     if choice.max_gb:
         free = choice.max_gb * 1e9 - spoken_for(work, plan, pending, videos, settings)
-    added, over_budget = plan_shards(work, usable[~usable["video_id"].isin(planned)], settings, free)
+    added, over_budget = plan_shards(work, unplanned(usable, plan, settings), settings, free)
     if over_budget:
         left_out["over --max-gb"] = over_budget
     if added or before is None:
@@ -195,20 +194,34 @@ def _usable(
     return videos[reasons == ""], {str(reason): int(count) for reason, count in left_out.items()}
 
 
-def _collect(outcomes: Iterable[Outcome[_Task, ShardSummary]], bar: ProgressBar) -> list[tuple[str, str]]:
+def _collect(
+    outcomes: Iterable[Outcome[_Task, ShardSummary | str]], bar: ProgressBar
+) -> list[tuple[str, str]]:
     """Waits for the shards; those that couldn't be written, and why."""
     lost = []
     for outcome in outcomes:
-        if outcome.result is None:
-            assert outcome.lost is not None
-            lost.append((shard_name(outcome.task.number), outcome.lost.error))
-        bar.advance(sum(piece.stop - piece.first for piece in outcome.task.slices))
+        error = outcome.lost.error if outcome.lost else outcome.result
+        slices = outcome.task.slices
+        if isinstance(error, str):
+            whose = f"{len(slices)} videos, such as {slices[0].video_id}"
+            lost.append((shard_name(outcome.task.number), f"{error}; it is to hold crops of {whose}"))
+        bar.advance(sum(piece.stop - piece.first for piece in slices))
     return lost
 
 
-def _extract(task: _Task, beat: Beat) -> ShardSummary:
-    slices = planned_slices(BoxStore(task.work), task.videos, task.slices, task.settings)
-    return write_shard(task.work / "faces", task.number, slices, task.settings, beat)
+def _extract(task: _Task, beat: Beat) -> ShardSummary | str:
+    """Writes a shard; or says why that was not possible."""
+    try:
+        slices = planned_slices(BoxStore(task.work), task.videos, task.slices, task.settings)
+        return write_shard(task.work / "faces", task.number, slices, task.settings, beat)
+    except (
+        UsageError,
+        FatalError,
+        OSError,
+    ):  # damaged boxes, a full or broken disk: no other shard would do better
+        raise
+    except Exception as error:  # whatever a hostile video provokes is that shard's loss, not the run's end
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def planned_slices(
@@ -220,7 +233,8 @@ def planned_slices(
     slices = []
     for piece in pieces:
         row = videos.loc[piece.video_id]
-        chosen = chosen_boxes(boxes[piece.video_id], row["split"], int(row["frames_decoded"]), settings)
+        splits = piece.splits or (row["split"],)
+        chosen = planned_boxes(boxes[piece.video_id], splits, int(row["frames_decoded"]), settings)
         slices.append(
             VideoSlice(
                 video_id=piece.video_id,
