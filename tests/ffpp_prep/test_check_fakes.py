@@ -229,6 +229,16 @@ def test_retry_failed_and_an_original_gone(root: Path, checked: Path, tmp_path: 
     pd.testing.assert_frame_equal(read_fakes(work), read_fakes(checked))
 
 
+def test_a_damaged_part_of_boxes_ends_the_run_in_one_line(detected: Path, tmp_path: Path) -> None:
+    work = Path(shutil.copytree(detected, tmp_path / "work"))
+    (work / "boxes" / "boxes-00001.parquet").write_bytes(
+        b"PAR1"
+    )  # the fakes'; the original's are another part
+    result = ffpp_prep("check-fakes", work, "--jobs", 1)
+    assert result.returncode == 2 and result.stderr.count("\n") == 1, result.stderr
+    assert "boxes-00001.parquet: not readable" in result.stderr and "verify WORK --repair" in result.stderr
+
+
 def test_refusals(root: Path, detected: Path, tmp_path: Path) -> None:
     scan(root / "t.csv", tmp_path / "scanned")
     with pytest.raises(UsageError, match="no boxes here; run  ffpp-prep boxes"):

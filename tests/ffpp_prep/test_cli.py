@@ -1,5 +1,6 @@
 """The command as a user types it: help, one-line errors, exit statuses."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 from clips import ffpp_prep
 
+from ffpp_prep import read_videos
+from ffpp_prep.cli import main
 from ffpp_prep.commands import COMMANDS
 
 
@@ -85,6 +88,62 @@ def test_another_data_set_for_the_same_work_is_refused(extracted: Path, tmp_path
         result = ffpp_prep(command, tmp_path, "-o", extracted)
         assert result.returncode == 2 and result.stderr.count("\n") == 1
         assert f"{extracted} was scanned from " in result.stderr and "give another -o" in result.stderr
+        assert f"run  ffpp-prep scan {tmp_path} -o {extracted} --moved  first" in result.stderr
+
+
+def test_scanning_another_place_into_boxes_is_refused_unless_they_moved(
+    tree: Path, detected: Path, tmp_path: Path
+) -> None:
+    """Equal names would give its videos the boxes of others."""
+    work = Path(shutil.copytree(detected, tmp_path / "work"))
+    elsewhere = Path(shutil.copytree(tree, tmp_path / "elsewhere"))
+    before = (work / "videos.parquet").read_bytes()
+    result = ffpp_prep("scan", elsewhere, "-o", work)
+    assert result.returncode == 2 and result.stderr.count("\n") == 1
+    assert (
+        f"{work} holds boxes of {tree}, which videos of equal names in {elsewhere} would get" in result.stderr
+    )
+    assert "or --moved if the same videos lie there now" in result.stderr
+    assert (work / "videos.parquet").read_bytes() == before
+    assert ffpp_prep("scan", tree, "-o", work).returncode == 0  # the same place, again
+    assert ffpp_prep("scan", elsewhere, "-o", work, "--moved").returncode == 0
+    assert all(path.startswith(f"{elsewhere}/") for path in read_videos(work)["path"])
+    assert "nothing left to do; 8 done before" in ffpp_prep("boxes", elsewhere, "-o", work).stdout
+    (work / "videos.parquet").write_bytes(
+        b"PAR1"
+    )  # what it was scanned from can't be told: scanning mends it
+    assert ffpp_prep("scan", tree, "-o", work).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (PermissionError(13, "Permission denied", "work/x"), 2, "work/x: Permission denied"),
+        (OSError(5, "Input/output error"), 3, "disk: Input/output error"),
+        (
+            OSError("Couldn't deserialize thrift:\nno more data"),
+            3,
+            "disk: Couldn't deserialize thrift: no more data",
+        ),
+        (FileNotFoundError("work/boxes: gone"), 2, "disk: work/boxes: gone"),
+    ],
+)
+def test_errors_of_the_system_are_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: OSError,
+    status: int,
+    line: str,
+) -> None:
+    """Arrow's have no file name and no `strerror`."""
+
+    def fail(options: object) -> int:
+        raise error
+
+    monkeypatch.setattr("ffpp_prep.commands.status.run", fail)
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    assert main(["status", "work"]) == status
+    assert capsys.readouterr().err == f"ffpp-prep: {line}\n"
 
 
 def test_a_reader_that_goes_away_is_no_fault(extracted: Path) -> None:

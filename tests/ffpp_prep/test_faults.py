@@ -17,6 +17,7 @@ import pytest
 from clips import encode, ffpp_prep
 from test_extract import stored
 from test_jobs import wait_for
+from test_video import cut_within
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.files import only_run
@@ -61,14 +62,16 @@ def no_leftovers(folder: Path) -> None:
     assert not [p.name for p in folder.rglob("*") if p.name.startswith(".tmp-")]
 
 
-@pytest.mark.parametrize("file", ["videos.parquet", "boxes-00000.parquet", "videos-00000.parquet"])
+@pytest.mark.parametrize(
+    "file", ["videos.parquet", "progress.json", "boxes-00000.parquet", "videos-00000.parquet"]
+)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_boxes_after_a_kill(tree: Path, detected: Path, tmp_path: Path, file: str, when: str) -> None:
     work = tmp_path / "work"
     killed_at(f"{file}:{when}", tmp_path, "boxes", tree, "-o", work, "--jobs", 2)
     assert ffpp_prep("boxes", tree, "-o", work, "--jobs", 2).returncode == 1  # the two bad files
     same_boxes(work, detected)
-    no_leftovers(work / "boxes")
+    no_leftovers(work)
 
 
 @pytest.mark.parametrize("file", ["plan.json", "faces-00000.h5", "faces-00000.json", "manifest.json"])
@@ -80,7 +83,7 @@ def test_extract_after_a_kill(detected: Path, extracted: Path, tmp_path: Path, f
     assert ffpp_prep("extract", work, "--jobs", 2).returncode == 0
     a, b = stored(work), stored(extracted)
     assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
-    no_leftovers(work / "faces")
+    no_leftovers(work)
 
 
 @pytest.fixture
@@ -136,6 +139,24 @@ def test_retry_failed_tries_only_the_failed(tree: Path, detected: Path, tmp_path
     videos = read_videos(work).set_index("video_id")
     assert videos.loc["original_sequences/youtube/c23/videos/900.mp4", "status"] == "ok"
     assert len(videos) == 8
+
+
+def test_partial_videos_are_retried_while_nothing_builds_on_their_boxes(tmp_path: Path, head: list) -> None:
+    root, work, cropped = tmp_path / "root", tmp_path / "work", tmp_path / "cropped"
+    whole = encode(tmp_path / "whole.avi", head[:20], options={"bf": "0"})
+    encode(root / "real" / "a.mp4", head[:4])
+    video = Path(shutil.copy(whole, root / "real" / "b.avi"))
+    cut_within(video, 19)  # a twentieth is missing
+    assert ffpp_prep("boxes", root, "-o", work).returncode == 1
+    shutil.copytree(work, cropped)
+    assert ffpp_prep("extract", cropped).returncode == 0
+    shutil.copy(whole, video)
+    again = ffpp_prep("boxes", work, "--retry-failed")
+    assert again.returncode == 0 and "1 ok; 1 done before" in again.stdout
+    again = ffpp_prep("boxes", cropped, "--retry-failed")
+    assert again.returncode == 1 and "nothing left to do" in again.stdout
+    found = [read_videos(w).set_index("video_id").loc["real/b.avi"] for w in (work, cropped)]
+    assert [(v["status"], v["frames_decoded"]) for v in found] == [("ok", 20), ("partial", 19)]
 
 
 def test_two_runs_at_once(tmp_path: Path, head: list) -> None:
@@ -222,6 +243,33 @@ def test_a_shard_whose_worker_crashes_is_named_and_can_be_made_later(detected: P
     assert ffpp_prep("extract", works[1], *options).returncode == 0
     a = stored(works[1])
     assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+FAILING = """
+import ffpp_prep.stages.extract as stage
+write = stage.write_shard
+def failing(folder, number, slices, *rest):
+    if any("FaceSwap" in part.video_id for part in slices):
+        raise LookupError("nothing\\nexpected")
+    return write(folder, number, slices, *rest)
+stage.write_shard = failing
+"""
+
+
+def test_a_shard_that_fails_unexpectedly_is_named_and_the_others_are_written(
+    detected: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(FAILING)
+    work = Path(shutil.copytree(detected, tmp_path / "work"))
+    options = ("--jobs", 2, "--codec", "raw")  # large enough for several shards
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hook")}
+    result = ffpp_prep("extract", work, *options, env=environment)
+    assert result.returncode == 1 and result.stderr == ""
+    assert "not written: LookupError: nothing expected; it is to hold crops of " in result.stdout
+    some = stored(work)
+    assert ffpp_prep("extract", work, *options).returncode == 0
+    assert 0 < len(some) < len(stored(work))
 
 
 def test_a_crop_that_can_no_longer_be_read_is_reported_and_retried(

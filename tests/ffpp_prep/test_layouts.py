@@ -142,7 +142,11 @@ def test_a_name_that_is_no_text_is_left_out_and_named(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path / "real") + b"/\xff.mp4")).touch()
     summary = scan(tmp_path, tmp_path / "work")
     assert summary.videos == 1
-    assert any("1 videos left out whose names aren't UTF-8" in note for note in summary.notes)
+    (refused,) = summary.refused
+    assert "\\udc" in refused.entry and "isn't UTF-8" in refused.reason
+    (tmp_path / "real/a.mp4").unlink()
+    with pytest.raises(UsageError, match="no videos found for layout folder whose names are UTF-8"):
+        list_videos(tmp_path)
 
 
 # --- Celeb-DF --------------------------------------------------------------------------------------------------

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import trees
+from clips import ffpp_prep
 from test_layouts import by_id
 
 from ffpp_prep.errors import UsageError
@@ -92,8 +95,23 @@ def test_dfdc_names_that_leave_the_folder(tmp_path: Path) -> None:
     assert videos["video_id"].tolist() == [f"dfdc_train_part_0/{n}.mp4" for n in "fghr"]
     assert all(Path(p).resolve().parent == part.resolve() for p in videos["path"])
     assert (videos["original_id"] == "").all()
-    note = next(n for n in summary.notes if "entries left out" in n)
-    assert f"{len(HOSTILE_NAMES) + 4} entries left out" in note and "\n" not in note
+    reasons = {
+        **{ascii(name): "no plain file name" for name in HOSTILE_NAMES},
+        **{f"'{n}.mp4'": "neither label REAL nor FAKE" for n in ("number", "list", "null", "unlabelled")},
+        "'f.mp4'": "original '../outside.mp4' is no plain file name; the fake stays, unpaired",
+        "'g.mp4'": f"original {str(outside)!r} is no plain file name; the fake stays, unpaired",
+    }
+    assert {r.entry: r.reason for r in summary.refused} == reasons and len(summary.refused) == len(reasons)
+    written = pd.read_csv(tmp_path / "work" / "refused.csv")
+    assert dict(zip(written["entry"], written["reason"], strict=True)) == reasons
+    assert set(written["where"]) == {"dfdc_train_part_0/metadata.json"} and len(written) == len(reasons)
+    result = ffpp_prep("scan", tmp_path / "root", "-o", tmp_path / "work")
+    assert (
+        f"note: {len(reasons)} entries refused (first: " in result.stdout and "refused.csv" in result.stdout
+    )
+    (part / "metadata.json").write_text(json.dumps({"r.mp4": {"label": "REAL"}}))
+    assert scan(tmp_path / "root", tmp_path / "work").refused == ()
+    assert not (tmp_path / "work" / "refused.csv").exists()
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_a_part_without_its_commit_does_not_count(work: Path) -> None:
     store.commit([boxes("a.mp4", 3)], SETTINGS, "test")
     store.commit([boxes("b.mp4", 2)], SETTINGS, "test")
     (store.folder / "videos-00001.parquet").unlink()
-    (store.folder / ".tmp-videos-00001.parquet").write_bytes(b"half")
+    (store.folder / ".tmp-0123abcd-videos-00001.parquet").write_bytes(b"half")
     assert set(read_boxes(work)["video_id"]) == {"a.mp4"}
     assert read_videos(work).set_index("video_id")["status"].to_dict() == pytest.approx(
         {"a.mp4": "ok", "b.mp4": float("nan"), "c.mp4": float("nan")}, nan_ok=True
@@ -65,12 +65,13 @@ def test_file_format(work: Path) -> None:
     assert pa.types.is_dictionary(schema.field("video_id").type)
     types = {
         name: str(schema.field(name).type)
-        for name in ("frame", "pts", "face", "score", "top", "interpolated")
+        for name in ("frame", "pts", "face", "track", "score", "top", "interpolated")
     }
     assert types == {
         "frame": "int32",
         "pts": "int64",
         "face": "int8",
+        "track": "int32",
         "score": "float",
         "top": "int32",
         "interpolated": "bool",
@@ -127,8 +128,11 @@ def test_parts_and_plans_of_another_format_version_are_refused(work: Path) -> No
 def test_one_run_at_a_time(tmp_path: Path) -> None:
     with only_run(tmp_path), pytest.raises(UsageError, match="another ffpp-prep run"), only_run(tmp_path):
         pass
-    with only_run(tmp_path):  # free again
-        pass
+    mine, left = tmp_path / ".tmp-mine", tmp_path / ".tmp-0123abcd-progress.json"
+    for path in (mine, left):
+        path.write_text("half")
+    with only_run(tmp_path):  # free again, and what a killed run left in the folder is swept
+        assert mine.exists() and not left.exists()
 
 
 def test_empty_boxes_have_their_columns(work: Path) -> None:

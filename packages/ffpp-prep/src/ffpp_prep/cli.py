@@ -37,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (FileNotFoundError, PermissionError, NotADirectoryError, FileExistsError) as error:
-        return _fail(f"{error.filename}: {error.strerror}", ExitStatus.USAGE)
+        return _fail(_said(error), ExitStatus.USAGE)
     except OSError as error:  # a full or broken disk, where nothing was being written that counts
-        return _fail(f"{error.filename or 'disk'}: {error.strerror}", ExitStatus.FATAL)
+        return _fail(_said(error), ExitStatus.FATAL)
     except KeyboardInterrupt:
         again = "to go on" if options.goes_on else "to start over; nothing was kept"
         return _fail(f"interrupted; run the same command again {again}", ExitStatus.INTERRUPTED)
@@ -47,6 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _said(error: OSError) -> str:
+    """One line; Arrow's errors have a message in place of file name and reason."""
+    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    return f"{error.filename or 'disk'}: {reason}"
 
 
 def _fail(error: object, status: ExitStatus) -> int:

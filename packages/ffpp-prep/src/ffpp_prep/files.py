@@ -84,13 +84,15 @@ def copy_bytes(
 
 def sweep(folder: Path) -> None:
     """Removes what a killed run left half-written in `folder`."""
-    for leftover in folder.glob(f"{TEMPORARY}*"):
+    for leftover in folder.glob(f"{TEMPORARY}{'[0-9a-f]' * 8}-*"):  # as `whole_file` names them
         leftover.unlink(missing_ok=True)
 
 
 @contextmanager
 def only_run(folder: Path) -> Iterator[None]:
     """Holds a folder's lock; a second run on the same folder is refused, a killed one's lock is free again.
+
+    What a killed one left half-written in the folder itself is removed.
 
     Raises:
         UsageError: another run holds it.
@@ -103,6 +105,7 @@ def only_run(folder: Path) -> Iterator[None]:
             raise UsageError(
                 f"{folder}: another ffpp-prep run is at work here; wait for it or stop it"
             ) from None
+        sweep(folder)
         yield
 
 

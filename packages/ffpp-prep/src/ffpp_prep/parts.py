@@ -152,10 +152,18 @@ class PartStore(Generic[Result]):
         for part, done in status.groupby("part")["video_id"]:
             keep = set(done) if wanted is None else wanted.intersection(done)
             if keep:
-                path = self.rows_file(part)
-                with _readable(path):
-                    table = pq.read_table(path, columns=columns and list(columns), filters=_among(keep))
-                yield table.cast(_plain(table.schema)).to_pandas()
+                yield self.read_part(part, keep, columns)
+
+    def read_part(self, part: str, video_ids: set[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The rows of some videos of one part; all columns, or some.
+
+        Raises:
+            UsageError: the file can't be read; the message says what to do.
+        """
+        path = self.rows_file(part)
+        with _readable(path):
+            table = pq.read_table(path, columns=columns and list(columns), filters=_among(video_ids))
+            return table.cast(_plain(table.schema)).to_pandas()
 
     def rows_file(self, part: str) -> Path:
         """Where the rows of a part are."""

@@ -23,12 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="WORK", help="the folder to write to"
     )
+    parser.add_argument(
+        "--moved", action="store_true", help="ROOT is what WORK was scanned from before, at another place"
+    )
     add_scan_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Scans, and prints the counts."""
-    scan_root(options.root, options)
+    scan_root(options.root, options, options.moved)
     return ExitStatus.OK
 
 
@@ -68,8 +71,8 @@ def work_folder(options: argparse.Namespace) -> Path:
         scan_root(options.folder, options)
     elif (before := scanned_root(work)) != str(options.folder.resolve()):
         raise UsageError(
-            f"{work} was scanned from {before}, not from {options.folder}; give another -o, or run  "
-            f"ffpp-prep scan {options.folder} -o {work}  first"
+            f"{work} was scanned from {before}, not from {options.folder}; give another -o, or, if the same videos "
+            f"lie there now, run  ffpp-prep scan {options.folder} -o {work} --moved  first"
         )
     return work
 
@@ -81,13 +84,19 @@ def split_settings(options: argparse.Namespace) -> SplitSettings:
     return SplitSettings(options.splits, options.dfd_splits, options.seed)
 
 
-def scan_root(root: Path, options: argparse.Namespace) -> None:
+def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> None:
     """Scans `root` into `options.output` and prints what was found."""
     from ffpp_prep.stages import scan
 
-    summary = scan(root, options.output, options.layout, split_settings(options))
+    summary = scan(root, options.output, options.layout, split_settings(options), moved)
     for note in summary.notes:
         print(f"note: {note}")
+    if summary.refused:
+        first = summary.refused[0]
+        print(
+            f"note: {len(summary.refused)} entries refused (first: {first.entry[:80]}, {first.reason}); "
+            f"all of them: {options.output / 'refused.csv'}"
+        )
     for (method, split), count in sorted(summary.counts.items()):
         print(f"{count:7} {method}, {split}")
     print(f"scan: {summary.videos} videos -> {options.output / 'videos.parquet'}")

@@ -10,9 +10,9 @@ from types import ModuleType
 
 from ffpp_prep.errors import UsageError
 from ffpp_prep.layouts import celebdf, dfdc, ffpp, folder, table
-from ffpp_prep.layouts.record import REAL_METHOD, VIDEO_SUFFIXES, Listing, VideoRecord
+from ffpp_prep.layouts.record import REAL_METHOD, VIDEO_SUFFIXES, Listing, Refused, VideoRecord
 
-__all__ = ["LAYOUTS", "REAL_METHOD", "Listing", "VideoRecord", "list_videos"]
+__all__ = ["LAYOUTS", "REAL_METHOD", "Listing", "Refused", "VideoRecord", "list_videos"]
 
 # In this order `auto` tries them: DFDC's only mark is a metadata.json, which other folders may hold too.
 LAYOUTS: tuple[ModuleType, ...] = (table, ffpp, celebdf, folder, dfdc)
@@ -42,10 +42,17 @@ def list_videos(root: Path, layout: str = "auto") -> Listing:
     if chosen is None:
         raise UsageError(f"{root}: no known layout found (looked for {', '.join(modules)}); {_advice(root)}")
     listing: Listing = chosen.read(root)
-    if not listing.videos:
-        raise UsageError(f"{root}: no videos found for layout {chosen.__name__.rsplit('.', 1)[-1]}")
-    stored, notes = _utf8_only(listing)
-    return Listing(tuple(sorted(stored, key=lambda v: v.video_id)), notes)
+    # File systems allow names that no table can hold.
+    unfit = [
+        Refused("", ascii(v.path), "its name isn't UTF-8; rename it")
+        for v in listing.videos
+        if not _is_utf8(v.path)
+    ]
+    videos = sorted((v for v in listing.videos if _is_utf8(v.path)), key=lambda v: v.video_id)
+    if not videos:
+        whose = " whose names are UTF-8" if unfit else ""
+        raise UsageError(f"{root}: no videos found for layout {chosen.__name__.rsplit('.', 1)[-1]}{whose}")
+    return Listing(tuple(videos), listing.notes, (*listing.refused, *unfit))
 
 
 def _advice(root: Path) -> str:
@@ -56,18 +63,6 @@ def _advice(root: Path) -> str:
     if whole:
         return f"this lies in a folder with real/ and fake/, so give that one:  {whole}"
     return "give a folder with real/ and fake/, or a CSV table with path and label"
-
-
-def _utf8_only(listing: Listing) -> tuple[list[VideoRecord], tuple[str, ...]]:
-    """File systems allow names that no table can hold; those videos are left out, and named."""
-    unfit = [v for v in listing.videos if not _is_utf8(v.path)]
-    if not unfit:
-        return list(listing.videos), listing.notes
-    kept = [v for v in listing.videos if _is_utf8(v.path)]
-    note = (
-        f"{len(unfit)} videos left out whose names aren't UTF-8 (first: {unfit[0].video_id!a}); rename them"
-    )
-    return kept, (*listing.notes, note)
 
 
 def _is_utf8(text: str) -> bool:

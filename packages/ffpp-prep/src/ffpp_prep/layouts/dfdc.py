@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ffpp_prep.errors import UsageError
-from ffpp_prep.layouts.record import REAL_METHOD, Listing, VideoRecord, record_id
+from ffpp_prep.layouts.record import REAL_METHOD, Listing, Refused, VideoRecord, record_id
 
 LABELS = {"REAL": 0, "FAKE": 1}
 
@@ -40,12 +40,10 @@ def read(root: Path) -> Listing:
     root = root.resolve()
     entries: list[_Entry] = []
     notes: list[str] = []
+    refused: list[Refused] = []
     for part in _parts(root):
-        refused: list[str] = []
         named = list(_entries(part, refused))
         entries += named
-        if refused:
-            notes.append(f"{part.name}/metadata.json: {len(refused)} entries left out (first: {refused[0]})")
         missing = sum(not (part / e.name).exists() for e in named)
         if missing:
             notes.append(
@@ -72,7 +70,7 @@ def read(root: Path) -> Listing:
         notes.append(
             f"{orphans} fakes name no original of the parts on disk; they can be evaluated but not paired"
         )
-    return Listing(tuple(videos), tuple(notes))
+    return Listing(tuple(videos), tuple(notes), tuple(refused))
 
 
 def _parts(root: Path) -> list[Path]:
@@ -81,8 +79,10 @@ def _parts(root: Path) -> list[Path]:
     return sorted(p.parent for p in root.glob("*/metadata.json")) if root.is_dir() else []
 
 
-def _entries(part: Path, refused: list[str]) -> Iterator[_Entry]:
+def _entries(part: Path, refused: list[Refused]) -> Iterator[_Entry]:
+    """The videos of a part; what is no video's entry is added to `refused`."""
     path = part / "metadata.json"
+    where = f"{part.name}/{path.name}"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -92,12 +92,16 @@ def _entries(part: Path, refused: list[str]) -> Iterator[_Entry]:
     for name, entry in sorted(content.items()):
         label = LABELS.get(str(entry.get("label")).upper()) if isinstance(entry, dict) else None
         if not _is_plain_name(name):
-            refused.append(f"{ascii(name)[:80]} is no plain file name")
+            refused.append(Refused(where, ascii(name), "no plain file name"))
         elif label is None:
-            refused.append(f"{name} has neither label REAL nor FAKE")
+            refused.append(Refused(where, ascii(name), "neither label REAL nor FAKE"))
         else:
             original = str(entry.get("original") or "") if label else ""
-            yield _Entry(part, name, label, original if _is_plain_name(original) else "")
+            if original and not _is_plain_name(original):
+                reason = f"original {original!a} is no plain file name; the fake stays, unpaired"
+                refused.append(Refused(where, ascii(name), reason))
+                original = ""
+            yield _Entry(part, name, label, original)
 
 
 def _is_plain_name(name: str) -> bool:

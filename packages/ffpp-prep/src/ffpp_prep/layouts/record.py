@@ -45,11 +45,21 @@ class VideoRecord:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """Something that a data set lists and that isn't taken from it: in which file or folder, what, and why."""
+
+    where: str
+    entry: str  # as `ascii` writes it, whatever it holds
+    reason: str
+
+
+@dataclass(frozen=True)
 class Listing:
-    """The videos of a data set, and one line for each thing that a user should know about it."""
+    """The videos of a data set, one line for each thing that a user should know about it, and what was refused."""
 
     videos: tuple[VideoRecord, ...]
     notes: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
 
 
 def files_in(folder: Path) -> Iterator[Path]:

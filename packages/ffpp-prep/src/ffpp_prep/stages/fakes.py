@@ -19,7 +19,7 @@ from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.parts import PartStore
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.stages.collect import collect
-from ffpp_prep.store import BoxStore, read_videos
+from ffpp_prep.store import BoxStore, read_videos_and_parts
 
 FAILED = ("open_failed", "timeout", "crashed")  # what --retry-failed tries
 CHECKS_SCHEMA = pa.schema(
@@ -69,7 +69,8 @@ class _Task:
     video_id: str
     path: str
     original: str
-    boxes: Path
+    work: Path
+    part: str  # of boxes, with the fake's
     settings: FakeSettings
     decoder: str
 
@@ -99,10 +100,10 @@ def check_fakes(
     started = time.monotonic()
     with only_run(work):
         store.begin(settings)
-        fakes, left_out = _measurable(read_videos(work), boxes)
+        fakes, left_out = _measurable(read_videos_and_parts(work))
         done = store.done(but=FAILED if retry_failed else ())
         tasks = [
-            _Task(r.video_id, r.path, r.original, r.boxes, settings, made_with.get("decoder", "pyav"))
+            _Task(r.video_id, r.path, r.original, work, r.part, settings, made_with.get("decoder", "pyav"))
             for r in fakes.itertuples()
             if r.video_id not in done
         ]
@@ -122,9 +123,8 @@ def read_fakes(work: str | Path) -> pd.DataFrame:
     return FakeStore(Path(work)).read_rows()
 
 
-def _measurable(videos: pd.DataFrame, boxes: BoxStore) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The fakes to measure, with `original` (its file) and `boxes` (the file with the fake's rows)."""
-    parts = boxes.read_status().set_index("video_id")["part"]
+def _measurable(videos: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The fakes to measure, with `original` (its file)."""
     usable = videos[videos["status"].isin(USABLE)].set_index("video_id")
     fakes = videos[videos["label"] == 1]
     reasons = pd.Series("", index=fakes.index)
@@ -133,15 +133,12 @@ def _measurable(videos: pd.DataFrame, boxes: BoxStore) -> tuple[pd.DataFrame, di
     reasons[~fakes["video_id"].isin(usable.index)] = "no boxes"
     counts = reasons[reasons != ""].value_counts()
     fakes = fakes[reasons == ""]
-    fakes = fakes.assign(
-        original=usable["path"].reindex(fakes["original_id"]).to_numpy(),
-        boxes=[boxes.rows_file(parts[video_id]) for video_id in fakes["video_id"]],
-    )
+    fakes = fakes.assign(original=usable["path"].reindex(fakes["original_id"]).to_numpy())
     return fakes, {str(reason): int(count) for reason, count in counts.items()}
 
 
 def _check(task: _Task, beat: Beat) -> FakeCheck:
-    boxes = pq.read_table(task.boxes, filters=[("video_id", "=", task.video_id)]).to_pandas()
+    boxes = BoxStore(task.work).read_part(task.part, {task.video_id})  # a damaged part is no video's fault
     try:
         return check_fake(task.video_id, task.path, task.original, boxes, task.settings, task.decoder, beat)
     except Exception as error:  # whatever a hostile video provokes is that video's row, not the run's end

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 from ffpp_prep.errors import UsageError
-from ffpp_prep.files import only_run
-from ffpp_prep.layouts import list_videos
+from ffpp_prep.files import only_run, whole_file
+from ffpp_prep.layouts import Refused, list_videos
 from ffpp_prep.splits import SplitSettings, assign
-from ffpp_prep.store import write_scan
+from ffpp_prep.store import BoxStore, scanned_root, write_scan
 
 SAMPLE_MARK = "SAMPLE.json"  # `ffpp-prep sample` leaves it in the folders that it writes
 
 
 @dataclass(frozen=True)
 class ScanSummary:
-    """How many videos were found, by (method, split), and what to know about them."""
+    """How many videos were found, by (method, split), what to know about them, and what was refused."""
 
     videos: int
     counts: dict[tuple[str, str], int]
     notes: tuple[str, ...]
+    refused: tuple[Refused, ...]
 
 
 def scan(
-    root: str | Path, work: str | Path, layout: str = "auto", splits: SplitSettings | None = None
+    root: str | Path,
+    work: str | Path,
+    layout: str = "auto",
+    splits: SplitSettings | None = None,
+    moved: bool = False,
 ) -> ScanSummary:
-    """Lists a data set's videos and writes WORK/videos.parquet; nothing is decoded.
+    """Lists a data set's videos and writes WORK/videos.parquet, and WORK/refused.csv; nothing is decoded.
 
     Scanning again replaces the table; boxes and crops that were made already stay valid, by `video_id`.
 
@@ -36,9 +43,10 @@ def scan(
         work: the folder to write to, made if missing.
         layout: `auto` or a name in `ffpp_prep.layouts`.
         splits: where splits come from; by default ROOT/splits if it is there, else the official lists.
+        moved: `root` is the data set that WORK was scanned from, at another place.
 
     Raises:
-        UsageError: nothing to scan, an unknown layout, or no way to assign splits.
+        UsageError: nothing to scan, an unknown layout, no way to assign splits, or WORK has boxes of another root.
     """
     root, work = Path(root), Path(work)
     listing = list_videos(root, layout)
@@ -53,9 +61,42 @@ def scan(
         "split_seed": str(splits.seed),
     }
     with only_run(work):
+        if not moved:
+            _refuse_another_root(root.resolve(), work)
+        _write_refused(work / "refused.csv", listing.refused)
         write_scan(work, videos, metadata)
     counts = Counter((v.method, v.split or "none") for v in videos)
-    return ScanSummary(len(videos), dict(counts), (*listing.notes, *notes))
+    return ScanSummary(len(videos), dict(counts), (*listing.notes, *notes), listing.refused)
+
+
+def _write_refused(path: Path, refused: Sequence[Refused]) -> None:
+    """Writes what was refused, for people; no file where nothing was."""
+    if not refused:
+        path.unlink(missing_ok=True)
+        return
+    # A folder's name, unlike an entry's, stands there as it is, and need not be UTF-8.
+    with (
+        whole_file(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        rows = csv.writer(file)
+        rows.writerow(field.name for field in fields(Refused))
+        rows.writerows(astuple(entry) for entry in refused)
+
+
+def _refuse_another_root(root: Path, work: Path) -> None:
+    """Boxes belong to videos by `video_id`, and two data sets may well have equal ones."""
+    if not BoxStore(work).commits():
+        return
+    try:
+        before = scanned_root(work)
+    except UsageError:  # a damaged table, which scanning again mends
+        return
+    if before and before != str(root):
+        raise UsageError(
+            f"{work} holds boxes of {before}, which videos of equal names in {root} would get; "
+            "give another -o, or --moved if the same videos lie there now"
+        )
 
 
 def own_splits(root: Path, splits: SplitSettings) -> SplitSettings:
