@@ -1,6 +1,7 @@
 """Leaks across splits: none where splits are made well, each kind found where one was planted."""
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
@@ -59,7 +60,7 @@ def test_the_thesis_dfd_split_leaks_actors(ffpp: Path, tmp_path: Path) -> None:
     for leak in leaks:
         total, squares = sum(leak.videos.values()), sum(n * n for n in leak.videos.values())
         assert leak.pairs == (total * total - squares) // 2
-        splits = {video_id: split for split, video_id in leak.example}
+        splits = {video_id: split for split, video_id in next(leak.each_pair())}
         assert len(set(splits.values())) == 2
         for video_id, split in splits.items():
             row = videos.set_index("video_id").loc[video_id]
@@ -67,6 +68,30 @@ def test_the_thesis_dfd_split_leaks_actors(ffpp: Path, tmp_path: Path) -> None:
     result = ffpp_prep("check-splits", work)
     assert result.returncode == 1 and f"same person in several splits: {len(leaks)}, in " in result.stdout
     assert result.stdout.count("\n") < 50 and f"… and {len(leaks) - 10} more" in result.stdout
+    assert f"every pair, as a table:  ffpp-prep check-splits {work} --csv pairs.csv" in result.stdout
+    # The table against all pairs of videos with an actor in common, found by looking at each pair.
+    result = ffpp_prep("check-splits", work, "--no-content", "--csv", tmp_path / "pairs.csv")
+    pairs = pd.read_csv(tmp_path / "pairs.csv", dtype=str)
+    assert result.returncode == 1 and f"all {len(pairs)} pairs -> {tmp_path / 'pairs.csv'}" in result.stdout
+    assert not pairs.duplicated().any() and (pairs["split"] != pairs["other_split"]).all()
+    seen_in = {r.video_id: ({r.target_id, r.source_id} - {""}, r.split) for r in videos.itertuples()}
+    expected = {
+        (f"dfd {actor}", *sorted((one, other)))
+        for (one, (actors, split)), (other, (others, another)) in combinations(seen_in.items(), 2)
+        for actor in (actors & others if split != another else ())
+    }
+    persons = pairs[pairs["kind"] == "person"]
+    found_pairs = {
+        (value, *sorted(ids))
+        for value, ids in zip(
+            persons["value"], persons[["video_id", "other_video_id"]].to_numpy().tolist(), strict=True
+        )
+    }
+    assert found_pairs == expected and len(persons) == len(expected)
+    assert all(seen_in[i][1] == s for i, s in zip(pairs["video_id"], pairs["split"], strict=True))
+    assert set(pairs["kind"]) == {leak.kind for leak in audit_splits(work, content=False).leaks}
+    refused = ffpp_prep("check-splits", work, "--csv", tmp_path)
+    assert refused.returncode == 2 and f"--csv {tmp_path}: a folder" in refused.stderr
 
 
 def planted(root: Path, work: Path, **splits: str) -> Path:
@@ -96,10 +121,12 @@ def test_each_kind_where_it_was_planted(tmp_path: Path) -> None:
     }
     (leak,) = found(work, "original")
     assert leak.videos == {"train": 1, "test": 1} and leak.pairs == 1
-    assert leak.example == (
-        ("train", "original_sequences/youtube/c23/videos/000.mp4"),
-        ("test", "manipulated_sequences/Deepfakes/c23/videos/000_001.mp4"),
-    )
+    assert list(leak.each_pair()) == [
+        (
+            ("train", "original_sequences/youtube/c23/videos/000.mp4"),
+            ("test", "manipulated_sequences/Deepfakes/c23/videos/000_001.mp4"),
+        )
+    ]
 
 
 def test_same_source(tmp_path: Path) -> None:
@@ -150,7 +177,10 @@ def test_identical_content_under_other_names(tmp_path: Path) -> None:
     audit = audit_splits(work)
     (leak,) = audit.leaks
     assert (leak.kind, leak.videos, leak.pairs) == ("content", {"train": 2, "test": 1}, 2)
-    assert {video_id for _, video_id in leak.example} == {"train/real/a.mp4", "test/fake/b.mp4"}
+    assert [(a, b) for (_, a), (_, b) in leak.each_pair()] == [
+        ("train/real/a.mp4", "test/fake/b.mp4"),
+        ("train/real/again.mp4", "test/fake/b.mp4"),
+    ]
     assert audit.hashed == 4 and audit.without_people == ("folder",)
     assert ffpp_prep("check-splits", work).returncode == 1
     without = ffpp_prep("check-splits", work, "--no-content")

@@ -7,20 +7,24 @@ Persons are told apart by data set; content is compared across all.
 
 from __future__ import annotations
 
+import csv
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
 from ffpp_prep.errors import UsageError
+from ffpp_prep.files import whole_file
 from ffpp_prep.store import read_scan
 
 SPLITS = ("train", "val", "test")
 KINDS = ("original", "target", "source", "person", "content")
+
+Pair = tuple[tuple[str, str], tuple[str, str]]  # (split, video_id) of each
 
 
 @dataclass(frozen=True)
@@ -30,16 +34,28 @@ class Leak:
     Attributes:
         kind: one of KINDS.
         value: what is shared: "dfd 01", an original's video_id, or a SHA-256.
-        videos: how many videos of each split share it.
-        pairs: pairs of videos from different splits.
-        example: one such pair, as (split, video_id) each.
+        members: the video_ids of each split that share it, sorted.
     """
 
     kind: str
     value: str
-    videos: dict[str, int]
-    pairs: int
-    example: tuple[tuple[str, str], tuple[str, str]]
+    members: dict[str, tuple[str, ...]]
+
+    @property
+    def videos(self) -> dict[str, int]:
+        """How many videos of each split."""
+        return {split: len(video_ids) for split, video_ids in self.members.items()}
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of videos from different splits."""
+        return sum(m * n for m, n in combinations(self.videos.values(), 2))
+
+    def each_pair(self) -> Iterator[Pair]:
+        """All these pairs."""
+        for (a, videos), (b, others) in combinations(self.members.items(), 2):
+            for video, other in product(videos, others):
+                yield (a, video), (b, other)
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,15 @@ def audit_splits(work: str | Path, content: bool = True) -> Audit:
     )
 
 
+def write_pairs(leaks: Iterable[Leak], path: str | Path) -> None:
+    """Writes a CSV, one row a pair: kind, value, split and video_id of the one, split and video_id of the other."""
+    with whole_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("kind", "value", "split", "video_id", "other_split", "other_video_id"))
+        for leak in leaks:
+            rows.writerows((leak.kind, leak.value, *one, *other) for one, other in leak.each_pair())
+
+
 def _shared(used: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
     """For each kind the value that a video has, "" for none, under the video's row number."""
     original = used["group"].where(used["group"] != "", used["original_id"])
@@ -112,13 +137,11 @@ def _leaks(kind: str, values: pd.Series, used: pd.DataFrame) -> list[Leak]:
     for value, split, video_id in zip(values, rows["split"], rows["video_id"], strict=True):
         if value:
             videos.setdefault(value, {}).setdefault(split, set()).add(video_id)
-    leaks = []
-    for value, by_split in videos.items():
-        if len(by_split) > 1:
-            counts = {name: len(by_split[name]) for name in SPLITS if name in by_split}
-            pairs = sum(m * n for m, n in combinations(counts.values(), 2))
-            a, b = list(counts)[:2]
-            leaks.append(Leak(kind, value, counts, pairs, ((a, min(by_split[a])), (b, min(by_split[b])))))
+    leaks = [
+        Leak(kind, value, {name: tuple(sorted(by_split[name])) for name in SPLITS if name in by_split})
+        for value, by_split in videos.items()
+        if len(by_split) > 1
+    ]
     return sorted(leaks, key=lambda leak: (-leak.pairs, leak.value))
 
 

@@ -7,13 +7,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffpp_prep.errors import ExitStatus
+from ffpp_prep.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from ffpp_prep.leaks import Audit, Leak
 
 HELP = "audit splits for leaks: the same original, person or file in two of them; exits 1 where there are any"
-EXAMPLE = "ffpp-prep check-splits work"
+EXAMPLE = "ffpp-prep check-splits work --csv pairs.csv"
 LISTED = 10  # leaks of a kind that are printed; the others are counted
 
 
@@ -21,17 +21,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("work", type=Path, metavar="WORK", help="a work folder")
     parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write every pair of videos that share something"
+    )
+    parser.add_argument(
         "--no-content", action="store_true", help="don't read files to find identical ones under other names"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints every leak, and returns 1 where there is one."""
-    from ffpp_prep.leaks import audit_splits
+    """Prints the leaks of most pairs, and returns 1 where there is one."""
+    from ffpp_prep.leaks import audit_splits, write_pairs
 
+    if options.csv and options.csv.is_dir():
+        raise UsageError(f"--csv {options.csv}: a folder; give the name of a file")
     audit = audit_splits(options.work, content=not options.no_content)
     for kind, leaks in groupby(audit.leaks, key=lambda leak: leak.kind):
         _print_kind(kind, list(leaks))
+    if options.csv:
+        write_pairs(audit.leaks, options.csv)
+        print(f"all {sum(leak.pairs for leak in audit.leaks)} pairs -> {options.csv}")
+    elif audit.leaks:
+        print(f"every pair, as a table:  ffpp-prep check-splits {options.work} --csv pairs.csv")
     _print_summary(audit)
     return ExitStatus.SOME_FAILED if audit.leaks else ExitStatus.OK
 
@@ -41,7 +51,7 @@ def _print_kind(kind: str, leaks: list[Leak]) -> None:
     print(f"same {kind} in several splits: {len(leaks)}, in {pairs} pairs of videos")
     for leak in leaks[:LISTED]:
         counts = ", ".join(f"{count} {split}" for split, count in leak.videos.items())
-        (split_a, a), (split_b, b) = leak.example
+        (split_a, a), (split_b, b) = next(leak.each_pair())
         print(f"  {leak.value}: {counts}; such as {a} ({split_a}) and {b} ({split_b})")
     if len(leaks) > LISTED:
         print(f"  … and {len(leaks) - LISTED} more")
