@@ -18,6 +18,8 @@ from dfd_train.data.prepared import load_prepared
 from dfd_train.engine.checkpoint import load_model
 from dfd_train.runs import file_sha256
 
+TRUST = ("tiny_networks:with_batch_norm",)  # what `learned` is
+
 
 def epochs(run: Path) -> pd.DataFrame:
     lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
@@ -29,7 +31,7 @@ def learned(small_set_writer, tmp_path_factory) -> Path:
     """A run long enough to tell the fakes' stripes."""
     folder = tmp_path_factory.mktemp("learned")
     work = small_set_writer(folder / "work", length=60, demonstration=True).work
-    arguments = ["--model", "tiny_networks:with_batch_norm", "--input-size", "32", "--batch-size", "6"]
+    arguments = ["--model", *TRUST, "--input-size", "32", "--batch-size", "6"]
     arguments += ["--epochs", "25", "--lr", "0.03", "--workers", "0", "--device", "cpu"]
     arguments += ["--rotation", "0", "--erasing", "0", "--batch-size", "4"]
     assert main(["run", "--data", str(work), "--out", str(folder / "run"), *arguments]) == 0
@@ -42,7 +44,7 @@ def test_a_run_learns_and_keeps_its_best_checkpoint(learned):
     assert table["train_loss"].tail(5).mean() < 0.6 < table["train_loss"].head(3).mean()
     assert table["val_balanced_accuracy"].max() > 0.5 and table["val_auc"].tail(5).min() == 1.0
     best = int(table.loc[table["val_balanced_accuracy"].idxmax(), "epoch"])
-    assert load_model(learned).facts.epoch == best
+    assert load_model(learned, trust=TRUST).facts.epoch == best
     assert torch.load(learned / "checkpoints/last.pt", weights_only=True)["epoch"] == 25
 
 
@@ -107,7 +109,7 @@ def test_predictions_are_the_networks_logits(learned, capsys):
     assert metadata[b"work"].decode() == str(Path(data["work"]).resolve())
     assert metadata[b"data_fingerprint"].decode() == data["fingerprint"]
 
-    model = load_model(learned)
+    model = load_model(learned, trust=TRUST)
 
     prepared = load_prepared(Path(model.facts.config.data.work))
     test = prepared.videos[prepared.videos["split"] == "test"]
@@ -205,7 +207,7 @@ def test_evaluate_says_which_epoch_and_whether_the_run_finished(learned, tmp_pat
     shutil.copytree(learned, run)
     config = (run / "config.toml").read_text()
     (run / "config.toml").write_text(config.replace("epochs = 25", "epochs = 30"))
-    best = load_model(learned).facts.epoch
+    best = load_model(learned, trust=TRUST).facts.epoch
     capsys.readouterr()
     evaluate = ["evaluate", "--frames", "1", "--workers", "0"]
     assert main([*evaluate, str(learned)]) == 0
@@ -247,7 +249,9 @@ def test_a_threshold_from_validation_and_the_common_protocol(learned, capsys):
         assert (learned / name).read_bytes() == ours
     assert output.index("Overall") < output.index("DeepfakeBench protocol")
     predictions = pd.read_parquet(learned / "predictions-test-deepfakebench.parquet")
-    lengths = load_prepared(Path(load_model(learned).facts.config.data.work)).videos.set_index("video_id")
+    lengths = load_prepared(Path(load_model(learned, trust=TRUST).facts.config.data.work)).videos.set_index(
+        "video_id"
+    )
     for video_id, own in predictions.groupby("video_id"):
         spaced = np.linspace(0, lengths.at[video_id, "frames_decoded"] - 1, 32, dtype=int)
         assert own["frame"].tolist() == spaced.tolist()
@@ -268,7 +272,7 @@ def _check_benchmark_crop(run: Path, row: pd.Series) -> None:
     """The logit again by hand: to 256 pixels first, as the benchmark stores its crops."""
     from torchvision.transforms.functional import resize, to_pil_image
 
-    model = load_model(run)
+    model = load_model(run, trust=TRUST)
     crop = load_prepared(Path(model.facts.config.data.work)).read_crop(row.video_id, int(row.frame))
     image = np.asarray(resize(resize(to_pil_image(crop), [256, 256]), [32, 32]), np.float32) / 127.5 - 1
     with torch.no_grad():
