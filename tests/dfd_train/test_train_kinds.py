@@ -78,7 +78,7 @@ def test_augmentation_on_the_models_device_trains_the_same(run_command, tmp_path
     pd.testing.assert_frame_equal(a, b)
 
 
-def test_an_ensemble_of_two_runs(small_set, tmp_path, capsys):
+def test_an_ensemble_of_two_runs(small_set, small_set_writer, tmp_path, capsys):
     reseption = [
         "--input-size",
         "75",
@@ -98,8 +98,9 @@ def test_an_ensemble_of_two_runs(small_set, tmp_path, capsys):
         "model.arguments.depth_multiplier=0.25",
     ]
     data = ["--data", str(small_set.work), "--val-frames", "1", "--device", "cpu"]
-    for name in ("reseption_v1", "reseption_v2"):
-        assert main(["run", *data, "--model", name, *reseption, "--out", str(tmp_path / name)]) == 0
+    sample = small_set_writer(tmp_path / "sample", length=2, demonstration=True).work
+    for name, extra in (("reseption_v1", ["--data", str(sample)]), ("reseption_v2", [])):
+        assert main(["run", *data, *extra, "--model", name, *reseption, "--out", str(tmp_path / name)]) == 0
     members = f"{tmp_path}/reseption_v1,{tmp_path}/reseption_v2"
     command = ["run", *data, "--model", "reseption_ensemble", "--members", members, "--batch-size", "6"]
     command += ["--epochs", "1", "--max-steps", "2", "--workers", "0", "--out", str(tmp_path / "both")]
@@ -109,6 +110,8 @@ def test_an_ensemble_of_two_runs(small_set, tmp_path, capsys):
     for folder in ("reseption_v1", "reseption_v2"):  # the ensemble is complete without its members' folders
         (tmp_path / folder).rename(tmp_path / f"{folder}-gone")
     assert main(["evaluate", str(tmp_path / "both"), "--frames", "1", "--workers", "0"]) == 0
+    # what was learnt from the sample stays a demonstration, whatever the head was trained on
+    assert load_model(tmp_path / "both").facts.demonstration
     member = load_model(tmp_path / "reseption_v2-gone").detector.network.state_dict()
     joined = load_model(tmp_path / "both").detector.network.members[1].state_dict()
     assert all(torch.equal(value, member[key]) for key, value in joined.items())

@@ -246,8 +246,8 @@ def test_size_of_a_real_checkpoint(make_run):
 
     run = make_run("v1", splits=())
     config = build_config(read_config(run / "config.toml"))
-    detector, members = new_detector(config)
-    facts = Facts(config, members, "f00d", True, 1)
+    detector, _ = new_detector(config)
+    facts = Facts(config, (), "f00d", True, 1)
     save_checkpoint(run / "checkpoints" / "best.pt", facts, detector.network.state_dict())
     size = model_size(run)
     assert size.parameters == size.trained == 16_888_257

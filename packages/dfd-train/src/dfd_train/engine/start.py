@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from dfd_train.config import ModelConfig, RunConfig, changed_settings
+from dfd_train.config import RunConfig, changed_settings
 from dfd_train.data.batches import EpochPlan, Spot, plan_epoch, plan_evaluation
 from dfd_train.data.fakes import untouched_frames
 from dfd_train.data.prepared import PreparedSet, load_prepared
@@ -22,7 +22,7 @@ from dfd_train.data.selection import (
     select_videos,
     shuffle_labels,
 )
-from dfd_train.engine.checkpoint import load_checkpoint, load_model
+from dfd_train.engine.checkpoint import TrainedModel, load_checkpoint, load_model
 from dfd_train.engine.length import check_length
 from dfd_train.engine.place import Place
 from dfd_train.models import Detector, build_detector
@@ -177,8 +177,8 @@ def data_record(data: TrainingData) -> dict[str, object]:
     }
 
 
-def new_detector(config: RunConfig, trust: Sequence[str] = ()) -> tuple[Detector, tuple[ModelConfig, ...]]:
-    """The newly initialised detector of a run, a function of its seed, and the configs of an ensemble's members.
+def new_detector(config: RunConfig, trust: Sequence[str] = ()) -> tuple[Detector, list[TrainedModel]]:
+    """The newly initialised detector of a run, a function of its seed, and the trained members of an ensemble.
 
     `trust`: as `load_model`, for the members.
     """
@@ -190,7 +190,7 @@ def new_detector(config: RunConfig, trust: Sequence[str] = ()) -> tuple[Detector
             raise ValueError(f"{member.path} is an ensemble: name its members' runs instead")
     torch.manual_seed(mix_seed(config.train.seed, 0))
     detector = build_detector(config.model, [member.detector for member in members])
-    return detector, tuple(member.facts.config.model for member in members)
+    return detector, members
 
 
 def check_folder(folder: RunFolder, config: RunConfig) -> None:

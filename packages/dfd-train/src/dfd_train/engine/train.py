@@ -97,7 +97,9 @@ class Training:
     ) -> None:
         self.config, self.folder, self.data = config, folder, data
         self.device, self.processes = device, processes
-        detector, self.members = new_detector(config, trust)
+        detector, members = new_detector(config, trust)
+        self.members = tuple(member.facts.config.model for member in members)
+        self.demonstration = data.prepared.demonstration or any(m.facts.demonstration for m in members)
         detector.network.to(device)
         if config.train.channels_last:
             detector.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -131,7 +133,7 @@ class Training:
                 trained = self._train_epoch(epoch, loaded)
                 self._finish_epoch(epoch, trained, loaded)
         best, epoch = self.place.best, self.place.best_epoch
-        warning = f" ({DEMONSTRATION})" if self.data.prepared.demonstration else ""
+        warning = f" ({DEMONSTRATION})" if self.demonstration else ""
         self.recorder.say(f"best: epoch {epoch}, validation balanced accuracy {best:.4f}{warning}")
         self.recorder.event({"event": "finish", "best_epoch": epoch, "time": time.time()})
 
@@ -224,8 +226,8 @@ class Training:
         place.next_epoch()
         if better and self.processes.main:
             save_checkpoint(self.folder.best, self._facts(epoch), self.learner.scored_network.state_dict())
-            prepared, frames = self.data.prepared, self.scoring.frames_per_video
-            facts = prediction_facts(self.folder.best, prepared, prepared.demonstration, frames)
+            frames = self.scoring.frames_per_video
+            facts = prediction_facts(self.folder.best, self.data.prepared, self.demonstration, frames)
             write_predictions(self.folder.predictions("val"), predictions, facts)
         self.recorder.epoch(event)
         if self.learner.flow is not None:
@@ -295,5 +297,4 @@ class Training:
         return bool(minutes) and time.monotonic() - self.saved_at > 60.0 * minutes
 
     def _facts(self, epoch: int) -> Facts:
-        prepared = self.data.prepared
-        return Facts(self.config, self.members, prepared.fingerprint, prepared.demonstration, epoch)
+        return Facts(self.config, self.members, self.data.prepared.fingerprint, self.demonstration, epoch)
