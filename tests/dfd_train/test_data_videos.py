@@ -87,6 +87,20 @@ def test_a_wrong_time_falls_back_to_counting(video):
     assert np.array_equal(read_frame(video, 17, frames[17][0] + 1), read_frame(video, 17, frames[17][0]))
 
 
+def test_a_title_in_another_encoding_than_utf_8(video, tmp_path):
+    path = tmp_path / "titled.mp4"
+    with av.open(str(video)) as source, av.open(str(path), "w") as target:
+        target.metadata["title"] = "M__ller"
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    path.write_bytes(path.read_bytes().replace(b"M__ller", "M\xfcller ".encode("latin-1")))
+    pts, picture = decode(video)[3]
+    assert np.array_equal(read_frame(path, 3, pts), picture)
+
+
 def test_missing_frames_and_videos_are_named(video, tmp_path):
     with pytest.raises(ValueError, match=r"moving\.mp4 has no frame 400"):
         read_frame(video, 400, 10**9)

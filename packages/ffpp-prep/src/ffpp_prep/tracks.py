@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
 
 MIN_IOU = 0.3  # two boxes of one face, a few frames apart, overlap at least this much
 
@@ -89,17 +88,6 @@ def between(before: list[Face], after: list[Face]) -> Iterator[Face]:
             faces = [replace(f, frame=frame, interpolated=True) for f in near]
         faces.sort(key=lambda f: -f.score)
         yield from (replace(f, rank=rank) for rank, f in enumerate(faces))
-
-
-def fill_between(faces: list[Face], frames: int, every: int) -> list[Face]:
-    """Faces sorted by frame, and those `between` them; of the first `frames` frames."""
-    if every == 1:
-        return faces
-    detected = [list(group) for _, group in groupby(faces, key=lambda f: f.frame)]
-    filled = detected[0] if detected else []
-    for before, after in pairwise(detected):
-        filled = [*filled, *between(before, after), *after]
-    return [face for face in filled if face.frame < frames]
 
 
 def _mix(a: Face, b: Face, share: float, frame: int) -> Face:

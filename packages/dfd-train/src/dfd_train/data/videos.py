@@ -53,7 +53,9 @@ def read_frame_number(path: Path, frame: int) -> Image:
 def _open(path: Path) -> Any:
     try:
         container = av.open(
-            f"file:{path}", options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+            f"file:{path}",
+            options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS},
+            metadata_errors="replace",  # titles in other encodings than UTF-8
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -114,7 +114,7 @@ class _Sound:
     def __init__(self, source: Path, start: float, out: Any) -> None:
         self._out, self._start, self._encoder = out, start, None
         options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
-        self._container: Any = av.open(f"file:{source}", options=options)
+        self._container: Any = av.open(f"file:{source}", options=options, metadata_errors="replace")
         streams = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
         self._packets: Iterator[Any] = iter(())
         self._next: Any = None

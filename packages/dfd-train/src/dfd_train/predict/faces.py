@@ -17,7 +17,7 @@ from dfd_train.data.geometry import CropGeometry, Image, cut_face
 from dfd_train.predict.photographs import read_image
 from ffpp_prep.boxes import BoxSettings
 from ffpp_prep.detector import Detections, load_detector
-from ffpp_prep.tracks import Face, Linker, fill_between
+from ffpp_prep.tracks import Face, Linker, between
 from ffpp_prep.video import Frame, VideoReader
 from ffpp_prep.video.pyav_reader import CONTAINERS
 
@@ -202,14 +202,11 @@ class VideoFaces:
         """Faces of held frames, on straight lines between their boxes before and after."""
         if not before or not after or not held:
             return
-        start = before[0].frame
-        ends = [replace(face, frame=face.frame - start) for face in (*before, *after)]
         filled: dict[int, list[Face]] = {}
-        for face in fill_between(ends, after[0].frame - start, every=2):
-            filled.setdefault(face.frame + start, []).append(face)
+        for face in between(before, after):
+            filled.setdefault(face.frame, []).append(face)
         for one in held:
-            faces = [replace(face, frame=one.frame.index) for face in filled.get(one.frame.index, ())]
-            if faces:
+            if faces := filled.get(one.frame.index):
                 yield from _seen(faces, one.time, self._picture(one.frame))
 
 
