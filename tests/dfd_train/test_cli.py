@@ -121,6 +121,7 @@ def test_checkpoints_that_do_not_fit(run_command, tmp_path, capsys):
         (wider, "does not fit tiny_networks:with_batch_norm: size mismatch for 0.weight"),
         (dict(good, format_version=7), "has format version 7, this dfd-train reads version 1"),
         ({"weights": 1}, "is no checkpoint of dfd-train"),
+        ({k: v for k, v in good.items() if k != "network"}, "is no whole checkpoint: it has no network"),
         (Path("not weights"), "cannot read checkpoint"),  # pickled code is not loaded
     ):
         torch.save(content, best)

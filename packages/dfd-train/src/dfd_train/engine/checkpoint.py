@@ -79,6 +79,9 @@ def load_checkpoint(path: Path) -> tuple[Facts, dict[str, Any]]:
         raise ValueError(
             f"{path} has format version {content['format_version']}, this dfd-train reads version {FORMAT_VERSION}"
         )
+    parts = ("config", "members", "fingerprint", "demonstration", "epoch", "network", "state")
+    if missing := [part for part in parts if part not in content]:
+        raise ValueError(f"{path} is no whole checkpoint: it has no {', '.join(missing)}")
     facts = Facts(
         config=build_config(content["config"]),
         members=tuple(build_config({"model": member}).model for member in content["members"]),
