@@ -26,8 +26,11 @@ REAL = "original_sequences/youtube/c23/videos/000.mp4"
 @pytest.fixture(scope="module")
 def shown(detected: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("preview") / "out"
+    out.mkdir()
+    (out / ".tmp-0123abcd-index.html").write_text("<html>")  # as a kill leaves it
     result = ffpp_prep("preview", detected, "-o", out, "--videos", 2)
     assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in out.iterdir()) == ["contact-sheet.png", "index.html"]
     return out
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ffpp_prep.errors import UsageError
-from ffpp_prep.files import whole_file
+from ffpp_prep.files import sweep, whole_file
 from ffpp_prep.preview.draw import contact_sheet
 from ffpp_prep.preview.page import page
 from ffpp_prep.preview.videos import choose, look_at
@@ -50,6 +50,7 @@ def write_preview(work: str | Path, videos: int = 4, output: Path | None = None)
     boxes = dict(iter(store.read_rows(chosen).groupby("video_id", sort=False)))
     bar = tqdm(chosen.items(), desc="preview", unit="video", disable=None)
     shown = {video_id: look_at(row, boxes.get(video_id), settings) for video_id, row in bar}
+    sweep(output)
     with whole_file(output / "contact-sheet.png") as temporary:
         title = f"Boxes in {work.name}; under each its score, in brackets where its box is interpolated"
         contact_sheet(title, sections, shown).save(temporary, "PNG")
