@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import PIL.features
 import PIL.Image
 import prediction
 import pytest
@@ -18,6 +19,7 @@ from dfd_train.predict.calibration import Calibration
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
 from dfd_train.predict.inputs import find_inputs
+from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import meaning, percent, short_percent
 from dfd_train.predict.timeline import clock, draw_timeline
 from ffpp_prep.detector import Detections
@@ -181,6 +183,27 @@ def test_two_boxes_of_one_head_are_one_face() -> None:
     found = Detections(np.array([fragment, head, other], np.float32), np.array([0.9, 0.8, 0.7], np.float32))
     boxes = [(face.x1, face.y1, face.x2, face.y2) for face in faces._faces(0, found)]
     assert boxes == [fragment, other]  # the higher score stays; heads side by side are two
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif", "webp", "bmp", "avif"])
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_a_damaged_picture_is_read_or_refused(kind, tmp_path) -> None:
+    """Of Pillow's decoders each has its own exceptions; none of them may end a batch."""
+    path, random = tmp_path / f"picture.{kind}", np.random.default_rng(0)
+    if kind == "avif" and not PIL.features.check("avif"):
+        pytest.skip("this Pillow knows no AVIF")
+    PIL.Image.fromarray(random.integers(0, 255, (24, 32, 3), np.uint8)).save(path)
+    whole, refused = np.frombuffer(path.read_bytes(), np.uint8), 0
+    for _ in range(150):
+        damaged = whole.copy()
+        damaged[random.integers(0, min(300, len(whole)), 3)] = random.integers(0, 256, 3)
+        path.write_bytes(damaged.tobytes())
+        try:
+            assert read_image(path).dtype == np.uint8
+        except ValueError as error:
+            assert str(error).startswith(f"picture.{kind}: ")
+            refused += 1
+    assert refused
 
 
 def test_times_read_like_a_players() -> None:

@@ -23,8 +23,8 @@ def read_image(path: Path) -> Image:
     PIL.Image.init()
     try:
         with PIL.Image.open(path, formats=[name for name in FORMATS if name in PIL.Image.OPEN]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{path.name}: {image.width}x{image.height} is above {MAX_PIXELS} pixels")
-            return np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+            if image.width * image.height <= MAX_PIXELS:
+                return np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))
+    except Exception as error:  # each of Pillow's decoders has its own: OSError, SyntaxError, RuntimeError, …
         raise ValueError(f"{path.name}: no readable image ({type(error).__name__})") from None
+    raise ValueError(f"{path.name}: {image.width}x{image.height} is above {MAX_PIXELS} pixels")
