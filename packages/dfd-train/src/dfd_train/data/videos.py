@@ -22,6 +22,8 @@ _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,gif,nut,mxf"
 )
 _CONVERSION = Interpolation.BILINEAR | Interpolation.BITEXACT  # the same pixels on every processor
+# Titles needn't be UTF-8. PyAV 19 takes them as they come; those before it must be told.
+ANY_TITLE: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 def read_frame(path: Path, frame: int, pts: int) -> Image:
@@ -55,7 +57,7 @@ def _open(path: Path) -> Any:
         container = av.open(
             f"file:{path}",
             options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS},
-            metadata_errors="replace",  # titles in other encodings than UTF-8
+            **ANY_TITLE,
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 from types import TracebackType
+from typing import Any
 
 import av
 import numpy as np
@@ -22,6 +23,8 @@ CONVERSION = Interpolation.BILINEAR | Interpolation.BITEXACT
 CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,gif,nut,mxf"
 )
+# Titles needn't be UTF-8. PyAV 19 takes them as they come; those before it must be told.
+ANY_TITLE: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class VideoReader:
             self._container = av.open(
                 f"file:{path}",
                 options={"protocol_whitelist": "file", "format_whitelist": CONTAINERS},
-                metadata_errors="replace",  # titles in other encodings than UTF-8
+                **ANY_TITLE,
             )
         except Exception as error:  # whatever a hostile file provokes; so below
             raise OpenFailed(f"{path.name}: {_reason(error)}") from error
