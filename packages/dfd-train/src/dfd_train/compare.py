@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from dfd_train.names import run_names
 from dfd_train.report.across import (
     hardest_table,
     matrix_table,
@@ -58,12 +59,7 @@ def compare_runs(
     if not runs:
         raise ValueError("nothing to compare: name at least one run folder")
     contents = [read_run(path) for path in runs]
-    names = [run.name for run in contents]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise ValueError(
-            f"two runs are called {doubled[0]!r}: the folders' names tell them apart, rename one"
-        )
+    run_names(runs)  # two of one name are refused
     notes = tuple(_not_evaluated(run) for run in contents if run.predicted("test") is None)
     sizes = [model_size(run.path, trust) for run in contents]
     own = _tables(contents, hardest)
