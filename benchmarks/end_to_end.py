@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frames", type=int, default=48, help="of each process's video (%(default)s)")
+    parser.add_argument("--frames", type=int, default=120, help="of each process's video (%(default)s)")
     parser.add_argument("--size", default="854x480", help="(%(default)s)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--processes", type=int, default=2)
