@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from clips import encode, ffpp_prep
-from test_extract import stored
+from crops import stored
 from test_jobs import wait_for
 from test_video import cut_within
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from clips import encode, ffpp_prep
+from crops import stored
 from PIL import Image
-from test_extract import stored
 
 from ffpp_prep import read_boxes, read_videos
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from clips import decode, encode, ffpp_prep, rotate_metadata
-from test_extract import stored
+from crops import stored
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.boxes import BLOCK_ROWS, BoxSettings, detect_video

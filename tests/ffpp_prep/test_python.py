@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_extract import stored
+from crops import stored
 
 import ffpp_prep
 from ffpp_prep import BoxSettings, Choice, CropSettings, Engine, SplitSettings

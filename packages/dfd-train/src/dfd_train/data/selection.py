@@ -87,6 +87,11 @@ def in_split(videos: pd.DataFrame, split: str) -> pd.DataFrame:
     return videos if split == "all" else videos[videos["split"] == split]
 
 
+def trained_on(videos: pd.DataFrame, left_out: Sequence[str]) -> pd.DataFrame:
+    """The videos that train a network for which the methods `left_out` are excluded."""
+    return videos[(videos["split"] == "train") & ~videos["method"].isin(list(left_out))]
+
+
 def make_pairs(videos: pd.DataFrame) -> tuple[list[Pair], int]:
     """Each fake with its original, in the table's order, and how many fakes lack a usable original.
 

@@ -13,14 +13,14 @@ from dfd_train.config import DataConfig
 from dfd_train.data.boxes import detection_settings
 from dfd_train.data.loader import default_workers
 from dfd_train.data.prepared import PreparedSet, load_prepared
-from dfd_train.data.selection import in_split, select_videos
+from dfd_train.data.selection import in_split, select_videos, trained_on
 from dfd_train.engine.checkpoint import load_model
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, score_videos
 from dfd_train.engine.start import choose_device
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.videos import Aggregation
-from dfd_train.report.overlap import Overlap, identity_overlap, same_files
+from dfd_train.report.overlap import Overlap, overlap
 from dfd_train.report.run import how_far, read_epochs
 from dfd_train.runs import RunFolder, file_sha256, write_predictions
 
@@ -113,9 +113,9 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     checkpoint = f"Checkpoint: {request.checkpoint}, of epoch {model.facts.epoch}" + (
         f"; the run is unfinished, {stopped}." if stopped else "."
     )
-    overlap = _overlap(prepared, selection.videos, config.data) if other else None
+    shared = _overlap(prepared, selection.videos, config.data) if other else None
     videos = in_split(prepared.videos, request.split)
-    return Evaluation(predictions, videos, path, checkpoint, demonstration, overlap)
+    return Evaluation(predictions, videos, path, checkpoint, demonstration, shared)
 
 
 def deepfakebench(request: Request) -> Request:
@@ -169,15 +169,9 @@ def _overlap(prepared: PreparedSet, videos: pd.DataFrame, data: DataConfig) -> O
         return None
     for name in sorted({*theirs, *ours}):
         if theirs.get(name) != ours.get(name):
-            seen, trained_on = (", ".join(map(str, each.get(name, ("unknown",)))) for each in (theirs, ours))
-            log.warning("faces were detected with %s %s here, %s in training", name, seen, trained_on)
-    trained = own[(own["split"] == "train") & ~own["method"].isin(data.exclude_methods)]
-    overlap = identity_overlap(trained, videos)
-    try:
-        return replace(overlap, files=same_files(trained, videos))
-    except OSError as error:
-        log.warning("files cannot be compared: %s", error)
-        return overlap
+            seen, before = (", ".join(map(str, each.get(name, ("unknown",)))) for each in (theirs, ours))
+            log.warning("faces were detected with %s %s here, %s in training", name, seen, before)
+    return overlap(trained_on(own, data.exclude_methods), videos)
 
 
 def _path_on(folder: RunFolder, name: str, work: Path) -> Path:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-
-import pandas as pd
 
 from dfd_train.data.geometry import CropGeometry
 from dfd_train.data.prepared import PreparedSet, load_prepared
-from dfd_train.data.selection import Selection
+from dfd_train.data.selection import Selection, trained_on
 from dfd_train.predict.scorer import Facts, Scorer
-from dfd_train.report.overlap import identity_overlap, same_files
+from dfd_train.report.overlap import overlap
 from dfd_train.runs import RunFolder
 
 log = logging.getLogger(__name__)
@@ -41,19 +38,12 @@ def _met(facts: Facts, prepared: PreparedSet, selection: Selection) -> str:
         if record["fingerprint"] == prepared.fingerprint:
             chose = "these videos chose its checkpoint and its temperature"
             return chose if selection.split == "val" else ""
-        trained = _trained(facts.path, Path(record["work"]))
-        overlap = identity_overlap(trained, selection.videos)
-        overlap = replace(overlap, files=same_files(trained, selection.videos))
+        videos = load_prepared(Path(record["work"])).videos
+        left_out = RunFolder(facts.path).read_config().data.exclude_methods
+        shared = overlap(trained_on(videos, left_out), selection.videos)
     except (OSError, KeyError, ValueError) as error:
         return f"{unknown} ({' '.join(str(error).split())})"
-    return overlap.line() if overlap.identities or overlap.files or overlap.unknown else ""
-
-
-def _trained(run: Path, work: Path) -> pd.DataFrame:
-    """The videos that trained a run."""
-    videos = load_prepared(work).videos
-    left_out = videos["method"].isin(RunFolder(run).read_config().data.exclude_methods)
-    return videos[(videos["split"] == "train") & ~left_out]
+    return shared.line() if shared.identities or shared.files or shared.unknown else ""
 
 
 def _text(geometry: CropGeometry) -> str:

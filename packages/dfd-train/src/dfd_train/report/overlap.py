@@ -1,11 +1,14 @@
 """Whether people or files of the training videos appear among those a model is tested on."""
 
 import hashlib
+import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,16 @@ class Overlap:
 
 def _some(names: tuple[str, ...]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def overlap(trained: pd.DataFrame, tested: pd.DataFrame) -> Overlap:
+    """Of people and of files: see the two below. Where a file can't be read there is a warning, and of people only."""
+    people = identity_overlap(trained, tested)
+    try:
+        return replace(people, files=same_files(trained, tested))
+    except OSError as error:
+        log.warning("files cannot be compared: %s", error)
+        return people
 
 
 def identity_overlap(trained: pd.DataFrame, tested: pd.DataFrame) -> Overlap:
