@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import av
@@ -54,6 +55,7 @@ def test_two_people_have_a_number_each(run, predicted) -> None:
     found, frames = result(predicted), pd.read_csv(predicted / "frames.csv")
     calibration = read_calibration(run)
     assert found["status"] == "scored" and found["note"] == "" and "note" not in frames
+    assert found["media"]["duration"] == pytest.approx(60 / 25)
     assert (found["temperature"], found["threshold"]) == (calibration.temperature, calibration.threshold)
     assert [face["face"] for face in found["faces"]] == [1, 2]
     assert len(frames) == 120 and (frames.groupby("face").size() == 60).all()
@@ -133,6 +135,7 @@ def test_no_usable_face_is_an_answer(run, tmp_path, capsys) -> None:
     far = [np.pad(p[::4, ::4], ((40, 40), (60, 60), (0, 0)), "edge") for p in small]
     prediction.encode(tmp_path / "in/far.mp4", far, crf=5)
     scored(run, tmp_path / "in", "--out", tmp_path / "out")
+    said = capsys.readouterr().out
     for name, reason in (
         ("noise.mp4", "no face found in 3 frames looked at"),
         ("far.mp4", "22 pixels wide, 40 are needed"),
@@ -144,7 +147,8 @@ def test_no_usable_face_is_an_answer(run, tmp_path, capsys) -> None:
         page = (tmp_path / "out" / name / "report.html").read_text()
         assert "No usable face" in page and not re.search(r"\d %", page.partition("</style>")[2])
         assert not (tmp_path / "out" / name / "timeline.png").exists()
-    assert capsys.readouterr().out.count("No usable face") == 2
+        assert "--every-frame" not in found["reason"]  # an option of the command line, not of serve
+    assert said.count("No usable face") == 2 and said.count("--every-frame looks at all frames") == 1
 
 
 def test_a_passing_face_does_not_count(run, tmp_path) -> None:
@@ -164,6 +168,44 @@ def test_a_file_that_ends_early_is_scored_as_far_as_it_goes(run, tmp_path) -> No
     scored(run, tmp_path / "half.ts", "--out", tmp_path / "out")
     found = result(tmp_path / "out/half.ts")
     assert found["status"] == "scored" and 15 < found["media"]["frames"] < 45
+
+
+def test_a_damaged_file_is_told_from_a_sound_one(run, tmp_path, capsys) -> None:
+    whole = prediction.encode(tmp_path / "whole.avi", prediction.faces(24))
+    (tmp_path / "broken.avi").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    scored(run, whole, tmp_path / "broken.avi", "--out", tmp_path / "out", "--no-video")
+    broken, sound = (result(tmp_path / "out" / name) for name in ("broken.avi", "whole.avi"))
+    assert sound["damage"] == "" and "could be decoded" in broken["damage"]
+    assert broken["verdict"] is not None and "damaged" not in broken["reason"]
+    page = (tmp_path / "out/broken.avi/report.html").read_text()
+    assert "The file is damaged, only a part of it was looked at: the container announces 24 frames" in page
+    assert (tmp_path / "out/index.html").read_text().count("damaged: the container announces 24 frames") == 1
+
+
+def test_a_single_frame_is_no_average_and_no_timeline(run, tmp_path) -> None:
+    clip = prediction.encode(tmp_path / "clip.mp4", prediction.faces(1))
+    scored(run, clip, "--out", tmp_path / "out", "--no-video")
+    folder = tmp_path / "out/clip.mp4"
+    found, page = result(folder), (folder / "report.html").read_text()
+    assert "from a single frame of the face" in found["meaning"][0] and "averages" in found["meaning"][0]
+    assert not (folder / "timeline.png").exists() and "<h2>When</h2>" not in page
+    assert "1 frame<" in page and "at 0.0 s, 1 frame scored" in page
+
+
+def test_an_unfinished_run_says_so(run, tmp_path, caplog) -> None:
+    early, face = tmp_path / "early", tmp_path / "face.png"
+    shutil.copytree(run, early)
+    config = (early / "config.toml").read_text()
+    (early / "config.toml").write_text(config.replace("epochs = 1\n", "epochs = 8\n"))
+    PIL.Image.fromarray(prediction.faces(1)[0]).save(face)
+    page = tmp_path / "out/face.png/report.html"
+    sentence = "early (tiny_networks:with_batch_norm): stopped at epoch 1 of 8"
+    scored(early, face, "--out", tmp_path / "out")
+    assert f"unfinished: {sentence}" in caplog.text and sentence in page.read_text()
+    # and no longer once it is, although its best epoch is the same
+    (early / "config.toml").write_text(config)
+    scored(early, face, "--out", tmp_path / "out")
+    assert sentence not in page.read_text()
 
 
 def test_sound_is_kept(run, tmp_path) -> None:
@@ -228,6 +270,7 @@ def test_a_demonstration_says_so_everywhere_and_gives_no_verdict(
         assert set(pd.read_csv(folder / "frames.csv")["note"]) == {DEMONSTRATION}
         page = (folder / "report.html").read_text()
         assert DEMONSTRATION.capitalize() in page and "Looks like" not in page
+        assert "Threshold" not in page and "Set on" not in page  # of a verdict that isn't given
     with av.open(str(tmp_path / "out/two.mp4/annotated.mp4")) as video:
         assert video.metadata["comment"] == DEMONSTRATION
         foot = next(video.decode(video=0)).to_ndarray(format="rgb24")[-4:, :60]
@@ -259,12 +302,10 @@ def test_pages_are_whole_by_themselves(predicted) -> None:
         ink = colour(face["face"], face["prob"], result(predicted)["threshold"])
         card = page.partition(f'<h3><span class="dot" style="background: {face_colour(face["face"])}">')[2]
         assert f'<em style="color: {ink}">' in card.partition("</h3>")[0]
-    assert "real videos that did not train it" in page
+    assert "real videos that did not train it" in page and "<dt>Threshold</dt>" in page
 
 
 def test_without_validation_no_verdict(run, tmp_path) -> None:
-    import shutil
-
     bare = tmp_path / "bare"
     shutil.copytree(run, bare)
     for name in ("calibration.json", "predictions-val.parquet"):

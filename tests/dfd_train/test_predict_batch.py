@@ -80,6 +80,19 @@ def test_the_index_stands_over_earlier_commands_too(run, tmp_path) -> None:
     assert "a.png/report.html" in page and "b.png/report.html" in page and "2 scored" in page
 
 
+def test_the_index_names_what_another_state_of_the_model_scored(run, small_set, tmp_path) -> None:
+    other = prediction.train(small_set.work, tmp_path / "later" / "one", seed=2)  # a run of the same name
+    out = tmp_path / "out"
+    for number, (model, name) in enumerate(((run, "a.png"), (run, "b.png"), (other, "b.png"))):
+        PIL.Image.fromarray(prediction.faces(1)[0]).save(tmp_path / name)
+        scored(model, tmp_path / name, "--out", out)
+        page = (out / "index.html").read_text()
+        assert ("1 file was scored with another model" in page) == (number == 2)
+    assert page.count("scored with another model or state of it") == 1
+    a, b = csv.DictReader((out / "summary.csv").open())
+    assert a["models"] == b["models"] and a["models_sha256"] != b["models_sha256"]
+
+
 def test_a_namesake_from_elsewhere_gets_its_own_folder(run, tmp_path, capsys) -> None:
     out = tmp_path / "out"
     for number, place in enumerate(("one", "two")):
@@ -209,9 +222,10 @@ def test_names_from_outside_do_no_harm(run, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["RUN"], "which files?"),
+        (["RUN"], "one was taken as the model; name videos"),
+        (["clip.mp4"], "clip.mp4 is no model: the model comes first, then the files"),
         (["RUN", "nowhere.mp4"], "no such file or folder: nowhere.mp4"),
-        (["nowhere", "FACE"], "no such model: nowhere"),
+        (["nowhere", "FACE"], "no such model: nowhere; a model is a folder that `dfd-train run --out` wrote"),
         (["FACE", "RUN"], "is no model: the model comes first, then the files"),
         (["EMPTY", "FACE"], "is no model; allowed: a run folder"),
         (["RUN", "EMPTY"], "no video or image in this folder"),

@@ -114,9 +114,9 @@ def test_an_upload_becomes_a_report_and_is_deleted(server, clip) -> None:
     assert (status, part) == (206, whole[100:200])
     assert headers["Content-Range"] == f"bytes 100-199/{len(whole)}"
     assert server.ask("GET", f"/reports/{state['id']}/annotated.mp4", Range="bytes=99999999-")[0] == 416
-    # and what is removed is gone
+    # what is removed is gone from the page; --out keeps its report
     assert server.ask("DELETE", f"/uploads/{state['id']}")[0] == 200
-    assert not (server.out / state["id"]).exists()
+    assert (server.out / state["id"] / "report/report.html").exists()
     assert server.ask("GET", f"/reports/{state['id']}/report.html")[0] == 404
 
 
@@ -228,6 +228,9 @@ def test_without_out_nothing_stays(run, tmp_path, clip, monkeypatch) -> None:
     running = Running(process, url, tmp_path)
     state = running.wait_for(running.upload("a.mp4", clip.read_bytes())[1]["id"], "done")
     assert list(tmp_path.glob(f"dfd-train-*/{state['id']}/report/report.html"))
+    removed = running.wait_for(running.upload("b.mp4", clip.read_bytes())[1]["id"], "done")["id"]
+    assert running.ask("DELETE", f"/uploads/{removed}")[0] == 200
+    assert not list(tmp_path.glob(f"dfd-train-*/{removed}"))
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=40) == 130
     assert not list(tmp_path.glob("dfd-train-*"))
@@ -266,6 +269,7 @@ def test_in_a_browser(server, clip, tmp_path) -> None:
     noise = prediction.encode(tmp_path / "noise.mp4", [random.integers(0, 255, (96, 96, 3), np.uint8)] * 9)
     (tmp_path / "large.mp4").write_bytes(b"\0" * 2_000_001)
     (tmp_path / "song.mp3").write_bytes(b"\0")
+    (tmp_path / "empty.mp4").write_bytes(b"")
     wrong: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -276,7 +280,7 @@ def test_in_a_browser(server, clip, tmp_path) -> None:
         page.get_by_text("one file at most 2 MB").wait_for()
         page.evaluate(EVERY_STATE_SHOWN)
         assert "Demonstration model, not evidence" in page.locator("#note").inner_text()
-        paths = [clip, noise, tmp_path / "large.mp4", tmp_path / "song.mp3"]
+        paths = [clip, noise, *(tmp_path / name for name in ("large.mp4", "song.mp3", "empty.mp4"))]
         page.set_input_files("#file", [str(path) for path in paths])
         page.locator("li.finished").nth(len(paths) - 1).wait_for(timeout=60_000)
         stages = {text.split(",")[0] for text in page.evaluate("[...shown]")}
@@ -290,6 +294,7 @@ def test_in_a_browser(server, clip, tmp_path) -> None:
         assert answers["two people.mp4"].startswith("A demonstration, no verdict. Score for face")
         assert answers["noise.mp4"].startswith("No usable face.")
         assert answers["large.mp4"] == "2 MB are above the limit of 2 MB."
+        assert answers["empty.mp4"] == "Could not be read. The file is empty."
         assert answers["song.mp3"] == "This is no video or picture of a known kind."
         assert "Finding and scoring faces" in stages
         with page.expect_popup() as popup:

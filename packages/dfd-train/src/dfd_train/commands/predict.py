@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,13 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Scores the files and prints a line for each."""
-    if not options.files and options.labelled is None:
-        raise ValueError("which files? name videos, images or folders, or --labelled WORK")
     from dfd_train.predict import require_ffpp_prep
     from dfd_train.predict.inputs import IMAGES, VIDEOS, find_inputs
 
-    if options.model.suffix.lower() in IMAGES | VIDEOS and options.model.is_file():
+    if options.model.suffix.lower() in IMAGES | VIDEOS and not options.model.is_dir():
         raise ValueError(f"{options.model} is no model: the model comes first, then the files to score")
+    if not options.files and options.labelled is None:
+        raise ValueError(
+            f"which files? {options.model} was taken as the model; name videos, images or folders, or --labelled WORK"
+        )
     require_ffpp_prep()
     from dfd_train.predict.ensemble import gain_table, read_together
     from dfd_train.predict.scorer import load_scorer
@@ -85,6 +88,8 @@ def run(options: argparse.Namespace) -> int:
         score=None if options.every_frame or options.score_every_frame else 2.0,
     )
     reading = read_together(scorers, options.device, options.trust)
+    if reading.unfinished:
+        logging.warning("unfinished: %s", reading.unfinished)
     if reading.demonstration:
         print(f"{reading.title}: demonstration model, not evidence")
     job = Job(scorers, reading, FaceFinder(), rates, video=not options.no_video)
@@ -101,6 +106,8 @@ def _say(done: Done) -> None:
 
     from dfd_train.predict.page import answer
 
-    words = answer(done.result)
-    line = f"{done.result.file}: {words.headline}. {words.sentence} {done.folder / 'report.html'}"
+    words, media = answer(done.result), done.result.media
+    more = media and not done.result.faces and media.frames_looked_at < media.frames
+    advice = " --every-frame looks at all frames." if more else ""
+    line = f"{done.result.file}: {words.headline}. {words.sentence}{advice} {done.folder / 'report.html'}"
     tqdm.write(line + (" (was there)" if done.kept else ""), file=sys.stdout)

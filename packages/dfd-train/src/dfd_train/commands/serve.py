@@ -53,16 +53,18 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, end)  # what was uploaded goes, however the server is ended
     scorers = [load_scorer(path, options.device, options.trust) for path in (options.model, *options.others)]
     reading = read_together(scorers, options.device, options.trust)
+    title = reading.title
+    if reading.unfinished:
+        logging.warning("unfinished: %s", reading.unfinished)
+        title += f" (unfinished: {reading.unfinished})"
     with ExitStack() as stack:
         out = options.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dfd-train-")))
         out.mkdir(parents=True, exist_ok=True)
-        jobs = Jobs(Job(scorers, reading, FaceFinder(), Rates()))
+        jobs = Jobs(Job(scorers, reading, FaceFinder(), Rates()), keep=options.out is not None)
         note = "demonstration model, not evidence" if reading.demonstration else ""
         limit = options.limit * 1_000_000
         try:
-            server = Server(
-                (options.host, options.port), out, jobs, limit=limit, title=reading.title, note=note
-            )
+            server = Server((options.host, options.port), out, jobs, limit=limit, title=title, note=note)
         except (OSError, OverflowError) as error:
             jobs.close()
             where = f"{options.host}, port {options.port}"
@@ -72,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
         stack.enter_context(server)
         if not options.host.startswith("127.") and options.host not in ("localhost", "::1"):
             logging.warning("everyone who reaches %s can send files to this page", options.host)
-        print(f"{reading.title}{': ' + note if note else ''}\nopen {server.url} (Ctrl-C ends it)")
+        print(f"{title}{': ' + note if note else ''}\nopen {server.url} (Ctrl-C ends it)")
         sys.stdout.flush()
         server.serve_forever()
     return 0

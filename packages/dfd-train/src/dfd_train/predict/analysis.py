@@ -40,7 +40,7 @@ class Media:
     height: int
     fps: float
     duration: float
-    """seconds from the first frame to the last one"""
+    """seconds, the last frame's included, taken to be as long as a mean one; 0 for an image"""
     frames: int
     frames_looked_at: int
     """for faces, by the detector"""
@@ -102,7 +102,7 @@ def analyse(
         width=source.size[0],
         height=source.size[1],
         fps=source.fps,
-        duration=source.last_time,
+        duration=source.last_time + (1 / source.fps if source.fps else 0.0),
         frames=source.frames,
         frames_looked_at=source.frames_looked_at,
         frames_scored=source.frames_scored,

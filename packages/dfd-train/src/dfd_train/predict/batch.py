@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 SUMMARY = (
     *("folder", "file", "path", "status", "verdict", "prob", "threshold", "faces", "faces_counted"),
-    *("duration_s", "reason", "models", "note"),
+    *("duration_s", "reason", "damage", "models", "models_sha256", "note"),
 )
 
 
@@ -76,7 +76,7 @@ def predict_files(
         report(done[-1])
     answers = _answers(out)
     _write_summary(out / "summary.csv", answers)
-    write_index(out, answers, max((result.note for _, result in answers), default=""))
+    write_index(out, answers, job.reading)
     return done
 
 
@@ -152,7 +152,8 @@ def _identity(file: Input, job: Job) -> str:
     """Changes with the file, the models, how they are read, and what is asked for."""
     status = file.path.stat()
     parts = (file.path, status.st_size, status.st_mtime_ns, job.reading.sha256, job.finder.weights_sha256)
-    text = "\n".join(map(str, (*parts, job.rates, job.video)))
+    # a page that says "unfinished" must not outlive the end of the run, even where its best epoch stays the same
+    text = "\n".join(map(str, (*parts, job.rates, job.video, job.reading.unfinished)))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -40,6 +40,8 @@ class Reading:
     temperature: float
     threshold: float | None
     calibration: Calibration | None
+    unfinished: str = ""
+    """which of the models are of unfinished runs, and how far these came; empty where none is"""
 
     @property
     def title(self) -> str:
@@ -68,6 +70,7 @@ def read_together(scorers: Sequence[Scorer], device: str = "auto", trust: Sequen
         temperature=temperature,
         threshold=threshold,
         calibration=calibration,
+        unfinished="; ".join(f"{one.name}: {one.unfinished}" for one in facts if one.unfinished),
     )
 
 

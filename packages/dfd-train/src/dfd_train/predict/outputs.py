@@ -66,7 +66,7 @@ def write_outputs(
             line = None if reading.demonstration else reading.threshold
             if file.is_image:
                 _write_image(target / IMAGE, file, faces, line, result.note)
-            elif probs.notna().any():
+            elif faces.loc[probs.notna(), "frame"].nunique() > 1:  # one frame is no line
                 picture = draw_timeline(faces, analysis.media.duration, line, result.note)
                 (target / TIMELINE).write_bytes(picture)
             if video and not file.is_image:

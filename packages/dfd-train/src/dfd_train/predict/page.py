@@ -55,10 +55,16 @@ def answer(result: Result) -> Answer:
     """The answer in words."""
     if result.status == "unreadable":
         return Answer("none", "Could not be read", _sentence(result.reason))
+    damage = _sentence(
+        result.damage and f"the file is damaged, only a part of it was looked at: {result.damage}"
+    )
     if result.prob is None:
-        return Answer("none", "No usable face", f"So there is no score. {_sentence(result.reason)}")
+        why = f"So there is no score. {_sentence(result.reason)} {damage}"
+        return Answer("none", "No usable face", why.rstrip())
     which = "the face" if len(result.faces) == 1 else f"face {_most_suspicious(result).face}"
     score = f"Score for {which}: {percent(result.prob)}, where 0 % is real and 100 % is fake."
+    if damage:
+        score += f" {damage}"
     if result.verdict is None:
         headline = "A demonstration, no verdict" if result.note else "No verdict"
         return Answer("none", headline, f"{score} {_sentence(result.reason)}")
@@ -94,15 +100,17 @@ def write_page(folder: Path, result: Result, analysis: Analysis | None, reading:
     write_text(folder / "report.html", page)
 
 
-def write_index(out: Path, results: Sequence[tuple[str, Result]], note: str) -> Path:
-    """Write out/index.html, one line a file: (name of its folder, its result)."""
+def write_index(out: Path, results: Sequence[tuple[str, Result]], reading: Reading) -> Path:
+    """Write out/index.html, one line a file: (name of its folder, its result). reading: the last command's."""
     rows = [(name, result, answer(result)) for name, result in results]
     page = (
         _environment()
         .get_template("index.html")
         .render(
             rows=rows,
-            note=note,
+            note=max((result.note for _, result in results), default=""),
+            sha256=reading.sha256,
+            otherwise=sum(result.models_sha256 != reading.sha256 for _, result in results),
             counts={
                 status: sum(result.status == status for _, result in results)
                 for status in ("scored", "no_usable_face", "unreadable")
@@ -129,7 +137,7 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
         percent="–" if face.left_out else percent(face.prob),
         colour=colour(face.face, prob, None if reading.demonstration else reading.threshold),
         line=face_colour(face.face),
-        when="" if whole else f"from {_at(face.first_s)} to {_at(face.last_s)}",
+        when="" if whole else _when(face),
         pictures=pictures,
     )
 
@@ -140,12 +148,16 @@ def _facts(result: Result, reading: Reading) -> list[tuple[str, str]]:
         media = result.media
         facts.append(("Picture size", f"{media.width} × {media.height} pixels"))
         if media.kind == "video":
-            facts.append(("Length", f"{media.duration:.1f} seconds, {media.frames} frames"))
+            frames = f"{media.frames} frame{'s' * (media.frames != 1)}"
+            facts.append(("Length", f"{media.duration:.1f} seconds, {frames}"))
             facts.append(("Frames looked at for faces", str(media.frames_looked_at)))
     facts.append(("Model" if len(result.models) == 1 else "Models (mean of their logits)", reading.title))
+    if reading.unfinished:
+        facts.append(("Unfinished", reading.unfinished))
     facts.append(("Temperature", f"{result.temperature:.3g}"))
-    facts.append(("Threshold", "none" if result.threshold is None else f"{result.threshold:.4f}"))
-    if reading.calibration is not None:
+    if not reading.demonstration:  # which gives no verdict
+        facts.append(("Threshold", "none" if result.threshold is None else f"{result.threshold:.4f}"))
+    if reading.calibration is not None and not reading.demonstration:
         kept = reading.calibration
         facts.append(("Set on", f"{kept.videos_real} real and {kept.videos_fake} fake validation videos"))
     if result.seconds is not None:
@@ -166,6 +178,12 @@ def _most_suspicious(result: Result) -> Face:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _when(face: Face) -> str:
+    if face.frames_scored == 1:
+        return f"at {_at(face.first_s)}"
+    return f"from {_at(face.first_s)} to {_at(face.last_s)}"
 
 
 def _at(seconds: float) -> str:

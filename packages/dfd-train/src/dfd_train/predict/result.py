@@ -57,7 +57,7 @@ class Result:
     path: str
     status: Status
     reason: str
-    """why there is no number, or no verdict, or what could not be decoded; may be empty"""
+    """why there is no number, or no verdict; may be empty"""
     prob: float | None
     """that of the face that looks most like a fake; None where no face is usable"""
     verdict: Verdict | None
@@ -73,32 +73,36 @@ class Result:
     faces: tuple[Face, ...]
     media: Media | None
     seconds: Seconds | None
+    damage: str = ""
+    """what could not be decoded of a file of which the rest was scored; may be empty"""
 
 
 def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> Result:
     """The result of an analysis."""
     faces = tuple(_faces(analysis, reading))
     usable = [face for face in faces if not face.left_out]
-    prob = max((face.prob for face in usable), default=None)
-    reasons = [analysis.error and f"the file is damaged: {analysis.error}"]
+    highest = max(usable, key=lambda face: face.prob, default=None)
+    prob = highest.prob if highest else None
+    reason = ""
     verdict: Verdict | None = None
     if prob is None:
-        reasons.insert(0, _why_no_face(analysis, faces))
+        reason = _why_no_face(analysis, faces)
     elif reading.demonstration:
-        reasons.insert(0, f"no verdict: {DEMONSTRATION}")
+        reason = f"no verdict: {DEMONSTRATION}"
     elif reading.threshold is None:
-        reasons.insert(0, "no verdict: it is not known how often this model is wrong (no validation set)")
+        reason = "no verdict: it is not known how often this model is wrong (no validation set)"
     else:
         verdict = "fake" if prob > reading.threshold else "real"
     return replace(
-        _unanswered(file, reading, identity, "; ".join(filter(None, reasons))),
+        _unanswered(file, reading, identity, reason),
         status="no_usable_face" if prob is None else "scored",
         prob=prob,
         verdict=verdict,
-        meaning=meaning(prob, reading, len(usable), analysis.media.kind) if prob is not None else (),
+        meaning=meaning(highest.prob, reading, len(usable), _kind(highest, analysis)) if highest else (),
         faces=faces,
         media=analysis.media,
         seconds=analysis.seconds,
+        damage=analysis.error,
     )
 
 
@@ -141,13 +145,15 @@ def frame_probs(faces: pd.DataFrame, reading: Reading) -> pd.Series:
 def meaning(prob: float, reading: Reading, faces: int, kind: str) -> tuple[str, ...]:
     """What a probability says and what it does not, in sentences for anybody.
 
-    faces: how many count, of which `prob` is the highest. kind: of the media, video or image.
+    faces: how many count, of which `prob` is the highest. kind: video, image, or frame: a single one of a video.
     """
     which = "the face" if faces == 1 else "the face that looks most like a fake"
-    how = (
-        f"from this single picture of {which}" if kind == "image" else f"averaged over the frames of {which}"
-    )
-    says = [f"{percent(prob)} is the model's own estimate, {how}.".capitalize()]
+    how = {
+        "video": "averaged over the frames",
+        "image": "from this single picture",
+        "frame": "from a single frame",
+    }[kind]
+    says = [f"{percent(prob)} is the model's own estimate, {how} of {which}.".capitalize()]
     if faces > 1:
         says.append(f"It is the highest of {faces} faces: the more faces, the likelier a high one.")
     if not reading.demonstration:
@@ -160,6 +166,11 @@ def meaning(prob: float, reading: Reading, faces: int, kind: str) -> tuple[str, 
         " real and fake were equally frequent there; other kinds of manipulation, other cameras, heavy compression or"
         " edits can raise or lower it without warning. It looks at faces only: not at voices, captions or the scene.",
     )
+
+
+def _kind(face: Face, analysis: Analysis) -> str:
+    single = analysis.media.kind == "video" and face.frames_scored == 1
+    return "frame" if single else analysis.media.kind
 
 
 def _compared(prob: float, reading: Reading, kind: str) -> list[str]:
@@ -185,7 +196,7 @@ def _compared(prob: float, reading: Reading, kind: str) -> list[str]:
         *([f"{few} videos are too few to mean much.".capitalize()] if few else []),
         *(
             ["They were scored by averages over videos, which vary less than a single picture."]
-            * (kind == "image")
+            * (kind != "video")
         ),
         "These videos chose the model's checkpoint and settings, so they flatter it.",
     ]
@@ -243,11 +254,8 @@ def _why_no_face(analysis: Analysis, faces: tuple[Face, ...]) -> str:
     looked = analysis.media.frames_looked_at
     where = "the image" if analysis.media.kind == "image" else f"{looked} frame{'s' * (looked > 1)} looked at"
     if not faces:
-        more = (
-            "; dfd-train predict --every-frame looks at all frames" if looked < analysis.media.frames else ""
-        )
         return (
-            f"no face found in {where}; very small, turned or covered faces are missed{more} "
+            f"no face found in {where}; very small, turned or covered faces are missed "
             f"(the detector's highest score is {analysis.best_confidence:.2f}, a face needs {CONFIDENCE:.2f})"
         )
     if len(faces) == 1:

@@ -23,6 +23,7 @@ from dfd_train.engine.gradients import autocast
 from dfd_train.engine.start import choose_device
 from dfd_train.models import Detector
 from dfd_train.predict.calibration import Calibration, run_calibration
+from dfd_train.report.run import how_far, read_epochs
 from dfd_train.runs import RunFolder, file_sha256
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class Facts:
     """None: nothing is known of its errors, so it gives no verdict"""
     calibration: Calibration | None
     """the scores of its validation videos, where they are at hand"""
+    unfinished: str = ""
+    """how far the run came that has not finished; empty where it has, and of exports, which don't say"""
 
 
 class Scorer(Protocol):
@@ -73,7 +76,9 @@ def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> 
     Raises: FileNotFoundError, ValueError where there is none or it cannot be read.
     """
     if not path.exists():
-        raise FileNotFoundError(f"no such model: {path}")
+        raise FileNotFoundError(
+            f"no such model: {path}; a model is a folder that `dfd-train run --out` wrote, or an export of one"
+        )
     if path.is_file() and path.suffix == ".onnx":
         return OnnxScorer(path)
     if path.is_dir() and (path / "config.toml").is_file():
@@ -165,6 +170,7 @@ def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScor
         temperature=calibration.temperature if calibration else 1.0,
         threshold=calibration.threshold if calibration else None,
         calibration=calibration,
+        unfinished=how_far(read_epochs(path), RunFolder(path).read_config().train.epochs),
     )
     return TorchScorer(facts, model.detector, device, model.facts.config.optimizer.amp)
 

@@ -69,10 +69,13 @@ class Upload(Stages):
 
 
 class Jobs:
-    """The queue and its worker; `close` ends it after the file in hand is cancelled."""
+    """The queue and its worker; `close` ends it after the file in hand is cancelled.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    keep: whether a report stays on the disk when its upload is removed.
+    """
+
+    def __init__(self, settings: Settings, *, keep: bool) -> None:
+        self._settings, self._keep = settings, keep
         self._uploads: dict[str, Upload] = {}
         self._queue: queue.Queue[Upload | None] = queue.Queue()
         self._worker = threading.Thread(target=self._work, name="scoring", daemon=True)
@@ -97,10 +100,12 @@ class Jobs:
         return sum(one.state in ("waiting", "scoring", "annotating") for one in ahead[: ahead.index(upload)])
 
     def remove(self, upload: Upload) -> None:
-        """Cancel it where it isn't done, and delete its report where it is."""
+        """Cancel it where it isn't done; where it is, forget it, and delete its report unless reports are kept."""
         upload.cancel = True
         if upload.state in ("done", "failed", "cancelled"):
             self._uploads.pop(upload.number, None)
+            if self._keep and upload.state == "done":
+                return
             shutil.rmtree(upload.file.parent, ignore_errors=True)
 
     def close(self) -> None:

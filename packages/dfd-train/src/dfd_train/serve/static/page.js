@@ -59,6 +59,7 @@ class Row {
     const dot = file.name.lastIndexOf(".");
     if (!about.kinds.includes(file.name.slice(dot).toLowerCase())) return this.fail("This is no video or picture of a known kind.");
     if (file.size > about.limit) return this.fail(`${size(file.size)} are above the limit of ${size(about.limit)}.`);
+    if (file.size === 0) return this.fail("Could not be read. The file is empty.");
     const request = new XMLHttpRequest(); // fetch tells nothing of how far an upload is
     this.request = request;
     request.open("POST", `/uploads?name=${encodeURIComponent(file.name)}`);
