@@ -1,6 +1,7 @@
 """A run that was stopped goes on with the same data and settings, and ends bit for bit where a straight one ends."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -86,10 +87,11 @@ def test_a_longer_run_is_that_of_its_length(straight, small_set, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--epochs", "2"], "(train.epochs: 3 -> 2), 3 epochs are begun: choose another --out"),
+        (["--epochs", "2"], "(train.epochs: 3 -> 2), 3 epochs are begun; choose another --out"),
         (
             ["--epochs", "29"],
-            "(train.epochs: 3 -> 29), epoch 1 would have shown other frames: choose another --out",
+            "(train.epochs: 3 -> 29), epoch 1 would have shown other frames (the shortest video has 24 frames: "
+            "original_sequences/youtube/c23/videos/000.mp4); choose another --out",
         ),
         (["--max-steps", "1"], "(train.max_steps: unset -> 1), epoch 1 would have shown other frames"),
     ],
@@ -113,12 +115,23 @@ def test_a_cosine_run_keeps_its_length():
         check_length(cosine, longer, Place(epoch=2), plan=None)
 
 
+def test_a_longer_run_that_is_begun_goes_on_with_its_length():
+    """The first command, typed again, has the shorter one; so it is told only where that is all that differs."""
+    longer = build_config({}, [("train.epochs", "9")])
+    first, other = replace(longer.train, epochs=3), replace(longer.train, epochs=3, max_steps=1)
+    with pytest.raises(ValueError, match=r"9 -> 3\), 4 epochs are begun; --epochs 9 goes on with it$"):
+        check_length(longer, replace(longer, train=first), Place(epoch=5), plan=None)
+    for config, place in ((other, Place(epoch=5)), (first, Place(epoch=10))):
+        with pytest.raises(ValueError, match="epochs are begun; choose another --out"):
+            check_length(longer, replace(longer, train=config), place, plan=None)
+
+
 def test_a_refused_length_says_which_one_would_do(small_set):
     """The shortest video has 24 frames, epoch 1 shows frame 8: it has to be below 24 - epochs."""
     config = build_config({}, [("data.work", str(small_set.work)), ("train.epochs", "3")])
     longer = build_config({}, [("data.work", str(small_set.work)), ("train.epochs", "29")])
     plan = open_data(config).plan
-    with pytest.raises(ValueError, match="at most 15 epochs would do, or choose another --out"):
+    with pytest.raises(ValueError, match="; at most 15 epochs would do, or choose another --out"):
         check_length(config, longer, Place(epoch=2), plan)
     longest = build_config({}, [("data.work", str(small_set.work)), ("train.epochs", "15")])
     check_length(config, longest, Place(epoch=2), plan)

@@ -105,7 +105,7 @@ def test_all_videos_of_a_set_without_splits(run, small_set_writer, tmp_path, cap
     other = small_set_writer(tmp_path / "folder", edit=lambda table: table.assign(split=None)).work
     arguments = command(run, tmp_path / "out", "--only", "frames", "--frames", "1")
     assert main([*arguments, "--data", str(other)]) == 2
-    assert "no split 21: --split all scores every video" in capsys.readouterr().err
+    assert "(21 in no split): --split all scores every video" in capsys.readouterr().err
     assert main([*arguments, "--data", str(other), "--split", "all"]) == 0
     for path in (run / "robustness" / "all").glob("*.parquet"):
         assert pd.read_parquet(path)["video_id"].nunique() == 21

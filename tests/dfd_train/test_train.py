@@ -185,7 +185,7 @@ def test_a_set_without_splits_is_scored_whole(learned, small_set_writer, tmp_pat
     evaluate = ["evaluate", str(learned), "--frames", "1", "--workers", "0"]
     capsys.readouterr()
     assert main([*evaluate, "--data", str(other)]) == 2
-    message = "has no video in split 'test', but no split 21: --split all scores every video"
+    message = "has no video in split 'test' (21 in no split): --split all scores every video"
     assert message in capsys.readouterr().err
     from dfd_train.engine.evaluate import validation_threshold
 

@@ -69,6 +69,30 @@ def test_a_run_without_test_is_named(make_run, tmp_path, capsys):
     assert note in (tmp_path / "compare.html").read_text(encoding="utf-8")
 
 
+def test_predictions_of_an_earlier_best_are_named(make_run, tmp_path, caplog):
+    """As of a run that was made longer: by `compare` and by `report`, with the command that makes them anew."""
+    run = make_run("longer")
+    newer = read_run(run).best_epoch()
+    frames = pd.read_parquet(run / "predictions-val.parquet")
+    facts = {"checkpoint": "best", "checkpoint_epoch": "2", "work": str(tmp_path / "other set")}
+    write_predictions(run / "predictions-test-deepfakebench-on-other set.parquet", frames, facts)
+    write_predictions(run / "predictions-val.parquet", frames, facts | {"checkpoint_epoch": str(newer)})
+    write_predictions(run / "predictions-train.parquet", frames, facts | {"checkpoint": "last"})
+    of_other = "--split test --protocol deepfakebench --data"
+    warnings = [
+        f"longer: the predictions of {name} are of epoch 2, the best is now epoch {newer}; "
+        f"run  dfd-train evaluate {run} {options}"
+        for name, options in (
+            ("test", "--split test"),
+            ("test-deepfakebench-on-other set", f"{of_other} '{tmp_path}/other set'"),
+        )
+    ]
+    for command in (["compare", str(run), "--out", str(tmp_path / "out")], ["report", str(run)]):
+        caplog.clear()
+        assert main(command) == 0
+        assert [line for line in caplog.messages if "the best is now" in line] == warnings
+
+
 def test_notes_of_several_runs_are_one(make_run):
     runs = [read_run(make_run(name, epochs=epochs)) for name, epochs in (("a", 50), ("b", 50), ("c", 49))]
     for table in (named(thesis_tables(runs, [None] * 3), "table-7.6"), results_table(runs, "test", "loss")):

@@ -18,7 +18,7 @@ from dfd_train.report.across import (
 )
 from dfd_train.report.curves import Curve, overlay_curves
 from dfd_train.report.files import write_text
-from dfd_train.report.run import Run, read_run
+from dfd_train.report.run import Run, read_run, warn_of_outdated
 from dfd_train.report.sizes import model_size
 from dfd_train.report.table import Table
 from dfd_train.report.tables import DEMONSTRATION
@@ -60,6 +60,8 @@ def compare_runs(
         raise ValueError("nothing to compare: name at least one run folder")
     contents = [read_run(path) for path in runs]
     run_names(runs)  # two of one name are refused
+    for run in contents:
+        warn_of_outdated(run)
     notes = tuple(_not_evaluated(run) for run in contents if run.predicted("test") is None)
     sizes = [model_size(run.path, trust) for run in contents]
     own = _tables(contents, hardest)

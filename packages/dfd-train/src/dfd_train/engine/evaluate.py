@@ -152,9 +152,9 @@ def check_split(prepared: PreparedSet, split: str) -> None:
     """Say the way out where a set has no such split, as one that no layout divides. Raises: ValueError."""
     if in_split(prepared.videos, split).empty:
         counts = prepared.videos["split"].fillna("no split").value_counts().sort_index()
-        found = ", ".join(f"{name} {number}" for name, number in counts.items())
+        found = ", ".join(f"{number} in {name}" for name, number in counts.items())
         raise ValueError(
-            f"{prepared.work} has no video in split {split!r}, but {found}: --split all scores every video"
+            f"{prepared.work} has no video in split {split!r} ({found}): --split all scores every video"
         )
 
 

@@ -19,31 +19,33 @@ def is_done(facts: Facts, config: RunConfig) -> bool:
     return facts.epoch >= config.train.epochs and not _changed_length(facts.config, config)
 
 
-def check_length(before: RunConfig, now: RunConfig, place: Place, plan: Planner) -> None:
+def check_length(before: RunConfig, now: RunConfig, place: Place, plan: Planner, shortest: str = "") -> None:
     """Refuse another number of epochs or batches where a straight run of it would have begun otherwise.
 
-    Frames of `various` and `dual` batches and the cosine curve depend on the number of epochs.
+    Frames of `various` and `dual` batches and the cosine curve depend on the number of epochs; those of the former on
+    the `shortest` video too, which a refusal names.
 
-    Raises: ValueError naming what differs, and the largest number of epochs that would do where there is one.
+    Raises: ValueError naming what differs, and the number of epochs that would do where there is one.
     """
     changed = _changed_length(before, now)
     begun = place.epoch if place.batches_done else place.epoch - 1
     if not changed or not begun:
         return
-    reason, longest = "", before.train.epochs
+    reason, way, same_steps = "", "choose another --out", before.train.max_steps == now.train.max_steps
     if begun > now.train.epochs:
         reason = f"{begun} epochs are begun"
+        if same_steps and place.epoch <= before.train.epochs:
+            way = f"--epochs {before.train.epochs} goes on with it"
     elif now.schedule.curve == "cosine" and before.train.epochs != now.train.epochs:
         reason = "the cosine curve depends on the number of epochs"
     elif other := _first_other(before, now, begun, plan):
         reason = f"epoch {other} would have shown other frames"
-        if before.train.max_steps == now.train.max_steps:
+        if same_steps:
+            reason += f" (the shortest video has {shortest})" if shortest else ""
             longest = _longest(before, now.train.epochs, begun, plan)
+            way = f"at most {longest} epochs would do, or {way}" if longest > before.train.epochs else way
     if reason:
-        may = f"at most {longest} epochs would do, or " if longest > before.train.epochs else ""
-        raise ValueError(
-            f"this run cannot get another length ({'; '.join(changed)}), {reason}: {may}choose another --out"
-        )
+        raise ValueError(f"this run cannot get another length ({'; '.join(changed)}), {reason}; {way}")
 
 
 def _first_other(before: RunConfig, now: RunConfig, begun: int, plan: Planner) -> int | None:

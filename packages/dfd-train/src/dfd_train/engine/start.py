@@ -53,6 +53,16 @@ class TrainingData:
         lines = sorted(f"{names[row]} {frame}" for row, frame in self.untouched)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""
 
+    @property
+    def shortest(self) -> str:
+        """The frames of the shortest video of the pairs, and its name; empty without pairs."""
+        rows = [row for pair in self.pairs for row in pair]
+        if not rows:
+            return ""
+        lengths = self.train.videos.loc[rows, "frames_decoded"]
+        row = lengths.idxmin()
+        return f"{lengths.min()} frames: {self.train.videos.at[row, 'video_id']}"
+
     def plan(self, config: RunConfig, epoch: int) -> EpochPlan:
         """The batches of one epoch, at most `train.max_steps`."""
         plan = plan_epoch(
@@ -224,7 +234,7 @@ def check_resumable(last: Path, config: RunConfig, data: TrainingData) -> None:
         raise ValueError(
             f"{prepared.work}/fakes says of other frames that they are untouched than when this run began"
         )
-    check_length(facts.config, config, Place.from_state(state), data.plan)
+    check_length(facts.config, config, Place.from_state(state), data.plan, data.shortest)
 
 
 def choose_device(name: str) -> torch.device:

@@ -13,7 +13,7 @@ from dfd_train.metrics import bootstrap, summarize
 from dfd_train.report.curves import Plot, gradient_flow, training_curves
 from dfd_train.report.distributions import roc_curves, score_histogram
 from dfd_train.report.files import write_text
-from dfd_train.report.run import Predictions, Run, read_run
+from dfd_train.report.run import Predictions, Run, read_run, warn_of_outdated
 from dfd_train.report.sheets import CropReader, HardVideo, Sheet, contact_sheets, hardest_sheet
 from dfd_train.report.table import Cell, Table, count, number, percent, words
 from dfd_train.report.tables import (
@@ -77,6 +77,7 @@ def write_report(run: Path, hardest: int = 10) -> Path:
     Raises FileNotFoundError where `run` is no run folder, ValueError where a file in it cannot be read.
     """
     contents = read_run(run)
+    warn_of_outdated(contents)
     prepared = _open_prepared(contents)
     results = tuple(
         _results(contents, one, prepared, hardest, with_crops=number == 0)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,14 +117,20 @@ class Run:
 
     def evaluated(self, predictions: Predictions) -> str:
         """The checkpoint that predicted, its epoch, and how far an unfinished run came; empty where not known."""
-        checkpoint, best = predictions.metadata.get("checkpoint", "best"), self.best_epoch()
+        checkpoint = predictions.metadata.get("checkpoint", "best")
         said = predictions.metadata.get("checkpoint_epoch")
         # training keeps the validation of its best epoch, whose number stands in its events
-        epoch = int(said) if said else best if predictions.name == "val" else None
+        epoch = int(said) if said else self.best_epoch() if predictions.name == "val" else None
         parts = [f"{checkpoint} checkpoint, epoch {epoch}"] if epoch is not None else []
-        if said and checkpoint == "best" and best not in (None, epoch):
-            parts.append(f"the best is now epoch {best}: evaluate again")
+        if newer := self.newer_best(predictions):
+            parts.append(f"the best is now epoch {newer}: evaluate again")
         return "; ".join([*parts, *filter(None, [self.unfinished])])
+
+    def newer_best(self, predictions: Predictions) -> int | None:
+        """The best epoch, where the best checkpoint that predicted was of another; else None."""
+        said, best = predictions.metadata.get("checkpoint_epoch"), self.best_epoch()
+        by_best = predictions.metadata.get("checkpoint", "best") == "best"
+        return best if said and by_best and best != int(said) else None
 
     def best_epoch(self) -> int | None:
         """The first epoch of the highest balanced accuracy over validation videos: the checkpoint that is kept."""
@@ -148,6 +155,19 @@ def read_run(path: Path) -> Run:
         gradients=_gradients(events),
         predictions=_predictions(path),
     )
+
+
+def warn_of_outdated(run: Run) -> None:
+    """Say which predictions a better checkpoint has come after, and the command that makes them anew."""
+    for one in run.predictions:
+        if newer := run.newer_best(one):
+            command = ["dfd-train", "evaluate", str(run.path), "--split", one.split]
+            command += ["--protocol", one.protocol] if one.protocol else []
+            command += ["--data", str(run.tested_on(one))] if one.other_data else []
+            log.warning(
+                "%s: the predictions of %s are of epoch %s, the best is now epoch %d; run  %s",
+                *(run.name, one.name, one.metadata["checkpoint_epoch"], newer, shlex.join(command)),
+            )
 
 
 def read_epochs(path: Path) -> pd.DataFrame:
