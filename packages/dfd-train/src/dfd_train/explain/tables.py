@@ -53,10 +53,13 @@ def score_table(scored: Sequence[Scored], warning: str) -> Table | None:
     if not scored:
         return None
     frame = frame_of(scored)
-    rows = []
-    for model, explanation in itertools.product(frame["model"].unique(), TITLES):
+    rows, asked, manipulations = [], set(frame["explanation"]), methods_in(frame)
+    for model, explanation in itertools.product(
+        frame["model"].unique(), (name for name in TITLES if name in asked)
+    ):
         own = frame[(frame["model"] == model) & (frame["explanation"] == explanation)]
-        parts = [(name, own[own["method"] == name]) for name in methods_in(own)]
+        # a manipulation of which nothing is scored here has its row too: "all" is of other pictures without it
+        parts = [(name, own[own["method"] == name]) for name in manipulations]
         for name, part in [*parts, *([("all", own)] if len(parts) > 1 else [])]:
             rows.append((words(model), words(TITLES[explanation]), words(name), *_cells(part)))
     return Table(
