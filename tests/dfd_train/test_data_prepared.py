@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dfd_train.data.fakes import untouched_frames
 from dfd_train.data.prepared import load_prepared
 
 
@@ -122,6 +123,28 @@ def test_boxes_whose_settings_cannot_be_read(small_set_writer, tmp_path):
         pq.write_table(pq.read_table(part).replace_schema_metadata({"settings": settings}), part)
         with pytest.raises(ValueError, match=rf"cannot read .*videos-00001\.parquet: {message}"):
             load_prepared(work)
+
+
+def test_what_other_boxes_were_used_for_is_refused(small_set_writer, tmp_path):
+    """As where WORK/boxes was removed and made again with other settings."""
+    work = small_set_writer(tmp_path / "work", splits=("train",), length=1).work
+    for part in (work / "boxes").glob("videos-*.parquet"):
+        pq.write_table(pq.read_table(part).replace_schema_metadata({"fingerprint": "now"}), part)
+    path = work / "faces/manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"boxes": "now"}))
+    rows = load_prepared(work).rows
+    path.write_text(json.dumps(manifest | {"boxes": "before"}))
+    message = (
+        r"work/{} was made of other boxes than those in .*work/boxes: `ffpp-prep verify .*work --repair`"
+    )
+    with pytest.raises(ValueError, match=message.format("faces")):
+        load_prepared(work)
+    (work / "fakes").mkdir()
+    checks = pa.table({"video_id": ["v"]}).replace_schema_metadata({"settings": '{"boxes": "before"}'})
+    pq.write_table(checks, work / "fakes/videos-00000.parquet")
+    with pytest.raises(ValueError, match=message.format("fakes")):
+        untouched_frames(work, rows)
 
 
 def test_damaged_bytes_are_noticed(small_set_writer, tmp_path):

@@ -1,6 +1,7 @@
 """The whole command on tiny runs: masks cut like crops, the same files by seed, the marker in all of them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,7 +20,10 @@ from PIL import Image
 
 from dfd_train.cli import main
 from dfd_train.data.prepared import load_prepared
-from dfd_train.explain.pictures import choose_videos, open_videos
+from dfd_train.explain.figure import FAKE, _called
+from dfd_train.explain.pictures import Picture, choose_videos, open_videos
+from dfd_train.explain.tables import prediction_table
+from dfd_train.report.svg import GREY
 
 FRAMES, WIDTH, HEIGHT = 20, 160, 120
 MARK = "This is a demonstration model, not evidence."
@@ -210,7 +214,57 @@ def test_pictures_of_ones_own(runs, tmp_path):
     command = ["explain", runs[0], "--crop", str(tmp_path / "me.png"), "--out", str(out)]
     assert main([*command, "--samples", "20", "--device", "cpu"]) == 0
     assert not (out / "tables/scores.csv").exists()
-    assert pd.read_csv(out / "tables/predictions.csv")["Picture"].tolist() == ["me"]
+    assert pd.read_csv(out / "tables/predictions.csv")["Picture"].tolist() == ["me.png"]
+    assert json.loads((out / "settings.json").read_text())["files"] == [str(tmp_path / "me.png")]
+    # a second command leaves nothing of the first; what it did not write stays
+    (out / "notes.txt").write_text("mine")
+    command[command.index("--crop") + 1] = str(Path(tmp_path / "me.png").rename(tmp_path / "you.png"))
+    assert main([*command, "--method", "gradcam", "--device", "cpu"]) == 0
+    assert {path.name for path in out.glob("*.*")} == {
+        "gradcam-1.png",
+        "explain.html",
+        "settings.json",
+        "notes.txt",
+    }
+
+
+def test_a_file_without_a_face_is_left_out(runs, tmp_path, caplog):
+    face, noise = tmp_path / "face.png", tmp_path / "noise.png"
+    Image.fromarray(prediction.faces(1)[0]).save(face)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8)).save(noise)
+    command = ["explain", runs[0], "--out", str(tmp_path / "out"), "--method", "gradcam", "--device", "cpu"]
+    assert main([*command, "--image", str(noise), str(face)]) == 1
+    assert "left out: noise.png: no face found in the image" in caplog.text
+    assert pd.read_csv(tmp_path / "out/tables/predictions.csv")["Picture"].tolist() == ["face.png"]
+
+
+def test_an_unfinished_run_is_named(runs, tmp_path, caplog):
+    early = tmp_path / "early"
+    shutil.copytree(runs[0], early)
+    config = (early / "config.toml").read_text()
+    (early / "config.toml").write_text(config.replace("epochs = 1\n", "epochs = 8\n"))
+    command = [
+        "explain",
+        str(early),
+        "--out",
+        str(tmp_path / "out"),
+        "--method",
+        "gradcam",
+        "--device",
+        "cpu",
+    ]
+    assert main(command) == 0
+    assert "unfinished: early: stopped at epoch 1 of 8" in caplog.text
+    assert "Unfinished: early: stopped at epoch 1 of 8." in (tmp_path / "out/explain.html").read_text()
+
+
+@pytest.mark.parametrize(("warning", "called"), [("", ("fake 51.2 %", FAKE)), (MARK, ("score 51 %", GREY))])
+def test_a_demonstration_calls_nothing_fake(warning, called):
+    assert _called(0.512, warning) == called
+    (row,) = prediction_table(
+        [Picture("a.png", np.zeros((9, 9, 3), np.uint8))], ["m"], [[0.512]], warning
+    ).rows
+    assert row[2].text == ("51.20%" if warning else "51.20% fake")
 
 
 def test_the_face_of_a_photo_and_of_a_video_are_those_of_predict(runs, tmp_path):
@@ -224,7 +278,7 @@ def test_the_face_of_a_photo_and_of_a_video_are_those_of_predict(runs, tmp_path)
     found = pd.read_csv(tmp_path / "out/tables/predictions.csv")
     frames = [pd.read_csv(tmp_path / "scored" / name / "frames.csv") for name in ("photo.png", "clip.mp4")]
     best = frames[1].loc[frames[1]["logit"].idxmax()]
-    assert found["Picture"].tolist() == ["photo", f"clip, frame {best['frame']:.0f}"]
+    assert found["Picture"].tolist() == ["photo.png", f"clip.mp4, frame {best['frame']:.0f}"]
     logits = np.array([frames[0]["logit"][0], best["logit"]])
     assert found["one"].to_numpy() == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-4)
 

@@ -150,6 +150,26 @@ def test_planned_crops_whose_boxes_are_gone(extracted: Path, tmp_path: Path) -> 
     assert result.returncode == 2 and "the boxes of 6 planned videos are gone" in result.stderr
 
 
+def test_crops_never_mix_with_those_of_other_boxes(detected: Path, tmp_path: Path) -> None:
+    work, _ = extract(detected, tmp_path, "--frames", 2, "--methods", "FaceSwap")
+    refused = ffpp_prep("boxes", work, "--detect-every", 6)
+    assert refused.returncode == 2 and f"or remove {work}/boxes and {work}/faces" in refused.stderr
+    shutil.rmtree(work / "boxes")
+    early = ffpp_prep("extract", work, "--frames", 2)
+    assert early.returncode == 2 and "no boxes here" in early.stderr
+    assert (
+        ffpp_prep("boxes", work, "--detect-every", 6, "--jobs", 2).returncode == 1
+    )  # the tree has broken videos
+    refused = ffpp_prep("extract", work, "--frames", 2)
+    assert refused.returncode == 2 and "written with boxes of fingerprint" in refused.stderr
+    repaired = ffpp_prep("verify", work, "--repair")
+    assert repaired.returncode == 1 and "made of other boxes than those in WORK/boxes" in repaired.stdout
+    assert f"to make it again:  ffpp-prep extract {work} --frames 2\n" in repaired.stdout
+    work, _ = extract(detected, tmp_path, "--frames", 2)
+    assert stored(work).keys() == {key for key in expected(work) if key[1] in (0, 6)}
+    assert verify_work(work).damage == ()
+
+
 def test_min_score(detected: Path, tmp_path: Path) -> None:
     scores = read_boxes(detected).set_index(["video_id", "frame", "face"])["score"]
     limit = round(float(scores.median()), 3)

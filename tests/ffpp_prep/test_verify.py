@@ -163,7 +163,9 @@ def test_repair_and_run_again_gives_the_same(work: Path, extracted: Path) -> Non
     assert (
         result.returncode == 1 and result.stdout.count("damaged:") == 2 and "Traceback" not in result.stderr
     )
-    assert f"ffpp-prep boxes {work} --retry-failed  and  ffpp-prep extract {work}\n" in result.stdout
+    assert (
+        f"ffpp-prep boxes {work} --retry-failed  and  ffpp-prep extract {work} --codec raw\n" in result.stdout
+    )
     assert ffpp_prep("boxes", work, "--retry-failed", "--jobs", 2).returncode == 1  # two files are no videos
     assert ffpp_prep("extract", work, "--jobs", 2, "--codec", "raw").returncode == 0
     assert ffpp_prep("verify", work).returncode == 0

@@ -38,8 +38,8 @@ class Estimate:
 
     Attributes:
         videos: in the data set.
-        counted: videos whose frames were counted; `unreadable` of them could not be opened.
-        unreadable: of those counted.
+        counted: videos whose frames were counted, or should have been.
+        unreadable: the paths of those that could not be opened.
         hours: of video.
         frames: to decode.
         detected_frames: to run through the detector: without those interpolated, or taken from an original.
@@ -55,7 +55,7 @@ class Estimate:
 
     videos: int
     counted: int
-    unreadable: int
+    unreadable: tuple[str, ...]
     hours: float
     frames: int
     detected_frames: int
@@ -103,6 +103,7 @@ def estimate_root(
     looked = _spread(videos, HEADERS)
     headers = [_header(video) for video in tqdm(looked, desc="counting", unit="video", disable=None)]
     readable = [(video, header) for video, header in zip(looked, headers, strict=True) if header]
+    unreadable = tuple(video.path for video, header in zip(looked, headers, strict=True) if not header)
     if not readable:
         raise UsageError(f"{root}: none of the {len(looked)} videos tried can be opened")
     tasks = [
@@ -113,7 +114,7 @@ def estimate_root(
     probes = [outcome.result for outcome in bar if outcome.result is not None and outcome.result.frames]
     if not probes:
         raise UsageError(f"{root}: none of the {len(tasks)} videos tried can be decoded")
-    return _extrapolated(len(videos), len(looked), readable, probes, boxes, crop, detecting, jobs)
+    return _extrapolated(len(videos), unreadable, readable, probes, boxes, crop, detecting, jobs)
 
 
 Thing = TypeVar("Thing")
@@ -193,7 +194,7 @@ def _timed(task: _Task, detector: Detector, beat: Beat) -> _Probe | None:
 
 def _extrapolated(
     videos: int,
-    looked: int,
+    unreadable: tuple[str, ...],
     readable: Sequence[tuple[VideoRecord, _Header]],
     probes: Sequence[_Probe],
     boxes: BoxSettings,
@@ -201,6 +202,7 @@ def _extrapolated(
     detecting: int,
     jobs: int,
 ) -> Estimate:
+    looked = len(readable) + len(unreadable)
     scale = videos / looked
     lengths = np.array([header.frames for _, header in readable])
     borrowed = np.array([_borrows(video, boxes) for video, _ in readable])
@@ -214,7 +216,7 @@ def _extrapolated(
     return Estimate(
         videos=videos,
         counted=looked,
-        unreadable=looked - len(readable),
+        unreadable=unreadable,
         hours=scale * sum(header.seconds for _, header in readable) / 3600,
         frames=round(frames),
         detected_frames=round(detected),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ class CropSettings:
         frames: take this many equally spaced frames a video; 0 for no limit.
         for_training: take just the frames that this many epochs, and the evaluation, ask for; 0 for all.
         decoder: pyav or decord; that of the boxes.
+        boxes: fingerprint of the boxes that are cut out by.
     """
 
     codec: str = "webp"
@@ -40,7 +41,8 @@ class CropSettings:
     every: int = 1
     frames: int = 0
     for_training: int = 0
-    decoder: str = "pyav"
+    decoder: str = field(default="pyav", metadata={"flag": "boxes of --decoder"})
+    boxes: str = field(default="", metadata={"flag": "boxes of fingerprint"})
 
     def __post_init__(self) -> None:
         codec(self.codec)

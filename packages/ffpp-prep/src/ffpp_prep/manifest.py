@@ -113,5 +113,6 @@ def manifest(summaries: Sequence[ShardSummary], settings: CropSettings) -> dict[
         "border": settings.border,
         "size": settings.size,
         "fingerprint": fingerprint(settings),
+        "boxes": settings.boxes,
         "shards": [asdict(s) for s in summaries],
     }

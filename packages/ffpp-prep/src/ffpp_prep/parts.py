@@ -52,8 +52,12 @@ class PartStore(Generic[Result]):
         self._name = name
         self._rows, self._status = rows, status
 
-    def begin(self, settings: Any) -> None:
+    def begin(self, settings: Any, built_on: Sequence[Path] = ()) -> None:
         """Makes the folder ready for a run with these settings; only for the run that holds the lock.
+
+        Args:
+            settings: of the parts to come.
+            built_on: folders of what was made of these parts.
 
         Raises:
             UsageError: the parts there were made with others.
@@ -61,7 +65,7 @@ class PartStore(Generic[Result]):
         self.sweep()
         before = self.settings()
         if before is not None:
-            refuse_other_settings(self.folder, before, settings)
+            refuse_other_settings(self.folder, before, settings, built_on)
 
     def sweep(self) -> None:
         """Removes data files without their commit; only for the run that holds the lock."""
@@ -83,6 +87,14 @@ class PartStore(Generic[Result]):
         with _readable(commits[0]):
             settings: dict[str, Any] = json.loads(_metadata(commits[0])[b"settings"])
         return settings
+
+    def fingerprint(self) -> str:
+        """Of the settings of the committed parts; "" where there are none."""
+        commits = self.commits()
+        if not commits:
+            return ""
+        with _readable(commits[0]):
+            return _metadata(commits[0])[b"fingerprint"].decode()
 
     def commit_part(self, results: Iterable[Result], settings: Any, metadata: dict[str, str]) -> None:
         """Writes one part: the rows first, then the videos' own rows, whose presence makes the part count."""
@@ -185,10 +197,12 @@ def refuse_other_version(path: Path, version: object) -> None:
         raise UsageError(f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}")
 
 
-def refuse_other_settings(where: Path, before: dict[str, Any], now: Any) -> None:
+def refuse_other_settings(
+    where: Path, before: dict[str, Any], now: Any, built_on: Sequence[Path] = ()
+) -> None:
     """Compares stored settings with this run's.
 
-    A field whose flag isn't its name has it in its metadata, as `flag`.
+    A field whose flag isn't its name has it in its metadata, as `flag`. `built_on`: folders to remove with `where`.
 
     Raises:
         UsageError: they differ; the message names each difference as the user types it.
@@ -201,10 +215,22 @@ def refuse_other_settings(where: Path, before: dict[str, Any], now: Any) -> None
         if before.get(name) != current.get(name)
     ]
     if differing:
+        remove = " and ".join(str(folder) for folder in (where, *built_on))
         raise UsageError(
             f"{where} was written with {', '.join(differing)}; "
-            f"use those settings again, another WORK folder, or remove {where}"
+            f"use those settings again, another WORK folder, or remove {remove}"
         )
+
+
+def as_typed(settings: Any) -> str:
+    """The options that give these settings, each with a blank before it; none where the flag is no option."""
+    typed = ""
+    for setting in fields(settings):
+        flag = setting.metadata.get("flag", "--" + setting.name.replace("_", "-"))
+        value = getattr(settings, setting.name)
+        if value != setting.default and flag and " " not in flag:
+            typed += f" {flag}" if value is True else f" {flag} {value}"
+    return typed
 
 
 @contextmanager

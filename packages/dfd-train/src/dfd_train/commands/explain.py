@@ -13,6 +13,9 @@ EXAMPLE = "dfd-train explain runs/v1 runs/v2 --out explained --method lime gradc
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
+    parser.epilog = (
+        f"{parser.epilog}\nhere also: 1 some files of --image show no usable face or could not be read"
+    )
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN", help="runs' folders, compared side by side"
     )
@@ -97,4 +100,4 @@ def run(options: argparse.Namespace) -> int:
     print(outcome.predictions.to_text())
     print(outcome.scores.to_text() if outcome.scores else "No manipulation mask is at hand: no score.\n")
     print(outcome.page)
-    return 0
+    return 1 if outcome.left_out else 0

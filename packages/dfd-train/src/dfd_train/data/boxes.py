@@ -62,13 +62,29 @@ def detection_settings(work: Path) -> dict[str, tuple[Any, ...]]:
     """
     found: dict[str, tuple[Any, ...]] = {}
     for path in sorted((work / "boxes").glob("videos-*.parquet")):
-        for name, value in _settings(path).items():
+        for name, value in settings_of(path).items():
             if value not in found.get(name, ()):
                 found[name] = (*found.get(name, ()), value)
     return found
 
 
-def _settings(path: Path) -> dict[str, Any]:
+def check_made_of(folder: Path, boxes: object) -> None:
+    """Compares the fingerprint of the boxes that WORK/faces or WORK/fakes was made of with those that there are now.
+
+    Raises: ValueError where they differ.
+    """
+    work = folder.parent
+    parts = sorted((work / "boxes").glob("videos-*.parquet"))  # of one fingerprint, all of them
+    now = (pq.read_schema(parts[0]).metadata or {}).get(b"fingerprint", b"").decode() if parts else ""
+    if boxes and now and boxes != now:
+        raise ValueError(
+            f"{folder} was made of other boxes than those in {work / 'boxes'}: "
+            f"`ffpp-prep verify {work} --repair` removes it"
+        )
+
+
+def settings_of(path: Path) -> dict[str, Any]:
+    """What a Parquet part of ffpp-prep's was written with. Raises: ValueError where it can't be read."""
     try:
         settings = json.loads((pq.read_schema(path).metadata or {}).get(b"settings", b"{}"))
     except (ValueError, OSError) as error:

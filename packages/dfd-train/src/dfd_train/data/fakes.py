@@ -8,17 +8,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dfd_train.data.boxes import check_made_of, settings_of
+
 
 def untouched_frames(work: Path, rows: pd.Index, face: int = 0) -> frozenset[tuple[int, int]]:
     """(row, frame) of every frame whose face was not touched; `rows` gives each video its row.
 
-    Raises: FileNotFoundError where the fakes were not measured; ValueError where a part cannot be read.
+    Raises: FileNotFoundError where the fakes were not measured; ValueError where a part cannot be read, or is
+    of other boxes.
     """
     commits = sorted((work / "fakes").glob("videos-*.parquet"))
     if not commits:
         raise FileNotFoundError(
             f"{work} does not say which fakes are untouched: run  ffpp-prep check-fakes {work}"
         )
+    check_made_of(work / "fakes", settings_of(commits[0]).get("boxes"))
     newest = {str(video): path.name for path in commits for video in _read(path, ["video_id"])["video_id"]}
     found: set[tuple[int, int]] = set()
     for path in commits:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dfd_train.data.boxes import check_made_of
 from dfd_train.data.geometry import CropGeometry, Image
 
 FORMAT_VERSION = 1
@@ -36,13 +37,15 @@ _LOSSY = ("jpeg",)
 class CropStore:
     """The crops of `WORK/faces`, found by (video row, frame, face).
 
-    Raises (on construction): ValueError where the manifest or a shard cannot be read or has another format version.
+    Raises (on construction): ValueError where the manifest or a shard cannot be read or has another format version, or
+    where WORK/boxes has other boxes than the crops were cut out by.
     """
 
     def __init__(self, faces: Path, video_ids: pd.Index) -> None:
         """`faces` is the folder of the shards; `video_ids` gives each video its row."""
         manifest = _read_manifest(faces / "manifest.json")
         self.fingerprint = str(manifest["fingerprint"])
+        check_made_of(faces, manifest.get("boxes"))
         self.geometry = CropGeometry(
             float(manifest["margin"]), str(manifest.get("border", "clip")), int(manifest["size"])
         )

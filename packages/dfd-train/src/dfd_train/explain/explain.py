@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from dfd_train.metrics.scores import sigmoid
 from dfd_train.names import run_names
 from dfd_train.predict import require_ffpp_prep
 from dfd_train.report.files import write_text
+from dfd_train.report.run import how_far, read_epochs
 from dfd_train.report.table import Table
 from dfd_train.report.tables import warning
 from dfd_train.report.templates import render
@@ -81,6 +82,8 @@ class Outcome:
     predictions: Table
     scores: Table | None
     """None where no picture has a mask"""
+    left_out: bool = False
+    """whether some of the files could not be explained; a warning named each"""
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,29 @@ def explain(request: Request) -> Outcome:
     models = [load_model(run, device, request.trust) for run in request.runs]
     pictures, sample_data = _open_pictures(request)
     demonstration = sample_data or any(model.facts.demonstration for model in models)
+    unfinished = [
+        f"{name}: {far}"
+        for name, run in zip(names, request.runs, strict=True)
+        if (far := how_far(read_epochs(run), RunFolder(run).read_config().train.epochs))
+    ]
+    for line in unfinished:
+        log.warning("unfinished: %s", line)
     explained = _explain_all(request, models, pictures, device)
-    return _write(request, names, models, explained, warning(demonstration))
+    _remove_earlier(request.out)
+    outcome = _write(request, names, models, explained, warning(demonstration), unfinished)
+    return replace(outcome, left_out=len(pictures) < len(request.images))
+
+
+def _remove_earlier(out: Path) -> None:
+    """Delete what an earlier command explained there: its pictures would stand beside the tables of others."""
+    if not (out / "settings.json").is_file():
+        return
+    figures = (path for method in TITLES for path in out.glob(f"{method}-[0-9]*.png"))
+    tables = (
+        path for name in ("predictions", "scores", "explanations") for path in out.glob(f"tables/{name}.*")
+    )
+    for path in (*figures, *tables, out / "explain.html", out / "settings.json"):
+        path.unlink(missing_ok=True)
 
 
 def _open_pictures(request: Request) -> tuple[list[Picture], bool]:
@@ -199,6 +223,7 @@ def _write(
     models: Sequence[TrainedModel],
     explained: Sequence[_Explained],
     warned: str,
+    unfinished: Sequence[str],
 ) -> Outcome:
     pictures = [one.picture for one in explained]
     predictions = prediction_table(pictures, names, [one.probs for one in explained], warned)
@@ -223,6 +248,7 @@ def _write(
         "explain.html",
         models=names,
         demonstration=warned,
+        unfinished="; ".join(unfinished),
         tables=tables,
         figures=figures,
         samples=request.samples if "lime" in request.methods else None,
@@ -255,6 +281,7 @@ def _settings(
     return {
         "runs": [{"path": str(model.path), "sha256": file_sha256(model.path)} for model in models],
         "pictures": [f"{picture.method} {place(picture)}".strip() for picture in pictures],
+        "files": [picture.source for picture in pictures if picture.source],
         "methods": list(request.methods),
         "samples": request.samples,
         "seed": request.seed,

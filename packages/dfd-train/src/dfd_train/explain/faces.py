@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import av
+
 from dfd_train.data.geometry import Image, cut_face
 from dfd_train.explain.pictures import Picture
 from dfd_train.predict.analysis import analyse
@@ -24,7 +26,8 @@ def open_files(
 ) -> list[Picture]:
     """Of each file the face that its score is of; of a video in the frame, of those scored, that scores highest.
 
-    Raises: FileNotFoundError, ValueError for what is no photograph or video, and where no face counts.
+    A file that can't be read, or in which no face counts, is left out with a warning.
+    Raises: FileNotFoundError, ValueError where no file is left.
     """
     missing = [path for path in paths if not path.is_file()]
     if missing:
@@ -33,7 +36,17 @@ def open_files(
     if len({scorer.facts.geometry for scorer in scorers}) > 1:
         log.warning("the runs cut faces differently: all see the crop of %s", runs[0])
     reading, finder = read_together(scorers, device, trust), FaceFinder()
-    return [_open_file(Input(path, path.name), scorers, reading, finder) for path in paths]
+    pictures, refusals = [], []
+    for path in paths:
+        try:
+            pictures.append(_open_file(Input(path, path.name), scorers, reading, finder))
+        except (ValueError, av.FFmpegError) as error:
+            refusals.append(str(error))
+    if not pictures:
+        raise ValueError("; ".join(refusals))
+    for refusal in refusals:
+        log.warning("left out: %s", refusal)
+    return pictures
 
 
 def _open_file(file: Input, scorers: Sequence[Scorer], reading: Reading, finder: FaceFinder) -> Picture:
@@ -49,9 +62,11 @@ def _open_file(file: Input, scorers: Sequence[Scorer], reading: Reading, finder:
     frame = int(row["frame"])
     picture = read_image(file.path) if file.is_image else _read_frame(file.path, frame)
     return Picture(
-        name=file.path.stem + f", face {highest.face}" * (len(counted) > 1),
+        name=file.path.name + f", face {highest.face}" * (len(counted) > 1),
         crop=cut_face(picture, box, scorers[0].facts.geometry),
         frame=None if file.is_image else frame,
+        source=str(file.path.resolve()),
+        remark="" if file.is_image else "highest of the frames that predict scores",
     )
 
 

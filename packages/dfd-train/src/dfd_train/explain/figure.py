@@ -20,6 +20,7 @@ from dfd_train.explain.attribution import SIDE, Explanation
 from dfd_train.explain.pictures import Picture
 from dfd_train.explain.score import enlarge
 from dfd_train.explain.tables import TITLES, place
+from dfd_train.report.svg import GREY
 
 FAKE, REAL, MASK = "#d62728", "#1a9641", "#ffd400"
 STRONGEST = 10
@@ -50,7 +51,9 @@ def draw(rows: Sequence[Row], models: Sequence[str], warning: str) -> bytes:
             for axis, model, explanation, prob in zip(
                 line[1:], models, row.explanations, row.probs, strict=True
             ):
-                _draw_explanation(axis, row.picture, explanation, prob, model if first else "")
+                axis.imshow(overlay(row.picture.crop, explanation))
+                called, colour = _called(prob, warning)
+                _finish(axis, [model] * first + [called], colour)
         figure.suptitle(_title(method, rows, columns, warning), fontsize=9)
         out = io.BytesIO()
         figure.savefig(out, format="png", metadata={"Software": None, "Description": warning})
@@ -95,16 +98,16 @@ def _draw_crop(axis: Axes, picture: Picture, first: bool) -> None:
         axis.contour(enlarge(picture.mask), levels=[0.5], colors=[MASK], linewidths=1.2)
     truth = {1: "fake", 0: "real", None: ""}[picture.label]
     _finish(axis, ["crop"] * first + [truth], {1: FAKE, 0: REAL, None: "black"}[picture.label])
-    known = [picture.method, *place(picture).split(", ")]
-    axis.set_ylabel("\n".join(line for line in known if line), fontsize=7.5)
+    known = [picture.method, *place(picture).split(", "), picture.remark]
+    # a long name takes several lines
+    axis.set_ylabel("\n".join(line for part in known for line in textwrap.wrap(part, 30)), fontsize=7.5)
 
 
-def _draw_explanation(
-    axis: Axes, picture: Picture, explanation: Explanation, prob: float, model: str
-) -> None:
-    axis.imshow(overlay(picture.crop, explanation))
-    called = f"fake {100 * prob:.1f} %" if prob > 0.5 else f"real {100 * (1 - prob):.1f} %"
-    _finish(axis, [model] * bool(model) + [called], FAKE if prob > 0.5 else REAL)
+def _called(prob: float, warning: str) -> tuple[str, str]:
+    """What a model says of a picture, and the colour of that; a demonstration model calls nothing fake or real."""
+    if warning:
+        return f"score {100 * prob:.0f} %", GREY
+    return (f"fake {100 * prob:.1f} %", FAKE) if prob > 0.5 else (f"real {100 * (1 - prob):.1f} %", REAL)
 
 
 def _finish(axis: Axes, lines: list[str], colour: str) -> None:

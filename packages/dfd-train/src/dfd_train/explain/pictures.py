@@ -39,6 +39,10 @@ class Picture:
     frame: int | None = None
     mask: Mask | None = None
     """(H, W) true where manipulated; None for a real face and where no mask is at hand"""
+    source: str = ""
+    """the whole path of a file of one's own"""
+    remark: str = ""
+    """what else stands under the picture"""
 
 
 def open_crops(paths: Sequence[Path]) -> list[Picture]:
@@ -49,7 +53,7 @@ def open_crops(paths: Sequence[Path]) -> list[Picture]:
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise FileNotFoundError(f"no such file: {missing[0]}")
-    return [Picture(path.stem, read_image(path)) for path in paths]
+    return [Picture(path.name, read_image(path), source=str(path.resolve())) for path in paths]
 
 
 def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: str = "drop") -> list[str]:

@@ -29,19 +29,27 @@ class Scored:
 def prediction_table(
     pictures: Sequence[Picture], models: Sequence[str], probs: Sequence[Sequence[float]], warning: str
 ) -> Table:
-    """One row a picture, one column a model: `probs[picture][model]` of fake, shown as what is called (Table 7.8)."""
+    """One row a picture, one column a model: `probs[picture][model]` of fake, shown as what is called (Table 7.8).
+
+    With a warning, that of a demonstration, they are shown as they are: it calls nothing fake or real.
+    """
+    cell = percent if warning else _called
+    said = (
+        "the model's score, 0 real to 100 fake. "
+        if warning
+        else "what the model calls the picture at one half, and with which probability (Table 7.8). "
+    )
     rows = [
-        (words(picture.method or "picture"), words(place(picture)), *(_called(prob) for prob in own))
+        (words(picture.method or "picture"), words(place(picture)), *(cell(prob) for prob in own))
         for picture, own in zip(pictures, probs, strict=True)
     ]
     return Table(
-        "What the models call each picture",
+        "The models' scores of each picture" if warning else "What the models call each picture",
         ("Category", "Picture", *models),
         tuple(rows),
         (
-            "Each cell: what the model calls the picture at one half, and with which probability (Table 7.8). "
-            "They are the network's own: predict divides the logits by a temperature first. In the CSV file: the "
-            "probability of fake.",
+            f"Each cell: {said}They are the network's own: predict divides the logits by a temperature first. "
+            "In the CSV file: the probability of fake.",
         ),
         slug="predictions",
         warning=warning,

@@ -60,5 +60,6 @@ def _text(found: Estimate, codec: str) -> str:
         f"detected and encoded by {found.jobs} jobs at once",
     ]
     if found.unreadable:
-        lines.append(f"note     {found.unreadable} of the {found.counted} videos can't be opened")
+        some = ", ".join(found.unreadable[:3]) + (", …" if len(found.unreadable) > 3 else "")
+        lines.append(f"note     {len(found.unreadable)} of the {found.counted} can't be opened: {some}")
     return "\n".join(lines)

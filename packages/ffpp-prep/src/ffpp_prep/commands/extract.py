@@ -102,6 +102,8 @@ def crop_settings(options: argparse.Namespace) -> CropSettings:
 
 
 def _print(summary: ExtractSummary, work: Path) -> None:
+    from ffpp_prep.stages.extract import NOT_DETECTED
+
     rate = f", {summary.crops / summary.seconds:.0f} crops/s" if summary.crops else ""
     size = f"{summary.bytes / 1e6:.1f} MB"
     print(f"extract: {summary.shards} shards, {summary.crops} crops, {size}{rate} -> {work / 'faces'}")
@@ -111,7 +113,8 @@ def _print(summary: ExtractSummary, work: Path) -> None:
             f"{summary.threshold:g}: probably no face; --min-score {summary.threshold:g} leaves such out"
         )
     for reason, count in summary.left_out.items():
-        print(f"  {count} videos left out: {reason}")
+        how = f";  ffpp-prep boxes {work}  detects them, then this again" if reason == NOT_DETECTED else ""
+        print(f"  {count} videos left out: {reason}{how}")
     if not summary.planned:
         why = "no face in any video" if set(summary.left_out) == {"no_face"} else "every video is left out"
         print(f"  nothing to cut out: {why};  ffpp-prep status {work}  says more")

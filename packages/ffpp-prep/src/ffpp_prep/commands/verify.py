@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from ffpp_prep.errors import ExitStatus
+from ffpp_prep.errors import ExitStatus, UsageError
 
 HELP = "check every checksum, count and crop of a work folder"
 EXAMPLE = "ffpp-prep verify work --repair"
-# What makes a folder's files. --retry-failed: a video's earlier failure counts again where its success was removed.
-STEPS = {"boxes": "boxes {} --retry-failed", "fakes": "check-fakes {}", "faces": "extract {}"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """Verifies, and prints what is damaged; exit status 1 if anything is."""
     from ffpp_prep.verify import verify_work
 
+    commands = _commands(options.work)
     found = verify_work(options.work, options.repair, options.jobs)
     for damage in found.damage:
         print(f"damaged: {damage.file}: {damage.what}")
@@ -39,11 +39,30 @@ def run(options: argparse.Namespace) -> int:
     if not found.damage:
         return ExitStatus.OK
     if options.repair:
-        steps = [
-            step for folder, step in STEPS.items() if any(d.file.parent.name == folder for d in found.damage)
-        ]
-        commands = "  and  ".join(f"ffpp-prep {step}".format(options.work) for step in steps)
-        print(f"what was damaged is removed; to make it again:  {commands}")
+        damaged = {damage.file.parent.name for damage in found.damage}
+        again = "  and  ".join(command for folder, command in commands.items() if folder in damaged)
+        print(f"what was damaged is removed; to make it again:  {again}")
     else:
         print(f"to make it again:  ffpp-prep verify {options.work} --repair")
     return ExitStatus.SOME_FAILED
+
+
+def _commands(work: Path) -> dict[str, str]:
+    """What makes each folder of WORK again, with the settings that it was made with where they can be read."""
+    from ffpp_prep.boxes import BoxSettings
+    from ffpp_prep.manifest import read_plan
+    from ffpp_prep.parts import as_typed
+    from ffpp_prep.store import BoxStore
+
+    boxes = faces = ""
+    with suppress(UsageError, TypeError):
+        boxes = as_typed(BoxSettings(**(BoxStore(work).settings() or {})))
+    with suppress(UsageError):
+        plan = read_plan(work / "faces")
+        faces = as_typed(plan[0]) if plan else ""
+    return {
+        # --retry-failed: a video's earlier failure counts again where its success was removed
+        "boxes": f"ffpp-prep boxes {work}{boxes} --retry-failed",
+        "fakes": f"ffpp-prep check-fakes {work}",
+        "faces": f"ffpp-prep extract {work}{faces}",
+    }

@@ -83,7 +83,7 @@ def detect_boxes(
     store = BoxStore(work)
     started = time.monotonic()
     with only_run(work):
-        store.begin(settings)
+        store.begin(settings, [folder for folder in (work / "faces", work / "fakes") if folder.exists()])
         done = _untouched(work, store) if retry_failed else store.done()
 
         def commit(part: list[VideoBoxes]) -> None:

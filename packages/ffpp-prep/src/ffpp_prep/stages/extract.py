@@ -27,6 +27,8 @@ from ffpp_prep.shards import ShardSummary, VideoSlice, scored_below, shard_name,
 from ffpp_prep.stages.planning import pending_slices, plan_shards, planned_boxes, spoken_for, unplanned
 from ffpp_prep.store import BoxStore, read_videos_and_parts
 
+NOT_DETECTED = "boxes not detected yet"  # why a video is left out
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -94,15 +96,18 @@ def extract_faces(
         retry_failed: write shards again that lack crops which could not be decoded.
 
     Raises:
-        UsageError: no boxes, other settings than before, or another run at work.
+        UsageError: no boxes, other settings or boxes than before, or another run at work.
         FatalError: the disk is full.
     """
     work = Path(work).resolve()
     choice = choice or Choice()
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: must be at least 1")
-    made_with = BoxStore(work).made_with()
-    settings = replace(settings or CropSettings(), decoder=made_with.get("decoder", "pyav"))
+    store = BoxStore(work)
+    made_with = store.made_with()
+    settings = replace(
+        settings or CropSettings(), decoder=made_with.get("decoder", "pyav"), boxes=store.fingerprint()
+    )
     folder = work / "faces"
     started = time.monotonic()
     with only_run(work):
@@ -179,7 +184,7 @@ def _usable(
         raise UsageError(
             f"--methods {', '.join(sorted(unknown))}: not in WORK; it has {', '.join(sorted(set(videos['method'])))}"
         )
-    reasons = videos["status"].fillna("boxes not detected yet")
+    reasons = videos["status"].fillna(NOT_DETECTED)
     reasons = reasons.where(~reasons.isin(USABLE), "")
     flagged = videos["multiple_faces"].fillna(False).astype(bool) & (reasons == "")
     if not choice.include_multiple_faces:

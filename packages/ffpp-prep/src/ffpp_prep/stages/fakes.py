@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ffpp_prep.boxes import USABLE
 from ffpp_prep.errors import UsageError
@@ -96,7 +95,7 @@ def check_fakes(
         raise UsageError(f"--jobs {jobs}: must be at least 1")
     boxes, store = BoxStore(work), FakeStore(work)
     made_with = boxes.made_with()
-    settings = FakeSettings(boxes=_fingerprint(boxes))
+    settings = FakeSettings(boxes=boxes.fingerprint())
     started = time.monotonic()
     with only_run(work):
         store.begin(settings)
@@ -148,8 +147,3 @@ def _check(task: _Task, beat: Beat) -> FakeCheck:
 
 def _given_up(task: _Task, lost: Lost) -> FakeCheck:
     return FakeCheck(task.video_id, lost.status, lost.error)
-
-
-def _fingerprint(boxes: BoxStore) -> str:
-    metadata = pq.read_schema(boxes.commits()[0]).metadata
-    return str(metadata[b"fingerprint"].decode())

@@ -66,12 +66,21 @@ def verify_work(work: str | Path, repair: bool = False, jobs: int = 1) -> Verifi
 def _verify(work: Path, jobs: int) -> Verification:
     parts, boxes, damage = check_parts(BoxStore(work), count_boxes)
     sound = not damage
-    checks, _, damaged_checks = check_parts(FakeStore(work), count_faces)
+    now = BoxStore(work).fingerprint() if sound else ""
+    fakes, folder = FakeStore(work), work / "faces"
+    checks, _, damaged_checks = check_parts(fakes, count_faces)
+    if not damaged_checks and fakes.commits():
+        files = sorted(fakes.folder.glob("*.parquet"), reverse=True)
+        damaged_checks += _of_other_boxes((fakes.settings() or {}).get("boxes"), now, files)
     damage += damaged_checks
-    folder = work / "faces"
     plan = read_plan(folder)
     shards = crops = size = 0
+    others: list[Damage] = []
     if plan:
+        files = [folder / "plan.json", folder / "manifest.json", *sorted(folder.glob("faces-*"))]
+        others = list(_of_other_boxes(plan[0].boxes, now, files))
+        damage += others
+    if plan and not others:
         settings, shard_pieces = plan
         videos = read_videos_and_parts(work).set_index("video_id") if sound else None
         tasks = [
@@ -86,6 +95,12 @@ def _verify(work: Path, jobs: int) -> Verification:
         size = sum(summary.bytes for summary in summaries)
         damage += _manifest(folder, settings, len(shard_pieces))
     return Verification(parts + checks, boxes, shards, crops, size, tuple(damage))
+
+
+def _of_other_boxes(boxes: str | None, now: str, files: Sequence[Path]) -> Iterator[Damage]:
+    """Where what is in the files was made of boxes with another fingerprint than `now`, all of it has to go."""
+    if boxes and now and boxes != now:
+        yield Damage(files[0], "made of other boxes than those in WORK/boxes", tuple(files))
 
 
 def _of(videos: pd.DataFrame, pieces: Sequence[PlannedSlice]) -> pd.DataFrame:
