@@ -54,6 +54,7 @@ def test_an_ensemble_and_a_timm_network_as_members(noise: Any) -> None:
     ]
     ensemble = ReseptionEnsemble(members).train()
     assert not any(module.training for body in ensemble.members for module in body.modules())
+    assert ensemble.pretrained_cfg["label_names"] == ("real", "fake")
     x = nn.functional.interpolate(noise(2, 128), 224)
     ensemble(x).sum().backward()
     graded = {name for name, parameter in ensemble.named_parameters() if parameter.grad is not None}

@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,22 @@ class NetworkSuite:
         with pytest.raises(ValueError, match="num_classes is -1"):
             model.reset_classifier(-1)
 
+    def test_timms_arguments_at_their_only_values(self, name: str, model: Any, noise: Noise) -> None:
+        x = noise(1, model.config.input_size)
+        with torch.inference_mode():
+            (last,) = model.forward_intermediates(x, 1, norm=True, output_fmt="NCHW", intermediates_only=True)
+        assert last.shape[1] == model.feature_info[-1]["num_chs"] == model.feature_info.channels()[-1]
+        with pytest.raises(ValueError, match="output_fmt is 'NLC'; allowed: 'NCHW'"):
+            model.forward_intermediates(x, output_fmt="NLC")
+        model.reset_classifier(7, "avg")
+        assert model.num_classes == 7
+        assert create_model(name, global_pool="avg").num_classes == 1
+        for call in (partial(model.reset_classifier, 7), partial(create_model, name)):
+            with pytest.raises(ValueError, match="global_pool is 'max'; allowed: 'avg'"):
+                call(global_pool="max")
+        with pytest.raises(ValueError, match=r"out_indices is \(0,\); allowed with features_only=True"):
+            create_model(name, out_indices=(0,))
+
     def test_features_and_head_make_the_logits(self, model: Any, noise: Noise) -> None:
         x = noise(2, model.config.input_size)
         with torch.inference_mode():
@@ -233,6 +250,14 @@ class TestReseption(NetworkSuite):
 
     def test_body_trains(self, model: Any) -> None:
         assert all(parameter.requires_grad for parameter in model.parameters())
+
+    def test_a_batch_of_one_trains_from_107_pixels(self, model: Any, noise: Noise) -> None:
+        """As the README says; two train on every size."""
+        model.train()
+        model(noise(1, 107))
+        model(noise(2, 75))
+        with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
+            model(noise(1, 106))
 
 
 class TestReseptionEnsemble(NetworkSuite):

@@ -18,7 +18,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 
 import reseption_models
-from reseption_models import create_model, from_pretrained, list_models, register_timm, save_pretrained
+from reseption_models import (
+    ReseptionEnsemble,
+    create_model,
+    export_onnx,
+    export_program,
+    from_pretrained,
+    list_models,
+    register_timm,
+    save_pretrained,
+)
 from reseption_models.cli import main
 from reseption_models.profiling import TABLE_7_1, count_cost, table_7_1
 
@@ -175,6 +184,18 @@ def test_export_of_a_saved_network(tmp_path: Path, capsys: pytest.CaptureFixture
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_what_is_not_exported_here(tmp_path: Path) -> None:
+    mixed = ReseptionEnsemble([create_model("reseption_v1_tiny"), create_model("reseption_ensemble_tiny")])
+    extractor = create_model("reseption_v1_tiny", features_only=True)
+    for export in (export_onnx, export_program):
+        for network in (extractor, torch.nn.Sequential(), mixed):
+            with pytest.raises(ValueError, match=r"cannot be exported here; allowed: .*torch\.onnx\.export"):
+                export(network, tmp_path / "a")
+        with pytest.raises(FileNotFoundError, match=r"none: no such folder"):
+            export(create_model("reseption_v1_tiny"), tmp_path / "none" / "a")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -190,6 +211,15 @@ def test_export_of_a_saved_network(tmp_path: Path, capsys: pytest.CaptureFixture
         (["export", "reseption_v1", "-o", "none/a.onnx"], "none: no such folder"),
         (["export", "reseption_v1_tiny", "--checkpoint", "none.pt", "-o", "a.onnx"], "none.pt: no such file"),
         (["export", "./none", "-o", "a.onnx"], "./none: no such folder"),
+        (
+            ["export", "..", "--checkpoint", "a.pt", "-o", "a.onnx"],
+            "--checkpoint goes with a name of `list`; .. is no such name",
+        ),
+        (
+            ["export", "reseption_v1_tiny", "--checkpoint", "..", "-o", "a.onnx"],
+            "--checkpoint .. is a folder; allowed: a file",
+        ),
+        (["diagram", "reseption_v1", "-o", "a.png"], "a.png: allowed are files named .svg"),
         (["diagram", "resnet", "-o", "a.svg"], "there is no model 'resnet'"),
         (["diagram", "reseption_v1", "-o", "none/a.svg"], "none: no such folder"),
         (["diagram", "reseption_v1", "-o", "."], ".: a folder, not a file"),
@@ -234,6 +264,16 @@ def test_table_7_1_gives_the_figures_of_the_thesis() -> None:
         assert float(ours[5]) == pytest.approx(float(thesis.parameters), abs=0.11)  # it rounds 34.10 to 34
         assert float(ours[7]) == pytest.approx(float(thesis.megabytes), abs=0.11)
     assert printed["ResNeXt-101 32x8d", "224"][2] == "16.412"
+
+
+def test_rows_without_torchvision_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left_out = "- Left out, as torchvision is not installed: Inception V3, ResNeXt-101 32x8d."
+    assert left_out not in table_7_1()
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    assert main(["profile"]) == 0
+    assert capsys.readouterr().out.endswith(f"{left_out}\n")
 
 
 def test_counting_agrees_with_torch_on_a_network_that_is_not_ours() -> None:

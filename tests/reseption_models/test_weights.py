@@ -23,6 +23,7 @@ from reseption_models import (
 )
 
 TINY = "reseption_v1_tiny"
+TINY_CONFIG = {"width_multiplier": 0.25, "depth_multiplier": 0.34, "input_size": 128}
 
 
 @pytest.fixture
@@ -136,6 +137,11 @@ def change(**values: object) -> Callable[[Path], None]:
         (change(threshold=5), ValueError, "threshold is 5"),
         (change(config={"stem": [1]}), ValueError, "stem is"),
         (change(config={"width_multiplier": 0.5}), ValueError, "does not fit this network"),
+        (
+            change(config={**TINY_CONFIG, "num_classes": 4}),
+            ValueError,
+            r"for \(4, 320\), fc.bias \(1,\) for \(4,\)$",
+        ),
         (lambda folder: (folder / "config.json").write_text("{"), ValueError, "not JSON"),
         (lambda folder: (folder / "config.json").write_text("[]"), ValueError, "format version None"),
         (lambda folder: (folder / "config.json").unlink(), FileNotFoundError, "config.json: no such file"),
@@ -157,12 +163,76 @@ def test_what_cannot_be_rebuilt_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="members of another family"):
         save_pretrained(mixed, tmp_path / "mixed")
     extractor = create_model(TINY, features_only=True)
-    for network in (extractor, torch.compile(create_model(TINY)), nn.Linear(1, 1)):
-        with pytest.raises(ValueError, match=r"cannot be saved; allowed: Reseption, .*its \.network"):
+    for network, hint in (
+        (extractor, r"; pass its \.network"),
+        (torch.compile(create_model(TINY)), r"; pass its \._orig_mod"),
+        (nn.DataParallel(create_model(TINY)), r"; pass its \.module"),
+        (nn.Linear(1, 1), ""),
+    ):
+        with pytest.raises(
+            ValueError, match=rf"cannot be saved; allowed: Reseption, ReseptionEnsemble{hint}$"
+        ):
             save_pretrained(network, tmp_path / "other")
     assert not list(tmp_path.iterdir())
     save_pretrained(extractor.network, tmp_path / "features")
     assert from_pretrained(tmp_path / "features").num_classes == 0
+
+
+def test_a_network_that_its_configuration_does_not_build_is_not_saved(tmp_path: Path) -> None:
+    for fc, message in (
+        (
+            nn.Linear(320, 4),
+            r"fc.weight has shape \(4, 320\), allowed: \(1, 320\); use reset_classifier\(4\)",
+        ),
+        (
+            nn.Linear(320, 1, bias=False),
+            r"fc.bias has shape none, allowed: \(1,\); use reset_classifier\(1\)",
+        ),
+        (nn.Sequential(nn.Linear(320, 4)), r"fc.0.weight has .*none; use reset_classifier\(num_classes\)"),
+    ):
+        model = create_model(TINY)
+        model.fc = fc
+        with pytest.raises(ValueError, match=message):
+            save_pretrained(model, tmp_path / "mine")
+    model = create_model(TINY)
+    model.stem1.conv1.conv = nn.Conv2d(4, 8, 3, bias=False)
+    with pytest.raises(
+        ValueError, match=r"stem1.conv1.conv.weight has shape \(8, 4, 3, 3\), .*\(8, 3, 3, 3\)$"
+    ):
+        save_pretrained(model, tmp_path / "mine")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [TINY, "reseption_ensemble_tiny"])
+def test_a_new_classifier_has_nothing_of_the_old_ones_card(name: str, tmp_path: Path) -> None:
+    card = ModelCard(labels=("genuine", "forged"), threshold=0.3, metrics={"auc": 0.9}, licence="MIT")
+    save_pretrained(create_model(name), tmp_path, card)
+    assert from_pretrained(tmp_path, num_classes=1).card == card
+    model = from_pretrained(tmp_path, num_classes=3)
+    assert model.card == ModelCard(labels=(), licence="MIT")
+    assert model.pretrained_cfg["label_names"] is None
+    model.reset_classifier(2)
+    assert model.card.labels == ("real", "fake")
+    assert create_model(name, pretrained=tmp_path, num_classes=3, adapt_head=True).card.labels == ()
+
+
+def test_labels_are_as_many_as_the_logits(tmp_path: Path) -> None:
+    model = create_model(TINY, num_classes=3)
+    save_pretrained(model, tmp_path / "not-stated")
+    with pytest.raises(
+        ValueError, match=r"labels is \('real', 'fake'\); allowed with num_classes=3: 3 labels, or"
+    ):
+        save_pretrained(model, tmp_path / "other", ModelCard())
+    assert not (tmp_path / "other").exists()
+    save_pretrained(model, tmp_path / "three", ModelCard(labels=("real", "swapped", "reenacted")))
+    assert from_pretrained(tmp_path / "three").card.labels == ("real", "swapped", "reenacted")
+
+
+def test_a_folder_is_no_file_and_a_file_no_folder(folder: Path) -> None:
+    with pytest.raises(IsADirectoryError, match="saved is a folder, not a checkpoint file: use pretrained="):
+        create_model(TINY, checkpoint_path=folder)
+    with pytest.raises(NotADirectoryError, match=r"is a file, not a folder: use .*checkpoint_path="):
+        create_model(TINY, pretrained=folder / "model.safetensors")
 
 
 def test_a_save_that_fails_leaves_what_was_there(

@@ -1,7 +1,7 @@
 """What has to be known about a network besides its weights."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from .config import check_keys
@@ -21,7 +21,7 @@ class ModelCard:
     """Each channel is divided by it afterwards."""
     color: str = "RGB"
     labels: tuple[str, ...] = ("real", "fake")
-    """Meaning of the labels 0, 1, …; a single logit speaks for label 1."""
+    """Meaning of the labels 0, 1, …; a single logit speaks for label 1. Empty: not stated."""
     threshold: float = 0.5
     """Probability above which label 1 is decided."""
     training_data: str = "not stated"
@@ -39,6 +39,20 @@ class ModelCard:
         """Return the card of a newly drawn network with so many input channels."""
         return cls(mean=(0.5,) * in_chans, std=(0.5,) * in_chans, color="RGB" if in_chans == 3 else "other")
 
+    def for_new_classifier(self, num_classes: int) -> Self:
+        """Return the card without what was true of the old classifier alone: labels, threshold and metrics."""
+        labels = ("real", "fake") if num_classes in (1, 2) else ()
+        return replace(self, labels=labels, threshold=0.5, metrics={})
+
+    def check_labels(self, num_classes: int) -> None:
+        """Raise ValueError unless the labels, where stated, are as many as so many logits tell apart."""
+        count = max(2, num_classes)
+        if len(self.labels) not in (0, count):
+            raise ValueError(
+                f"labels is {self.labels!r}; allowed with num_classes={num_classes}: {count} labels, "
+                "or () for not stated"
+            )
+
     def timm_cfg(self, in_chans: int, input_size: int, num_classes: int) -> dict[str, Any]:
         """Return the record under timm's names, as `timm.data.resolve_model_data_config` reads it."""
         return {
@@ -51,7 +65,7 @@ class ModelCard:
             "std": self.std,
             "classifier": "fc",
             "license": self.licence,
-            "label_names": self.labels,
+            "label_names": self.labels or None,
         }
 
     def to_dict(self) -> dict[str, Any]:

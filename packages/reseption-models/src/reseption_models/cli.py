@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("diagram", help="draw a network as SVG")
     command.add_argument("name", help="a network of `list`")
-    command.add_argument("-o", "--out", type=Path, required=True, help="the file")
+    command.add_argument("-o", "--out", type=Path, required=True, help="the file: .svg")
     command.set_defaults(run=_diagram)
     return parser
 
@@ -63,17 +63,29 @@ def _profile(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from .export import export_onnx, export_program
+    from .export import check_out, export_onnx, export_program
     from .fusion import fuse
     from .registry import create_model, list_models
     from .weights import from_pretrained
 
     if options.out.suffix not in (".onnx", ".pt2"):
         raise ValueError(f"{options.out}: allowed are files named .onnx and .pt2")
-    _check_out(options.out)
-    if options.network in list_models() or options.checkpoint is not None:
+    check_out(options.out)
+    named = options.network in list_models()
+    saved = not named and (Path(options.network).exists() or "/" in options.network)
+    if options.checkpoint is not None and saved:
+        raise ValueError(
+            f"--checkpoint goes with a name of `list`; {options.network} is no such name: a folder or a hub id has its "
+            "own weights"
+        )
+    if options.checkpoint is not None and options.checkpoint.is_dir():
+        raise IsADirectoryError(
+            f"--checkpoint {options.checkpoint} is a folder; allowed: a file (to export what save_pretrained wrote: "
+            f"export {options.checkpoint})"
+        )
+    if named or options.checkpoint is not None:
         model = create_model(options.network, checkpoint_path=options.checkpoint)
-    elif not (Path(options.network).exists() or "/" in options.network):
+    elif not saved:
         raise ValueError(
             f"there is no model {options.network!r} and no such folder; "
             f"allowed: a folder that save_pretrained wrote, a hub id, {', '.join(list_models())}"
@@ -94,16 +106,11 @@ def _export(options: argparse.Namespace) -> None:
 def _diagram(options: argparse.Namespace) -> None:
     from .diagram import draw
     from .ensemble import build
+    from .export import check_out
     from .registry import model_entry
 
-    _check_out(options.out)
+    check_out(options.out)
+    if options.out.suffix != ".svg":
+        raise ValueError(f"{options.out}: allowed are files named .svg")
     network = build(model_entry(options.name).config)
     options.out.write_text(draw(network, options.name), encoding="utf-8")
-
-
-def _check_out(out: Path) -> None:
-    """Raise, before the work, where no file can be written."""
-    if not out.parent.is_dir():
-        raise FileNotFoundError(f"{out.parent}: no such folder")
-    if out.is_dir():
-        raise IsADirectoryError(f"{out}: a folder, not a file")

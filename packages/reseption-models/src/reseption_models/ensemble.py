@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from .card import ModelCard
 from .config import EnsembleConfig, ReseptionConfig
-from .features import Feature, FeatureInfo
-from .reseption import Reseption, new_classifier
+from .features import Feature, FeatureInfo, check_output_fmt
+from .reseption import Reseption, check_global_pool, new_classifier
 
 
 class ReseptionEnsemble(nn.Module):
@@ -87,7 +87,9 @@ class ReseptionEnsemble(nn.Module):
         x: Tensor,
         indices: int | Sequence[int] | None = None,
         *,
+        norm: bool = False,
         stop_early: bool = False,
+        output_fmt: str = "NCHW",
         intermediates_only: bool = False,
     ) -> tuple[Tensor, list[Tensor]] | list[Tensor]:
         """Return what `Reseption.forward_intermediates` does, the members' maps side by side.
@@ -95,6 +97,7 @@ class ReseptionEnsemble(nn.Module):
         Raises:
             ValueError: the members have no levels in common, as with networks of another family.
         """
+        check_output_fmt(output_fmt)
         if not self.feature_info:
             raise ValueError("the members of this ensemble have no feature maps in common")
         wanted = self.feature_info.select(indices)
@@ -112,13 +115,23 @@ class ReseptionEnsemble(nn.Module):
         """How to prepare the input and read the output, in timm's form; `card` says the same and more."""
         config: Any = self.config or self.members[0].pretrained_cfg
         if isinstance(config, dict):
-            return {**config, "num_classes": self.num_classes, "classifier": "fc"}
+            own = {
+                "num_classes": self.num_classes,
+                "classifier": "fc",
+                "label_names": self.card.labels or None,
+            }
+            return {**config, **own}
         return self.card.timm_cfg(config.in_chans, config.input_size, self.num_classes)
 
-    def reset_classifier(self, num_classes: int) -> None:
-        """Put a newly drawn linear layer in the last one's place, where the ensemble is and in its dtype."""
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Put a newly drawn linear layer in the last one's place, where the ensemble is and in its dtype.
+
+        The card's labels, threshold and metrics go with the old one. `global_pool` as in timm; only `avg`.
+        """
+        check_global_pool(global_pool)
         self.fc = new_classifier(self.head_hidden_size, num_classes, like=self.heads)
         self.num_classes = num_classes
+        self.card = self.card.for_new_classifier(num_classes)
 
     def train(self, mode: bool = True) -> "ReseptionEnsemble":
         """Set the heads to training or evaluation; the members stay in evaluation."""

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .ensemble import ReseptionEnsemble
+from .reseption import Reseption
+
 TOLERANCE = 1e-4  # relative to the larger of 1 and the logits
 
 
@@ -22,8 +25,10 @@ def export_program(model: nn.Module, path: str | Path, input_size: int | None = 
         The largest deviation of a logit, when the written file is run beside the network.
 
     Raises:
-        ValueError: the deviation is above 1e-4, so that nothing was written.
+        ValueError: a network of another kind, or a deviation above 1e-4, so that nothing was written.
+        FileNotFoundError, IsADirectoryError: no file can be written at `path`.
     """
+    check_out(Path(path))
     training, example = model.training, _example(model, input_size)
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         written = Path(folder, "model.pt2")
@@ -54,7 +59,8 @@ def export_onnx(
         The largest deviation of a logit, when the written file is run in ONNX Runtime beside the network.
 
     Raises:
-        ValueError: the deviation is above 1e-4, so that nothing was written.
+        ValueError: a network of another kind, or a deviation above 1e-4, so that nothing was written.
+        FileNotFoundError, IsADirectoryError: no file can be written at `path`.
         ImportError: the extra is not installed.
     """
     try:
@@ -64,6 +70,7 @@ def export_onnx(
             f"ONNX Runtime is needed ({error}): pip install 'reseption-models[onnx]'"
         ) from error
 
+    check_out(Path(path))
     training, example = model.training, _example(model, input_size)
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         written = Path(folder, "model.onnx")
@@ -87,11 +94,23 @@ def export_onnx(
     return deviation
 
 
+def check_out(path: Path) -> None:
+    """Raise, before the work, where no file can be written."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent}: no such folder")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: a folder, not a file")
+
+
 def _example(model: nn.Module, input_size: int | None) -> Tensor:
     """Return two images of noise, the same ones every time, where the network is."""
-    config: Any = model.config
-    size = input_size or config.input_size
-    noise = torch.rand(2, config.in_chans, size, size, generator=torch.Generator().manual_seed(0))
+    if not isinstance(model, Reseption | ReseptionEnsemble) or model.config is None:
+        raise ValueError(
+            f"this {type(model).__name__} cannot be exported here; allowed: Reseption, and ReseptionEnsemble with "
+            "such members, fused or not; use torch.export and torch.onnx.export for others"
+        )
+    size = input_size or model.config.input_size
+    noise = torch.rand(2, model.config.in_chans, size, size, generator=torch.Generator().manual_seed(0))
     return (2 * noise - 1).to(next(model.parameters()))
 
 

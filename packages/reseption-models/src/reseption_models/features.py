@@ -1,7 +1,7 @@
 """What the intermediate feature maps of a network are, and a network that returns them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,6 +14,11 @@ class Feature:
     num_chs: int
     reduction: int
     module: str
+
+    def __getitem__(self, name: str) -> int | str:
+        """Return a field by its name, as timm's feature_info does."""
+        values: dict[str, int | str] = asdict(self)
+        return values[name]
 
 
 class FeatureInfo(Sequence[Feature]):
@@ -62,6 +67,12 @@ class FeatureInfo(Sequence[Feature]):
                 f"there is no level {', '.join(map(str, wrong))}; allowed: {-count} to {count - 1}"
             )
         return [index % count for index in indices]
+
+
+def check_output_fmt(output_fmt: str) -> None:
+    """Raise ValueError for a layout of feature maps other than `NCHW`."""
+    if output_fmt != "NCHW":
+        raise ValueError(f"output_fmt is {output_fmt!r}; allowed: 'NCHW'")
 
 
 class FeatureExtractor(nn.Module):

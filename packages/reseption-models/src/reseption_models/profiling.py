@@ -98,7 +98,7 @@ def measure_seconds(model: nn.Module, input_size: int, in_chans: int = 3, repeat
 def table_7_1(speed: bool = False) -> str:
     """Return Table 7.1 in Markdown: our figures, the thesis's beside them, and why they differ.
 
-    Rows of networks that are not ours need torchvision and are left out without it.
+    Rows of networks that are not ours need torchvision and are left out without it, which a note then says.
     """
     columns = [
         "model",
@@ -129,7 +129,10 @@ def table_7_1(speed: bool = False) -> str:
                 *_speed_cell(model, input_size, speed),
             ]
         )
-    return f"{_markdown(rows)}\n\n{NOTES}"
+    printed = {cells[0] for cells in rows}
+    left_out = [row.title for row in TABLE_7_1.values() if row.title not in printed]
+    note = f"\n- Left out, as torchvision is not installed: {', '.join(left_out)}." if left_out else ""
+    return f"{_markdown(rows)}\n\n{NOTES}{note}"
 
 
 def table_of_models(pattern: str = "*", speed: bool = False) -> str:

@@ -10,6 +10,7 @@ from torch import nn
 from .config import RESEPTION_ENSEMBLE, RESEPTION_V1, RESEPTION_V2, EnsembleConfig, ReseptionConfig
 from .ensemble import Network, build
 from .features import FeatureExtractor
+from .reseption import check_global_pool
 from .weights import from_pretrained, load_checkpoint
 
 
@@ -95,6 +96,7 @@ def create_model(
     num_classes: int = 1,
     in_chans: int = 3,
     drop_rate: float = 0.2,
+    global_pool: str = "avg",
     features_only: bool = False,
     out_indices: int | Sequence[int] | None = None,
     **overrides: object,
@@ -110,20 +112,25 @@ def create_model(
         num_classes: logits; 0 leaves the classifier out, so that the pooled features come out.
         in_chans: channels of the input.
         drop_rate: dropout before the classifier (in an ensemble: before each member's linear layer).
+        global_pool: as in timm; only `avg`.
         features_only: return the feature maps of `out_indices` instead of logits.
-        out_indices: levels of `feature_info`; None for all, a number for the last so many.
+        out_indices: with `features_only`, levels of `feature_info`; None for all, a number for the last so many.
         overrides: fields of `ReseptionConfig`, such as `width_multiplier`; for an ensemble those that
             scale its members, and `features` and `final_drop_rate`.
 
     Raises:
         ValueError: an unknown name or field, a value out of its range, or weights that do not fit.
         FileNotFoundError: there are no such weights.
+        IsADirectoryError, NotADirectoryError: a folder as `checkpoint_path`, a file as `pretrained`.
     """
     if pretrained is True:
         raise ValueError(
             "pretrained is True, but no trained weights are shipped; allowed: a folder that save_pretrained wrote, "
             "a hub id (a checkpoint file: checkpoint_path)"
         )
+    if out_indices is not None and not features_only:
+        raise ValueError(f"out_indices is {out_indices!r}; allowed with features_only=True")
+    check_global_pool(global_pool)
     config = model_config(name, num_classes, in_chans, drop_rate, **overrides)
     network = build(config)
     if pretrained is not None and pretrained is not False:

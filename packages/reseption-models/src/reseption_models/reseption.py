@@ -22,7 +22,7 @@ from .blocks import (
 )
 from .card import ModelCard
 from .config import MIN_INPUT_SIZE, RESEPTION_V1, ReseptionConfig
-from .features import Feature, FeatureInfo
+from .features import Feature, FeatureInfo, check_output_fmt
 
 STAGES = ("stem1", "stem2", "stage_a", "stage_b", "stage_c")
 
@@ -101,7 +101,9 @@ class Reseption(nn.Module):
         x: Tensor,
         indices: int | Sequence[int] | None = ...,
         *,
+        norm: bool = ...,
         stop_early: bool = ...,
+        output_fmt: str = ...,
         intermediates_only: Literal[True],
     ) -> list[Tensor]: ...
     @overload
@@ -110,7 +112,9 @@ class Reseption(nn.Module):
         x: Tensor,
         indices: int | Sequence[int] | None = ...,
         *,
+        norm: bool = ...,
         stop_early: bool = ...,
+        output_fmt: str = ...,
         intermediates_only: Literal[False] = ...,
     ) -> tuple[Tensor, list[Tensor]]: ...
 
@@ -119,7 +123,9 @@ class Reseption(nn.Module):
         x: Tensor,
         indices: int | Sequence[int] | None = None,
         *,
+        norm: bool = False,
         stop_early: bool = False,
+        output_fmt: str = "NCHW",
         intermediates_only: bool = False,
     ) -> tuple[Tensor, list[Tensor]] | list[Tensor]:
         """Return the last feature map and the maps of the levels chosen, or only the latter.
@@ -127,9 +133,12 @@ class Reseption(nn.Module):
         Args:
             x: the input.
             indices: levels of `feature_info`; None for all, a number for the last so many.
+            norm: as in timm, where networks without a norm of their own after the levels disregard it as well.
             stop_early: compute nothing beyond the last level chosen.
+            output_fmt: as in timm; only `NCHW`.
             intermediates_only: return the list alone.
         """
+        check_output_fmt(output_fmt)
         check_input(x, self.config.in_chans)
         wanted = self.feature_info.select(indices)
         maps = []
@@ -150,10 +159,15 @@ class Reseption(nn.Module):
         """How to prepare the input and read the output, in timm's form; `card` says the same and more."""
         return self.card.timm_cfg(self.config.in_chans, self.config.input_size, self.num_classes)
 
-    def reset_classifier(self, num_classes: int) -> None:
-        """Put a newly drawn linear layer in the classifier's place, where the network is and in its dtype."""
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Put a newly drawn linear layer in the classifier's place, where the network is and in its dtype.
+
+        The card's labels, threshold and metrics go with the old one. `global_pool` as in timm; only `avg`.
+        """
+        check_global_pool(global_pool)
         self.fc = new_classifier(self.num_features, num_classes, like=self)
         self.num_classes = num_classes
+        self.card = self.card.for_new_classifier(num_classes)
 
 
 def new_classifier(num_features: int, num_classes: int, like: nn.Module) -> nn.Module:
@@ -166,6 +180,12 @@ def new_classifier(num_features: int, num_classes: int, like: nn.Module) -> nn.M
     linear = nn.Linear(num_features, num_classes, device=first.device, dtype=first.dtype)
     initialize(linear)
     return linear
+
+
+def check_global_pool(global_pool: str | None) -> None:
+    """Raise ValueError for another pooling than the mean, the only one; None leaves it as it is."""
+    if global_pool not in (None, "avg"):
+        raise ValueError(f"global_pool is {global_pool!r}; allowed: 'avg'")
 
 
 def check_input(x: Tensor, in_chans: int) -> None:

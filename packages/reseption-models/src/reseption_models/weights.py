@@ -11,6 +11,7 @@ import pickle
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ FORMAT_VERSION = 1
 
 _log = logging.getLogger(__name__)
 _PREFIXES = re.compile(r"^(?:module\.|_orig_mod\.)+")  # of DistributedDataParallel and torch.compile
+_INNER = ("network", "_orig_mod", "module")  # of FeatureExtractor, torch.compile and DataParallel
 _CONTAINERS = ("state_dict", "model_state_dict", "model", "net")
 
 
@@ -46,27 +48,32 @@ def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None =
         card: what `config.json` says besides the architecture; the network's own `card` for None.
 
     Raises:
-        ValueError: a network that cannot be built from a configuration: a fused or wrapped one, or an ensemble
-            with members of another family.
+        ValueError: a network that its configuration doesn't build: a fused or wrapped one, one with layers of other
+            shapes, or an ensemble with members of another family; a card with another number of labels.
         NotADirectoryError: `folder` is a file.
     """
     if not isinstance(model, Reseption | ReseptionEnsemble):
+        inner = [name for name in _INNER if isinstance(getattr(model, name, None), nn.Module)]
+        hint = f"; pass its .{inner[0]}" if inner else ""
         raise ValueError(
-            f"a {type(model).__name__} cannot be saved; allowed: Reseption, ReseptionEnsemble "
-            "(of a features_only network, its .network)"
+            f"a {type(model).__name__} cannot be saved; allowed: Reseption, ReseptionEnsemble{hint}"
         )
     if is_fused(model):
         raise ValueError("this network is fused; save the one it was made from, and fuse after loading")
     if model.config is None:
         raise ValueError("an ensemble with members of another family has no configuration to save")
+    config = replace(model.config, num_classes=model.num_classes)
+    _check_rebuilds(model, config)
+    card = card or model.card
+    card.check_labels(model.num_classes)
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     content = safetensors.torch.save(state, metadata={"format": "pt"})
     settings = {
         "format_version": FORMAT_VERSION,
         "architecture": type(model).__name__,
-        "config": {**model.config.to_dict(), "num_classes": model.num_classes},
-        **(card or model.card).to_dict(),
-        "input_size": model.config.input_size,
+        "config": config.to_dict(),
+        **card.to_dict(),
+        "input_size": config.input_size,
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     text = json.dumps(settings, indent=2) + "\n"
@@ -80,11 +87,13 @@ def from_pretrained(
 
     Args:
         source: a folder, or the id `owner/name` of a repository on the Hugging Face hub (extra `hub`).
-        num_classes: with another number than the saved one, the classifier is drawn anew; None keeps it.
+        num_classes: with another number than the saved one, the classifier is drawn anew, and the card's labels,
+            threshold and metrics are reset; None keeps them.
         revision: branch, tag or commit on the hub.
 
     Raises:
         FileNotFoundError: there is no such folder or repository, or it lacks a file.
+        NotADirectoryError: `source` is a file.
         ValueError: a file that is damaged, of another format version, or does not fit the other.
     """
     folder = _locate(source, revision)
@@ -116,6 +125,7 @@ def load_checkpoint(model: nn.Module, path: str | Path, *, adapt_head: bool = Fa
 
     Raises:
         FileNotFoundError: there is no such file.
+        IsADirectoryError: it is a folder.
         ValueError: the file cannot be read safely, or does not fit the network.
     """
     state = read_state_dict(path)
@@ -131,7 +141,7 @@ def load_checkpoint(model: nn.Module, path: str | Path, *, adapt_head: bool = Fa
             if name in target and (name not in state or state[name].shape != target[name].shape):
                 state[name] = target[name]
         state = {name: value for name, value in state.items() if name in target or not name.startswith("fc.")}
-    _check_fit(path, state, target)
+    _check_fit(path, state, target, " (adapt_head=True keeps the network's own classifier)")
     model.load_state_dict(state)
 
 
@@ -140,9 +150,14 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: there is no such file.
+        IsADirectoryError: it is a folder.
         ValueError: it holds something else, or more than `torch.load(weights_only=True)` reads.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{path} is a folder, not a checkpoint file: use pretrained= or from_pretrained"
+        )
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
@@ -168,7 +183,24 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     return {_PREFIXES.sub("", name): value for name, value in loaded.items()}
 
 
-def _check_fit(path: str | Path, state: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
+def _check_rebuilds(model: Network, config: ReseptionConfig | EnsembleConfig) -> None:
+    """Raise ValueError, naming the first tensor that differs, unless the configuration builds this network."""
+    with torch.device("meta"):  # names and shapes only
+        expected = {name: tuple(value.shape) for name, value in build(config).state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    for name in found | expected:
+        if found.get(name) != expected.get(name):
+            classes = getattr(model.fc, "out_features", "num_classes")
+            hint = f"; use reset_classifier({classes})" if name.startswith("fc.") else ""
+            raise ValueError(
+                f"this network is not what its configuration builds, so it could not be loaded: {name} has shape "
+                f"{found.get(name, 'none')}, allowed: {expected.get(name, 'none')}{hint}"
+            )
+
+
+def _check_fit(
+    path: str | Path, state: Mapping[str, Tensor], target: Mapping[str, Tensor], head_hint: str = ""
+) -> None:
     problems = []
     missing = [name for name in target if name not in state]
     unknown = [name for name in state if name not in target]
@@ -183,8 +215,9 @@ def _check_fit(path: str | Path, state: Mapping[str, Tensor], target: Mapping[st
             problems.append(f"{kind} {', '.join(names[:2])}{more}")
     if problems:
         only_head = not missing and not unknown and all(shape.startswith("fc.") for shape in shapes)
-        hint = " (adapt_head=True keeps the network's own classifier)" if only_head else ""
-        raise ValueError(f"{path} does not fit this network: it {'; '.join(problems)}{hint}")
+        raise ValueError(
+            f"{path} does not fit this network: it {'; '.join(problems)}{head_hint if only_head else ''}"
+        )
 
 
 def _locate(source: str | Path, revision: str | None) -> Path:
@@ -192,6 +225,10 @@ def _locate(source: str | Path, revision: str | None) -> Path:
     folder = Path(source)
     if folder.is_dir():
         return folder
+    if folder.is_file():
+        raise NotADirectoryError(
+            f"{source} is a file, not a folder: use create_model(name, checkpoint_path=) or load_checkpoint"
+        )
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(source)):
         raise FileNotFoundError(f"{source}: no such folder, and not a hub id of the form owner/name")
     try:
