@@ -1,5 +1,6 @@
 """Which crops are stored: frames, splits, methods, scores, budgets."""
 
+import hashlib
 import json
 import shutil
 from collections import Counter
@@ -115,17 +116,22 @@ def test_for_training_after_scanning_again_with_other_splits(detected: Path, tmp
     assert verify_work(work).damage == () and "0 shards, 0 crops" in extract(detected, tmp_path, *options)[1]
 
 
-def test_a_plan_of_before_splits_were_recorded(detected: Path, tmp_path: Path) -> None:
+def test_a_plan_of_before_splits_and_boxes_were_recorded(detected: Path, tmp_path: Path) -> None:
     work, _ = extract(detected, tmp_path, "--for-training", 4)
     path = work / "faces" / "plan.json"
     plan = json.loads(path.read_text())
     assert {piece[3] for shard in plan["shards"] for piece in shard} == {"train"}
+    assert len(plan["settings"].pop("boxes")) == 64
+    without = hashlib.sha256(json.dumps(plan["settings"], sort_keys=True).encode()).hexdigest()
     plan["shards"] = [[piece[:3] for piece in shard] for shard in plan["shards"]]
     path.write_text(json.dumps(plan))
     for commit in (work / "faces").glob("faces-*.json"):
         commit.unlink()
     _, out = extract(detected, tmp_path, "--for-training", 4)
     assert "extract: 1 shards" in out and verify_work(work).damage == ()
+    (shard,) = shards(work)
+    with h5py.File(shard) as file:
+        assert file.attrs["fingerprint"] == without
 
 
 def test_methods_can_be_added_later(detected: Path, tmp_path: Path) -> None:

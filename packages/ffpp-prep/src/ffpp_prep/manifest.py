@@ -113,6 +113,8 @@ def manifest(summaries: Sequence[ShardSummary], settings: CropSettings) -> dict[
         "border": settings.border,
         "size": settings.size,
         "fingerprint": fingerprint(settings),
-        "boxes": settings.boxes,
+        **(
+            {"boxes": settings.boxes} if settings.boxes else {}
+        ),  # not known of plans of before it was recorded
         "shards": [asdict(s) for s in summaries],
     }

@@ -183,8 +183,12 @@ class PartStore(Generic[Result]):
 
 
 def fingerprint(settings: Any) -> str:
-    """SHA-256 of a settings dataclass: equal settings, equal fingerprint."""
-    return hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest()
+    """SHA-256 of a settings dataclass: equal settings, equal fingerprint.
+
+    Empty text doesn't count, so that files of before a setting was recorded keep theirs.
+    """
+    told = {name: value for name, value in asdict(settings).items() if value != ""}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def refuse_other_version(path: Path, version: object) -> None:

@@ -103,12 +103,14 @@ def extract_faces(
     choice = choice or Choice()
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: must be at least 1")
-    store = BoxStore(work)
-    made_with = store.made_with()
+    store, folder = BoxStore(work), work / "faces"
+    made_with, before = store.made_with(), read_plan(folder)
     settings = replace(
-        settings or CropSettings(), decoder=made_with.get("decoder", "pyav"), boxes=store.fingerprint()
+        settings or CropSettings(),
+        decoder=made_with.get("decoder", "pyav"),
+        # plans of before it was recorded go on without
+        boxes="" if before and not before[0].boxes else store.fingerprint(),
     )
-    folder = work / "faces"
     started = time.monotonic()
     with only_run(work):
         videos = read_videos_and_parts(work)
