@@ -105,6 +105,7 @@ def read_summaries(folder: Path, shards: int) -> list[ShardSummary]:
 
 def manifest(summaries: Sequence[ShardSummary], settings: CropSettings) -> dict[str, object]:
     """The content of manifest.json."""
+    boxes = {"boxes": settings.boxes} if settings.boxes else {}  # plans of before it was recorded lack it
     return {
         "format_version": FORMAT_VERSION,
         "codec": settings.codec,
@@ -113,8 +114,6 @@ def manifest(summaries: Sequence[ShardSummary], settings: CropSettings) -> dict[
         "border": settings.border,
         "size": settings.size,
         "fingerprint": fingerprint(settings),
-        **(
-            {"boxes": settings.boxes} if settings.boxes else {}
-        ),  # not known of plans of before it was recorded
+        **boxes,
         "shards": [asdict(s) for s in summaries],
     }

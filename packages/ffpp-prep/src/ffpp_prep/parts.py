@@ -232,7 +232,7 @@ def as_typed(settings: Any) -> str:
     for setting in fields(settings):
         flag = setting.metadata.get("flag", "--" + setting.name.replace("_", "-"))
         value = getattr(settings, setting.name)
-        if value != setting.default and flag and " " not in flag:
+        if value != setting.default and " " not in flag:
             typed += f" {flag}" if value is True else f" {flag} {value}"
     return typed
 

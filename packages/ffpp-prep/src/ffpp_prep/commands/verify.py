@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """Verifies, and prints what is damaged; exit status 1 if anything is."""
     from ffpp_prep.verify import verify_work
 
-    commands = _commands(options.work)
+    commands = _commands(options.work) if options.repair else {}  # before what they are read from is removed
     found = verify_work(options.work, options.repair, options.jobs)
     for damage in found.damage:
         print(f"damaged: {damage.file}: {damage.what}")
@@ -55,7 +55,7 @@ def _commands(work: Path) -> dict[str, str]:
     from ffpp_prep.store import BoxStore
 
     boxes = faces = ""
-    with suppress(UsageError, TypeError):
+    with suppress(UsageError, TypeError, ValueError):
         boxes = as_typed(BoxSettings(**(BoxStore(work).settings() or {})))
     with suppress(UsageError):
         plan = read_plan(work / "faces")
