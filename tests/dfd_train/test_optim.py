@@ -38,7 +38,7 @@ def gradients(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) ->
 
 
 def test_radam_is_torch_radam_while_the_rate_changes():
-    """torch-optimizer's RAdam caches step sizes; with one group they follow the schedule."""
+    """Step sizes follow the schedule, those of a weight that had no gradient at first too."""
     import torch_optimizer
 
     networks = [small_network(), small_network()]
@@ -49,15 +49,39 @@ def test_radam_is_torch_radam_while_the_rate_changes():
         images, labels = batch(step)
         for network, optimizer in zip(networks, (ours, theirs), strict=True):
             optimizer.param_groups[0]["lr"] = 1e-2 * 0.9**step
+            both = zip(network.parameters(), gradients(network, images, labels), strict=True)
+            for number, (parameter, gradient) in enumerate(both):
+                parameter.grad = None if number == 1 and step < 3 else gradient
+            optimizer.step()
+        for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+            assert torch.allclose(a, b, rtol=1e-5, atol=1e-7), step
+    start = small_network()
+    assert not torch.allclose(next(start.parameters()), next(networks[0].parameters()), atol=1e-3)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_radam_is_that_of_torch_optimizer_bit_for_bit(weight_decay):
+    """Also where a run that began with one goes on with the other."""
+    import torch_optimizer
+
+    networks = [small_network(), small_network()]
+    ours = make_optimizer(OptimizerConfig(weight_decay=weight_decay), networks[0].parameters())
+    theirs = torch_optimizer.RAdam(networks[1].parameters(), weight_decay=weight_decay)
+    for step in range(40):
+        images, labels = batch(step)
+        for network, optimizer in zip(networks, (ours, theirs), strict=True):
+            optimizer.param_groups[0]["lr"] = 1e-2 * 0.9**step
             for parameter, gradient in zip(
                 network.parameters(), gradients(network, images, labels), strict=True
             ):
                 parameter.grad = gradient
             optimizer.step()
         for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
-            assert torch.allclose(a, b, rtol=1e-5, atol=1e-7), step
-    start = small_network()
-    assert not torch.allclose(next(start.parameters()), next(networks[0].parameters()), atol=1e-3)
+            assert torch.equal(a, b), step
+        if step == 20:
+            states = ours.state_dict(), theirs.state_dict()
+            ours.load_state_dict(states[1])
+            theirs.load_state_dict(states[0])
 
 
 def test_sgd_has_momentum_and_any_other_optimizer_goes_by_name():

@@ -13,6 +13,7 @@ from torch import nn
 
 from dfd_train.config import OptimizerConfig
 from dfd_train.errors import first_line
+from dfd_train.radam import RAdam
 from dfd_train.suggest import did_you_mean, listed
 
 UNFIT = {
@@ -28,8 +29,8 @@ UNFIT = {
 def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimiser over all trained parameters, in one group (torch-optimizer's RAdam shares a cache across groups).
 
-    `radam` is torch-optimizer's, as the thesis used; `sgd` has momentum; any other name is looked up in torch.optim,
-    then in torch_optimizer, upper and lower case alike.
+    `radam` is torch-optimizer's, as the thesis used, for all weights at once; `sgd` has momentum; any other name is
+    looked up in torch.optim, then in torch_optimizer, upper and lower case alike.
 
     Raises: ValueError for an unknown name or argument, or a value that the optimiser cannot use.
     """
@@ -98,8 +99,7 @@ def _find_optimizer(name: str) -> type[torch.optim.Optimizer]:
     import torch_optimizer
 
     if name.lower() == "radam":
-        radam: type[torch.optim.Optimizer] = torch_optimizer.RAdam
-        return radam
+        return RAdam
     for unfit, reason in UNFIT.items():
         if unfit.lower() == name.lower():
             raise ValueError(f"optimizer {unfit} cannot train here: {reason}")

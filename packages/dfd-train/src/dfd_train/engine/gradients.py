@@ -44,6 +44,8 @@ class GradientFlow:
             for name, parameter in network.named_parameters()
             if parameter.requires_grad and name.endswith("weight")
         ]
+        counts = [parameter.numel() for _, parameter in self._weights]
+        self._counts = torch.tensor(counts, dtype=torch.float64)
         self.reset()
 
     def reset(self) -> None:
@@ -54,13 +56,14 @@ class GradientFlow:
 
     def record(self) -> None:
         """Take in the gradients of one step; a step whose loss scale was too large is none."""
-        sizes = [
-            torch.stack([parameter.grad.abs().mean(), parameter.grad.abs().max()])
-            if parameter.grad is not None
-            else parameter.new_zeros(2)
+        gradients = [
+            parameter.new_zeros(1) if parameter.grad is None else parameter.grad
             for _, parameter in self._weights
         ]
-        means, largest = torch.stack(sizes, 1).double().cpu()  # a GPU is waited for once a step
+        sums, maxima = torch._foreach_norm(gradients, 1), torch._foreach_norm(gradients, torch.inf)
+        # a GPU is waited for once a step
+        totals, largest = torch.stack([torch.stack(sums), torch.stack(maxima)]).double().cpu()
+        means = totals / self._counts
         if torch.isfinite(largest).all():
             self._steps += 1
             self._mean += means
