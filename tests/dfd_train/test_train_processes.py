@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from dfd_train.cli import main
-from dfd_train.engine.processes import Processes
+from dfd_train.engine.processes import Processes, start_processes
 
 OFF = ["--max-steps", "3", "--accumulate", "2", "--clip-norm", "0.5"]
 
@@ -41,6 +41,17 @@ def test_shares_hold_every_crop_once(batches, size, count):
     assert sorted(item for share in shares for item in share) == batch
     if batches == "various":  # a fake and its real stay together
         assert all(share[i] + 1 == share[i + 1] for share in shares for i in range(0, len(share), 2))
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    """As on a machine of one GPU; on a real one by `test_gpu.py`."""
+    for name, value in {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(
+        ValueError, match=r"torchrun started 4 processes here.* sees 1; allowed: --nproc-per-node 1"
+    ):
+        start_processes("cuda")
 
 
 @pytest.mark.parametrize("kind", ["various", pytest.param("shuffled", marks=pytest.mark.full)])

@@ -71,13 +71,19 @@ class Processes:
 def start_processes(device: str) -> Processes:
     """Join the other processes of `torchrun`; alone where there are none.
 
-    Raises: RuntimeError where the others cannot be reached.
+    Raises: ValueError where this machine has more processes than GPUs; RuntimeError where the others cannot be reached.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return Processes()
     processes = Processes(int(os.environ["RANK"]), count, int(os.environ["LOCAL_RANK"]))
     if device == "cuda":
+        here, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+        if here > gpus:
+            raise ValueError(
+                f"torchrun started {here} processes here, of which each takes a GPU, but torch sees {gpus}; "
+                f"allowed: --nproc-per-node {gpus}, or --device cpu"
+            )
         torch.cuda.set_device(processes.local_rank)
     dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
     return processes
