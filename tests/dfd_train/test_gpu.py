@@ -1,0 +1,168 @@
+"""What is different on a GPU: `pytest tests/dfd_train/test_gpu.py` on a machine that has one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import prediction
+import pytest
+import torch
+from resuming import FULL, epochs, start, wait_until, weights
+
+from dfd_train.cli import main
+from dfd_train.engine.checkpoint import load_checkpoint
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
+
+NETWORK = ("--model", "tiny_networks:with_batch_norm", "--input-size", "32", "--batch-size", "4")
+
+
+def command(work: Path, out: Path, *arguments: str) -> list[str]:
+    """A short run that takes the GPU of its own accord."""
+    return [
+        "run",
+        "--data",
+        str(work),
+        *NETWORK,
+        "--workers",
+        "2",
+        "--epochs",
+        "3",
+        "--out",
+        str(out),
+        *arguments,
+    ]
+
+
+@pytest.fixture(scope="module")
+def run(small_set_writer, tmp_path_factory) -> Path:
+    """A run long enough to tell the fakes' stripes."""
+    folder = tmp_path_factory.mktemp("gpu")
+    work = small_set_writer(folder / "work", length=60, demonstration=True).work
+    arguments = ["--epochs", "25", "--lr", "0.03", "--rotation", "0", "--erasing", "0"]
+    assert main(command(work, folder / "run", *arguments)) == 0
+    return folder / "run"
+
+
+def scores(run: Path, device: str) -> pd.DataFrame:
+    assert main(["evaluate", str(run), "--split", "test", "--workers", "2", "--device", device]) == 0
+    return pd.read_parquet(run / "predictions-test.parquet")
+
+
+def test_a_run_takes_the_gpu_and_learns(run):
+    device = json.loads((run / "environment.json").read_text())["device"]
+    assert device == torch.cuda.get_device_name()
+    assert epochs(run)["val_auc"].tail(5).min() == 1.0
+
+
+def test_its_checkpoint_is_read_anywhere(run):
+    """Weights are saved as any other machine can read them, and score there alike."""
+    _, content = load_checkpoint(run / "checkpoints/last.pt")
+    assert {value.device.type for value in content["network"].values()} == {"cpu"}
+    on_gpu, on_cpu = scores(run, "cuda"), scores(run, "cpu")
+    assert np.ptp(on_gpu["logit"]) > 0.1
+    pd.testing.assert_frame_equal(on_gpu, on_cpu, rtol=1e-2, atol=5e-3)  # TF32 has 10 bits
+
+
+@pytest.mark.parametrize("amp", ["off", "fp16", "bf16"])
+def test_a_killed_run_goes_on(amp, small_set, tmp_path, monkeypatch):
+    """Not bit for bit as on a CPU: sums on a GPU come in any order."""
+    arguments = [*FULL, "--amp", amp, "--model", "tiny_networks:mortal", "--checkpoint-minutes", "0.00001"]
+    assert main(command(small_set.work, tmp_path / "straight", *arguments)) == 0
+    killed = command(small_set.work, tmp_path / "killed", *arguments)
+    monkeypatch.setenv("DIE_BEFORE_PASS", "9")
+    process = start(killed)
+    process.wait(timeout=120)
+    assert process.returncode == -9, process.stderr.read().decode()
+    assert (tmp_path / "killed/checkpoints/last.pt").is_file()
+    monkeypatch.delenv("DIE_BEFORE_PASS")
+    assert main(killed) == 0
+    straight, gone_on = epochs(tmp_path / "straight"), epochs(tmp_path / "killed")
+    assert straight["epoch"].tolist() == gone_on["epoch"].tolist() == [1, 2, 3]
+    assert gone_on["lr"].tolist() == straight["lr"].tolist()
+    assert gone_on["train_loss"].to_numpy() == pytest.approx(straight["train_loss"].to_numpy(), abs=0.02)
+    first, second = weights(tmp_path / "straight"), weights(tmp_path / "killed")
+    for key, value in first.items():
+        assert torch.allclose(value.float(), second[key].float(), rtol=0.05, atol=0.02), key
+
+
+def test_ctrl_c_saves(small_set, tmp_path):
+    out = tmp_path / "run"
+    process = start(command(small_set.work, out, "--epochs", "500", "--checkpoint-minutes", "0.00001"))
+    wait_until((out / "checkpoints/last.pt").is_file, process)
+    process.send_signal(2)
+    assert process.wait(timeout=60) == 130
+    assert "Traceback" not in process.stderr.read().decode()
+    assert load_checkpoint(out / "checkpoints/last.pt")
+
+
+@pytest.mark.parametrize("where", ["workers", "model"])
+def test_transforms_are_the_same_on_both_devices(where, small_set, tmp_path):
+    """The seed decides what is done to a crop, wherever it is done."""
+    losses = {}
+    for device in ("cpu", "cuda"):
+        out = tmp_path / device
+        arguments = ["--epochs", "1", "--device", device, "--set", f"transforms.on={where}"]
+        assert main(command(small_set.work, out, *arguments, "--set", "model.arguments.drop_rate=0.0")) == 0
+        losses[device] = epochs(out)["train_loss"].item()
+    assert losses["cuda"] == pytest.approx(losses["cpu"], abs=0.01)
+
+
+def test_too_little_memory_is_one_line(small_set, tmp_path, capsys):
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(32 * 2**20 / torch.cuda.get_device_properties(0).total_memory)
+    try:
+        arguments = ["--model", "reseption_v1", "--input-size", "299"]
+        assert main(command(small_set.work, tmp_path / "run", *arguments)) == 3
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+        torch.cuda.empty_cache()
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("dfd-train: out of GPU memory") and "--batch-size" in error
+
+
+def test_torchrun_with_more_processes_than_gpus_is_refused(small_set, tmp_path):
+    gpus = torch.cuda.device_count()
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        str(gpus + 1),
+    ]
+    result = subprocess.run(
+        [*torchrun, "-m", "dfd_train", *command(small_set.work, tmp_path / "run")],
+        capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=240, check=False,
+    )  # fmt: skip
+    assert result.returncode and f"torch sees {gpus}; allowed: --nproc-per-node {gpus}" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_predict_and_explain_use_it(run, tmp_path):
+    PIL.Image.fromarray(prediction.faces(1)[0]).save(tmp_path / "face.png")
+    logits = []
+    for device in ("cuda", "cpu"):
+        out = tmp_path / device
+        assert (
+            main(["predict", str(run), str(tmp_path / "face.png"), "--out", str(out), "--device", device])
+            == 0
+        )
+        logits.append(pd.read_csv(out / "face.png/frames.csv")["logit"].item())
+    assert logits[0] == pytest.approx(logits[1], rel=1e-2, abs=2e-2)
+    PIL.Image.fromarray(prediction.faces(1)[0][40:200, 100:260]).save(tmp_path / "crop.png")
+    explain = ["explain", str(run), "--crop", str(tmp_path / "crop.png"), "--samples", "50"]
+    assert (
+        main([*explain, "--method", "lime", "gradcam", "occlusion", "--out", str(tmp_path / "explained")])
+        == 0
+    )
+
+
+def test_exports_are_of_the_same_network(run, tmp_path):
+    assert main(["export", str(run), "--out", str(tmp_path / "model.onnx")]) == 0
+    assert (tmp_path / "model.onnx").is_file()
