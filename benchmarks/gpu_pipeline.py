@@ -1,6 +1,6 @@
 """How far decode threads keep a GPU busy: frames a second of `ffpp-prep boxes` and the GPU's utilisation.
 
-    python benchmarks/gpu_pipeline.py                                    # all GPUs that TensorFlow sees
+    python benchmarks/gpu_pipeline.py                                    # a GPU or more: all that TensorFlow sees
     python benchmarks/gpu_pipeline.py --gpus 0 --threads 1 3 --videos 6 --frames 32     # a trial on a processor
 
 The engine alone gets batches that lie decoded in memory, from two threads a process. Rates are from a process's

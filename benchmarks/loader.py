@@ -1,7 +1,7 @@
 """Does the network wait for its data? Images a second of the loader, of the training step, and of both together.
 
     python benchmarks/loader.py                                   # the demonstration's settings and data
-    python benchmarks/loader.py --config reseption-v1-a --set optimizer.amp=bf16 --set data.workers=15    # a GPU
+    python benchmarks/loader.py --config reseption-v1-a --set data.workers=15    # a GPU: the thesis's network at 299²
 
 In every round the loader runs alone, the step runs alone on a batch that is there already, and training runs as it
 is, each for the same number of batches. Figures are medians over the rounds, ratios medians of the rounds' own.

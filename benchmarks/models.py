@@ -1,7 +1,7 @@
 """Speed and memory of the Reseption networks beside those they came from, in one run.
 
     python benchmarks/models.py                     # on the CPU: a few minutes on two cores
-    python benchmarks/models.py --device cuda --batch 32
+    python benchmarks/models.py --device cuda --batch 32    # a GPU
 
 Every round times every network once, so that whatever else the machine does meets all of them alike; a figure is
 the median over the rounds, and a ratio is the median of the rounds' own ratios. With one thread the clock is that of

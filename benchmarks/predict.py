@@ -1,6 +1,6 @@
 """How fast `dfd-train predict` is: seconds of video a second, and where the time goes.
 
-    python benchmarks/predict.py                           # Reseption V1 (untrained), 20 s of 1280x720, one face
+    python benchmarks/predict.py    # Reseption V1 (untrained), 20 s of 1280x720, one face; on a GPU where there is one
     python benchmarks/predict.py --model runs/v1 --video clip.mp4
 
 Three ways to go through the same video: 2 frames a second, 2 a second with every frame scored on followed boxes, every
