@@ -84,6 +84,22 @@ def test_radam_is_that_of_torch_optimizer_bit_for_bit(weight_decay):
             theirs.load_state_dict(states[0])
 
 
+def test_radam_leaves_other_types_to_torch_optimizer():
+    import torch_optimizer
+
+    networks = [small_network().bfloat16(), small_network().bfloat16()]
+    ours = make_optimizer(OptimizerConfig(), networks[0].parameters())
+    theirs = torch_optimizer.RAdam(networks[1].parameters())
+    for _ in range(10):
+        for network, optimizer in zip(networks, (ours, theirs), strict=True):
+            for parameter in network.parameters():
+                parameter.grad = torch.full_like(parameter, 1e-3)
+            optimizer.step()
+    assert ours.state[networks[0][1].weight]["exp_avg"].dtype == torch.float32
+    for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_sgd_has_momentum_and_any_other_optimizer_goes_by_name():
     parameters = list(small_network().parameters())
     sgd = make_optimizer(OptimizerConfig(name="SGD", lr=0.01), parameters)
@@ -281,6 +297,18 @@ def test_the_moving_average_is_a_moving_average():
     for a, b in zip(subject.scored_network.parameters(), averaged, strict=True):
         assert torch.allclose(a, b, atol=1e-6)
     assert subject.scored_network is not network
+
+
+def test_gradient_flow_of_a_large_weight_and_of_one_without_gradient():
+    network = nn.Sequential(nn.Linear(2048, 1024), nn.Linear(1024, 1))
+    torch.manual_seed(0)
+    network[0].weight.grad = torch.rand(1024, 2048) - 0.5
+    flow = GradientFlow(network)
+    flow.record()
+    event = flow.event(1)
+    expected = network[0].weight.grad.double().abs()
+    assert event["mean"] == pytest.approx([expected.mean().item(), 0.0], rel=1e-6)
+    assert event["max"] == pytest.approx([expected.max().item(), 0.0], rel=1e-6)
 
 
 def test_gradient_flow_records_means_and_maxima():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch_optimizer
 from torch import nn
 
 from dfd_train.config import OptimizerConfig
@@ -27,7 +28,7 @@ UNFIT = {
 
 
 def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser over all trained parameters, in one group (torch-optimizer's RAdam shares a cache across groups).
+    """The optimiser over all trained parameters, in one group (optimisers of torch-optimizer may share caches).
 
     `radam` is torch-optimizer's, as the thesis used, for all weights at once; `sgd` has momentum; any other name is
     looked up in torch.optim, then in torch_optimizer, upper and lower case alike.
@@ -96,8 +97,6 @@ def _try_out(
 
 
 def _find_optimizer(name: str) -> type[torch.optim.Optimizer]:
-    import torch_optimizer
-
     if name.lower() == "radam":
         return RAdam
     for unfit, reason in UNFIT.items():

@@ -1,4 +1,4 @@
-"""torch-optimizer's RAdam with all weights at once: the same numbers and the same state, in less of a GPU's time."""
+"""torch-optimizer's RAdam with all weights at once: the same numbers and the same state in fewer, larger operations."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from torch import Tensor
 class RAdam(torch_optimizer.RAdam):
     """RAdam (Liu et al. 2020, arXiv 1908.03265) of float32 weights, bit for bit torch-optimizer's on a CPU.
 
-    That one tells a GPU a dozen small operations for each weight in turn, which takes longer than computing them
-    (`benchmarks/training_step.py`).
+    But for a weight that had no gradient in some steps: there, theirs takes the rate of a step before. Other types than
+    float32 are left to it.
     """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One step of every weight that has a gradient; returns what `closure` does."""
+        if any(weight.dtype != torch.float32 for group in self.param_groups for weight in group["params"]):
+            return super().step(closure)
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -78,6 +80,3 @@ def _rectification(step: int, beta2: float) -> float | None:
     return math.sqrt(
         (1 - decay) * (length - 4) / (longest - 4) * (length - 2) / length * longest / (longest - 2)
     )
-
-
-__all__ = ["RAdam"]

@@ -60,9 +60,11 @@ class GradientFlow:
             parameter.new_zeros(1) if parameter.grad is None else parameter.grad
             for _, parameter in self._weights
         ]
-        sums, maxima = torch._foreach_norm(gradients, 1), torch._foreach_norm(gradients, torch.inf)
+        # float32 sums of a million numbers lose digits on a CPU
+        sums = torch._foreach_norm(gradients, 1, dtype=torch.float64)
+        maxima = torch._foreach_norm(gradients, torch.inf, dtype=torch.float64)
         # a GPU is waited for once a step
-        totals, largest = torch.stack([torch.stack(sums), torch.stack(maxima)]).double().cpu()
+        totals, largest = torch.stack([torch.stack(sums), torch.stack(maxima)]).cpu()
         means = totals / self._counts
         if torch.isfinite(largest).all():
             self._steps += 1

@@ -78,7 +78,10 @@ def start_processes(device: str) -> Processes:
         return Processes()
     processes = Processes(int(os.environ["RANK"]), count, int(os.environ["LOCAL_RANK"]))
     if device == "cuda":
-        here, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+        here, gpus = (
+            int(os.environ.get("LOCAL_WORLD_SIZE", processes.local_rank + 1)),
+            torch.cuda.device_count(),
+        )
         if here > gpus:
             raise ValueError(
                 f"torchrun started {here} processes here, of which each takes a GPU, but torch sees {gpus}; "
