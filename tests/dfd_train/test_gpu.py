@@ -61,9 +61,7 @@ def test_a_run_takes_the_gpu_and_learns(run):
 
 
 def test_its_checkpoint_is_read_anywhere(run):
-    """Weights are saved as any other machine can read them, and score there alike."""
-    _, content = load_checkpoint(run / "checkpoints/last.pt")
-    assert {value.device.type for value in content["network"].values()} == {"cpu"}
+    """What a GPU saved scores alike on a CPU."""
     on_gpu, on_cpu = scores(run, "cuda"), scores(run, "cpu")
     assert np.ptp(on_gpu["logit"]) > 0.1
     pd.testing.assert_frame_equal(on_gpu, on_cpu, rtol=1e-2, atol=5e-3)  # TF32 has 10 bits
@@ -73,7 +71,9 @@ def test_its_checkpoint_is_read_anywhere(run):
 def test_a_killed_run_goes_on(amp, small_set, tmp_path, monkeypatch):
     """Not bit for bit as on a CPU: sums on a GPU come in any order."""
     arguments = [*FULL, "--amp", amp, "--model", "tiny_networks:mortal", "--checkpoint-minutes", "0.00001"]
-    assert main(command(small_set.work, tmp_path / "straight", *arguments)) == 0
+    for name, lr in (("straight", "0.1"), ("untaught", "1e-9")):
+        assert main(command(small_set.work, tmp_path / name, *arguments, "--lr", lr)) == 0
+    arguments += ["--lr", "0.1"]
     killed = command(small_set.work, tmp_path / "killed", *arguments)
     monkeypatch.setenv("DIE_BEFORE_PASS", "9")
     process = start(killed)
@@ -85,10 +85,16 @@ def test_a_killed_run_goes_on(amp, small_set, tmp_path, monkeypatch):
     straight, gone_on = epochs(tmp_path / "straight"), epochs(tmp_path / "killed")
     assert straight["epoch"].tolist() == gone_on["epoch"].tolist() == [1, 2, 3]
     assert gone_on["lr"].tolist() == straight["lr"].tolist()
-    assert gone_on["train_loss"].to_numpy() == pytest.approx(straight["train_loss"].to_numpy(), abs=0.02)
-    first, second = weights(tmp_path / "straight"), weights(tmp_path / "killed")
-    for key, value in first.items():
-        assert torch.allclose(value.float(), second[key].float(), rtol=0.05, atol=0.02), key
+    assert gone_on["train_loss"].to_numpy() == pytest.approx(straight["train_loss"].to_numpy(), abs=2e-3)
+    # without the optimiser's state it would be a quarter of the way off
+    moved = distance(tmp_path / "straight", tmp_path / "untaught")
+    assert moved > 0.015 and distance(tmp_path / "straight", tmp_path / "killed") < 0.1 * moved
+
+
+def distance(first: Path, second: Path) -> float:
+    """The largest difference between two runs' weights."""
+    a, b = weights(first), weights(second)
+    return max(float((a[name].cpu().float() - b[name].cpu().float()).abs().max()) for name in a)
 
 
 def test_ctrl_c_saves(small_set, tmp_path):
