@@ -61,7 +61,7 @@ def main() -> None:
         found = {name: analyse(Input(video, name), [scorer], finder, WAYS[name]) for name in names}
         first = found["2 frames a second"]
         print(
-            f"{scorer.facts.name}, {torch.get_num_threads()} threads; {first.media.width}x{first.media.height}, "
+            f"{scorer.facts.name}, {where()}; {first.media.width}x{first.media.height}, "
             f"{length(first):.1f} s, {first.media.frames} frames\n"
         )
         print(
@@ -75,6 +75,12 @@ def main() -> None:
         print("| faces at once | faces a second |\n| --: | --: |")
         for batch, rate in network_rates(video, scorer, finder, options.batches):
             print(f"| {batch} | {rate:.1f} |")
+
+
+def where() -> str:
+    """What the network runs on, and how many threads there are for the rest."""
+    device = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
+    return f"{device}{torch.get_num_threads()} threads"
 
 
 def row(name: str, analysis: Analysis) -> str:

@@ -75,7 +75,11 @@ def learner_of(config: RunConfig, way: Way) -> Learner:
     if way.gradient_flow:
         learner.flow = GradientFlow(learner.detector.network)
     if way.one_by_one:
-        learner.optimizer = torch_optimizer.RAdam(learner.detector.trained_parameters())
+        learner.optimizer = torch_optimizer.RAdam(
+            learner.detector.trained_parameters(),
+            weight_decay=config.optimizer.weight_decay,
+            **config.optimizer.arguments,
+        )
     return learner
 
 

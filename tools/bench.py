@@ -51,6 +51,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     parser.add_argument("--gpu", action="store_true", help="those that run on a GPU")
     options = parser.parse_args()
+    if options.gpu and not _sees_gpu():
+        parser.error("torch sees no GPU here")
     page = ROOT / "docs" / ("benchmarks-gpu.md" if options.gpu else "benchmarks.md")
     found = find_benchmarks(options.names, options.gpu)
     sections = _read_sections(page)
@@ -74,6 +76,12 @@ def main() -> int:
         page.write_text("\n\n".join([head, *(sections[name] for name in sorted(sections))]) + "\n")
     print(f"{page.relative_to(ROOT)}: {len(sections)} benchmarks; {left_out} left out, {failed} failed")
     return failed
+
+
+def _sees_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def find_benchmarks(names: list[str], gpu: bool) -> list[Benchmark]:
