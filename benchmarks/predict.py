@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 from tqdm import tqdm
+from training import where
 
 from dfd_train.predict.analysis import Analysis, analyse
 from dfd_train.predict.annotate import Marks, annotate_video
@@ -75,12 +76,6 @@ def main() -> None:
         print("| faces at once | faces a second |\n| --: | --: |")
         for batch, rate in network_rates(video, scorer, finder, options.batches):
             print(f"| {batch} | {rate:.1f} |")
-
-
-def where() -> str:
-    """What the network runs on, and how many threads there are for the rest."""
-    device = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
-    return f"{device}{torch.get_num_threads()} threads"
 
 
 def row(name: str, analysis: Analysis) -> str:
