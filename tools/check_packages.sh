@@ -79,7 +79,7 @@ for name; do
     try dfd-train dfd-train evaluate run --split test --frames 1
     try dfd-train dfd-train report run
     try 'dfd-train[tensorboard]' dfd-train run --data work --out logged --set train.tensorboard=true "${small[@]}"
-    try 'dfd-train[predict]' dfd-train predict run "$clip" --out predicted
+    try dfd-train dfd-train predict run "$clip" --out predicted
     try 'dfd-train[explain]' dfd-train explain run --method lime --samples 20 --out explained
     try 'dfd-train[onnx]' dfd-train export run --out detector.onnx
 done

@@ -11,7 +11,7 @@ import pytest
 from clips import decode, encode, ffpp_prep
 from test_faults import killed_at
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.fakes import FAKES_SCHEMA, FakeSettings, check_fake, compare
 from ffpp_prep.sample import render
 from ffpp_prep.stages import scan
@@ -241,12 +241,12 @@ def test_a_damaged_part_of_boxes_ends_the_run_in_one_line(detected: Path, tmp_pa
 
 def test_refusals(root: Path, detected: Path, tmp_path: Path) -> None:
     scan(root / "t.csv", tmp_path / "scanned")
-    with pytest.raises(UsageError, match="no boxes here; run  ffpp-prep boxes"):
+    with pytest.raises(UserError, match="no boxes here; run  ffpp-prep boxes"):
         check_fakes(tmp_path / "scanned")
     work = tmp_path / "work"
     shutil.copytree(detected, work)
     FakeStore(work).commit_part([], FakeSettings(boxes="those of other settings"), {})
-    with pytest.raises(UsageError, match="was written with boxes of fingerprint those of other settings"):
+    with pytest.raises(UserError, match="was written with boxes of fingerprint those of other settings"):
         check_fakes(work)
-    with pytest.raises(UsageError, match="--jobs 0"):
+    with pytest.raises(UserError, match="--jobs 0"):
         check_fakes(work, jobs=0)

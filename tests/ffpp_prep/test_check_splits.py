@@ -9,7 +9,7 @@ import pytest
 import trees
 from clips import ffpp_prep
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.layouts import list_videos
 from ffpp_prep.leaks import Leak, audit_splits
 from ffpp_prep.splits import SplitSettings
@@ -193,9 +193,9 @@ def test_identical_content_under_other_names(tmp_path: Path) -> None:
 def test_usage(tmp_path: Path) -> None:
     root = trees.touch(tmp_path / "root", ["real/a.mp4"])
     scan(root, tmp_path / "work")
-    with pytest.raises(UsageError, match="none of its 1 videos is in train, val or test"):
+    with pytest.raises(UserError, match="none of its 1 videos is in train, val or test"):
         audit_splits(tmp_path / "work")
-    with pytest.raises(UsageError, match=r"no videos\.parquet here"):
+    with pytest.raises(UserError, match=r"no videos\.parquet here"):
         audit_splits(root)
     result = ffpp_prep("check-splits", "--help")
     assert "exits 1 where there are any" in " ".join(result.stdout.split())

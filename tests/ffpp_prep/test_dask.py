@@ -19,7 +19,7 @@ from clips import ffpp_prep
 from cluster_tasks import work
 
 from ffpp_prep import check_fakes, read_boxes, read_fakes, read_videos
-from ffpp_prep.errors import FatalError, UsageError
+from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.files import sha256_of
 from ffpp_prep.jobs import run_tasks
 
@@ -128,13 +128,13 @@ def test_work_that_nobody_waits_for_ends(cluster: Cluster, tmp_path: Path) -> No
 def test_no_scheduler_and_wrong_addresses_are_usage_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ffpp_prep.jobs.cluster.CONNECT_S", 1)
     for address in ("tcp://127.0.0.1:9", "nonsense"):
-        with pytest.raises(UsageError, match="no Dask scheduler answers"):
+        with pytest.raises(UserError, match="no Dask scheduler answers"):
             list(run_tasks(work, [("a", "x")], scheduler=address))
 
 
 def test_another_version_is_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ffpp_prep.jobs.cluster.__version__", "0.0.9")
-    with pytest.raises(UsageError, match=r"workers have ffpp-prep [\d.]+, this is 0.0.9"):
+    with pytest.raises(UserError, match=r"workers have ffpp-prep [\d.]+, this is 0.0.9"):
         list(run_tasks(work, [("a", "x")], scheduler=cluster.address))
 
 
@@ -177,7 +177,7 @@ def test_threads_are_refused(tmp_path: Path) -> None:
     try:
         threads.start(0)
         threads.spawn("worker", threads.address, "--nthreads", "2", "--no-dashboard")
-        with pytest.raises(UsageError, match="--nthreads 1"):
+        with pytest.raises(UserError, match="--nthreads 1"):
             run(threads, tmp_path / "log", ["a"])
     finally:
         threads.stop()

@@ -19,7 +19,7 @@ from clips import encode, ffpp_prep, rotate_metadata, talking_head
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import load_detector
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.video import DecodeFailed, OpenFailed, VideoReader, open_video, require_decoder
 from ffpp_prep.video.decord_reader import MAX_DIFFERENCE, _compare, decord
 from ffpp_prep.video.interface import Frame
@@ -210,10 +210,10 @@ def test_boxes_and_crops_are_those_of_pyav(tree: Path, extracted: Path, tmp_path
 def test_which_decoders_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     require_decoder("pyav")
     require_decoder("decord")
-    with pytest.raises(UsageError, match="--decoder opencv: unknown; allowed are pyav, decord"):
+    with pytest.raises(UserError, match="--decoder opencv: unknown; allowed are pyav, decord"):
         require_decoder("opencv")
     monkeypatch.setattr("ffpp_prep.video.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="pip install 'ffpp-prep"):
+    with pytest.raises(UserError, match="pip install 'ffpp-prep"):
         require_decoder("decord")
 
 

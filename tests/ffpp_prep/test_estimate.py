@@ -13,7 +13,7 @@ import pytest
 from clips import FRAMES, ffpp_prep
 
 from ffpp_prep import estimate_root, read_boxes
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import only_run
 from ffpp_prep.progress import ProgressBar
@@ -73,7 +73,7 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "fake").mkdir()
     (tmp_path / "real" / "x.mp4").write_bytes(b"no video")
-    with pytest.raises(UsageError, match="none of the 1 videos tried can be opened"):
+    with pytest.raises(UserError, match="none of the 1 videos tried can be opened"):
         estimate_root(tmp_path)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import trees
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.layouts import VideoRecord, list_videos
 from ffpp_prep.stages import scan
 from ffpp_prep.store import read_scan
@@ -145,7 +145,7 @@ def test_a_name_that_is_no_text_is_left_out_and_named(tmp_path: Path) -> None:
     (refused,) = summary.refused
     assert "\\udc" in refused.entry and "isn't UTF-8" in refused.reason
     (tmp_path / "real/a.mp4").unlink()
-    with pytest.raises(UsageError, match="no videos found for layout folder whose names are UTF-8"):
+    with pytest.raises(UserError, match="no videos found for layout folder whose names are UTF-8"):
         list_videos(tmp_path)
 
 
@@ -255,7 +255,7 @@ def test_tables(tmp_path: Path, suffix: str) -> None:
 )
 def test_tables_with_mistakes(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(UsageError, match=words) as caught:
+    with pytest.raises(UserError, match=words) as caught:
         list_videos(tmp_path / "t.csv")
     assert "\n" not in str(caught.value)
 
@@ -263,7 +263,7 @@ def test_tables_with_mistakes(tmp_path: Path, text: str, words: str) -> None:
 def test_tables_of_the_wrong_kind(tmp_path: Path) -> None:
     for name, content in {"a.parquet": b"path,label\n", "b.csv": b"\xff\xfe\x00", "c.parquet": b""}.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(UsageError, match="not readable as"):
+        with pytest.raises(UserError, match="not readable as"):
             list_videos(tmp_path / name)
 
 
@@ -272,7 +272,7 @@ def test_a_layout_can_be_named(tmp_path: Path) -> None:
     trees.touch(tmp_path, ["real/a.mp4"])
     assert len(list_videos(tmp_path).videos) == 20
     assert [v.video_id for v in list_videos(tmp_path, "folder").videos] == ["real/a.mp4"]
-    with pytest.raises(UsageError, match="no videos found for layout celebdf"):
+    with pytest.raises(UserError, match="no videos found for layout celebdf"):
         list_videos(tmp_path, "celebdf")
 
 
@@ -291,9 +291,9 @@ def test_a_class_folder_or_a_single_video_is_told_what_to_give(tmp_path: Path) -
         tmp_path, ["mine/real/a.mp4", "mine/fake/swap/b.mp4", "split/train/fake/c.mp4", "loose/d.mp4"]
     )
     for given, whole in {"mine/real": "mine", "mine/fake/swap": "mine", "split/train/fake": "split"}.items():
-        with pytest.raises(UsageError, match=f"so give that one:  {re.escape(str(tmp_path / whole))}$"):
+        with pytest.raises(UserError, match=f"so give that one:  {re.escape(str(tmp_path / whole))}$"):
             list_videos(tmp_path / given)
-    with pytest.raises(UsageError, match="single videos are scored by  dfd-train predict"):
+    with pytest.raises(UserError, match="single videos are scored by  dfd-train predict"):
         list_videos(tmp_path / "loose/d.mp4")
-    with pytest.raises(UsageError, match="give a folder with real/ and fake/, or a CSV"):
+    with pytest.raises(UserError, match="give a folder with real/ and fake/, or a CSV"):
         list_videos(tmp_path / "loose")

@@ -12,7 +12,7 @@ import trees
 from clips import ffpp_prep
 from test_layouts import by_id
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.layouts import list_videos
 from ffpp_prep.stages import scan
 from ffpp_prep.store import read_scan
@@ -121,6 +121,6 @@ def test_dfdc_names_that_leave_the_folder(tmp_path: Path) -> None:
 def test_dfdc_metadata_that_is_no_object(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "dfdc_train_part_0").mkdir()
     (tmp_path / "dfdc_train_part_0/metadata.json").write_bytes(content)
-    with pytest.raises(UsageError, match=r"metadata\.json") as caught:
+    with pytest.raises(UserError, match=r"metadata\.json") as caught:
         list_videos(tmp_path)
     assert "\n" not in str(caught.value)

@@ -14,7 +14,7 @@ from clips import decode, ffpp_prep
 
 from ffpp_prep import read_videos
 from ffpp_prep.cli import main
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.files import only_run
 from ffpp_prep.layouts.ffpp import read
 from ffpp_prep.sample import render, write_sample
@@ -110,7 +110,7 @@ def test_another_seed_gives_other_pictures(sample: Path, tmp_path: Path) -> None
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thing").touch()
-    with pytest.raises(UsageError, match="not an empty folder"):
+    with pytest.raises(UserError, match="not an empty folder"):
         write_sample(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thing"]
 

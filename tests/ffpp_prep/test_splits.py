@@ -13,7 +13,7 @@ import trees
 from clips import ffpp_prep
 
 from ffpp_prep import split_files
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.layouts import VideoRecord, list_videos
 from ffpp_prep.splits import SplitSettings, assign
 from ffpp_prep.stages import scan
@@ -97,7 +97,7 @@ def test_lists_that_are_missing_or_wrong(tmp_path: Path, name: str, content: str
     (folder / f"{name}.json").unlink()
     if content is not None:
         (folder / f"{name}.json").write_text(content)
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UserError, match=words):
         assigned(root, SplitSettings(folder))
 
 
@@ -124,10 +124,10 @@ def test_fetched_lists_are_checked(tmp_path: Path, server: Path, monkeypatch: py
     _, notes = assign(list_videos(root).videos, SplitSettings())
     assert notes == ["FaceForensics++ splits: fetched, the official ones; 0 of 10 videos unused"]
     (server / "val.json").write_text((server / "val.json").read_text() + " ")
-    with pytest.raises(UsageError, match=r"val.json fetched from .* isn't the official file"):
+    with pytest.raises(UserError, match=r"val.json fetched from .* isn't the official file"):
         assigned(root)
     (server / "val.json").unlink()
-    with pytest.raises(UsageError, match=r"can't be fetched .*404.*or give --splits DIR"):
+    with pytest.raises(UserError, match=r"can't be fetched .*404.*or give --splits DIR"):
         assigned(root)
 
 
@@ -195,7 +195,7 @@ def test_dfd_actors_from_a_list(tmp_path: Path) -> None:
     assert people_by_split(assigned(root, SplitSettings(folder, "thesis")))["val"] != {"04"}  # as asked for
     for content in ('{"train": []}', "[]", '{"train": ["01"], "val": ["01"], "test": []}'):
         (folder / "dfd.json").write_text(content)
-        with pytest.raises(UsageError, match=r"dfd\.json"):
+        with pytest.raises(UserError, match=r"dfd\.json"):
             assigned(root, SplitSettings(folder))
 
 

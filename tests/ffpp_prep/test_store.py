@@ -9,7 +9,7 @@ import pytest
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.boxes import BoxSettings, VideoBoxes, _rows
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import only_run
 from ffpp_prep.layouts import VideoRecord
@@ -87,25 +87,25 @@ def test_other_settings_are_named(work: Path) -> None:
     before = store.settings()
     assert before is not None
     refuse_other_settings(store.folder, before, SETTINGS)
-    with pytest.raises(UsageError, match=r"with --threshold 0\.45 \(now 0\.35\); use"):
+    with pytest.raises(UserError, match=r"with --threshold 0\.45 \(now 0\.35\); use"):
         refuse_other_settings(store.folder, before, BoxSettings(threshold=0.35))
     with pytest.raises(
-        UsageError,
+        UserError,
         match=r"with --detect-every 1 \(now 2\), --boxes-from-original False \(now True\); use",
     ):
         refuse_other_settings(store.folder, before, BoxSettings(every=2, from_original=True))
 
 
 def test_unreadable_tables_are_usage_errors(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no videos\.parquet"):
+    with pytest.raises(UserError, match=r"no videos\.parquet"):
         read_scan(tmp_path)
     (tmp_path / "videos.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(UsageError, match="not readable"):
+    with pytest.raises(UserError, match="not readable"):
         read_scan(tmp_path)
     pq.write_table(
         pa.table({"x": [1]}).replace_schema_metadata({"format_version": "9"}), tmp_path / "videos.parquet"
     )
-    with pytest.raises(UsageError, match="format version 9"):
+    with pytest.raises(UserError, match="format version 9"):
         read_scan(tmp_path)
 
 
@@ -115,18 +115,18 @@ def test_parts_and_plans_of_another_format_version_are_refused(work: Path) -> No
     write_plan(work / "faces", [], CropSettings())
     plan = work / "faces" / "plan.json"
     plan.write_text(plan.read_text().replace('"format_version": 1', '"format_version": 2'))
-    with pytest.raises(UsageError, match=r"plan.json: format version 2; this ffpp-prep reads 1"):
+    with pytest.raises(UserError, match=r"plan.json: format version 2; this ffpp-prep reads 1"):
         read_plan(work / "faces")
     (commit,) = store.commits()
     table = pq.read_table(commit)
     pq.write_table(table.replace_schema_metadata(table.schema.metadata | {b"format_version": b"2"}), commit)
     for read in (store.settings, store.read_status, lambda: read_boxes(work), lambda: read_videos(work)):
-        with pytest.raises(UsageError, match=r"videos-00000.parquet: format version 2"):
+        with pytest.raises(UserError, match=r"videos-00000.parquet: format version 2"):
             read()
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
-    with only_run(tmp_path), pytest.raises(UsageError, match="another ffpp-prep run"), only_run(tmp_path):
+    with only_run(tmp_path), pytest.raises(UserError, match="another ffpp-prep run"), only_run(tmp_path):
         pass
     mine, left = tmp_path / ".tmp-mine", tmp_path / ".tmp-0123abcd-progress.json"
     for path in (mine, left):

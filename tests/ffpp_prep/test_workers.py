@@ -18,7 +18,7 @@ from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import Detections, load_detector
 from ffpp_prep.detector.shared import SharedDetector
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.workers import Engine, find_workers
 
 
@@ -184,6 +184,6 @@ def test_what_cant_be_had_is_one_line(
 def test_a_frozen_graph_is_for_tensorflow(tmp_path: Path) -> None:
     graph = tmp_path / "graph.pb"
     graph.write_bytes(b"x")
-    with pytest.raises(UsageError, match="litert runs the embedded network"):
+    with pytest.raises(UserError, match="litert runs the embedded network"):
         find_workers(Engine("litert", frozen_graph=graph), 1)
     assert find_workers(Engine(frozen_graph=graph, gpus=0), 1).engine.name == "tensorflow"

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from dfd_train.errors import UserError
+
 METADATA_KEY = "dfd_train"
 CARD_FILE = "dfd_train.json"
 INPUT, OUTPUT = "image", "logits"
@@ -66,8 +68,8 @@ class DetectorCard:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> DetectorCard:
-        """The card of an exported detector. Raises: ValueError where the text is none, or of another version."""
+        """The card of an exported detector. Raises: UserError where the text is none, or of another version."""
         try:
             return msgspec.json.decode(text, type=cls)
         except msgspec.MsgspecError as error:
-            raise ValueError(f"not the metadata of an exported detector: {error}") from None
+            raise UserError(f"not the metadata of an exported detector: {error}") from None

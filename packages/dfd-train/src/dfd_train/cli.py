@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from dfd_train import __version__
 from dfd_train.commands import COMMANDS
-from dfd_train.errors import TrainingError
+from dfd_train.errors import TrainingError, caused_by_user
 from dfd_train.parser import Parser
 
 EXIT_STATUSES = (
@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("dfd-train: interrupted", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
+        if not caused_by_user(error):
+            raise
         print(f"dfd-train: {_one_line(error)}", file=sys.stderr)
         return 3 if isinstance(error, OSError) and error.errno in DISK_FULL else 2
     except RuntimeError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from dfd_train.errors import UserError
 from dfd_train.names import run_names
 from dfd_train.report.across import (
     hardest_table,
@@ -53,11 +54,11 @@ def compare_runs(
     of all runs overlaid. With `reference="thesis"` also Tables 5.1-5.6 and 7.1-7.7 in their own shape, the
     thesis's numbers beside those of matching runs. `trust`: as `load_model`, for the models' cost.
 
-    Raises FileNotFoundError where a run is no run folder, ValueError for a file that cannot be read, no
+    Raises FileNotFoundError where a run is no run folder, UserError for a file that cannot be read, no
     runs, or two of one name.
     """
     if not runs:
-        raise ValueError("nothing to compare: name at least one run folder")
+        raise UserError("nothing to compare: name at least one run folder")
     contents = [read_run(path) for path in runs]
     run_names(runs)  # two of one name are refused
     for run in contents:

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from dfd_train.errors import UserError
 from dfd_train.sections import (
     DataConfig,
     DegradationConfig,
@@ -107,14 +108,14 @@ def settings() -> Iterator[Setting]:
 def read_config(path: Path) -> dict[str, Any]:
     """The tables of a TOML file, unchecked: `build_config` checks them.
 
-    Raises: FileNotFoundError; ValueError if it is not TOML.
+    Raises: FileNotFoundError; UserError if it is not TOML.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"no such configuration: {path}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from None
+        raise UserError(f"{path} is not TOML: {error}") from None
 
 
 def find_config(path: Path) -> Path:
@@ -140,7 +141,7 @@ def presets() -> Iterator[Preset]:
 def build_config(tables: Mapping[str, Any], overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
     """A checked configuration from TOML tables and overrides `(section.field, text)`, later ones winning.
 
-    Raises: ValueError naming the setting, the value seen and what is allowed.
+    Raises: UserError naming the setting, the value seen and what is allowed.
     """
     merged = {name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()}
     for name, text in overrides:
@@ -149,7 +150,7 @@ def build_config(tables: Mapping[str, Any], overrides: Iterable[tuple[str, str]]
     try:
         return msgspec.convert(merged, RunConfig)
     except msgspec.ValidationError as error:
-        raise ValueError(_explain(str(error), merged)) from None
+        raise UserError(_explain(str(error), merged)) from None
 
 
 def to_tables(config: RunConfig) -> dict[str, dict[str, Any]]:
@@ -184,7 +185,7 @@ def _description(hint: object) -> str:
 def _set(tables: dict[str, Any], name: str, text: str) -> None:
     section, _, rest = name.partition(".")
     if not rest:
-        raise ValueError(
+        raise UserError(
             f"{name!r} is not a setting; settings are written section.field, for example train.epochs"
             f"{_meant(name)}"
         )
@@ -221,14 +222,14 @@ def _refuse_unknown(tables: Mapping[str, Any]) -> None:
     for section, table in tables.items():
         if section not in sections:
             meant = did_you_mean(section, sections)
-            raise ValueError(f"unknown section {section!r}{listed(meant, 'allowed', sections)}")
+            raise UserError(f"unknown section {section!r}{listed(meant, 'allowed', sections)}")
         if not isinstance(table, Mapping):
-            raise ValueError(f"{section} is {table!r}, must be a table of settings")
+            raise UserError(f"{section} is {table!r}, must be a table of settings")
         allowed = [entry.name for entry in dataclasses.fields(sections[section])]
         for name in table:
             if name not in allowed:
                 meant = _meant(f"{section}.{name}")
-                raise ValueError(
+                raise UserError(
                     f"unknown setting {section}.{name}{listed(meant, f'allowed in {section}', allowed)}"
                 )
 

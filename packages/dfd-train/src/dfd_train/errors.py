@@ -1,10 +1,10 @@
-"""How a run can end early. Mistakes of the person at the keyboard are ValueError and FileNotFoundError."""
+"""How a command can end early. A person's mistakes are UserError and OSError; everything else is a bug."""
 
+from __future__ import annotations
 
-def first_line(error: Exception) -> str:
-    """What an error of another library says, in one line that is not too long; its type where it says nothing."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+from ffpp_prep.errors import UserError
+
+__all__ = ["Interrupted", "TrainingError", "UserError", "caused_by_user", "first_line"]
 
 
 class Interrupted(Exception):
@@ -13,3 +13,16 @@ class Interrupted(Exception):
 
 class TrainingError(RuntimeError):
     """Computing cannot go on, for a reason that a person should read."""
+
+
+def caused_by_user(error: BaseException) -> bool:
+    """Whether a person can mend this: a UserError of one of our packages, or a file that can't be had."""
+    from reseption_models.errors import UserError as NetworkError
+
+    return isinstance(error, UserError | NetworkError | OSError)
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another library says, in one line that is not too long; its type where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -23,6 +23,7 @@ from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import select_videos
 from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.engine.checkpoint import TrainedModel, load_model
+from dfd_train.errors import UserError
 from dfd_train.predict.calibration import Calibration, run_calibration
 from dfd_train.predict.scorer import run_geometry
 from dfd_train.runs import DEMONSTRATION, RunFolder, file_sha256, replacing, write_atomically
@@ -50,7 +51,7 @@ def export_run(run: Path, out: Path, data: Path | None = None, trust: Sequence[s
 
     `data` is a prepared set to compare on instead of the run's own. `trust`: as `load_model`.
 
-    Raises: FileNotFoundError, ValueError for a run or data that are missing, a network that cannot be written so, and
+    Raises: FileNotFoundError, UserError for a run or data that are missing, a network that cannot be written so, and
     where what would be written deviates from the network.
     """
     model = load_model(run, trust=trust)
@@ -117,7 +118,7 @@ def _write_onnx(model: TrainedModel, card: DetectorCard, path: Path) -> None:
         import onnxruntime  # noqa: F401  # the comparison needs it
         import onnxscript  # noqa: F401  # torch's exporter needs it
     except ImportError as error:
-        raise ValueError(f"export to ONNX needs {error.name}: pip install 'dfd-train[onnx]'") from None
+        raise UserError(f"export to ONNX needs {error.name}: pip install 'dfd-train[onnx]'") from None
     for name in ("onnxscript", "onnx_ir"):  # they tell every step of theirs
         logging.getLogger(name).setLevel(logging.WARNING)
     network, size = model.detector.network, model.detector.spec.size
@@ -150,7 +151,7 @@ def _export_any(network: nn.Module, path: Path, size: int) -> None:
         )
     except Exception as error:  # whatever the exporter meets in a network that it cannot trace
         reason = str(error).strip().splitlines()
-        raise ValueError(f"torch cannot export this {type(network).__name__}: {reason[0]}") from None
+        raise UserError(f"torch cannot export this {type(network).__name__}: {reason[0]}") from None
     assert program is not None
     program.save(path)
 
@@ -172,7 +173,7 @@ def _write_safetensors(model: TrainedModel, card: DetectorCard, folder: Path) ->
 
     network: Any = model.detector.network
     if not _is_ours(network):
-        raise ValueError(
+        raise UserError(
             f"{card.model} is not of reseption-models alone, whose format the folder has; allowed: --out FILE.onnx"
         )
     trained_on = f"a prepared set with fingerprint {model.facts.fingerprint}"
@@ -206,13 +207,13 @@ def _is_ours(network: nn.Module) -> bool:
 def _check_folder(out: Path) -> None:
     """Refuse a place that holds something else than an export."""
     if out.suffix in (".safetensors", ".pt", ".pth") or (out.exists() and not out.is_dir()):
-        raise ValueError(f"--out is {out}; allowed: FILE.onnx, or a folder for safetensors")
+        raise UserError(f"--out is {out}; allowed: FILE.onnx, or a folder for safetensors")
     if out.is_dir() and any(out.iterdir()) and not (out / CARD_FILE).is_file():
-        raise ValueError(f"{out} holds something else than an export: choose another --out")
+        raise UserError(f"{out} holds something else than an export: choose another --out")
 
 
 def _deviation(network: nn.Module, written: Logits, images: Tensor) -> float:
-    """The largest deviation of a logit, all crops at once and one alone. Raises: ValueError where it is too large."""
+    """The largest deviation of a logit, all crops at once and one alone. Raises: UserError where it is too large."""
     largest = 0.0
     for batch in (images, images[:1]):
         with torch.inference_mode():
@@ -220,7 +221,7 @@ def _deviation(network: nn.Module, written: Logits, images: Tensor) -> float:
         deviation = float(np.abs(expected - written(batch)).max())
         allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
         if not deviation <= allowed:
-            raise ValueError(
+            raise UserError(
                 f"nothing written: a logit of the exported network deviates by {deviation:.2g} on the run's own "
                 f"crops; allowed: {allowed:.2g}"
             )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dfd_train.config import ModelConfig
 from dfd_train.data.transforms import InputSpec
-from dfd_train.errors import first_line
+from dfd_train.errors import UserError, first_line
 from dfd_train.suggest import did_you_mean, listed
 from dfd_train.trust import names_function
 
@@ -72,7 +72,7 @@ RESEPTION_LOWER = ("stem1", "stem2", "stage_a")
 
 
 def check_name(name: str) -> None:
-    """Refuse a model that is not there, before anything is built. Raises: ValueError."""
+    """Refuse a model that is not there, before anything is built. Raises: UserError."""
     from reseption_models import list_models
 
     known = [*list_models(), *BASELINES]
@@ -82,7 +82,7 @@ def check_name(name: str) -> None:
         allowed = listed(
             did_you_mean(name, known), "allowed", (*known, "timm:NAME", "package.module:function")
         )
-        raise ValueError(f"unknown model {name!r}{allowed}")
+        raise UserError(f"unknown model {name!r}{allowed}")
 
 
 def _check_timm(name: str) -> None:
@@ -90,7 +90,7 @@ def _check_timm(name: str) -> None:
 
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*")[:8]) or "see timm.list_models()"
-        raise ValueError(f"timm has no model {name!r}; near: {near}")
+        raise UserError(f"timm has no model {name!r}; near: {near}")
 
 
 def build_detector(config: ModelConfig, members: Sequence[Detector] = ()) -> Detector:
@@ -98,7 +98,7 @@ def build_detector(config: ModelConfig, members: Sequence[Detector] = ()) -> Det
 
     `members` are the trained detectors of an ensemble.
 
-    Raises: ValueError for an unknown name, argument or level, pretrained weights that cannot be reached, and a network
+    Raises: UserError for an unknown name, argument or level, pretrained weights that cannot be reached, and a network
     that does not give one logit for an image of the wanted size.
     """
     check_name(config.name)
@@ -129,7 +129,7 @@ def _from_reseption(
     from reseption_models import ReseptionEnsemble, create_model
 
     if config.pretrained:
-        raise ValueError(f"{config.name} has no pretrained weights: it trains from scratch")
+        raise UserError(f"{config.name} has no pretrained weights: it trains from scratch")
     arguments = dict(config.arguments)
     if config.name == "reseption_ensemble":
         spec = _common_spec(members)
@@ -140,21 +140,21 @@ def _from_reseption(
     network = _call(create_model, config, config.name, **arguments)
     own: Any = getattr(network, "config", None)
     if own is None:
-        raise ValueError(f"{config.name} gives feature maps with features_only, must give logits")
+        raise UserError(f"{config.name} gives feature maps with features_only, must give logits")
     return network, InputSpec(own.input_size), RESEPTION_LOWER
 
 
 def _common_spec(members: Sequence[Detector]) -> InputSpec:
     """What the members of an ensemble want to see, which must be the same for all."""
     if not members:
-        raise ValueError("reseption_ensemble needs model.members: the run folders whose networks it joins")
+        raise UserError("reseption_ensemble needs model.members: the run folders whose networks it joins")
     first = members[0].spec
     for spec in (member.spec for member in members):
         if spec.size != first.size:
             sizes = sorted({member.spec.size for member in members})
-            raise ValueError(f"the members' input sizes are {sizes}, must be the same")
+            raise UserError(f"the members' input sizes are {sizes}, must be the same")
         if spec != first:
-            raise ValueError(
+            raise UserError(
                 f"the members' inputs are normalised with means {first.mean} and {spec.mean}, must be the same"
             )
     return first
@@ -168,8 +168,8 @@ def _from_timm(config: ModelConfig, name: str, input_size: int | None) -> tuple[
         network = timm.create_model(name, pretrained=config.pretrained, num_classes=1, **arguments)
     except Exception as error:  # whatever the hub's client raises when it cannot connect
         if not config.pretrained or isinstance(error, TypeError):
-            raise ValueError(f"model {config.name}: {error}") from None
-        raise ValueError(
+            raise UserError(f"model {config.name}: {error}") from None
+        raise UserError(
             f"the pretrained weights of {config.name} cannot be reached ({type(error).__name__}); "
             "go online once, or start without them: --no-pretrained"
         ) from None
@@ -183,9 +183,9 @@ def _from_function(config: ModelConfig) -> tuple[nn.Module, InputSpec, tuple[str
     try:
         function = getattr(importlib.import_module(module_name), function_name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"model {config.name!r} cannot be imported: {error}") from None
+        raise UserError(f"model {config.name!r} cannot be imported: {error}") from None
     if config.input_size is None:
-        raise ValueError(f"model {config.name!r} needs model.input_size")
+        raise UserError(f"model {config.name!r} needs model.input_size")
     return _call(function, config, **config.arguments), InputSpec(config.input_size), ()
 
 
@@ -193,14 +193,14 @@ def _call(function: object, config: ModelConfig, *positional: object, **argument
     try:
         network = function(*positional, **arguments)  # type: ignore[operator]
     except TypeError as error:
-        raise ValueError(f"model {config.name}: {error}") from None
+        raise UserError(f"model {config.name}: {error}") from None
     if not isinstance(network, nn.Module):
-        raise ValueError(f"model {config.name} returns a {type(network).__name__}, must be a torch.nn.Module")
+        raise UserError(f"model {config.name} returns a {type(network).__name__}, must be a torch.nn.Module")
     return network
 
 
 def _try_out(network: nn.Module, name: str, size: int) -> None:
-    """One image through a copy of the network, before anything is written. Raises: ValueError.
+    """One image through a copy of the network, before anything is written. Raises: UserError.
 
     Only shapes are computed, on a copy without weights: it takes little time and leaves nothing behind in the network.
     """
@@ -212,12 +212,12 @@ def _try_out(network: nn.Module, name: str, size: int) -> None:
         try:
             logits = _output(network, torch.zeros(shape))
         except Exception as error:
-            raise ValueError(
+            raise UserError(
                 f"model {name} cannot take images of {size} x {size} pixels: {first_line(error)}"
             ) from None
     found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if found != (1, 1):
-        raise ValueError(f"model {name!r} maps {shape} to {found}, must be (1, 1): one logit an image")
+        raise UserError(f"model {name!r} maps {shape} to {found}, must be (1, 1): one logit an image")
 
 
 def _output(network: nn.Module, images: Tensor) -> object:
@@ -247,9 +247,9 @@ def _freeze(network: nn.Module, config: ModelConfig, lower: tuple[str, ...]) -> 
     finder: Any = getattr(network, "get_classifier", lambda: None)
     classifier = finder()
     if not isinstance(classifier, nn.Module):
-        raise ValueError(f"train_level {level}: {config.name} has no get_classifier(); allowed: full")
+        raise UserError(f"train_level {level}: {config.name} has no get_classifier(); allowed: full")
     if level != "classifier" and not lower:
-        raise ValueError(f"train_level {level} is not defined for {config.name}; allowed: full, classifier")
+        raise UserError(f"train_level {level} is not defined for {config.name}; allowed: full, classifier")
     below = {parameter for name in lower for parameter in network.get_submodule(name).parameters()}
     top = set(classifier.parameters())
     for parameter in network.parameters():

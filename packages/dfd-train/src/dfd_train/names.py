@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from dfd_train.errors import UserError
+
 
 def run_names(runs: Sequence[Path]) -> list[str]:
-    """The names of the runs' folders. Raises: ValueError where two are equal."""
+    """The names of the runs' folders. Raises: UserError where two are equal."""
     names = [run.resolve().name for run in runs]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
-        raise ValueError(
-            f"two runs are called {doubled[0]!r}: the folders' names tell them apart, rename one"
-        )
+        raise UserError(f"two runs are called {doubled[0]!r}: the folders' names tell them apart, rename one")
     return names

@@ -13,7 +13,7 @@ import torch_optimizer
 from torch import nn
 
 from dfd_train.config import OptimizerConfig
-from dfd_train.errors import first_line
+from dfd_train.errors import UserError, first_line
 from dfd_train.radam import RAdam
 from dfd_train.suggest import did_you_mean, listed
 
@@ -33,7 +33,7 @@ def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) 
     `radam` is torch-optimizer's, as the thesis used, for all weights at once; `sgd` has momentum; any other name is
     looked up in torch.optim, then in torch_optimizer, upper and lower case alike.
 
-    Raises: ValueError for an unknown name or argument, or a value that the optimiser cannot use.
+    Raises: UserError for an unknown name or argument, or a value that the optimiser cannot use.
     """
     kind = _find_optimizer(config.name)
     arguments: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, **config.arguments}
@@ -45,16 +45,14 @@ def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) 
     unknown = [name for name in arguments if name not in accepted]
     if unknown:
         allowed = ", ".join(name for name in accepted if name != "params")
-        raise ValueError(
-            f"optimizer {config.name} takes no argument {', '.join(unknown)}; allowed: {allowed}"
-        )
+        raise UserError(f"optimizer {config.name} takes no argument {', '.join(unknown)}; allowed: {allowed}")
     trained = list(parameters)
     try:
         _try_out(kind, trained[:1], arguments)
         return kind(trained, **arguments)
     except Exception as error:  # whatever an optimiser makes of what it cannot use
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        raise ValueError(f"optimizer {config.name} with {given}: {first_line(error)}") from None
+        raise UserError(f"optimizer {config.name} with {given}: {first_line(error)}") from None
 
 
 def add_gradient_noise(
@@ -101,12 +99,12 @@ def _find_optimizer(name: str) -> type[torch.optim.Optimizer]:
         return RAdam
     for unfit, reason in UNFIT.items():
         if unfit.lower() == name.lower():
-            raise ValueError(f"optimizer {unfit} cannot train here: {reason}")
+            raise UserError(f"optimizer {unfit} cannot train here: {reason}")
     known = dict(reversed([*_optimizers(torch.optim), *_optimizers(torch_optimizer)]))
     found = next((kind for known_name, kind in known.items() if known_name.lower() == name.lower()), None)
     if found is None:
         names = sorted(known)
-        raise ValueError(f"unknown optimizer {name!r}{listed(did_you_mean(name, names), 'allowed', names)}")
+        raise UserError(f"unknown optimizer {name!r}{listed(did_you_mean(name, names), 'allowed', names)}")
     return found
 
 

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from dfd_train.errors import UserError
+
 Value = str | int | float | bool | tuple[str | int | float | bool, ...]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Range = tuple[float, float]
@@ -82,7 +84,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         if self.batch_size % 2:
-            raise ValueError(f"batch_size is {self.batch_size}, must be even: half fake, half real")
+            raise UserError(f"batch_size is {self.batch_size}, must be even: half fake, half real")
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class TransformConfig:
             ("erasing_ratio", self.erasing_ratio),
         ):
             if not 0 < low <= high:
-                raise ValueError(f"{name} is [{low}, {high}], must be 0 < from <= to")
+                raise UserError(f"{name} is [{low}, {high}], must be 0 < from <= to")
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ class DegradationConfig:
         ):
             low, high = getattr(self, name)
             if not lowest <= low <= high <= highest:
-                raise ValueError(
+                raise UserError(
                     f"{name} is [{low}, {high}], must be from <= to within {lowest:g} to {highest:g}"
                 )
 

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dfd_train.errors import UserError
+
 
 def names_function(model: str) -> bool:
     """Whether a model's name is `package.module:function`, code that whoever builds it imports and calls."""
@@ -17,7 +19,7 @@ def check_trust(file: Path, models: Iterable[str], trust: Sequence[str]) -> None
     for name in models:
         if names_function(name) and name not in trust:
             shown = shlex.quote(name.encode("unicode_escape").decode())  # one line, whatever the file says
-            raise ValueError(
+            raise UserError(
                 f"{file} wants to run the function {shown}, which may do anything; "
                 f"if you know it, allow it: --trust {shown}"
             )

@@ -13,7 +13,7 @@ from types import FrameType
 
 from ffpp_prep import __version__
 from ffpp_prep.commands import COMMANDS, GO_ON
-from ffpp_prep.errors import ExitStatus, FatalError, UsageError
+from ffpp_prep.errors import ExitStatus, FatalError, UserError
 from ffpp_prep.parser import Parser
 
 EXIT_STATUSES = "exit status: 0 clean, 1 some videos failed, 2 usage, 3 fatal (a full disk), 130 interrupted"
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = int(options.run(options))
         sys.stdout.flush()
         return status
-    except UsageError as error:
+    except UserError as error:
         return _fail(error, ExitStatus.USAGE)
     except FatalError as error:
         return _fail(error, ExitStatus.FATAL)

@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 
 Picture = NDArray[np.uint8]
 
@@ -69,9 +69,9 @@ def codec(name: str) -> Codec:
     """The codec of that name.
 
     Raises:
-        UsageError: there is none.
+        UserError: there is none.
     """
     found = next((c for c in CODECS if c.name == name), None)
     if found is None:
-        raise UsageError(f"codec {name!r}: unknown; allowed are {', '.join(c.name for c in CODECS)}")
+        raise UserError(f"codec {name!r}: unknown; allowed are {', '.join(c.name for c in CODECS)}")
     return found

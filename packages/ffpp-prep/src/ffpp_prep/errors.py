@@ -15,7 +15,7 @@ class ExitStatus(IntEnum):
     INTERRUPTED = 130
 
 
-class UsageError(ValueError):
+class UserError(ValueError):
     """A wrong argument, folder or setting; the message is one line with the value seen and what is allowed."""
 
 

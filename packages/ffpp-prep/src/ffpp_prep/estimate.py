@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ffpp_prep.boxes import BoxSettings, VideoBoxes, detect_video
 from ffpp_prep.codecs import codec
 from ffpp_prep.detector import Detector
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.faces import CropSettings, chosen_boxes, crops
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.layouts import VideoRecord, list_videos
@@ -90,7 +90,7 @@ def estimate_root(
         splits: where splits come from, see `scan`; needed only where crops are for training.
 
     Raises:
-        UsageError: no videos, or none that can be read; or no splits where they are needed.
+        UserError: no videos, or none that can be read; or no splits where they are needed.
     """
     boxes, crop = boxes or BoxSettings(), crop or CropSettings()
     require_decoder(boxes.decoder)
@@ -105,7 +105,7 @@ def estimate_root(
     readable = [(video, header) for video, header in zip(looked, headers, strict=True) if header]
     unreadable = tuple(video.path for video, header in zip(looked, headers, strict=True) if not header)
     if not readable:
-        raise UsageError(f"{root}: none of the {len(looked)} videos tried can be opened")
+        raise UserError(f"{root}: none of the {len(looked)} videos tried can be opened")
     tasks = [
         _Task(video.path, boxes, crop, workers.engine) for video, _ in _spread(readable, PROBES * detecting)
     ]
@@ -113,7 +113,7 @@ def estimate_root(
     bar = tqdm(outcomes, total=len(tasks), desc="probing", unit="video", disable=None)
     probes = [outcome.result for outcome in bar if outcome.result is not None and outcome.result.frames]
     if not probes:
-        raise UsageError(f"{root}: none of the {len(tasks)} videos tried can be decoded")
+        raise UserError(f"{root}: none of the {len(tasks)} videos tried can be decoded")
     return _extrapolated(len(videos), unreadable, readable, probes, boxes, crop, detecting, jobs)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ffpp_prep.codecs import codec
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.frames import asked_for, spaced_frames
 from ffpp_prep.geometry import THESIS_MARGIN, Border, cut, expanded_square
 from ffpp_prep.video import DecodeFailed, beating, open_video, resized
@@ -55,11 +55,11 @@ class CropSettings:
             ("for-training", self.for_training, 0, 1 << 20),
         ):
             if not low <= value <= high:
-                raise UsageError(f"--{name} {value}: must be between {low} and {high}")
+                raise UserError(f"--{name} {value}: must be between {low} and {high}")
         if self.border not in ("clip", "pad"):
-            raise UsageError(f"--border {self.border}: must be clip or pad")
+            raise UserError(f"--border {self.border}: must be clip or pad")
         if sum((self.every > 1, self.frames > 0, self.for_training > 0)) > 1:
-            raise UsageError("--every, --frames and --for-training exclude each other; give one of them")
+            raise UserError("--every, --frames and --for-training exclude each other; give one of them")
 
 
 def chosen_boxes(boxes: pd.DataFrame, split: str, length: int, settings: CropSettings) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from typing import Any
 
 from imagecodecs import zlibng_crc32
 
-from ffpp_prep.errors import FatalError, UsageError
+from ffpp_prep.errors import FatalError, UserError
 
 TEMPORARY = ".tmp-"
 BLOCK = 256 << 10  # stays in the cache of a core: several times as fast as a block of megabytes
@@ -95,14 +95,14 @@ def only_run(folder: Path) -> Iterator[None]:
     What a killed one left half-written in the folder itself is removed.
 
     Raises:
-        UsageError: another run holds it.
+        UserError: another run holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(
+            raise UserError(
                 f"{folder}: another ffpp-prep run is at work here; wait for it or stop it"
             ) from None
         sweep(folder)

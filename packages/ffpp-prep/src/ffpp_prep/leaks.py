@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.files import whole_file
 from ffpp_prep.store import read_scan
 
@@ -85,12 +85,12 @@ def audit_splits(work: str | Path, content: bool = True) -> Audit:
         content: also compare files of equal size by their SHA-256, which reads them.
 
     Raises:
-        UsageError: no scan, or no video of it has a split.
+        UserError: no scan, or no video of it has a split.
     """
     videos = read_scan(Path(work))
     used = videos[videos["split"].isin(SPLITS)]
     if used.empty:
-        raise UsageError(
+        raise UserError(
             f"{work}: none of its {len(videos)} videos is in train, val or test: nothing to audit"
         )
     shared = dict(_shared(used))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import write_json
 from ffpp_prep.parts import FORMAT_VERSION, fingerprint, refuse_other_version
@@ -42,7 +42,7 @@ def read_plan(folder: Path) -> tuple[CropSettings, list[tuple[PlannedSlice, ...]
     """The settings of the crops, and the slices of each shard; None where nothing is planned.
 
     Raises:
-        UsageError: the file is not a plan.
+        UserError: the file is not a plan.
     """
     path = folder / "plan.json"
     if not path.exists():
@@ -57,10 +57,10 @@ def read_plan(folder: Path) -> tuple[CropSettings, list[tuple[PlannedSlice, ...]
             for shard in content["shards"]
         ]
         return CropSettings(**content["settings"]), shards
-    except UsageError:
+    except UserError:
         raise
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path}: not a plan of this ffpp-prep ({type(error).__name__}: {error})") from error
+        raise UserError(f"{path}: not a plan of this ffpp-prep ({type(error).__name__}: {error})") from error
 
 
 def write_plan(folder: Path, plan: Shards, settings: CropSettings) -> None:
@@ -85,7 +85,7 @@ def read_summary(path: Path) -> ShardSummary | None:
     """What a shard holds, by its commit file; None where it isn't committed.
 
     Raises:
-        UsageError: the file is not a summary.
+        UserError: the file is not a summary.
     """
     if not path.exists():
         return None
@@ -94,7 +94,7 @@ def read_summary(path: Path) -> ShardSummary | None:
         missing = tuple(MissingCrops(**m) for m in content.pop("missing"))
         return ShardSummary(**content, missing=missing)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path}: not readable; run  ffpp-prep verify WORK --repair") from error
+        raise UserError(f"{path}: not readable; run  ffpp-prep verify WORK --repair") from error
 
 
 def read_summaries(folder: Path, shards: int) -> list[ShardSummary]:

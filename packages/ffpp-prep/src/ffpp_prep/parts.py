@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.files import sha256_of, sweep, whole_file
 
 FORMAT_VERSION = 1
@@ -60,7 +60,7 @@ class PartStore(Generic[Result]):
             built_on: folders of what was made of these parts.
 
         Raises:
-            UsageError: the parts there were made with others.
+            UserError: the parts there were made with others.
         """
         self.sweep()
         before = self.settings()
@@ -170,7 +170,7 @@ class PartStore(Generic[Result]):
         """The rows of some videos of one part; all columns, or some.
 
         Raises:
-            UsageError: the file can't be read; the message says what to do.
+            UserError: the file can't be read; the message says what to do.
         """
         path = self.rows_file(part)
         with _readable(path):
@@ -195,10 +195,10 @@ def refuse_other_version(path: Path, version: object) -> None:
     """Compares a file's format version with ours.
 
     Raises:
-        UsageError: they differ.
+        UserError: they differ.
     """
     if str(version) != str(FORMAT_VERSION):
-        raise UsageError(f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}")
+        raise UserError(f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}")
 
 
 def refuse_other_settings(
@@ -209,7 +209,7 @@ def refuse_other_settings(
     A field whose flag isn't its name has it in its metadata, as `flag`. `built_on`: folders to remove with `where`.
 
     Raises:
-        UsageError: they differ; the message names each difference as the user types it.
+        UserError: they differ; the message names each difference as the user types it.
     """
     current = asdict(now)
     flags = {field.name: field.metadata["flag"] for field in fields(now) if "flag" in field.metadata}
@@ -220,7 +220,7 @@ def refuse_other_settings(
     ]
     if differing:
         remove = " and ".join(str(folder) for folder in (where, *built_on))
-        raise UsageError(
+        raise UserError(
             f"{where} was written with {', '.join(differing)}; "
             f"use those settings again, another WORK folder, or remove {remove}"
         )
@@ -241,11 +241,11 @@ def as_typed(settings: Any) -> str:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except UsageError:
+    except UserError:
         raise
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [""])[0]
-        raise UsageError(f"{path}: not readable ({reason}); run  ffpp-prep verify WORK --repair") from error
+        raise UserError(f"{path}: not readable ({reason}); run  ffpp-prep verify WORK --repair") from error
 
 
 def _metadata(path: Path) -> dict[bytes, bytes]:

@@ -19,7 +19,7 @@ def status_text(work: str | Path) -> str:
     """Videos by method, split and status, every failure and its reason, the run at work, what is extracted, disk.
 
     Raises:
-        ffpp_prep.errors.UsageError: no readable videos.parquet in `work`, or damaged tables.
+        ffpp_prep.errors.UserError: no readable videos.parquet in `work`, or damaged tables.
     """
     work = Path(work)
     videos = read_videos(work)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 
 SPLITS = ("train", "val", "test")
 OFFICIAL_ADDRESS = "https://raw.githubusercontent.com/ondyari/FaceForensics/master/dataset/splits"
@@ -28,12 +28,12 @@ def official_lists(folder: Path | None) -> tuple[dict[str, Pairs], str]:
         folder: with train.json, val.json and test.json; None fetches the official ones.
 
     Raises:
-        UsageError: a file can't be read or fetched, isn't a list of pairs, or was fetched and isn't the official one.
+        UserError: a file can't be read or fetched, isn't a list of pairs, or was fetched and isn't the official one.
     """
     contents = {name: _read(folder, name) if folder else _fetched(name) for name in SPLITS}
     changed = [n for n in SPLITS if hashlib.sha256(contents[n]).hexdigest() != OFFICIAL_SHA256[n]]
     if folder is None and changed:
-        raise UsageError(
+        raise UserError(
             f"{changed[0]}.json fetched from {OFFICIAL_ADDRESS} isn't the official file (its SHA-256 differs); "
             "fetch again from a network you trust, or give --splits DIR"
         )
@@ -46,7 +46,7 @@ def given_actors(folder: Path | None) -> dict[str, str] | None:
     """Each actor's split, from the folder's dfd.json; None where there is no such file.
 
     Raises:
-        UsageError: it isn't {"train": [...], "val": [...], "test": [...]}, or an actor stands twice.
+        UserError: it isn't {"train": [...], "val": [...], "test": [...]}, or an actor stands twice.
     """
     path = folder / "dfd.json" if folder else None
     if path is None or not path.is_file():
@@ -55,12 +55,12 @@ def given_actors(folder: Path | None) -> dict[str, str] | None:
         lists = json.loads(path.read_text(encoding="utf-8"))
         named = [(str(actor), name) for name in SPLITS for actor in lists[name]]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise UsageError(
+        raise UserError(
             f'{path}: expected {{"train": [...], "val": [...], "test": [...]}} with lists of actors'
         ) from error
     actors = dict(named)
     if len(actors) < len(named):
-        raise UsageError(f"{path}: an actor stands more than once")
+        raise UserError(f"{path}: an actor stands more than once")
     return actors
 
 
@@ -68,7 +68,7 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / f"{name}.json").read_bytes()
     except OSError as error:
-        raise UsageError(
+        raise UserError(
             f"{folder / name}.json: {error.strerror}; --splits needs train.json, val.json, test.json"
         ) from error
 
@@ -82,7 +82,7 @@ def _fetched(name: str) -> bytes:
             content: bytes = answer.read(MAX_BYTES)
             return content
     except (OSError, http.client.HTTPException) as error:
-        raise UsageError(
+        raise UserError(
             f"the official split files can't be fetched from {OFFICIAL_ADDRESS} ({error}); run this again where "
             "there is internet, or give --splits DIR with train.json, val.json and test.json"
         ) from error
@@ -93,4 +93,4 @@ def _pairs(content: bytes, name: str, folder: Path | None) -> Pairs:
         return [(str(a), str(b)) for a, b in json.loads(content)]
     except (ValueError, TypeError, RecursionError) as error:
         where = folder / f"{name}.json" if folder else f"{name}.json"
-        raise UsageError(f"{where}: expected a list of pairs of ids ({error})") from error
+        raise UserError(f"{where}: expected a list of pairs of ids ({error})") from error

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.layouts.record import VideoRecord
 from ffpp_prep.split_files import given_actors, official_lists
 
@@ -43,16 +43,16 @@ class SplitSettings:
 
     def __post_init__(self) -> None:
         if self.dfd not in ("actors", "thesis"):
-            raise UsageError(f"--dfd-splits {self.dfd}: must be actors or thesis")
+            raise UserError(f"--dfd-splits {self.dfd}: must be actors or thesis")
         if self.seed < 0:
-            raise UsageError(f"--seed {self.seed}: must be at least 0")
+            raise UserError(f"--seed {self.seed}: must be at least 0")
 
 
 def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[list[VideoRecord], list[str]]:
     """Gives every video without one a split; returns the videos and one line for each thing to know.
 
     Raises:
-        UsageError: FaceForensics++ needs its lists and there are none, or they can't be read.
+        UserError: FaceForensics++ needs its lists and there are none, or they can't be read.
     """
     notes: list[str] = []
     splits: Splits = {}

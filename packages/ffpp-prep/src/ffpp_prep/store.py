@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ffpp_prep.boxes import BOXES_SCHEMA, BoxSettings, VideoBoxes
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.files import whole_file
 from ffpp_prep.layouts.record import VideoRecord
 from ffpp_prep.parts import FORMAT_VERSION, PartStore, refuse_other_version
@@ -62,7 +62,7 @@ def read_scan(work: Path) -> pd.DataFrame:
     """The table that `scan` wrote.
 
     Raises:
-        UsageError: there is none, it can't be read, or it is of another format version.
+        UserError: there is none, it can't be read, or it is of another format version.
     """
     # Text that is not known is null on disk and "" here, so that callers compare strings with strings.
     return _scan_table(work).to_pandas().fillna({name: "" for name in SCAN_COLUMNS if name != "label"})
@@ -76,11 +76,11 @@ def scanned_root(work: Path) -> str:
 def _scan_table(work: Path) -> pa.Table:
     path = work / "videos.parquet"
     if not path.is_file():
-        raise UsageError(f"{work}: no videos.parquet here; run  ffpp-prep scan ROOT -o {work}  first")
+        raise UserError(f"{work}: no videos.parquet here; run  ffpp-prep scan ROOT -o {work}  first")
     try:
         table = pq.read_table(path, page_checksum_verification=True)
     except (OSError, pa.ArrowInvalid) as error:
-        raise UsageError(f"{path}: not readable as Parquet ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{path}: not readable as Parquet ({str(error).splitlines()[0]})") from error
     refuse_other_version(path, (table.schema.metadata or {}).get(b"format_version", b"?").decode())
     return table
 
@@ -102,13 +102,13 @@ class BoxStore(PartStore[VideoBoxes]):
         """The settings of the boxes.
 
         Raises:
-            UsageError: no scan, or no boxes yet.
+            UserError: no scan, or no boxes yet.
         """
         settings = self.settings()
         if settings is None:
             work = self.folder.parent
             read_scan(work)
-            raise UsageError(f"{work}: no boxes here; run  ffpp-prep boxes {work}  first")
+            raise UserError(f"{work}: no boxes here; run  ffpp-prep boxes {work}  first")
         return settings
 
     def commit(self, results: Iterable[VideoBoxes], settings: BoxSettings, detector: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from ffpp_prep.detector import ENGINES, Detector, load_detector
 from ffpp_prep.detector.gpus import may_have_gpu, visible_gpus
 from ffpp_prep.detector.shared import SharedDetector
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 
 MOST_DECODE_THREADS = 16  # a GPU: more would only wait
 
@@ -67,13 +67,13 @@ def find_workers(engine: Engine, jobs: int) -> Workers:
         jobs: processes where no GPU is used.
 
     Raises:
-        UsageError: what is wanted can't be had.
+        UserError: what is wanted can't be had.
     """
     _check(engine, jobs)
     wanted = 0 if engine.name == "litert" else engine.gpus
     devices = () if wanted == 0 else visible_gpus()
     if wanted is not None and wanted > len(devices):
-        raise UsageError(
+        raise UserError(
             f"--gpus {wanted}: TensorFlow sees {len(devices)} here; "
             "leave the option out, or run  pip install 'tensorflow[and-cuda]'  where there are more"
         )
@@ -91,7 +91,7 @@ def find_workers(engine: Engine, jobs: int) -> Workers:
 
 def _check(engine: Engine, jobs: int) -> None:
     if engine.name not in ENGINES:
-        raise UsageError(f"--engine {engine.name}: unknown; allowed are {', '.join(ENGINES)}")
+        raise UserError(f"--engine {engine.name}: unknown; allowed are {', '.join(ENGINES)}")
     for option, value, least in (
         ("jobs", jobs, 1),
         ("threads", engine.threads, 1),
@@ -99,17 +99,17 @@ def _check(engine: Engine, jobs: int) -> None:
         ("decode-threads", engine.decode_threads, 1),
     ):
         if value is not None and value < least:
-            raise UsageError(f"--{option} {value}: must be at least {least}")
+            raise UserError(f"--{option} {value}: must be at least {least}")
     if engine.name == "litert" and engine.gpus:
-        raise UsageError(f"--gpus {engine.gpus}: engine litert runs on the processor only")
+        raise UserError(f"--gpus {engine.gpus}: engine litert runs on the processor only")
     if engine.name == "litert" and engine.frozen_graph:
-        raise UsageError("--frozen-graph: engine litert runs the embedded network only")
+        raise UserError("--frozen-graph: engine litert runs the embedded network only")
     if engine.frozen_graph and not engine.frozen_graph.is_file():
-        raise UsageError(f"--frozen-graph {engine.frozen_graph}: no such file")
+        raise UserError(f"--frozen-graph {engine.frozen_graph}: no such file")
     if (engine.name == "tensorflow" or engine.frozen_graph or engine.gpus) and find_spec(
         "tensorflow"
     ) is None:
-        raise UsageError("TensorFlow is not installed: pip install 'ffpp-prep[tensorflow]'")
+        raise UserError("TensorFlow is not installed: pip install 'ffpp-prep[tensorflow]'")
 
 
 _starting = threading.Lock()
@@ -119,7 +119,7 @@ def process_detector(engine: Engine) -> Detector:
     """The detector of this process, started at the first call; several threads may use it where they decode for it.
 
     Raises:
-        UsageError: it doesn't start.
+        UserError: it doesn't start.
     """
     with _starting:
         return _started(engine)
@@ -134,5 +134,5 @@ def _started(engine: Engine) -> Detector:
             detector = SharedDetector(detector, waiting=threads)
         detector.detect(np.zeros((1, 8, 8, 3), np.uint8))  # a fault of the engine's is not the first video's
     except Exception as error:
-        raise UsageError(f"the detector doesn't start: {' '.join(str(error).split())[:300]}") from error
+        raise UserError(f"the detector doesn't start: {' '.join(str(error).split())[:300]}") from error
     return detector

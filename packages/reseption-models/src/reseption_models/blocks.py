@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .errors import UserError
+
 NEGATIVE_SLOPE = 0.2
 BATCH_NORM_EPS = 1e-3
 XAVIER_GAIN = math.sqrt(2.0 / (1.0 + NEGATIVE_SLOPE**2))
@@ -78,7 +80,7 @@ class ReseptionBlock(nn.Module):
     def __init__(self, width: int, branches: Branches, branches_width: int, remap: bool) -> None:
         super().__init__()
         if not remap and branches_width != width:
-            raise ValueError(f"the branches give {branches_width} channels, the block's width is {width}")
+            raise UserError(f"the branches give {branches_width} channels, the block's width is {width}")
         self.branches = branches
         self.map: nn.Module = BasicConv2d(branches_width, width, 1) if remap else nn.Identity()
         self.act = nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
@@ -205,7 +207,7 @@ def chain(
 ) -> nn.Sequential:
     """Return `BasicConv2d` one after another, the last with `last_stride`; ValueError if lengths differ."""
     if len(widths) != len(kernels):
-        raise ValueError(f"widths {widths} name {len(widths)} convolutions, this branch has {len(kernels)}")
+        raise UserError(f"widths {widths} name {len(widths)} convolutions, this branch has {len(kernels)}")
     strides = [1] * (len(kernels) - 1) + [last_stride]
     layers = []
     for width, kernel, stride in zip(widths, kernels, strides, strict=True):

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from .config import check_keys
+from .errors import UserError
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class ModelCard:
         for name in ("mean", "std", "labels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold is {self.threshold!r}; allowed: a probability, 0 to 1")
+            raise UserError(f"threshold is {self.threshold!r}; allowed: a probability, 0 to 1")
 
     @classmethod
     def for_channels(cls, in_chans: int) -> Self:
@@ -48,7 +49,7 @@ class ModelCard:
         """Raise ValueError unless the labels, where stated, are as many as so many logits tell apart."""
         count = max(2, num_classes)
         if len(self.labels) not in (0, count):
-            raise ValueError(
+            raise UserError(
                 f"labels is {self.labels!r}; allowed with num_classes={num_classes}: {count} labels, "
                 "or () for not stated"
             )

@@ -5,13 +5,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .errors import UserError
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 2 after one line that says what was wrong."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except (ValueError, OSError, ImportError) as error:
+    except (UserError, OSError, ImportError) as error:
         print(f"reseption_models: {error}", file=sys.stderr)
         return 2
     return 0
@@ -69,12 +71,12 @@ def _export(options: argparse.Namespace) -> None:
     from .weights import from_pretrained
 
     if options.out.suffix not in (".onnx", ".pt2"):
-        raise ValueError(f"{options.out}: allowed are files named .onnx and .pt2")
+        raise UserError(f"{options.out}: allowed are files named .onnx and .pt2")
     check_out(options.out)
     named = options.network in list_models()
     saved = not named and (Path(options.network).exists() or "/" in options.network)
     if options.checkpoint is not None and saved:
-        raise ValueError(
+        raise UserError(
             f"--checkpoint goes with a name of `list`; {options.network} is no such name: a folder or a hub id has its "
             "own weights"
         )
@@ -86,7 +88,7 @@ def _export(options: argparse.Namespace) -> None:
     if named or options.checkpoint is not None:
         model = create_model(options.network, checkpoint_path=options.checkpoint)
     elif not saved:
-        raise ValueError(
+        raise UserError(
             f"there is no model {options.network!r} and no such folder; "
             f"allowed: a folder that save_pretrained wrote, a hub id, {', '.join(list_models())}"
         )
@@ -111,6 +113,6 @@ def _diagram(options: argparse.Namespace) -> None:
 
     check_out(options.out)
     if options.out.suffix != ".svg":
-        raise ValueError(f"{options.out}: allowed are files named .svg")
+        raise UserError(f"{options.out}: allowed are files named .svg")
     network = build(model_entry(options.name).config)
     options.out.write_text(draw(network, options.name), encoding="utf-8")

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from .blocks import Widths
+from .errors import UserError
 
 MIN_INPUT_SIZE = 75  # the smallest size that leaves one pixel after the last reduction
 MAX_INPUT_SIZE = 600
@@ -58,7 +59,7 @@ class ReseptionConfig:
         _check_number("num_classes", self.num_classes, 0, whole=True)
         check_drop_rate("drop_rate", self.drop_rate)
         if not isinstance(self.remap, bool):
-            raise ValueError(f"remap is {self.remap!r}; allowed: true, false")
+            raise UserError(f"remap is {self.remap!r}; allowed: true, false")
         _check_widths("stem", (self.stem,), ((5, 6),))
         _check_widths("block_a", self.block_a, ((1,), (2,), (3,)))
         _check_widths("reduction_a", self.reduction_a, ((1,), (3,)))
@@ -133,7 +134,7 @@ class ReseptionConfig:
         )
         for name, output, width in zip("abc", outputs, self.grid_widths, strict=True):
             if output != width:
-                raise ValueError(
+                raise UserError(
                     f"block_{name} concatenates to {output} channels, but {width} come in and are added; "
                     "change the widths or set remap"
                 )
@@ -159,10 +160,10 @@ class EnsembleConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "members", tuple(self.members))
         if len(self.members) < 2:
-            raise ValueError(f"an ensemble needs two or more members, not {len(self.members)}")
+            raise UserError(f"an ensemble needs two or more members, not {len(self.members)}")
         shapes = {(member.in_chans, member.input_size) for member in self.members}
         if len(shapes) > 1:
-            raise ValueError(
+            raise UserError(
                 f"the members differ in (in_chans, input_size): {sorted(shapes)}; they share one input"
             )
         _check_number("features", self.features, 1, whole=True)
@@ -196,13 +197,13 @@ def check_keys(owner: str, values: Mapping[str, Any], allowed: list[str]) -> Non
     """Raise ValueError, naming them, if `values` has keys that are not `allowed`."""
     unknown = sorted(set(values) - set(allowed))
     if unknown:
-        raise ValueError(f"{owner} has no {', '.join(unknown)}; it has: {', '.join(allowed)}")
+        raise UserError(f"{owner} has no {', '.join(unknown)}; it has: {', '.join(allowed)}")
 
 
 def check_drop_rate(name: str, value: float) -> None:
     """Raise ValueError unless `value` is a rate from 0 to below 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise ValueError(f"{name} is {value!r}; allowed: 0 to below 1")
+        raise UserError(f"{name} is {value!r}; allowed: 0 to below 1")
 
 
 def _round(width: float) -> int:
@@ -221,7 +222,7 @@ def _check_number(name: str, value: float, low: float, high: float = math.inf, w
     kind = int if whole else int | float
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
         upper = f"{high:g}" if high < math.inf else "any"
-        raise ValueError(
+        raise UserError(
             f"{name} is {value!r}; allowed: {'whole numbers ' if whole else ''}{low:g} to {upper}"
         )
 
@@ -235,7 +236,7 @@ def _check_widths(name: str, widths: tuple[Widths, ...], lengths: tuple[tuple[in
     )
     if not fits:
         shape = ", ".join(" or ".join(map(str, length)) for length in lengths)
-        raise ValueError(
+        raise UserError(
             f"{name} is {widths!r}; allowed: positive whole numbers, as many a branch as: {shape}"
         )
 

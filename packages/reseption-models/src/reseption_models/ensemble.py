@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .card import ModelCard
 from .config import EnsembleConfig, ReseptionConfig
+from .errors import UserError
 from .features import Feature, FeatureInfo, check_output_fmt
 from .reseption import Reseption, check_global_pool, new_classifier
 
@@ -39,7 +40,7 @@ class ReseptionEnsemble(nn.Module):
         super().__init__()
         bodies = [_body(member) for member in members]
         if len(bodies) < 2:
-            raise ValueError(f"an ensemble needs two or more members, not {len(bodies)}")
+            raise UserError(f"an ensemble needs two or more members, not {len(bodies)}")
         self.config = _config(bodies, num_classes, features, drop_rate, final_drop_rate)
         self.card = ModelCard.for_channels(3 if self.config is None else self.config.in_chans)
         self.members = nn.ModuleList(bodies)
@@ -99,7 +100,7 @@ class ReseptionEnsemble(nn.Module):
         """
         check_output_fmt(output_fmt)
         if not self.feature_info:
-            raise ValueError("the members of this ensemble have no feature maps in common")
+            raise UserError("the members of this ensemble have no feature maps in common")
         wanted = self.feature_info.select(indices)
         members: list[Any] = list(self.members)
         results = [member.forward_intermediates(x, wanted, stop_early=stop_early) for member in members]
@@ -152,7 +153,7 @@ def build(config: ReseptionConfig | EnsembleConfig) -> Network:
 def _body(member: nn.Module) -> Any:
     """Return a frozen copy of the network that ends in its pooled features."""
     if not (hasattr(member, "reset_classifier") and hasattr(member, "num_features")):
-        raise ValueError(
+        raise UserError(
             f"a {type(member).__name__} cannot be a member; "
             "allowed: networks with reset_classifier and num_features"
         )

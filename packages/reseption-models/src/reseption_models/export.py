@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .ensemble import ReseptionEnsemble
+from .errors import UserError
 from .reseption import Reseption
 
 TOLERANCE = 1e-4  # relative to the larger of 1 and the logits
@@ -105,7 +106,7 @@ def check_out(path: Path) -> None:
 def _example(model: nn.Module, input_size: int | None) -> Tensor:
     """Return two images of noise, the same ones every time, where the network is."""
     if not isinstance(model, Reseption | ReseptionEnsemble) or model.config is None:
-        raise ValueError(
+        raise UserError(
             f"this {type(model).__name__} cannot be exported here; allowed: Reseption, and ReseptionEnsemble with "
             "such members, fused or not; use torch.export and torch.onnx.export for others"
         )
@@ -132,7 +133,7 @@ def _deviation(model: nn.Module, exported: Any, example: Tensor) -> float:
             expected, found = model(batch).cpu(), exported(batch).cpu()
         deviation = (expected - found).abs().max().item()
         if not deviation <= TOLERANCE * max(1.0, expected.abs().max().item()):
-            raise ValueError(
+            raise UserError(
                 f"the exported network deviates by {deviation:g} in a logit; allowed: {TOLERANCE:g}"
             )
         largest = max(largest, deviation)

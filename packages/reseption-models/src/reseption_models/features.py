@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .errors import UserError
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -59,11 +61,11 @@ class FeatureInfo(Sequence[Feature]):
             return list(range(count))
         if isinstance(indices, int):
             if not 1 <= indices <= count:
-                raise ValueError(f"{indices} levels were asked for; there are {count}")
+                raise UserError(f"{indices} levels were asked for; there are {count}")
             return list(range(count - indices, count))
         wrong = [index for index in indices if not -count <= index < count]
         if wrong:
-            raise ValueError(
+            raise UserError(
                 f"there is no level {', '.join(map(str, wrong))}; allowed: {-count} to {count - 1}"
             )
         return [index % count for index in indices]
@@ -72,7 +74,7 @@ class FeatureInfo(Sequence[Feature]):
 def check_output_fmt(output_fmt: str) -> None:
     """Raise ValueError for a layout of feature maps other than `NCHW`."""
     if output_fmt != "NCHW":
-        raise ValueError(f"output_fmt is {output_fmt!r}; allowed: 'NCHW'")
+        raise UserError(f"output_fmt is {output_fmt!r}; allowed: 'NCHW'")
 
 
 class FeatureExtractor(nn.Module):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from .blocks import BasicConv2d, Branches
+from .errors import UserError
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -25,7 +26,7 @@ def fuse(model: Model) -> Model:
     fused = copy.deepcopy(model).eval()
     convs = [module for module in fused.modules() if isinstance(module, BasicConv2d)]
     if not convs:
-        raise ValueError(f"this {type(model).__name__} holds no BasicConv2d with batch norm: nothing to fuse")
+        raise UserError(f"this {type(model).__name__} holds no BasicConv2d with batch norm: nothing to fuse")
     for conv in convs:
         fold_batch_norm(conv)
     for module in list(fused.modules()):

@@ -11,6 +11,7 @@ from typing import IO, cast
 import torch
 from torch import Tensor, nn
 
+from .errors import UserError
 from .registry import create_model, list_models, model_entry
 
 SIZE_UNIT = 1_024_000  # bytes in the thesis's "MB"
@@ -143,7 +144,7 @@ def table_of_models(pattern: str = "*", speed: bool = False) -> str:
     """
     names = list_models(pattern)
     if not names:
-        raise ValueError(f"no model matches {pattern!r}; allowed: {', '.join(list_models())}")
+        raise UserError(f"no model matches {pattern!r}; allowed: {', '.join(list_models())}")
     columns = ["name", "input", "parameters", "multiply-adds", *["ms on one core"] * speed, "what it is"]
     rows = [columns, [":--"] + ["--:"] * (len(columns) - 2) + [":--"]]
     for name in names:

@@ -9,6 +9,7 @@ from torch import nn
 
 from .config import RESEPTION_ENSEMBLE, RESEPTION_V1, RESEPTION_V2, EnsembleConfig, ReseptionConfig
 from .ensemble import Network, build
+from .errors import UserError
 from .features import FeatureExtractor
 from .reseption import check_global_pool
 from .weights import from_pretrained, load_checkpoint
@@ -59,7 +60,7 @@ def list_models(pattern: str = "*") -> list[str]:
 def model_entry(name: str) -> Entry:
     """Return what is registered under a name; ValueError for an unknown one."""
     if name not in _ENTRIES:
-        raise ValueError(f"there is no model {name!r}; allowed: {', '.join(_ENTRIES)}")
+        raise UserError(f"there is no model {name!r}; allowed: {', '.join(_ENTRIES)}")
     return _ENTRIES[name]
 
 
@@ -124,12 +125,12 @@ def create_model(
         IsADirectoryError, NotADirectoryError: a folder as `checkpoint_path`, a file as `pretrained`.
     """
     if pretrained is True:
-        raise ValueError(
+        raise UserError(
             "pretrained is True, but no trained weights are shipped; allowed: a folder that save_pretrained wrote, "
             "a hub id (a checkpoint file: checkpoint_path)"
         )
     if out_indices is not None and not features_only:
-        raise ValueError(f"out_indices is {out_indices!r}; allowed with features_only=True")
+        raise UserError(f"out_indices is {out_indices!r}; allowed with features_only=True")
     check_global_pool(global_pool)
     config = model_config(name, num_classes, in_chans, drop_rate, **overrides)
     network = build(config)
@@ -144,13 +145,13 @@ def _load_pretrained(network: Network, name: str, source: str | Path, adapt_head
     """Load the weights and the card of a source that holds this network, up to its dropout and head."""
     loaded = from_pretrained(source)
     if _architecture(loaded) != _architecture(network):
-        raise ValueError(
+        raise UserError(
             f"{source} does not hold {name} with these settings: {_differences(loaded, network)}; "
             "from_pretrained loads what it holds"
         )
     if loaded.num_classes != network.num_classes:
         if not adapt_head:
-            raise ValueError(
+            raise UserError(
                 f"{source} has {loaded.num_classes} logits, {network.num_classes} were asked for; "
                 "allowed with adapt_head=True"
             )
@@ -197,4 +198,4 @@ def _names(owner: type[ReseptionConfig]) -> list[str]:
 def _check_overrides(name: str, overrides: dict[str, object], allowed: Sequence[str]) -> None:
     unknown = sorted(set(overrides) - set(allowed))
     if unknown:
-        raise ValueError(f"{name} has no {', '.join(unknown)}; allowed: {', '.join(allowed)}")
+        raise UserError(f"{name} has no {', '.join(unknown)}; allowed: {', '.join(allowed)}")

@@ -22,6 +22,7 @@ from .blocks import (
 )
 from .card import ModelCard
 from .config import MIN_INPUT_SIZE, RESEPTION_V1, ReseptionConfig
+from .errors import UserError
 from .features import Feature, FeatureInfo, check_output_fmt
 
 STAGES = ("stem1", "stem2", "stage_a", "stage_b", "stage_c")
@@ -173,7 +174,7 @@ class Reseption(nn.Module):
 def new_classifier(num_features: int, num_classes: int, like: nn.Module) -> nn.Module:
     """Return a linear layer on the device and in the dtype of `like`, or `Identity` for 0 classes."""
     if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 0:
-        raise ValueError(f"num_classes is {num_classes!r}; allowed: whole numbers from 0")
+        raise UserError(f"num_classes is {num_classes!r}; allowed: whole numbers from 0")
     if num_classes == 0:
         return nn.Identity()
     first = next(like.parameters())
@@ -185,13 +186,13 @@ def new_classifier(num_features: int, num_classes: int, like: nn.Module) -> nn.M
 def check_global_pool(global_pool: str | None) -> None:
     """Raise ValueError for another pooling than the mean, the only one; None leaves it as it is."""
     if global_pool not in (None, "avg"):
-        raise ValueError(f"global_pool is {global_pool!r}; allowed: 'avg'")
+        raise UserError(f"global_pool is {global_pool!r}; allowed: 'avg'")
 
 
 def check_input(x: Tensor, in_chans: int) -> None:
     """Raise ValueError unless `x` is a batch of images that the network can take."""
     if x.ndim != 4 or x.shape[1] != in_chans or min(x.shape[2:]) < MIN_INPUT_SIZE:
-        raise ValueError(
+        raise UserError(
             f"the input is {tuple(x.shape)}; "
             f"allowed: (N, {in_chans}, H, W), H and W at least {MIN_INPUT_SIZE}"
         )

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from .errors import UserError
+
 _STEM = {
     "Conv2d_1a_3x3": "stem1.conv1",
     "Conv2d_2a_3x3": "stem1.conv2",
@@ -69,14 +71,14 @@ def _name(name: str) -> str:
         return f"{_STEM[module]}.{_layer(name, part)}.{parameter}"
     if module in _STEM:
         return f"{_STEM[module]}.{rest}"
-    raise ValueError(f"{name!r} is no parameter of the thesis's program")
+    raise UserError(f"{name!r} is no parameter of the thesis's program")
 
 
 def _layer(name: str, part: str) -> str:
     """`branch3x3dbl_2` → `conv3x3dbl.1`; `_3a` and `_3b` are the halves [1×3 ‖ 3×1] of the third layer."""
     match = re.fullmatch(r"branch(\d\w*?)(?:_(\d)([ab])?)?", part)
     if not match:
-        raise ValueError(f"{name!r} is no parameter of the thesis's program")
+        raise UserError(f"{name!r} is no parameter of the thesis's program")
     branch, number, half = match.groups()
     suffix = {None: "", "a": ".conv1x3", "b": ".conv3x1"}[half]
     return f"conv{branch}.{int(number or 1) - 1}{suffix}"

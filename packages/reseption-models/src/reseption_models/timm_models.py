@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
+from .errors import UserError
 from .registry import create_model, list_models
 
 
@@ -33,7 +34,7 @@ def _entrypoint(name: str) -> Callable[..., nn.Module]:
         **arguments: object,
     ) -> nn.Module:
         if pretrained:
-            raise ValueError(f"no weights are published for {name}; load yours with checkpoint_path")
+            raise UserError(f"no weights are published for {name}; load yours with checkpoint_path")
         return create_model(name, **arguments)  # type: ignore[arg-type]
 
     build.__name__ = build.__qualname__ = name  # timm registers a function under its name

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from .card import ModelCard
 from .config import EnsembleConfig, ReseptionConfig
 from .ensemble import Network, ReseptionEnsemble, build
+from .errors import UserError
 from .fusion import is_fused
 from .reseption import Reseption
 from .thesis import convert_thesis_state, is_thesis_state
@@ -55,13 +56,13 @@ def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None =
     if not isinstance(model, Reseption | ReseptionEnsemble):
         inner = [name for name in _INNER if isinstance(getattr(model, name, None), nn.Module)]
         hint = f"; pass its .{inner[0]}" if inner else ""
-        raise ValueError(
+        raise UserError(
             f"a {type(model).__name__} cannot be saved; allowed: Reseption, ReseptionEnsemble{hint}"
         )
     if is_fused(model):
-        raise ValueError("this network is fused; save the one it was made from, and fuse after loading")
+        raise UserError("this network is fused; save the one it was made from, and fuse after loading")
     if model.config is None:
-        raise ValueError("an ensemble with members of another family has no configuration to save")
+        raise UserError("an ensemble with members of another family has no configuration to save")
     config = replace(model.config, num_classes=model.num_classes)
     _check_rebuilds(model, config)
     card = card or model.card
@@ -101,7 +102,7 @@ def from_pretrained(
     content = _read(folder / WEIGHTS_FILE)
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != settings.pop("sha256", None):
-        raise ValueError(f"{folder}: {WEIGHTS_FILE} is not the file that {CONFIG_FILE} was written for")
+        raise UserError(f"{folder}: {WEIGHTS_FILE} is not the file that {CONFIG_FILE} was written for")
     model = build(_parse_config(folder, settings))
     state = safetensors.torch.load(content)
     _check_fit(folder / WEIGHTS_FILE, state, model.state_dict())
@@ -166,18 +167,18 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         else:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(
+        raise UserError(
             f"{path}: no checkpoint, or one with Python objects beside its tensors, which are never loaded; "
             "save model.state_dict() instead"
         ) from error
     except Exception as error:  # a damaged file makes the readers raise almost anything
-        raise ValueError(f"{path}: damaged or no checkpoint ({type(error).__name__})") from error
+        raise UserError(f"{path}: damaged or no checkpoint ({type(error).__name__})") from error
     for key in _CONTAINERS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
     if not isinstance(loaded, Mapping) or not loaded or not all(map(torch.is_tensor, loaded.values())):
         keys = ", ".join(map(str, list(loaded)[:5])) if isinstance(loaded, Mapping) else type(loaded).__name__
-        raise ValueError(
+        raise UserError(
             f"{path}: holds {keys or 'nothing'}; allowed: a state dict, or one under {_CONTAINERS}"
         )
     return {_PREFIXES.sub("", name): value for name, value in loaded.items()}
@@ -192,7 +193,7 @@ def _check_rebuilds(model: Network, config: ReseptionConfig | EnsembleConfig) ->
         if found.get(name) != expected.get(name):
             classes = getattr(model.fc, "out_features", "num_classes")
             hint = f"; use reset_classifier({classes})" if name.startswith("fc.") else ""
-            raise ValueError(
+            raise UserError(
                 f"this network is not what its configuration builds, so it could not be loaded: {name} has shape "
                 f"{found.get(name, 'none')}, allowed: {expected.get(name, 'none')}{hint}"
             )
@@ -215,7 +216,7 @@ def _check_fit(
             problems.append(f"{kind} {', '.join(names[:2])}{more}")
     if problems:
         only_head = not missing and not unknown and all(shape.startswith("fc.") for shape in shapes)
-        raise ValueError(
+        raise UserError(
             f"{path} does not fit this network: it {'; '.join(problems)}{head_hint if only_head else ''}"
         )
 
@@ -252,10 +253,10 @@ def _read_settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(_read(path))
     except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error})") from error
+        raise UserError(f"{path}: not JSON ({error})") from error
     version = settings.pop("format_version", None) if isinstance(settings, dict) else None
     if version != FORMAT_VERSION:
-        raise ValueError(f"{path}: format version {version}; allowed: {FORMAT_VERSION}")
+        raise UserError(f"{path}: format version {version}; allowed: {FORMAT_VERSION}")
     return dict(settings)
 
 
@@ -268,7 +269,7 @@ def _parse_config(folder: Path, settings: dict[str, Any]) -> ReseptionConfig | E
     architecture, config = settings.pop("architecture", None), settings.pop("config", {})
     settings.pop("input_size", None)  # stands in the configuration as well
     if architecture not in parsers:
-        raise ValueError(f"{folder}: architecture {architecture!r}; allowed: {', '.join(parsers)}")
+        raise UserError(f"{folder}: architecture {architecture!r}; allowed: {', '.join(parsers)}")
     return parsers[architecture](config)
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from dfd_train.commands.arguments import add_device, add_trust, positive
+from dfd_train.errors import UserError
 
 HELP = "what in a face moved the models: LIME, Grad-CAM, occlusion"
 EXAMPLE = "dfd-train explain runs/v1 runs/v2 --out explained --method lime gradcam --samples 1000"
@@ -76,10 +77,10 @@ def run(options: argparse.Namespace) -> int:
     from dfd_train.explain.explain import Request, explain
 
     if options.seed < 0 or (options.frame or 0) < 0:
-        raise ValueError(f"seed {options.seed}, frame {options.frame}: allowed are numbers from 0")
+        raise UserError(f"seed {options.seed}, frame {options.frame}: allowed are numbers from 0")
     for name in ("frame", "data"):
         if (options.image or options.crop) and getattr(options, name) is not None:
-            raise ValueError(f"--{name} is of a prepared data set's videos: not with --image or --crop")
+            raise UserError(f"--{name} is of a prepared data set's videos: not with --image or --crop")
     outcome = explain(
         Request(
             runs=tuple(options.runs),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfd_train.commands.arguments import add_device, add_other_models, add_trust
+from dfd_train.errors import UserError
 
 if TYPE_CHECKING:
     from dfd_train.predict.batch import Done
@@ -61,16 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Scores the files and prints a line for each."""
-    from dfd_train.predict import require_ffpp_prep
     from dfd_train.predict.inputs import IMAGES, VIDEOS, find_inputs
 
     if options.model.suffix.lower() in IMAGES | VIDEOS and not options.model.is_dir():
-        raise ValueError(f"{options.model} is no model: the model comes first, then the files to score")
+        raise UserError(f"{options.model} is no model: the model comes first, then the files to score")
     if not options.files and options.labelled is None:
-        raise ValueError(
+        raise UserError(
             f"which files? {options.model} was taken as the model; name videos, images or folders, or --labelled WORK"
         )
-    require_ffpp_prep()
     from dfd_train.predict.ensemble import gain_table, read_together
     from dfd_train.predict.scorer import load_scorer
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from dfd_train.commands.arguments import add_device, add_other_models, add_trust, positive
+from dfd_train.errors import UserError
 
 HELP = "a web page on this machine: drop a video, read the report"
 EXAMPLE = "dfd-train serve runs/v1 --port 8000"
@@ -37,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serves until it is interrupted."""
-    from dfd_train.predict import require_ffpp_prep
 
-    require_ffpp_prep()
     from dfd_train.predict.batch import Job
     from dfd_train.predict.ensemble import read_together
     from dfd_train.predict.faces import FaceFinder, Rates
@@ -68,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         except (OSError, OverflowError) as error:
             jobs.close()
             where = f"{options.host}, port {options.port}"
-            raise ValueError(f"cannot listen on {where}: {error}; --port 0 takes a free one") from None
+            raise UserError(f"cannot listen on {where}: {error}; --port 0 takes a free one") from None
         stack.callback(server.remove_unfinished)
         stack.callback(jobs.close)
         stack.enter_context(server)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dfd_train.commands.arguments import add_trust
 from dfd_train.config import RunConfig, Setting, build_config, find_config, presets, read_config, settings
+from dfd_train.errors import UserError
 from dfd_train.trust import check_trust
 
 
@@ -36,7 +37,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def run_config(options: argparse.Namespace) -> RunConfig:
     """The configuration of a command; with nothing but --out, that of the run which is there.
 
-    Raises: as `build_config`; ValueError where a file names a function as its model that the command line does not.
+    Raises: as `build_config`; UserError where a file names a function as its model that the command line does not.
     """
     overrides = [_split_setting(text) for text in options.set]
     given = vars(options)
@@ -79,7 +80,7 @@ def _flag(setting: Setting) -> str:
 def _split_setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"--set {text!r}: write section.field=value, for example --set train.epochs=10")
+        raise UserError(f"--set {text!r}: write section.field=value, for example --set train.epochs=10")
     return name.strip(), value.strip()
 
 

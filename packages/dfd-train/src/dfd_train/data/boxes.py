@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dfd_train.errors import UserError
+
 _CACHED_VIDEOS = 64
 
 
@@ -31,7 +33,7 @@ class BoxStore:
         self._videos: OrderedDict[str, dict[tuple[int, int], FaceBox]] = OrderedDict()
 
     def find(self, video_id: str, frame: int, face: int = 0) -> FaceBox | None:
-        """The box of a face, or None where there is none. Raises: ValueError where the part cannot be read."""
+        """The box of a face, or None where there is none. Raises: UserError where the part cannot be read."""
         if video_id not in self._videos:
             self._videos[video_id] = self._read(video_id)
             if len(self._videos) > _CACHED_VIDEOS:
@@ -50,7 +52,7 @@ class BoxStore:
         try:
             table = pq.read_table(path, columns=columns, filters=[("video_id", "==", video_id)])
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            raise ValueError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+            raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
         values = zip(*(table[name].to_pylist() for name in columns), strict=True)
         return {(frame, face): FaceBox(*rest) for frame, face, *rest in values}
 
@@ -58,7 +60,7 @@ class BoxStore:
 def detection_settings(work: Path) -> dict[str, tuple[Any, ...]]:
     """What `ffpp-prep boxes` was told for WORK, by the names of its settings; several values where parts differ.
 
-    Raises: ValueError where a part can't be read.
+    Raises: UserError where a part can't be read.
     """
     found: dict[str, tuple[Any, ...]] = {}
     for path in sorted((work / "boxes").glob("videos-*.parquet")):
@@ -71,24 +73,24 @@ def detection_settings(work: Path) -> dict[str, tuple[Any, ...]]:
 def check_made_of(folder: Path, boxes: object) -> None:
     """Compares the fingerprint of the boxes that WORK/faces or WORK/fakes was made of with those that there are now.
 
-    Raises: ValueError where they differ.
+    Raises: UserError where they differ.
     """
     work = folder.parent
     parts = sorted((work / "boxes").glob("videos-*.parquet"))  # of one fingerprint, all of them
     now = (pq.read_schema(parts[0]).metadata or {}).get(b"fingerprint", b"").decode() if parts else ""
     if boxes and now and boxes != now:
-        raise ValueError(
+        raise UserError(
             f"{folder} was made of other boxes than those in {work / 'boxes'}: "
             f"`ffpp-prep verify {work} --repair` removes it"
         )
 
 
 def settings_of(path: Path) -> dict[str, Any]:
-    """What a Parquet part of ffpp-prep's was written with. Raises: ValueError where it can't be read."""
+    """What a Parquet part of ffpp-prep's was written with. Raises: UserError where it can't be read."""
     try:
         settings = json.loads((pq.read_schema(path).metadata or {}).get(b"settings", b"{}"))
     except (ValueError, OSError) as error:
-        raise ValueError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
     if not isinstance(settings, dict):
-        raise ValueError(f"cannot read {path}: its settings are {settings!r}, must be names with values")
+        raise UserError(f"cannot read {path}: its settings are {settings!r}, must be names with values")
     return settings

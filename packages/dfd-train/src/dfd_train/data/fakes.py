@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfd_train.data.boxes import check_made_of, settings_of
+from dfd_train.errors import UserError
 
 
 def untouched_frames(work: Path, rows: pd.Index, face: int = 0) -> frozenset[tuple[int, int]]:
     """(row, frame) of every frame whose face was not touched; `rows` gives each video its row.
 
-    Raises: FileNotFoundError where the fakes were not measured; ValueError where a part cannot be read, or is
+    Raises: FileNotFoundError where the fakes were not measured; UserError where a part cannot be read, or is
     of other boxes.
     """
     commits = sorted((work / "fakes").glob("videos-*.parquet"))
@@ -42,4 +43,4 @@ def _read(path: Path, columns: list[str]) -> pd.DataFrame:
     try:
         return pq.read_table(path, columns=columns).to_pandas()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise ValueError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None

@@ -6,6 +6,8 @@ many indices are substitutes, that is, not what the thesis's formula yields beca
 
 from __future__ import annotations
 
+from dfd_train.errors import UserError
+
 
 def various_frame(epoch: int, length: int, total_epochs: int, stride: int = 8) -> tuple[int, int]:
     """The one frame of a video in an epoch of *various* batches.
@@ -46,4 +48,4 @@ def benchmark_frames(length: int, count: int) -> tuple[list[int], int]:
 
 def _check_length(length: int) -> None:
     if length < 1:
-        raise ValueError(f"length is {length}, a video has at least one frame")
+        raise UserError(f"length is {length}, a video has at least one frame")

@@ -22,7 +22,7 @@ from dfd_train.data.degradation import Loss, degrade, draw_losses, reseeded
 from dfd_train.data.geometry import Image
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec, augment, draw, normalize, resize
-from dfd_train.errors import TrainingError
+from dfd_train.errors import TrainingError, UserError
 
 LoadedBatch = tuple[Tensor, Tensor, list[Sample]]
 
@@ -105,7 +105,7 @@ class BatchLoader:
 
         Batches are asked for as the loader's processes come to them, a few ahead of what was yielded.
 
-        Raises: ValueError where a crop cannot be read; RuntimeError, at any moment, where a loader process dies.
+        Raises: UserError where a crop cannot be read; RuntimeError, at any moment, where a loader process dies.
         """
         self._plan.batches = batches
         for batch in self._loaded():
@@ -139,7 +139,7 @@ class BatchLoader:
                     "DataLoader worker exited unexpectedly, before its batch was fetched"
                 ) from None
             _, _, message = str(error).strip().rpartition("\n")
-            raise ValueError(message.partition("Error: ")[2] or message) from None
+            raise UserError(message.partition("Error: ")[2] or message) from None
 
 
 def default_workers() -> int:

@@ -20,6 +20,7 @@ from dfd_train.data.boxes import BoxStore, detection_settings
 from dfd_train.data.geometry import CropGeometry, Image, cut_face
 from dfd_train.data.shards import FORMAT_VERSION, CropStore, check_version
 from dfd_train.data.videos import read_frame
+from dfd_train.errors import UserError
 
 SCAN_COLUMNS = (
     *("video_id", "path", "dataset", "method", "compression", "label"),
@@ -49,11 +50,11 @@ class PreparedSet:
     """cut crops from the videos by this geometry, whatever is stored"""
 
     def row(self, video_id: str) -> int:
-        """The row of a video in `videos`. Raises: ValueError for an unknown video."""
+        """The row of a video in `videos`. Raises: UserError for an unknown video."""
         try:
             return int(self.rows.get_loc(video_id))
         except KeyError:
-            raise ValueError(f"{self.work} has no video {video_id!r}") from None
+            raise UserError(f"{self.work} has no video {video_id!r}") from None
 
     def length(self, row: int) -> int:
         """How many frames of the video in `row` can be decoded."""
@@ -76,7 +77,7 @@ class PreparedSet:
 
         Both ways give the same pixels (for crops stored without loss). No other frame ever stands in.
 
-        Raises: ValueError where there is no such crop, or it or its video is damaged.
+        Raises: UserError where there is no such crop, or it or its video is damaged.
         """
         crop = self.crops.read(row, frame, face) if self.crops is not None else None
         if crop is not None:
@@ -84,9 +85,7 @@ class PreparedSet:
         video_id = str(self.videos.at[row, "video_id"])
         box = self.boxes.find(video_id, frame, face)
         if box is None:
-            raise ValueError(
-                f"{self.work} has neither crop nor box of {video_id}, frame {frame}, face {face}"
-            )
+            raise UserError(f"{self.work} has neither crop nor box of {video_id}, frame {frame}, face {face}")
         picture = read_frame(Path(self.videos.at[row, "path"]), frame, box.pts)
         return cut_face(picture, (box.x1, box.y1, box.x2, box.y2), self.geometry)
 
@@ -109,7 +108,7 @@ class PreparedSet:
 def load_prepared(work: Path) -> PreparedSet:
     """Open a work folder.
 
-    Raises: FileNotFoundError where the folder or its table is missing; ValueError where a file cannot be read, lacks
+    Raises: FileNotFoundError where the folder or its table is missing; UserError where a file cannot be read, lacks
     columns or has another format version.
     """
     if not work.is_dir():
@@ -127,7 +126,7 @@ def load_prepared(work: Path) -> PreparedSet:
     videos["label"] = videos["label"].astype("int8")
     rows = pd.Index(videos["video_id"])
     if not rows.is_unique:
-        raise ValueError(f"{table}: video_id {rows[rows.duplicated()][0]!r} appears more than once")
+        raise UserError(f"{table}: video_id {rows[rows.duplicated()][0]!r} appears more than once")
     manifest = work / "faces" / "manifest.json"
     crops = CropStore(manifest.parent, rows) if manifest.is_file() else None
     return PreparedSet(
@@ -165,13 +164,13 @@ def _read_table(path: Path) -> pa.Table:
     try:
         return pq.ParquetFile(path).read()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ValueError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
 
 
 def _require(path: Path, present: list[str], wanted: tuple[str, ...]) -> None:
     missing = [name for name in wanted if name not in present]
     if missing:
-        raise ValueError(f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
+        raise UserError(f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
 
 
 def _fingerprint(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dfd_train.data.prepared import READABLE
+from dfd_train.errors import UserError
 
 SPLITS = ("train", "val", "test")
 
@@ -55,17 +56,17 @@ def select_videos(
 
     Split "all" is every video, whatever its split.
 
-    Raises: ValueError for an unknown split or method, or where nothing is left.
+    Raises: UserError for an unknown split or method, or where nothing is left.
     """
     if split not in (*SPLITS, "all"):
-        raise ValueError(f"split is {split!r}; allowed: {', '.join(SPLITS)}, all")
+        raise UserError(f"split is {split!r}; allowed: {', '.join(SPLITS)}, all")
     unknown = sorted(set(exclude_methods) - set(videos["method"]))
     if unknown:
         known = ", ".join(sorted(set(videos["method"])))
-        raise ValueError(f"exclude_methods names {', '.join(unknown)}; the data has {known}")
+        raise UserError(f"exclude_methods names {', '.join(unknown)}; the data has {known}")
     chosen = in_split(videos, split)
     if chosen.empty:
-        raise ValueError(f"no video is in split {split!r}")
+        raise UserError(f"no video is in split {split!r}")
     reason = pd.Series("", index=chosen.index)
     reason[chosen["multiple_faces"] & (multiple_faces == "drop")] = "multiple faces"
     reason[chosen["method"].isin(list(exclude_methods))] = "excluded method"
@@ -78,7 +79,7 @@ def select_videos(
         reasons = ", ".join(f"{count.videos} {count.reason}" for count in left_out)
         not_done = any(count.reason == "not done" for count in left_out)
         hint = "; run `ffpp-prep boxes WORK`" if not_done else ""
-        raise ValueError(f"no usable video in split {split!r}: {reasons}{hint}")
+        raise UserError(f"no usable video in split {split!r}: {reasons}{hint}")
     return Selection(split, usable, left_out)
 
 
@@ -95,14 +96,14 @@ def trained_on(videos: pd.DataFrame, left_out: Sequence[str]) -> pd.DataFrame:
 def make_pairs(videos: pd.DataFrame) -> tuple[list[Pair], int]:
     """Each fake with its original, in the table's order, and how many fakes lack a usable original.
 
-    Raises: ValueError where no pair can be made.
+    Raises: UserError where no pair can be made.
     """
     fakes = videos[videos["original_id"].notna() & (videos["original_id"] != "")]
     real_rows = pd.Series(videos.index, index=videos["video_id"])
     matched = fakes["original_id"].map(real_rows)
     pairs = [Pair(int(fake), int(real)) for fake, real in matched.dropna().items()]
     if not pairs:
-        raise ValueError(
+        raise UserError(
             "no fake has its original among the usable videos: batches of pairs need both, "
             "--batches shuffled needs none"
         )

@@ -19,6 +19,7 @@ import pandas as pd
 
 from dfd_train.data.boxes import check_made_of
 from dfd_train.data.geometry import CropGeometry, Image
+from dfd_train.errors import UserError
 
 FORMAT_VERSION = 1
 
@@ -37,7 +38,7 @@ _LOSSY = ("jpeg",)
 class CropStore:
     """The crops of `WORK/faces`, found by (video row, frame, face).
 
-    Raises (on construction): ValueError where the manifest or a shard cannot be read or has another format version, or
+    Raises (on construction): UserError where the manifest or a shard cannot be read or has another format version, or
     where WORK/boxes has other boxes than the crops were cut out by.
     """
 
@@ -73,7 +74,7 @@ class CropStore:
     def read(self, video: int, frame: int, face: int = 0) -> Image | None:
         """The crop, uint8 (H, W, 3) RGB, or None where it is not stored.
 
-        Raises: ValueError where the stored bytes do not match their checksum.
+        Raises: UserError where the stored bytes do not match their checksum.
         """
         found = self._find(video, frame, face)
         if found is None:
@@ -81,7 +82,7 @@ class CropStore:
         shard, position = int(self._shards[found]), int(self._positions[found])
         encoded, checksum, shape = self._shard(shard).read(position)
         if zlib.crc32(encoded) != checksum:
-            raise ValueError(f"{self._paths[shard]}: crop {position} is damaged (checksum differs)")
+            raise UserError(f"{self._paths[shard]}: crop {position} is damaged (checksum differs)")
         return _decode(self._codec, encoded, shape)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -147,18 +148,18 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = manifest["format_version"]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"cannot read {path}: {error!r}") from None
+        raise UserError(f"cannot read {path}: {error!r}") from None
     check_version(path, version)
     missing = [
         name for name in ("fingerprint", "codec", "color", "margin", "size", "shards") if name not in manifest
     ]
     if missing:
-        raise ValueError(f"cannot read {path}: it lacks {', '.join(missing)}")
+        raise UserError(f"cannot read {path}: it lacks {', '.join(missing)}")
     if manifest["color"] != "RGB":
-        raise ValueError(f"{path}: color is {manifest['color']!r}, allowed: RGB")
+        raise UserError(f"{path}: color is {manifest['color']!r}, allowed: RGB")
     if manifest["codec"] not in ("raw", *_DECODERS):
         allowed = ", ".join(["raw", *_DECODERS])
-        raise ValueError(f"{path}: codec is {manifest['codec']!r}, allowed: {allowed}")
+        raise UserError(f"{path}: codec is {manifest['codec']!r}, allowed: {allowed}")
     return manifest
 
 
@@ -171,15 +172,13 @@ def _read_index(path: Path) -> tuple[list[str], npt.NDArray[Any], npt.NDArray[An
             ids = [name.decode() for name in file["videos/id"][:]]
             return ids, file["video"][:], file["frame"][:], file["face"][:]
     except (OSError, KeyError) as error:
-        raise ValueError(f"cannot read {path}: {error}") from None
+        raise UserError(f"cannot read {path}: {error}") from None
 
 
 def check_version(path: Path, version: object) -> None:
-    """Raise ValueError for a file of another format version than this program reads."""
+    """Raise UserError for a file of another format version than this program reads."""
     if str(version) != str(FORMAT_VERSION):
-        raise ValueError(
-            f"{path} has format version {version}, this dfd-train reads version {FORMAT_VERSION}"
-        )
+        raise UserError(f"{path} has format version {version}, this dfd-train reads version {FORMAT_VERSION}")
 
 
 def _decode(codec: str, encoded: bytes, shape: tuple[int, int]) -> Image:

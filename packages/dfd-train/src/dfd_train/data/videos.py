@@ -16,6 +16,7 @@ import numpy as np
 from av.video.reformatter import Interpolation
 
 from dfd_train.data.geometry import Image
+from dfd_train.errors import UserError
 
 # Local files in ordinary containers only: playlists and the like can name other files and addresses.
 _CONTAINERS = (
@@ -31,7 +32,7 @@ def read_frame(path: Path, frame: int, pts: int) -> Image:
 
     Seeks to the key frame before `pts`; where the container cannot seek so, decodes from the beginning.
 
-    Raises: ValueError where the video cannot be opened or has no such frame.
+    Raises: UserError where the video cannot be opened or has no such frame.
     """
     with closing(_open(path)) as container:
         picture = _seek(container, pts)
@@ -41,14 +42,14 @@ def read_frame(path: Path, frame: int, pts: int) -> Image:
 def read_frame_number(path: Path, frame: int) -> Image:
     """Frame number `frame` as `read_frame`, by counting from the beginning.
 
-    Raises: ValueError where the video cannot be opened or has no such frame.
+    Raises: UserError where the video cannot be opened or has no such frame.
     """
     with closing(_open(path)) as container:
         picture = next(
             (picture for index, picture in enumerate(_pictures(container)) if index == frame), None
         )
     if picture is None:
-        raise ValueError(f"{path} has no frame {frame}")
+        raise UserError(f"{path} has no frame {frame}")
     return _to_rgb(picture)
 
 
@@ -61,10 +62,10 @@ def _open(path: Path) -> Any:
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ValueError(f"cannot open {path}: {' '.join(str(reason).split())}") from None
+        raise UserError(f"cannot open {path}: {' '.join(str(reason).split())}") from None
     if not container.streams.video:
         container.close()
-        raise ValueError(f"cannot open {path}: no video stream")
+        raise UserError(f"cannot open {path}: no video stream")
     stream = container.streams.video[0]
     # one thread a process: the loader's processes fill the cores
     stream.thread_type = "NONE"

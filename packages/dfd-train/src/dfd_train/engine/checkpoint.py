@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from dfd_train.config import ModelConfig, RunConfig, build_config, to_tables
-from dfd_train.errors import first_line
+from dfd_train.errors import UserError, first_line
 from dfd_train.models import Detector, build_detector
 from dfd_train.runs import RunFolder, replacing
 from dfd_train.trust import check_trust
@@ -63,25 +63,25 @@ def save_checkpoint(
 def load_checkpoint(path: Path) -> tuple[Facts, dict[str, Any]]:
     """A checkpoint's facts and its whole content, on the CPU.
 
-    Raises: FileNotFoundError; ValueError where it cannot be read, is no checkpoint of ours or of another version.
+    Raises: FileNotFoundError; UserError where it cannot be read, is no checkpoint of ours or of another version.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no such checkpoint: {path}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of damaged bytes the unpickler makes anything
-        raise ValueError(
+        raise UserError(
             f"cannot read checkpoint {path}: {type(error).__name__}: {first_line(error)}"
         ) from None
     if not isinstance(content, dict) or "format_version" not in content:
-        raise ValueError(f"{path} is no checkpoint of dfd-train")
+        raise UserError(f"{path} is no checkpoint of dfd-train")
     if content["format_version"] != FORMAT_VERSION:
-        raise ValueError(
+        raise UserError(
             f"{path} has format version {content['format_version']}, this dfd-train reads version {FORMAT_VERSION}"
         )
     parts = ("config", "members", "fingerprint", "demonstration", "epoch", "network", "state")
     if missing := [part for part in parts if part not in content]:
-        raise ValueError(f"{path} is no whole checkpoint: it has no {', '.join(missing)}")
+        raise UserError(f"{path} is no whole checkpoint: it has no {', '.join(missing)}")
     facts = Facts(
         config=build_config(content["config"]),
         members=tuple(build_config({"model": member}).model for member in content["members"]),
@@ -98,7 +98,7 @@ def load_model(path: Path, device: torch.device | str = "cpu", trust: Sequence[s
     `trust` names the functions, `package.module:function`, that the checkpoint may have imported and called to build
     its network. Without them a checkpoint runs no code of its own.
 
-    Raises: as `load_checkpoint`; ValueError for a function that is not in `trust`, and where the weights do not fit the
+    Raises: as `load_checkpoint`; UserError for a function that is not in `trust`, and where the weights do not fit the
     model that the checkpoint names.
     """
     if path.is_dir():
@@ -114,12 +114,12 @@ def load_model(path: Path, device: torch.device | str = "cpu", trust: Sequence[s
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Any], path: Path, name: str) -> None:
-    """Load weights strictly. Raises: ValueError naming what differs first."""
+    """Load weights strictly. Raises: UserError naming what differs first."""
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
-        raise ValueError(f"{path} does not fit {name}: {lines[0][:300]}") from None
+        raise UserError(f"{path} does not fit {name}: {lines[0][:300]}") from None
 
 
 def untrained(config: ModelConfig) -> ModelConfig:

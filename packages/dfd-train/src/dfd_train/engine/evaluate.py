@@ -18,6 +18,7 @@ from dfd_train.engine.checkpoint import load_model
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, score_videos
 from dfd_train.engine.start import choose_device
+from dfd_train.errors import UserError
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.report.overlap import Overlap, overlap
@@ -68,7 +69,7 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     Of another data set it is `predictions-<split>-on-<its folder>.parquet`, of the benchmark's protocol
     `predictions-<split>-deepfakebench…`. The run's own test split is written as `predictions.parquet` too.
 
-    Raises: FileNotFoundError, ValueError for a missing or unfit run, checkpoint or data set.
+    Raises: FileNotFoundError, UserError for a missing or unfit run, checkpoint or data set.
     """
     folder = RunFolder(run)
     config = folder.read_config()
@@ -128,7 +129,7 @@ def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -
 
     Methods that did not train do not choose it either.
 
-    Raises: FileNotFoundError, ValueError where they are missing or not of this checkpoint.
+    Raises: FileNotFoundError, UserError where they are missing or not of this checkpoint.
     """
     folder = RunFolder(run)
     path = folder.predictions("val")
@@ -136,7 +137,7 @@ def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -
         raise FileNotFoundError(f"no validation predictions: {path} (`dfd-train evaluate {run} --split val`)")
     seen = pq.read_schema(path).metadata.get(b"checkpoint_sha256", b"").decode()
     if seen != file_sha256({"best": folder.best, "last": folder.last}[checkpoint]):
-        raise ValueError(f"{path} is not of the checkpoint {checkpoint}: evaluate --split val with it first")
+        raise UserError(f"{path} is not of the checkpoint {checkpoint}: evaluate --split val with it first")
     predictions = pd.read_parquet(path)
     left_out = predictions["method"].isin(folder.read_config().data.exclude_methods)
     return best_threshold(predictions[~left_out], aggregation)
@@ -149,11 +150,11 @@ def warn_of_known(videos: pd.DataFrame) -> None:
 
 
 def check_split(prepared: PreparedSet, split: str) -> None:
-    """Say the way out where a set has no such split, as one that no layout divides. Raises: ValueError."""
+    """Say the way out where a set has no such split, as one that no layout divides. Raises: UserError."""
     if in_split(prepared.videos, split).empty:
         counts = prepared.videos["split"].fillna("no split").value_counts().sort_index()
         found = ", ".join(f"{number} in {name}" for name, number in counts.items())
-        raise ValueError(
+        raise UserError(
             f"{prepared.work} has no video in split {split!r} ({found}): --split all scores every video"
         )
 
@@ -183,7 +184,7 @@ def _path_on(folder: RunFolder, name: str, work: Path) -> Path:
         path = folder.predictions(f"{name}-on-{known}")
         if known != taken and (not path.is_file() or _work_of(path) == str(place)):
             return path
-    raise ValueError(f"{folder.path} has predictions on another {work}: remove {path}")
+    raise UserError(f"{folder.path} has predictions on another {work}: remove {path}")
 
 
 def _work_of(predictions: Path) -> str:

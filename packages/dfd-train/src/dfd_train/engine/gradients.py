@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dfd_train.config import OptimizerConfig
 from dfd_train.engine.processes import Processes
-from dfd_train.errors import TrainingError
+from dfd_train.errors import TrainingError, UserError
 from dfd_train.models import Detector
 from dfd_train.optim import add_gradient_noise, make_optimizer, mix_seed
 
@@ -105,7 +105,7 @@ class Learner:
         self._config, self._processes, self._seed = config, processes, seed
         self._parameters = detector.trained_parameters()
         if not self._parameters:
-            raise ValueError("the model has no parameter that trains")
+            raise UserError("the model has no parameter that trains")
         self.optimizer = make_optimizer(config, self._parameters)
         self.scaler = torch.amp.GradScaler(
             device.type, enabled=config.gradient_scaling or config.amp == "fp16"

@@ -9,6 +9,7 @@ from dfd_train.config import RunConfig
 from dfd_train.data.batches import EpochPlan
 from dfd_train.engine.checkpoint import Facts
 from dfd_train.engine.place import Place
+from dfd_train.errors import UserError
 
 Planner = Callable[[RunConfig, int], EpochPlan]
 """The batches of an epoch (from 1) under a configuration."""
@@ -25,7 +26,7 @@ def check_length(before: RunConfig, now: RunConfig, place: Place, plan: Planner,
     Frames of `various` and `dual` batches and the cosine curve depend on the number of epochs; those of the former on
     the `shortest` video too, which a refusal names.
 
-    Raises: ValueError naming what differs, and the number of epochs that would do where there is one.
+    Raises: UserError naming what differs, and the number of epochs that would do where there is one.
     """
     changed = _changed_length(before, now)
     begun = place.epoch if place.batches_done else place.epoch - 1
@@ -45,7 +46,7 @@ def check_length(before: RunConfig, now: RunConfig, place: Place, plan: Planner,
             longest = _longest(before, now.train.epochs, begun, plan)
             way = f"at most {longest} epochs would do, or {way}" if longest > before.train.epochs else way
     if reason:
-        raise ValueError(f"this run cannot get another length ({'; '.join(changed)}), {reason}; {way}")
+        raise UserError(f"this run cannot get another length ({'; '.join(changed)}), {reason}; {way}")
 
 
 def _first_other(before: RunConfig, now: RunConfig, begun: int, plan: Planner) -> int | None:

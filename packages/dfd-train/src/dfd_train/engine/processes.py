@@ -11,6 +11,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from dfd_train.errors import UserError
+
 Item = TypeVar("Item")
 
 
@@ -71,7 +73,7 @@ class Processes:
 def start_processes(device: str) -> Processes:
     """Join the other processes of `torchrun`; alone where there are none.
 
-    Raises: ValueError where this machine has more processes than GPUs; RuntimeError where the others cannot be reached.
+    Raises: UserError where this machine has more processes than GPUs; RuntimeError where the others cannot be reached.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
@@ -83,7 +85,7 @@ def start_processes(device: str) -> Processes:
             torch.cuda.device_count(),
         )
         if here > gpus:
-            raise ValueError(
+            raise UserError(
                 f"torchrun started {here} processes here, of which each takes a GPU, but torch sees {gpus}; "
                 f"allowed: --nproc-per-node {gpus}, or --device cpu"
             )

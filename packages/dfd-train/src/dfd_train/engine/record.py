@@ -14,6 +14,7 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from dfd_train.data.prepared import PreparedSet
+from dfd_train.errors import UserError
 from dfd_train.metrics import Summary
 from dfd_train.runs import RunFolder, file_sha256
 
@@ -23,12 +24,12 @@ log = logging.getLogger("dfd_train")
 class Recorder:
     """Lines to the log, events.jsonl, epochs.csv and, where asked for, TensorBoard; silent but in the main process.
 
-    Raises: ValueError where TensorBoard is asked for and not installed.
+    Raises: UserError where TensorBoard is asked for and not installed.
     """
 
     def __init__(self, folder: RunFolder, main: bool, tensorboard: bool) -> None:
         if tensorboard and find_spec("tensorboardX") is None:
-            raise ValueError("train.tensorboard needs its package: pip install 'dfd-train[tensorboard]'")
+            raise UserError("train.tensorboard needs its package: pip install 'dfd-train[tensorboard]'")
         self._folder, self._main, self._tensorboard = folder, main, tensorboard
         self._writer: Any = None
         self._said: set[str] = set()

@@ -25,6 +25,7 @@ from dfd_train.data.selection import (
 from dfd_train.engine.checkpoint import TrainedModel, load_checkpoint, load_model
 from dfd_train.engine.length import check_length
 from dfd_train.engine.place import Place
+from dfd_train.errors import UserError
 from dfd_train.models import Detector, build_detector
 from dfd_train.optim import mix_seed
 from dfd_train.runs import DEMONSTRATION, RunFolder
@@ -78,21 +79,21 @@ class TrainingData:
 
 
 def open_prepared(config: RunConfig) -> PreparedSet:
-    """The prepared set that a run names. Raises: FileNotFoundError, ValueError where none can be read."""
+    """The prepared set that a run names. Raises: FileNotFoundError, UserError where none can be read."""
     if not config.data.work:
-        raise ValueError("which data? --data WORK names the folder that ffpp-prep wrote")
+        raise UserError("which data? --data WORK names the folder that ffpp-prep wrote")
     return load_prepared(Path(config.data.work))
 
 
 def open_data(config: RunConfig) -> TrainingData:
     """Select the videos of a run and check the splits.
 
-    Raises: FileNotFoundError or ValueError for a missing or unreadable set, empty or one-sided splits, leaks.
+    Raises: FileNotFoundError or UserError for a missing or unreadable set, empty or one-sided splits, leaks.
     """
     prepared = open_prepared(config)
     leaks = tuple(find_leaks(prepared.videos))
     if leaks and not config.data.allow_leaks:
-        raise ValueError(
+        raise UserError(
             f"{len(leaks)} leak{'s' * (len(leaks) > 1)} between splits, such as: {leaks[0]}; "
             "split anew, or allow it by name: --set data.allow_leaks=true"
         )
@@ -111,7 +112,7 @@ def open_data(config: RunConfig) -> TrainingData:
     )
     for selection in (train, val):
         if selection.videos["label"].nunique() < 2:
-            raise ValueError(f"split {selection.split} needs real and fake videos: {selection.summary()}")
+            raise UserError(f"split {selection.split} needs real and fake videos: {selection.summary()}")
     pairs, unpaired = ([], 0) if config.data.batches == "shuffled" else make_pairs(train.videos)
     drop = config.data.untouched == "drop"
     untouched = untouched_frames(prepared.work, prepared.rows) if drop else frozenset()
@@ -193,11 +194,11 @@ def new_detector(config: RunConfig, trust: Sequence[str] = ()) -> tuple[Detector
     `trust`: as `load_model`, for the members.
     """
     if config.model.members and config.model.name != "reseption_ensemble":
-        raise ValueError(f"model.members is for reseption_ensemble, not for {config.model.name}")
+        raise UserError(f"model.members is for reseption_ensemble, not for {config.model.name}")
     members = [load_model(Path(member), trust=trust) for member in config.model.members]
     for member in members:
         if member.facts.members:
-            raise ValueError(f"{member.path} is an ensemble: name its members' runs instead")
+            raise UserError(f"{member.path} is an ensemble: name its members' runs instead")
     torch.manual_seed(mix_seed(config.train.seed, 0))
     detector = build_detector(config.model, [member.detector for member in members])
     return detector, members
@@ -206,16 +207,16 @@ def new_detector(config: RunConfig, trust: Sequence[str] = ()) -> tuple[Detector
 def check_folder(folder: RunFolder, config: RunConfig) -> None:
     """Refuse a folder that holds something else, or a run with other settings.
 
-    Raises: ValueError naming what differs.
+    Raises: UserError naming what differs.
     """
     path = folder.path
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not path.is_dir() or not (path / "config.toml").is_file():
-        raise ValueError(f"{path} exists and is no run folder: choose another --out")
+        raise UserError(f"{path} exists and is no run folder: choose another --out")
     changed = changed_settings(folder.read_config(), config)
     if changed:
-        raise ValueError(
+        raise UserError(
             f"{path} holds a run with other settings ({'; '.join(changed)}): choose another --out"
         )
 
@@ -223,24 +224,24 @@ def check_folder(folder: RunFolder, config: RunConfig) -> None:
 def check_resumable(last: Path, config: RunConfig, data: TrainingData) -> None:
     """Refuse to go on from a last checkpoint with other data, other frames left out, or a length that does not fit.
 
-    Raises: ValueError.
+    Raises: UserError.
     """
     facts, content = load_checkpoint(last)
     prepared, state = data.prepared, content["state"]
     if facts.fingerprint != prepared.fingerprint:
         videos = len(prepared.videos)
-        raise ValueError(f"{prepared.work} ({videos} videos) is not the data that this run began with")
+        raise UserError(f"{prepared.work} ({videos} videos) is not the data that this run began with")
     if state.get("untouched", "") != data.untouched_sha256:
-        raise ValueError(
+        raise UserError(
             f"{prepared.work}/fakes says of other frames that they are untouched than when this run began"
         )
     check_length(facts.config, config, Place.from_state(state), data.plan, data.shortest)
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name: auto takes a GPU where there is one. Raises: ValueError where there is none."""
+    """The device of a name: auto takes a GPU where there is one. Raises: UserError where there is none."""
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("train.device is cuda, but torch sees no GPU here; allowed: auto, cpu")
+        raise UserError("train.device is cuda, but torch sees no GPU here; allowed: auto, cpu")
     use_gpu = name != "cpu" and torch.cuda.is_available()
     return torch.device("cuda", torch.cuda.current_device()) if use_gpu else torch.device("cpu")
 

@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 def train(config: RunConfig, out: Path, trust: Sequence[str] = ()) -> RunFolder:
     """Train a run from the start, or go on from its last checkpoint. `trust`: as `new_detector`.
 
-    Raises: FileNotFoundError, ValueError for what a person can mend; TrainingError; Interrupted.
+    Raises: FileNotFoundError, UserError for what a person can mend; TrainingError; Interrupted.
     """
     check_name(config.model.name)
     folder = RunFolder(out)

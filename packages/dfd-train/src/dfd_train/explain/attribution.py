@@ -114,7 +114,7 @@ def gradcam(
 
     Signed: the part below zero, which the method's authors cut off, speaks for real.
 
-    Raises: ValueError for a network without such a map.
+    Raises: UserError for a network without such a map.
     """
     from captum.attr import LayerAttribution, LayerGradCam
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from dfd_train.data.prepared import load_prepared
 from dfd_train.engine.checkpoint import TrainedModel, load_model
 from dfd_train.engine.start import choose_device
+from dfd_train.errors import UserError
 from dfd_train.explain.attribution import (
     BATCH,
     SIDE,
@@ -35,7 +36,6 @@ from dfd_train.explain.score import mask_score
 from dfd_train.explain.tables import TITLES, Scored, frame_of, place, prediction_table, score_table
 from dfd_train.metrics.scores import sigmoid
 from dfd_train.names import run_names
-from dfd_train.predict import require_ffpp_prep
 from dfd_train.report.files import write_text
 from dfd_train.report.run import how_far, read_epochs
 from dfd_train.report.table import Table
@@ -98,12 +98,12 @@ class _Explained:
 def explain(request: Request) -> Outcome:
     """Explain each picture for each run and write figures, tables, `settings.json` and `explain.html` under `out`.
 
-    Raises: FileNotFoundError, ValueError for runs, pictures or data that are missing or do not fit, two runs of one
+    Raises: FileNotFoundError, UserError for runs, pictures or data that are missing or do not fit, two runs of one
     name, and where the extra `explain` is not installed.
     """
     for package in ("captum", "skimage", "sklearn"):
         if find_spec(package) is None:
-            raise ValueError(f"explain needs {package}: pip install 'dfd-train[explain]'")
+            raise UserError(f"explain needs {package}: pip install 'dfd-train[explain]'")
     names = run_names(request.runs)
     device = choose_device(request.device)
     models = [load_model(run, device, request.trust) for run in request.runs]
@@ -139,7 +139,6 @@ def _open_pictures(request: Request) -> tuple[list[Picture], bool]:
     if request.crops:
         return open_crops(request.crops), False
     if request.images:
-        require_ffpp_prep()
         from dfd_train.explain.faces import open_files
 
         return open_files(request.images, request.runs, request.device, request.trust), False

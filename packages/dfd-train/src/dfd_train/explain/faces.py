@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 
 from dfd_train.data.geometry import Image, cut_face
+from dfd_train.errors import UserError
 from dfd_train.explain.pictures import Picture
 from dfd_train.predict.analysis import analyse
 from dfd_train.predict.ensemble import Reading, read_together
@@ -27,7 +28,7 @@ def open_files(
     """Of each file the face that its score is of; of a video in the frame, of those scored, that scores highest.
 
     A file that can't be read, or in which no face counts, is left out with a warning.
-    Raises: FileNotFoundError, ValueError where no file is left.
+    Raises: FileNotFoundError, UserError where no file is left.
     """
     missing = [path for path in paths if not path.is_file()]
     if missing:
@@ -43,7 +44,7 @@ def open_files(
         except (ValueError, av.FFmpegError) as error:
             refusals.append(str(error))
     if not pictures:
-        raise ValueError("; ".join(refusals))
+        raise UserError("; ".join(refusals))
     for refusal in refusals:
         log.warning("left out: %s", refusal)
     return pictures
@@ -54,7 +55,7 @@ def _open_file(file: Input, scorers: Sequence[Scorer], reading: Reading, finder:
     result = judge(file, analysis, reading, identity="")
     counted = [face for face in result.faces if not face.left_out]
     if not counted:
-        raise ValueError(f"{file.path.name}: {result.reason}; a ready-made face crop: --crop FILE")
+        raise UserError(f"{file.path.name}: {result.reason}; a ready-made face crop: --crop FILE")
     highest = max(counted, key=lambda face: face.prob)
     rows = analysis.faces[analysis.faces["track"] == highest.face - 1]
     row = rows.loc[rows["logit"].idxmax()]
@@ -76,4 +77,4 @@ def _read_frame(path: Path, number: int) -> Image:
         for frame, _ in footage:
             if frame.index == number:
                 return frame.rgb()
-    raise ValueError(f"{path.name}: frame {number} could not be decoded again")
+    raise UserError(f"{path.name}: frame {number} could not be decoded again")

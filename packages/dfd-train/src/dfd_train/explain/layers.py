@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dfd_train.errors import UserError
+
 
 def last_maps(network: nn.Module, image: Tensor) -> list[nn.Module]:
     """The modules that return the last maps (1, C, h, w) of `image` (1, 3, S, S): one, or of an ensemble one a member.
 
-    Raises: ValueError for a network without such a map.
+    Raises: UserError for a network without such a map.
     """
     members = getattr(network, "members", None)
     parts = list(members) if isinstance(members, nn.ModuleList) else [network]
@@ -40,4 +42,4 @@ def _last_map(network: nn.Module, image: Tensor) -> nn.Module:
     for module, output in reversed(maps):
         if output is last or (features is None and min(output.shape[2:]) > 1):
             return module
-    raise ValueError(f"Grad-CAM needs a feature map, and this {type(network).__name__} has none")
+    raise UserError(f"Grad-CAM needs a feature map, and this {type(network).__name__} has none")

@@ -17,6 +17,7 @@ from dfd_train.data.geometry import Image, cut_face
 from dfd_train.data.prepared import READABLE, PreparedSet
 from dfd_train.data.selection import SPLITS, select_videos
 from dfd_train.data.videos import read_frame_number
+from dfd_train.errors import UserError
 from dfd_train.predict.photographs import read_image
 from dfd_train.report.tables import methods_in
 
@@ -48,7 +49,7 @@ class Picture:
 def open_crops(paths: Sequence[Path]) -> list[Picture]:
     """Pictures of face crops, as they are: no face is looked for in them.
 
-    Raises: FileNotFoundError, ValueError for what is no picture that predict reads.
+    Raises: FileNotFoundError, UserError for what is no picture that predict reads.
     """
     missing = [path for path in paths if not path.is_file()]
     if missing:
@@ -61,7 +62,7 @@ def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: s
 
     Of a set without splits, of all its videos.
 
-    Raises: ValueError where the test split has no usable video.
+    Raises: UserError where the test split has no usable video.
     """
     split = "test" if prepared.videos["split"].isin(SPLITS).any() else "all"
     if split == "all":
@@ -69,7 +70,7 @@ def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: s
     try:
         videos = select_videos(prepared.videos, split, multiple_faces=multiple_faces).videos
     except ValueError as error:
-        raise ValueError(
+        raise UserError(
             f"{prepared.work}: {error}; name videos with --video ID, or your own picture with --image FILE"
         ) from None
     random = np.random.default_rng(seed)
@@ -83,7 +84,7 @@ def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: s
 def open_videos(prepared: PreparedSet, video_ids: Sequence[str], frame: int | None = None) -> list[Picture]:
     """The best face of one frame of each video, the middle one where `frame` is None.
 
-    Raises: ValueError for an unknown or unreadable video, or a frame that it does not have.
+    Raises: UserError for an unknown or unreadable video, or a frame that it does not have.
     """
     return [_open_video(prepared, video_id, frame) for video_id in video_ids]
 
@@ -92,10 +93,10 @@ def _open_video(prepared: PreparedSet, video_id: str, frame: int | None) -> Pict
     row = prepared.row(video_id)
     status, length = str(prepared.videos.at[row, "status"]), prepared.length(row)
     if status not in READABLE:
-        raise ValueError(f"{video_id} has no usable face: {status.replace('_', ' ')}")
+        raise UserError(f"{video_id} has no usable face: {status.replace('_', ' ')}")
     number = length // 2 if frame is None else frame
     if number >= length:
-        raise ValueError(f"{video_id} has no frame {number}: it has {length}, from 0")
+        raise UserError(f"{video_id} has no frame {number}: it has {length}, from 0")
     crop = prepared.read_crop_at(row, number)
     return Picture(
         name=PurePosixPath(video_id).stem,

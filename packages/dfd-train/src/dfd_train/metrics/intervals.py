@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
+from dfd_train.errors import UserError
 from dfd_train.metrics.summary import Levels, Summary
 from dfd_train.metrics.videos import Aggregation
 
@@ -31,11 +32,11 @@ def bootstrap(
     """Percentile intervals from videos drawn with replacement, reals and fakes apart to keep their ratio.
 
     A video is drawn with all its frames: frames of one video are no independent evidence. The same seed
-    gives the same intervals. Raises ValueError as `summarize` does, and for resamples < 1 or a level outside
+    gives the same intervals. Raises UserError as `summarize` does, and for resamples < 1 or a level outside
     (0, 1).
     """
     if resamples < 1 or not 0 < level < 1:
-        raise ValueError(f"resamples {resamples} must be positive and level {level} between 0 and 1")
+        raise UserError(f"resamples {resamples} must be positive and level {level} between 0 and 1")
     levels = Levels.of(predictions, aggregation, "video_id")
     random = np.random.default_rng(seed)
     drawn: list[Summary] = []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dfd_train.errors import UserError
 from dfd_train.metrics import scores
 from dfd_train.metrics.scores import Floats
 from dfd_train.metrics.videos import Aggregation, Grouping, video_key, video_scores
@@ -45,7 +46,7 @@ def summarize(
     `threshold` is the score above which a video or frame is called fake: 0.5, or what `best_threshold`
     took from validation. Names without `frame_` are at video level, except `loss`, the thesis's mean over
     frames (5.3.1).
-    Raises ValueError as `video_scores` does.
+    Raises UserError as `video_scores` does.
     """
     both = Levels.of(predictions, aggregation, group_by)
     return both.summary(np.ones(len(both.video_label)), threshold)[0]
@@ -54,12 +55,12 @@ def summarize(
 def best_threshold(validation: pd.DataFrame, aggregation: Aggregation = "mean") -> float:
     """The score that gives validation videos the best balanced accuracy; of equals, that nearest 0.5.
 
-    Candidates lie midway between neighbouring video scores. Raises ValueError where a class is absent.
+    Candidates lie midway between neighbouring video scores. Raises UserError where a class is absent.
     """
     videos = video_scores(validation, aggregation)
     label, prob = videos["label"].to_numpy(np.float64), videos["prob"].to_numpy(np.float64)
     if len(np.unique(label)) < 2:
-        raise ValueError(
+        raise UserError(
             "a threshold needs real and fake videos; the validation predictions hold one class only"
         )
     distinct = np.unique(prob)[::-1]
@@ -100,9 +101,9 @@ class Levels:
 
     @classmethod
     def of(cls, predictions: pd.DataFrame, aggregation: Aggregation, group_by: Grouping) -> "Levels":
-        """Arrays of a table of predictions. Raises ValueError for a table without rows."""
+        """Arrays of a table of predictions. Raises UserError for a table without rows."""
         if len(predictions) == 0:
-            raise ValueError("the table of predictions has no rows: no video of this split had a usable face")
+            raise UserError("the table of predictions has no rows: no video of this split had a usable face")
         videos = video_scores(predictions, aggregation, group_by)
         label, logit = (predictions[name].to_numpy(np.float64) for name in ("label", "logit"))
         return cls(

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
+from dfd_train.errors import UserError
 from dfd_train.metrics.scores import cross_entropy_of_logits, sigmoid
 
 Aggregation = Literal["mean", "median", "max"]
@@ -25,7 +26,7 @@ def video_scores(
     methods is two videos; `group_by="name"` merges videos of one file name as the common benchmark protocol
     does, the label then being 1 only where all merged frames are fake.
 
-    Raises ValueError for missing columns, logits that are not finite, and a video with both labels.
+    Raises UserError for missing columns, logits that are not finite, and a video with both labels.
     """
     frames = _checked(predictions, aggregation, group_by)
     key = video_key(frames, group_by)
@@ -39,7 +40,7 @@ def video_scores(
     videos["frames"] = grouped.size()
     lowest, highest = grouped["label"].min(), grouped["label"].max()
     if group_by == "video_id" and (lowest != highest).any():
-        raise ValueError(f"{lowest.index[lowest != highest][0]} has frames of both labels; a video has one")
+        raise UserError(f"{lowest.index[lowest != highest][0]} has frames of both labels; a video has one")
     videos["label"] = lowest
     return videos.reset_index(drop=True)
 
@@ -56,18 +57,18 @@ def video_key(predictions: pd.DataFrame, group_by: Grouping) -> np.ndarray:
 def _checked(predictions: pd.DataFrame, aggregation: str, group_by: str) -> pd.DataFrame:
     missing = [name for name in ("video_id", "label", "logit") if name not in predictions]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"predictions lack the column {missing[0]!r}; there are {sorted(predictions.columns)}"
         )
     if aggregation not in AGGREGATIONS:
-        raise ValueError(f"aggregation {aggregation!r} is unknown; use one of {', '.join(AGGREGATIONS)}")
+        raise UserError(f"aggregation {aggregation!r} is unknown; use one of {', '.join(AGGREGATIONS)}")
     if group_by not in GROUPINGS:
-        raise ValueError(f"grouping {group_by!r} is unknown; use one of {', '.join(GROUPINGS)}")
+        raise UserError(f"grouping {group_by!r} is unknown; use one of {', '.join(GROUPINGS)}")
     broken = int((~np.isfinite(predictions["logit"].to_numpy(np.float64))).sum())
     if broken:
-        raise ValueError(f"{broken} of {len(predictions)} logits are not finite numbers")
+        raise UserError(f"{broken} of {len(predictions)} logits are not finite numbers")
     if not predictions["label"].isin([0, 1]).all():
-        raise ValueError(
+        raise UserError(
             f"labels are 0 (real) and 1 (fake); there are {sorted(predictions['label'].unique())}"
         )
     return predictions

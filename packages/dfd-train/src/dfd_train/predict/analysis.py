@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dfd_train.data.geometry import CropGeometry, Image
+from dfd_train.errors import UserError
 from dfd_train.predict.faces import Advance, FaceFinder, FoundFace, ImageFaces, Rates, VideoFaces
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.scorer import BATCH, Scorer
@@ -74,7 +75,7 @@ def analyse(
     """Find, follow and score the faces of one file.
 
     advance: called with (seconds of video done, seconds of video announced) as it goes.
-    Raises: ValueError where the file can't be read.
+    Raises: UserError where the file can't be read.
     """
     started = time.perf_counter()
     source = ImageFaces(file.path, finder) if file.is_image else VideoFaces(file.path, finder, rates, advance)
@@ -94,7 +95,7 @@ def analyse(
                 score()
     score()
     if not source.frames:
-        raise ValueError(
+        raise UserError(
             f"{file.path.name}: no frame could be decoded" + f" ({source.error})" * bool(source.error)
         )
     media = Media(

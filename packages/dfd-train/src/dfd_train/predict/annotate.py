@@ -15,6 +15,7 @@ from av.video.reformatter import Interpolation
 
 from dfd_train.data.geometry import Image
 from dfd_train.data.videos import ANY_TITLE
+from dfd_train.errors import UserError
 from dfd_train.predict.drawing import Mark, draw_marks
 from dfd_train.predict.faces import CONTAINERS, Advance, Footage
 
@@ -36,7 +37,7 @@ def annotate_video(
 ) -> None:
     """Write `target` (.mp4).
 
-    Raises: ValueError where the source can't be read; av.FFmpegError, OSError where the target can't be written.
+    Raises: UserError where the source can't be read; av.FFmpegError, OSError where the target can't be written.
     """
     with Footage(source) as footage, av.open(str(target), "w", options={"movflags": "+faststart"}) as out:
         if note:
@@ -44,7 +45,7 @@ def annotate_video(
         frames = iter(footage)
         first = next(frames, None)
         if first is None:
-            raise ValueError(f"{source.name}: no frame could be decoded")
+            raise UserError(f"{source.name}: no frame could be decoded")
         width, height = _shown_size(first[0].rgb())
         video: Any = out.add_stream("libx264", rate=Fraction(footage.fps or 25.0).limit_denominator(1001))
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from dfd_train.errors import UserError
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.scores import Floats, sigmoid
 from dfd_train.metrics.videos import video_scores
@@ -58,13 +59,13 @@ def calibrate(validation: pd.DataFrame, checkpoint_sha256: str) -> Calibration:
     likely beforehand. Targets are Platt's (1999), a little inside 0 and 1: without that a small set that the model
     separates would make every number certain. The threshold is `best_threshold`'s.
 
-    Raises: ValueError where a class is absent, or as `video_scores` does.
+    Raises: UserError where a class is absent, or as `video_scores` does.
     """
     videos = video_scores(validation)
     fake = videos["label"].to_numpy() == 1
     counts = int((~fake).sum()), int(fake.sum())
     if 0 in counts:
-        raise ValueError("calibration needs real and fake validation videos; there is one class only")
+        raise UserError("calibration needs real and fake validation videos; there is one class only")
     temperature = _temperature(validation)
     scaled = validation.assign(logit=validation["logit"] / temperature)
     prob = video_scores(scaled)["prob"].to_numpy(np.float64)
@@ -115,7 +116,7 @@ def validation_predictions(run: Path, device: str = "auto", trust: Sequence[str]
 
     Methods that did not train are left out: they choose nothing.
 
-    Raises: FileNotFoundError, ValueError where they can't be had.
+    Raises: FileNotFoundError, UserError where they can't be had.
     """
     predictions = _all_validation_predictions(run, device, trust)
     return predictions[~predictions["method"].isin(RunFolder(run).read_config().data.exclude_methods)]

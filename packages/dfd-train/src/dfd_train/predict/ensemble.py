@@ -17,6 +17,7 @@ from dfd_train.data.batches import plan_evaluation
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import select_videos
 from dfd_train.engine.score import prediction_table
+from dfd_train.errors import UserError
 from dfd_train.metrics import summarize
 from dfd_train.predict.calibration import Calibration, calibrate, validation_predictions
 from dfd_train.predict.known import warn_of_differences
@@ -77,12 +78,12 @@ def read_together(scorers: Sequence[Scorer], device: str = "auto", trust: Sequen
 def gain_table(scorers: Sequence[Scorer], work: Path, split: str, frames: int = 12) -> Table:
     """Each model alone and the mean of their logits on a split of a prepared set.
 
-    Raises: FileNotFoundError, ValueError where the set or the split can't be used, or has one class only.
+    Raises: FileNotFoundError, UserError where the set or the split can't be used, or has one class only.
     """
     prepared = load_prepared(work)
     selection = select_videos(prepared.videos, split)
     if selection.videos["label"].nunique() < 2:
-        raise ValueError(f"a gain needs real and fake videos: {selection.summary()}")
+        raise UserError(f"a gain needs real and fake videos: {selection.summary()}")
     warn_of_differences(scorers, prepared, selection)
     (samples, *_) = plan_evaluation(selection.videos, frames, len(selection.videos) * frames).batches
     logits: list[list[np.ndarray]] = [[] for _ in scorers]

@@ -88,7 +88,7 @@ class FaceFinder:
 class Footage:
     """The frames of a video with their times; iterate once, inside `with`.
 
-    Raises: ValueError (ffpp_prep's OpenFailed) at construction, where the file is no readable video.
+    Raises: UserError (ffpp_prep's OpenFailed) at construction, where the file is no readable video.
     """
 
     def __init__(self, path: Path) -> None:
@@ -133,7 +133,7 @@ class VideoFaces:
     """Iterate once over the faces of a video, in order of time; afterwards the attributes say how it went.
 
     advance: called at every detection with the seconds of video done and announced (0 where unknown).
-    Raises: ValueError (ffpp_prep's OpenFailed) at construction, where the file is no readable video.
+    Raises: UserError (ffpp_prep's OpenFailed) at construction, where the file is no readable video.
     """
 
     def __init__(self, path: Path, finder: FaceFinder, rates: Rates, advance: Advance) -> None:
@@ -213,7 +213,7 @@ class VideoFaces:
 class ImageFaces:
     """The same for a photograph: one frame at time 0, turned as its EXIF data say.
 
-    Raises: ValueError at construction, where the file is no readable image.
+    Raises: UserError at construction, where the file is no readable image.
     """
 
     fps = duration = last_time = 0.0

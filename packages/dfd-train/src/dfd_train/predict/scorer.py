@@ -21,6 +21,7 @@ from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.engine.checkpoint import load_model
 from dfd_train.engine.gradients import autocast
 from dfd_train.engine.start import choose_device
+from dfd_train.errors import UserError
 from dfd_train.models import Detector
 from dfd_train.predict.calibration import Calibration, run_calibration
 from dfd_train.report.run import how_far, read_epochs
@@ -73,7 +74,7 @@ def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> 
     """The model that a path names: a run folder, a folder of safetensors weights, or an exported ONNX file.
 
     device: auto, cpu or cuda; ONNX files run on the processor. trust: as `load_model`.
-    Raises: FileNotFoundError, ValueError where there is none or it cannot be read.
+    Raises: FileNotFoundError, UserError where there is none or it cannot be read.
     """
     if not path.exists():
         raise FileNotFoundError(
@@ -85,7 +86,7 @@ def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> 
         return _run_scorer(path, device, trust)
     if path.is_dir() and (path / "model.safetensors").is_file():
         return _weights_scorer(path, device)
-    raise ValueError(
+    raise UserError(
         f"{path} is no model; allowed: a run folder (config.toml, checkpoints/best.pt), "
         "a folder of weights (model.safetensors, config.json), a file exported as .onnx"
     )
@@ -113,21 +114,21 @@ class TorchScorer:
 class OnnxScorer:
     """A network exported by `dfd-train export`, run by ONNX Runtime; no code of the model is needed.
 
-    Raises: ValueError where the runtime is not installed, or the file is damaged or carries no metadata.
+    Raises: UserError where the runtime is not installed, or the file is damaged or carries no metadata.
     """
 
     def __init__(self, path: Path) -> None:
         try:
             import onnxruntime
         except ImportError:
-            raise ValueError(f"{path} needs ONNX Runtime: pip install 'dfd-train[onnx]'") from None
+            raise UserError(f"{path} needs ONNX Runtime: pip install 'dfd-train[onnx]'") from None
         try:
             self._session: Any = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's own exceptions share no base class
-            raise ValueError(f"{path}: not a readable ONNX file ({type(error).__name__})") from None
+            raise UserError(f"{path}: not a readable ONNX file ({type(error).__name__})") from None
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
-            raise ValueError(f"{path} carries no metadata of `dfd-train export`: export the run again")
+            raise UserError(f"{path} carries no metadata of `dfd-train export`: export the run again")
         self.facts = _card_facts(DetectorCard.from_json(text), "onnx", path, file_sha256(path))
 
     def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
@@ -181,7 +182,7 @@ def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
 
     network: Any = from_pretrained(path)
     if network.num_classes != 1:
-        raise ValueError(
+        raise UserError(
             f"{path}: the network has {network.num_classes} outputs, must be 1: the logit of fake"
         )
     sha256 = file_sha256(path / "model.safetensors")

@@ -74,7 +74,7 @@ def write_report(run: Path, hardest: int = 10) -> Path:
 
     Crops of the first set of predictions (test, else validation) are shown where the prepared data set that
     the run names can be read; without it the page says so.
-    Raises FileNotFoundError where `run` is no run folder, ValueError where a file in it cannot be read.
+    Raises FileNotFoundError where `run` is no run folder, UserError where a file in it cannot be read.
     """
     contents = read_run(run)
     warn_of_outdated(contents)

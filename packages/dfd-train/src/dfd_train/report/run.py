@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from dfd_train.errors import UserError
 from dfd_train.runs import RunFolder
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ class Run:
 def read_run(path: Path) -> Run:
     """Read a run folder.
 
-    Raises FileNotFoundError where there is none, ValueError where a file in it cannot be read.
+    Raises FileNotFoundError where there is none, UserError where a file in it cannot be read.
     """
     config = RunFolder(path).read_config()
     events = list(_events(path / "events.jsonl"))
@@ -206,9 +207,9 @@ def _json(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
+        raise UserError(f"{path} is not JSON: {error}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}, must be an object")
+        raise UserError(f"{path} holds {type(content).__name__}, must be an object")
     return content
 
 
@@ -244,7 +245,7 @@ def _table(file: Path) -> tuple[pd.DataFrame, Mapping[str, str]]:
     try:
         table = pq.read_table(file)
     except (OSError, ValueError) as error:  # pyarrow's errors derive from these
-        raise ValueError(f"{file} is not a Parquet table: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{file} is not a Parquet table: {str(error).splitlines()[0]}") from None
     metadata = {
         key.decode(): value.decode(errors="replace") for key, value in (table.schema.metadata or {}).items()
     }

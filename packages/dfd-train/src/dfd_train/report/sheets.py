@@ -15,7 +15,7 @@ from dfd_train.report.tables import hardest_videos, methods_in
 
 Image = NDArray[np.uint8]
 CropReader = Callable[[str, int, int], Image]
-"""video_id, frame, face -> crop uint8 (H, W, 3) RGB; raises ValueError or OSError where there is none"""
+"""video_id, frame, face -> crop uint8 (H, W, 3) RGB; raises UserError or OSError where there is none"""
 SIDE = 120  # pixels of a thumbnail
 
 

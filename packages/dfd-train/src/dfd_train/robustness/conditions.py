@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dfd_train.data.degradation import Loss
+from dfd_train.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,9 @@ SWEEPS = (
 
 
 def choose_sweeps(names: Sequence[str]) -> tuple[Sweep, ...]:
-    """The sweeps of these names, all where none is given. Raises: ValueError for an unknown name."""
+    """The sweeps of these names, all where none is given. Raises: UserError for an unknown name."""
     known = {sweep.name: sweep for sweep in SWEEPS}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"unknown sweep {unknown[0]!r}; allowed: {', '.join(known)}")
+        raise UserError(f"unknown sweep {unknown[0]!r}; allowed: {', '.join(known)}")
     return tuple(sweep for sweep in SWEEPS if not names or sweep.name in names)

@@ -21,6 +21,7 @@ from dfd_train.engine.evaluate import check_split, warn_of_known
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, score_videos
 from dfd_train.engine.start import choose_device
+from dfd_train.errors import UserError
 from dfd_train.metrics import Summary, summarize
 from dfd_train.robustness.conditions import Condition, Sweep
 from dfd_train.runs import RunFolder, write_predictions
@@ -57,7 +58,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: Request) -> Result:
 
     Each condition's predictions stand in RUN/robustness; those of this checkpoint and data are not made again.
 
-    Raises: FileNotFoundError, ValueError for a missing or unfit run, checkpoint or data set.
+    Raises: FileNotFoundError, UserError for a missing or unfit run, checkpoint or data set.
     """
     folder = RunFolder(run)
     config = folder.read_config()
@@ -139,7 +140,7 @@ def _without_unreachable(
 ) -> list[Condition]:
     """Other margins need the videos themselves: without them that sweep is left out, and said to be.
 
-    Raises: ValueError where nothing else is asked for.
+    Raises: UserError where nothing else is asked for.
     """
     missing = next((path for path in videos["path"] if not Path(path).is_file()), None)
     if missing is None or not any(condition.margin is not None for condition in conditions):
@@ -147,6 +148,6 @@ def _without_unreachable(
     reason = f"{prepared.work}: the videos are not there ({missing})"
     left = [condition for condition in conditions if condition.sweep != "margin"]
     if not left:
-        raise ValueError(f"no sweep left: another crop margin needs the videos; {reason}")
+        raise UserError(f"no sweep left: another crop margin needs the videos; {reason}")
     log.warning("%s: no sweep over the crop margin", reason)
     return left

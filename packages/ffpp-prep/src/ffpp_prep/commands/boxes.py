@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ffpp_prep.commands.scan import add_scan_arguments, work_folder
-from ffpp_prep.errors import ExitStatus, UsageError
+from ffpp_prep.errors import ExitStatus, UserError
 
 if TYPE_CHECKING:
     from ffpp_prep.boxes import BoxSettings
@@ -152,7 +152,7 @@ def box_settings(options: argparse.Namespace) -> BoxSettings:
             from_original=options.boxes_from_original,
         )
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UserError(str(error)) from error
 
 
 def engine(options: argparse.Namespace) -> Engine:

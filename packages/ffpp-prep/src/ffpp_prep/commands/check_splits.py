@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffpp_prep.errors import ExitStatus, UsageError
+from ffpp_prep.errors import ExitStatus, UserError
 
 if TYPE_CHECKING:
     from ffpp_prep.leaks import Audit, Leak
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     from ffpp_prep.leaks import audit_splits, write_pairs
 
     if options.csv and options.csv.is_dir():
-        raise UsageError(f"--csv {options.csv}: a folder; give the name of a file")
+        raise UserError(f"--csv {options.csv}: a folder; give the name of a file")
     audit = audit_splits(options.work, content=not options.no_content)
     for kind, leaks in groupby(audit.leaks, key=lambda leak: leak.kind):
         _print_kind(kind, list(leaks))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffpp_prep.errors import ExitStatus, UsageError
+from ffpp_prep.errors import ExitStatus, UserError
 
 if TYPE_CHECKING:
     from ffpp_prep.splits import SplitSettings
@@ -60,7 +60,7 @@ def work_folder(options: argparse.Namespace) -> Path:
     """WORK; with `-o` the positional argument is a data set, which is scanned first where that wasn't done.
 
     Raises:
-        UsageError: WORK was scanned from another data set.
+        UserError: WORK was scanned from another data set.
     """
     from ffpp_prep.store import scanned_root
 
@@ -70,7 +70,7 @@ def work_folder(options: argparse.Namespace) -> Path:
     if not (work / "videos.parquet").is_file():
         scan_root(options.folder, options)
     elif (before := scanned_root(work)) != str(options.folder.resolve()):
-        raise UsageError(
+        raise UserError(
             f"{work} was scanned from {before}, not from {options.folder}; give another -o, or, if the same videos "
             f"lie there now, run  ffpp-prep scan {options.folder} -o {work} --moved  first"
         )

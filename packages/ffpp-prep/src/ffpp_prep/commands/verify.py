@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from ffpp_prep.errors import ExitStatus, UsageError
+from ffpp_prep.errors import ExitStatus, UserError
 
 HELP = "check every checksum, count and crop of a work folder"
 EXAMPLE = "ffpp-prep verify work --repair"
@@ -55,9 +55,9 @@ def _commands(work: Path) -> dict[str, str]:
     from ffpp_prep.store import BoxStore
 
     boxes = faces = ""
-    with suppress(UsageError, TypeError, ValueError):
+    with suppress(UserError, TypeError, ValueError):
         boxes = as_typed(BoxSettings(**(BoxStore(work).settings() or {})))
-    with suppress(UsageError):
+    with suppress(UserError):
         plan = read_plan(work / "faces")
         faces = as_typed(plan[0]) if plan else ""
     return {

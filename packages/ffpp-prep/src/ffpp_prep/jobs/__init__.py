@@ -34,7 +34,7 @@ def run_tasks(
         devices: CUDA_VISIBLE_DEVICES of each of the `jobs` processes; empty leaves it as it is.
 
     Raises:
-        ffpp_prep.errors.UsageError: the scheduler doesn't answer, or Dask isn't installed.
+        ffpp_prep.errors.UserError: the scheduler doesn't answer, or Dask isn't installed.
         ffpp_prep.errors.FatalError: the scheduler was lost.
         Exception: what `function` raised; expected faults belong in its result.
     """

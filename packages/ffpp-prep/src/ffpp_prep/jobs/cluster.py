@@ -18,14 +18,14 @@ from itertools import islice
 from typing import Any
 
 from ffpp_prep import __version__
-from ffpp_prep.errors import FatalError, UsageError
+from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
 
 try:
     from distributed import Client, Future, KilledWorker, get_worker, wait
     from distributed.comm.core import CommClosedError
 except ImportError as missing:
-    raise UsageError("--scheduler: Dask is not installed; run  pip install 'ffpp-prep[dask]'") from missing
+    raise UserError("--scheduler: Dask is not installed; run  pip install 'ffpp-prep[dask]'") from missing
 
 POLL_S = 0.5
 BEAT_S = 1.0  # at most one event a task in this time
@@ -65,7 +65,7 @@ def _connect(scheduler: str) -> Client:
     # Now, not whenever it falls due: collected while the next client starts its thread, what is left of this one waits
     # for a lock of Dask's that the next one holds, and both stand still.
     gc.collect()
-    raise UsageError(f"--scheduler {scheduler}: no Dask scheduler answers ({reason})")
+    raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers ({reason})")
 
 
 def _require_same_version(client: Client) -> None:
@@ -73,11 +73,11 @@ def _require_same_version(client: Client) -> None:
     try:
         version = client.submit(_version, pure=False).result()
     except (ImportError, RuntimeError, AttributeError) as error:
-        raise UsageError(
+        raise UserError(
             f"the Dask scheduler and its workers need ffpp-prep {__version__} too ({_line(error)})"
         ) from error
     if version != __version__:
-        raise UsageError(f"the Dask workers have ffpp-prep {version}, this is {__version__}: make them equal")
+        raise UserError(f"the Dask workers have ffpp-prep {version}, this is {__version__}: make them equal")
 
 
 def _version() -> str:
@@ -164,7 +164,7 @@ class _Cluster:
 def _on_worker(function: Callable[[Any, Beat], Any], task: Any, key: str, topic: str) -> Any:
     worker = get_worker()
     if worker.state.nthreads != 1:
-        raise UsageError(
+        raise UserError(
             f"Dask worker {worker.address} has {worker.state.nthreads} threads; start workers with --nthreads 1"
         )
     last = 0.0

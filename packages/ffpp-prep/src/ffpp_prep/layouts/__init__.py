@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.layouts import celebdf, dfdc, ffpp, folder, table
 from ffpp_prep.layouts.record import REAL_METHOD, VIDEO_SUFFIXES, Listing, Refused, VideoRecord
 
@@ -31,16 +31,16 @@ def list_videos(root: Path, layout: str = "auto") -> Listing:
         layout: `auto` or one of `layout_names()`.
 
     Raises:
-        UsageError: `root` is missing, empty, or of no known layout.
+        UserError: `root` is missing, empty, or of no known layout.
     """
     if not root.exists():
-        raise UsageError(f"{root}: no such folder or table")
+        raise UserError(f"{root}: no such folder or table")
     modules = dict(zip(layout_names(), LAYOUTS, strict=True))
     if layout != "auto" and layout not in modules:
-        raise UsageError(f"--layout {layout}: unknown; allowed are auto, {', '.join(modules)}")
+        raise UserError(f"--layout {layout}: unknown; allowed are auto, {', '.join(modules)}")
     chosen = modules.get(layout) or next((module for module in LAYOUTS if module.matches(root)), None)
     if chosen is None:
-        raise UsageError(f"{root}: no known layout found (looked for {', '.join(modules)}); {_advice(root)}")
+        raise UserError(f"{root}: no known layout found (looked for {', '.join(modules)}); {_advice(root)}")
     listing: Listing = chosen.read(root)
     # File systems allow names that no table can hold.
     unfit = [
@@ -51,7 +51,7 @@ def list_videos(root: Path, layout: str = "auto") -> Listing:
     videos = sorted((v for v in listing.videos if _is_utf8(v.path)), key=lambda v: v.video_id)
     if not videos:
         whose = " whose names are UTF-8" if unfit else ""
-        raise UsageError(f"{root}: no videos found for layout {chosen.__name__.rsplit('.', 1)[-1]}{whose}")
+        raise UserError(f"{root}: no videos found for layout {chosen.__name__.rsplit('.', 1)[-1]}{whose}")
     return Listing(tuple(videos), listing.notes, (*listing.refused, *unfit))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.layouts.record import REAL_METHOD, Listing, VideoRecord, files_in, record_id
 
 CELEBRITIES, STRANGERS, FAKES = "Celeb-real", "YouTube-real", "Celeb-synthesis"
@@ -82,5 +82,5 @@ def _test_ids(path: Path) -> frozenset[str] | None:
     try:
         lines = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not readable as text ({error})") from error
+        raise UserError(f"{path}: not readable as text ({error})") from error
     return frozenset(words[1].strip() for words in lines if len(words) == 2)

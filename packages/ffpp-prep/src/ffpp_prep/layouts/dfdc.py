@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.layouts.record import REAL_METHOD, Listing, Refused, VideoRecord, record_id
 
 LABELS = {"REAL": 0, "FAKE": 1}
@@ -35,7 +35,7 @@ def read(root: Path) -> Listing:
     """Lists the videos that the parts' metadata.json name; names that leave the part's folder are left out.
 
     Raises:
-        UsageError: a metadata.json isn't a JSON object.
+        UserError: a metadata.json isn't a JSON object.
     """
     root = root.resolve()
     entries: list[_Entry] = []
@@ -86,9 +86,9 @@ def _entries(part: Path, refused: list[Refused]) -> Iterator[_Entry]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: not readable as JSON ({error})") from error
+        raise UserError(f"{path}: not readable as JSON ({error})") from error
     if not isinstance(content, dict):
-        raise UsageError(f"{path}: expected an object with one entry a video, found {type(content).__name__}")
+        raise UserError(f"{path}: expected an object with one entry a video, found {type(content).__name__}")
     for name, entry in sorted(content.items()):
         label = LABELS.get(str(entry.get("label")).upper()) if isinstance(entry, dict) else None
         if not _is_plain_name(name):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.layouts.record import REAL_METHOD, Listing, VideoRecord
 
 SUFFIXES = (".csv", ".parquet")
@@ -31,12 +31,12 @@ def read(root: Path) -> Listing:
     """Reads the table; every row must have a path and a label.
 
     Raises:
-        UsageError: the file can't be read, or a row is not as it should be; the message names the row.
+        UserError: the file can't be read, or a row is not as it should be; the message names the row.
     """
     frame = _table(root)
     missing = {"path", "label"} - set(frame.columns)
     if missing:
-        raise UsageError(
+        raise UserError(
             f"{root}: column {', '.join(sorted(missing))} is missing; it has {', '.join(map(str, frame.columns))}"
         )
     text = frame[[name for name in COLUMNS if name in frame.columns]].astype(object)
@@ -48,7 +48,7 @@ def read(root: Path) -> Listing:
     )
     ids = pd.Index([v.video_id for v in videos])
     if not ids.is_unique:
-        raise UsageError(f"{root}: video_id {ids[ids.duplicated()][0]!r} stands more than once")
+        raise UserError(f"{root}: video_id {ids[ids.duplicated()][0]!r} stands more than once")
     reals = {v.video_id for v in videos if not v.label}
     orphans = {v.video_id for v in videos if v.original_id and v.original_id not in reals}
     notes = []
@@ -70,24 +70,24 @@ def _table(root: Path) -> pd.DataFrame:
         return pd.read_parquet(root)
     except (OSError, ValueError) as error:  # pandas' and Arrow's own errors are ValueErrors
         reason = " ".join(str(error).split())
-        raise UsageError(f"{root}: not readable as {root.suffix[1:].upper()} ({reason})") from error
+        raise UserError(f"{root}: not readable as {root.suffix[1:].upper()} ({reason})") from error
 
 
 def _video(where: str, row: dict[str, str], base: Path) -> VideoRecord:
     text = row.pop("path")
     if not text or "\0" in text:
-        raise UsageError(f"{where}: path {text!r} is no path")
+        raise UserError(f"{where}: path {text!r} is no path")
     # Not resolved: a link below the table's folder may lead to another disk.
     path = Path(os.path.normpath(base / text))
     if not Path(text).is_absolute() and not path.is_relative_to(base):
-        raise UsageError(f"{where}: path {text!r} leaves the table's folder; give an absolute path")
+        raise UserError(f"{where}: path {text!r} leaves the table's folder; give an absolute path")
     label = LABELS.get(row.pop("label"))
     if label is None:
-        raise UsageError(f"{where}: label must be 0 (real) or 1 (fake)")
+        raise UserError(f"{where}: label must be 0 (real) or 1 (fake)")
     if row.get("split", "") not in SPLITS:
-        raise UsageError(f"{where}: split {row['split']!r} must be train, val, test, unused or empty")
+        raise UserError(f"{where}: split {row['split']!r} must be train, val, test, unused or empty")
     if row.get("original_id") and not label:
-        raise UsageError(f"{where}: original_id {row['original_id']!r}: only a fake (label 1) has one")
+        raise UserError(f"{where}: original_id {row['original_id']!r}: only a fake (label 1) has one")
     given = {name: value for name, value in row.items() if value}
     given["method"] = given.get("method", "fake") if label else REAL_METHOD
     return VideoRecord(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.files import sweep, whole_file
 from ffpp_prep.preview.draw import contact_sheet
 from ffpp_prep.preview.page import page
@@ -36,12 +36,12 @@ def write_preview(work: str | Path, videos: int = 4, output: Path | None = None)
         output: the folder to write to; by default WORK/preview.
 
     Raises:
-        UsageError: no boxes, or fewer than one video asked for.
+        UserError: no boxes, or fewer than one video asked for.
     """
     work = Path(work).resolve()
     output = output or work / "preview"
     if videos < 1:
-        raise UsageError(f"--videos {videos}: must be at least 1")
+        raise UserError(f"--videos {videos}: must be at least 1")
     table = read_videos(work)
     store = BoxStore(work)
     settings = store.made_with()

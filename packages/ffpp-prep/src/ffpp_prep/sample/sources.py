@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 
 # Left eye, right eye (as seen in the picture), middle of the mouth, tip of the chin; x, y in source pixels.
 Marks = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
@@ -30,7 +30,7 @@ class Source:
         spec = importlib.util.find_spec(self.package)
         folder = Path(next(iter(spec.submodule_search_locations or []))) if spec else Path()
         if spec is None or not (folder / self.file).is_file():
-            raise UsageError(
+            raise UserError(
                 f"the sample data needs {self.package}/{self.file}: pip install 'ffpp-prep[sample]'"
             )
         return folder / self.file
@@ -191,10 +191,10 @@ def check_installed() -> None:
     """Looks for everything that the sample data needs.
 
     Raises:
-        UsageError: something is missing; the message names the extra.
+        UserError: something is missing; the message names the extra.
     """
     if importlib.util.find_spec("cv2") is None:
-        raise UsageError("the sample data needs opencv-python-headless: pip install 'ffpp-prep[sample]'")
+        raise UserError("the sample data needs opencv-python-headless: pip install 'ffpp-prep[sample]'")
     for source in (*(person.source for person in PEOPLE), NO_FACE):
         source.path()
 
@@ -226,5 +226,5 @@ def read(source: Source) -> NDArray[np.uint8]:
 
     picture = cv2.imread(str(source.path()), cv2.IMREAD_COLOR)
     if picture is None:
-        raise UsageError(f"{source.path()}: not readable as a picture")
+        raise UserError(f"{source.path()}: not readable as a picture")
     return np.ascontiguousarray(picture[None, :, :, ::-1])

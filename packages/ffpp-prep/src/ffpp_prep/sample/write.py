@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.files import TEMPORARY, is_at_work, only_run, write_json
 from ffpp_prep.sample import plan
 from ffpp_prep.sample.sources import NO_FACE, PEOPLE, check_installed
@@ -51,14 +51,14 @@ def write_sample(root: Path, seed: int = 0, jobs: int | None = None, frames: int
         frames: of every video, 24 or more.
 
     Raises:
-        UsageError: `root` is a file or not empty, a number is out of range, or the extra `ffpp-prep[sample]` is
+        UserError: `root` is a file or not empty, a number is out of range, or the extra `ffpp-prep[sample]` is
             not installed.
     """
     root = Path(root)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise UsageError(f"{root}: not an empty folder; give the name of a new one")
+        raise UserError(f"{root}: not an empty folder; give the name of a new one")
     if seed < 0 or frames < 24:
-        raise UsageError(f"seed {seed}, frames {frames}: allowed are a seed from 0 and 24 frames or more")
+        raise UserError(f"seed {seed}, frames {frames}: allowed are a seed from 0 and 24 frames or more")
     check_installed()
     root.parent.mkdir(parents=True, exist_ok=True)
     _sweep(root)

@@ -15,7 +15,7 @@ from pathlib import Path
 from ffpp_prep.borrowed import Original, borrow_boxes
 from ffpp_prep.boxes import LOST, BoxSettings, VideoBoxes, detect_video
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.files import only_run, sha256_of
 from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.manifest import read_plan
@@ -70,7 +70,7 @@ def detect_boxes(
         scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
 
     Raises:
-        UsageError: no scan, other settings than before, no such decoder, or another run at work.
+        UserError: no scan, other settings than before, no such decoder, or another run at work.
         FatalError: the disk is full.
     """
     work = Path(work).resolve()
@@ -132,7 +132,7 @@ def _workers(engine: Engine, jobs: int, scheduler: str) -> Workers:
     if not scheduler:
         return find_workers(engine, jobs)
     if engine.gpus or engine.decode_threads:
-        raise UsageError(
+        raise UserError(
             "--gpus and --decode-threads are for this machine; a cluster's workers have one thread each"
         )
     return Workers(engine, jobs)  # each worker finds out whether it has a GPU

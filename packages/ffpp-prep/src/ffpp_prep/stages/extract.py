@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from ffpp_prep.boxes import USABLE
-from ffpp_prep.errors import FatalError, UsageError
+from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import only_run, sweep, write_json
 from ffpp_prep.frames import EVALUATION_FRAMES
@@ -47,7 +47,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_gb < math.inf:
-            raise UsageError(f"--max-gb {self.max_gb}: must be a number of GB, or 0 for no limit")
+            raise UserError(f"--max-gb {self.max_gb}: must be a number of GB, or 0 for no limit")
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ def extract_faces(
         retry_failed: write shards again that lack crops which could not be decoded.
 
     Raises:
-        UsageError: no boxes, other settings or boxes than before, or another run at work.
+        UserError: no boxes, other settings or boxes than before, or another run at work.
         FatalError: the disk is full.
     """
     work = Path(work).resolve()
     choice = choice or Choice()
     if jobs < 1:
-        raise UsageError(f"--jobs {jobs}: must be at least 1")
+        raise UserError(f"--jobs {jobs}: must be at least 1")
     store, folder = BoxStore(work), work / "faces"
     made_with, before = store.made_with(), read_plan(folder)
     settings = replace(
@@ -183,7 +183,7 @@ def _usable(
     """The videos to extract, and how many are left out for which reason."""
     unknown = set(choice.methods) - set(videos["method"])
     if unknown:
-        raise UsageError(
+        raise UserError(
             f"--methods {', '.join(sorted(unknown))}: not in WORK; it has {', '.join(sorted(set(videos['method'])))}"
         )
     reasons = videos["status"].fillna(NOT_DETECTED)
@@ -222,7 +222,7 @@ def _extract(task: _Task, beat: Beat) -> ShardSummary | str:
         slices = planned_slices(BoxStore(task.work), task.videos, task.slices, task.settings)
         return write_shard(task.work / "faces", task.number, slices, task.settings, beat)
     except (
-        UsageError,
+        UserError,
         FatalError,
         OSError,
     ):  # damaged boxes, a full or broken disk: no other shard would do better

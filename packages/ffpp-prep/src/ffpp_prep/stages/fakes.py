@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ffpp_prep.boxes import USABLE
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.fakes import FAKES_SCHEMA, FakeCheck, FakeSettings, check_fake
 from ffpp_prep.files import only_run
 from ffpp_prep.jobs import Beat, Lost, run_tasks
@@ -87,12 +87,12 @@ def check_fakes(
         scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
 
     Raises:
-        UsageError: no boxes, checks of other boxes, or another run at work.
+        UserError: no boxes, checks of other boxes, or another run at work.
         FatalError: the disk is full.
     """
     work = Path(work).resolve()
     if jobs < 1:
-        raise UsageError(f"--jobs {jobs}: must be at least 1")
+        raise UserError(f"--jobs {jobs}: must be at least 1")
     boxes, store = BoxStore(work), FakeStore(work)
     made_with = boxes.made_with()
     settings = FakeSettings(boxes=boxes.fingerprint())

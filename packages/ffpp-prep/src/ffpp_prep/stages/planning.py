@@ -15,7 +15,7 @@ import pandas as pd
 
 from ffpp_prep.boxes import USABLE
 from ffpp_prep.codecs import codec
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.faces import CropSettings, chosen_boxes
 from ffpp_prep.manifest import PlannedSlice, commit_file, read_summaries
 from ffpp_prep.store import BoxStore
@@ -76,7 +76,7 @@ def pending_slices(
     """What is planned and not written.
 
     Raises:
-        UsageError: boxes that the plan was made from are gone, as after `verify --repair`.
+        UserError: boxes that the plan was made from are gone, as after `verify --repair`.
     """
     pending = [
         piece
@@ -86,7 +86,7 @@ def pending_slices(
     ]
     gone = {p.video_id for p in pending} - set(videos.loc[videos["status"].isin(USABLE), "video_id"])
     if gone:
-        raise UsageError(
+        raise UserError(
             f"{folder}: the boxes of {len(gone)} planned videos are gone, such as {min(gone)}; "
             f"run  ffpp-prep boxes {folder.parent} --retry-failed  first, or remove {folder}"
         )

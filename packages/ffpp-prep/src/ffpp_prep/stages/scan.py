@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.files import only_run, whole_file
 from ffpp_prep.layouts import Refused, list_videos
 from ffpp_prep.splits import SplitSettings, assign
@@ -46,14 +46,14 @@ def scan(
         moved: `root` is the data set that WORK was scanned from, at another place.
 
     Raises:
-        UsageError: nothing to scan, an unknown layout, no way to assign splits, or WORK has boxes of another root.
+        UserError: nothing to scan, an unknown layout, no way to assign splits, or WORK has boxes of another root.
     """
     root, work = Path(root), Path(work)
     listing = list_videos(root, layout)
     splits = own_splits(root, splits or SplitSettings())
     videos, notes = assign(listing.videos, splits)
     if work.exists() and not work.is_dir():
-        raise UsageError(f"{work}: not a folder")
+        raise UserError(f"{work}: not a folder")
     demonstration = (root / SAMPLE_MARK).is_file()
     metadata = {
         "root": str(root.resolve()),
@@ -90,10 +90,10 @@ def _refuse_another_root(root: Path, work: Path) -> None:
         return
     try:
         before = scanned_root(work)
-    except UsageError:  # a damaged table, which scanning again mends
+    except UserError:  # a damaged table, which scanning again mends
         return
     if before and before != str(root):
-        raise UsageError(
+        raise UserError(
             f"{work} holds boxes of {before}, which videos of equal names in {root} would get; "
             "give another -o, or --moved if the same videos lie there now"
         )

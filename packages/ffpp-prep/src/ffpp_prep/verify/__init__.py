@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import only_run
 from ffpp_prep.manifest import PlannedSlice, manifest, read_plan, read_summaries
@@ -47,11 +47,11 @@ def verify_work(work: str | Path, repair: bool = False, jobs: int = 1) -> Verifi
         jobs: processes, one shard each; 1 works in this one.
 
     Raises:
-        UsageError: no readable scan or plan (scan again, or remove WORK/faces), or with `repair` another run at work.
+        UserError: no readable scan or plan (scan again, or remove WORK/faces), or with `repair` another run at work.
     """
     work = Path(work).resolve()
     if jobs < 1:
-        raise UsageError(f"--jobs {jobs}: must be at least 1")
+        raise UserError(f"--jobs {jobs}: must be at least 1")
     read_scan(work)
     if repair:
         with only_run(work):
@@ -114,7 +114,7 @@ def _manifest(folder: Path, settings: CropSettings, shards: int) -> Iterator[Dam
     try:
         expected = json.loads(json.dumps(manifest(read_summaries(folder, shards), settings)))
         same = json.loads(path.read_text(encoding="utf-8")) == expected
-    except (UsageError, ValueError):
+    except (UserError, ValueError):
         same = False
     if not same:
         yield Damage(path, "it doesn't list the shards as they are", (path,))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ffpp_prep.boxes import USABLE
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import crc32, crc32_of
 from ffpp_prep.jobs import Beat, run_tasks
@@ -85,7 +85,7 @@ def _shard(commit: Path, path: Path, settings: CropSettings, beat: Beat) -> Shar
     """Checks a shard by itself; its summary, or None where it isn't committed."""
     try:
         summary = read_summary(commit)
-    except UsageError as error:
+    except UserError as error:
         raise Wrong(commit, "not readable") from error
     if summary is None:
         return None

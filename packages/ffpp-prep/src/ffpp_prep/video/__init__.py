@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffpp_prep.errors import UsageError
+from ffpp_prep.errors import UserError
 from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, VideoError, VideoInfo
 from ffpp_prep.video.pyav_reader import CONVERSION, VideoReader, resized
 
@@ -64,9 +64,9 @@ def require_decoder(decoder: str) -> None:
     """Checks that a decoder exists and is installed.
 
     Raises:
-        UsageError: it doesn't, or isn't.
+        UserError: it doesn't, or isn't.
     """
     if decoder not in DECODERS:
-        raise UsageError(f"--decoder {decoder}: unknown; allowed are {', '.join(DECODERS)}")
+        raise UserError(f"--decoder {decoder}: unknown; allowed are {', '.join(DECODERS)}")
     if decoder == "decord" and find_spec("decord") is None:
-        raise UsageError("--decoder decord: not installed; run  pip install 'ffpp-prep[decord]'")
+        raise UserError("--decoder decord: not installed; run  pip install 'ffpp-prep[decord]'")
