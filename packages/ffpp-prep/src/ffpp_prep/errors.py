@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitStatus(IntEnum):
@@ -17,6 +18,23 @@ class ExitStatus(IntEnum):
 
 class UserError(ValueError):
     """A wrong argument, folder or setting; the message is one line with the value seen and what is allowed."""
+
+
+class Damaged(UserError):
+    """A file whose bytes were read and aren't what was written; never one that couldn't be read.
+
+    Args:
+        path: the file.
+        reason: what is wrong with it.
+        remedy: what the user can do.
+    """
+
+    def __init__(self, path: Path, reason: str, remedy: str) -> None:
+        super().__init__(f"{path}: damaged: {reason}; {remedy}")
+        self.path, self.reason, self.remedy = path, reason, remedy
+
+    def __reduce__(self) -> tuple[type[Damaged], tuple[Path, str, str]]:
+        return type(self), (self.path, self.reason, self.remedy)  # worker processes send it
 
 
 class FatalError(RuntimeError):

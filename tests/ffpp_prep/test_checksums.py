@@ -1,0 +1,162 @@
+"""A flipped bit anywhere in a file that carries its checksum is seen, and named; files of before are still read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from ffpp_prep.checksums import check_zip, read_checked_json, write_checked_json
+from ffpp_prep.errors import Damaged
+from ffpp_prep.tables import GROUP_ROWS, read_metadata, read_table, write_table
+
+REMEDY = "do this"
+
+
+def flipped(path: Path, number: int) -> Iterator[int]:
+    """Flips bits of a file in turn, `number` of them all over it; restores each."""
+    content = path.read_bytes()
+    for bit in np.linspace(0, len(content) * 8 - 1, number).astype(int).tolist():
+        path.write_bytes(
+            content[: bit // 8] + bytes([content[bit // 8] ^ 1 << bit % 8]) + content[bit // 8 + 1 :]
+        )
+        yield bit
+    path.write_bytes(content)
+
+
+def table(rows: int) -> pa.Table:
+    names = pa.array([f"v{i // 300:05d}" for i in range(rows)], pa.string()).dictionary_encode()
+    columns = {"video_id": names, "score": np.arange(rows, dtype="f4"), "same": np.zeros(rows, bool)}
+    return pa.table(columns).replace_schema_metadata({"format_version": "1", "settings": '{"a": 1}'})
+
+
+def unseen(path: Path, number: int, read: Callable[[Path], object], same: Callable[[object], bool]) -> int:
+    """How many flips are neither seen nor harmless."""
+    count = 0
+    for _ in flipped(path, number):
+        try:
+            count += not same(read(path))
+        except Damaged as error:
+            assert str(path) in str(error) and REMEDY in str(error)
+    assert same(read(path))
+    return count
+
+
+@pytest.mark.parametrize("rows", [0, 7, GROUP_ROWS, 2 * GROUP_ROWS + 1])
+def test_every_bit_of_a_table(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "table.parquet"
+    write_table(table(rows), path)
+    same = lambda found: found.equals(table(rows), check_metadata=True)  # noqa: E731
+    assert unseen(path, 3000, lambda p: read_table(p, REMEDY), same) == 0
+
+
+def test_every_bit_of_the_rows_that_are_read_of_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    write_table(table(3 * GROUP_ROWS), path)
+    within = lambda low, high: low <= "v00030" <= high  # noqa: E731
+    whole = read_table(path, REMEDY)
+    found = read_table(path, REMEDY, ["video_id", "score"], within)
+    assert found.num_rows == GROUP_ROWS and "v00030" in found["video_id"].to_pylist()
+    assert found.equals(whole.slice(GROUP_ROWS, GROUP_ROWS).select(["video_id", "score"]))
+    read = lambda p: read_table(p, REMEDY, ["video_id", "score"], within)  # noqa: E731
+    assert unseen(path, 1000, read, lambda again: again.equals(found)) == 0
+
+
+def test_every_bit_of_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    write_table(table(7), path)
+    told = {b"format_version": b"1", b"settings": b'{"a": 1}'}
+    assert unseen(path, 3000, lambda p: read_metadata(p, REMEDY), lambda found: found == told) == 0
+
+
+def test_a_table_of_before_and_one_of_another_program(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    pq.write_table(table(2 * GROUP_ROWS), path, write_page_checksum=True)
+    assert read_table(path, REMEDY).equals(table(2 * GROUP_ROWS), check_metadata=True)
+    within = lambda low, high: low <= "v00000" <= high  # noqa: E731
+    assert read_table(path, REMEDY, within=within).num_rows == 2 * GROUP_ROWS  # one row group
+    with pytest.raises(Damaged, match=r"it has no column track; do this"):
+        read_table(path, REMEDY, ["track"])
+
+
+def test_any_parquet_reader_reads_a_table_with_checksums(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    write_table(table(2 * GROUP_ROWS), path)
+    assert pq.read_table(path, page_checksum_verification=True).equals(table(2 * GROUP_ROWS))
+
+
+def zeros(path: Path) -> None:
+    part = pa.table({"x": np.zeros(1 << 20)})
+    with pq.ParquetWriter(path, part.schema, compression="zstd", use_dictionary=False) as writer:
+        for _ in range(40):
+            writer.write_table(part)
+
+
+def one_long_text(path: Path) -> None:
+    texts = pa.DictionaryArray.from_arrays(np.zeros(1000, "i4"), ["x" * 500_000])
+    pq.write_table(pa.table({"x": texts.cast(pa.string())}), path, compression="zstd")
+
+
+def many_rows(path: Path) -> None:
+    part = pa.table({"x": np.zeros(1 << 22, bool)})
+    with pq.ParquetWriter(path, part.schema, compression="zstd") as writer:
+        for _ in range(70):
+            writer.write_table(part)
+
+
+@pytest.mark.parametrize("bomb", [zeros, one_long_text, many_rows])
+def test_a_table_larger_than_its_file_can_hold_is_refused_before_memory_is_asked_for(
+    tmp_path: Path, bomb: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "bomb.parquet"
+    bomb(path)
+    assert path.stat().st_size < 1 << 20
+    before = pa.default_memory_pool().max_memory()
+    with pytest.raises(Damaged, match=r"rows of 0\.\d GB in a file of"):
+        read_table(path, REMEDY)
+    assert pa.default_memory_pool().max_memory() - before < 100 << 20
+
+
+def test_every_bit_of_a_json_file(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    content = {"shards": [["a", 0, 12], ["ü\udc80", 1, 0.1]], "settings": {"margin": 0.3, "codec": "webp"}}
+    write_checked_json(path, content)
+    bits = path.stat().st_size * 8
+    read = lambda p: {k: v for k, v in read_checked_json(p, REMEDY).items() if k in content}  # noqa: E731
+    assert unseen(path, bits, read, lambda found: found == content) == 0
+    path.write_text(json.dumps(content))
+    assert read(path) == content  # of before
+    for text in ("[]", "[" * 100_000, "", "3", '"\udc80"'.encode(errors="surrogatepass")):
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        with pytest.raises(Damaged, match=r"plan\.json: damaged: .*; do this"):
+            read_checked_json(path, REMEDY)
+
+
+def test_every_bit_of_what_torch_saves(tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    weights = torch.arange(500, dtype=torch.float32)
+    torch.save({"weights": weights, "epoch": 3}, path)
+
+    def read(path: Path) -> object:
+        check_zip(path, REMEDY)
+        try:
+            return torch.load(path, weights_only=True)
+        except Exception:  # not silently: that is the caller's to say
+            raise Damaged(path, "not readable", REMEDY) from None
+
+    def same(found: object) -> bool:
+        return isinstance(found, dict) and found["epoch"] == 3 and torch.equal(found["weights"], weights)
+
+    assert unseen(path, 3000, read, same) == 0
+
+
+def test_what_the_system_cannot_read_is_no_damage(tmp_path: Path) -> None:
+    for read in (read_table, read_metadata, read_checked_json, check_zip):
+        with pytest.raises(IsADirectoryError):
+            read(tmp_path, REMEDY)  # type: ignore[operator]
