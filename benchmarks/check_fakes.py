@@ -13,14 +13,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.detector import load_detector
 from ffpp_prep.fakes import FakeSettings, compare
 from ffpp_prep.sample import plan, render
-from ffpp_prep.video import VideoReader
+from ffpp_prep.video import Encoder, VideoReader, open_output
 
 TAKES = (
     "000",
@@ -88,13 +87,12 @@ def decoded(path: Path) -> Frames:
 
 
 def encoded(path: Path, frames: Frames, codec: str, options: dict[str, str]) -> Path:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25, options=options)
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
+    height, width = frames[0].shape[:2]
+    with open_output(path) as container:
+        encoder = Encoder(container, width, height, codec=codec, options=options)
         for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
+            encoder.write(picture)
+        encoder.close()
     return path
 
 

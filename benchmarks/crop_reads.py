@@ -29,6 +29,7 @@ from tqdm import tqdm
 from training import print_table, ratio
 
 from dfd_train.data.prepared import load_prepared
+from ffpp_prep.video import Encoder, open_output
 
 CODECS = ("jxl", "webp", "qoi", "png", "raw")
 Spot = tuple[int, int]
@@ -39,12 +40,12 @@ def lengthen(source: Path, target: Path, frames: int) -> None:
     with av.open(str(source)) as container:
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     target.parent.mkdir(parents=True)
-    with av.open(str(target), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=25, options={"crf": "23"})
-        stream.height, stream.width, stream.pix_fmt = *pictures[0].shape[:2], "yuv420p"
+    height, width = pictures[0].shape[:2]
+    with open_output(target) as container:
+        encoder = Encoder(container, width, height, options={"crf": "23"})
         for picture in islice(cycle([*pictures, *pictures[-2:0:-1]]), frames):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
+            encoder.write(picture)
+        encoder.close()
 
 
 def ffpp_prep(*arguments: object) -> None:

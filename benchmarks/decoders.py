@@ -16,7 +16,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from statistics import median
 
@@ -24,7 +23,7 @@ import av
 import decord
 import numpy as np
 
-from ffpp_prep.video import VideoError, open_video
+from ffpp_prep.video import Encoder, VideoError, open_output, open_video
 
 READINGS, WARM = 60, 10
 
@@ -126,14 +125,11 @@ def clips(folder: Path) -> Iterator[Path]:
     yield head
     yield data / "bigbuckbunny.mp4"
     ten = folder / "carphone-10-bit.mp4"
-    with av.open(str(head)) as source, av.open(str(ten), "w") as out:
-        stream = out.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 176, 144, "yuv420p10le"
-        for i, frame in enumerate(source.decode(video=0)):
-            frame = frame.reformat(format="yuv420p10le")
-            frame.pts, frame.time_base = i, Fraction(1, 25)
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode())
+    with av.open(str(head)) as source, open_output(ten) as out:
+        encoder = Encoder(out, 176, 144, pix_fmt="yuv420p10le")
+        for frame in source.decode(video=0):
+            encoder.write(frame)
+        encoder.close()
     yield ten
 
 

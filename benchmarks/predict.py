@@ -22,6 +22,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from ffpp_prep.video import Encoder, open_output
+
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
@@ -139,17 +141,16 @@ def talking_head(folder: Path, seconds: int, width: int, height: int) -> Path:
         ]
     pictures = [frame.to_ndarray(format="rgb24") for frame in own]
     path = folder / "clip.mp4"
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    with open_output(path) as out:
+        encoder = Encoder(out, width, height)
         for number in range(25 * seconds):
             turn = number % (2 * len(pictures))
             picture = pictures[min(turn, 2 * len(pictures) - 1 - turn)]
             wide = np.zeros((height, width, 3), np.uint8)
             left = (width - picture.shape[1]) // 2
             wide[:, left : left + picture.shape[1]] = picture
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(wide, format="rgb24")))
-        out.mux(stream.encode())
+            encoder.write(wide)
+        encoder.close()
     return path
 
 

@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,6 +20,8 @@ from statistics import median
 import av
 import numpy as np
 from tqdm import tqdm
+
+from ffpp_prep.video import Encoder, open_output
 
 NOISE = 4.0  # standard deviation, in grey levels
 
@@ -123,15 +124,12 @@ def clip(path: Path, frames: int, width: int = 854, height: int = 480, bframes: 
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(talking_head())) as source:
         pictures = [_framed(frame, width, height, rng) for frame in islice(source.decode(video=0), frames)]
-    with av.open(str(path), "w") as out:
+    with open_output(path) as out:
         options = {"crf": "23", "preset": "veryfast", "bf": str(bframes)}
-        stream = out.add_stream("libx264", rate=25, options=options)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        encoder = Encoder(out, width, height, options=options)
         for i in range(frames):
-            picture = pictures[i % len(pictures)]
-            picture.pts, picture.time_base = i, Fraction(1, 25)
-            out.mux(stream.encode(picture))
-        out.mux(stream.encode())
+            encoder.write(pictures[i % len(pictures)])
+        encoder.close()
     return path
 
 

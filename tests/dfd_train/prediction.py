@@ -7,6 +7,7 @@ import numpy as np
 from clips import decode, encode, rotate_metadata, talking_head
 
 from dfd_train.cli import main
+from ffpp_prep.video import Encoder, open_output
 
 __all__ = [
     "TRUST",
@@ -44,14 +45,13 @@ def sine(rate: int, start: int, count: int) -> np.ndarray:
 def with_sound(path: Path, pictures: list[np.ndarray], codec: str = "aac", rate: int = 48_000) -> Path:
     """Pictures at 25 frames a second with a tone as long as they are."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as out:
-        video = out.add_stream("libx264", rate=25)
-        video.height, video.width = pictures[0].shape[:2]
-        video.pix_fmt = "yuv420p"
+    height, width = pictures[0].shape[:2]
+    with open_output(path) as out:
+        video = Encoder(out, width, height)
         sound = out.add_stream(codec, rate=rate)
         sound.layout = "mono"
         for picture in pictures:
-            out.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+            video.write(picture)
         for start in range(0, len(pictures) * rate // 25, 1024):
             tone = sine(rate, start, 1024)
             if codec.startswith("pcm_s16"):
@@ -62,7 +62,7 @@ def with_sound(path: Path, pictures: list[np.ndarray], codec: str = "aac", rate:
                 frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
             frame.sample_rate, frame.pts = rate, start
             out.mux(sound.encode(frame))
-        out.mux(video.encode())
+        video.close()
         out.mux(sound.encode())
     return path
 

@@ -1,7 +1,6 @@
 """A crop cut from its video has the pixels that ffpp-prep would have stored."""
 
 import struct
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -15,6 +14,7 @@ from dfd_train.data.geometry import CropGeometry, cut_face
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.videos import read_frame
 from ffpp_prep.faces import CropSettings, crops
+from ffpp_prep.video import Encoder, open_output
 
 FRAMES = 40
 
@@ -28,21 +28,16 @@ def write_video(
     """
     width, height = size
     y, x = np.mgrid[:height, :width]
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "23", "g": "12", "bf": "3"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.time_base = Fraction(1, 25)
-        stream.codec_context.colorspace, stream.codec_context.color_range = matrix or 2, color_range
+    with open_output(path) as container:
+        encoder = Encoder(container, width, height, options={"crf": "23", "g": "12", "bf": "3"})
+        context = encoder.stream.codec_context
+        context.colorspace, context.color_range = matrix or 2, color_range
         for number in range(FRAMES):
             image = np.stack(
                 [x + 4 * number, 2 * y - 3 * number, 128 + 100 * np.sin((x + y) / 9 + number)], 2
             )
-            for packet in stream.encode(
-                av.VideoFrame.from_ndarray((image % 256).astype(np.uint8), format="rgb24")
-            ):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
+            encoder.write((image % 256).astype(np.uint8))
+        encoder.close()
 
 
 def decode(path: Path) -> list[tuple[int, np.ndarray]]:

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -24,6 +23,7 @@ from dfd_train.explain.figure import FAKE, _called
 from dfd_train.explain.pictures import Picture, choose_videos, open_videos
 from dfd_train.explain.tables import prediction_table
 from dfd_train.report.svg import GREY
+from ffpp_prep.video import Encoder, open_output
 
 FRAMES, WIDTH, HEIGHT = 20, 160, 120
 MARK = "This is a demonstration model, not evidence."
@@ -32,17 +32,13 @@ MARK = "This is a demonstration model, not evidence."
 def write_video(path: Path, rate: int) -> None:
     """A white rectangle that wanders over a black ground, without loss; a frame lasts 1 / rate."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options={"qp": "0", "g": "8"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.time_base = Fraction(1, rate)
+    with open_output(path) as container:
+        encoder = Encoder(container, WIDTH, HEIGHT, rate, options={"qp": "0", "g": "8"})
         for number in range(FRAMES):
             image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
             image[20 + 2 * number : 60 + 2 * number, 30 + 3 * number : 64 + 3 * number] = 255
-            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
+            encoder.write(image)
+        encoder.close()
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ffpp_prep.video import Encoder, open_output
+
 Pictures = Sequence[NDArray[np.uint8]]
 FRAMES = 12  # of each video in the `tree` fixture
 
@@ -49,16 +51,21 @@ def encode(
 ) -> Path:
     """Writes RGB pictures as a video, 25 frames a second, or at `times` in 1/1000 s."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25 if times is None else 1000)
-        stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = pix_fmt
-        stream.options = ({"crf": str(crf)} if codec == "libx264" else {}) | (options or {})
-        if times is not None:
-            stream.codec_context.time_base = Fraction(1, 1000)
+    height, width = pictures[0].shape[:2]
+    with open_output(path) as container:
+        encoder = Encoder(
+            container,
+            width,
+            height,
+            rate=25 if times is None else 1000,
+            codec=codec,
+            pix_fmt=pix_fmt,
+            options=({"crf": str(crf)} if codec == "libx264" else {}) | (options or {}),
+            time_base=None if times is None else Fraction(1, 1000),
+        )
         if colorspace:
-            stream.codec_context.colorspace = colorspace
-            stream.codec_context.color_range = color_range
+            encoder.stream.codec_context.colorspace = colorspace
+            encoder.stream.codec_context.color_range = color_range
         for i, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
             if colorspace:
@@ -66,10 +73,8 @@ def encode(
                 frame = frame.reformat(
                     format=pix_fmt, dst_colorspace=names[0][colorspace], dst_color_range=names[1][color_range]
                 )
-            if times is not None:
-                frame.pts, frame.time_base = times[i], Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+            encoder.write(frame, None if times is None else times[i])
+        encoder.close()
     return path
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from clips import decode, encode, rotate_metadata, talking_head
 
-from ffpp_prep.video import DecodeFailed, OpenFailed, VideoReader, resized
+from ffpp_prep.video import DecodeFailed, Encoder, OpenFailed, VideoReader, open_output, resized
 
 
 def read(path: Path) -> tuple[list[np.ndarray], list[int], VideoReader]:
@@ -137,15 +138,11 @@ def test_a_packet_that_is_cut_is_said_to_be(tmp_path: Path, head: list) -> None:
 
 def test_an_avi_announces_repeated_frames_that_it_does_not_store(tmp_path: Path, head: list) -> None:
     path = tmp_path / "v.avi"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.height, stream.width = head[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
+    with open_output(path) as container:
+        encoder = Encoder(container, 176, 144, codec="mpeg4", time_base=Fraction(1, 25))
         for picture, time in zip(head, (0, 1, 2, 6, 7, 12, 13), strict=False):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts = time
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+            encoder.write(picture, time)
+        encoder.close()
     with VideoReader(path) as reader:
         announced, frames = reader.info.frames, len(list(reader))
         assert (frames, announced, reader.error) == (7, 14, "")
@@ -165,13 +162,11 @@ def test_an_edit_list_may_end_early(tmp_path: Path, head: list) -> None:
 
 def test_a_title_in_another_encoding(tmp_path: Path, head: list) -> None:
     path = tmp_path / "v.avi"
-    with av.open(str(path), "w") as container:
+    with open_output(path) as container:
         container.metadata["title"] = "M__ller"
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.height, stream.width = head[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(head[0], format="rgb24")))
-        container.mux(stream.encode())
+        encoder = Encoder(container, 176, 144, codec="mpeg4")
+        encoder.write(head[0])
+        encoder.close()
     path.write_bytes(path.read_bytes().replace(b"M__ller", "M\xfcller ".encode("latin-1")))
     assert len(read(path)[0]) == 1
 

@@ -14,6 +14,7 @@ from torchvision.transforms.v2 import functional
 
 from dfd_train.config import DegradationConfig
 from dfd_train.data.geometry import Image
+from ffpp_prep.video import Encoder, open_output
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,11 @@ def _crf(crop: Image, loss: Loss) -> Image:
     height, width = crop.shape[:2]
     padded = np.pad(crop, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     buffer = io.BytesIO()
-    options = {"crf": f"{loss.strength:.1f}", "preset": "ultrafast", "threads": "1"}
-    with av.open(buffer, "w", format="mp4") as output:
-        stream: Any = output.add_stream("libx264", rate=25, options=options)
-        stream.height, stream.width, stream.pix_fmt = *padded.shape[:2], "yuv420p"
-        for packet in [*stream.encode(av.VideoFrame.from_ndarray(padded, format="rgb24")), *stream.encode()]:
-            output.mux(packet)
+    options = {"crf": f"{loss.strength:.1f}", "preset": "ultrafast"}
+    with open_output(buffer, format="mp4") as output:
+        encoder = Encoder(output, padded.shape[1], padded.shape[0], options=options)
+        encoder.write(padded)
+        encoder.close()
     container: Any = av.open(io.BytesIO(buffer.getvalue()))
     with container:
         decoded: Image = next(container.decode(video=0)).to_ndarray(format="rgb24")

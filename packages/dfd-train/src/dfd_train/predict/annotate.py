@@ -18,12 +18,14 @@ from dfd_train.data.videos import ANY_TITLE
 from dfd_train.errors import UserError
 from dfd_train.predict.drawing import Mark, draw_marks
 from dfd_train.predict.faces import CONTAINERS, Advance, Footage
+from ffpp_prep.video import Encoder, open_output
 
 log = logging.getLogger(__name__)
 
 LONGEST_SIDE = 1280  # pixels; larger videos are shown smaller
 LINGER_S = 0.25  # half of the time between two looks: a face was there a little before and after
 CLOCK = Fraction(1, 90_000)
+QUALITY = {"crf": "21", "preset": "veryfast"}
 KEPT_SOUND = frozenset({"aac", "mp3", "opus", "flac"})  # that browsers play from MP4; other is encoded anew
 
 
@@ -39,7 +41,7 @@ def annotate_video(
 
     Raises: UserError where the source can't be read; av.FFmpegError, OSError where the target can't be written.
     """
-    with Footage(source) as footage, av.open(str(target), "w", options={"movflags": "+faststart"}) as out:
+    with Footage(source) as footage, open_output(target, faststart=True) as out:
         if note:
             out.metadata["comment"] = note
         frames = iter(footage)
@@ -47,23 +49,19 @@ def annotate_video(
         if first is None:
             raise UserError(f"{source.name}: no frame could be decoded")
         width, height = _shown_size(first[0].rgb())
-        video: Any = out.add_stream("libx264", rate=Fraction(footage.fps or 25.0).limit_denominator(1001))
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        video.codec_context.time_base = CLOCK
-        video.options = {"crf": "21", "preset": "veryfast"}
+        rate = Fraction(footage.fps or 25.0).limit_denominator(1001)
+        video = Encoder(out, width, height, rate, options=QUALITY, threads=2, time_base=CLOCK)
         sound = _Sound(source, footage.start, out)
         last_pts = -1
         for frame, at in _chain(first, frames):
             picture = frame.rgb()
             scale = np.array([width / picture.shape[1], height / picture.shape[0]] * 2)
             shown = draw_marks(_resize(picture, width, height), marks.at(at, scale), threshold, note)
-            encoded = av.VideoFrame.from_ndarray(np.ascontiguousarray(shown), format="rgb24")
-            last_pts = encoded.pts = max(last_pts + 1, round(at / CLOCK))
-            encoded.time_base = CLOCK
-            out.mux(video.encode(encoded))
+            last_pts = max(last_pts + 1, round(at / CLOCK))
+            video.write(shown, last_pts)
             sound.copy_until(at)
             advance(at, footage.duration)
-        out.mux(video.encode())
+        video.close()
         sound.copy_until(last_pts * float(CLOCK) + 1 / (footage.fps or 25.0))
         sound.close()
 

@@ -1,4 +1,4 @@
-"""Reading videos: the only place that imports a decoder.
+"""Reading and writing videos: the only place that imports a decoder or an encoder.
 
 Frames come in display order, in displayed orientation, as RGB with the stream's own colour matrix and range.
 Videos are hostile input: only local files in known containers are opened, sizes are bounded, and every fault
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ffpp_prep.errors import UserError
+from ffpp_prep.video.encoder import Encoder, open_output
 from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, VideoError, VideoInfo
 from ffpp_prep.video.pyav_reader import CONVERSION, VideoReader, resized
 
@@ -23,12 +24,14 @@ __all__ = [
     "CONVERSION",
     "DECODERS",
     "DecodeFailed",
+    "Encoder",
     "Frame",
     "OpenFailed",
     "VideoError",
     "VideoInfo",
     "VideoReader",
     "beating",
+    "open_output",
     "open_video",
     "require_decoder",
     "resized",
