@@ -15,7 +15,7 @@ from clips import FRAMES, ffpp_prep
 from ffpp_prep import estimate_root, read_boxes
 from ffpp_prep.errors import UserError
 from ffpp_prep.faces import CropSettings
-from ffpp_prep.files import only_run
+from ffpp_prep.lock import only_run
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.report import status_text
 from ffpp_prep.splits import SplitSettings

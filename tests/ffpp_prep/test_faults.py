@@ -20,7 +20,7 @@ from test_jobs import wait_for
 from test_video import cut_within
 
 from ffpp_prep import read_boxes, read_videos
-from ffpp_prep.files import only_run
+from ffpp_prep.lock import only_run
 
 # Put on PYTHONPATH, this kills the whole run, workers and all, at one rename: before it or after it.
 KILLER = """

@@ -15,8 +15,8 @@ from clips import decode, ffpp_prep
 from ffpp_prep import read_videos
 from ffpp_prep.cli import main
 from ffpp_prep.errors import UserError
-from ffpp_prep.files import only_run
 from ffpp_prep.layouts.ffpp import read
+from ffpp_prep.lock import only_run
 from ffpp_prep.sample import render, write_sample
 from ffpp_prep.sample.write import _render_all
 

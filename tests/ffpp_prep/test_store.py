@@ -11,8 +11,8 @@ from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.boxes import BoxSettings, VideoBoxes, _rows
 from ffpp_prep.errors import UserError
 from ffpp_prep.faces import CropSettings
-from ffpp_prep.files import only_run
 from ffpp_prep.layouts import VideoRecord
+from ffpp_prep.lock import only_run
 from ffpp_prep.manifest import read_plan, write_plan
 from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.store import BoxStore, read_scan, write_scan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from typing import Any
 
 from imagecodecs import zlibng_crc32
 
-from ffpp_prep.errors import FatalError, UserError
+from ffpp_prep.errors import FatalError
 
 TEMPORARY = ".tmp-"
 BLOCK = 256 << 10  # stays in the cache of a core: several times as fast as a block of megabytes
@@ -86,39 +85,6 @@ def sweep(folder: Path) -> None:
     """Removes what a killed run left half-written in `folder`."""
     for leftover in folder.glob(f"{TEMPORARY}{'[0-9a-f]' * 8}-*"):  # as `whole_file` names them
         leftover.unlink(missing_ok=True)
-
-
-@contextmanager
-def only_run(folder: Path) -> Iterator[None]:
-    """Holds a folder's lock; a second run on the same folder is refused, a killed one's lock is free again.
-
-    What a killed one left half-written in the folder itself is removed.
-
-    Raises:
-        UserError: another run holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{folder}: another ffpp-prep run is at work here; wait for it or stop it"
-            ) from None
-        sweep(folder)
-        yield
-
-
-def is_at_work(folder: Path) -> bool:
-    """Whether a run holds the folder's lock right now."""
-    try:
-        with (folder / ".lock").open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # no lock yet, or a folder that may only be read
-        return False
-    return False
 
 
 def sha256_of(path: Path, beat: Callable[[], None] = lambda: None) -> str:

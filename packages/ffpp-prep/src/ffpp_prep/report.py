@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ffpp_prep.files import is_at_work
+from ffpp_prep.lock import is_at_work
 from ffpp_prep.manifest import read_plan, read_summaries
 from ffpp_prep.progress import Progress, read_progress
 from ffpp_prep.store import read_videos

@@ -15,7 +15,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.files import TEMPORARY, is_at_work, only_run, write_json
+from ffpp_prep.files import TEMPORARY, write_json
+from ffpp_prep.lock import is_at_work, only_run
 from ffpp_prep.sample import plan
 from ffpp_prep.sample.sources import NO_FACE, PEOPLE, check_installed
 

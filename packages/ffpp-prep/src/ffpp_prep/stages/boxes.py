@@ -16,8 +16,9 @@ from ffpp_prep.borrowed import Original, borrow_boxes
 from ffpp_prep.boxes import LOST, BoxSettings, VideoBoxes, detect_video
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.errors import UserError
-from ffpp_prep.files import only_run, sha256_of
+from ffpp_prep.files import sha256_of
 from ffpp_prep.jobs import Beat, Lost, run_tasks
+from ffpp_prep.lock import only_run
 from ffpp_prep.manifest import read_plan
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.stages.collect import collect

@@ -17,9 +17,10 @@ import pandas as pd
 from ffpp_prep.boxes import USABLE
 from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.faces import CropSettings
-from ffpp_prep.files import only_run, sweep, write_json
+from ffpp_prep.files import sweep, write_json
 from ffpp_prep.frames import EVALUATION_FRAMES
 from ffpp_prep.jobs import Beat, Outcome, run_tasks
+from ffpp_prep.lock import only_run
 from ffpp_prep.manifest import PlannedSlice, commit_file, manifest, read_plan, read_summaries, write_plan
 from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.progress import ProgressBar

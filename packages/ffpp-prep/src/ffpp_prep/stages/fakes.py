@@ -13,8 +13,8 @@ import pyarrow as pa
 from ffpp_prep.boxes import USABLE
 from ffpp_prep.errors import UserError
 from ffpp_prep.fakes import FAKES_SCHEMA, FakeCheck, FakeSettings, check_fake
-from ffpp_prep.files import only_run
 from ffpp_prep.jobs import Beat, Lost, run_tasks
+from ffpp_prep.lock import only_run
 from ffpp_prep.parts import PartStore
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.stages.collect import collect

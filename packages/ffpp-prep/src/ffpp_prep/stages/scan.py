@@ -9,8 +9,9 @@ from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.files import only_run, whole_file
+from ffpp_prep.files import whole_file
 from ffpp_prep.layouts import Refused, list_videos
+from ffpp_prep.lock import only_run
 from ffpp_prep.splits import SplitSettings, assign
 from ffpp_prep.store import BoxStore, scanned_root, write_scan
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.faces import CropSettings
-from ffpp_prep.files import only_run
+from ffpp_prep.lock import only_run
 from ffpp_prep.manifest import PlannedSlice, manifest, read_plan, read_summaries
 from ffpp_prep.stages.fakes import FakeStore
 from ffpp_prep.store import BoxStore, read_scan, read_videos_and_parts

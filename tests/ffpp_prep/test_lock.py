@@ -1,0 +1,104 @@
+"""One run at a time, on file systems with locks and without: real processes, killed ones and other hosts' included."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from clips import ffpp_prep
+from test_jobs import wait_for
+
+from ffpp_prep.errors import UserError
+from ffpp_prep.lock import OWNER, is_at_work, only_run
+
+NO_LOCKS = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+int flock(int file, int operation) { errno = atoi(getenv("FLOCK_ERRNO")); return -1; }
+"""
+HOLD = """
+import sys, time
+from pathlib import Path
+from ffpp_prep.lock import only_run
+with only_run(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(scope="module")
+def preload(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that makes `flock` fail, as file systems without locks do."""
+    folder = tmp_path_factory.mktemp("preload")
+    (folder / "nolock.c").write_text(NO_LOCKS)
+    command = ["cc", "-shared", "-fPIC", "-o", folder / "nolock.so", folder / "nolock.c"]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("needs a C compiler")
+    return folder / "nolock.so"
+
+
+def without_locks(preload: Path, number: int = errno.ENOLCK) -> dict[str, str]:
+    return {**os.environ, "LD_PRELOAD": str(preload), "FLOCK_ERRNO": str(number)}
+
+
+def holder(work: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(work)], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks(preload: Path, tmp_path: Path, number: int) -> None:
+    (tmp_path / "root" / "real").mkdir(parents=True)
+    (tmp_path / "root" / "real" / "a.mp4").touch()
+    environment = without_locks(preload, number)
+    result = ffpp_prep("scan", tmp_path / "root", "-o", tmp_path / "work", env=environment)
+    assert result.returncode == 0 and "this file system has no locks" in result.stderr
+    assert not (tmp_path / "work" / OWNER).exists()
+
+
+def test_a_second_run_is_refused_and_a_killed_ones_lock_is_free(preload: Path, tmp_path: Path) -> None:
+    environment = without_locks(preload)
+    first = holder(tmp_path, environment)
+    for other in (environment, dict(os.environ)):  # one that has locks sees it too
+        second = subprocess.run(
+            [sys.executable, "-c", HOLD, str(tmp_path)], env=other, capture_output=True, text=True
+        )
+        assert f"another ffpp-prep run is at work here, process {first.pid}; wait" in second.stderr
+    assert is_at_work(tmp_path)
+    first.kill()
+    first.wait()
+    assert (tmp_path / OWNER).exists() and not is_at_work(tmp_path)
+    for other in (environment, dict(os.environ)):
+        again = holder(tmp_path, other)
+        again.send_signal(signal.SIGINT)
+        again.wait()
+        assert not (tmp_path / OWNER).exists()
+
+
+def test_a_lock_of_another_host_is_never_taken_over(preload: Path, tmp_path: Path) -> None:
+    (tmp_path / OWNER).write_text("4711\nanother-host\n")
+    said = rf"process 4711 on another-host; .* remove {tmp_path / OWNER}"
+    with pytest.raises(UserError, match=said), only_run(tmp_path):
+        pass
+    assert is_at_work(tmp_path) and socket.gethostname() != "another-host"
+    (tmp_path / OWNER).unlink()
+    with only_run(tmp_path):
+        assert is_at_work(tmp_path)
+    assert not is_at_work(tmp_path)
+
+
+def test_a_lock_that_fails_otherwise_is_no_run_at_work(preload: Path, tmp_path: Path) -> None:
+    environment = without_locks(preload, errno.EIO)
+    result = ffpp_prep("scan", tmp_path, "-o", tmp_path / "work", env=environment)
+    assert result.returncode != 0 and "another ffpp-prep run" not in result.stderr
+    wait_for(lambda: not is_at_work(tmp_path / "work"))
