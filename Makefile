@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := packages/reseption-models packages/ffpp-prep packages/dfd-train
 
-.PHONY: help setup demo demo-control test test-full coverage check packages bench docs clean
+.PHONY: help setup demo demo-control test test-full test-anywhere coverage check packages bench docs clean
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/  —/'
 
@@ -27,6 +27,9 @@ test: setup      ## the tests (under 25 minutes on 2 cores)
 
 test-full: test  ## every test, the long ones included (under an hour)
 	$(BIN)/python -m pytest -m full -n 2 --dist worksteal --timeout 1800
+
+test-anywhere: setup  ## the tests under conditions that must not matter: one core, one thread, ... (two hours)
+	tools/test_anywhere.sh
 
 coverage: setup  ## the tests with the share of branches that they take
 	$(BIN)/python -m pytest -m "not full" -n 2 --timeout 1800 --cov --cov-report=term-missing:skip-covered

@@ -175,14 +175,12 @@ def test_misspelt_names_in_settings_say_what_was_meant(run_command, tmp_path, ca
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["evaluate", "--help"], ["--version"]])
-def test_help_is_quick_and_loads_no_torch(arguments):
+def test_help_loads_nothing_heavy(arguments):
     code = f"import sys; from dfd_train.cli import main\ntry: main({arguments!r})\nexcept SystemExit: pass\n"
-    code += "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
-    started = time.process_time()
+    code += "assert not {'torch', 'pandas', 'numpy', 'matplotlib'} & set(sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "dfd-train" in result.stdout
-    assert time.process_time() - started < 1.0
 
 
 def test_every_setting_is_a_flag(capsys):

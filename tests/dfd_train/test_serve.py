@@ -156,7 +156,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(server) -> None:
     connection.send(b"x" * 5000)
     time.sleep(0.3)
     connection.close()
-    for _ in range(50):
+    for _ in range(600):
         if sorted(server.out.iterdir()) == before:
             return
         time.sleep(0.1)

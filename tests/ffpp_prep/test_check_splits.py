@@ -1,5 +1,6 @@
 """Leaks across splits: none where splits are made well, each kind found where one was planted."""
 
+import time
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -202,17 +203,24 @@ def test_usage(tmp_path: Path) -> None:
 
 
 def test_tens_of_thousands_of_videos_in_seconds(tmp_path: Path) -> None:
-    """DFDC has 119,000: nothing in the audit may be quadratic."""
-    import time
+    """DFDC has 119,000: nothing in the audit may be quadratic: 16 times as long for 4 times the videos."""
+    small, large = (_seconds_of_audit(tmp_path / str(count), count) for count in (10_000, 40_000))
+    assert large < 10 * small
 
-    count = 40_000
+
+def _seconds_of_audit(folder: Path, count: int) -> float:
+    """Processor time, the less of two."""
+    folder.mkdir()
     frame = pd.DataFrame({"path": [f"v{i}.mp4" for i in range(count)]})
     frame["label"] = 1
     frame["split"] = ["train", "val", "test", "train", "train"] * (count // 5)
     frame["target_id"] = [str(i // 10) for i in range(count)]
-    frame.to_parquet(tmp_path / "t.parquet")
-    scan(tmp_path / "t.parquet", tmp_path / "work")
-    started = time.process_time()
-    audit = audit_splits(tmp_path / "work", content=False)
-    assert sum(leak.kind == "target" for leak in audit.leaks) == count // 10
-    assert time.process_time() - started < 10
+    frame.to_parquet(folder / "t.parquet")
+    scan(folder / "t.parquet", folder / "work")
+    seconds = []
+    for _ in range(2):
+        started = time.process_time()
+        audit = audit_splits(folder / "work", content=False)
+        seconds.append(time.process_time() - started)
+        assert sum(leak.kind == "target" for leak in audit.leaks) == count // 10
+    return min(seconds)

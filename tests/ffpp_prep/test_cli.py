@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,10 @@ from ffpp_prep.commands import COMMANDS
 
 
 @pytest.mark.parametrize("command", ["", *(name for name, _ in COMMANDS)])
-def test_help_answers_at_once_with_an_example(command: str) -> None:
-    started = time.monotonic()
+def test_help_has_an_example(command: str) -> None:
     result = ffpp_prep(*filter(None, [command]), "--help")
     assert result.returncode == 0 and "exit status: 0 clean" in result.stdout
     assert command == "" or f"example: ffpp-prep {command}" in result.stdout
-    assert time.monotonic() - started < 3  # under one on an idle machine; `heavy` below is the exact check
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -60,10 +60,8 @@ def test_for_training_counts_by_split(tree: Path) -> None:
 
 
 def test_the_command(tree: Path) -> None:
-    started = time.monotonic()
     result = ffpp_prep("estimate", tree, "--jobs", 2, "--codec", "png")
     assert result.returncode == 0, result.stderr
-    assert time.monotonic() - started < 120
     assert re.search(rf"videos +8, 3 s of video, about {6 * FRAMES} frames", result.stdout)
     assert re.search(r"extract +about \d+ s and [\d.]+ [kM]B: \d+ crops as png", result.stdout)
     assert re.search(r"2 of the 8 can't be opened: \S+900\.mp4, \S+901\.mp4\n", result.stdout)
