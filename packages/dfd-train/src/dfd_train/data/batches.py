@@ -7,12 +7,12 @@ of its augmentation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from dfd_train.config import DataConfig
@@ -21,6 +21,8 @@ from dfd_train.data.selection import Pair
 
 Spot = tuple[int, int]
 """A frame: the video's row and the frame's number."""
+Spots = npt.NDArray[np.int32]
+"""(N, 2) spots: 8 bytes each, where DFDC's 36 million as tuples would take 6 GB."""
 
 
 class Sample(NamedTuple):
@@ -34,11 +36,92 @@ class Sample(NamedTuple):
     position: int
 
 
+class Batches(Sequence[list[Sample]]):
+    """The batches of an epoch, kept as arrays and made into samples when they are asked for.
+
+    Args:
+        spots: of all samples of the epoch, in the order in which they are shown.
+        labels: (N,) int8.
+        ends: where each batch ends, ascending.
+        epoch: from 1; 0 for an evaluation.
+        begin: where the first batch begins.
+    """
+
+    def __init__(
+        self,
+        spots: Spots,
+        labels: npt.NDArray[np.int8],
+        ends: npt.NDArray[np.int64],
+        epoch: int,
+        begin: int = 0,
+    ) -> None:
+        self._spots, self._labels, self._ends, self._epoch, self._begin = spots, labels, ends, epoch, begin
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, index: int) -> list[Sample]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[list[Sample]]: ...
+    def __getitem__(self, index: int | slice) -> list[Sample] | Sequence[list[Sample]]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                return [self[i] for i in range(start, stop, step)]
+            return Batches(self._spots, self._labels, self._ends[start:stop], self._epoch, self._start(start))
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._samples(self._start(index), int(self._ends[index]))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both show the same samples in the same batches."""
+        if not isinstance(other, Batches):
+            return NotImplemented
+        return (
+            self._epoch == other._epoch
+            and self._begin == other._begin
+            and np.array_equal(self._ends, other._ends)
+            and np.array_equal(self._spots, other._spots)
+            and np.array_equal(self._labels, other._labels)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays can change
+
+    @property
+    def count(self) -> int:
+        """How many samples there are in all batches."""
+        return (int(self._ends[-1]) if len(self) else self._begin) - self._begin
+
+    @property
+    def spots(self) -> Spots:
+        """The row and the frame of every sample, in order."""
+        return self._spots[self._begin : self._begin + self.count]
+
+    @property
+    def samples(self) -> list[Sample]:
+        """Those of all batches, in order."""
+        return self._samples(self._begin, self._begin + self.count)
+
+    def _start(self, index: int) -> int:
+        return int(self._ends[index - 1]) if index else self._begin
+
+    def _samples(self, start: int, stop: int) -> list[Sample]:
+        rows, frames = self._spots[start:stop].T.tolist() if stop > start else ([], [])
+        labels = self._labels[start:stop].tolist()
+        return [
+            Sample(row, frame, 0, label, self._epoch, position)
+            for row, frame, label, position in zip(rows, frames, labels, range(start, stop), strict=True)
+        ]
+
+
 @dataclass(frozen=True)
 class EpochPlan:
     """The batches of one epoch, and what in them is not what the formulas say."""
 
-    batches: list[list[Sample]]
+    batches: Batches
     substitutions: int
     """frames that stand in for others because their video is short"""
     untouched: int = 0
@@ -71,9 +154,10 @@ def plan_epoch(
     planner = _Planner(videos, epoch)
     order = np.random.default_rng([seed, epoch])
     if config.batches == "shuffled":
-        spots = [spot for row in videos.index for spot in planner.drawn(row, config.train_frames, order)]
-        kept = [spots[i] for i in order.permutation(len(spots)) if spots[i] not in untouched]
-        return planner.plan(_chunks(kept, config.batch_size), untouched=len(spots) - len(kept))
+        spots = planner.drawn(config.train_frames, order)
+        spots = spots[order.permutation(np.arange(len(spots), dtype=np.int32))]
+        kept = spots[~_among(spots, untouched)] if untouched else spots
+        return planner.plan(kept, _ends(len(kept), config.batch_size), untouched=len(spots) - len(kept))
     each = 1 if config.batches == "various" else config.batch_size // 2
     shown: list[list[tuple[Spot, Spot]]] = []
     left_out = 0
@@ -86,16 +170,15 @@ def plan_epoch(
         )
         couples = [(fake, real) for fake, real in zip(fakes, reals, strict=True) if fake not in untouched]
         left_out += each - len(couples)
-        shown.append(couples)
+        if couples:
+            shown.append(couples)
     if config.batches == "dual":
-        batches = [
-            [*(fake for fake, _ in couples), *(real for _, real in couples)] for couples in shown if couples
-        ]
+        ordered = [spot for couples in shown for side in zip(*couples, strict=True) for spot in side]
+        ends = np.cumsum([2 * len(couples) for couples in shown], dtype=np.int64)
     else:
-        batches = _chunks(
-            [spot for couples in shown for couple in couples for spot in couple], config.batch_size
-        )
-    return planner.plan(batches, untouched=left_out)
+        ordered = [spot for couples in shown for couple in couples for spot in couple]
+        ends = _ends(len(ordered), config.batch_size)
+    return planner.plan(_array(ordered), ends, untouched=left_out)
 
 
 def plan_evaluation(
@@ -106,17 +189,19 @@ def plan_evaluation(
     `benchmark`: spaced as DeepfakeBench does, from the first frame to the last.
     """
     planner = _Planner(videos, epoch=0)
-    spots = [spot for row in videos.index for spot in planner.evaluation(row, frames_per_video, benchmark)]
-    return planner.plan(_chunks(spots, batch_size))
+    spots = planner.evaluation(frames_per_video, benchmark)
+    return planner.plan(spots, _ends(len(spots), batch_size))
 
 
 class _Planner:
-    """Finds the frames of videos, counts substitutes, and turns (row, frame) into samples."""
+    """Finds the frames of videos, counts substitutes, and puts (row, frame) into batches."""
 
     def __init__(self, videos: pd.DataFrame, epoch: int) -> None:
         self._epoch = epoch
-        self._labels = videos["label"].to_dict()
-        self._lengths = videos["frames_decoded"].to_dict()
+        self._rows = videos.index.to_numpy(np.int32)
+        self._labels = np.zeros(self._rows.max(initial=-1) + 1, np.int8)  # by row
+        self._labels[self._rows] = videos["label"]
+        self._lengths = dict(zip(videos.index.tolist(), videos["frames_decoded"].tolist(), strict=True))
         self._substitutions = 0
 
     def various(self, row: int, total_epochs: int, stride: int) -> list[Spot]:
@@ -126,32 +211,51 @@ class _Planner:
     def dual(self, row: int, total_epochs: int, count: int) -> list[Spot]:
         return self._spots(row, *dual_frames(self._epoch, self._lengths[row], total_epochs, count))
 
-    def evaluation(self, row: int, count: int, benchmark: bool) -> list[Spot]:
+    def evaluation(self, count: int, benchmark: bool) -> Spots:
         choose = benchmark_frames if benchmark else evaluation_frames
-        return self._spots(row, *choose(int(self._lengths[row]), count))
+        chosen = []
+        for row in self._rows.tolist():
+            frames, substituted = choose(int(self._lengths[row]), count)
+            chosen += self._spots(row, frames, substituted)
+        return _array(chosen)
 
-    def drawn(self, row: int, count: int, order: np.random.Generator) -> list[Spot]:
-        """`count` different frames of a video, drawn anew each epoch; all of them where `count` is 0."""
-        length = int(self._lengths[row])
-        number = min(count, length) if count else length
-        frames = np.sort(order.choice(length, number, replace=False)).tolist()
-        return self._spots(row, frames, max(0, count - length))
+    def drawn(self, count: int, order: np.random.Generator) -> Spots:
+        """`count` different frames of each video, drawn anew each epoch; all of them where `count` is 0."""
+        lengths = [int(self._lengths[row]) for row in self._rows.tolist()]
+        numbers = [min(count, length) if count else length for length in lengths]
+        spots = np.empty((sum(numbers), 2), np.int32)
+        spots[:, 0] = np.repeat(self._rows, numbers)
+        begin = 0
+        for length, number in zip(lengths, numbers, strict=True):
+            spots[begin : begin + number, 1] = np.sort(order.choice(length, number, replace=False))
+            begin += number
+            self._substitutions += max(0, count - length)
+        return spots
 
-    def plan(self, batches: list[list[Spot]], untouched: int = 0) -> EpochPlan:
-        position = count()
-        samples = [
-            [
-                Sample(row, frame, 0, int(self._labels[row]), self._epoch, next(position))
-                for row, frame in batch
-            ]
-            for batch in batches
-        ]
-        return EpochPlan(samples, self._substitutions, untouched)
+    def plan(self, spots: Spots, ends: npt.NDArray[np.int64], untouched: int = 0) -> EpochPlan:
+        labels = self._labels[spots[:, 0]]
+        return EpochPlan(Batches(spots, labels, ends, self._epoch), self._substitutions, untouched)
 
     def _spots(self, row: int, frames: list[int], substituted: int) -> list[Spot]:
         self._substitutions += substituted
         return [(int(row), int(frame)) for frame in frames]
 
 
-def _chunks(spots: list[Spot], size: int) -> list[list[Spot]]:
-    return [spots[start : start + size] for start in range(0, len(spots), size)]
+def _ends(count: int, size: int) -> npt.NDArray[np.int64]:
+    """Where batches of `size` samples end; the last one may be smaller."""
+    return np.minimum(np.arange(size, count + size, size, dtype=np.int64), count)
+
+
+def _array(spots: Iterable[Spot]) -> Spots:
+    return np.array(list(spots), np.int32).reshape(-1, 2)
+
+
+def _among(spots: Spots, others: Iterable[Spot]) -> npt.NDArray[np.bool_]:
+    keys, known = (_key(array) for array in (spots, _array(others)))
+    found: npt.NDArray[np.bool_] = np.isin(keys, known)
+    return found
+
+
+def _key(spots: Spots) -> npt.NDArray[Any]:
+    wide = spots.astype(np.int64)
+    return (wide[:, 0] << 32) | wide[:, 1]

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -92,6 +94,10 @@ class PreparedSet:
     def is_stored(self, row: int, frame: int, face: int = 0) -> bool:
         """Whether a crop is read from a shard; otherwise from its video."""
         return self.crops is not None and self.crops.has(row, frame, face)
+
+    def are_stored(self, spots: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """`is_stored` for the first face of many (row, frame), (N, 2)."""
+        return np.zeros(len(spots), np.bool_) if self.crops is None else self.crops.has_each(spots)
 
     @property
     def geometry(self) -> CropGeometry:

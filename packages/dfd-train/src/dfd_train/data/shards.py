@@ -64,6 +64,11 @@ class CropStore:
         """Whether the crop is stored."""
         return self._find(video, frame, face) is not None
 
+    def has_each(self, spots: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Whether the first face's crop is stored of each (video row, frame), (N, 2)."""
+        found: npt.NDArray[np.bool_] = np.isin(_key(*spots.T.astype(np.int64), 0), self._keys)
+        return found
+
     def stored_frames(self, video: int, face: int = 0) -> npt.NDArray[np.int32]:
         """The frames of a video whose crop is stored, ascending."""
         start, stop = np.searchsorted(self._keys, [_key(video, 0, 0), _key(video + 1, 0, 0)])

@@ -70,9 +70,12 @@ def score_videos(
         loaded = loader.load(scoring_batches(videos, scoring, processes), device)
     network.eval()
     logits: list[np.ndarray] = []
-    frames = sum(map(len, batches))
     progress = tqdm(
-        total=frames, desc="scoring", unit="frame", disable=None if processes.main else True, leave=False
+        total=batches.count,
+        desc="scoring",
+        unit="frame",
+        disable=None if processes.main else True,
+        leave=False,
     )
     with progress:
         for batch in batches:
@@ -88,7 +91,7 @@ def score_videos(
             if stop:
                 raise KeyboardInterrupt
             progress.update(len(batch))
-    return prediction_table(videos, [s for batch in batches for s in batch], np.concatenate(logits))
+    return prediction_table(videos, batches.samples, np.concatenate(logits))
 
 
 def scoring_batches(videos: pd.DataFrame, scoring: Scoring, processes: Processes) -> list[list[Sample]]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from dfd_train.config import RunConfig, changed_settings
@@ -129,8 +130,8 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     lines = [
         data.train.summary(),
         data.val.summary(),
-        f"{len(first.batches)} batches an epoch, {_crops(first)} crops; epochs: {config.train.epochs}, "
-        f"each validated on {_crops(validation)} crops",
+        f"{len(first.batches)} batches an epoch, {first.batches.count} crops; epochs: {config.train.epochs}, "
+        f"each validated on {validation.batches.count} crops",
         _crop_sources(data.prepared, (first, validation)),
     ]
     lines += [f"validation: {remark}" for remark in validation.remarks]
@@ -145,19 +146,15 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     return lines
 
 
-def _crops(plan: EpochPlan) -> int:
-    return sum(map(len, plan.batches))
-
-
 def _crop_sources(prepared: PreparedSet, plans: Sequence[EpochPlan]) -> str:
     """How many crops of the first epoch and its validation are stored, and how many are cut from videos."""
-    samples = [sample for plan in plans for batch in plan.batches for sample in batch]
-    missing = [s for s in samples if not prepared.is_stored(s.video, s.frame, s.face)]
-    for row in {sample.video for sample in missing}:
+    spots = np.concatenate([plan.batches.spots for plan in plans])
+    missing = spots[~prepared.are_stored(spots)]
+    for row in np.unique(missing[:, 0]).tolist():
         path = Path(prepared.videos.at[row, "path"])
         if not path.is_file():
             raise FileNotFoundError(f"crops are missing in {prepared.work}, and so is their video {path}")
-    stored = len(samples) - len(missing)
+    stored = len(spots) - len(missing)
     hint = "" if stored else f" (`ffpp-prep extract {prepared.work}` makes it faster)"
     return f"first epoch and validation: {stored} crops stored, {len(missing)} to be cut from videos{hint}"
 

@@ -187,7 +187,7 @@ class Training:
                     self._save()
                     if stop:
                         raise Interrupted
-        samples = [sample for batch in batches for sample in batch]
+        samples = batches.samples
         logits_of_epoch = np.array(place.logits, np.float32)
         return summarize(prediction_table(self.data.train.videos, samples, logits_of_epoch))
 
@@ -209,7 +209,7 @@ class Training:
         except KeyboardInterrupt:
             self._save()
             raise Interrupted from None
-        samples = [sample for batch in self.scoring.plan(self.data.val.videos).batches for sample in batch]
+        samples = self.scoring.plan(self.data.val.videos).batches.samples
         scored = torch.tensor(predictions["logit"].to_numpy())
         check_finite(scored, partial(self._name, samples), f"the validation of epoch {epoch}")
         validated = summarize(predictions)
