@@ -36,6 +36,13 @@ def test_packages_meet_in_files_not_in_imports(package: str) -> None:
             assert not {name.split(".")[0] for name in names} & others, path
 
 
+def test_both_packages_take_the_same_endings_for_videos() -> None:
+    from dfd_train.predict.inputs import VIDEOS
+    from ffpp_prep.layouts.tree import VIDEO_SUFFIXES
+
+    assert VIDEOS == VIDEO_SUFFIXES
+
+
 @pytest.mark.parametrize(
     ("statement", "forbidden"),
     [

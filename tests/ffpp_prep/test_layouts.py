@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -145,7 +146,10 @@ def test_a_name_that_is_no_text_is_left_out_and_named(tmp_path: Path) -> None:
     (refused,) = summary.refused
     assert "\\udc" in refused.entry and "isn't UTF-8" in refused.reason
     (tmp_path / "real/a.mp4").unlink()
-    with pytest.raises(UserError, match="no videos found for layout folder whose names are UTF-8"):
+    shutil.rmtree(tmp_path / "work")
+    with pytest.raises(
+        UserError, match="no videos found for layout folder; not taken: 1 its name isn't UTF-8"
+    ):
         list_videos(tmp_path)
 
 
@@ -220,6 +224,7 @@ ROWS = pd.DataFrame(
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_tables(tmp_path: Path, suffix: str) -> None:
+    labels = "0 is real (1), 1 is fake (2)"
     path = tmp_path / f"videos.{suffix}"
     ROWS.to_csv(path, index=False) if suffix == "csv" else ROWS.to_parquet(path)
     listing = list_videos(path)
@@ -232,6 +237,9 @@ def test_tables(tmp_path: Path, suffix: str) -> None:
     assert (b.method, b.original_id, b.source_id, b.dataset) == ("swap", "clips/a.mp4", "7", "folder")
     assert (c.method, c.original_id, c.split, c.path) == ("fake", "", "", "/elsewhere/c.mp4")
     assert listing.notes == (
+        f"labels: {labels}",
+        "3 of 3 files of the table are not on disk (first: 'clips/a.mp4'); boxes will record them as open_failed. "
+        f"Relative paths count from {tmp_path.resolve()}",
         "1 fakes name an original_id that is no real video of the table; they can't be paired",
         "columns not used: weather",
     )
@@ -241,11 +249,11 @@ def test_tables(tmp_path: Path, suffix: str) -> None:
     ("text", "words"),
     [
         ("path\na.mp4\n", "column label is missing"),
-        ("path,label\na.mp4,2\n", "row 1: label must be 0"),
+        ("path,label\na.mp4,2\n", "row 1: label '2' is neither 0, false, real nor 1"),
         ("path,label\na.mp4,0\n../up.mp4,1\n", "row 2: path '../up.mp4' leaves the table's folder"),
         ("path,label\nx/../../up.mp4,1\n", "leaves the table's folder"),
         ("path,label\n,1\n", "is no path"),
-        ("path,label,split\na.mp4,0,training\n", "split 'training' must be train, val, test, unused"),
+        ("path,label,split\na.mp4,0,holdout\n", "split 'holdout' must be train, val, test, unused"),
         ("path,label\na.mp4,0\na.mp4,1\n", "'a.mp4' stands more than once"),
         ("path,label,original_id\na.mp4,0,b.mp4\n", "only a fake"),
         ("", "not readable as CSV"),

@@ -106,9 +106,10 @@ def test_dfdc_names_that_leave_the_folder(tmp_path: Path) -> None:
     assert dict(zip(written["entry"], written["reason"], strict=True)) == reasons
     assert set(written["where"]) == {"dfdc_train_part_0/metadata.json"} and len(written) == len(reasons)
     result = ffpp_prep("scan", tmp_path / "root", "-o", tmp_path / "work")
-    assert (
-        f"note: {len(reasons)} entries refused (first: " in result.stdout and "refused.csv" in result.stdout
-    )
+    assert f"refused: {len(HOSTILE_NAMES)} entries, no plain file name; such as " in result.stdout
+    assert f"{len(reasons)} entries refused -> {tmp_path / 'work' / 'refused.csv'}" in result.stdout
+    for name in {path.name for path in part.glob("*.mp4")} - {"r.mp4"}:
+        (part / name).unlink()
     (part / "metadata.json").write_text(json.dumps({"r.mp4": {"label": "REAL"}}))
     assert scan(tmp_path / "root", tmp_path / "work").refused == ()
     assert not (tmp_path / "work" / "refused.csv").exists()

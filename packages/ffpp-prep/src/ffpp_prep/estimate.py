@@ -21,7 +21,7 @@ from ffpp_prep.detector import Detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.faces import CropSettings, chosen_boxes, crops
 from ffpp_prep.jobs import Beat, run_tasks
-from ffpp_prep.layouts import VideoRecord, list_videos
+from ffpp_prep.layouts import TableWords, VideoRecord, list_videos
 from ffpp_prep.splits import SplitSettings, assign
 from ffpp_prep.stages.scan import own_splits
 from ffpp_prep.video import VideoError, VideoReader, require_decoder
@@ -77,6 +77,7 @@ def estimate_root(
     engine: Engine | None = None,
     jobs: int = 1,
     splits: SplitSettings | None = None,
+    words: TableWords | None = None,
 ) -> Estimate:
     """Counts frames in some videos' headers, detects and crops the beginning of a few, and extrapolates.
 
@@ -88,6 +89,7 @@ def estimate_root(
         engine: which detector runs.
         jobs: worker processes, all busy during the probe, as they will be.
         splits: where splits come from, see `scan`; needed only where crops are for training.
+        words: what a table's columns and labels mean.
 
     Raises:
         UserError: no videos, or none that can be read; or no splits where they are needed.
@@ -97,7 +99,7 @@ def estimate_root(
     crop = replace(crop, decoder=boxes.decoder)
     workers = find_workers(engine or Engine(), jobs)
     detecting = workers.processes * workers.threads
-    videos: Sequence[VideoRecord] = list_videos(Path(root), layout).videos
+    videos: Sequence[VideoRecord] = list_videos(Path(root), layout, words).videos
     if crop.for_training:
         videos, _ = assign(videos, own_splits(Path(root), splits or SplitSettings()))
     looked = _spread(videos, HEADERS)

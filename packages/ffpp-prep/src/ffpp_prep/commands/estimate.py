@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ffpp_prep.commands.boxes import add_detection_arguments, box_settings, engine
 from ffpp_prep.commands.extract import add_crop_arguments, crop_settings
-from ffpp_prep.commands.scan import add_scan_arguments, split_settings
+from ffpp_prep.commands.scan import add_scan_arguments, split_settings, table_words
 from ffpp_prep.errors import ExitStatus
 from ffpp_prep.units import duration_text, size_text
 
@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
         engine(options),
         options.jobs,
         split_settings(options),
+        table_words(options),
     )
     print(_text(found, crop.codec))
     return ExitStatus.OK

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ffpp_prep.errors import ExitStatus, UserError
 
 if TYPE_CHECKING:
+    from ffpp_prep.layouts import Refused, TableWords
     from ffpp_prep.splits import SplitSettings
 
 HELP = "list a data set's videos with labels, pairs and splits -> WORK/videos.parquet"
 EXAMPLE = "ffpp-prep scan /data/FaceForensics++ -o work"
+REASONS = 8  # why something isn't taken, that are printed; all of them are in refused.csv
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +57,18 @@ def add_scan_arguments(parser: argparse.ArgumentParser, when: str = "") -> None:
         help="DeepFakeDetection: actor-disjoint, or the thesis's random split, which leaks (%(default)s)",
     )
     group.add_argument("--seed", type=int, default=0, help="of drawn splits (%(default)s)")
+    group.add_argument(
+        "--columns",
+        default="",
+        metavar="NAME=COLUMN,…",
+        help="what a table calls the columns path, label, split, …: path=Filename,label=Truth",
+    )
+    group.add_argument(
+        "--labels",
+        default="",
+        metavar="VALUE=MEANING,…",
+        help="what a table's labels mean, each real, fake or skip: 1=real,0=fake,Unknown=skip",
+    )
 
 
 def work_folder(options: argparse.Namespace) -> Path:
@@ -84,19 +99,46 @@ def split_settings(options: argparse.Namespace) -> SplitSettings:
     return SplitSettings(options.splits, options.dfd_splits, options.seed)
 
 
+def table_words(options: argparse.Namespace) -> TableWords:
+    """What a table's columns and labels mean, after the same options."""
+    from ffpp_prep.layouts import TableWords
+
+    return TableWords(_pairs("--columns", options.columns), _pairs("--labels", options.labels))
+
+
+def _pairs(flag: str, text: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    for name, sign, value in pairs:
+        if not sign or not value.strip():
+            raise UserError(f"{flag} {name}{sign}: expected {flag} NAME=VALUE, several with commas between")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
 def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> None:
     """Scans `root` into `options.output` and prints what was found."""
     from ffpp_prep.stages import scan
 
-    summary = scan(root, options.output, options.layout, split_settings(options), moved)
+    summary = scan(root, options.output, options.layout, split_settings(options), moved, table_words(options))
     for note in summary.notes:
         print(f"note: {note}")
-    if summary.refused:
-        first = summary.refused[0]
-        print(
-            f"note: {len(summary.refused)} entries refused (first: {first.entry[:80]}, {first.reason}); "
-            f"all of them: {options.output / 'refused.csv'}"
-        )
+    _print_refused(summary.refused)
     for (method, split), count in sorted(summary.counts.items()):
         print(f"{count:7} {method}, {split}")
-    print(f"scan: {summary.videos} videos -> {options.output / 'videos.parquet'}")
+    refused = f"; {len(summary.refused)} entries refused -> {options.output / 'refused.csv'}"
+    print(
+        f"scan: {summary.videos} videos -> {options.output / 'videos.parquet'}{refused if summary.refused else ''}"
+    )
+
+
+def _print_refused(refused: Sequence[Refused]) -> None:
+    """What isn't taken as it is: how often for which reason, with an example of each."""
+    from ffpp_prep.layouts import by_reason
+
+    groups = by_reason(refused)
+    for reason, entries in groups[:REASONS]:
+        first = entries[0]
+        print(
+            f"refused: {len(entries)} entries, {reason}; such as {first.entry[:80]} in {first.where or '.'}"
+        )
+    if len(groups) > REASONS:
+        print(f"refused: {sum(len(e) for _, e in groups[REASONS:])} entries for other reasons")

@@ -1,4 +1,4 @@
-"""Kaggle DFDC: parts `dfdc_train_part_N/`, each with videos and a metadata.json.
+"""Kaggle DFDC: parts `dfdc_train_part_N/`, each with videos and a metadata.json, at any depth.
 
 {"x.mp4": {"label": "REAL" | "FAKE", "split": "train", "original": "y.mp4"}, ...}
 
@@ -9,60 +9,77 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.layouts.record import REAL_METHOD, Listing, Refused, VideoRecord, record_id
+from ffpp_prep.layouts.record import REAL_METHOD, Listing, Refused, VideoRecord
+from ffpp_prep.layouts.tree import Tree
 
+PLACES = "listed by a metadata.json"
 LABELS = {"REAL": 0, "FAKE": 1}
+METADATA = "metadata.json"
+NOT_LISTED = "its folder's metadata.json doesn't list it"
+NO_METADATA = "no metadata.json in its folder, so whether it is real or fake isn't known"
+NOT_THERE = "not on disk; its row stays, and boxes will record it as open_failed"
+
+
+@dataclass(frozen=True)
+class _Part:
+    folder: str  # relative to the root; "" for the root itself
+    name: str
+    metadata: str
 
 
 @dataclass(frozen=True)
 class _Entry:
-    part: Path
+    part: _Part
     name: str
     label: int
     original: str  # name of the real video; "" if unknown or real
+    video_id: str
 
 
-def matches(root: Path) -> bool:
-    """Whether `root` is a DFDC part or holds parts."""
-    return bool(_parts(root))
+def matches(tree: Tree) -> bool:
+    """Whether the root is a DFDC part or parts lie below it."""
+    return bool(_parts(tree))
 
 
-def read(root: Path) -> Listing:
+def read(tree: Tree) -> Listing:
     """Lists the videos that the parts' metadata.json name; names that leave the part's folder are left out.
 
     Raises:
         UserError: a metadata.json isn't a JSON object.
     """
-    root = root.resolve()
+    parts = _parts(tree)
+    present = set(tree.videos)
+    deeper = _below(tree, parts)
     entries: list[_Entry] = []
     notes: list[str] = []
     refused: list[Refused] = []
-    for part in _parts(root):
-        named = list(_entries(part, refused))
+    for part in parts:
+        named = [_found(e, present, deeper) for e in _entries(tree, part, refused)]
         entries += named
-        missing = sum(not (part / e.name).exists() for e in named)
+        missing = [e for e in named if e.video_id not in present]
         if missing:
             notes.append(
-                f"{part.name}: {missing} videos of metadata.json are not on disk; boxes will record them as open_failed"
+                f"{part.name}: {len(missing)} videos of metadata.json are not on disk; boxes will record them as "
+                "open_failed"
             )
-    homes = {e.name: e.part for e in entries if not e.label}  # an original can lie in another part
-    real = {(e.part, e.name) for e in entries if not e.label}
+            refused += [Refused(part.metadata, ascii(e.name), NOT_THERE) for e in missing]
+    elsewhere = {e.name: e for e in entries if not e.label}  # an original can lie in another part
+    real = {(e.part, e.name): e for e in entries if not e.label}
     videos = []
     for e in entries:
-        home = e.part if (e.part, e.original) in real else homes.get(e.original)
+        home = real.get((e.part, e.original), elsewhere.get(e.original))
         videos.append(
             VideoRecord(
-                video_id=record_id(root, e.part / e.name),
-                path=str(e.part / e.name),
+                video_id=e.video_id,
+                path=str(tree.path(e.video_id)),
                 dataset="dfdc",
                 method="DFDC" if e.label else REAL_METHOD,
                 label=e.label,
-                original_id=record_id(root, home / e.original) if home else "",
-                group=f"{(home or e.part).name}/{e.original or e.name}",
+                original_id=home.video_id if home else "",
+                group=f"{(home or e).part.name}/{e.original or e.name}",
             )
         )
     orphans = sum(bool(v.label and not v.original_id) for v in videos)
@@ -70,19 +87,51 @@ def read(root: Path) -> Listing:
         notes.append(
             f"{orphans} fakes name no original of the parts on disk; they can be evaluated but not paired"
         )
-    return Listing(tuple(videos), tuple(notes), tuple(refused))
+    told = {f"{r.where.rpartition('/')[0]}/{r.entry}".lstrip("/") for r in refused}
+    used = {part.metadata for part in parts} | {name for name in tree.videos if _told(name) in told}
+    folders = {part.folder for part in parts}
+    reasons = {
+        name: NOT_LISTED if name.rpartition("/")[0] in folders else NO_METADATA for name in tree.videos
+    }
+    return Listing(tuple(videos), tuple(notes), tuple(refused), frozenset(used), reasons)
 
 
-def _parts(root: Path) -> list[Path]:
-    if (root / "metadata.json").is_file():
-        return [root]
-    return sorted(p.parent for p in root.glob("*/metadata.json")) if root.is_dir() else []
+def _below(tree: Tree, parts: list[_Part]) -> dict[tuple[str, str], list[str]]:
+    """The videos in folders without a metadata.json of their own, by the folder above that has one and their name."""
+    folders = {part.folder for part in parts}
+    found: dict[tuple[str, str], list[str]] = {}
+    for video in tree.videos:
+        folder, _, name = video.rpartition("/")
+        while folder and folder not in folders:
+            folder = folder.rpartition("/")[0]
+        found.setdefault((folder, name), []).append(video)
+    return found
 
 
-def _entries(part: Path, refused: list[Refused]) -> Iterator[_Entry]:
+def _found(entry: _Entry, present: set[str], deeper: dict[tuple[str, str], list[str]]) -> _Entry:
+    """The entry with its file: where that isn't in the part's own folder, the only one of its name below."""
+    below = deeper.get((entry.part.folder, entry.name), [])
+    return entry if entry.video_id in present or len(below) != 1 else replace(entry, video_id=below[0])
+
+
+def _told(video_id: str) -> str:
+    """As `read` finds it among what was refused."""
+    folder, _, name = video_id.rpartition("/")
+    return f"{folder}/{name!a}".lstrip("/")
+
+
+def _parts(tree: Tree) -> list[_Part]:
+    found = []
+    for name in tree.others:
+        folder, _, last = name.rpartition("/")
+        if last.casefold() == METADATA:
+            found.append(_Part(folder, folder.rpartition("/")[2] or tree.root.name, name))
+    return found
+
+
+def _entries(tree: Tree, part: _Part, refused: list[Refused]) -> Iterator[_Entry]:
     """The videos of a part; what is no video's entry is added to `refused`."""
-    path = part / "metadata.json"
-    where = f"{part.name}/{path.name}"
+    path = tree.path(part.metadata)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -92,16 +141,17 @@ def _entries(part: Path, refused: list[Refused]) -> Iterator[_Entry]:
     for name, entry in sorted(content.items()):
         label = LABELS.get(str(entry.get("label")).upper()) if isinstance(entry, dict) else None
         if not _is_plain_name(name):
-            refused.append(Refused(where, ascii(name), "no plain file name"))
+            refused.append(Refused(part.metadata, ascii(name), "no plain file name"))
         elif label is None:
-            refused.append(Refused(where, ascii(name), "neither label REAL nor FAKE"))
+            refused.append(Refused(part.metadata, ascii(name), "neither label REAL nor FAKE"))
         else:
             original = str(entry.get("original") or "") if label else ""
             if original and not _is_plain_name(original):
                 reason = f"original {original!a} is no plain file name; the fake stays, unpaired"
-                refused.append(Refused(where, ascii(name), reason))
+                refused.append(Refused(part.metadata, ascii(name), reason))
                 original = ""
-            yield _Entry(part, name, label, original)
+            video_id = f"{part.folder}/{name}" if part.folder else name
+            yield _Entry(part, name, label, original, video_id)
 
 
 def _is_plain_name(name: str) -> bool:

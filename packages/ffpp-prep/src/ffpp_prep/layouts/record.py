@@ -1,14 +1,11 @@
-"""What a layout says about one video, and small helpers that the layouts share."""
+"""What a layout says about a data set: its videos, and what it doesn't take."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 REAL_METHOD = "original_sequences"  # the `method` of every real video, in every data set
-VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class VideoRecord:
 
 @dataclass(frozen=True)
 class Refused:
-    """Something that a data set lists and that isn't taken from it: in which file or folder, what, and why."""
+    """Something that a data set lists or holds and that isn't taken as it is: in which file or folder, what, why."""
 
     where: str
     entry: str  # as `ascii` writes it, whatever it holds
@@ -55,44 +52,18 @@ class Refused:
 
 @dataclass(frozen=True)
 class Listing:
-    """The videos of a data set, one line for each thing that a user should know about it, and what was refused."""
+    """What a layout read.
+
+    Attributes:
+        videos: those that it takes.
+        notes: one line for each thing that a user should know about them.
+        refused: lines of the data set's own lists that can't be taken as they are.
+        used: other files that it read, or that `videos` or `refused` speak of, relative to the root.
+        reasons: why a video of the tree isn't taken, where the layout knows better than that it lies elsewhere.
+    """
 
     videos: tuple[VideoRecord, ...]
     notes: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
-
-
-def files_in(folder: Path) -> Iterator[Path]:
-    """The video files directly in `folder`, sorted; nothing where there is no such folder.
-
-    Links are followed, data sets being spread over disks by them; a broken one is listed like any video, so that
-    it gets a row and a status and doesn't just vanish.
-    """
-    if folder.is_dir():
-        yield from sorted(p for p in folder.iterdir() if _has_video_name(p.name) and not p.is_dir())
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """The video files in `folder` at any depth, sorted; as `files_in`, and links that lead in circles end."""
-    entered: set[str] = set()
-    for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in entered:
-            folders.clear()
-            continue
-        entered.add(real)
-        folders.sort()
-        yield from (Path(parent, name) for name in sorted(names) if _has_video_name(name))
-
-
-def record_id(root: Path, path: Path) -> str:
-    """`video_id` of a file: its POSIX path relative to the root."""
-    return path.relative_to(root).as_posix()
-
-
-def _has_video_name(name: str) -> bool:
-    return Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith(".")
-
-
-def _raise(error: OSError) -> None:
-    raise error
+    used: frozenset[str] = frozenset()
+    reasons: Mapping[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.files import whole_file
-from ffpp_prep.layouts import Refused, list_videos
+from ffpp_prep.layouts import Refused, TableWords, list_videos
 from ffpp_prep.lock import only_run
 from ffpp_prep.splits import SplitSettings, assign
 from ffpp_prep.store import BoxStore, scanned_root, write_scan
@@ -34,6 +34,7 @@ def scan(
     layout: str = "auto",
     splits: SplitSettings | None = None,
     moved: bool = False,
+    words: TableWords | None = None,
 ) -> ScanSummary:
     """Lists a data set's videos and writes WORK/videos.parquet, and WORK/refused.csv; nothing is decoded.
 
@@ -45,13 +46,15 @@ def scan(
         layout: `auto` or a name in `ffpp_prep.layouts`.
         splits: where splits come from; by default ROOT/splits if it is there, else the official lists.
         moved: `root` is the data set that WORK was scanned from, at another place.
+        words: what a table's columns and labels mean, where it says it in words of its own.
 
     Raises:
         UserError: nothing to scan, an unknown layout, no way to assign splits, or WORK has boxes of another root.
     """
     root, work = Path(root), Path(work)
-    listing = list_videos(root, layout)
     splits = own_splits(root, splits or SplitSettings())
+    apart = [work, root / SAMPLE_MARK, *([splits.folder] if splits.folder else [])]
+    listing = list_videos(root, layout, words, apart)
     videos, notes = assign(listing.videos, splits)
     if work.exists() and not work.is_dir():
         raise UserError(f"{work}: not a folder")

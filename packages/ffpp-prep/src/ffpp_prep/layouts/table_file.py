@@ -1,0 +1,106 @@
+"""A CSV or Parquet file as rows of text, whatever program wrote it."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ffpp_prep.errors import UserError
+
+SUFFIXES = (".csv", ".tsv", ".parquet")
+SEPARATORS = ",;\t|"
+LONGEST_FIELD = 1 << 20
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table's columns, and its rows as dictionaries of text; what is empty or null is ""."""
+
+    columns: tuple[str, ...]
+    rows: tuple[dict[str, str], ...]
+
+
+def read_rows(path: Path) -> Rows:
+    """Reads a table.
+
+    Of a CSV file the separator is found by its first line, UTF-8 and UTF-16 with a mark are understood, and spaces
+    around values don't count.
+
+    Raises:
+        UserError: it can't be read, or a row has more values than there are columns.
+    """
+    try:
+        if path.suffix.lower() == ".parquet":
+            return _parquet(path)
+        return _csv(path)
+    except (OSError, ValueError, csv.Error) as error:  # Arrow's and Unicode's own errors are ValueErrors
+        if isinstance(error, UserError):
+            raise
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: not readable as {path.suffix[1:].upper()} ({reason})") from error
+
+
+def _parquet(path: Path) -> Rows:
+    frame = pd.read_parquet(path).astype(object)
+    columns = tuple(str(name) for name in frame.columns)
+    _refuse_twice(path, columns)
+    frame.columns = pd.Index(columns)
+    text = frame.where(frame.notna(), "").astype(str)
+    return Rows(columns, tuple({str(k): v for k, v in row.items()} for row in text.to_dict("records")))
+
+
+def _csv(path: Path) -> Rows:
+    csv.field_size_limit(LONGEST_FIELD)
+    lines = _text(path.read_bytes())
+    if not lines.strip():
+        raise UserError(f"{path}: not readable as CSV (it is empty)")
+    declared = re.match(r"sep=(.)\r?\n", lines)  # what Excel writes and reads
+    if declared:
+        lines = lines[declared.end() :]
+    separator = declared[1] if declared else _separator(lines)
+    reader = csv.reader(
+        io.StringIO(lines, newline=""), delimiter=separator, strict=True, skipinitialspace=True
+    )
+    header = [name.strip() for name in next(reader)]
+    while header and not header[-1]:
+        header.pop()
+    _refuse_twice(path, tuple(header))
+    return Rows(tuple(header), tuple(_rows(path, reader, header)))
+
+
+def _rows(path: Path, reader: Iterator[list[str]], header: list[str]) -> Iterator[dict[str, str]]:
+    for number, values in enumerate((values for values in reader if any(v.strip() for v in values)), start=1):
+        beyond = [value for value in values[len(header) :] if value.strip()]
+        if beyond:
+            raise UserError(
+                f"{path}: row {number} has {len(values)} values, the first line {len(header)} columns; the value "
+                f"{beyond[0]!r} belongs to none: write values that hold the separator in quotes"
+            )
+        padded = [*values, *[""] * (len(header) - len(values))]
+        yield {name: value.strip() for name, value in zip(header, padded, strict=False)}
+
+
+def _text(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
+
+
+def _separator(lines: str) -> str:
+    """The separator that parts the first line into most columns; a comma where none does."""
+    first = lines.lstrip().splitlines()[0]
+    counts = {sep: len(next(csv.reader([first], delimiter=sep))) for sep in SEPARATORS}
+    return max(SEPARATORS, key=lambda sep: counts[sep])
+
+
+def _refuse_twice(path: Path, columns: tuple[str, ...]) -> None:
+    twice = sorted({name for name in columns if columns.count(name) > 1 and name})
+    if twice:
+        raise UserError(f"{path}: column {twice[0]} stands more than once")

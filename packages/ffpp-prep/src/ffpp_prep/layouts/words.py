@@ -1,0 +1,41 @@
+"""How people call real and fake, and the splits: one list for folders' names and for tables' values."""
+
+from __future__ import annotations
+
+import re
+
+SPLIT_WORDS = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val", "validate": "val", "dev": "val",
+    "test": "test", "testing": "test",
+    "unused": "unused",
+}  # fmt: skip
+# The words that can mean nothing else, and those that are taken where no such word stands beside them.
+CLASS_WORDS = {"real": 0, "fake": 1}
+CLASS_SYNONYMS = CLASS_WORDS | {
+    "reals": 0, "original": 0, "originals": 0, "genuine": 0, "pristine": 0, "authentic": 0, "bonafide": 0,
+    "fakes": 1, "deepfake": 1, "deepfakes": 1, "manipulated": 1, "forged": 1, "synthetic": 1, "tampered": 1,
+}  # fmt: skip
+_FILLERS = frozenset({"video", "videos", "clip", "clips", "data", "set", "files", "footage"})
+
+
+def split_of(text: str) -> str | None:
+    """The split that a word means, whatever its case; "" for an empty one; None where it means none."""
+    word = text.strip().casefold()
+    return SPLIT_WORDS.get(word) if word else ""
+
+
+def folder_words(name: str) -> tuple[str | None, int | None, bool]:
+    """What a folder's name says: split, class, and whether the class stands there by a word that means nothing else.
+
+    `real`, `Fake`, `validation`, `train_real` and `real videos` are understood; a name with any other word in it
+    says nothing: (None, None, False).
+    """
+    words = [word for word in re.split(r"[\W_]+", name.casefold()) if word and word not in _FILLERS]
+    splits = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
+    classes = {CLASS_SYNONYMS[word] for word in words if word in CLASS_SYNONYMS}
+    known = all(word in SPLIT_WORDS or word in CLASS_SYNONYMS for word in words)
+    if not known or len(splits) > 1 or len(classes) > 1:
+        return None, None, False
+    certain = any(word in CLASS_WORDS for word in words)
+    return next(iter(splits), None), next(iter(classes), None), certain

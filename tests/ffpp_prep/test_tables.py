@@ -1,0 +1,160 @@
+"""Tables as people and their programs write them: separators, labels, columns, paths, and what each refusal shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import trees
+from clips import ffpp_prep
+
+from ffpp_prep.errors import UserError
+from ffpp_prep.layouts import Listing, TableWords, list_videos
+from ffpp_prep.store import read_scan
+
+
+def listed(
+    folder: Path, content: str | bytes, words: TableWords | None = None, name: str = "t.csv"
+) -> Listing:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return list_videos(path, words=words)
+
+
+def labels(listing: Listing) -> dict[str, int]:
+    return {v.video_id: v.label for v in listing.videos}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "path,label\na.mp4,0,\nb.mp4,1,\n",  # a comma at each line's end
+        "path,label,\na.mp4,0,\nb.mp4,1,\n",
+        "path,label\na.mp4, 0\nb.mp4, 1\n",
+        "path , label\na.mp4 ,0 \n b.mp4, 1\n",
+        "path;label\na.mp4;0\nb.mp4;1\n",
+        "sep=;\npath;label\na.mp4;0\nb.mp4;1\n",
+        "path\tlabel\r\na.mp4\t0\r\nb.mp4\t1\r\n",
+        "path|label\na.mp4|0\nb.mp4|1\n",
+        "\ufeffpath,label\na.mp4,0\n\nb.mp4,1\n,\n",  # a mark before, and empty lines
+        "path,label\na.mp4,0\nb.mp4,1\n".encode("utf-16"),
+        '"path","label"\n"a.mp4","0"\n"b.mp4","1"\n',
+        "path,label\na.mp4,0.0\nb.mp4,1.0\n",
+        "path,label\na.mp4,REAL\nb.mp4,FAKE\n",
+        "path,label\na.mp4,real\nb.mp4,Deepfake\n",
+        "path,label\na.mp4,False\nb.mp4,TRUE\n",
+        "path,label\na.mp4,no\nb.mp4,yes\n",
+    ],
+)
+def test_tables_of_many_hands_say_the_same(tmp_path: Path, content: str | bytes) -> None:
+    trees.touch(tmp_path, ["a.mp4", "b.mp4"])
+    assert labels(listed(tmp_path, content)) == {"a.mp4": 0, "b.mp4": 1}
+
+
+@pytest.mark.parametrize(("real", "fake"), [(False, True), (0.0, 1.0), ("REAL", "FAKE"), (0, 1)])
+def test_labels_of_parquet(tmp_path: Path, real: object, fake: object) -> None:
+    pd.DataFrame({"path": ["a.mp4", "b.mp4"], "label": [real, fake]}).to_parquet(tmp_path / "t.parquet")
+    assert labels(list_videos(tmp_path / "t.parquet")) == {"a.mp4": 0, "b.mp4": 1}
+
+
+def test_the_mapping_of_labels_is_stated(tmp_path: Path) -> None:
+    listing = listed(tmp_path, "path,label\na.mp4,False\nb.mp4,True\nc.mp4,True\n")
+    assert listing.notes[0] == "labels: False is real (1), True is fake (2)"
+
+
+def test_words_for_columns_and_labels(tmp_path: Path) -> None:
+    trees.touch(tmp_path, ["a.mp4", "b.mp4", "c.mp4"])
+    content = (
+        "Filename,Ground Truth,Set,is_real\na.mp4,bona,Dev,1\nb.mp4,bogus,train,0\nc.mp4,Unknown,test,\n"
+    )
+    columns = {"path": "Filename", "label": "Ground Truth", "split": "Set"}
+    words = TableWords(columns, {"bona": "real", "BOGUS": "fake", "Unknown": "skip"})
+    listing = listed(tmp_path, content, words)
+    assert {v.video_id: (v.label, v.split) for v in listing.videos} == {
+        "a.mp4": (0, "val"),
+        "b.mp4": (1, "train"),
+    }
+    assert next((r.entry, r.reason) for r in listing.refused) == ("'c.mp4'", "its label is to be skipped")
+    with pytest.raises(
+        UserError, match=r"column path, label is missing; it has Filename, Ground Truth.*--columns path="
+    ):
+        listed(tmp_path, content)
+    # A column that says the opposite isn't read as if it said fake.
+    with pytest.raises(UserError, match="column is_real could mean 1 for real; say it:  --labels"):
+        listed(tmp_path, content, TableWords({"path": "Filename", "label": "is_real"}))
+    flipped = TableWords({"path": "Filename", "label": "is_real"}, {"1": "real", "0": "fake", "": "skip"})
+    assert labels(listed(tmp_path, content, flipped)) == {"a.mp4": 0, "b.mp4": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            "path,label\na.mp4,0\nb.mp4,2\nc.mp4,2\n",
+            r"row 2: label '2' is neither .* \(2 of 3 rows.*--labels 2=real",
+        ),
+        ("path,label\na.mp4,\n", "row 1: label '' is neither"),
+        ("path,label\nmy, clip.mp4,0\n", "row 1 has 3 values, the first line 2 columns; the value '0'"),
+        ("path,label,split\na.mp4,0,holdout\n", "row 1: split 'holdout' must be"),
+        ("path,label,label\na.mp4,0,1\n", "column label stands more than once"),
+        ("path,label\n   ,0\n", "row 1: path '' is no path"),
+        ("path,label\n..\\up.mp4,0\n", r"path '\.\.\\\\up.mp4' leaves the table's folder"),
+    ],
+)
+def test_each_refusal_shows_the_value(tmp_path: Path, content: str, words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        listed(tmp_path, content)
+    assert "\n" not in str(caught.value) and str(caught.value).startswith(str(tmp_path / "t.csv"))
+
+
+def test_paths_with_backslashes_are_understood_and_those_of_a_drive_hinted_at(tmp_path: Path) -> None:
+    trees.touch(tmp_path, ["clips/a.mp4", "clips/b.mp4"])
+    rows = ("clips\\a.mp4,0,", "clips\\b.mp4,1,clips\\a.mp4", "C:\\data\\c.mp4,0,", "clips/d.mp4,1,")
+    content = "\n".join(("path,label,original_id", *rows))
+    listing = listed(tmp_path, content)
+    a, b = (next(v for v in listing.videos if v.video_id == f"clips/{n}.mp4") for n in "ab")
+    assert a.path == str(tmp_path.resolve() / "clips/a.mp4") and b.original_id == "clips/a.mp4"
+    assert len(listing.videos) == 4
+    (note,) = (note for note in listing.notes if "not on disk" in note)
+    assert note.startswith("2 of 4 files of the table are not on disk (first: 'C:\\\\data\\\\c.mp4')")
+    assert "1 are paths of Windows: write them with /, without a drive, relative to that folder" in note
+    assert {r.entry: r.reason for r in listing.refused} == {
+        ascii("C:\\data\\c.mp4"): (
+            "not on disk; a path of Windows; its row stays, and boxes will record it as open_failed"
+        ),
+        "'clips/d.mp4'": "not on disk; its row stays, and boxes will record it as open_failed",
+    }
+
+
+def test_videos_beside_those_that_a_table_names(tmp_path: Path) -> None:
+    trees.touch(tmp_path, ["clips/a.mp4", "clips/b.mp4", "other/c.mp4", "clips/deep/d.mp4"])
+    listing = listed(tmp_path, "path,label\nclips/a.mp4,0\n")
+    assert [(r.where, r.entry, r.reason) for r in listing.refused] == [
+        ("clips", "'b.mp4'", "not named by a row of the table")
+    ]
+
+
+def test_names_with_spaces_at_their_ends_are_files_too(tmp_path: Path) -> None:
+    trees.touch(tmp_path, [" a.mp4", "b.mp4"])
+    pd.DataFrame({"path": [" a.mp4", " b.mp4"], "label": [0, 1]}).to_parquet(tmp_path / "t.parquet")
+    assert {Path(v.path).name for v in list_videos(tmp_path / "t.parquet").videos} == {" a.mp4", "b.mp4"}
+
+
+def test_the_flags(tmp_path: Path) -> None:
+    trees.touch(tmp_path, ["a.mp4", "b.mp4"])
+    (tmp_path / "t.tsv").write_text("file\ttruth\na.mp4\t1\nb.mp4\t0\n")
+    flags = ("--columns", "path=file, label=truth", "--labels", "1=real,0=fake")
+    result = ffpp_prep("scan", tmp_path / "t.tsv", "-o", tmp_path / "w", *flags)
+    assert result.returncode == 0 and "note: labels: 0 is fake (1), 1 is real (1)" in result.stdout
+    assert dict(read_scan(tmp_path / "w")[["video_id", "label"]].to_numpy()) == {"a.mp4": 0, "b.mp4": 1}
+    for wrong, words in {
+        ("--columns", "path"): "--columns path: expected --columns NAME=VALUE",
+        ("--columns", "where=file"): "--columns where=…: must be one of video_id, path",
+        ("--labels", "1=true"): "--labels 1=true: must be real, fake, skip",
+    }.items():
+        result = ffpp_prep("scan", tmp_path / "t.tsv", "-o", tmp_path / "w", *wrong)
+        assert result.returncode == 2 and words in result.stderr and result.stderr.count("\n") == 1
+    trees.touch(tmp_path / "tree", ["real/a.mp4"])
+    result = ffpp_prep("scan", tmp_path / "tree", "-o", tmp_path / "v", "--labels", "1=real")
+    assert result.returncode == 2 and "--columns and --labels are for tables" in result.stderr
