@@ -13,6 +13,7 @@ from dfd_train import __version__
 from dfd_train.commands import COMMANDS
 from dfd_train.errors import TrainingError, caused_by_user
 from dfd_train.parser import Parser
+from ffpp_prep.printable import printing, readable
 
 EXIT_STATUSES = (
     "exit status: 0 done, 2 a mistake in the command, its files or its settings, 3 training cannot go on, "
@@ -21,12 +22,13 @@ EXIT_STATUSES = (
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+@printing()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
     # before torch loads: OpenMP's waiting threads must not spin away the cores of the loader processes
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=readable(sys.stderr))
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
@@ -35,13 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         if not caused_by_user(error):
             raise
-        print(f"dfd-train: {_one_line(error)}", file=sys.stderr)
+        print(f"dfd-train: {_one_line(error)}", file=readable(sys.stderr))
         return 3 if isinstance(error, OSError) and error.errno in DISK_FULL else 2
     except RuntimeError as error:
         # a loader process that dies raises wherever the training process happens to be
         if not isinstance(error, TrainingError) and "DataLoader worker" not in str(error):
             raise
-        print(f"dfd-train: {_one_line(error)}", file=sys.stderr)
+        print(f"dfd-train: {_one_line(error)}", file=readable(sys.stderr))
         return 3
 
 

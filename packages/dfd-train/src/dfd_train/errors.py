@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ffpp_prep.errors import UserError
 
-__all__ = ["Interrupted", "TrainingError", "UserError", "caused_by_user", "first_line"]
+__all__ = ["Interrupted", "NotANumber", "TrainingError", "UserError", "caused_by_user", "first_line"]
 
 
 class Interrupted(Exception):
@@ -13,6 +13,10 @@ class Interrupted(Exception):
 
 class TrainingError(RuntimeError):
     """Computing cannot go on, for a reason that a person should read."""
+
+
+class NotANumber(TrainingError):
+    """A network gives NaN or infinity in place of a logit: there is no score, whatever it is shown."""
 
 
 def caused_by_user(error: BaseException) -> bool:

@@ -23,6 +23,7 @@ from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import select_videos
 from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.engine.checkpoint import TrainedModel, load_model
+from dfd_train.engine.score import require_numbers
 from dfd_train.errors import UserError
 from dfd_train.predict.calibration import Calibration, run_calibration
 from dfd_train.predict.scorer import run_geometry
@@ -217,7 +218,7 @@ def _deviation(network: nn.Module, written: Logits, images: Tensor) -> float:
     largest = 0.0
     for batch in (images, images[:1]):
         with torch.inference_mode():
-            expected = network(batch).flatten().numpy()
+            expected = require_numbers(network(batch).flatten().numpy(), "this network")
         deviation = float(np.abs(expected - written(batch)).max())
         allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
         if not deviation <= allowed:

@@ -15,13 +15,16 @@ from ffpp_prep import __version__
 from ffpp_prep.commands import COMMANDS, GO_ON
 from ffpp_prep.errors import ExitStatus, FatalError, UserError
 from ffpp_prep.parser import Parser
+from ffpp_prep.printable import printing, readable
 
 EXIT_STATUSES = "exit status: 0 clean, 1 some videos failed, 2 usage, 3 fatal (a full disk), 130 interrupted"
 
 
+@printing()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; faults a user can cause are one line on standard error."""
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    stream = readable(sys.stderr)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=stream)
     options = _parser().parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)  # of `timeout` and batch schedulers: as Ctrl-C
@@ -56,7 +59,7 @@ def _said(error: OSError) -> str:
 
 
 def _fail(error: object, status: ExitStatus) -> int:
-    print(f"ffpp-prep: {error}", file=sys.stderr)
+    print(f"ffpp-prep: {error}", file=readable(sys.stderr))
     return int(status)
 
 

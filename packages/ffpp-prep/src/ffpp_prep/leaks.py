@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.files import whole_file
+from ffpp_prep.spreadsheet import cell
 from ffpp_prep.store import read_scan
 
 SPLITS = ("train", "val", "test")
@@ -115,7 +116,8 @@ def write_pairs(leaks: Iterable[Leak], path: str | Path) -> None:
         rows = csv.writer(file)
         rows.writerow(("kind", "value", "split", "video_id", "other_split", "other_video_id"))
         for leak in leaks:
-            rows.writerows((leak.kind, leak.value, *one, *other) for one, other in leak.each_pair())
+            pairs = ((leak.kind, leak.value, *one, *other) for one, other in leak.each_pair())
+            rows.writerows(map(cell, pair) for pair in pairs)
 
 
 def _shared(used: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:

@@ -14,8 +14,8 @@ EXAMPLE = "dfd-train explain runs/v1 runs/v2 --out explained --method lime gradc
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.epilog = (
-        f"{parser.epilog}\nhere also: 1 some files of --image show no usable face or could not be read"
+    parser.epilog = str(parser.epilog) + (
+        "\nhere also: 1 some files of --image or --crop could not be read or show no usable face"
     )
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN", help="runs' folders, compared side by side"

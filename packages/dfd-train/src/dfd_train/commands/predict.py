@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,23 @@ from dfd_train.errors import UserError
 
 if TYPE_CHECKING:
     from dfd_train.predict.batch import Done
+    from dfd_train.predict.result import Status
 
 HELP = "score your own videos and images: which face, when, how sure"
+FAILED: dict[Status, str] = {
+    "not_a_number": "for which the model gave no number",
+    "internal_error": "at which the program failed",
+}
+BUG = 70  # exit status where this program is at fault
 EXAMPLE = "dfd-train predict runs/v1 holiday.mp4 photos/ --out predictions"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.epilog = f"{parser.epilog}\nhere also: 1 some files could not be read (a file without a face can)"
+    parser.epilog = (
+        f"{parser.epilog}\nhere also: 1 some files could not be read (a file without a face can), 3 the model gave no "
+        "number for some, 70 the program failed at some: traceback.log in their folders says where"
+    )
     parser.add_argument(
         "model",
         type=Path,
@@ -93,10 +103,15 @@ def run(options: argparse.Namespace) -> int:
         print(f"{reading.title}: demonstration model, not evidence")
     job = Job(scorers, reading, FaceFinder(), rates, video=not options.no_video)
     done = predict_files(files, options.out, job, _say)
-    failed = sum(one.result.status == "unreadable" for one in done)
+    counts = Counter(one.result.status for one in done)
     if len(done) > 1:
-        print(f"{len(done)} files, {failed} of them unreadable: {options.out / 'index.html'}")
-    return 1 if failed else 0
+        failed = "".join(f", {counts[name]} {words}" for name, words in FAILED.items() if counts[name])
+        print(
+            f"{len(done)} files, {counts['unreadable']} of them unreadable{failed}: {options.out / 'index.html'}"
+        )
+    if counts["internal_error"]:
+        return BUG
+    return 3 if counts["not_a_number"] else 1 if counts["unreadable"] else 0
 
 
 def _say(done: Done) -> None:

@@ -16,7 +16,7 @@ from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import in_split, select_videos, trained_on
 from dfd_train.engine.checkpoint import load_model
 from dfd_train.engine.record import prediction_facts
-from dfd_train.engine.score import Scoring, score_videos
+from dfd_train.engine.score import Scoring, require_numbers, score_videos
 from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.metrics import best_threshold
@@ -69,7 +69,7 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     Of another data set it is `predictions-<split>-on-<its folder>.parquet`, of the benchmark's protocol
     `predictions-<split>-deepfakebench…`. The run's own test split is written as `predictions.parquet` too.
 
-    Raises: FileNotFoundError, UserError for a missing or unfit run, checkpoint or data set.
+    Raises: FileNotFoundError, UserError for a missing or unfit run, checkpoint or data set; NotANumber.
     """
     folder = RunFolder(run)
     config = folder.read_config()
@@ -99,6 +99,7 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     predictions = score_videos(
         model.detector.network, model.detector.spec, prepared, selection.videos, scoring, device=device
     )
+    require_numbers(predictions["logit"].to_numpy(), str(model.path))
     demonstration = model.facts.demonstration or prepared.demonstration
     facts = {
         **prediction_facts(model.path, prepared, demonstration, frames),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
@@ -18,6 +20,9 @@ from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec
 from dfd_train.engine.gradients import autocast
 from dfd_train.engine.processes import Processes
+from dfd_train.errors import NotANumber
+
+Logits = TypeVar("Logits", NDArray[np.float32], NDArray[np.float64])
 
 BENCHMARK_CROP = 256  # pixels a side, as DeepfakeBench stores its crops
 
@@ -92,6 +97,17 @@ def score_videos(
                 raise KeyboardInterrupt
             progress.update(len(batch))
     return prediction_table(videos, batches.samples, np.concatenate(logits))
+
+
+def require_numbers(logits: Logits, model: str) -> Logits:
+    """Gives the logits back. Raises: NotANumber where one is NaN or infinite, naming the model."""
+    bad = int((~np.isfinite(logits)).sum())
+    if bad:
+        raise NotANumber(
+            f"{model} gives no number (NaN or infinity) as the logit of {bad} of {logits.size} crops: its weights are "
+            "damaged, or its numbers overflow (optimizer.amp); there is no score"
+        )
+    return logits
 
 
 def scoring_batches(videos: pd.DataFrame, scoring: Scoring, processes: Processes) -> list[list[Sample]]:

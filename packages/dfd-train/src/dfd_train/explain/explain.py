@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from dfd_train.data.prepared import load_prepared
 from dfd_train.engine.checkpoint import TrainedModel, load_model
+from dfd_train.engine.score import require_numbers
 from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.explain.attribution import (
@@ -43,6 +44,7 @@ from dfd_train.report.tables import warning
 from dfd_train.report.templates import render
 from dfd_train.runs import RunFolder, file_sha256, write_atomically
 from dfd_train.units import duration_text
+from ffpp_prep.spreadsheet import cell
 
 log = logging.getLogger(__name__)
 PROBE = 2 * BATCH
@@ -99,7 +101,7 @@ def explain(request: Request) -> Outcome:
     """Explain each picture for each run and write figures, tables, `settings.json` and `explain.html` under `out`.
 
     Raises: FileNotFoundError, UserError for runs, pictures or data that are missing or do not fit, two runs of one
-    name, and where the extra `explain` is not installed.
+    name, and where the extra `explain` is not installed; NotANumber.
     """
     for package in ("captum", "skimage", "sklearn"):
         if find_spec(package) is None:
@@ -119,7 +121,7 @@ def explain(request: Request) -> Outcome:
     explained = _explain_all(request, models, pictures, device)
     _remove_earlier(request.out)
     outcome = _write(request, names, models, explained, warning(demonstration), unfinished)
-    return replace(outcome, left_out=len(pictures) < len(request.images))
+    return replace(outcome, left_out=len(pictures) < len(request.images or request.crops))
 
 
 def _remove_earlier(out: Path) -> None:
@@ -158,6 +160,7 @@ def _open_pictures(request: Request) -> tuple[list[Picture], bool]:
 def _explain_all(
     request: Request, models: Sequence[TrainedModel], pictures: Sequence[Picture], device: torch.device
 ) -> list[_Explained]:
+    probs = [_probs(models, picture, device) for picture in pictures]
     passes = [
         len(pictures) * sum(steps(method, model.detector, request.samples) for method in request.methods)
         for model in models
@@ -174,8 +177,8 @@ def _explain_all(
     )
     with tqdm(total=sum(passes), desc="explaining", unit="pass", disable=None, leave=False) as progress:
         return [
-            _explain_one(request, models, picture, request.seed + number, device, progress)
-            for number, picture in enumerate(pictures)
+            _explain_one(request, models, picture, own, request.seed + number, device, progress)
+            for number, (picture, own) in enumerate(zip(pictures, probs, strict=True))
         ]
 
 
@@ -183,16 +186,15 @@ def _explain_one(
     request: Request,
     models: Sequence[TrainedModel],
     picture: Picture,
+    probs: list[float],
     seed: int,
     device: torch.device,
     progress: tqdm[object],
 ) -> _Explained:
     segments = superpixels(picture.crop) if "lime" in request.methods else None
-    probs, explanations = [], []
+    explanations = []
     for model in models:
         detector, own = model.detector, []
-        logit = logit_of(detector, picture.crop, device)
-        probs.append(float(sigmoid(np.array([logit]))[0]))
         for method in request.methods:
             if method == "lime":
                 assert segments is not None
@@ -204,6 +206,17 @@ def _explain_one(
             own.append(found)
         explanations.append(own)
     return _Explained(picture, probs, explanations)
+
+
+def _probs(models: Sequence[TrainedModel], picture: Picture, device: torch.device) -> list[float]:
+    """Each model's probability of one picture. Raises: NotANumber."""
+    logits = [
+        require_numbers(
+            np.array([logit_of(model.detector, picture.crop, device)], np.float64), str(model.path)
+        )
+        for model in models
+    ]
+    return [float(sigmoid(logit)[0]) for logit in logits]
 
 
 def _seconds_a_pass(model: TrainedModel, picture: Picture, device: torch.device) -> float:
@@ -240,7 +253,8 @@ def _write(
         table.write(request.out / "tables")
     if scored:
         frame = frame_of(scored).assign(**({"Note": warned} if warned else {}))
-        write_text(request.out / "tables" / "explanations.csv", frame.to_csv(index=False))
+        safe = frame.map(cell).rename(columns=cell)
+        write_text(request.out / "tables" / "explanations.csv", safe.to_csv(index=False))
     settings = json.dumps(_settings(request, models, pictures, warned), indent=2)
     write_text(request.out / "settings.json", settings + "\n")
     page = render(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from dfd_train.predict.inputs import Input
 from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import judge
 from dfd_train.predict.scorer import Scorer, load_scorer
+from ffpp_prep.printable import printable
+from ffpp_prep.video import VideoError
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ def open_files(
     A file that can't be read, or in which no face counts, is left out with a warning.
     Raises: FileNotFoundError, UserError where no file is left.
     """
-    missing = [path for path in paths if not path.is_file()]
+    missing = [path for path in paths if not os.path.lexists(path)]
     if missing:
         raise FileNotFoundError(f"no such file: {missing[0]}")
     scorers = [load_scorer(run, device, trust) for run in runs]
@@ -41,7 +44,7 @@ def open_files(
     for path in paths:
         try:
             pictures.append(_open_file(Input(path, path.name), scorers, reading, finder))
-        except (ValueError, av.FFmpegError) as error:
+        except (UserError, VideoError, av.FFmpegError, OSError) as error:
             refusals.append(str(error))
     if not pictures:
         raise UserError("; ".join(refusals))
@@ -63,10 +66,10 @@ def _open_file(file: Input, scorers: Sequence[Scorer], reading: Reading, finder:
     frame = int(row["frame"])
     picture = read_image(file.path) if file.is_image else _read_frame(file.path, frame)
     return Picture(
-        name=file.path.name + f", face {highest.face}" * (len(counted) > 1),
+        name=file.shown_name + f", face {highest.face}" * (len(counted) > 1),
         crop=cut_face(picture, box, scorers[0].facts.geometry),
         frame=None if file.is_image else frame,
-        source=str(file.path.resolve()),
+        source=printable(str(file.path.resolve())),
         remark="" if file.is_image else "highest of the frames that predict scores",
     )
 

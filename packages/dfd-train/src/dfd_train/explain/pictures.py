@@ -6,6 +6,7 @@ A mask is a video beside the fake; its frame is cut by the same box and the same
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,8 +19,11 @@ from dfd_train.data.prepared import READABLE, PreparedSet
 from dfd_train.data.selection import SPLITS, select_videos
 from dfd_train.data.videos import read_frame_number
 from dfd_train.errors import UserError
+from dfd_train.predict.inputs import require_file
 from dfd_train.predict.photographs import read_image
 from dfd_train.report.tables import methods_in
+from ffpp_prep.printable import printable
+from ffpp_prep.video import VideoError
 
 log = logging.getLogger(__name__)
 Mask = npt.NDArray[np.bool_]
@@ -49,12 +53,26 @@ class Picture:
 def open_crops(paths: Sequence[Path]) -> list[Picture]:
     """Pictures of face crops, as they are: no face is looked for in them.
 
-    Raises: FileNotFoundError, UserError for what is no picture that predict reads.
+    What is no picture that predict reads is left out with a warning.
+    Raises: FileNotFoundError, UserError where no picture is left.
     """
-    missing = [path for path in paths if not path.is_file()]
+    missing = [path for path in paths if not os.path.lexists(path)]
     if missing:
         raise FileNotFoundError(f"no such file: {missing[0]}")
-    return [Picture(path.name, read_image(path), source=str(path.resolve())) for path in paths]
+    pictures, refusals = [], []
+    for path in paths:
+        try:
+            require_file(path)
+            pictures.append(
+                Picture(printable(path.name), read_image(path), source=printable(str(path.resolve())))
+            )
+        except UserError as error:
+            refusals.append(str(error))
+    if not pictures:
+        raise UserError("; ".join(refusals))
+    for refusal in refusals:
+        log.warning("left out: %s", refusal)
+    return pictures
 
 
 def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: str = "drop") -> list[str]:
@@ -69,7 +87,7 @@ def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: s
         log.info("%s has no splits: videos are drawn from all of it", prepared.work)
     try:
         videos = select_videos(prepared.videos, split, multiple_faces=multiple_faces).videos
-    except ValueError as error:
+    except UserError as error:
         raise UserError(
             f"{prepared.work}: {error}; name videos with --video ID, or your own picture with --image FILE"
         ) from None
@@ -121,7 +139,7 @@ def _read_mask(prepared: PreparedSet, row: int, frame: int, shape: tuple[int, ..
     try:
         # by number, not by time: a mask video may count time in other units than its fake
         picture = read_frame_number(Path(path), frame)
-    except ValueError as error:
+    except (UserError, VideoError) as error:
         log.warning("%s: no mask: %s", video_id, error)
         return None
     size = tuple(prepared.videos.loc[row, ["height", "width"]]) if "height" in prepared.videos else None

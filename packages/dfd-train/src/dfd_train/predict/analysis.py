@@ -12,7 +12,7 @@ import pandas as pd
 from dfd_train.data.geometry import CropGeometry, Image
 from dfd_train.errors import UserError
 from dfd_train.predict.faces import Advance, FaceFinder, FoundFace, ImageFaces, Rates, VideoFaces
-from dfd_train.predict.inputs import Input
+from dfd_train.predict.inputs import Input, require_file
 from dfd_train.predict.scorer import BATCH, Scorer
 from dfd_train.predict.thumbs import Thumbs
 
@@ -75,8 +75,9 @@ def analyse(
     """Find, follow and score the faces of one file.
 
     advance: called with (seconds of video done, seconds of video announced) as it goes.
-    Raises: UserError where the file can't be read.
+    Raises: UserError where the file can't be read; NotANumber where a model gives no number.
     """
+    require_file(file.path)
     started = time.perf_counter()
     source = ImageFaces(file.path, finder) if file.is_image else VideoFaces(file.path, finder, rates, advance)
     batch, thumbs = _Batch(scorers), Thumbs()

@@ -6,25 +6,32 @@ import csv
 import hashlib
 import io
 import logging
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from traceback import format_exception
 
 import av
 from tqdm import tqdm
 
-from dfd_train.predict.analysis import analyse
+from dfd_train.errors import NotANumber, UserError
+from dfd_train.predict.analysis import Analysis, analyse
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import Advance, FaceFinder, Rates
-from dfd_train.predict.inputs import Input
+from dfd_train.predict.inputs import Input, require_file, same_name
 from dfd_train.predict.outputs import RESULT, read_result, sweep, write_outputs
-from dfd_train.predict.page import write_index
-from dfd_train.predict.result import Result, judge, unreadable
+from dfd_train.predict.page import INDEX, write_index
+from dfd_train.predict.result import STATUSES, Result, internal_error, judge, not_a_number, unreadable
 from dfd_train.predict.scorer import Scorer
 from dfd_train.report.files import write_text
+from ffpp_prep.spreadsheet import cell
+from ffpp_prep.video import VideoError
 
 log = logging.getLogger(__name__)
 
+TABLE = "summary.csv"
 SUMMARY = (
     *("folder", "file", "path", "status", "verdict", "prob", "threshold", "faces", "faces_counted"),
     *("duration_s", "reason", "damage", "models", "models_sha256", "note"),
@@ -58,38 +65,50 @@ def predict_files(
     """Score files into `out`/NAME/, and write summary.csv and index.html over all answers in `out`, earlier ones too.
 
     A file whose folder already holds its answer, from the same bytes, models and rates, is not scored again; a
-    namesake from elsewhere gets a folder of its own, NAME-2. One that can't be read is an answer too. `report` is
-    called after each.
-    Raises: OSError where results can't be written.
+    namesake from elsewhere gets a folder of its own, NAME-2. One that can't be read is an answer too, and so is one at
+    which this program fails. `report` is called after each.
+    Raises: OSError where results can't be written; table and index then stand over what was.
     """
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
     done: list[Done] = []
     bar = tqdm(files, desc="files", unit="file", disable=True if len(files) == 1 else None)
-    for file, folder in zip(bar, _folders(files, out), strict=True):
-        with _FileBar(file.name) as advance:
-            done.append(predict_file(file, folder, job, advance))
-        counts = {
-            s: sum(one.result.status == s for one in done) for s in ("scored", "no_usable_face", "unreadable")
-        }
-        bar.set_postfix_str(", ".join(f"{n} {status}" for status, n in counts.items() if n), refresh=False)
-        report(done[-1])
-    answers = _answers(out)
-    _write_summary(out / "summary.csv", answers)
-    write_index(out, answers, job.reading)
+    try:
+        for file, folder in zip(bar, _folders(files, out), strict=True):
+            with _FileBar(file.name) as advance:
+                done.append(predict_file(file, folder, job, advance))
+            counts = {s: sum(one.result.status == s for one in done) for s in STATUSES}
+            shown = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in counts.items() if n)
+            bar.set_postfix_str(shown, refresh=False)
+            report(done[-1])
+    except BaseException:
+        with suppress(OSError):  # of the two, the first error is the one to be told
+            _write_overview(out, job.reading)
+        raise
+    _write_overview(out, job.reading)
     return done
 
 
+def _write_overview(out: Path, reading: Reading) -> None:
+    answers = _answers(out)
+    _write_summary(out / TABLE, answers)
+    write_index(out, answers, reading)
+
+
 def _folders(files: Sequence[Input], out: Path) -> list[Path]:
-    """Each file's folder in `out`: its name, and a number where another file's answer has that name."""
-    owners = {name.lower(): result.path for name, result in _answers(out)}
-    owners |= {file.name.lower(): file.shown_path for file in files if file.name.lower() not in owners}
+    """Each file's folder in `out`: where its answer is; else its name, with a number where that is taken.
+
+    What stands in `out` and is no answer is never replaced.
+    """
+    earlier = {result.path: name for name, result in _answers(out)}
+    taken = {same_name(name) for name in (INDEX, TABLE, *(path.name for path in out.iterdir()))}
     folders = []
     for file in files:
-        name, number = file.name, 1
-        while owners.setdefault(name.lower(), file.shown_path) != file.shown_path:
+        name, number = earlier.pop(file.shown_path, ""), 1
+        while not name or (number > 1 and same_name(name) in taken):
+            name = file.name if number == 1 else f"{file.name}-{number}"
             number += 1
-            name = f"{file.name}-{number}"
+        taken.add(same_name(name))
         folders.append(out / name)
     return folders
 
@@ -98,18 +117,32 @@ def predict_file(file: Input, folder: Path, job: Job, advance: Stages) -> Done:
     """Score one file into its folder, or find there that this was done."""
     identity = _identity(file, job)
     before = read_result(folder)
-    if before is not None and before.identity == identity:
+    if before is not None and identity and before.identity == identity:
         return Done(folder, before, kept=True)
-    analysis = None
+    try:
+        analysis, result = _judged(file, job, identity, advance)
+        draw = advance.of("annotating")
+        write_outputs(folder, file, result, analysis, job.reading, video=job.video, advance=draw)
+    except OSError:  # of the disk that results are written to
+        raise
+    except Exception as error:
+        log.exception("%s", file.shown_path)
+        result = internal_error(file, error, job.reading)
+        write_outputs(
+            folder, file, result, None, job.reading, video=False, traceback="".join(format_exception(error))
+        )
+    return Done(folder, result, kept=False)
+
+
+def _judged(file: Input, job: Job, identity: str, advance: Stages) -> tuple[Analysis | None, Result]:
+    """The file's scores and its answer; no scores where it can't be read, or where a model fails."""
     try:
         analysis = analyse(file, job.scorers, job.finder, job.rates, advance.of("scoring"))
-        result = judge(file, analysis, job.reading, identity)
-    except (ValueError, av.FFmpegError) as error:
-        result = unreadable(file, error, job.reading, identity)
-    write_outputs(
-        folder, file, result, analysis, job.reading, video=job.video, advance=advance.of("annotating")
-    )
-    return Done(folder, result, kept=False)
+    except (UserError, VideoError, av.FFmpegError, OSError, MemoryError) as error:
+        return None, unreadable(file, error, job.reading, identity)
+    except NotANumber as error:
+        return None, not_a_number(file, error, job.reading)
+    return analysis, judge(file, analysis, job.reading, identity)
 
 
 class Stages:
@@ -149,9 +182,14 @@ class _FileBar(Stages):
 
 
 def _identity(file: Input, job: Job) -> str:
-    """Changes with the file, the models, how they are read, and what is asked for."""
-    status = file.path.stat()
-    parts = (file.path, status.st_size, status.st_mtime_ns, job.reading.sha256, job.finder.weights_sha256)
+    """Changes with the file, the models, how they are read, and what is asked for; empty where there is no file."""
+    try:
+        require_file(file.path)
+        status = file.path.stat()
+    except (UserError, OSError):  # which may be otherwise the next time, whatever its date
+        return ""
+    name = os.fsencode(file.path).decode(errors="backslashreplace")
+    parts = (name, status.st_size, status.st_mtime_ns, job.reading.sha256, job.finder.weights_sha256)
     # a page that says "unfinished" must not outlive the end of the run, even where its best epoch stays the same
     text = "\n".join(map(str, (*parts, job.rates, job.video, job.reading.unfinished)))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -177,5 +215,5 @@ def _write_summary(path: Path, answers: Sequence[tuple[str, Result]]) -> None:
             "faces_counted": sum(not face.left_out for face in result.faces),
             "duration_s": f"{result.media.duration:.3f}" if result.media else "",
         }
-        writer.writerow(own)
+        writer.writerow({name: cell(value) for name, value in own.items()})
     write_text(path, out.getvalue())

@@ -1,13 +1,24 @@
-"""Which files a person means: videos and images, one by one or whole folders of them, each with a name of its own."""
+"""Which files a person means: videos and images, one by one or whole folders of them, each with a name of its own.
+
+What is named or stands in a folder is an input, whatever it turns out to be: a link that leads nowhere, a named pipe, a
+folder that can't be listed. `require_file` refuses these when their turn comes, so that each gets an answer of its own.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import logging
 import os
 import re
+import stat
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from dfd_train.errors import UserError
+from ffpp_prep.printable import printable
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +28,18 @@ VIDEOS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".3g2"}
     | {".wmv", ".flv", ".ogv", ".ogg", ".gif", ".mxf", ".nut"}
 )
+
+
+LONGEST_NAME = (
+    120  # bytes of a folder's name: file systems take 255, encrypted ones 143, temporary names are longer
+)
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 @dataclass(frozen=True)
@@ -30,9 +53,14 @@ class Input:
     """what is shown as its path, where that is another one: a file that is deleted once it is scored"""
 
     @property
+    def shown_name(self) -> str:
+        """The file's name for people: what steers a terminal, and bytes that are no UTF-8, are written out."""
+        return _on_paper(self.path.name)
+
+    @property
     def shown_path(self) -> str:
-        """The path that stands in its answer."""
-        return self.alias or str(self.path)
+        """The path that stands in its answer, written in the same way."""
+        return _on_paper(self.alias or str(self.path))
 
     @property
     def is_image(self) -> bool:
@@ -46,40 +74,105 @@ def find_inputs(paths: Iterable[Path], leave_out: Path | None = None) -> list[In
     leave_out: a folder whose content is never an input: where results are written.
     Raises: FileNotFoundError for a path that is not there, or a folder without such files.
     """
-    found: dict[Path, str] = {}  # resolved path -> how the person would call it
+    found: dict[str, tuple[Path, str]] = {}  # resolved path -> where it is, and how the person would call it
     for path in paths:
-        if path.is_dir():
-            files = [file for file in _walk(path) if leave_out is None or not _within(file, leave_out)]
-            inside = [file for file in files if file.suffix.lower() in IMAGES | VIDEOS]
-            if not inside:
-                raise FileNotFoundError(f"{path}: no video or image in this folder")
-            if others := len(files) - len(inside):
-                log.info("%s: %d other file%s skipped", path, others, "s" * (others > 1))
-            for file in inside:
-                found.setdefault(file.resolve(), file.relative_to(path).as_posix())
-        elif path.is_file():
-            found.setdefault(path.resolve(), path.name)
+        if os.path.isdir(path):  # noqa: PTH112  # Path's raises where a folder above can't be entered
+            for file in _inside(path, leave_out):
+                found.setdefault(os.path.realpath(file), (_whole(file), file.relative_to(path).as_posix()))
+        elif os.path.lexists(path):
+            found.setdefault(os.path.realpath(path), (_whole(path), path.name))
         else:
             raise FileNotFoundError(f"no such file or folder: {path}")
-    return list(_named(found))
+    return list(_named(found.values()))
 
 
-def _walk(folder: Path) -> list[Path]:
-    return sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names if name[0] != ".")
+def _on_paper(name: str) -> str:
+    """`printable`, and other names stay other ones: a backslash that would look like a letter written out is one."""
+    return printable(re.sub(r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})", r"\\x5c", name))
+
+
+def require_file(path: Path) -> None:
+    """Makes sure that there is a file whose bytes can be read without waiting for them.
+
+    Raises: UserError, in one line, for a link that leads nowhere or in a circle, a folder, a pipe, a device, no right.
+    """
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+        if kind == stat.S_IFREG:
+            with path.open("rb"):
+                return
+        if kind == stat.S_IFDIR:
+            os.scandir(path).close()
+    except OSError as error:
+        raise UserError(f"{path.name}: {_why_not(path, error)}") from None
+    raise UserError(f"{path.name}: this is {KINDS.get(kind, 'no file')}, not a file")
+
+
+def _why_not(path: Path, error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "this link leads in a circle"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR) and path.is_symlink():
+        return f"this link leads to {path.readlink()}, which is not there"
+    return f"it can't be read: {error.strerror}"
+
+
+def _whole(path: Path) -> Path:
+    """The file's own path from the root; of a link that leads nowhere, or to no file, the link's."""
+    resolved = Path(os.path.realpath(path))
+    return resolved if os.path.isfile(resolved) else Path(os.path.abspath(path))  # noqa: PTH100, PTH113
+
+
+def _inside(folder: Path, leave_out: Path | None) -> list[Path]:
+    """The videos and images below a folder, and the folders there that can't be listed."""
+    unlisted: list[Path] = []
+
+    def refuse(error: OSError) -> None:
+        unlisted.append(Path(error.filename))
+
+    files = sorted(
+        Path(root, name)
+        for root, _, names in os.walk(folder, onerror=refuse)
+        for name in names
+        if name[0] != "." and not (leave_out is not None and _within(Path(root, name), leave_out))
+    )
+    inside = [file for file in files if file.suffix.lower() in IMAGES | VIDEOS]
+    if not inside and not unlisted:
+        raise FileNotFoundError(f"{folder}: no video or image in this folder")
+    if others := len(files) - len(inside):
+        log.info("%s: %d other file%s skipped", folder, others, "s" * (others > 1))
+    return inside + unlisted
 
 
 def _within(file: Path, folder: Path) -> bool:
-    return file.resolve().is_relative_to(folder.resolve())
+    return Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder))
 
 
-def _named(found: dict[Path, str]) -> Iterator[Input]:
+def _named(found: Iterable[tuple[Path, str]]) -> Iterator[Input]:
     taken: set[str] = set()
-    for path, called in found.items():
-        # letters of any script stay; what shells, browsers and file systems dislike does not
-        plain = re.sub(r"[^\w.-]+", "_", called.replace("/", "__")).strip("._")[:120] or "file"
+    for path, called in found:
+        plain = folder_name(called)
         name, number = plain, 1
-        while name.lower() in taken:
+        while same_name(name) in taken:
             number += 1
             name = f"{plain}-{number}"
-        taken.add(name.lower())
+        taken.add(same_name(name))
         yield Input(path, name)
+
+
+def folder_name(called: str) -> str:
+    """A folder's name for what a person calls so: letters of any script stay, what file systems dislike does not.
+
+    One that is too long for a file system is cut, and told from others that begin alike by a few digits of its hash.
+    """
+    plain = re.sub(r"[^\w.-]+", "_", called.replace("/", "__")).strip("._") or "file"
+    if len(plain.encode()) <= LONGEST_NAME:
+        return plain
+    mark = hashlib.sha256(os.fsencode(called)).hexdigest()[:8]
+    suffix = Path(plain).suffix if len(Path(plain).suffix.encode()) <= 8 else ""
+    room = LONGEST_NAME - len(f"~{mark}{suffix}")
+    return f"{plain.encode()[:room].decode(errors='ignore')}~{mark}{suffix}"
+
+
+def same_name(name: str) -> str:
+    """Equal for names that some file system takes for one: in another case, or composed otherwise."""
+    return unicodedata.normalize("NFC", name).casefold()

@@ -22,6 +22,7 @@ import pandas as pd
 import PIL.Image
 import PIL.PngImagePlugin
 
+from dfd_train.errors import UserError
 from dfd_train.predict.analysis import Analysis
 from dfd_train.predict.annotate import Marks, annotate_video
 from dfd_train.predict.drawing import Mark, draw_marks
@@ -32,12 +33,15 @@ from dfd_train.predict.page import write_page
 from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import Result, frame_probs
 from dfd_train.predict.timeline import draw_timeline
+from ffpp_prep.spreadsheet import cell
+from ffpp_prep.video import VideoError
 
 log = logging.getLogger(__name__)
 
 TEMPORARY = ".tmp-"
 RESULT, FRAMES, PAGE, TIMELINE = "result.json", "frames.csv", "report.html", "timeline.png"
 VIDEO, IMAGE = "annotated.mp4", "annotated.png"
+TRACEBACK = "traceback.log"
 
 
 def write_outputs(
@@ -49,11 +53,13 @@ def write_outputs(
     *,
     video: bool,
     advance: Advance = lambda at, duration: None,
+    traceback: str = "",
 ) -> None:
     """Write the folder of one file, in the place of what was there.
 
-    analysis: None for a file that could not be read.
+    analysis: None for a file of which there is none.
     video: whether to make the annotated video.
+    traceback: of an error of this program, which stands in a file of its own.
     Raises: OSError where the disk refuses.
     """
     with _replaced_folder(folder) as target:
@@ -71,6 +77,8 @@ def write_outputs(
                 (target / TIMELINE).write_bytes(picture)
             if video and not file.is_image:
                 _write_video(target / VIDEO, file, Marks(faces), line, result.note, advance)
+        if traceback:
+            (target / TRACEBACK).write_text(traceback, encoding="utf-8", errors="backslashreplace")
         write_page(target, result, analysis, reading)
         (target / RESULT).write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
 
@@ -112,7 +120,7 @@ def _write_frames(path: Path, analysis: Analysis, reading: Reading, note: str) -
     ]
     table = table[[*columns, *models]].round({"time_s": 4, "x1": 2, "y1": 2, "x2": 2, "y2": 2})
     if note:
-        table = table.assign(note=note)
+        table = table.assign(note=cell(note))
     table.to_csv(path, index=False, float_format="%.7g")
 
 
@@ -135,7 +143,7 @@ def _write_video(
 ) -> None:
     try:
         annotate_video(file.path, path, marks, threshold, note, advance)
-    except (av.FFmpegError, ValueError) as error:  # scores are worth more than the video of them
+    except (av.FFmpegError, UserError, VideoError) as error:  # scores are worth more than the video of them
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
         path.unlink(missing_ok=True)

@@ -15,12 +15,13 @@ from dfd_train.metrics.scores import sigmoid
 from dfd_train.predict.analysis import Analysis
 from dfd_train.predict.drawing import colour, face_colour
 from dfd_train.predict.ensemble import Reading
-from dfd_train.predict.result import Face, Result, percent, short_percent
+from dfd_train.predict.result import STATUSES, Face, Result, percent, short_percent
 from dfd_train.predict.timeline import clock
 from dfd_train.report.files import write_text
 
 EMBEDDED_VIDEO = 8 << 20  # bytes; a longer one stays beside the page
 SHOWN_FACES = 24
+INDEX = "index.html"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ def answer(result: Result) -> Answer:
     """The answer in words."""
     if result.status == "unreadable":
         return Answer("none", "Could not be read", _sentence(result.reason))
+    if result.status == "not_a_number":
+        return Answer("none", "The model failed, no score", _sentence(result.reason))
+    if result.status == "internal_error":
+        said = f"This is a fault of dfd-train, not of the file ({result.reason}). traceback.log says where."
+        return Answer("none", "The program failed at this file", said)
     damage = _sentence(
         result.damage and f"the file is damaged, only a part of it was looked at: {result.damage}"
     )
@@ -111,13 +117,10 @@ def write_index(out: Path, results: Sequence[tuple[str, Result]], reading: Readi
             note=max((result.note for _, result in results), default=""),
             sha256=reading.sha256,
             otherwise=sum(result.models_sha256 != reading.sha256 for _, result in results),
-            counts={
-                status: sum(result.status == status for _, result in results)
-                for status in ("scored", "no_usable_face", "unreadable")
-            },
+            counts={status: sum(result.status == status for _, result in results) for status in STATUSES},
         )
     )
-    return write_text(out / "index.html", page)
+    return write_text(out / INDEX, page)
 
 
 def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: Reading) -> _ShownFace:

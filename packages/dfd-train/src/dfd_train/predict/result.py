@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
+from dfd_train.errors import NotANumber
 from dfd_train.metrics.scores import sigmoid
 from dfd_train.predict.analysis import Analysis, Media, Seconds
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import CONFIDENCE
 from dfd_train.predict.inputs import Input
 from dfd_train.runs import DEMONSTRATION
+from ffpp_prep.printable import printable
+from ffpp_prep.video import VideoError
 
 FORMAT_VERSION = 1
 SMALLEST_FACE = (
@@ -22,7 +25,8 @@ SMALLEST_FACE = (
 FEW_VIDEOS = 50  # of a class: fewer are counted, as a share of them would look surer than it is
 FEWEST_FRAMES = 3  # in which a face of a video is scored; fewer are as often a pattern that looks like one
 
-Status = Literal["scored", "no_usable_face", "unreadable"]
+Status = Literal["scored", "no_usable_face", "unreadable", "not_a_number", "internal_error"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 Verdict = Literal["fake", "real"]
 
 
@@ -52,7 +56,8 @@ class Result:
 
     format_version: int
     identity: str
-    """of the file's size and time, the models and what was asked for: with the same, nothing is scored again"""
+    """of the file's size and time, the models and what was asked for: with the same, nothing is scored again; empty
+    where the next command is to try again in any case"""
     file: str
     path: str
     status: Status
@@ -102,16 +107,32 @@ def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> R
         faces=faces,
         media=analysis.media,
         seconds=analysis.seconds,
-        damage=analysis.error,
+        damage=printable(analysis.error),
     )
 
 
 def unreadable(file: Input, error: Exception, reading: Reading, identity: str) -> Result:
-    """The result for a file that can't be read."""
-    reason = " ".join(str(error).split()).removeprefix(f"{file.path.name}: ")
-    if not file.is_image and reason != "the file is empty":
+    """The result for a file that can't be read: no readable picture or video, or no file at all."""
+    reason = _reason(file, error)
+    if not file.is_image and isinstance(error, VideoError) and reason != "the file is empty":
         reason = f"this is not a video, or it is damaged ({reason})"
     return _unanswered(file, reading, identity, reason)
+
+
+def not_a_number(file: Input, error: NotANumber, reading: Reading) -> Result:
+    """The result for a file that a model gives no number for."""
+    return replace(_unanswered(file, reading, "", _reason(file, error)), status="not_a_number")
+
+
+def internal_error(file: Input, error: Exception, reading: Reading) -> Result:
+    """The result for a file at which this program has failed."""
+    said = f"{type(error).__name__}: {_reason(file, error)}"
+    return replace(_unanswered(file, reading, "", said), status="internal_error")
+
+
+def _reason(file: Input, error: Exception) -> str:
+    said = " ".join(str(error).split()) or type(error).__name__
+    return printable(said.removeprefix(f"{file.path.name}: "))
 
 
 def _unanswered(file: Input, reading: Reading, identity: str, reason: str) -> Result:
@@ -119,7 +140,7 @@ def _unanswered(file: Input, reading: Reading, identity: str, reason: str) -> Re
     return Result(
         format_version=FORMAT_VERSION,
         identity=identity,
-        file=file.path.name,
+        file=file.shown_name,
         path=file.shown_path,
         status="unreadable",
         reason=reason,

@@ -20,6 +20,7 @@ from dfd_train.data.geometry import CropGeometry, Image
 from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.engine.checkpoint import load_model
 from dfd_train.engine.gradients import autocast
+from dfd_train.engine.score import require_numbers
 from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.models import Detector
@@ -66,7 +67,10 @@ class Scorer(Protocol):
         ...
 
     def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
-        """One raw logit a crop, (N,) float32, positive for fake, of crops uint8 (h, w, 3) RGB of any sizes."""
+        """One raw logit a crop, (N,) float32, positive for fake, of crops uint8 (h, w, 3) RGB of any sizes.
+
+        Raises: NotANumber where there is none.
+        """
         ...
 
 
@@ -108,7 +112,7 @@ class TorchScorer:
             images = images.to(self._device, memory_format=torch.channels_last)
             with torch.inference_mode(), autocast(self._device, self._amp):
                 found.append(self._network(images).flatten().float().cpu().numpy())
-        return np.concatenate(found) if found else np.zeros(0, np.float32)
+        return _numbers(found, self.facts)
 
 
 class OnnxScorer:
@@ -139,7 +143,7 @@ class OnnxScorer:
             )[0]
             for start in range(0, len(crops), BATCH)
         ]
-        return np.concatenate(found).reshape(-1) if found else np.zeros(0, np.float32)
+        return _numbers(found, self.facts)
 
 
 def run_geometry(run: Path) -> CropGeometry:
@@ -244,6 +248,11 @@ def _for_inference(network: nn.Module) -> nn.Module:
     except ValueError:  # none of its blocks
         network = network.eval()
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _numbers(batches: list[NDArray[np.float32]], facts: Facts) -> NDArray[np.float32]:
+    logits = np.concatenate([batch.reshape(-1) for batch in batches]) if batches else np.zeros(0, np.float32)
+    return require_numbers(logits, facts.name)
 
 
 def _images(crops: Sequence[Image], spec: InputSpec) -> Tensor:

@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from dfd_train.report.files import write_text
 from dfd_train.report.templates import render
+from ffpp_prep.spreadsheet import cell
 
 Mark = Literal["", "best", "shared"]
 NOTHING = "–"
@@ -93,9 +94,12 @@ class Table:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\r\n")
         warned = (self.warning,) if self.warning else ()
-        writer.writerow([*(" ".join(name.split("\n")) for name in self.header), *("Note" for _ in warned)])
+        writer.writerow(
+            [*(cell(" ".join(name.split("\n"))) for name in self.header), *("Note" for _ in warned)]
+        )
         for row in self.rows:
-            writer.writerow([*("" if _missing(cell.value) else cell.value for cell in row), *warned])
+            values = ("" if _missing(one.value) else cell(one.value) for one in row)
+            writer.writerow([*values, *map(cell, warned)])
         return out.getvalue()
 
     def to_latex(self) -> str:

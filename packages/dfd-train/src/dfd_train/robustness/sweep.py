@@ -19,7 +19,7 @@ from dfd_train.data.selection import select_videos
 from dfd_train.engine.checkpoint import TrainedModel, load_model
 from dfd_train.engine.evaluate import check_split, warn_of_known
 from dfd_train.engine.record import prediction_facts
-from dfd_train.engine.score import Scoring, score_videos
+from dfd_train.engine.score import Scoring, require_numbers, score_videos
 from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.metrics import Summary, summarize
@@ -58,7 +58,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: Request) -> Result:
 
     Each condition's predictions stand in RUN/robustness; those of this checkpoint and data are not made again.
 
-    Raises: FileNotFoundError, UserError for a missing or unfit run, checkpoint or data set.
+    Raises: FileNotFoundError, UserError for a missing or unfit run, checkpoint or data set; NotANumber.
     """
     folder = RunFolder(run)
     config = folder.read_config()
@@ -119,7 +119,9 @@ def _score(
 ) -> pd.DataFrame:
     source = prepared if condition.margin is None else prepared.with_margin(condition.margin)
     detector = model.detector
-    return score_videos(detector.network, detector.spec, source, videos, scoring, device=device)
+    found = score_videos(detector.network, detector.spec, source, videos, scoring, device=device)
+    require_numbers(found["logit"].to_numpy(), str(model.path))
+    return found
 
 
 def _already(path: Path, facts: dict[str, str]) -> pd.DataFrame | None:

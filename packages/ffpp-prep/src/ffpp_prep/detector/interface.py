@@ -8,6 +8,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ffpp_prep.errors import UserError
+
+LONGEST_SIDE = 1 << 20  # pixels; engines fail at some more
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -45,12 +49,15 @@ class Detector(Protocol):
         """Return the faces of each frame.
 
         frames: uint8 (N, H, W, 3), RGB.
-        Raises ValueError for another shape or dtype.
+        Raises UserError for another shape or dtype, or a side of more than a million pixels.
         """
         ...
 
 
 def check_frames(frames: NDArray[np.uint8]) -> None:
-    """Raise ValueError unless the frames are uint8 (N, H, W, 3) and not empty in height or width."""
+    """Raises UserError unless the frames are uint8 (N, H, W, 3), neither empty nor a line without end."""
     if frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape[1:] or frames.dtype != np.uint8:
-        raise ValueError(f"frames must be uint8 (N, H, W, 3), got {frames.dtype} {frames.shape}")
+        raise UserError(f"frames must be uint8 (N, H, W, 3), got {frames.dtype} {frames.shape}")
+    height, width = frames.shape[1:3]
+    if max(height, width) > LONGEST_SIDE:
+        raise UserError(f"{width}x{height} pixels: a side may have at most {LONGEST_SIDE}")
