@@ -12,9 +12,8 @@ import pytest
 
 from dfd_train.data.geometry import CropGeometry, cut_face
 from dfd_train.data.prepared import load_prepared
-from dfd_train.data.videos import read_frame
 from ffpp_prep.faces import CropSettings, crops
-from ffpp_prep.video import Encoder, open_output
+from ffpp_prep.video import Encoder, open_output, read_frame
 
 FRAMES = 40
 
@@ -99,10 +98,10 @@ def test_a_title_in_another_encoding_than_utf_8(video, tmp_path):
 def test_missing_frames_and_videos_are_named(video, tmp_path):
     with pytest.raises(ValueError, match=r"moving\.mp4 has no frame 400"):
         read_frame(video, 400, 10**9)
-    with pytest.raises(ValueError, match=r"cannot open .*none\.mp4"):
+    with pytest.raises(ValueError, match=r"none\.mp4: no such file"):
         read_frame(tmp_path / "none.mp4", 0, 0)
     (tmp_path / "text.mp4").write_text("no video")
-    with pytest.raises(ValueError, match=r"cannot open .*text\.mp4"):
+    with pytest.raises(ValueError, match=r"text\.mp4: Invalid data"):
         read_frame(tmp_path / "text.mp4", 0, 0)
 
 

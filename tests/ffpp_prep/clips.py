@@ -27,6 +27,20 @@ def talking_head() -> Path:
     return Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "carphone_pristine.mp4"
 
 
+def square_head(path: Path) -> Path:
+    """The talking head with square pixels; its own are a little wider than high, so it is shown 193 pixels wide."""
+    content = bytearray(talking_head().read_bytes())
+    set_pixel_aspect(content, 1, 1)
+    path.write_bytes(content)
+    return path
+
+
+def set_pixel_aspect(content: bytearray, width: int, height: int) -> None:
+    """Patches the `pasp` of an MP4's video track, which it must have."""
+    at = content.index(b"pasp") + 4
+    content[at : at + 8] = struct.pack(">2I", width, height)
+
+
 def decode(path: Path) -> list[NDArray[np.uint8]]:
     """All frames as RGB, by PyAV's plain loop: independent of ffpp_prep.video but for the conversion's flags."""
     from ffpp_prep.video import CONVERSION
@@ -81,7 +95,12 @@ def encode(
 def rotate_metadata(path: Path, degrees: int) -> None:
     """Patches the display matrix of an MP4's video track, as phones write it: turn clockwise by `degrees`."""
     cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
-    matrix = struct.pack(">9i", cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
+    set_display_matrix(path, cos, sin, -sin, cos)
+
+
+def set_display_matrix(path: Path, a: int, b: int, c: int, d: int) -> None:
+    """Patches the display matrix of an MP4's first track: a point (x, y) is shown at (a x + c y, b x + d y)."""
+    matrix = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
     content = bytearray(path.read_bytes())
     at = content.index(b"tkhd") + 4 + 4 + 20 + 16  # version and flags, times and ids, then reserved to volume
     content[at : at + 36] = matrix

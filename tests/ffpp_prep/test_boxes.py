@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from clips import FRAMES, encode, ffpp_prep, talking_head
+from clips import FRAMES, encode, ffpp_prep, square_head
 
 from ffpp_prep import read_boxes
 from ffpp_prep.boxes import BoxSettings, VideoBoxes, detect_video
@@ -21,8 +21,13 @@ def detector() -> Detector:
 
 
 @pytest.fixture(scope="module")
-def full(detector: Detector) -> VideoBoxes:
-    return detect_video("head.mp4", str(talking_head()), detector, BoxSettings())
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return square_head(tmp_path_factory.mktemp("clip") / "head.mp4")
+
+
+@pytest.fixture(scope="module")
+def full(detector: Detector, clip: Path) -> VideoBoxes:
+    return detect_video("head.mp4", str(clip), detector, BoxSettings())
 
 
 def rows(result: VideoBoxes) -> pd.DataFrame:
@@ -75,8 +80,8 @@ def test_one_face_is_mostly_one_track(full: VideoBoxes) -> None:
     assert rows(full)["track"].value_counts().iloc[0] >= 115
 
 
-def test_interpolation_keeps_the_boxes(full: VideoBoxes, detector: Detector) -> None:
-    sparse = detect_video("head.mp4", str(talking_head()), detector, BoxSettings(every=5))
+def test_interpolation_keeps_the_boxes(full: VideoBoxes, detector: Detector, clip: Path) -> None:
+    sparse = detect_video("head.mp4", str(clip), detector, BoxSettings(every=5))
     a, b = rows(full), rows(sparse)
     assert b.loc[b["face"] == 0, "frame"].tolist() == list(range(120))
     assert b.loc[~b["interpolated"], "frame"].unique().tolist() == [*range(0, 120, 5), 119]

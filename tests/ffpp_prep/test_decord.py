@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from clips import encode, ffpp_prep, rotate_metadata, talking_head
+from clips import encode, ffpp_prep, rotate_metadata, square_head
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.boxes import BoxSettings, detect_video
@@ -44,8 +44,8 @@ def same(path: Path, tolerance: int = 0) -> None:
     assert len(times) > 2 and len({p.tobytes() for p in pictures}) > 1  # pictures that can be told apart
 
 
-def test_the_real_clip() -> None:
-    same(talking_head())
+def test_the_real_clip(tmp_path: Path) -> None:
+    same(square_head(tmp_path / "head.mp4"))
 
 
 @pytest.mark.parametrize("name", ["b.mp4", "b.mkv"])

@@ -157,6 +157,9 @@ class Film:
     def __exit__(self, *error: object) -> None:
         pass
 
+    def match(self, size: tuple[int, int]) -> None:
+        pass
+
     def __iter__(self) -> Iterator[Frame]:
         for index in range(self.frames):
             time.sleep(self.pause_s)

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips import decode, encode, rotate_metadata, talking_head
+from clips import decode, encode, rotate_metadata, square_head, talking_head
 
 from ffpp_prep.video import DecodeFailed, Encoder, OpenFailed, VideoReader, open_output, resized
 
@@ -19,8 +19,8 @@ def read(path: Path) -> tuple[list[np.ndarray], list[int], VideoReader]:
         return [f.rgb() for f in frames], [f.pts for f in frames], reader
 
 
-def test_real_clip_equals_a_plain_loop() -> None:
-    frames, pts, reader = read(talking_head())
+def test_real_clip_equals_a_plain_loop(tmp_path: Path) -> None:
+    frames, pts, reader = read(square_head(tmp_path / "head.mp4"))
     expected = decode(talking_head())
     assert len(frames) == len(expected) == reader.frames_decoded == 120
     assert all(np.array_equal(a, b) for a, b in zip(frames, expected, strict=True))
@@ -211,7 +211,7 @@ def test_a_picture_that_can_not_be_converted(head: list, monkeypatch: pytest.Mon
     def refuse(*arguments: object, **options: object) -> None:
         raise RuntimeError("Unknown error")
 
-    monkeypatch.setattr("ffpp_prep.video.pyav_reader._rgb", refuse)
+    monkeypatch.setattr("ffpp_prep.video.display._array", refuse)
     with VideoReader(talking_head()) as reader, pytest.raises(DecodeFailed, match=r"yuv420p.*Unknown error"):
         next(iter(reader)).rgb()
 

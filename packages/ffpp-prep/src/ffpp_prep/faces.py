@@ -75,12 +75,16 @@ def chosen_boxes(boxes: pd.DataFrame, split: str, length: int, settings: CropSet
 
 
 def crops(
-    path: str, boxes: pd.DataFrame, settings: CropSettings, beat: Callable[[], None] = lambda: None
+    path: str,
+    boxes: pd.DataFrame,
+    settings: CropSettings,
+    beat: Callable[[], None] = lambda: None,
+    size: tuple[int, int] = (0, 0),
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Decodes a video up to the last wanted frame and yields (row position in `boxes`, crop (h, w, 3) uint8).
 
     Frames that can't be decoded any more have no crop; the caller sees which rows are missing. `beat` is called every
-    few frames, wanted or not.
+    few frames, wanted or not. `size` is the width and height that the boxes were recorded with, where known.
 
     Raises:
         ffpp_prep.video.VideoError: the video can't be opened, or the decoder can't vouch for a frame.
@@ -93,6 +97,7 @@ def crops(
     last = max(positions)
     corners = boxes[["x1", "y1", "x2", "y2"]].to_numpy(np.float64)
     with open_video(path, settings.decoder) as reader:
+        reader.match(size)
         for frame in beating(reader, beat):
             wanted = positions.get(frame.index)
             if wanted:

@@ -37,6 +37,8 @@ class VideoSlice:
     original_id: str
     label: int
     boxes: pd.DataFrame
+    size: tuple[int, int] = (0, 0)
+    """width and height that its boxes were recorded with"""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _encode(
         start, mark = len(sizes), file.tell()
         positions, error = [], "the video ended before these frames"
         try:
-            for position, crop in crops(part.path, part.boxes, settings, beat):
+            for position, crop in crops(part.path, part.boxes, settings, beat, part.size):
                 try:
                     data = encode(crop)
                 except Exception as failure:  # such as a crop larger than the format can be

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +17,12 @@ _CACHED_VIDEOS = 64
 
 
 class FaceBox(NamedTuple):
-    """The detector's box of one face, in pixels of the displayed frame, and when the frame is shown."""
+    """The detector's box of one face, in pixels of the displayed frame.
 
-    pts: int
+    pts: when the frame is shown; None where that doesn't tell the video's frames apart.
+    """
+
+    pts: int | None
     x1: float
     y1: float
     x2: float
@@ -48,13 +52,17 @@ class BoxStore:
         path = self._folder / f"boxes-{part}.parquet"
         if part is None or not path.is_file():
             return {}
-        columns = ["frame", "face", "pts", "x1", "y1", "x2", "y2"]
+        columns = ["frame", "face", "x1", "y1", "x2", "y2", "pts"]
         try:
             table = pq.read_table(path, columns=columns, filters=[("video_id", "==", video_id)])
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
             raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
-        values = zip(*(table[name].to_pylist() for name in columns), strict=True)
-        return {(frame, face): FaceBox(*rest) for frame, face, *rest in values}
+        values = list(zip(*(table[name].to_pylist() for name in columns), strict=True))
+        times = sorted({(frame, pts) for frame, *_, pts in values})
+        rising = all(first[1] < second[1] for first, second in pairwise(times))
+        return {
+            (frame, face): FaceBox(pts if rising else None, *corners) for frame, face, *corners, pts in values
+        }
 
 
 def detection_settings(work: Path) -> dict[str, tuple[Any, ...]]:

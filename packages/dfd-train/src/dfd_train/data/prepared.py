@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from dfd_train.data.boxes import BoxStore, detection_settings
 from dfd_train.data.geometry import CropGeometry, Image, cut_face
 from dfd_train.data.shards import FORMAT_VERSION, CropStore, check_version
-from dfd_train.data.videos import read_frame
 from dfd_train.errors import UserError
+from ffpp_prep.video import read_frame
 
 SCAN_COLUMNS = (
     *("video_id", "path", "dataset", "method", "compression", "label"),
@@ -88,8 +88,15 @@ class PreparedSet:
         box = self.boxes.find(video_id, frame, face)
         if box is None:
             raise UserError(f"{self.work} has neither crop nor box of {video_id}, frame {frame}, face {face}")
-        picture = read_frame(Path(self.videos.at[row, "path"]), frame, box.pts)
+        picture = read_frame(Path(self.videos.at[row, "path"]), frame, box.pts, self.frame_size(row))
         return cut_face(picture, (box.x1, box.y1, box.x2, box.y2), self.geometry)
+
+    def frame_size(self, row: int) -> tuple[int, int]:
+        """Width and height of the frames that the boxes of a video are of; 0 where that isn't recorded."""
+        if "width" not in self.videos or "height" not in self.videos:
+            return 0, 0
+        width, height = self.videos.loc[row, ["width", "height"]].fillna(0)
+        return int(width), int(height)
 
     def is_stored(self, row: int, frame: int, face: int = 0) -> bool:
         """Whether a crop is read from a shard; otherwise from its video."""

@@ -17,13 +17,12 @@ import numpy.typing as npt
 from dfd_train.data.geometry import Image, cut_face
 from dfd_train.data.prepared import READABLE, PreparedSet
 from dfd_train.data.selection import SPLITS, select_videos
-from dfd_train.data.videos import read_frame_number
 from dfd_train.errors import UserError
 from dfd_train.predict.inputs import require_file
 from dfd_train.predict.photographs import read_image
 from dfd_train.report.tables import methods_in
 from ffpp_prep.printable import printable
-from ffpp_prep.video import VideoError
+from ffpp_prep.video import read_frame
 
 log = logging.getLogger(__name__)
 Mask = npt.NDArray[np.bool_]
@@ -138,8 +137,8 @@ def _read_mask(prepared: PreparedSet, row: int, frame: int, shape: tuple[int, ..
         return None
     try:
         # by number, not by time: a mask video may count time in other units than its fake
-        picture = read_frame_number(Path(path), frame)
-    except (UserError, VideoError) as error:
+        picture = read_frame(Path(path), frame, size=prepared.frame_size(row))
+    except UserError as error:
         log.warning("%s: no mask: %s", video_id, error)
         return None
     size = tuple(prepared.videos.loc[row, ["height", "width"]]) if "height" in prepared.videos else None

@@ -14,11 +14,10 @@ import pandas as pd
 from av.video.reformatter import Interpolation
 
 from dfd_train.data.geometry import Image
-from dfd_train.data.videos import ANY_TITLE
 from dfd_train.errors import UserError
 from dfd_train.predict.drawing import Mark, draw_marks
-from dfd_train.predict.faces import CONTAINERS, Advance, Footage
-from ffpp_prep.video import Encoder, open_output
+from dfd_train.predict.faces import Advance, Footage
+from ffpp_prep.video import Encoder, open_container, open_output
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +112,7 @@ class _Sound:
 
     def __init__(self, source: Path, start: float, out: Any) -> None:
         self._out, self._start, self._encoder = out, start, None
-        options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
-        self._container: Any = av.open(f"file:{source}", options=options, **ANY_TITLE)
+        self._container = open_container(source)
         streams = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
         self._packets: Iterator[Any] = iter(())
         self._next: Any = None

@@ -18,12 +18,10 @@ from dfd_train.predict.photographs import read_image
 from ffpp_prep.boxes import BoxSettings
 from ffpp_prep.detector import Detections, load_detector
 from ffpp_prep.tracks import Face, Linker, between
-from ffpp_prep.video import Frame, VideoReader
-from ffpp_prep.video.pyav_reader import CONTAINERS
+from ffpp_prep.video import Frame, FrameTimes, VideoReader
 
 __all__ = [
     "CONFIDENCE",
-    "CONTAINERS",
     "FaceFinder",
     "Footage",
     "FoundFace",
@@ -97,6 +95,7 @@ class Footage:
         self.fps, self.duration, self._unit = info.fps, info.duration, info.unit
         self.size = (info.width, info.height)
         self.first_pts = 0
+        self._times = FrameTimes(info)
 
     def __enter__(self) -> Footage:
         self._reader.__enter__()
@@ -111,7 +110,7 @@ class Footage:
         for frame in self._reader:
             if frame.index == 0:
                 self.first_pts = frame.pts
-            yield frame, self._time_of(frame)
+            yield frame, self._times.of(frame)
 
     @property
     def start(self) -> float:
@@ -123,10 +122,10 @@ class Footage:
         """What could not be decoded; known at the end."""
         return self._reader.error
 
-    def _time_of(self, frame: Frame) -> float:
-        if self.fps and (frame.pts == frame.index or not self._unit):  # a stream without times of its own
-            return frame.index / self.fps
-        return (frame.pts - self.first_pts) * self._unit
+    @property
+    def remark(self) -> str:
+        """What of the file's own statements is not followed; known at the end."""
+        return "; ".join(filter(None, (self._reader.remark, self._times.remark)))
 
 
 class VideoFaces:

@@ -71,6 +71,7 @@ def look_at(video: Row, boxes: pd.DataFrame | None, settings: dict[str, Any]) ->
     frames = []
     try:
         with open_video(video["path"], settings.get("decoder", "pyav")) as reader:
+            reader.match((int(video["width"]), int(video["height"])))
             for frame in reader:
                 if frame.index in wanted:
                     own = boxes[boxes["frame"] == frame.index]

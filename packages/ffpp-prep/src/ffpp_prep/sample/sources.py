@@ -221,6 +221,7 @@ def read(source: Source) -> NDArray[np.uint8]:
         from ffpp_prep.video import VideoReader
 
         with VideoReader(source.path()) as video:
+            video.match((video.info.width, video.info.height))  # the marks are in its own pixels
             return np.stack([frame.rgb() for frame in video])
     import cv2
 

@@ -251,6 +251,7 @@ def planned_slices(
                 original_id=row["original_id"],
                 label=int(row["label"]),
                 boxes=chosen.iloc[piece.first : piece.stop],
+                size=(int(row["width"]), int(row["height"])),
             )
         )
     return slices

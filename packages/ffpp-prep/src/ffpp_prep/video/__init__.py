@@ -13,9 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ffpp_prep.errors import UserError
+from ffpp_prep.video.budget import MAX_PIXELS, too_large
+from ffpp_prep.video.display import CONVERSION, resized
 from ffpp_prep.video.encoder import Encoder, open_output
 from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, VideoError, VideoInfo
-from ffpp_prep.video.pyav_reader import CONVERSION, VideoReader, resized
+from ffpp_prep.video.pyav_reader import VideoReader
+from ffpp_prep.video.random_access import read_frame
+from ffpp_prep.video.source import open_container
+from ffpp_prep.video.times import FrameTimes
 
 if TYPE_CHECKING:
     from ffpp_prep.video.decord_reader import DecordReader
@@ -23,18 +28,23 @@ if TYPE_CHECKING:
 __all__ = [
     "CONVERSION",
     "DECODERS",
+    "MAX_PIXELS",
     "DecodeFailed",
     "Encoder",
     "Frame",
+    "FrameTimes",
     "OpenFailed",
     "VideoError",
     "VideoInfo",
     "VideoReader",
     "beating",
+    "open_container",
     "open_output",
     "open_video",
+    "read_frame",
     "require_decoder",
     "resized",
+    "too_large",
 ]
 
 DECODERS = ("pyav", "decord")

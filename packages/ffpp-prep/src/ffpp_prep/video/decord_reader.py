@@ -74,6 +74,10 @@ class DecordReader:
         self._keys.__exit__(kind, value, trace)
         del self._decord
 
+    def match(self, size: tuple[int, int]) -> None:
+        """As `VideoReader.match`."""
+        self._keys.match(size)
+
     def __iter__(self) -> Iterator[Frame]:
         keys = iter(self._keys)
         key = next(keys, None)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ffpp_prep.errors import UserError
 
-class VideoError(ValueError):
+
+class VideoError(UserError):
     """A video can't be read; the message is one line."""
 
 
@@ -23,10 +25,10 @@ class DecodeFailed(VideoError):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the container says, in displayed orientation. `frames` may be 0 (unknown) or wrong.
+    """What the container says; every number is finite, 0 where it is unknown or impossible, and may still be wrong.
 
-    duration: seconds; 0 where it is unknown.
-    unit: seconds of one unit of `Frame.pts`; 0 where it is unknown.
+    duration: seconds.
+    unit: seconds of one unit of `Frame.pts`.
     """
 
     width: int
@@ -48,3 +50,11 @@ class Frame:
     index: int
     pts: int
     rgb: Callable[[], NDArray[np.uint8]] = field(repr=False)
+    timed: bool = True
+    """False where the decoder knows no time, and `pts` is the index"""
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says, in one line."""
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(str(text).split()) or type(error).__name__

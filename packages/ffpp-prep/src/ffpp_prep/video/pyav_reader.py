@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from stat import S_ISREG
 from types import TracebackType
-from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, VideoInfo
-
-MAX_PIXELS = 8192 * 8192
-# The same pixels on every processor, so that crops made on different machines are equal.
-CONVERSION = Interpolation.BILINEAR | Interpolation.BITEXACT
-# Playlists and the like can name other files and addresses: leave their demuxers out.
-CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,gif,nut,mxf"
-)
-# Titles needn't be UTF-8. PyAV 19 takes them as they come; those before it must be told.
-ANY_TITLE: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+from ffpp_prep.video.budget import Budget
+from ffpp_prep.video.display import displayed
+from ffpp_prep.video.interface import DecodeFailed, Frame, VideoInfo, reason_of
+from ffpp_prep.video.source import MAX_COUNT, open_source
 
 
 @dataclass(frozen=True)
@@ -57,31 +48,9 @@ class VideoReader:
         self.frames_decoded = 0
         self.error = ""
         path = Path(path)
-        _require_content(path)
-        try:
-            self._container = av.open(
-                f"file:{path}",
-                options={"protocol_whitelist": "file", "format_whitelist": CONTAINERS},
-                **ANY_TITLE,
-            )
-        except Exception as error:  # whatever a hostile file provokes; so below
-            raise OpenFailed(f"{path.name}: {_reason(error)}") from error
-        if not self._container.streams.video:
-            self._container.close()
-            raise OpenFailed(f"{path.name}: no video stream")
-        self._stream = self._container.streams.video[0]
-        if self._stream.codec_context is None:
-            self._container.close()
-            raise OpenFailed(f"{path.name}: no decoder for its video stream")
-        pixels = self._stream.codec_context.width * self._stream.codec_context.height
-        if pixels <= 0 or pixels > MAX_PIXELS:
-            size = f"{self._stream.codec_context.width}x{self._stream.codec_context.height}"
-            self._container.close()
-            raise OpenFailed(f"{path.name}: frame size {size} is not between 1 and {MAX_PIXELS} pixels")
-        # One thread a process: the pool fills the cores, and FFmpeg's own threads can deadlock under it.
-        self._stream.thread_type = "NONE"
-        self._stream.codec_context.thread_count = 1
-        self._stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        self._source = open_source(path)
+        self._container, self._stream = self._source.container, self._source.stream
+        self._budget = Budget(path.stat().st_size)
         if only_key_frames:
             self._stream.codec_context.skip_frame = "NONKEY"
 
@@ -96,16 +65,16 @@ class VideoReader:
     @property
     def info(self) -> VideoInfo:
         """What the container announces; rotation is known only from frames, so the size is the coded one."""
-        context = self._stream.codec_context
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        return VideoInfo(
-            context.width,
-            context.height,
-            float(rate) if rate else 0.0,
-            int(self._stream.frames),
-            (self._container.duration or 0) / av.time_base,
-            float(self._stream.time_base or 0),
-        )
+        return self._source.info()
+
+    @property
+    def remark(self) -> str:
+        """What of the file's own statements was not followed; may be empty."""
+        return self._source.remark
+
+    def match(self, size: tuple[int, int]) -> None:
+        """Gives frames of the size (width, height) that boxes were recorded with; see `Source.matching`."""
+        self._source = self._source.matching(size)
 
     def packet_times(self) -> PacketTimes:
         """Reads through the file without decoding; afterwards there is nothing left to iterate over.
@@ -128,7 +97,7 @@ class VideoReader:
         except DecodeFailed:
             raise
         except Exception as error:
-            raise DecodeFailed(f"reading stopped: {_reason(error)}") from error
+            raise DecodeFailed(f"reading stopped: {reason_of(error)}") from error
         shown.sort()
         start, unit = self._stream.start_time or 0, float(self._stream.time_base or 0)
         return PacketTimes(shown, [(pts - start) * unit for pts in shown], hidden)
@@ -139,25 +108,42 @@ class VideoReader:
         reason = ""
         packets = self._container.demux(self._stream)
         while True:
+            self._budget.start()
             try:
                 packet = next(packets)
             except StopIteration:
                 break
             except Exception as error:
-                reason = f"reading stopped: {_reason(error)}"
+                reason = f"reading stopped: {reason_of(error)}"
                 break
             read.add(packet)
             try:
                 decoded = packet.decode()
             except Exception as error:
                 lost += 1
-                reason = f"{lost} packets could not be decoded: {_reason(error)}"
-                continue
+                reason = f"{lost} packets could not be decoded: {reason_of(error)}"
+                decoded = []
+            self._budget.stop()
             for picture in decoded:
+                if self._spent():
+                    return
                 index = self.frames_decoded
                 self.frames_decoded += 1
-                yield Frame(index, picture.pts if picture.pts is not None else index, _converter(picture))
+                self._budget.decoded(picture.width * picture.height)
+                timed = picture.pts is not None
+                yield Frame(index, picture.pts if timed else index, partial(self._rgb, picture), timed)
+            if not decoded and self._spent():
+                return
         self.error = "; ".join(filter(None, (*read.faults(self.frames_decoded), reason)))
+
+    def _rgb(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
+        self._budget.used()
+        return displayed(picture, self._source.aspect)
+
+    def _spent(self) -> bool:
+        """Whether the file has cost what it may."""
+        self.error = self._budget.exceeded(self.frames_decoded)
+        return bool(self.error)
 
 
 class _Read:
@@ -190,7 +176,8 @@ class _Read:
         indexed = len(entries)
         if self._packets < indexed:
             indexed = sum(entry.size > 0 for entry in entries)  # some stand for a frame that was dropped
-        announced = max(self._stream.frames or 0, indexed) - self._hidden
+        frames = self._stream.frames or 0
+        announced = max(frames if frames <= MAX_COUNT else 0, indexed) - self._hidden
         made_up = len(entries) != self._indexed  # while reading, as for an AVI whose end is lost
         gave_frames = decoded >= 0.9 * (self._packets - self._hidden)
         whole = not made_up and self._reaches_the_end() and gave_frames
@@ -206,44 +193,3 @@ class _Read:
         rate = stream.average_rate or stream.guessed_rate
         frame = 1 / (rate * stream.time_base) if rate else 0
         return self._end >= (stream.start_time or 0) + stream.duration - frame / 2
-
-
-def _require_content(path: Path) -> None:
-    try:
-        found = path.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise OpenFailed(f"{path.name}: no such file") from error
-    except (OSError, ValueError) as error:  # no right to read, a broken disk, a stale network drive
-        raise OpenFailed(f"{path.name}: {_reason(error)}") from error
-    if not S_ISREG(found.st_mode):
-        raise OpenFailed(f"{path.name}: no such file")
-    if not found.st_size:
-        raise OpenFailed(f"{path.name}: the file is empty")
-
-
-def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """(h, w, 3) uint8 to (size, size, 3) uint8, bicubic."""
-    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-    flags = Interpolation.BICUBIC | Interpolation.BITEXACT
-    return _rgb(frame.reformat(size, size, interpolation=flags, threads=1))
-
-
-def _converter(picture: av.VideoFrame) -> Callable[[], NDArray[np.uint8]]:
-    def rgb() -> NDArray[np.uint8]:
-        try:
-            array = _rgb(picture.reformat(format="rgb24", interpolation=CONVERSION, threads=1))
-        except Exception as error:
-            raise DecodeFailed(f"no RGB of a {picture.format.name} frame: {_reason(error)}") from error
-        quarter_turns = round(picture.rotation / 90) % 4
-        return np.ascontiguousarray(np.rot90(array, quarter_turns)) if quarter_turns else array
-
-    return rgb
-
-
-def _rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    return frame.to_ndarray().astype(np.uint8, copy=False)
-
-
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split()) or type(error).__name__

@@ -1,0 +1,65 @@
+"""How much one file may cost: the one place for the limits that hold against bombs, files small on a disk only.
+
+What is allowed grows with the file. Footage stays far below it, whatever its length: ordinary video has more than a
+byte for 2,000 pixels, the barest still recording one for 100,000. Pixels are counted before seconds, so that a file's
+answer doesn't depend on the machine; seconds are those of the processor, so that it doesn't depend on its load.
+"""
+
+from __future__ import annotations
+
+from time import thread_time
+
+MAX_PIXELS = 8192 * 8192  # of one picture: 200 MB as RGB
+MAX_SIDE = 32768  # pixels
+FREE_PIXELS, PIXELS_A_BYTE = 1 << 32, 1 << 17  # of all frames together
+LEAST_PIXELS = 1 << 12  # what a frame counts for, however small
+LOOK_PIXELS = 1 << 20  # what the use of a frame counts for, beside its decoding
+FREE_SECONDS, BYTES_A_SECOND = 120.0, 4096  # of reading
+
+
+def too_large(width: int, height: int) -> str:
+    """Says why pictures of a size aren't read; empty where they are."""
+    if width < 1 or height < 1 or width * height > MAX_PIXELS:
+        return f"frame size {width}x{height} is not between 1 and {MAX_PIXELS} pixels"
+    if max(width, height) > MAX_SIDE:
+        return f"frame size {width}x{height}: no side may have more than {MAX_SIDE} pixels"
+    return ""
+
+
+class Budget:
+    """What is left for one file.
+
+    Args:
+        size: of the file, in bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._pixels = FREE_PIXELS + PIXELS_A_BYTE * size
+        self._seconds = FREE_SECONDS + size / BYTES_A_SECOND
+        self._spent = 0.0
+        self._started = thread_time()
+
+    def start(self) -> None:
+        """Begins to count seconds of this thread."""
+        self._started = thread_time()
+
+    def stop(self) -> None:
+        """Ends counting them."""
+        self._spent += thread_time() - self._started
+
+    def decoded(self, pixels: int) -> None:
+        """Counts a frame."""
+        self._pixels -= max(pixels, LEAST_PIXELS)
+
+    def used(self) -> None:
+        """Counts that a frame is looked at."""
+        self._pixels -= LOOK_PIXELS
+
+    def exceeded(self, frames: int) -> str:
+        """Says which limit was reached after so many frames; empty where none was."""
+        if self._pixels >= 0 and self._spent <= self._seconds:
+            return ""
+        what = "pixels" if self._pixels < 0 else "seconds"
+        size = f"{self._size / 1000:.0f} kB" if self._size < 10e6 else f"{self._size / 1e6:.0f} MB"
+        return f"stopped after {frames} frames: more {what} than a file of {size} may cost"

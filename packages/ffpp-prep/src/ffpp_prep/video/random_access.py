@@ -1,0 +1,73 @@
+"""Single frames of a video, with the pixels that reading all of it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ffpp_prep.video.display import displayed
+from ffpp_prep.video.interface import DecodeFailed
+from ffpp_prep.video.source import open_source
+
+
+def read_frame(
+    path: Path, frame: int, pts: int | None = None, size: tuple[int, int] = (0, 0)
+) -> NDArray[np.uint8]:
+    """Frame number `frame` (from 0, display order) as it is displayed, (H, W, 3) uint8 RGB.
+
+    Args:
+        path: of the video.
+        frame: which one.
+        pts: when it is shown, where no other frame is shown at that time. Reading then seeks to the key frame before
+            it; without it, and where the container can't seek so, it decodes from the beginning.
+        size: width and height that the video's boxes were recorded with, see `Source.matching`.
+
+    Raises:
+        OpenFailed: the video can't be opened.
+        DecodeFailed: it has no such frame, or that one has no colours.
+    """
+    source = open_source(path).matching(size)
+    with closing(source.container):
+        picture = None if pts is None else _seek(source.container, source.stream, pts)
+        if picture is not None:
+            return displayed(picture, source.aspect)
+    source = open_source(path).matching(size)
+    with closing(source.container):
+        for index, picture in enumerate(_pictures(source.container, source.stream)):
+            if index == frame:
+                return displayed(picture, source.aspect)
+    raise DecodeFailed(f"{path} has no frame {frame}")
+
+
+def _seek(container: Any, stream: Any, pts: int) -> Any:
+    """The picture at `pts`, or None where seeking misses it."""
+    try:
+        container.seek(pts, stream=stream, backward=True)
+    except Exception:  # whatever a hostile file provokes: then its frames are counted
+        return None
+    for picture in _pictures(container, stream):
+        if picture.pts is None or picture.pts > pts:
+            return None
+        if picture.pts == pts:
+            return picture
+    return None
+
+
+def _pictures(container: Any, stream: Any) -> Iterator[Any]:
+    """All decodable pictures from here on; a packet that can't be decoded is passed over."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except Exception:
+            return
+        try:
+            decoded = packet.decode()
+        except Exception:
+            continue
+        yield from decoded

@@ -1,0 +1,160 @@
+"""Opening local videos, and which of their tracks is the film."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
+
+import av
+from av.stream import Disposition
+
+from ffpp_prep.video.budget import MAX_PIXELS, too_large
+from ffpp_prep.video.display import pixel_aspect
+from ffpp_prep.video.interface import OpenFailed, VideoInfo, reason_of
+
+# Playlists and the like can name other files and addresses: leave their demuxers out.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,gif,nut,mxf"
+)
+# Titles needn't be UTF-8. PyAV 19 takes them as they come; those before it must be told.
+ANY_TITLE: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+NO_FILM = (
+    Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent | Disposition.still_image
+)
+MAX_RATE = 1000.0  # frames a second: above it a file's clock is not believed
+SLOW_RATE = 5.0  # frames a second: below it an edit list that hides most frames isn't either
+LONGEST_S = 1e7  # of a video; four months
+MAX_COUNT = 2**31 - 1  # what a column of WORK holds
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open container and its film."""
+
+    container: Any
+    stream: Any
+    aspect: float
+    """width of a pixel through its height"""
+    remark: str = ""
+    """what is not followed of what the file says"""
+
+    def matching(self, size: tuple[int, int]) -> Source:
+        """The same, with frames of a recorded size (width, height).
+
+        Boxes that were recorded before pixels were stretched are in the pixels of the file.
+        """
+        width, height = self.stream.codec_context.width, self.stream.codec_context.height
+        return replace(self, aspect=1.0) if size in ((width, height), (height, width)) else self
+
+    def info(self) -> VideoInfo:
+        """What the container announces, as far as it can be true; sizes are those before turning and stretching."""
+        context, stream = self.stream.codec_context, self.stream
+        if self.remark:
+            return VideoInfo(context.width, context.height, 0.0, int(stream.frames))
+        rates = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
+        fps = next((rate for rate in rates if isfinite(rate) and 0 < rate <= MAX_RATE), 0.0)
+        frames = int(stream.frames or 0)
+        frames = frames if 0 <= frames <= MAX_COUNT else 0
+        duration = (self.container.duration or 0) / av.time_base
+        if not max(0, frames - 1) / MAX_RATE <= duration <= LONGEST_S:
+            duration = 0.0
+        unit = float(stream.time_base or 0)
+        return VideoInfo(context.width, context.height, fps, frames, duration, max(0.0, unit))
+
+
+def open_container(path: Path, **options: str) -> Any:
+    """Opens a local file in a known container, with its sound and all other tracks.
+
+    Raises:
+        OpenFailed: it is missing, empty, or none.
+    """
+    _require_content(path)
+    try:
+        return av.open(
+            f"file:{path}",
+            options={"protocol_whitelist": "file", "format_whitelist": CONTAINERS, **options},
+            **ANY_TITLE,
+        )
+    except Exception as error:  # whatever a hostile file provokes
+        raise OpenFailed(f"{path.name}: {reason_of(error)}") from error
+
+
+def open_source(path: Path) -> Source:
+    """Opens a video, ready to be decoded by one thread.
+
+    Raises:
+        OpenFailed: it is missing, no video, or absurd.
+    """
+    source = _opened(path)
+    if not _hides_most(source.stream):
+        return source
+    source.container.close()  # the clock of its frames runs too slow beside that of the list
+    remark = "its edit list, which would hide most frames of a very slow video, was not followed"
+    source = _opened(path, ignore_editlist="1")
+    return Source(source.container, source.stream, source.aspect, remark)
+
+
+def _opened(path: Path, **options: str) -> Source:
+    container = open_container(path, **options)
+    try:
+        stream = _film(container.streams.video)
+        context = stream.codec_context
+        if refusal := too_large(context.width, context.height):
+            raise OpenFailed(refusal)
+        # One thread a process: the pool fills the cores, and FFmpeg's own threads can deadlock under it.
+        stream.thread_type = "NONE"
+        context.thread_count = 1
+        context.options = {"max_pixels": str(MAX_PIXELS)}
+        return Source(container, stream, pixel_aspect(stream))
+    except OpenFailed as failure:
+        container.close()
+        raise OpenFailed(f"{path.name}: {failure}") from None
+
+
+def _film(streams: Any) -> Any:
+    """The largest of the tracks with more than one picture; of equal ones the default, then the first.
+
+    Phones and cameras put small previews beside the film, and mark them no otherwise.
+    """
+    if not streams:
+        raise OpenFailed("no video stream")
+    films = [stream for stream in streams if not stream.disposition & NO_FILM]
+    if not films:
+        raise OpenFailed("no video stream, only a cover picture")
+    readable = [stream for stream in films if stream.codec_context is not None]
+    if not readable:
+        raise OpenFailed("no decoder for its video stream")
+    return max(
+        readable,
+        key=lambda stream: (
+            stream.frames != 1,
+            stream.codec_context.width * stream.codec_context.height,
+            bool(stream.disposition & Disposition.default),
+            -stream.index,
+        ),
+    )
+
+
+def _hides_most(stream: Any) -> bool:
+    """Whether an edit list hides most frames of a video whose frames follow each other very slowly."""
+    rate = stream.average_rate
+    if rate is None or rate >= SLOW_RATE:
+        return False
+    entries = stream.index_entries
+    return sum(bool(entry.is_discard) for entry in entries) > len(entries) / 2
+
+
+def _require_content(path: Path) -> None:
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise OpenFailed(f"{path.name}: no such file") from error
+    except (OSError, ValueError) as error:  # no right to read, a broken disk, a stale network drive
+        raise OpenFailed(f"{path.name}: {reason_of(error)}") from error
+    if not S_ISREG(found.st_mode):
+        raise OpenFailed(f"{path.name}: no such file")
+    if not found.st_size:
+        raise OpenFailed(f"{path.name}: the file is empty")

@@ -1,0 +1,70 @@
+"""When each frame of a video is shown, whatever its time stamps say: rising times without leaps.
+
+Stamps may go back where recordings were joined, be all equal or missing, leap to the wall clock, or run a thousand
+times too fast. What looks at a few frames a second would then pass over whole scenes. So a step between two frames that
+can't be true is taken to be as long as a frame; what such steps added is taken back from the next true ones where it
+is little, as after two frames in the wrong order, so that pictures and sound stay together.
+"""
+
+from __future__ import annotations
+
+from ffpp_prep.video.interface import Frame, VideoInfo
+
+SLOWEST, FASTEST = 1.0, 1000.0  # frames a second, as a nominal rate
+USUAL_RATE = 25.0
+LEAST_STEP = 0.9 / FASTEST  # seconds: containers that count milliseconds round
+LONGEST_STEP = 3600.0  # seconds: of time-lapse; a longer gap is a change of clocks
+TAKEN_BACK = 10  # frames at the nominal rate; what is more is a new clock
+
+
+class FrameTimes:
+    """Asked for each decoded frame in order.
+
+    Args:
+        info: of the video.
+    """
+
+    def __init__(self, info: VideoInfo) -> None:
+        self._unit = info.unit
+        self._rate = info.fps if SLOWEST <= info.fps <= FASTEST else USUAL_RATE
+        self._frames = self._mended = 0
+        self._origin = self._last_pts = 0  # stamps: of time `_base`, of the latest frame
+        self._base = self._last = self._ahead = 0.0  # seconds
+
+    def of(self, frame: Frame) -> float:
+        """Seconds from the first frame, more than those of the frame before."""
+        if self._frames:
+            step = (frame.pts - self._last_pts) * self._unit
+            if frame.timed and LEAST_STEP <= step <= LONGEST_STEP:
+                back = min(self._ahead, step / 2)
+                if back:
+                    self._go_on(frame.pts, self._last + step - back)
+                self._ahead -= back
+            else:
+                self._mended += 1
+                self._go_on(frame.pts if frame.timed else self._last_pts, self._last + 1 / self._rate)
+                self._ahead += 1 / self._rate - (step if frame.timed else 0.0)
+                if abs(self._ahead) * self._rate > TAKEN_BACK:
+                    self._ahead = 0.0
+        else:
+            self._origin = frame.pts
+        self._frames += 1
+        if frame.timed or self._frames == 1:
+            self._last_pts = frame.pts
+            self._last = self._base + (frame.pts - self._origin) * self._unit
+        else:
+            self._last = self._base
+        return self._last
+
+    @property
+    def remark(self) -> str:
+        """What was mended so far; empty where nothing was."""
+        if not self._mended:
+            return ""
+        return (
+            f"{self._mended} of {self._frames} frames had no usable time; "
+            f"each was counted as 1/{self._rate:g} of a second"
+        )
+
+    def _go_on(self, pts: int, time: float) -> None:
+        self._origin, self._base = pts, time

@@ -1,0 +1,163 @@
+"""Frames are what a player shows: all eight orientations, stretched pixels, and the film among several tracks."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+import pytest
+from clips import encode, set_display_matrix, set_pixel_aspect, talking_head
+
+from ffpp_prep.boxes import BoxSettings, detect_video
+from ffpp_prep.detector import load_detector
+from ffpp_prep.faces import CropSettings, crops
+from ffpp_prep.geometry import cut, expanded_square
+from ffpp_prep.video import CONVERSION, Encoder, OpenFailed, VideoReader, open_output, read_frame
+
+
+def first(path: Path) -> np.ndarray:
+    with VideoReader(path) as reader:
+        return next(iter(reader)).rgb()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shown"),
+    [
+        ((1, 0, 0, 1), lambda p: p),
+        ((0, 1, -1, 0), lambda p: np.rot90(p, -1)),
+        ((-1, 0, 0, -1), lambda p: np.rot90(p, 2)),
+        ((0, -1, 1, 0), lambda p: np.rot90(p, 1)),
+        ((-1, 0, 0, 1), lambda p: p[:, ::-1]),
+        ((1, 0, 0, -1), lambda p: p[::-1]),
+        ((0, 1, 1, 0), lambda p: p.transpose(1, 0, 2)),
+        ((0, -1, -1, 0), lambda p: p[::-1, ::-1].transpose(1, 0, 2)),
+    ],
+    ids=["plain", "right", "half", "left", "mirrored", "upended", "transposed", "antitransposed"],
+)
+def test_every_display_matrix(tmp_path: Path, head: list, matrix: tuple, shown) -> None:
+    path = encode(tmp_path / "v.mp4", head[:1])
+    plain = first(path)
+    set_display_matrix(path, *matrix)
+    assert np.array_equal(first(path), shown(plain))
+    assert np.array_equal(read_frame(path, 0, 0), shown(plain))
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"),
+    [
+        ((128, 117), (193, 144)),
+        ((2, 1), (352, 144)),
+        ((8, 9), (176, 162)),
+        ((1, 1), (176, 144)),
+        ((100, 101), (176, 144)),  # what scaling leaves, which nobody sees
+        ((1, 100), (176, 144)),  # impossible
+        ((0, 0), (192, 144)),  # the codec says so too
+        ((0, 1), (192, 144)),
+        ((2**31 - 1, 1), (176, 144)),
+    ],
+)
+def test_stretched_pixels(tmp_path: Path, aspect: tuple[int, int], size: tuple[int, int]) -> None:
+    content = bytearray(talking_head().read_bytes())
+    set_pixel_aspect(content, *aspect)
+    path = tmp_path / "v.mp4"
+    path.write_bytes(content)
+    with av.open(str(path)) as container:
+        coded = next(container.decode(video=0))
+        expected = coded.reformat(*size, format="rgb24", interpolation=CONVERSION).to_ndarray()
+    assert np.array_equal(first(path), expected)
+
+
+def test_boxes_and_crops_of_stretched_pixels(tmp_path: Path) -> None:
+    detector = load_detector("litert")
+    found = detect_video("v", str(talking_head()), detector, BoxSettings(), limit=3)
+    assert (found.width, found.height) == (193, 144) and found.rows is not None
+    boxes = found.rows.to_pandas()
+    with VideoReader(talking_head()) as reader:
+        pictures = [frame.rgb() for _, frame in zip(range(3), reader, strict=False)]
+    assert np.allclose(boxes.loc[0, ["x1", "y1", "x2", "y2"]], detector.detect(pictures[0][None])[0].boxes[0])
+    for row, crop in crops(str(talking_head()), boxes, CropSettings(), size=(193, 144)):
+        box = boxes.loc[row]
+        assert np.array_equal(
+            crop, cut(pictures[box["frame"]], expanded_square(*box[["x1", "y1", "x2", "y2"]]))
+        )
+
+
+def test_boxes_of_before_pixels_were_stretched_keep_their_crops(head: list) -> None:
+    """In an old WORK, boxes and the recorded size are those of the file's own pixels."""
+    boxes = pd.DataFrame({"frame": [0, 2], "x1": [40.0, 41], "y1": [30.0, 30], "x2": [100.0, 99], "y2": 90.0})
+    found = dict(crops(str(talking_head()), boxes, CropSettings(), size=(176, 144)))
+    for row, frame in enumerate((0, 2)):
+        expected = cut(head[frame], expanded_square(*boxes.loc[row, ["x1", "y1", "x2", "y2"]]))
+        assert np.array_equal(found[row], expected)
+    assert np.array_equal(read_frame(talking_head(), 2, size=(176, 144)), head[2])
+    assert read_frame(talking_head(), 2).shape == (144, 193, 3)
+
+
+def two_tracks(path: Path, *tracks: list[np.ndarray]) -> Path:
+    with open_output(path) as out:
+        encoders = [Encoder(out, pictures[0].shape[1], pictures[0].shape[0]) for pictures in tracks]
+        for number in range(max(map(len, tracks))):
+            for encoder, pictures in zip(encoders, tracks, strict=True):
+                if number < len(pictures):
+                    encoder.write(pictures[number])
+        for encoder in encoders:
+            encoder.close()
+    return path
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv"])
+def test_the_film_is_taken_not_a_preview_nor_a_still(tmp_path: Path, head: list, name: str) -> None:
+    small = [np.ascontiguousarray(picture[::2, ::2]) for picture in head[:3]]
+    preview = two_tracks(tmp_path / f"preview-{name}", small, head[:6])
+    with VideoReader(preview) as reader:
+        assert [frame.rgb().shape for frame in reader] == 6 * [(144, 176, 3)] and reader.error == ""
+    assert read_frame(preview, 3, None).shape == (144, 176, 3)
+    if name == "v.mp4":  # Matroska doesn't say how many frames a track has
+        large = [np.repeat(np.repeat(head[0], 2, 0), 2, 1)]
+        with VideoReader(two_tracks(tmp_path / f"still-{name}", large, head[:6])) as reader:
+            assert len(list(reader)) == 6
+
+
+def test_the_first_of_equal_tracks_is_taken(tmp_path: Path, head: list) -> None:
+    path = two_tracks(tmp_path / "v.mp4", head[:3], head[60:65])
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 3
+
+
+def test_the_cover_of_a_sound_file_is_no_video(tmp_path: Path, head: list) -> None:
+    path = tmp_path / "song.m4a"
+    with av.open(str(path), "w", format="mp4") as out:
+        sound = out.add_stream("aac", rate=48_000)
+        cover = out.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 176, 144, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        out.mux(cover.encode(av.VideoFrame.from_ndarray(head[0], format="rgb24")))
+        out.mux(cover.encode())
+        tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        tone.sample_rate = 48_000
+        out.mux(sound.encode(tone))
+        out.mux(sound.encode())
+    with pytest.raises(OpenFailed, match=r"song\.m4a: no video stream, only a cover picture"):
+        VideoReader(path)
+
+
+@pytest.mark.parametrize("scale", [1, 12, 1000, 0, 2**32 - 1])
+def test_a_wrong_time_scale_hides_no_frame(tmp_path: Path, head: list, scale: int) -> None:
+    """Beside such a clock an MP4's edit list ends within the first frames, and the others would be passed over."""
+    path = encode(tmp_path / "v.mp4", head[:24], crf=30)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"mdhd") + 16
+    content[at : at + 4] = struct.pack(">I", scale)
+    path.write_bytes(content)
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 24 and reader.error == ""
+        assert "edit list" in reader.remark and reader.info.fps == 0
+    assert np.array_equal(read_frame(path, 20), decode_all(path)[20])
+
+
+def decode_all(path: Path) -> list[np.ndarray]:
+    with VideoReader(path) as reader:
+        return [frame.rgb() for frame in reader]
