@@ -16,9 +16,8 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MAY_IMPORT = {"ffpp_prep": set(), "reseption_models": set(), "dfd_train": {"reseption_models"}}
-# dfd-train's predict may use ffpp-prep's detector, as an optional extra, in these modules only.
-OPTIONAL = {"dfd_train": {"predict"}}
+# Which modules of the others a package may import is held by the linter of imports: pyproject.toml.
+MAY_IMPORT = {"ffpp_prep": set(), "reseption_models": set(), "dfd_train": {"reseption_models", "ffpp_prep"}}
 
 
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT))
@@ -27,9 +26,6 @@ def test_packages_meet_in_files_not_in_imports(package: str) -> None:
     assert sources
     others = set(MAY_IMPORT) - {package} - MAY_IMPORT[package]
     for path in sources:
-        optional = path.relative_to(next(ROOT.glob(f"packages/*/src/{package}"))).parts[0].removesuffix(".py")
-        if optional in OPTIONAL.get(package, ()):
-            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
@@ -48,7 +44,7 @@ def test_both_packages_take_the_same_endings_for_videos() -> None:
     [
         ("import reseption_models", ["torchvision", "timm", "tensorflow", "ffpp_prep", "dfd_train"]),
         ("import ffpp_prep.stages", ["torch", "tensorflow", "dfd_train"]),
-        ("import dfd_train.engine.train", ["tensorflow", "ffpp_prep"]),
+        ("import dfd_train.engine.train", ["tensorflow"]),
         ("import dfd_train.cli", ["torch", "pandas"]),
     ],
 )

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.files import whole_file
+from ffpp_prep.people import ROLES, people
 from ffpp_prep.spreadsheet import cell
 from ffpp_prep.store import read_scan
 
@@ -100,7 +101,7 @@ def audit_splits(work: str | Path, content: bool = True) -> Audit:
         checksums, unread = _checksums(used)
         shared["content"], hashed = checksums, len(checksums)
     leaks = [leak for kind in KINDS if kind in shared for leak in _leaks(kind, shared[kind], used)]
-    named = used[(used["target_id"] != "") | (used["source_id"] != "")]
+    named = used.loc[people(used).index.unique()]
     return Audit(
         tuple(leaks),
         {name: int((used["split"] == name).sum()) for name in SPLITS},
@@ -124,12 +125,10 @@ def _shared(used: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
     """For each kind the value that a video has, "" for none, under the video's row number."""
     original = used["group"].where(used["group"] != "", used["original_id"])
     yield "original", original.where((original != "") | (used["label"] == 1), used["video_id"])
-    people = {
-        role: (used["dataset"] + " " + used[f"{role}_id"]).where(used[f"{role}_id"] != "", "")
-        for role in ("target", "source")
-    }
-    yield from people.items()
-    yield "person", pd.concat(list(people.values()))
+    seen = people(used)
+    for role in ROLES:
+        yield role, seen.loc[seen["role"] == role, "name"]
+    yield "person", seen["name"]
 
 
 def _leaks(kind: str, values: pd.Series, used: pd.DataFrame) -> list[Leak]:

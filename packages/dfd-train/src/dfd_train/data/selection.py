@@ -14,6 +14,7 @@ import pandas as pd
 
 from dfd_train.data.prepared import READABLE
 from dfd_train.errors import UserError
+from ffpp_prep.people import people
 
 SPLITS = ("train", "val", "test")
 
@@ -113,13 +114,11 @@ def make_pairs(videos: pd.DataFrame) -> tuple[list[Pair], int]:
 def find_leaks(videos: pd.DataFrame) -> list[str]:
     """Identities and originals that stand in more than one split, one line each; empty where splits are clean."""
     used = videos[videos["split"].isin(SPLITS)]
-    splits_of: dict[tuple[str, str], list[str]] = {}
-    for split in sorted(SPLITS):
-        for identity in identities(used[used["split"] == split]):
-            splits_of.setdefault(identity, []).append(split)
+    seen = people(used)
+    splits_of = seen.assign(split=used["split"].loc[seen.index]).groupby("name")["split"].unique()
     leaks = [
-        f"{dataset} identity {name} in {', '.join(splits)}"
-        for (dataset, name), splits in sorted(splits_of.items())
+        f"{' identity '.join(name.split(' ', 1))} in {', '.join(sorted(splits))}"
+        for name, splits in splits_of.items()
         if len(splits) > 1
     ]
     split_of = used.set_index("video_id")["split"]
@@ -131,16 +130,6 @@ def find_leaks(videos: pd.DataFrame) -> list[str]:
         for row in crossing.itertuples()
     ]
     return leaks
-
-
-def identities(videos: pd.DataFrame) -> set[tuple[str, str]]:
-    """Everybody who is seen in these videos, as (dataset, identity): targets and sources alike."""
-    return {
-        (str(dataset), str(identity))
-        for column in ("source_id", "target_id")
-        for dataset, identity in zip(videos["dataset"], videos[column], strict=True)
-        if isinstance(identity, str) and identity
-    }
 
 
 def shuffle_labels(videos: pd.DataFrame, seed: int) -> pd.DataFrame:

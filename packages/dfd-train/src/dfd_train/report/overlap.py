@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ffpp_prep.people import people
+
 log = logging.getLogger(__name__)
 
 
@@ -61,26 +63,14 @@ def identity_overlap(trained: pd.DataFrame, tested: pd.DataFrame) -> Overlap:
     Identities are known within a data set: person 003 of one is not person 003 of another. A fake shows both
     its source (whose face) and its target (whose video).
     """
-    known = set(_identities(trained)["identity"])
-    shown = _identities(tested)
-    shared = shown[shown["identity"].isin(known)]
+    known, shown = people(trained), people(tested)
+    shared = shown[shown["key"].isin(known["key"])]
     return Overlap(
-        identities=tuple(sorted(set(shared["identity"]))),
+        identities=tuple(sorted({name.replace(" ", "/", 1) for name in shared["name"]})),
         videos=int(shared["video_id"].nunique()),
         tested=len(tested),
         unknown=len(tested) - int(shown["video_id"].nunique()),
     )
-
-
-def _identities(videos: pd.DataFrame) -> pd.DataFrame:
-    """One row a video and person in it."""
-    parts = [
-        pd.DataFrame({"video_id": videos["video_id"], "dataset": videos["dataset"], "person": videos[column]})
-        for column in ("source_id", "target_id")
-    ]
-    people = pd.concat(parts, ignore_index=True)
-    people = people[people["person"].notna() & (people["person"] != "")]
-    return people.assign(identity=people["dataset"].astype(str) + "/" + people["person"].astype(str))
 
 
 def same_files(trained: pd.DataFrame, tested: pd.DataFrame) -> tuple[str, ...]:

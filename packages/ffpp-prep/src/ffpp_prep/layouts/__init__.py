@@ -17,6 +17,7 @@ from ffpp_prep.layouts.left_out import account, by_reason, without_twins
 from ffpp_prep.layouts.record import REAL_METHOD, Listing, Refused, VideoRecord
 from ffpp_prep.layouts.table import TableWords
 from ffpp_prep.layouts.tree import VIDEO_SUFFIXES, beside, read_tree
+from ffpp_prep.people import person_name
 
 __all__ = [
     "LAYOUTS",
@@ -75,11 +76,19 @@ def list_videos(
         for v in listing.videos
         if not _is_utf8(v.path)
     ]
-    videos = sorted((v for v in listing.videos if _is_utf8(v.path)), key=lambda v: v.video_id)
+    fit = (v for v in listing.videos if _is_utf8(v.path))
+    videos = sorted(map(_with_plain_people, fit), key=lambda v: v.video_id)
     refused = (*listing.refused, *unfit)
     if not videos:
         raise UserError(f"{root}: no videos found for layout {_name(chosen)}{_but(refused)}")
     return replace(listing, videos=tuple(videos), refused=refused)
+
+
+def _with_plain_people(video: VideoRecord) -> VideoRecord:
+    target, source = person_name(video.target_id), person_name(video.source_id)
+    if (target, source) == (video.target_id, video.source_id):
+        return video
+    return replace(video, target_id=target, source_id=source)
 
 
 def _name(module: ModuleType) -> str:

@@ -21,6 +21,7 @@ from ffpp_prep.layouts.record import REAL_METHOD, Listing, Refused, VideoRecord
 from ffpp_prep.layouts.table_file import SUFFIXES, read_rows
 from ffpp_prep.layouts.tree import Tree
 from ffpp_prep.layouts.words import CLASS_SYNONYMS, split_of
+from ffpp_prep.people import NOBODY
 
 PLACES = "named by a row of the table"
 NUMBERS = {"false": 0, "true": 1, "no": 0, "yes": 1, "0": 0, "1": 1}  # whether it is fake
@@ -180,7 +181,7 @@ def _plain(text: str) -> str:
 
 
 def _video(where: str, row: dict[str, str], path: Path, label: int, name: str) -> VideoRecord:
-    row = {key: value.strip() for key, value in row.items()}
+    row = {key: "" if value.strip().casefold() in NOBODY else value.strip() for key, value in row.items()}
     split = split_of(row.get("split", ""))
     if split is None:
         raise UserError(f"{where}: split {row['split']!r} must be train, val, test, unused or empty")
