@@ -63,12 +63,12 @@ class Batches(Sequence[list[Sample]]):
     @overload
     def __getitem__(self, index: int) -> list[Sample]: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[list[Sample]]: ...
-    def __getitem__(self, index: int | slice) -> list[Sample] | Sequence[list[Sample]]:
+    def __getitem__(self, index: slice) -> Batches: ...
+    def __getitem__(self, index: int | slice) -> list[Sample] | Batches:
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
             if step != 1:
-                return [self[i] for i in range(start, stop, step)]
+                raise IndexError(f"step is {step}; allowed: 1")
             return Batches(self._spots, self._labels, self._ends[start:stop], self._epoch, self._start(start))
         if index < 0:
             index += len(self)
@@ -91,19 +91,19 @@ class Batches(Sequence[list[Sample]]):
     __hash__ = None  # type: ignore[assignment]  # arrays can change
 
     @property
-    def count(self) -> int:
+    def crops(self) -> int:
         """How many samples there are in all batches."""
         return (int(self._ends[-1]) if len(self) else self._begin) - self._begin
 
     @property
     def spots(self) -> Spots:
         """The row and the frame of every sample, in order."""
-        return self._spots[self._begin : self._begin + self.count]
+        return self._spots[self._begin : self._begin + self.crops]
 
     @property
     def samples(self) -> list[Sample]:
         """Those of all batches, in order."""
-        return self._samples(self._begin, self._begin + self.count)
+        return self._samples(self._begin, self._begin + self.crops)
 
     def _start(self, index: int) -> int:
         return int(self._ends[index - 1]) if index else self._begin

@@ -76,7 +76,7 @@ def score_videos(
     network.eval()
     logits: list[np.ndarray] = []
     progress = tqdm(
-        total=batches.count,
+        total=batches.crops,
         desc="scoring",
         unit="frame",
         disable=None if processes.main else True,

@@ -130,8 +130,8 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     lines = [
         data.train.summary(),
         data.val.summary(),
-        f"{len(first.batches)} batches an epoch, {first.batches.count} crops; epochs: {config.train.epochs}, "
-        f"each validated on {validation.batches.count} crops",
+        f"{len(first.batches)} batches an epoch, {first.batches.crops} crops; epochs: {config.train.epochs}, "
+        f"each validated on {validation.batches.crops} crops",
         _crop_sources(data.prepared, (first, validation)),
     ]
     lines += [f"validation: {remark}" for remark in validation.remarks]
