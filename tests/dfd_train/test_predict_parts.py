@@ -12,8 +12,9 @@ import PIL.features
 import PIL.Image
 import prediction
 import pytest
+from matplotlib.figure import Figure
 
-from dfd_train.predict import faces, thumbs
+from dfd_train.predict import faces, thumbs, timeline
 from dfd_train.predict.annotate import Marks
 from dfd_train.predict.calibration import Calibration
 from dfd_train.predict.ensemble import Reading
@@ -216,6 +217,28 @@ def test_a_timeline_of_an_hour_is_drawn() -> None:
     table = pd.DataFrame({"track": np.arange(len(time)) // 900, "time": time, "prob": prob})
     picture = PIL.Image.open(io.BytesIO(draw_timeline(table, 3600.0, 0.6, "a note")))
     assert picture.size == (1500, 510) and picture.info["Comment"] == "a note"
+
+
+@pytest.mark.parametrize("duration", [1e-6, 89.0, 1e5, 1e7, 1.7e9])
+def test_a_timeline_has_few_ticks_whatever_the_times(duration) -> None:
+    axes = Figure().subplots()
+    timeline._draw_scales(axes, duration)
+    assert 2 <= len(axes.get_xticks()) <= 14
+
+
+def test_no_box_is_filled_in_between_two_picture_sizes(tmp_path) -> None:
+    small = prediction.faces(40)
+    large = [np.repeat(np.repeat(picture, 2, 0), 2, 1) for picture in small[10:]]
+    parts = [
+        prediction.encode(tmp_path / f"{i}.h264", pictures, options={"bf": "0"})
+        for i, pictures in enumerate((small[:10], large))
+    ]
+    clip = tmp_path / "clip.h264"
+    clip.write_bytes(b"".join(part.read_bytes() for part in parts))
+    video = VideoFaces(clip, FaceFinder(), Rates(1.0, None), lambda at, duration: None)
+    widths = {face.frame: face.box[2] - face.box[0] for face in video}
+    assert sorted(widths) == list(range(40)) and video.frames_looked_at == 5  # 0, 9, 10, 25, 39
+    assert max(widths[i] for i in range(10)) < 0.7 * min(widths[i] for i in range(10, 40))
 
 
 @pytest.mark.full

@@ -161,3 +161,28 @@ def test_a_wrong_time_scale_hides_no_frame(tmp_path: Path, head: list, scale: in
 def decode_all(path: Path) -> list[np.ndarray]:
     with VideoReader(path) as reader:
         return [frame.rgb() for frame in reader]
+
+
+def resizing(path: Path, head: list, change: int, frames: int) -> Path:
+    """A call that adapts: from frame `change` on twice as large."""
+    large = [np.repeat(np.repeat(picture, 2, 0), 2, 1) for picture in head[change:frames]]
+    parts = [encode(path.with_suffix(".1.h264"), head[:change], options={"bf": "0"})]
+    parts.append(encode(path.with_suffix(".2.h264"), large, options={"bf": "0"}))
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+@pytest.mark.parametrize("every", [4, 25])
+def test_no_box_is_filled_in_between_two_picture_sizes(tmp_path: Path, head: list, every: int) -> None:
+    path, detector = resizing(tmp_path / "v.h264", head, 10, 20), load_detector("litert")
+    found = [detect_video("v", str(path), detector, BoxSettings(every=k)).rows for k in (1, every)]
+    full, sparse = (
+        rows.to_pandas().query("face == 0").set_index("frame") for rows in found if rows is not None
+    )
+    assert full.index.tolist() == sparse.index.tolist() == list(range(20))
+    widths = full["x2"] - full["x1"]
+    assert widths[10:].min() > 1.5 * widths[:10].max()
+    sides = ["x1", "y1", "x2", "y2"]
+    assert (np.abs(full[sides] - sparse[sides]).max(axis=1) < 0.2 * widths).all()
+    detected = sparse.index[~sparse["interpolated"]].tolist()
+    assert detected == sorted({*range(0, 20, every), 9, 10, 19})

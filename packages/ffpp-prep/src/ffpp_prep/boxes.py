@@ -133,6 +133,7 @@ def detect_video(
                     break
                 indices, pictures = batch
                 shape = shape if shape != (0, 0) else (pictures.shape[1], pictures.shape[2])
+                found.begin_batch((pictures.shape[1], pictures.shape[2]))
                 started = time.perf_counter()
                 detections = detector.detect(pictures)
                 detect_s += time.perf_counter() - started
@@ -187,12 +188,7 @@ def _batches(
         pictures.clear()
         return batch
 
-    last: Frame | None = None
-    for frame in frames:
-        pts.append(frame.pts)
-        last = frame
-        if frame.index % every:
-            continue
+    for frame in _to_detect(frames, every, pts):
         picture = frame.rgb()
         if pictures and pictures[0].shape != picture.shape:
             yield flush()
@@ -200,14 +196,25 @@ def _batches(
         pictures.append(picture)
         if len(pictures) >= min(BATCH_FRAMES, max(1, BATCH_BYTES // picture.nbytes)):
             yield flush()
-    if last is not None and last.index % every:  # interpolation needs the last frame as its far end
-        picture = last.rgb()
-        if pictures and pictures[0].shape != picture.shape:
-            yield flush()
-        indices.append(last.index)
-        pictures.append(picture)
     if pictures:
         yield flush()
+
+
+def _to_detect(frames: Iterator[Frame], every: int, pts: array[int]) -> Iterator[Frame]:
+    """Every `every`-th frame, the last one, and both at each change of size: the ends that boxes are filled between."""
+    last: Frame | None = None
+    detected = -1
+    for frame in frames:
+        pts.append(frame.pts)
+        changes = last is not None and frame.size != last.size
+        if last is not None and changes and detected < last.index:
+            yield last
+        if changes or frame.index % every == 0:
+            detected = frame.index
+            yield frame
+        last = frame
+    if last is not None and detected < last.index:
+        yield last
 
 
 class _Faces:
@@ -221,8 +228,14 @@ class _Faces:
         self._video_id, self._settings, self._pts = video_id, settings, pts
         self._linker = Linker(max_gap=max(5, 2 * settings.every))
         self._before: list[Face] = []  # of the latest detected frame
+        self._shape = (0, 0)
         self._block: list[Face] = []
         self._tables: list[pa.Table] = []
+
+    def begin_batch(self, shape: tuple[int, int]) -> None:
+        """The frames that come next are so high and wide; nothing is filled in between two sizes."""
+        if shape != self._shape:
+            self._before, self._shape = [], shape
 
     def add(self, frame: int, detections: Detections) -> None:
         """The next detected frame."""

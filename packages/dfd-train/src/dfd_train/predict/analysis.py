@@ -47,6 +47,8 @@ class Media:
     """for faces, by the detector"""
     frames_scored: int
     """or that would have been, had they shown a face"""
+    remark: str = ""
+    """what the file says that can't be true, and what was taken in its place; mostly empty"""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def analyse(
         frames=source.frames,
         frames_looked_at=source.frames_looked_at,
         frames_scored=source.frames_scored,
+        remark=source.remark,
     )
     return Analysis(
         media=media,

@@ -143,15 +143,19 @@ class VideoFaces:
         self.frames = self.frames_looked_at = self.frames_scored = 0
         self.best_confidence = self.last_time = 0.0
         self.decode_s = self.detect_s = 0.0
-        self.error = ""
+        self.error = self.remark = ""
 
     def __iter__(self) -> Iterator[FoundFace]:
         linker = Linker(max_gap=max(5, round(LOST_AFTER_S * (self.fps or 25.0))))
         before: list[Face] = []
         held: list[_Held] = []
         with self._footage:
+            size = (0, 0)
             for frame in self._decoded():
                 detect, score = self._detect_clock.due(self.last_time), self._score_clock.due(self.last_time)
+                if frame.size != size:  # boxes are not filled in between two sizes
+                    yield from self._far_end(before, held, linker)
+                    before, held, size, detect = [], [], frame.size, True
                 self.frames_scored += score
                 if detect or _too_many(held, self.size):
                     picture = self._picture(frame)
@@ -161,13 +165,8 @@ class VideoFaces:
                     before, held = after, []
                 elif score:
                     held.append(_Held(frame, self.last_time))
-            if held:  # the far end of what was followed
-                end = held.pop()
-                picture = self._picture(end.frame)
-                after = linker.step(end.frame.index, self._look(end.frame.index, picture))
-                yield from self._between(before, after, held)
-                yield from _seen(after, end.time, picture)
-            self.error = self._footage.error
+            yield from self._far_end(before, held, linker)
+            self.error, self.remark = self._footage.error, self._footage.remark
 
     def _decoded(self) -> Iterator[Frame]:
         frames = iter(self._footage)
@@ -197,6 +196,15 @@ class VideoFaces:
         self._advance(self.last_time, self.duration)
         return _faces(frame, detections)
 
+    def _far_end(self, before: list[Face], held: list[_Held], linker: Linker) -> Iterator[FoundFace]:
+        """Looks at the last frame of what was followed."""
+        if held:
+            end = held.pop()
+            picture = self._picture(end.frame)
+            after = linker.step(end.frame.index, self._look(end.frame.index, picture))
+            yield from self._between(before, after, held)
+            yield from _seen(after, end.time, picture)
+
     def _between(self, before: list[Face], after: list[Face], held: list[_Held]) -> Iterator[FoundFace]:
         """Faces of held frames, on straight lines between their boxes before and after."""
         if not before or not after or not held:
@@ -217,7 +225,7 @@ class ImageFaces:
 
     fps = duration = last_time = 0.0
     frames = frames_looked_at = frames_scored = 1
-    error = ""
+    error = remark = ""
 
     def __init__(self, path: Path, finder: FaceFinder) -> None:
         started = time.perf_counter()

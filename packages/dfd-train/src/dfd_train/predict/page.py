@@ -154,6 +154,8 @@ def _facts(result: Result, reading: Reading) -> list[tuple[str, str]]:
             frames = f"{media.frames} frame{'s' * (media.frames != 1)}"
             facts.append(("Length", f"{media.duration:.1f} seconds, {frames}"))
             facts.append(("Frames looked at for faces", str(media.frames_looked_at)))
+        if media.remark:
+            facts.append(("Mended", _sentence(media.remark)))
     facts.append(("Model" if len(result.models) == 1 else "Models (mean of their logits)", reading.title))
     if reading.unfinished:
         facts.append(("Unfinished", reading.unfinished))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from dfd_train.predict.drawing import face_colour
 from dfd_train.report.svg import GREY
@@ -17,6 +17,7 @@ from dfd_train.report.svg import GREY
 SHOWN_FACES = 6  # the one with the highest score, and those with the most frames
 MEAN_S = 5.0  # long videos: the line is the mean over at least so many seconds
 STEPS = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)  # seconds between ticks
+TICKS = 10  # at most, however long the video
 MANY = 120  # frames of a face, above which its line is a mean
 
 
@@ -91,8 +92,8 @@ def _draw_scales(axes: Axes, duration: float) -> None:
     axes.set_xlabel("time in the video (s)" if duration < 90 else "time in the video")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
     if duration >= 90:
-        step = next((step for step in STEPS if duration / step <= 10), STEPS[-1])
-        axes.xaxis.set_major_locator(MultipleLocator(step))
+        step = next((step for step in STEPS if duration / step <= TICKS), None)
+        axes.xaxis.set_major_locator(MultipleLocator(step) if step else MaxNLocator(TICKS))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
     axes.grid(alpha=0.15)
     axes.spines[["top", "right"]].set_visible(False)

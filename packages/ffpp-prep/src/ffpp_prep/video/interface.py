@@ -52,6 +52,8 @@ class Frame:
     rgb: Callable[[], NDArray[np.uint8]] = field(repr=False)
     timed: bool = True
     """False where the decoder knows no time, and `pts` is the index"""
+    size: tuple[int, int] = (0, 0)
+    """in the file; a change of it is a change of the picture's"""
 
 
 def reason_of(error: Exception) -> str:

@@ -130,8 +130,8 @@ class VideoReader:
                 index = self.frames_decoded
                 self.frames_decoded += 1
                 self._budget.decoded(picture.width * picture.height)
-                timed = picture.pts is not None
-                yield Frame(index, picture.pts if timed else index, partial(self._rgb, picture), timed)
+                timed, size = picture.pts is not None, (picture.width, picture.height)
+                yield Frame(index, picture.pts if timed else index, partial(self._rgb, picture), timed, size)
             if not decoded and self._spent():
                 return
         self.error = "; ".join(filter(None, (*read.faults(self.frames_decoded), reason)))
