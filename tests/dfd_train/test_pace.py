@@ -3,6 +3,8 @@
 import pytest
 
 from dfd_train.config import build_config
+from dfd_train.data.prepared import PreparedSet
+from dfd_train.engine import sources
 from dfd_train.engine.pace import Pace
 from dfd_train.engine.start import describe_data, open_data
 from dfd_train.units import duration_text
@@ -69,15 +71,39 @@ def test_the_first_lines_of_a_run_count_its_batches(small_set):
     assert "2 batches an epoch, 8 crops; epochs: 3, each validated on 42 crops" in describe_data(data, config)
 
 
-def test_where_no_crop_is_stored_the_first_lines_say_what_makes_it_faster(small_set_writer, tmp_path):
+@pytest.fixture
+def a_second_each(monkeypatch):
+    """Cutting a crop takes a second of processor time."""
+    seconds = iter(range(10**6))
+    monkeypatch.setattr(sources.time, "process_time", lambda: float(next(seconds)))
+    monkeypatch.setattr(PreparedSet, "read_crop_at", lambda self, row, frame: None)
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (lambda frame: True, "54 crops stored, 0 to be cut from videos"),
+        (
+            lambda frame: frame > 2,
+            "WARNING: first epoch and validation: 50 crops stored, 4 to be cut from videos, which takes about 4 s",
+        ),
+        (
+            lambda frame: False,
+            "WARNING: first epoch and validation: 0 crops stored, 54 to be cut from videos, which takes about 54 s",
+        ),
+    ],
+)
+def test_the_first_lines_say_how_many_crops_must_be_cut_and_what_it_costs(
+    small_set_writer, tmp_path, a_second_each, stored, said
+):
     (tmp_path / "video.mp4").touch()
     work = small_set_writer(
         tmp_path / "work",
         length=8,
-        stored=lambda frame: False,
+        stored=stored,
         edit=lambda table: table.assign(path=str(tmp_path / "video.mp4")),
     ).work
     config = build_config({"data": {"work": str(work), "batch_size": 4}, "train": {"epochs": 3}})
-    lines = describe_data(open_data(config), config)
-    said = f"0 crops stored, 54 to be cut from videos (`ffpp-prep extract {work}` makes it faster)"
-    assert f"first epoch and validation: {said}" in lines
+    (line,) = [line for line in describe_data(open_data(config), config) if "to be cut" in line]
+    assert said in line
+    assert (f"`ffpp-prep extract {work} --for-training 3` stores them" in line) == (", which takes" in said)

@@ -17,6 +17,7 @@ from dfd_train.data.selection import in_split, select_videos, trained_on
 from dfd_train.engine.checkpoint import load_model
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, require_numbers, score_videos
+from dfd_train.engine.sources import crop_sources
 from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.metrics import best_threshold
@@ -94,8 +95,11 @@ def evaluate(run: Path, request: Request) -> Evaluation:
         config.optimizer.amp,
         request.benchmark,
     )
-    for remark in scoring.plan(selection.videos).remarks:
+    plan = scoring.plan(selection.videos)
+    for remark in plan.remarks:
         log.info("%s: %s", request.split, remark)
+    extract = f"ffpp-prep extract {prepared.work} --for-training {config.train.epochs}"
+    log.info(crop_sources(prepared, plan.batches.spots, request.split, extract))
     predictions = score_videos(
         model.detector.network, model.detector.spec, prepared, selection.videos, scoring, device=device
     )

@@ -26,6 +26,7 @@ from dfd_train.data.selection import (
 from dfd_train.engine.checkpoint import TrainedModel, load_checkpoint, load_model
 from dfd_train.engine.length import check_length
 from dfd_train.engine.place import Place
+from dfd_train.engine.sources import crop_sources
 from dfd_train.errors import UserError
 from dfd_train.models import Detector, build_detector
 from dfd_train.optim import mix_seed
@@ -132,7 +133,12 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
         data.val.summary(),
         f"{len(first.batches)} batches an epoch, {first.batches.crops} crops; epochs: {config.train.epochs}, "
         f"each validated on {validation.batches.crops} crops",
-        _crop_sources(data.prepared, (first, validation)),
+        crop_sources(
+            data.prepared,
+            np.concatenate([first.batches.spots, validation.batches.spots]),
+            "first epoch and validation",
+            f"ffpp-prep extract {data.prepared.work} --for-training {config.train.epochs}",
+        ),
     ]
     lines += [f"validation: {remark}" for remark in validation.remarks]
     if data.pairs:
@@ -144,19 +150,6 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     if data.prepared.demonstration:
         lines.append(DEMONSTRATION)
     return lines
-
-
-def _crop_sources(prepared: PreparedSet, plans: Sequence[EpochPlan]) -> str:
-    """How many crops of the first epoch and its validation are stored, and how many are cut from videos."""
-    spots = np.concatenate([plan.batches.spots for plan in plans])
-    missing = spots[~prepared.are_stored(spots)]
-    for row in np.unique(missing[:, 0]).tolist():
-        path = Path(prepared.videos.at[row, "path"])
-        if not path.is_file():
-            raise FileNotFoundError(f"crops are missing in {prepared.work}, and so is their video {path}")
-    stored = len(spots) - len(missing)
-    hint = "" if stored else f" (`ffpp-prep extract {prepared.work}` makes it faster)"
-    return f"first epoch and validation: {stored} crops stored, {len(missing)} to be cut from videos{hint}"
 
 
 def data_record(data: TrainingData) -> dict[str, object]:

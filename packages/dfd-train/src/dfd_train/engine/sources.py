@@ -1,0 +1,60 @@
+"""Where crops come from: how many are stored, how many must be cut from videos, and what that costs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import numpy.typing as npt
+
+from dfd_train.data.batches import Spots
+from dfd_train.data.prepared import PreparedSet
+
+TRIED = 3  # crops that are cut to know what one costs
+FEW = 0.05  # below this share cutting is not worth a warning
+
+
+def crop_sources(prepared: PreparedSet, spots: Spots, what: str, extract: str) -> str:
+    """One line for people: of the (N, 2) spots, how many crops are stored and how many are cut; if many, a warning.
+
+    A stored crop takes about 10 ms, one that is cut from a large video nearly a second: its file is opened, sought and
+    decoded. So a few are cut here, and what they took is said for all.
+
+    Args:
+        prepared: the set.
+        spots: rows and frames that will be asked for.
+        what: what asks for them, as "first epoch and validation".
+        extract: the command that stores them.
+
+    Raises: FileNotFoundError where a crop isn't stored and its video isn't there either; UserError where one that is
+    tried can't be cut.
+    """
+    missing = spots[~prepared.are_stored(spots)]
+    line = f"{what}: {len(spots) - len(missing)} crops stored, {len(missing)} to be cut from videos"
+    if not len(missing):
+        return line
+    for row in np.unique(missing[:, 0]).tolist():
+        path = Path(prepared.videos.at[row, "path"])
+        if not path.is_file():
+            raise FileNotFoundError(f"crops are missing in {prepared.work}, and so is their video {path}")
+    cost = _seconds(prepared, missing) * len(missing)
+    line += f", which takes about {_duration(cost)} of processor time; `{extract}` stores them"
+    return f"WARNING: {line}" if len(missing) > FEW * len(spots) else line
+
+
+def _seconds(prepared: PreparedSet, missing: npt.NDArray[np.int32]) -> float:
+    """Processor time of cutting one crop: the median of a few, spread over all."""
+    taken = []
+    for row, frame in missing[np.linspace(0, len(missing) - 1, TRIED).astype(int)].tolist():
+        started = time.process_time()
+        prepared.read_crop_at(row, frame)
+        taken.append(time.process_time() - started)
+    return median(taken)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
