@@ -16,6 +16,7 @@ from ffpp_prep.lock import only_run
 from ffpp_prep.manifest import read_plan, write_plan
 from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.store import BoxStore, read_scan, write_scan
+from ffpp_prep.tables import write_table
 from ffpp_prep.tracks import Face
 
 SETTINGS = BoxSettings()
@@ -119,7 +120,7 @@ def test_parts_and_plans_of_another_format_version_are_refused(work: Path) -> No
         read_plan(work / "faces")
     (commit,) = store.commits()
     table = pq.read_table(commit)
-    pq.write_table(table.replace_schema_metadata(table.schema.metadata | {b"format_version": b"2"}), commit)
+    write_table(table.replace_schema_metadata(table.schema.metadata | {b"format_version": b"2"}), commit)
     for read in (store.settings, store.read_status, lambda: read_boxes(work), lambda: read_videos(work)):
         with pytest.raises(UserError, match=r"videos-00000.parquet: format version 2"):
             read()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -15,7 +19,12 @@ import pytest
 from clips import ffpp_prep
 
 from ffpp_prep import read_boxes, read_videos, verify_work
+from ffpp_prep.boxes import BoxSettings
+from ffpp_prep.checksums import read_checked_json, write_checked_json
+from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.files import crc32_of, sha256_of
+from ffpp_prep.store import BoxStore
+from ffpp_prep.tables import write_table
 
 SHARD = "faces/faces-00001"
 
@@ -35,6 +44,10 @@ def work(extracted: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(extracted, tmp_path / "work"))
 
 
+def contents(work: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}
+
+
 def flip(path: Path, share: float = 0.5) -> None:
     content = bytearray(path.read_bytes())
     content[int(len(content) * share)] ^= 0x10
@@ -50,7 +63,7 @@ def pages_only(path: Path) -> None:
 
 
 def change_commit(path: Path, **values: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    write_checked_json(path, read_checked_json(path, "") | values)
 
 
 def shard_with_another_crop(path: Path) -> None:
@@ -70,30 +83,30 @@ def part_with_fewer_boxes(path: Path) -> None:
     """A part without its last row, and the checksum to match: only the counts tell."""
     commit = path.with_name(path.name.replace("boxes", "videos"))
     table, videos = pq.read_table(path), pq.read_table(commit)
-    pq.write_table(table.slice(0, table.num_rows - 1), path)
+    write_table(table.slice(0, table.num_rows - 1), path)
     metadata = videos.schema.metadata | {b"rows_sha256": sha256_of(path).encode()}
-    pq.write_table(videos.replace_schema_metadata(metadata), commit)
+    write_table(videos.replace_schema_metadata(metadata), commit)
 
 
 def part_with_another_count(path: Path) -> None:
     videos = pq.read_table(path)
     at = videos.schema.get_field_index("frames_with_face")
     counts = pa.array([n + 1 for n in videos["frames_with_face"].to_pylist()], pa.int32())
-    pq.write_table(videos.set_column(at, "frames_with_face", counts), path)
+    write_table(videos.set_column(at, "frames_with_face", counts), path)
 
 
 def check_with_another_count(path: Path) -> None:
     checks = pq.read_table(path)
     at = checks.schema.get_field_index("faces_untouched")
     counts = pa.array([n + 1 for n in checks["faces_untouched"].to_pylist()], pa.int32())
-    pq.write_table(checks.set_column(at, "faces_untouched", counts), path)
+    write_table(checks.set_column(at, "faces_untouched", counts), path)
 
 
 DAMAGE: list[tuple[str, Callable[[Path], None], str]] = [
     ("boxes/boxes-00000.parquet", flip, "SHA-256"),
     ("boxes/boxes-00000.parquet", Path.unlink, "missing"),
     ("boxes/boxes-00000.parquet", part_with_fewer_boxes, "boxes in 11 frames, 12 were decoded"),
-    ("boxes/videos-00000.parquet", pages_only, "not readable"),
+    ("boxes/videos-00000.parquet", pages_only, "row group 0 doesn't match its checksum"),
     ("fakes/fakes-00000.parquet", flip, "SHA-256"),
     ("fakes/videos-00000.parquet", check_with_another_count, "faces_untouched is"),
     ("boxes/videos-00000.parquet", part_with_another_count, "frames_with_face is"),
@@ -103,7 +116,7 @@ DAMAGE: list[tuple[str, Callable[[Path], None], str]] = [
     (f"{SHARD}.h5", shard_with_another_crop, "crop 0 is not what was written"),
     (f"{SHARD}.h5", shard_with_another_box, "not of the boxes in WORK/boxes"),
     (f"{SHARD}.json", lambda path: path.write_text("{"), "not readable"),
-    (f"{SHARD}.json", lambda path: change_commit(path, crops=1), "not the recorded numbers"),
+    (f"{SHARD}.json", lambda path: change_commit(path, crops=999), "not the recorded numbers"),
     ("faces/manifest.json", lambda path: change_commit(path, shards=[]), "doesn't list the shards"),
 ]
 
@@ -135,7 +148,7 @@ def test_several_processes_find_the_same(work: Path) -> None:
     assert found == verify_work(work) and len(found.damage) == 1
 
 
-def test_a_shard_that_crashes_its_reader_is_damaged(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_that_crashes_its_reader_is_no_damage(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hook = work / "hook"
     hook.mkdir()
     code = "import os, h5py, pathlib; opened = h5py.File\n"
@@ -143,10 +156,12 @@ def test_a_shard_that_crashes_its_reader_is_damaged(work: Path, monkeypatch: pyt
     code += "    os.abort() if pathlib.Path(path).stem.endswith('00001') else None\n"
     code += "    return opened(path, *a, **k)\n"
     (hook / "sitecustomize.py").write_text(code + "h5py.File = crashing\n")
-    monkeypatch.setenv("PYTHONPATH", str(hook))
-    result = ffpp_prep("verify", work, "--jobs", 2)
-    assert result.returncode == 1 and result.stdout.count("damaged:") == 1
-    assert f"{SHARD}.h5: the worker process died" in result.stdout
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(hook), os.environ.get("PYTHONPATH", "")]))
+    before = contents(work)
+    result = ffpp_prep("verify", work, "--repair", "--jobs", 2)
+    assert result.returncode == 3 and "damaged:" not in result.stdout
+    assert f"not checked: {work / SHARD}.h5: the worker process died" in result.stdout
+    assert contents(work) == before
 
 
 def test_what_is_not_committed_is_no_damage(work: Path) -> None:
@@ -179,11 +194,198 @@ def test_damaged_tables_are_one_line_elsewhere(work: Path) -> None:
     pages_only(work / "boxes" / "videos-00000.parquet")
     (work / "boxes" / "videos-00000.parquet").write_bytes(b"PAR1")
     result = ffpp_prep("status", work)
-    assert result.returncode == 2 and "verify WORK --repair" in result.stderr
+    assert result.returncode == 2 and f"run  ffpp-prep verify {work} --repair" in result.stderr
     assert result.stderr.count("\n") == 1
     pages_only(work / "videos.parquet")
     for command in ("verify", "status"):
         result = ffpp_prep(command, work)
-        assert result.returncode == 2 and "videos.parquet: not readable" in result.stderr
+        assert result.returncode == 2 and "videos.parquet: damaged: row group 0" in result.stderr
+        assert f"scan again, with  ffpp-prep scan ROOT -o {work}" in result.stderr
     (work / "videos.parquet").unlink()
     assert ffpp_prep("verify", work).returncode == 2
+
+
+UNREADABLE = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int ends(const char *path) {
+  const char *end = getenv("BAD_SUFFIX"); size_t n = strlen(path), m = strlen(end);
+  return n >= m && !strcmp(path + n - m, end);
+}
+#define WRAP(name) int name(const char *path, int flags, ...) { va_list rest; va_start(rest, flags); \\
+  int mode = va_arg(rest, int); va_end(rest); \\
+  if (getenv("BAD_OPEN") && ends(path) && !(flags & O_CREAT)) { errno = atoi(getenv("BAD_OPEN")); return -1; } \\
+  int (*real)(const char *, int, ...) = dlsym(RTLD_NEXT, #name); return real(path, flags, mode); }
+WRAP(open)
+WRAP(open64)
+int flock(int file, int operation) {
+  char link[64], path[4096]; snprintf(link, 64, "/proc/self/fd/%d", file);
+  ssize_t n = readlink(link, path, 4095); path[n > 0 ? n : 0] = 0;
+  if (getenv("BAD_LOCK") && ends(path)) { errno = atoi(getenv("BAD_LOCK")); return -1; }
+  return syscall(SYS_flock, file, operation);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def unreadable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that makes opening or locking some files fail, as drives and lock servers in trouble do."""
+    folder = tmp_path_factory.mktemp("preload")
+    (folder / "bad.c").write_text(UNREADABLE)
+    command = ["cc", "-shared", "-fPIC", "-o", folder / "bad.so", folder / "bad.c", "-ldl"]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("needs a C compiler")
+    return folder / "bad.so"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EIO])
+def test_locks_that_fail_are_no_damage(work: Path, unreadable: Path, number: int, jobs: int) -> None:
+    before = contents(work)
+    bad = {"LD_PRELOAD": str(unreadable), "BAD_SUFFIX": ".h5", "BAD_LOCK": str(number)}
+    result = ffpp_prep("verify", work, "--repair", "--jobs", jobs, env={**os.environ, **bad})
+    assert result.returncode == 0 and "0 damaged" in result.stdout, result.stdout
+    assert contents(work) == before
+
+
+@pytest.mark.parametrize(
+    ("suffix", "number"),
+    [
+        ("videos-00000.parquet", errno.EIO),
+        ("boxes-00000.parquet", errno.ESTALE),
+        ("00001.h5", errno.EACCES),
+        ("00001.json", errno.EIO),
+        ("plan.json", errno.ESTALE),
+        ("manifest.json", errno.EIO),
+    ],
+)
+def test_what_cannot_be_read_is_no_damage(work: Path, unreadable: Path, suffix: str, number: int) -> None:
+    before = contents(work)
+    bad = {"LD_PRELOAD": str(unreadable), "BAD_SUFFIX": suffix, "BAD_OPEN": str(number)}
+    result = ffpp_prep("verify", work, "--repair", "--jobs", 1, env={**os.environ, **bad})
+    assert result.returncode == 3 and "0 damaged" in result.stdout, result.stdout + result.stderr
+    assert "not checked: " in result.stdout and os.strerror(number) in result.stdout
+    assert "nothing of it was removed" in result.stdout and "Traceback" not in result.stderr
+    assert contents(work) == before
+    assert ffpp_prep("verify", work, "--jobs", 1).returncode == 0
+
+
+def flip_at(path: Path, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+def repaired(work: Path) -> None:
+    """Repairs and runs again, as told, and is as before."""
+    result = ffpp_prep("verify", work, "--repair", "--jobs", 1)
+    assert result.returncode == 1 and "Traceback" not in result.stderr, result.stdout + result.stderr
+    assert ffpp_prep("boxes", work, "--retry-failed", "--jobs", 1).returncode == 1  # two files are no videos
+    assert ffpp_prep("extract", work, "--jobs", 1, "--codec", "raw").returncode == 0
+    assert ffpp_prep("verify", work, "--jobs", 1).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["plan.json", "plan-copy.json"])
+def test_a_flip_in_one_copy_of_the_plan_costs_nothing(work: Path, extracted: Path, name: str) -> None:
+    size = (work / "faces" / name).stat().st_size
+    for bit in np.linspace(8 * len('{ "content_crc32": '), 8 * size - 50, 12).astype(int).tolist():
+        flip_at(work / "faces" / name, bit)
+        found = verify_work(work, repair=True)
+        assert found.shards == 2 and all(damage.remove == () for damage in found.damage)
+        assert (work / "faces" / name).read_bytes() == (extracted / "faces" / name).read_bytes()
+    flip(work / "faces" / name)
+    if name == "plan.json":
+        again = ffpp_prep("boxes", work, "--retry-failed", "--jobs", 1)
+        assert again.returncode == 1 and "its copy is read" in again.stderr
+    result = ffpp_prep("verify", work, "--repair", "--jobs", 1)
+    assert result.returncode == 1 and result.stdout.endswith("mended\n")
+    assert ffpp_prep("verify", work, "--jobs", 1).returncode == 0
+
+
+def test_a_plan_of_before_there_were_copies_is_made_again(work: Path, extracted: Path) -> None:
+    (work / "faces" / "plan-copy.json").unlink()
+    flip(work / "faces" / "plan.json")
+    for command in (["boxes", work, "--retry-failed"], ["extract", work, "--codec", "raw"]):
+        result = ffpp_prep(*command)
+        assert result.returncode == 2 and f"verify {work} --repair" in result.stderr
+    repaired(work)
+    for path in (extracted / "faces").glob("*.h5"):
+        assert sha256_of(work / "faces" / path.name) == sha256_of(path)
+
+
+def as_before(path: Path) -> None:
+    """Writes a part as it was written before there were checksums."""
+    table = pq.read_table(path)
+    metadata = {key: value for key, value in table.schema.metadata.items() if key != b"checksums"}
+    pq.write_table(
+        table.replace_schema_metadata(metadata), path, compression="zstd", write_page_checksum=True
+    )
+
+
+def test_a_flip_in_the_settings_of_a_part_is_no_dead_end(work: Path, extracted: Path) -> None:
+    """Nor does it end in a traceback, with checksums and without, or cost another part."""
+    commit = work / "boxes" / "videos-00000.parquet"
+    for checksums in (True, False):
+        if not checksums:
+            as_before(commit)
+        content = commit.read_bytes()
+        start = content.rindex(b'{"threshold"')
+        for bit in np.linspace(start * 8, (start + 250) * 8, 15).astype(int).tolist():
+            flip_at(commit, bit)
+            found = verify_work(work)
+            assert [damage.file for damage in found.damage] == [commit], (bit, found)
+            with pytest.raises(UserError, match=r"videos-00000\.parquet"):
+                BoxStore(work).begin(BoxSettings())
+            commit.write_bytes(content)
+    flip_at(commit, start * 8)
+    result = ffpp_prep("boxes", work)
+    assert result.returncode == 2 and f"verify {work} --repair" in result.stderr
+    repaired(work)
+    assert read_boxes(work).equals(read_boxes(extracted))
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_a_flip_in_boxes_is_seen_by_whoever_reads_them(work: Path, rows: bool) -> None:
+    path = work / "boxes" / f"{'boxes' if rows else 'videos'}-00000.parquet"
+    before = read_boxes(work)
+    content = path.read_bytes()
+    for bit in np.linspace(0, len(content) * 8 - 1, 100).astype(int).tolist():
+        flip_at(path, bit)
+        with suppress(Damaged):
+            assert read_boxes(work).equals(before), bit
+        path.write_bytes(content)
+
+
+def test_a_work_folder_of_before_there_were_checksums(work: Path, extracted: Path) -> None:
+    for path in work.rglob("*.parquet"):
+        as_before(path)
+    for commit in (work / "boxes").glob("videos-*.parquet"):
+        table = pq.read_table(commit)
+        sha = sha256_of(commit.with_name(commit.name.replace("videos", "boxes"))).encode()
+        pq.write_table(table.replace_schema_metadata(table.schema.metadata | {b"rows_sha256": sha}), commit)
+    for commit in (work / "fakes").glob("videos-*.parquet"):
+        table = pq.read_table(commit)
+        sha = sha256_of(commit.with_name(commit.name.replace("videos", "fakes"))).encode()
+        pq.write_table(table.replace_schema_metadata(table.schema.metadata | {b"rows_sha256": sha}), commit)
+    (work / "faces" / "plan-copy.json").unlink()
+    for path in (work / "faces").glob("*.json"):
+        content = read_checked_json(path, "")
+        for entry in (content, *content.get("shards", [])):
+            if isinstance(entry, dict):
+                entry.pop("blob", None)
+                entry.pop("index_crc32", None)
+        path.write_text(json.dumps(content))
+    found = verify_work(work)
+    assert found.damage == found.unread == () and found.crops == verify_work(extracted).crops
+    assert read_boxes(work).equals(read_boxes(extracted)) and read_videos(work).equals(read_videos(extracted))
+    result = ffpp_prep("extract", work, "--codec", "raw")
+    assert result.returncode == 0 and "extract: 0 shards" in result.stdout
+    assert verify_work(work).damage == ()

@@ -14,7 +14,7 @@ from typing import Any
 from ffpp_prep.errors import Damaged
 from ffpp_prep.files import crc32, write_json
 
-KEY = "crc32"
+KEY = "content_crc32"
 
 
 def with_checksum(content: dict[str, Any]) -> dict[str, Any]:

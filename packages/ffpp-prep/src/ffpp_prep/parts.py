@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from ffpp_prep.errors import UserError
+from ffpp_prep.checksums import parsed_json
+from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.files import sha256_of, sweep, whole_file
+from ffpp_prep.tables import read_metadata, read_table, write_table
 
 FORMAT_VERSION = 1
 
@@ -49,8 +52,9 @@ class PartStore(Generic[Result]):
 
     def __init__(self, folder: Path, name: str, rows: pa.Schema, status: pa.Schema) -> None:
         self.folder = folder
+        self.remedy = f"run  ffpp-prep verify {folder.parent} --repair"
         self._name = name
-        self._rows, self._status = rows, status
+        self._rows, self.status_schema = rows, status
 
     def begin(self, settings: Any, built_on: Sequence[Path] = ()) -> None:
         """Makes the folder ready for a run with these settings; only for the run that holds the lock.
@@ -82,19 +86,12 @@ class PartStore(Generic[Result]):
     def settings(self) -> dict[str, Any] | None:
         """The settings of the committed parts; None where there are none."""
         commits = self.commits()
-        if not commits:
-            return None
-        with _readable(commits[0]):
-            settings: dict[str, Any] = json.loads(_metadata(commits[0])[b"settings"])
-        return settings
+        return told(commits[0], read_metadata(commits[0], self.remedy), self.remedy) if commits else None
 
     def fingerprint(self) -> str:
         """Of the settings of the committed parts; "" where there are none."""
-        commits = self.commits()
-        if not commits:
-            return ""
-        with _readable(commits[0]):
-            return _metadata(commits[0])[b"fingerprint"].decode()
+        settings = self.settings()
+        return "" if settings is None else fingerprint_of(settings)
 
     def commit_part(self, results: Iterable[Result], settings: Any, metadata: dict[str, str]) -> None:
         """Writes one part: the rows first, then the videos' own rows, whose presence makes the part count."""
@@ -110,27 +107,25 @@ class PartStore(Generic[Result]):
         tables = [r.rows for r in done if r.rows is not None]
         rows = pa.concat_tables(tables).unify_dictionaries() if tables else self._rows.empty_table()
         with whole_file(self.rows_file(part)) as temporary:
-            _write(rows.replace_schema_metadata(metadata), temporary)
+            write_table(rows.replace_schema_metadata(metadata), temporary)
         metadata["rows_sha256"] = sha256_of(self.rows_file(part))
-        columns = {name: [getattr(r, name) for r in done] for name in self._status.names}
-        status = pa.table(columns, schema=self._status).replace_schema_metadata(metadata)
+        columns = {name: [getattr(r, name) for r in done] for name in self.status_schema.names}
+        status = pa.table(columns, schema=self.status_schema).replace_schema_metadata(metadata)
         with whole_file(self.folder / f"videos-{part}.parquet") as temporary:
-            _write(status, temporary)
+            write_table(status, temporary)
 
     def read_status(self) -> pd.DataFrame:
         """One row a committed video, the latest one: the columns of the status schema, and `part`."""
         tables = []
         for path in self.commits():
-            with _readable(path), pq.ParquetFile(path) as file:  # several times as fast as pq.read_table
-                refuse_other_version(path, _version(file.schema_arrow.metadata))
-                tables.append(
-                    file.read().append_column("part", [pa.repeat(_part(path), file.metadata.num_rows)])
-                )
+            table = read_table(
+                path, self.remedy, self.status_schema, accept=partial(refuse_other_version, path)
+            )
+            tables.append(table.append_column("part", pa.repeat(_part(path), table.num_rows)))
         if not tables:
-            return self._status.empty_table().to_pandas().assign(part="")
-        return (
-            pa.concat_tables(tables).to_pandas().drop_duplicates("video_id", keep="last", ignore_index=True)
-        )
+            return self.status_schema.empty_table().to_pandas().assign(part="")
+        status: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+        return status.drop_duplicates("video_id", keep="last", ignore_index=True)
 
     def done(self, but: Sequence[str] = ()) -> set[str]:
         """The committed videos, `but` not those of these statuses."""
@@ -170,12 +165,16 @@ class PartStore(Generic[Result]):
         """The rows of some videos of one part; all columns, or some.
 
         Raises:
-            UserError: the file can't be read; the message says what to do.
+            Damaged: the file isn't what was written, or is gone; the message says what to do.
         """
-        path = self.rows_file(part)
-        with _readable(path):
-            table = pq.read_table(path, columns=columns and list(columns), filters=_among(video_ids))
-            return table.cast(_plain(table.schema)).to_pandas()
+        path, ids = self.rows_file(part), sorted(video_ids)
+        if not path.exists():
+            raise Damaged(path, "it is missing", self.remedy)
+        names = self._rows.names if columns is None else list(dict.fromkeys(["video_id", *columns]))
+        schema = pa.schema([_plain(self._rows.field(name)) for name in names])
+        table = read_table(path, self.remedy, schema, lambda low, high: _any_within(ids, low, high))
+        table = table.filter(pc.is_in(table["video_id"], value_set=pa.array(ids, pa.string())))
+        return (table if columns is None else table.select(list(columns))).to_pandas()
 
     def rows_file(self, part: str) -> Path:
         """Where the rows of a part are."""
@@ -187,11 +186,35 @@ def fingerprint(settings: Any) -> str:
 
     Empty text doesn't count, so that files of before a setting was recorded keep theirs.
     """
-    told = {name: value for name, value in asdict(settings).items() if value != ""}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return fingerprint_of(asdict(settings))
 
 
-def refuse_other_version(path: Path, version: object) -> None:
+def fingerprint_of(settings: dict[str, Any]) -> str:
+    """As `fingerprint`, of settings as they stand in a file."""
+    counting = {name: value for name, value in settings.items() if value != ""}
+    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
+
+
+def told(path: Path, metadata: dict[bytes, bytes], remedy: str) -> dict[str, Any]:
+    """The settings that a part was written with, by its metadata.
+
+    Raises:
+        UserError: it is of another format version.
+        Damaged: there are none, or they don't match their fingerprint.
+    """
+    refuse_other_version(path, metadata)
+    settings = parsed_json(metadata.get(b"settings", b""), path, remedy)
+    if not isinstance(settings, dict) or fingerprint_of(settings).encode() != metadata.get(b"fingerprint"):
+        raise Damaged(path, "its settings don't match their fingerprint", remedy)
+    return settings
+
+
+def refuse_other_version(path: Path, metadata: Mapping[bytes, bytes]) -> None:
+    """Compares the format version in a table's metadata with ours; raises as `refuse_version`."""
+    refuse_version(path, metadata.get(b"format_version", b"?").decode(errors="replace"))
+
+
+def refuse_version(path: Path, version: object) -> None:
     """Compares a file's format version with ours.
 
     Raises:
@@ -237,39 +260,15 @@ def as_typed(settings: Any) -> str:
     return typed
 
 
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except UserError:
-        raise
-    except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise UserError(f"{path}: not readable ({reason}); run  ffpp-prep verify WORK --repair") from error
-
-
-def _metadata(path: Path) -> dict[bytes, bytes]:
-    metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
-    refuse_other_version(path, _version(metadata))
-    return metadata
-
-
-def _version(metadata: dict[bytes, bytes] | None) -> str:
-    return (metadata or {}).get(b"format_version", b"?").decode()
-
-
-def _write(table: pa.Table, path: Path) -> None:
-    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
-
-
 def _part(commit: Path) -> str:
     return commit.stem.split("-")[1]
 
 
-def _among(video_ids: set[str]) -> list[tuple[str, str, list[str]]]:
-    return [("video_id", "in", sorted(video_ids))]
+def _any_within(ordered: Sequence[str], low: str, high: str) -> bool:
+    at = bisect_left(ordered, low)
+    return at < len(ordered) and ordered[at] <= high
 
 
-def _plain(schema: pa.Schema) -> pa.Schema:
-    """The schema with dictionary columns as plain strings: parts have different dictionaries."""
-    return pa.schema([(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in schema])
+def _plain(field: pa.Field) -> pa.Field:
+    """A dictionary column as plain text: parts have different dictionaries."""
+    return field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field

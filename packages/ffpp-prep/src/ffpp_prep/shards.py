@@ -17,13 +17,16 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from ffpp_prep.checksums import write_checked_json
 from ffpp_prep.codecs import codec
-from ffpp_prep.errors import FatalError
+from ffpp_prep.errors import Damaged, FatalError
 from ffpp_prep.faces import CropSettings, crops
-from ffpp_prep.files import BLOCK, copy_bytes, crc32, need_space, whole_file, write_json
+from ffpp_prep.files import BLOCK, copy_bytes, crc32, need_space, whole_file
 from ffpp_prep.parts import FORMAT_VERSION, fingerprint
 from ffpp_prep.video import VideoError
 
+# What a hostile video may provoke, beside VideoError; it costs that video's crops, not the shard.
+HOSTILE = (ValueError, ArithmeticError, LookupError, TypeError, MemoryError)
 PLACE = 64 << 10  # where the crops' bytes begin in a shard file
 
 
@@ -52,7 +55,15 @@ class MissingCrops:
 
 @dataclass(frozen=True)
 class ShardSummary:
-    """What a committed shard holds; the content of its JSON file."""
+    """What a committed shard holds; the content of its JSON file.
+
+    Attributes:
+        crc32: of the whole file.
+        missing: planned crops that it doesn't hold.
+        blob: from which byte to which one the crops lie.
+        index_crc32: of all other bytes, which say where each crop stands; a crop has a checksum of its own. None, as
+            `blob` is (0, 0), for shards of before it was recorded.
+    """
 
     file: str
     videos: int
@@ -60,6 +71,8 @@ class ShardSummary:
     bytes: int
     crc32: int
     missing: tuple[MissingCrops, ...] = ()
+    blob: tuple[int, int] = (0, 0)
+    index_crc32: int | None = None
 
 
 def shard_name(number: int) -> str:
@@ -94,18 +107,19 @@ def write_shard(
             frame.unlink(missing_ok=True)
         with temporary.open("rb") as file, ThreadPoolExecutor(1) as pool:
             synced = pool.submit(os.fsync, file.fileno())  # the disk works while checksums are computed
-            checksum = _verified(temporary, columns["crc32"], beat)
+            checksum, of_index, blob = _verified(temporary, columns["crc32"], beat)
             synced.result()
+    size = path.stat().st_size
     summary = ShardSummary(
-        path.name, len(groups), len(columns["frame"]), path.stat().st_size, checksum, missing
+        path.name, len(groups), len(columns["frame"]), size, checksum, missing, blob, of_index
     )
-    write_json(path.with_suffix(".json"), asdict(summary))
+    write_checked_json(path.with_suffix(".json"), asdict(summary))
     return summary
 
 
 def scored_below(path: Path, score: float) -> int:
     """How many crops of a shard have a detector's score below this one."""
-    with h5py.File(path, "r") as shard:
+    with h5py.File(path, "r", locking=False) as shard:
         return int(np.count_nonzero(shard["score"][:] < score))
 
 
@@ -137,8 +151,9 @@ def _encode(
                 checks.append(crc32(data))
                 del crop, data  # as in `crops`: the same memory again
                 beat()
-        except VideoError as failure:
-            error = str(failure)
+        except HOSTILE as failure:
+            text = " ".join(str(failure).split())
+            error = text if isinstance(failure, VideoError) else f"{type(failure).__name__}: {text}"
             positions.clear()  # what came before the failure can't be vouched for either
             del sizes[start:], shapes[start:], checks[start:]
             file.seek(mark)
@@ -219,14 +234,20 @@ def _join(frame: Path, path: Path, place: int, size: int, beat: Callable[[], Non
         frame.replace(path)
 
 
-def _verified(path: Path, checks: np.ndarray[Any, Any], beat: Callable[[], None]) -> int:
-    """Reads the shard back, compares every crop's checksum, and returns the CRC-32 of the file."""
-    with h5py.File(path, "r") as shard:
+def _verified(
+    path: Path, checks: np.ndarray[Any, Any], beat: Callable[[], None]
+) -> tuple[int, int, tuple[int, int]]:
+    """Reads the shard back and compares every crop's checksum.
+
+    Returns:
+        the CRC-32 of the file, that of all but its crops, and where those are.
+    """
+    with h5py.File(path, "r", locking=False) as shard:
         sizes = np.diff(shard["offsets"][:]).tolist()
         place = shard["blob"].id.get_offset() or 0
     room = memoryview(bytearray(max([BLOCK, *sizes])))  # the same memory for every crop
     with path.open("rb", buffering=0) as file:
-        whole = crc32(file.read(place))
+        whole = index = crc32(file.read(place))
         for i, (size, check) in enumerate(zip(sizes, checks.tolist(), strict=True)):
             data = room[: file.readinto(room[:size])]
             if crc32(data) != check:
@@ -235,8 +256,23 @@ def _verified(path: Path, checks: np.ndarray[Any, Any], beat: Callable[[], None]
             if i % 100 == 0:
                 beat()
         while data := room[: file.readinto(room[:BLOCK])]:
-            whole = crc32(data, whole)
-    return whole
+            whole, index = crc32(data, whole), crc32(data, index)
+    return whole, index, (place, place + sum(sizes))
+
+
+def check_index(path: Path, blob: tuple[int, int], recorded: int, remedy: str) -> None:
+    """Compares all of a shard but its crops with the checksum that its summary has of it.
+
+    Raises:
+        Damaged: they differ.
+        OSError: the file can't be read.
+    """
+    with path.open("rb") as file:
+        value = crc32(file.read(blob[0]))
+        file.seek(blob[1])
+        value = crc32(file.read(), value)
+    if value != recorded:
+        raise Damaged(path, "what it says of its crops doesn't match its checksum", remedy)
 
 
 def _fixed(texts: list[str]) -> np.ndarray[Any, Any]:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ffpp_prep.boxes import BOXES_SCHEMA, BoxSettings, VideoBoxes
 from ffpp_prep.errors import UserError
 from ffpp_prep.files import whole_file
 from ffpp_prep.layouts.record import VideoRecord
 from ffpp_prep.parts import FORMAT_VERSION, PartStore, refuse_other_version
+from ffpp_prep.tables import read_table, write_table
 
 SCAN_COLUMNS = tuple(f.name for f in fields(VideoRecord))
 STATUS_SCHEMA = pa.schema(
@@ -55,7 +56,7 @@ def write_scan(work: Path, videos: Sequence[VideoRecord], metadata: dict[str, st
     table = pa.Table.from_pandas(frame, schema=_scan_schema(), preserve_index=False)
     table = table.replace_schema_metadata({"format_version": str(FORMAT_VERSION), **metadata})
     with whole_file(work / "videos.parquet") as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        write_table(table, temporary)
 
 
 def read_scan(work: Path) -> pd.DataFrame:
@@ -65,24 +66,21 @@ def read_scan(work: Path) -> pd.DataFrame:
         UserError: there is none, it can't be read, or it is of another format version.
     """
     # Text that is not known is null on disk and "" here, so that callers compare strings with strings.
-    return _scan_table(work).to_pandas().fillna({name: "" for name in SCAN_COLUMNS if name != "label"})
+    frame: pd.DataFrame = _scan_table(work).to_pandas()
+    return frame.fillna({name: "" for name in SCAN_COLUMNS if name != "label"})
 
 
 def scanned_root(work: Path) -> str:
     """The absolute path of what `scan` listed; errors as `read_scan`."""
-    return str(_scan_table(work).schema.metadata.get(b"root", b"").decode())
+    return str(_scan_table(work).schema.metadata.get(b"root", b"").decode(errors="replace"))
 
 
 def _scan_table(work: Path) -> pa.Table:
     path = work / "videos.parquet"
     if not path.is_file():
         raise UserError(f"{work}: no videos.parquet here; run  ffpp-prep scan ROOT -o {work}  first")
-    try:
-        table = pq.read_table(path, page_checksum_verification=True)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path}: not readable as Parquet ({str(error).splitlines()[0]})") from error
-    refuse_other_version(path, (table.schema.metadata or {}).get(b"format_version", b"?").decode())
-    return table
+    remedy = f"scan again, with  ffpp-prep scan ROOT -o {work}: boxes and crops stay"
+    return read_table(path, remedy, _scan_schema(), accept=partial(refuse_other_version, path))
 
 
 def _scan_schema() -> pa.Schema:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ffpp_prep.errors import Damaged
+from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.files import crc32
 
 GROUP_ROWS = 8192  # some 30 videos' boxes: what one video's reader reads
@@ -51,29 +51,30 @@ def write_table(table: pa.Table, path: Path) -> None:
 def read_table(
     path: Path,
     remedy: str,
-    columns: Sequence[str] | None = None,
+    schema: pa.Schema | None = None,
     within: Callable[[str, str], bool] | None = None,
+    accept: Callable[[dict[bytes, bytes]], None] = lambda metadata: None,
 ) -> pa.Table:
-    """Reads a table, or the row groups and columns of it that are wanted; all that is read is checked.
+    """Reads a table, or the columns and row groups of it that are wanted; all that is read is checked.
 
     Args:
         path: the file.
         remedy: what the user can do where it is damaged, for the message.
-        columns: these only.
+        schema: these columns only, of these types. One whose field has the metadata `since` is null where a file of
+            before lacks it.
         within: whether a row group is wanted, by the least and the greatest value of its first column, a text; one that
             doesn't record them is.
+        accept: raises a UserError where the file's metadata say that it is another than wanted.
 
     Raises:
         Damaged: not Parquet, or not what was written.
         OSError: it can't be read.
     """
     with _opened(path, remedy) as table:
+        accept(table.metadata)
         groups = [i for i in range(table.file.num_row_groups) if within is None or table.wants(i, within)]
         table.check(groups)
-        found = table.read(groups, columns)
-        if columns is not None and (missing := set(columns) - set(found.column_names)):
-            raise Damaged(path, f"it has no column {', '.join(sorted(missing))}", remedy)
-        return found.replace_schema_metadata(table.metadata)
+        return table.read(groups, schema).replace_schema_metadata(table.metadata)
 
 
 def read_metadata(path: Path, remedy: str) -> dict[bytes, bytes]:
@@ -112,15 +113,21 @@ class _Opened:
             return True
         return within(str(statistics.min), str(statistics.max))
 
-    def read(self, groups: Sequence[int], columns: Sequence[str] | None) -> pa.Table:
+    def read(self, groups: Sequence[int], schema: pa.Schema | None) -> pa.Table:
         """Text is read as a dictionary first: a long one that stands in every row is small until it is written out."""
-        found = self.file.read_row_groups(groups, columns=None if columns is None else list(columns))
+        wanted = self.schema if schema is None else schema
+        later = [f for f in wanted if f.name not in self.schema.names and b"since" in (f.metadata or {})]
+        names = [name for name in wanted.names if name not in [field.name for field in later]]
+        if missing := set(names) - set(self.schema.names):
+            raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+        found = self.file.read_row_groups(groups, columns=names)
         if not self.recorded:
             found.validate(full=True)
-        schema = pa.schema([self.schema.field(name) for name in found.column_names])
-        longest = sum(_written_out(found[f.name]) for f in schema if _is_text(f.type))
-        _refuse_bomb(found.num_rows, longest, self.size)
-        return found.cast(schema)
+        texts = sum(_written_out(column) for column in found.columns if pa.types.is_dictionary(column.type))
+        _refuse_bomb(found.num_rows, texts, self.size)
+        for field in later:
+            found = found.append_column(field, pa.nulls(found.num_rows, field.type))
+        return found.select(wanted.names).cast(wanted.remove_metadata())
 
     def check(self, groups: Sequence[int]) -> None:
         if not self.recorded:
@@ -149,7 +156,7 @@ def _opened(path: Path, remedy: str) -> Iterator[_Opened]:
             texts = [field.name for field in schema if _is_text(field.type)]
             with pq.ParquetFile(raw, page_checksum_verification=True, read_dictionary=texts) as file:
                 yield _Opened(path, remedy, raw, size, file, schema, start, recorded)
-    except Damaged:
+    except UserError:
         raise
     except (OSError, ValueError, KeyError, IndexError, OverflowError, pa.ArrowException) as error:
         # The system's errors have a number: then nothing is known of the content. Arrow's OSError has none.
@@ -200,7 +207,7 @@ def _is_text(kind: pa.DataType) -> bool:
 def _written_out(column: pa.ChunkedArray) -> int:
     """Bytes of a dictionary column as plain text."""
     total = 0
-    for chunk in column.chunks:
+    for chunk in column.chunks if _is_text(column.type.value_type) else ():
         lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
         total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
     return total

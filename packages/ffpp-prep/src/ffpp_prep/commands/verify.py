@@ -25,26 +25,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Verifies, and prints what is damaged; exit status 1 if anything is."""
+    """Verifies, and prints what is damaged; exit status 1 if anything is, 3 if anything couldn't be read."""
     from ffpp_prep.verify import verify_work
 
     commands = _commands(options.work) if options.repair else {}  # before what they are read from is removed
     found = verify_work(options.work, options.repair, options.jobs)
     for damage in found.damage:
         print(f"damaged: {damage.file}: {damage.what}")
+    for file in found.unread:
+        print(f"not checked: {file.file}: {file.why}")
     print(
         f"verify: {found.parts} parts with {found.boxes} boxes, {found.shards} shards with {found.crops} crops "
         f"({found.bytes / 1e6:.1f} MB) are sound; {len(found.damage)} damaged"
+        + (f"; {len(found.unread)} could not be read" if found.unread else "")
     )
-    if not found.damage:
-        return ExitStatus.OK
-    if options.repair:
-        damaged = {damage.file.parent.name for damage in found.damage}
+    if found.damage and options.repair:
+        damaged = {damage.file.parent.name for damage in found.damage if damage.remove}
         again = "  and  ".join(command for folder, command in commands.items() if folder in damaged)
-        print(f"what was damaged is removed; to make it again:  {again}")
-    else:
+        print(f"what was damaged is removed; to make it again:  {again}" if again else "mended")
+    elif found.damage:
         print(f"to make it again:  ffpp-prep verify {options.work} --repair")
-    return ExitStatus.SOME_FAILED
+    if found.unread:
+        kept = "; nothing of it was removed" if options.repair else ""
+        print(
+            f"whether what could not be read is sound isn't known{kept}; check the drive, then run this again"
+        )
+        return ExitStatus.FATAL
+    return ExitStatus.SOME_FAILED if found.damage else ExitStatus.OK
 
 
 def _commands(work: Path) -> dict[str, str]:
@@ -55,9 +62,9 @@ def _commands(work: Path) -> dict[str, str]:
     from ffpp_prep.store import BoxStore
 
     boxes = faces = ""
-    with suppress(UserError, TypeError, ValueError):
+    with suppress(UserError, OSError, TypeError, ValueError):
         boxes = as_typed(BoxSettings(**(BoxStore(work).settings() or {})))
-    with suppress(UserError):
+    with suppress(UserError, OSError):
         plan = read_plan(work / "faces")
         faces = as_typed(plan[0]) if plan else ""
     return {

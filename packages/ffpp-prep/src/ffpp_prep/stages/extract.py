@@ -15,13 +15,22 @@ from pathlib import Path
 import pandas as pd
 
 from ffpp_prep.boxes import USABLE
+from ffpp_prep.checksums import write_checked_json
 from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.faces import CropSettings
-from ffpp_prep.files import sweep, write_json
+from ffpp_prep.files import sweep
 from ffpp_prep.frames import EVALUATION_FRAMES
 from ffpp_prep.jobs import Beat, Outcome, run_tasks
 from ffpp_prep.lock import only_run
-from ffpp_prep.manifest import PlannedSlice, commit_file, manifest, read_plan, read_summaries, write_plan
+from ffpp_prep.manifest import (
+    MANIFEST,
+    PlannedSlice,
+    commit_file,
+    manifest,
+    read_plan,
+    read_summaries,
+    write_plan,
+)
 from ffpp_prep.parts import refuse_other_settings
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.shards import ShardSummary, VideoSlice, scored_below, shard_name, write_shard
@@ -127,7 +136,7 @@ def extract_faces(
         with ProgressBar(work, "extract", total, "crop") as bar:
             lost = _collect(outcomes, bar)
         summaries = read_summaries(folder, len(plan))
-        write_json(folder / "manifest.json", manifest(summaries, settings))
+        write_checked_json(folder / MANIFEST, manifest(summaries, settings))
     written = {task.number for task in tasks}
     new = [s for s in summaries if int(Path(s.file).stem.split("-")[1]) in written]
     return ExtractSummary(
@@ -174,7 +183,7 @@ def _planned(
 def _forget_incomplete(folder: Path, shards: int) -> None:
     """Takes back the commits of shards that lack crops; their files stay until they are replaced."""
     incomplete = [Path(s.file).with_suffix(".json").name for s in read_summaries(folder, shards) if s.missing]
-    for name in ["manifest.json", *incomplete] if incomplete else []:
+    for name in [MANIFEST, *incomplete] if incomplete else []:
         (folder / name).unlink(missing_ok=True)
 
 

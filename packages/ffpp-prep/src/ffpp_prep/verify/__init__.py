@@ -7,28 +7,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
-from ffpp_prep.errors import UserError
-from ffpp_prep.faces import CropSettings
+from ffpp_prep.checksums import read_checked_json
+from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.lock import only_run
-from ffpp_prep.manifest import PlannedSlice, manifest, read_plan, read_summaries
+from ffpp_prep.manifest import (
+    COPY,
+    MANIFEST,
+    PLAN,
+    Plan,
+    PlannedSlice,
+    manifest,
+    read_one_plan,
+    read_summaries,
+    write_plan,
+)
+from ffpp_prep.shards import ShardSummary
 from ffpp_prep.stages.fakes import FakeStore
 from ffpp_prep.store import BoxStore, read_scan, read_videos_and_parts
-from ffpp_prep.verify.damage import Damage
-from ffpp_prep.verify.parts import check_parts, count_boxes, count_faces
+from ffpp_prep.verify.damage import Damage, Unread, unread
+from ffpp_prep.verify.parts import BOXES, FAKES, Content, check_parts
 from ffpp_prep.verify.shards import ShardTask, check_shards
 
-__all__ = ["Damage", "Verification", "verify_work"]
+__all__ = ["Damage", "Unread", "Verification", "verify_work"]
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What is sound (parts, their boxes, shards, their crops and bytes), and what is damaged."""
+    """What is sound (parts, their boxes, shards, their crops and bytes), what is damaged, and what couldn't be read."""
 
     parts: int
     boxes: int
@@ -36,6 +46,7 @@ class Verification:
     crops: int
     bytes: int
     damage: tuple[Damage, ...]
+    unread: tuple[Unread, ...] = ()
 
 
 def verify_work(work: str | Path, repair: bool = False, jobs: int = 1) -> Verification:
@@ -43,58 +54,127 @@ def verify_work(work: str | Path, repair: bool = False, jobs: int = 1) -> Verifi
 
     Args:
         work: the folder.
-        repair: remove the commits of what is damaged, so that the next run of its step makes it again.
-        jobs: processes, one shard each; 1 works in this one.
+        repair: remove the commits of what is damaged, so that the next run of its step makes it again. What couldn't be
+            read stays.
+        jobs: processes, one part or shard each; 1 works in this one.
 
     Raises:
-        UserError: no readable scan or plan (scan again, or remove WORK/faces), or with `repair` another run at work.
+        UserError: no readable scan (scan again), or with `repair` another run at work.
     """
     work = Path(work).resolve()
     if jobs < 1:
         raise UserError(f"--jobs {jobs}: must be at least 1")
     read_scan(work)
-    if repair:
-        with only_run(work):
-            found = _verify(work, jobs)
-            for damage in found.damage:
-                for path in damage.remove:
-                    path.unlink(missing_ok=True)
-            return found
-    return _verify(work, jobs)
+    if not repair:
+        return _Check(work, jobs).run()
+    with only_run(work):
+        check = _Check(work, jobs)
+        found = check.run()
+        for damage in found.damage:
+            for path in damage.remove:
+                path.unlink(missing_ok=True)
+        if check.plan and any(damage.file.name in (PLAN, COPY) for damage in found.damage):
+            write_plan(work / "faces", check.plan[1], check.plan[0])
+        return found
 
 
-def _verify(work: Path, jobs: int) -> Verification:
-    parts, boxes, damage = check_parts(BoxStore(work), count_boxes)
-    sound = not damage
-    now = BoxStore(work).fingerprint() if sound else ""
-    fakes, folder = FakeStore(work), work / "faces"
-    checks, _, damaged_checks = check_parts(fakes, count_faces)
-    if not damaged_checks and fakes.commits():
-        files = sorted(fakes.folder.glob("*.parquet"), reverse=True)
-        damaged_checks += _of_other_boxes((fakes.settings() or {}).get("boxes"), now, files)
-    damage += damaged_checks
-    plan = read_plan(folder)
-    shards = crops = size = 0
-    others: list[Damage] = []
-    if plan:
-        files = [folder / "plan.json", folder / "manifest.json", *sorted(folder.glob("faces-*"))]
-        others = list(_of_other_boxes(plan[0].boxes, now, files))
-        damage += others
-    if plan and not others:
-        settings, shard_pieces = plan
-        videos = read_videos_and_parts(work).set_index("video_id") if sound else None
+@dataclass
+class _Check:
+    """One verification, and what it has found so far."""
+
+    work: Path
+    jobs: int
+    plan: Plan | None = None
+    damage: list[Damage] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+
+    def run(self) -> Verification:
+        boxes, fakes = BoxStore(self.work), FakeStore(self.work)
+        parts, rows = self._parts(boxes, BOXES)
+        sound = not self.damage and not self.unread
+        now = boxes.fingerprint() if sound else ""
+        known = len(self.damage) + len(self.unread)
+        checks, _ = self._parts(fakes, FAKES)
+        if fakes.commits() and known == len(self.damage) + len(self.unread):
+            files = sorted(fakes.folder.glob("*.parquet"), reverse=True)
+            self.damage += _of_other_boxes((fakes.settings() or {}).get("boxes"), now, files)
+        shards = self._shards(now, sound)
+        crops, size = sum(s.crops for s in shards), sum(s.bytes for s in shards)
+        found = (tuple(self.damage), tuple(self.unread))
+        return Verification(parts + checks, rows, len(shards), crops, size, *found)
+
+    def _parts(self, store: BoxStore | FakeStore, content: Content) -> tuple[int, int]:
+        parts, rows, damage, lost = check_parts(store, content, self.jobs)
+        self.damage += damage
+        self.unread += lost
+        return parts, rows
+
+    def _shards(self, now: str, sound: bool) -> list[ShardSummary]:
+        """The sound ones; `now`: the fingerprint of the boxes, if all of them are `sound`."""
+        folder = self.work / "faces"
+        self._read_plan(folder)
+        if self.plan is None:
+            return []
+        settings, pieces = self.plan
+        others = list(_of_other_boxes(settings.boxes, now, _all_of(folder)))
+        self.damage += others
+        if others:
+            return []
+        videos = read_videos_and_parts(self.work).set_index("video_id") if sound else None
         tasks = [
-            ShardTask(work, number, pieces, settings, None if videos is None else _of(videos, pieces))
-            for number, pieces in enumerate(shard_pieces)
+            ShardTask(self.work, number, own, settings, None if videos is None else _of(videos, own))
+            for number, own in enumerate(pieces)
         ]
-        with tqdm(total=len(tasks), unit="shard", desc="verify", disable=None) as bar:
-            found = sorted(check_shards(tasks, jobs, bar), key=lambda pair: pair[0])
-        damage += [result.damage for _, result in found if result.damage]
-        summaries = [result.summary for _, result in found if result.summary]
-        shards, crops = len(summaries), sum(summary.crops for summary in summaries)
-        size = sum(summary.bytes for summary in summaries)
-        damage += _manifest(folder, settings, len(shard_pieces))
-    return Verification(parts + checks, boxes, shards, crops, size, tuple(damage))
+        results = [result for _, result in check_shards(tasks, self.jobs)]
+        self.damage += [result for result in results if isinstance(result, Damage)]
+        self.unread += [result for result in results if isinstance(result, Unread)]
+        self._manifest(folder, self.plan)
+        return [result for result in results if isinstance(result, ShardSummary)]
+
+    def _read_plan(self, folder: Path) -> None:
+        """Reads both copies of the plan: either is enough, and gives the other back."""
+        wrong: list[Damaged] = []
+        for name in (PLAN, COPY):
+            path = folder / name
+            try:
+                if not path.exists():
+                    if name == PLAN:  # nothing is planned
+                        return
+                    continue  # written before there were two
+                plan = read_one_plan(path)
+                self.plan = self.plan or plan
+            except Damaged as error:
+                wrong.append(error)
+            except OSError as error:
+                self.unread.append(unread(path, error))
+        if self.plan:
+            note = "the other copy of it is sound, and --repair writes it again"
+            self.damage += [Damage(error.path, f"{error.reason}; {note}", ()) for error in wrong]
+        elif len(wrong) and not self.unread:
+            what = f"{wrong[0].reason}; without it nobody knows what the shards hold"
+            self.damage.append(Damage(folder / PLAN, what, _all_of(folder)))
+
+    def _manifest(self, folder: Path, plan: Plan) -> None:
+        path = folder / MANIFEST
+        try:
+            if not path.exists():  # the run that writes it isn't over
+                return
+            content = read_checked_json(path, "")
+            expected = manifest(read_summaries(folder, len(plan[1])), plan[0])
+        except Damaged as error:
+            if error.path == path:
+                self.damage.append(Damage(path, error.reason, (path,)))
+            return  # a shard's summary is damaged: that was said
+        except OSError as error:
+            self.unread.append(unread(path, error))
+            return
+        if content != json.loads(json.dumps(expected)):
+            self.damage.append(Damage(path, "it doesn't list the shards as they are", (path,)))
+
+
+def _all_of(folder: Path) -> tuple[Path, ...]:
+    """Everything in WORK/faces; the plan, without which the rest doesn't count, first."""
+    return (folder / PLAN, folder / COPY, folder / MANIFEST, *sorted(folder.glob("faces-*")))
 
 
 def _of_other_boxes(boxes: str | None, now: str, files: Sequence[Path]) -> Iterator[Damage]:
@@ -105,16 +185,3 @@ def _of_other_boxes(boxes: str | None, now: str, files: Sequence[Path]) -> Itera
 
 def _of(videos: pd.DataFrame, pieces: Sequence[PlannedSlice]) -> pd.DataFrame:
     return videos.loc[videos.index.intersection([piece.video_id for piece in pieces])]
-
-
-def _manifest(folder: Path, settings: CropSettings, shards: int) -> Iterator[Damage]:
-    path = folder / "manifest.json"
-    if not path.exists():  # the run that writes it isn't over
-        return
-    try:
-        expected = json.loads(json.dumps(manifest(read_summaries(folder, shards), settings)))
-        same = json.loads(path.read_text(encoding="utf-8")) == expected
-    except (UserError, ValueError):
-        same = False
-    if not same:
-        yield Damage(path, "it doesn't list the shards as they are", (path,))

@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""What a check finds: damage, which was read and isn't what was written, and what couldn't be read at all."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Damage:
-    """Something that is not as it was written, and which files to remove for it to be made again."""
+    """Something that is not as it was written, and which files to remove for it to be made again.
+
+    remove: none where it is written again from what is sound.
+    """
 
     file: Path
     what: str
     remove: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A file about which nothing is known, since it couldn't be read, and why; it may well be sound."""
+
+    file: Path
+    why: str
 
 
 class Wrong(Exception):
@@ -21,3 +32,9 @@ class Wrong(Exception):
     def __init__(self, file: Path, what: str) -> None:
         super().__init__(what)
         self.file = file
+
+
+def unread(file: Path, error: OSError) -> Unread:
+    """What the system says of a file, or of one beside it."""
+    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    return Unread(Path(str(error.filename)) if error.filename else file, reason)

@@ -2,89 +2,172 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ffpp_prep.boxes import USABLE
+from ffpp_prep.errors import Damaged
 from ffpp_prep.files import sha256_of
-from ffpp_prep.parts import PartStore
-from ffpp_prep.verify.damage import Damage, Wrong
-
-# A video's row, its rows in the other table, the settings -> what doesn't agree, "" for nothing.
-Count = Callable[[dict[str, Any], pd.DataFrame, dict[str, Any]], str]
-
-
-def check_parts(store: PartStore[Any], count: Count) -> tuple[int, int, list[Damage]]:
-    """How many parts are sound, how many rows they hold, and which are not."""
-    sound = total = 0
-    damage = []
-    fingerprints: set[bytes] = set()
-    for commit in store.commits():
-        rows = store.rows_file(commit.stem.split("-")[1])
-        try:
-            total += _part(commit, rows, fingerprints, count)
-            sound += 1
-        except Wrong as wrong:
-            damage.append(Damage(wrong.file, str(wrong), (commit, rows)))
-    return sound, total, damage
+from ffpp_prep.jobs import Beat
+from ffpp_prep.parts import PartStore, fingerprint_of, told
+from ffpp_prep.tables import read_table
+from ffpp_prep.verify.damage import Damage, Unread, Wrong, unread
+from ffpp_prep.verify.tasks import each
 
 
-def _part(commit: Path, rows_file: Path, fingerprints: set[bytes], count: Count) -> int:
-    """Checks one part, and that its settings are those of the parts before; the number of its rows."""
-    videos = _table(commit)
-    metadata = videos.schema.metadata or {}
-    if not {b"rows_sha256", b"settings", b"fingerprint"} <= metadata.keys():
-        raise Wrong(commit, "without checksum or settings: not written by this ffpp-prep")
-    if not rows_file.is_file():
-        raise Wrong(rows_file, "missing")
-    if sha256_of(rows_file) != metadata[b"rows_sha256"].decode():
-        raise Wrong(rows_file, "its SHA-256 is not the recorded one")
-    fingerprints.add(metadata[b"fingerprint"])
-    if len(fingerprints) > 1:
-        raise Wrong(commit, "written with other settings than the parts before it")
-    settings = json.loads(metadata[b"settings"])
-    rows = _table(rows_file).to_pandas()
-    rows["video_id"] = rows["video_id"].astype(str)
-    by_video = dict(iter(rows.groupby("video_id", sort=False)))
-    for video in videos.to_pylist():
-        wrong = count(video, by_video.pop(video["video_id"], rows.iloc[:0]), settings)
-        if wrong:
-            raise Wrong(rows_file, f"{video['video_id']}: {wrong}")
-    if by_video:
-        raise Wrong(rows_file, f"rows of {next(iter(by_video))}, which the part doesn't list")
-    return len(rows)
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a part, by columns; `owner`: each one's video, by its place in the other table."""
+
+    owner: NDArray[np.int64]
+    columns: dict[str, NDArray[Any]]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.columns[name]
 
 
-def count_boxes(video: dict[str, Any], rows: pd.DataFrame, settings: dict[str, Any]) -> str:
-    """A `Count` of boxes: one best face for each decoded frame, and the numbers of the video's row."""
-    best = rows[rows["face"] == 0]
-    frames = video["frames_decoded"]
-    if best["frame"].tolist() != list(range(frames)) or (video["status"] in USABLE and not frames):
-        return f"boxes in {len(best)} frames, {frames} were decoded"
-    with_face = (best["score"].astype(float) > settings["threshold"]).sum()
-    multi_face = (rows["face"] == 1).sum()
-    return _difference(video, frames_with_face=with_face, frames_multi_face=multi_face)
+# The videos' own rows, their rows in the other table, the settings -> which don't agree, and how.
+Count = Callable[[pd.DataFrame, Rows, dict[str, Any]], Iterator[tuple[int, str]]]
 
 
-def count_faces(video: dict[str, Any], rows: pd.DataFrame, settings: dict[str, Any]) -> str:
-    """A `Count` of measured faces: the numbers of the fake's row."""
-    return _difference(video, faces=len(rows), faces_untouched=(~rows["touched"].astype(bool)).sum())
+@dataclass(frozen=True)
+class Content:
+    """What a kind of parts holds: which columns of its rows count, and how."""
+
+    schema: pa.Schema
+    count: Count
 
 
-def _difference(video: dict[str, Any], **found: int) -> str:
-    wrong = [f"{name} is {video[name]}, the rows say {n}" for name, n in found.items() if video[name] != n]
-    return "; ".join(wrong)
+@dataclass(frozen=True)
+class _Task:
+    store: PartStore[Any]
+    commit: Path
+    content: Content
 
 
-def _table(path: Path) -> pa.Table:
+@dataclass(frozen=True)
+class _Sound:
+    rows: int
+    fingerprint: str
+
+
+def check_parts(
+    store: PartStore[Any], content: Content, jobs: int = 1
+) -> tuple[int, int, list[Damage], list[Unread]]:
+    """How many parts are sound, how many rows they hold, which are damaged, and which couldn't be read."""
+    tasks = [_Task(store, commit, content) for commit in store.commits()]
+    found = sorted(each(_check, tasks, jobs, "part"), key=lambda pair: pair[0].commit)
+    damage = [result for _, result in found if isinstance(result, Damage)]
+    lost = [result if isinstance(result, Unread) else Unread(task.commit, result)
+            for task, result in found if isinstance(result, Unread | str)]  # fmt: skip
+    sound = [(task.commit, result) for task, result in found if isinstance(result, _Sound)]
+    for commit, result in sound:
+        if result.fingerprint != sound[0][1].fingerprint:
+            what = "written with other settings than the parts before it"
+            damage.append(Damage(commit, what, _files(store, commit)))
+    names = {one.file for one in damage}
+    kept = [result for commit, result in sound if commit not in names]
+    return len(kept), sum(result.rows for result in kept), damage, lost
+
+
+def _check(task: _Task, beat: Beat) -> _Sound | Damage | Unread:
+    files = _files(task.store, task.commit)
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:
-        raise Wrong(path, f"not readable: {str(error).splitlines()[0]}") from error
-    return table
+        return _part(task, files[1], beat)
+    except Wrong as wrong:
+        return Damage(wrong.file, str(wrong), files)
+    except Damaged as damaged:
+        return Damage(damaged.path, damaged.reason, files)
+    except OSError as error:
+        return unread(task.commit, error)
+
+
+def _files(store: PartStore[Any], commit: Path) -> tuple[Path, Path]:
+    return commit, store.rows_file(commit.stem.split("-")[1])
+
+
+def _part(task: _Task, rows_file: Path, beat: Beat) -> _Sound:
+    """Checks one part by itself."""
+    store = task.store
+    table = read_table(task.commit, store.remedy, store.status_schema)
+    metadata = table.schema.metadata
+    if not {b"rows_sha256", b"settings", b"fingerprint"} <= metadata.keys():
+        raise Wrong(task.commit, "without checksum or settings: not written by this ffpp-prep")
+    settings = told(task.commit, metadata, store.remedy)
+    if not rows_file.exists():
+        raise Wrong(rows_file, "missing")
+    if sha256_of(rows_file, beat) != metadata[b"rows_sha256"].decode(errors="replace"):
+        raise Wrong(rows_file, "its SHA-256 is not the recorded one")
+    videos = table.to_pandas()
+    rows = _rows(read_table(rows_file, store.remedy, task.content.schema), videos, rows_file)
+    for place, wrong in task.content.count(videos, rows, settings):
+        raise Wrong(rows_file, f"{videos['video_id'].iloc[place]}: {wrong}")
+    return _Sound(len(rows.owner), fingerprint_of(settings))
+
+
+def _rows(table: pa.Table, videos: pd.DataFrame, path: Path) -> Rows:
+    ids = table["video_id"].unify_dictionaries().combine_chunks()
+    names = ids.dictionary.to_pylist()
+    places = pd.Index(videos["video_id"]).get_indexer(names)
+    owner = places[ids.indices.to_numpy()] if len(ids) else np.zeros(0, np.int64)
+    if np.any(owner < 0):
+        stray = names[int(ids.indices[int(np.argmax(owner < 0))].as_py())]
+        raise Wrong(path, f"rows of {stray}, which the part doesn't list")
+    columns = {name: table[name].to_numpy() for name in table.column_names if name != "video_id"}
+    return Rows(owner, columns)
+
+
+def _count_boxes(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> Iterator[tuple[int, str]]:
+    """One best face for each decoded frame, and the numbers of the video's row."""
+    best = rows["face"] == 0
+    order = np.argsort(rows.owner[best], kind="stable")
+    owner, frame = rows.owner[best][order], rows["frame"][best][order]
+    number = _number(owner, len(videos))
+    decoded = videos["frames_decoded"].to_numpy()
+    start = np.cumsum(number) - number
+    astray = _number(owner[frame != np.arange(len(owner)) - start[owner]], len(videos))
+    empty = videos["status"].isin(USABLE).to_numpy() & (decoded == 0)
+    for place in np.flatnonzero((number != decoded) | (astray > 0) | empty).tolist():
+        yield place, f"boxes in {number[place]} frames, {decoded[place]} were decoded"
+    found = best & (rows["score"].astype(np.float64) > settings["threshold"])
+    yield from _different(
+        videos,
+        frames_with_face=_number(rows.owner[found], len(videos)),
+        frames_multi_face=_number(rows.owner[rows["face"] == 1], len(videos)),
+    )
+
+
+def _count_faces(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> Iterator[tuple[int, str]]:
+    """The numbers of the fake's row."""
+    return _different(
+        videos,
+        faces=_number(rows.owner, len(videos)),
+        faces_untouched=_number(rows.owner[~rows["touched"].astype(bool)], len(videos)),
+    )
+
+
+def _number(owner: NDArray[np.int64], videos: int) -> NDArray[np.int64]:
+    return np.bincount(owner, minlength=videos)
+
+
+def _different(videos: pd.DataFrame, **found: NDArray[np.int64]) -> Iterator[tuple[int, str]]:
+    for name, numbers in found.items():
+        told_ = videos[name].to_numpy()
+        for place in np.flatnonzero(told_ != numbers).tolist():
+            yield place, f"{name} is {told_[place]}, the rows say {numbers[place]}"
+
+
+_ID = ("video_id", pa.dictionary(pa.int32(), pa.string()))
+BOXES = Content(
+    pa.schema([_ID, ("frame", pa.int32()), ("face", pa.int8()), ("score", pa.float32())]), _count_boxes
+)
+FAKES = Content(pa.schema([_ID, ("touched", pa.bool_())]), _count_faces)
+
+__all__: Sequence[str] = ("BOXES", "FAKES", "Content", "check_parts")

@@ -7,23 +7,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
 
 from ffpp_prep.boxes import USABLE
-from ffpp_prep.errors import UserError
+from ffpp_prep.errors import Damaged
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.files import crc32, crc32_of
-from ffpp_prep.jobs import Beat, run_tasks
-from ffpp_prep.manifest import PlannedSlice, commit_file, read_summary
+from ffpp_prep.hdf5 import open_shard
+from ffpp_prep.jobs import Beat
+from ffpp_prep.manifest import MANIFEST, PlannedSlice, commit_file, read_summary
 from ffpp_prep.parts import fingerprint
 from ffpp_prep.shards import ShardSummary
 from ffpp_prep.stages.extract import planned_slices
 from ffpp_prep.store import BoxStore
-from ffpp_prep.verify.damage import Damage, Wrong
+from ffpp_prep.verify.damage import Damage, Unread, Wrong, unread
+from ffpp_prep.verify.tasks import each
 
 BLOCK_CROPS = 100  # in memory at once
 
@@ -39,57 +40,52 @@ class ShardTask:
     videos: pd.DataFrame | None
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a shard holds, None where it isn't committed; or what is wrong with it."""
-
-    summary: ShardSummary | None = None
-    damage: Damage | None = None
+# What a shard holds, None where it isn't committed; or what is wrong with it; or why nobody knows.
+Found = ShardSummary | Damage | Unread | None
 
 
-def check_shards(tasks: Sequence[ShardTask], jobs: int, bar: Any) -> Iterator[tuple[int, Found]]:
-    """The shards' numbers and what was found, as it comes; a file that crashes its reader is damaged too."""
-    if jobs == 1:
-        for task in tasks:
-            yield task.number, _check(task, lambda: None)
-            bar.update()
-        return
-    for outcome in run_tasks(_check, tasks, jobs):
-        task, result = outcome.task, outcome.result
-        if result is None:
-            assert outcome.lost is not None
-            commit = commit_file(task.work / "faces", task.number)
-            result = _damaged(commit, Wrong(commit.with_suffix(".h5"), outcome.lost.error))
-        yield task.number, result
-        bar.update()
+def check_shards(tasks: Sequence[ShardTask], jobs: int) -> list[tuple[int, Found]]:
+    """The shards' numbers and what was found."""
+    found = []
+    for task, result in each(_check, tasks, jobs, "shard"):
+        if isinstance(result, str):  # its checksum is compared first, so no damage is what ended the process
+            result = Unread(_commit(task).with_suffix(".h5"), result)
+        found.append((task.number, result))
+    return sorted(found, key=lambda pair: pair[0])
 
 
 def _check(task: ShardTask, beat: Beat) -> Found:
     """All there is to check of one shard."""
-    commit = commit_file(task.work / "faces", task.number)
+    commit = _commit(task)
     try:
         summary = _shard(commit, commit.with_suffix(".h5"), task.settings, beat)
         if summary and task.videos is not None:
             _against_boxes(commit.with_suffix(".h5"), summary, task, task.videos)
     except Wrong as wrong:
-        return _damaged(commit, wrong)
-    return Found(summary)
+        return _damaged(commit, wrong.file, str(wrong))
+    except Damaged as damaged:
+        if damaged.path.parent == commit.parent:
+            return _damaged(commit, damaged.path, damaged.reason)
+        return Unread(commit.with_suffix(".h5"), f"not compared with its boxes: {damaged}")
+    except OSError as error:
+        return unread(commit.with_suffix(".h5"), error)
+    return summary
 
 
-def _damaged(commit: Path, wrong: Wrong) -> Found:
-    remove = (commit, commit.with_suffix(".h5"), commit.with_name("manifest.json"))
-    return Found(damage=Damage(wrong.file, str(wrong), remove))
+def _commit(task: ShardTask) -> Path:
+    return commit_file(task.work / "faces", task.number)
+
+
+def _damaged(commit: Path, file: Path, what: str) -> Damage:
+    return Damage(file, what, (commit, commit.with_suffix(".h5"), commit.with_name(MANIFEST)))
 
 
 def _shard(commit: Path, path: Path, settings: CropSettings, beat: Beat) -> ShardSummary | None:
     """Checks a shard by itself; its summary, or None where it isn't committed."""
-    try:
-        summary = read_summary(commit)
-    except UserError as error:
-        raise Wrong(commit, "not readable") from error
+    summary = read_summary(commit)
     if summary is None:
         return None
-    if not path.is_file():
+    if not path.exists():
         raise Wrong(path, "missing")
     if path.stat().st_size != summary.bytes:
         raise Wrong(path, f"{path.stat().st_size} bytes, not the recorded {summary.bytes}")
@@ -136,8 +132,5 @@ def _against_boxes(path: Path, summary: ShardSummary, task: ShardTask, videos: p
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, KeyError, RuntimeError) as error:
-        raise Wrong(path, f"not readable as a shard: {' '.join(str(error).split())}") from error
+    with open_shard(path, "") as file:
+        yield file

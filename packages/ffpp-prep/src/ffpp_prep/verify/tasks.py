@@ -1,0 +1,32 @@
+"""Checks in several processes, with a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from ffpp_prep.jobs import Beat, run_tasks
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def each(
+    check: Callable[[Task, Beat], Result], tasks: Sequence[Task], jobs: int, unit: str
+) -> Iterator[tuple[Task, Result | str]]:
+    """Each task with what its check found, as it comes; or, where its process died or hung twice, with why."""
+    with tqdm(total=len(tasks), unit=unit, desc="verify", disable=None if tasks else True) as bar:
+        if jobs == 1 or len(tasks) < 2:
+            for task in tasks:
+                yield task, check(task, lambda: None)
+                bar.update()
+            return
+        for outcome in run_tasks(check, tasks, jobs):
+            if outcome.lost is not None:
+                yield outcome.task, outcome.lost.error
+            else:
+                assert outcome.result is not None
+                yield outcome.task, outcome.result
+            bar.update()
