@@ -94,7 +94,10 @@ def test_a_table_of_before_and_one_of_another_program(tmp_path: Path) -> None:
 def test_any_parquet_reader_reads_a_table_with_checksums(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     write_table(table(2 * GROUP_ROWS), path)
-    assert pq.read_table(path, page_checksum_verification=True).equals(table(2 * GROUP_ROWS))
+    found = pq.read_table(path, page_checksum_verification=True)
+    assert found.equals(table(2 * GROUP_ROWS))
+    pq.write_table(found, path)  # and writes it, with the metadata that it found
+    assert read_table(path, REMEDY).equals(table(2 * GROUP_ROWS), check_metadata=True)
 
 
 def zeros(path: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ffpp_prep.checksums import read_checked_json, write_checked_json
+from ffpp_prep.checksums import parsed_json, read_checked_json, without_checksum, write_checked_json
 from ffpp_prep.errors import Damaged
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.parts import FORMAT_VERSION, fingerprint, fingerprint_of, refuse_version
@@ -68,8 +68,10 @@ def read_plan(folder: Path) -> Plan | None:
 def read_one_plan(path: Path) -> Plan:
     """As `read_plan`, of one of the two files."""
     remedy = _remedy(path.parent)
-    content = read_checked_json(path, remedy)
-    refuse_version(path, content.get("format_version"))
+    content = parsed_json(path.read_bytes(), path, remedy)
+    if isinstance(content, dict):  # a later version may have other checksums
+        refuse_version(path, content.get("format_version"))
+    content = without_checksum(content, path, remedy)
     try:
         if content.get("fingerprint", "") not in ("", fingerprint_of(content["settings"])):
             raise ValueError("its settings don't match their fingerprint")

@@ -221,7 +221,10 @@ def refuse_version(path: Path, version: object) -> None:
         UserError: they differ.
     """
     if str(version) != str(FORMAT_VERSION):
-        raise UserError(f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}")
+        raise UserError(
+            f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}. Take the one that wrote it; "
+            "if this one did, the file is damaged:  ffpp-prep verify WORK --repair"
+        )
 
 
 def refuse_other_settings(

@@ -141,6 +141,7 @@ class _Check:
                     if name == PLAN:  # nothing is planned
                         return
                     continue  # written before there were two
+                read_checked_json(path, "")  # first: a bit of the version may have flipped
                 plan = read_one_plan(path)
                 self.plan = self.plan or plan
             except Damaged as error:
