@@ -89,7 +89,8 @@ def test_predictions_are_the_networks_logits(learned, capsys):
         assert measure in output
     path = learned / "predictions-test.parquet"
     predictions = pd.read_parquet(path)
-    columns = ["video_id", "dataset", "compression", "method", "split", "original_id"]
+    columns = ["video_id", "dataset", "compression", "method", "split"]
+    columns += ["original_id", "source_id", "target_id"]
     assert predictions.columns.tolist() == [*columns, "face", "frame", "label", "logit"]
     types = {"face": "int8", "frame": "int32", "label": "int8", "logit": "float32"}
     assert {name: str(predictions[name].dtype) for name in types} == types

@@ -150,9 +150,9 @@ def test_merged_names_shrink_the_set(predictions):
 
 
 def test_summary_table_shows_intervals(predictions):
-    from dfd_train.metrics import bootstrap, summarize
+    from dfd_train.metrics import intervals, summarize
 
-    table = summary_table(summarize(predictions), bootstrap(predictions, resamples=50))
+    table = summary_table(summarize(predictions), intervals(predictions, resamples=50))
     auc = column(table, "95 % interval")["AUC"].text
     low, high = map(float, auc.split(" to "))
     assert low < column(table, "Videos")["AUC"].value < high

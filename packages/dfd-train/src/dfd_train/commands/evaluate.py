@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 def _evaluate(folder: Path, options: argparse.Namespace) -> None:
     """The table by method stands at the end, where a terminal shows it, and where the predictions are."""
     from dfd_train.engine.evaluate import Request, deepfakebench, evaluate, validation_threshold
-    from dfd_train.metrics import bootstrap, summarize
+    from dfd_train.metrics import intervals, summarize
     from dfd_train.report.tables import (
         Coverage,
         evaluation_table,
@@ -90,14 +90,12 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> None:
     predictions, demonstration = result.predictions, result.demonstration
     coverage = Coverage.of(result.videos, predictions)
     summary = summarize(predictions, options.aggregation, threshold)
-    intervals = bootstrap(predictions, options.aggregation, threshold)
+    ends = intervals(predictions, options.aggregation, threshold)
     if (predictions["label"] == 1).any():
-        print(methods_table(predictions, options.aggregation, threshold, demonstration).to_text())
-    print(summary_table(summary, intervals, demonstration).to_text())
+        print(methods_table(predictions, options.aggregation, threshold, demonstration, ends).to_text())
+    print(summary_table(summary, ends, demonstration).to_text())
     print(
-        evaluation_table(
-            predictions, coverage, options.aggregation, threshold, demonstration, intervals
-        ).to_text()
+        evaluation_table(predictions, coverage, options.aggregation, threshold, demonstration, ends).to_text()
     )
     print(result.checkpoint)
     if result.overlap is not None:

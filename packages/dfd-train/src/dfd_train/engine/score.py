@@ -57,7 +57,7 @@ def score_videos(
     processes: Processes | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> pd.DataFrame:
-    """One row a frame: video_id, dataset, compression, method, split, original_id, face, frame, label, logit.
+    """One row a frame, as docs/format.md has it: the video's columns, face, frame, label, logit.
 
     `videos` are rows of the prepared set's table (a `Selection`'s), their index its row numbers; every one is
     scored. The network is left in evaluation mode. Where a stream of batches is `loaded` already, `scoring_batches`
@@ -120,6 +120,7 @@ def prediction_table(videos: pd.DataFrame, samples: list[Sample], logits: np.nda
     """The predictions table of samples (in their order) and their logits (N,)."""
     table = videos.loc[[sample.video for sample in samples]].reset_index(drop=True)
     columns = ["video_id", "dataset", "compression", "method", "split", "original_id"]
+    columns += ["source_id", "target_id"]
     return table[columns].assign(
         face=np.array([sample.face for sample in samples], np.int8),
         frame=np.array([sample.frame for sample in samples], np.int32),

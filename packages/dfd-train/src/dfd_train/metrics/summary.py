@@ -8,7 +8,7 @@ import pandas as pd
 from dfd_train.errors import UserError
 from dfd_train.metrics import scores
 from dfd_train.metrics.scores import Floats
-from dfd_train.metrics.videos import Aggregation, Grouping, video_key, video_scores
+from dfd_train.metrics.videos import Aggregation, Grouping, ranking_keys, video_key, video_scores
 
 ORIGINALS = "original_sequences"
 
@@ -90,12 +90,17 @@ def method_subset(predictions: pd.DataFrame, method: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Levels:
-    """Arrays of videos (V,) and of frames (F,) for the formulas; `frame_video` tells whose a frame is."""
+    """Arrays of videos (V,) and of frames (F,) for the formulas; `frame_video` tells whose a frame is.
+
+    `video_key` orders videos as `video_prob` does, and still where that is 1.0; of frames their logits do.
+    """
 
     video_label: Floats
     video_prob: Floats
+    video_key: Floats
     frame_label: Floats
     frame_prob: Floats
+    frame_logit: Floats
     frame_loss: Floats
     frame_video: np.ndarray
 
@@ -106,13 +111,16 @@ class Levels:
             raise UserError("the table of predictions has no rows: no video of this split had a usable face")
         videos = video_scores(predictions, aggregation, group_by)
         label, logit = (predictions[name].to_numpy(np.float64) for name in ("label", "logit"))
+        owner = pd.factorize(video_key(predictions, group_by))[0]
         return cls(
             video_label=videos["label"].to_numpy(np.float64),
             video_prob=videos["prob"].to_numpy(np.float64),
+            video_key=ranking_keys(logit, owner, aggregation),
             frame_label=label,
             frame_prob=scores.sigmoid(logit),
+            frame_logit=logit,
             frame_loss=scores.cross_entropy_of_logits(label, logit),
-            frame_video=pd.factorize(video_key(predictions, group_by))[0],
+            frame_video=owner,
         )
 
     def summary(self, weight: Floats, threshold: float) -> list[Summary]:
@@ -120,7 +128,8 @@ class Levels:
         weight = np.atleast_2d(weight)
         frames = weight[:, self.frame_video]
         video, frame = (self.video_label, self.video_prob), (self.frame_label, self.frame_prob)
-        ranked_videos, ranked_frames = scores.rank(*video, weight), scores.rank(*frame, frames)
+        ranked_videos = scores.rank(self.video_label, self.video_key, weight)
+        ranked_frames = scores.rank(self.frame_label, self.frame_logit, frames)
         columns = (
             weight.sum(-1),
             frames.sum(-1),

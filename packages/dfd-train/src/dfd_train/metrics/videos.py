@@ -5,9 +5,10 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dfd_train.errors import UserError
-from dfd_train.metrics.scores import cross_entropy_of_logits, sigmoid
+from dfd_train.metrics.scores import Floats, cross_entropy_of_logits, sigmoid
 
 Aggregation = Literal["mean", "median", "max"]
 Grouping = Literal["video_id", "name"]
@@ -52,6 +53,33 @@ def video_key(predictions: pd.DataFrame, group_by: Grouping) -> np.ndarray:
         ids = ids.map(lambda video_id: PurePosixPath(video_id).stem)
     key: np.ndarray = ids.to_numpy(object)
     return key
+
+
+def ranking_keys(logit: Floats, owner: NDArray[np.int64], aggregation: Aggregation) -> Floats:
+    """What orders videos as their scores do, (V,), also where those are all 1.0: 40 and 50 on the logit scale.
+
+    `logit` (F,) and `owner` (F,), whose frame it is, from 0. The key rises with the aggregated score p: log 2p up to
+    one half, -log 2(1 - p) above, both taken from logarithms of frames' scores. The last digits, which rounding
+    decides, are cut so that equal scores stay equal.
+    """
+    if aggregation != "mean":  # of the one or two frames that decide
+        order = np.lexsort((logit, owner))
+        count = np.bincount(owner)
+        first = np.cumsum(count) - count
+        picked = [count - 1] if aggregation == "max" else [(count - 1) // 2, count // 2]
+        logit = np.concatenate([logit[order[first + place]] for place in picked])
+        owner = np.tile(np.arange(len(count)), len(picked))
+    fake, real = (_log_mean(-np.logaddexp(0.0, sign * logit), owner) for sign in (-1.0, 1.0))
+    key: Floats = np.where(fake <= real, fake, -real) + np.where(fake <= real, 1.0, -1.0) * np.log(2.0)
+    return key.round(11)
+
+
+def _log_mean(log: Floats, owner: NDArray[np.int64]) -> Floats:
+    """Logarithm of the mean by owner of what is given by logarithms, without underflow."""
+    largest = pd.Series(log).groupby(owner, sort=True).max().to_numpy()
+    total = np.bincount(owner, np.exp(log - largest[owner]))
+    mean: Floats = largest + np.log(total / np.bincount(owner))
+    return mean
 
 
 def _checked(predictions: pd.DataFrame, aggregation: str, group_by: str) -> pd.DataFrame:

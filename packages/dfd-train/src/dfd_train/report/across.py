@@ -9,12 +9,12 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from dfd_train.data.prepared import load_prepared
-from dfd_train.metrics import bootstrap, method_subset, summarize
+from dfd_train.metrics import intervals, method_subset, summarize
 from dfd_train.report.names import DataNames
 from dfd_train.report.overlap import identity_overlap
 from dfd_train.report.run import Run
 from dfd_train.report.sizes import THESIS_MEGABYTE, ModelSize
-from dfd_train.report.table import Cell, Mark, Table, count, number, percent, words
+from dfd_train.report.table import Cell, Mark, Table, between, count, number, percent, words
 from dfd_train.report.tables import DEMONSTRATION, hardest_videos, methods_in
 
 log = logging.getLogger(__name__)
@@ -66,21 +66,23 @@ def results_table(runs: Sequence[Run], name: str, measure: str) -> Table:
 def scores_table(runs: Sequence[Run], name: str) -> Table:
     """The whole set's measures, a row a run, with intervals for balanced accuracy and AUC (Table 7.7)."""
     rows: list[tuple[Cell, ...]] = []
+    evidence: list[tuple[str, str]] = []
     for run in runs:
         predictions = run.predicted(name)
         if predictions is None:
             continue
-        summary, intervals = summarize(predictions.frames), bootstrap(predictions.frames)
-        low, high = intervals.low, intervals.high
+        summary, ends = summarize(predictions.frames), intervals(predictions.frames)
+        low, high = ends.low, ends.high
+        evidence.append((run.name, f": {ends.evidence.sentence()}"))
         rows.append(
             (
                 words(run.name),
                 words(run.model),
                 count(summary.videos),
                 percent(summary.balanced_accuracy),
-                words(f"{percent(low.balanced_accuracy).text} to {percent(high.balanced_accuracy).text}"),
+                between(low.balanced_accuracy, high.balanced_accuracy, percent),
                 number(summary.video_auc, 4),
-                words(f"{number(low.video_auc, 4).text} to {number(high.video_auc, 4).text}"),
+                between(low.video_auc, high.video_auc, WRITERS["video_auc"]),
                 percent(summary.frame_accuracy),
                 percent(summary.eer),
                 number(summary.log_loss),
@@ -92,7 +94,7 @@ def scores_table(runs: Sequence[Run], name: str) -> Table:
         "Equal\nerror rate", "Log\nloss", "Calibration\nerror",
     )  # fmt: skip
     title = f"Measures over all videos, {name}"
-    notes = evaluated_notes(runs, name)
+    notes = (*evaluated_notes(runs, name), *merged_notes(evidence))
     return Table(title, header, tuple(rows), notes, f"measures-{name}", warning(_having(runs, name)))
 
 

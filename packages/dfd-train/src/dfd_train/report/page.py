@@ -4,18 +4,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from dfd_train.data.selection import in_split
-from dfd_train.metrics import bootstrap, summarize
+from dfd_train.metrics import intervals, summarize
 from dfd_train.report.curves import Plot, gradient_flow, training_curves
 from dfd_train.report.distributions import roc_curves, score_histogram
 from dfd_train.report.files import write_text
 from dfd_train.report.run import Predictions, Run, read_run, warn_of_outdated
 from dfd_train.report.sheets import CropReader, HardVideo, Sheet, contact_sheets, hardest_sheet
-from dfd_train.report.table import Cell, Table, count, number, percent, words
+from dfd_train.report.table import Cell, Table, between, count, number, percent, words
 from dfd_train.report.tables import (
     DEMONSTRATION,
     Coverage,
@@ -134,13 +133,15 @@ def _results(
 ) -> Results:
     frames = predictions.frames
     read = prepared.read if prepared and with_crops and not predictions.other_data else None
-    summary, intervals = summarize(frames), bootstrap(frames)
+    summary, ends = summarize(frames), intervals(frames)
     coverage = None
     if prepared and not predictions.other_data:
         coverage = Coverage.of(in_split(prepared.videos, predictions.split), frames)
     headlines = tuple(
         Headline(
-            title, write(getattr(summary, name)).text, _interval(write, intervals.low, intervals.high, name)
+            title,
+            write(getattr(summary, name)).text,
+            between(getattr(ends.low, name), getattr(ends.high, name), write).text,
         )
         for title, name, write in (
             ("Balanced accuracy", "balanced_accuracy", percent),
@@ -159,12 +160,13 @@ def _results(
         sentence=f"{summary.videos:,} videos, {fakes:,} fake and {summary.videos - fakes:,} real; "
         + (f"{per_video} frames a video." if per_video else f"{summary.frames:,} frames.")
         + (f" {evaluated[0].upper()}{evaluated[1:]}." if evaluated else "")
-        + " Measures are over videos unless they name frames; intervals cover 95 %.",
+        + " Measures are over videos unless they name frames; intervals cover 95 %. "
+        + ends.evidence.sentence(),
         headlines=headlines,
         tables=(
-            evaluation_table(frames, coverage, demonstration=run.demonstration, intervals=intervals),
-            summary_table(summary, intervals, run.demonstration),
-            methods_table(frames, demonstration=run.demonstration),
+            evaluation_table(frames, coverage, demonstration=run.demonstration, ends=ends),
+            summary_table(summary, ends, run.demonstration),
+            methods_table(frames, demonstration=run.demonstration, ends=ends),
             hardest_table(frames, hardest, run.demonstration),
         ),
         plots=tuple(
@@ -181,10 +183,6 @@ def _title(predictions: Predictions) -> str:
     title = SPLIT_TITLES.get(predictions.split, predictions.split)
     title += f", protocol of {predictions.protocol}" if predictions.protocol else ""
     return f"{title} of {predictions.other_data}" if predictions.other_data else title
-
-
-def _interval(write: Any, low: object, high: object, name: str) -> str:
-    return f"{write(getattr(low, name)).text} to {write(getattr(high, name)).text}"
 
 
 def _subtitle(run: Run) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,6 +35,8 @@ class Cell:
     text: str
     value: str | int | float
     mark: Mark = ""
+    ends: tuple[float, float] | None = None
+    """of an interval: in CSV two columns, low and high"""
 
 
 @dataclass(frozen=True)
@@ -90,16 +93,25 @@ class Table:
         return "\n".join([self.title, "", body, *notes]) + "\n"
 
     def to_csv(self) -> str:
-        """Values at full precision under the column names, as RFC 4180; what is missing is empty."""
+        """Values at full precision under the column names, as RFC 4180; what is missing is empty.
+
+        A column of intervals becomes two, `<the column before> low` and `… high`.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\r\n")
         warned = (self.warning,) if self.warning else ()
-        writer.writerow(
-            [*(cell(" ".join(name.split("\n"))) for name in self.header), *("Note" for _ in warned)]
-        )
+        of_ends = [any(row[place].ends for row in self.rows) for place in range(len(self.header))]
+        names: list[str] = []
+        for name, two in zip(self.header, of_ends, strict=True):
+            names += [f"{names[-1]} low", f"{names[-1]} high"] if two else [" ".join(name.split("\n"))]
+        writer.writerow([*map(cell, names), *("Note" for _ in warned)])
         for row in self.rows:
-            values = ("" if _missing(one.value) else cell(one.value) for one in row)
-            writer.writerow([*values, *map(cell, warned)])
+            values: list[str | int | float] = []
+            for one, two in zip(row, of_ends, strict=True):
+                values += (one.ends or ("", "")) if two else (one.value,)
+            writer.writerow(
+                [*("" if _missing(value) else cell(value) for value in values), *map(cell, warned)]
+            )
         return out.getvalue()
 
     def to_latex(self) -> str:
@@ -160,6 +172,17 @@ def number(value: float, digits: int = 5, mark: Mark = "") -> Cell:
 def percent(value: float, mark: Mark = "") -> Cell:
     """A cell with a share of one as a percentage; a dash where it is undefined."""
     return Cell(NOTHING if _missing(value) else f"{100 * value:.2f}%", value, mark)
+
+
+def between(low: float, high: float, write: Callable[[float], Cell] = number) -> Cell:
+    """A cell with an interval; a dash where none is given. Ends that differ never look equal."""
+    if math.isnan(low):
+        return Cell(NOTHING, "", ends=(low, high))
+    first, second = write(low).text, write(high).text
+    if first == second and low != high:
+        first, second = repr(low), repr(high)
+    text = f"{first} to {second}"
+    return Cell(text, text, ends=(low, high))
 
 
 def _missing(value: str | int | float) -> bool:

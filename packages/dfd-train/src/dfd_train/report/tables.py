@@ -7,14 +7,13 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
-from dfd_train.metrics import Intervals, Summary, bootstrap, method_subset, summarize, video_scores
+from dfd_train.metrics import Intervals, Summary, intervals, method_subset, summarize, video_scores
 from dfd_train.metrics.scores import benchmark_equal_error_rate, rank, sigmoid
 from dfd_train.metrics.summary import ORIGINALS
 from dfd_train.metrics.videos import Aggregation
-from dfd_train.report.table import Cell, Table, count, number, percent, words
+from dfd_train.report.table import Cell, Table, between, count, number, percent, words
 
 DEMONSTRATION = "demonstration model, not evidence"
-RESAMPLED = "Intervals: videos drawn with replacement 1,000 times, reals and fakes apart."
 SCORE = "sigmoid of the logit, not calibrated"
 METHOD_ORDER = ("DeepFakeDetection", "Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
 
@@ -55,7 +54,7 @@ def evaluation_table(
     aggregation: Aggregation = "mean",
     threshold: float = 0.5,
     demonstration: bool = False,
-    intervals: Intervals | None = None,
+    ends: Intervals | None = None,
 ) -> Table:
     """Loss, video accuracy and AUC per method, and the whole set's numbers below (Tables 5.3, 5.4, 7.6).
 
@@ -70,14 +69,16 @@ def evaluation_table(
         against = summarize(method_subset(predictions, method), aggregation, threshold)
         rows.append(_result_row(method, own, against.video_auc))
     rows.append(_result_row("Overall", overall, overall.video_auc))
-    intervals = intervals or bootstrap(predictions, aggregation, threshold)
+    ends = ends or intervals(predictions, aggregation, threshold)
+    area = between(ends.low.video_auc, ends.high.video_auc, lambda value: number(value, 4))
     notes = [
         f"Frame accuracy {overall.frame_accuracy:.2%}, balanced accuracy over videos "
         + f"{_share(overall.balanced_accuracy)}, video AUC {_plain(overall.video_auc)}"
-        + f" (95 % {_plain(intervals.low.video_auc)} to {_plain(intervals.high.video_auc)}), "
+        + (f" (95 % {area.text}), " if area.value else " (no interval), ")
         + f"frame AUC {_plain(overall.frame_auc)}.",
         f"A video is called fake when the {aggregation} of its frames' scores ({SCORE}) is above {threshold:g}; "
         "AUC is over videos, each method's fakes against the originals of its data set.",
+        ends.evidence.sentence(),
     ]
     notes += [coverage.line()] if coverage else []
     header = ("Method", "Videos", "Frames", "Loss", "Video accuracy", "AUC")
@@ -91,15 +92,15 @@ def evaluation_table(
     )
 
 
-def summary_table(summary: Summary, intervals: Intervals, demonstration: bool = False) -> Table:
+def summary_table(summary: Summary, ends: Intervals, demonstration: bool = False) -> Table:
     """Every number of the summary, of videos and of frames, each with its interval."""
-    level = f"{100 * intervals.level:g} %"
+    level = f"{100 * ends.level:g} %"
     header = ("Measure", "Videos", f"{level} interval", "Frames", f"{level} interval")
     return Table(
         "All measures",
         header,
-        tuple(_measure_rows(summary, intervals)),
-        (RESAMPLED,),
+        tuple(_measure_rows(summary, ends)),
+        (ends.evidence.sentence(),),
         slug="measures",
         warning=warning(demonstration),
     )
@@ -110,26 +111,30 @@ def methods_table(
     aggregation: Aggregation = "mean",
     threshold: float = 0.5,
     demonstration: bool = False,
+    ends: Intervals | None = None,
 ) -> Table:
     """Each method's fakes together with the originals of its data set: every number with its interval.
 
     Accuracy is left out, which mixes the method's share with the originals': `evaluation_table` has it apart.
+    `ends`: the intervals of the whole table, taken where a method has all of its rows.
     """
     rows: list[tuple[Cell, ...]] = []
+    evidence: dict[str, list[str]] = {}
     for method in methods_in(predictions):
         if method == ORIGINALS:
             continue
         own = method_subset(predictions, method)
-        measured = _measure_rows(
-            summarize(own, aggregation, threshold), bootstrap(own, aggregation, threshold)
-        )
+        whole = ends if len(own) == len(predictions) else None
+        of_method = whole or intervals(own, aggregation, threshold)
+        measured = _measure_rows(summarize(own, aggregation, threshold), of_method)
+        evidence.setdefault(of_method.evidence.sentence(), []).append(method)
         rows += [(words(method), *row) for row in measured if row[0].text != "Accuracy"]
     header = ("Method", "Measure", "Videos", "95 % interval", "Frames", "95 % interval")
     return Table(
         "Each method against the originals",
         header,
         tuple(rows),
-        (RESAMPLED,),
+        tuple(f"{', '.join(methods)}: {sentence}" for sentence, methods in evidence.items()),
         slug="methods",
         warning=warning(demonstration),
     )
@@ -218,7 +223,7 @@ def warning(demonstration: bool) -> str:
     return f"This is a {DEMONSTRATION}." if demonstration else ""
 
 
-def _measure_rows(summary: Summary, intervals: Intervals) -> list[tuple[Cell, ...]]:
+def _measure_rows(summary: Summary, ends: Intervals) -> list[tuple[Cell, ...]]:
     """A row a measure: its name, over videos, their interval, over frames, their interval."""
     rows = []
     for title, of_videos, of_frames, write in (
@@ -232,8 +237,10 @@ def _measure_rows(summary: Summary, intervals: Intervals) -> list[tuple[Cell, ..
     ):
         cells = [words(title)]
         for name in (of_videos, of_frames):
-            low, high = write(getattr(intervals.low, name)), write(getattr(intervals.high, name))
-            cells += [write(getattr(summary, name)), words(f"{low.text} to {high.text}")]
+            cells += [
+                write(getattr(summary, name)),
+                between(getattr(ends.low, name), getattr(ends.high, name), write),
+            ]
         rows.append(tuple(cells))
     return rows
 

@@ -1,0 +1,99 @@
+"""How often the intervals of `dfd-train evaluate` hold the true value: simulated test sets of known truth
+
+    python benchmarks/coverage.py --sets 2000
+
+A nominal 95 % interval should hold it in 95 of 100 sets. Scores are 1.6 · fake + person + person · fake + noise;
+with an effect of persons the deviations are 0.5 and 1, without one each video is a person of its own. The truth is that
+for new people.
+"""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+from tabulate import tabulate
+
+from dfd_train.metrics import Summary, intervals, summarize
+
+SETTINGS = ((10, 10), (20, 20), (60, 60), (350, 350), (10, 5), (20, 5), (60, 15), (350, 70))
+MEASURES = ("video_auc", "video_accuracy", "balanced_accuracy", "ap", "eer", "log_loss")
+SHIFT = 1.6
+
+
+def simulate(random: np.random.Generator, videos: int, people: int) -> pd.DataFrame:
+    """A test set with one frame a video; half are fakes."""
+    label, person = labels(videos, people)
+    effect = people < videos
+    own = effect * (random.normal(0, 0.5, people)[person] + random.normal(0, 1.0, people)[person] * label)
+    return pd.DataFrame(
+        {
+            "video_id": [f"{number}.mp4" for number in range(videos)],
+            "dataset": "simulated",
+            "target_id": [str(number) for number in person],
+            "label": label,
+            "logit": SHIFT * label + own + random.normal(0, 1, videos) - SHIFT / 2,
+        }
+    )
+
+
+def labels(videos: int, people: int) -> tuple[np.ndarray, np.ndarray]:
+    """Label and person of each video; with several videos a person, each has reals and fakes alike."""
+    number = np.arange(videos)
+    if people == videos:
+        return (number % 2).astype(np.int8), number
+    person, turn = number % people, number // people
+    return ((turn + person * (videos // people % 2)) % 2).astype(np.int8), person
+
+
+def truth(videos: int, people: int) -> Summary:
+    """The measures of a million new people, reals and fakes in the set's proportion."""
+    random, size = np.random.default_rng(10**6), 10**6
+    label = (np.arange(size) < labels(videos, people)[0].mean() * size).astype(np.int8)
+    effect = people < videos
+    own = effect * (random.normal(0, 0.5, size) + random.normal(0, 1.0, size) * label)
+    logit = SHIFT * label + own + random.normal(0, 1, size) - SHIFT / 2
+    return summarize(pd.DataFrame({"video_id": np.arange(size), "label": label, "logit": logit}))
+
+
+def coverage(videos: int, people: int, sets: int, seed: int = 0) -> pd.DataFrame:
+    """For each measure: how many sets had an interval, how many of these held the truth, their mean width."""
+    random, true = np.random.default_rng([seed, videos, people]), truth(videos, people)
+    rows = []
+    for _ in range(sets):
+        found = intervals(simulate(random, videos, people), resamples=200)
+        for measure in MEASURES:
+            low, high = getattr(found.low, measure), getattr(found.high, measure)
+            if np.isfinite(low):
+                rows.append((measure, low <= getattr(true, measure) <= high, high - low))
+    table = pd.DataFrame(rows, columns=["measure", "holds", "width"]).groupby("measure", sort=False)
+    return table.agg(given=("holds", "size"), held=("holds", "sum"), width=("width", "mean"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sets", type=int, default=2000)
+    options = parser.parse_args()
+    rows = []
+    for videos, people in SETTINGS:
+        found = coverage(videos, people, options.sets)
+        cells = []
+        for measure in MEASURES:
+            one = found.loc[measure]
+            given = "" if one.given == options.sets else f", given in {one.given / options.sets:.0%}"
+            cells.append(f"{one.held / one.given:.3f} ({one.width:.3f}{given})")
+        rows.append((f"{videos} / {people}" + (", effect" if people < videos else ""), *cells))
+    header = (
+        "videos / people",
+        "AUC",
+        "accuracy",
+        "balanced accuracy",
+        "average precision",
+        "equal error rate",
+        "log loss",
+    )
+    print(f"{options.sets:,} sets each; share of intervals that hold the truth (mean width):\n")
+    print(tabulate(rows, header, tablefmt="github", disable_numparse=True))
+
+
+if __name__ == "__main__":
+    main()

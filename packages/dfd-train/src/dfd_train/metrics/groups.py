@@ -1,0 +1,120 @@
+"""Which videos are no independent evidence: those that show the same people, or were made of one original."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from dfd_train.metrics.clustered import Groups
+
+FEWEST = 5
+"""groups that must hold each class, or no interval is given"""
+ROUGH = 15
+"""below so many groups of a class an interval is called rough"""
+
+
+@dataclass(frozen=True)
+class VideoGroups:
+    """A group for each video: two videos are in one where people or originals link them, over others too."""
+
+    number: Groups
+    """(V,) from 0"""
+    named: int
+    """videos that say whom they show"""
+    linked: int
+    """videos that don't, but name their original or are one's"""
+
+    @classmethod
+    def of(cls, videos: pd.DataFrame) -> "VideoGroups":
+        """Groups of a table with one row a video: `video_id`, and the columns of people and originals where known.
+
+        Both people of a fake link it. Identities are known within a data set only.
+        """
+        size = len(videos)
+        dataset = _text(videos, "dataset")
+        people = [_text(videos, column) for column in ("source_id", "target_id")]
+        named = np.logical_or(*(column != "" for column in people))
+        original = _text(videos, "original_id")
+        keys = [
+            *("person\n" + dataset + "\n" + column for column in people),
+            "video\n" + original,
+            "video\n" + _text(videos, "video_id"),
+        ]
+        present = [*(column != "" for column in people), original != "", np.ones(size, bool)]
+        video = np.concatenate([np.flatnonzero(each) for each in present])
+        node, nodes = pd.factorize(
+            np.concatenate([key[each] for key, each in zip(keys, present, strict=True)])
+        )
+        graph = coo_array(
+            (np.ones(len(video), bool), (video, size + node)), shape=(size + len(nodes), size + len(nodes))
+        )
+        component = connected_components(graph, directed=False)[1][:size]
+        number = np.unique(component, return_inverse=True)[1].astype(np.int64)
+        of_original = (original != "") | np.isin(_text(videos, "video_id"), original[original != ""])
+        return cls(number, int(named.sum()), int((~named & of_original).sum()))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What intervals rest on."""
+
+    videos: int
+    groups: int
+    fakes: int
+    """groups that hold a fake; so for the reals"""
+    reals: int
+    named: int
+    linked: int
+
+    @classmethod
+    def of(cls, groups: VideoGroups, fake: np.ndarray) -> "Evidence":
+        """Of the videos' groups and whether each is a fake, (V,)."""
+        number = groups.number
+        every, fakes, reals = (len(np.unique(each)) for each in (number, number[fake], number[~fake]))
+        return cls(len(number), every, fakes, reals, groups.named, groups.linked)
+
+    @property
+    def fewest(self) -> int:
+        """Groups of the rarer class; where only one class is there, its own."""
+        return min(count for count in (self.fakes, self.reals) if count)
+
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom of Student's t."""
+        return self.fewest - 1
+
+    @property
+    def enough(self) -> bool:
+        """Whether intervals are given at all."""
+        return self.fewest >= FEWEST
+
+    def sentence(self) -> str:
+        """What a reader must know about the intervals."""
+        text = f"{self.videos:,} videos are {self.groups:,} independent groups ({self._by()}): "
+        text += f"{self.fakes:,} hold fakes, {self.reals:,} hold reals."
+        if not self.enough:
+            return text + f" No interval: fewer than {FEWEST} groups hold one of the classes."
+        return text + (" Few people: a rough interval." if self.fewest < ROUGH else "")
+
+    def _by(self) -> str:
+        rest = self.videos - self.named - self.linked
+        kinds = (
+            (self.named, "by the people they show"),
+            (self.linked, "by their originals"),
+            (rest, "each for itself, nothing links it to others"),
+        )
+        used = [(number, text) for number, text in kinds if number]
+        if len(used) == 1:
+            return used[0][1]
+        return ", ".join(f"{number:,} {text}" for number, text in used)
+
+
+def _text(videos: pd.DataFrame, column: str) -> np.ndarray:
+    """A column as text, (V,); empty where it is missing."""
+    if column not in videos:
+        return np.full(len(videos), "", object)
+    values = videos[column].astype(object)
+    text: np.ndarray = values.where(values.notna(), "").astype(str).to_numpy(object)
+    return text
