@@ -1,6 +1,5 @@
 """What the tests of going on share: a run's command, its pieces, and when two runs are one."""
 
-import json
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ import pandas as pd
 import torch
 
 from dfd_train.cli import main
+from dfd_train.runs import RunFolder
 
 # every part that has a state; with no patience the plateau reduces within three epochs
 FULL = (
@@ -49,7 +49,7 @@ def assert_same_run(a: Path, b: Path) -> None:
 
 
 def events(run: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    return RunFolder(run).read_events()
 
 
 def epochs(run: Path) -> pd.DataFrame:

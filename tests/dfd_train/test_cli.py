@@ -128,7 +128,7 @@ def test_checkpoints_that_do_not_fit(run_command, tmp_path, capsys):
         fails(capsys, ["evaluate", str(out), "--workers", "0"], message)
         assert not (out / "predictions-test.parquet").exists()
     best.write_bytes(b"truncated")
-    fails(capsys, ["evaluate", str(out)], "cannot read checkpoint")
+    fails(capsys, ["evaluate", str(out)], "best.pt: damaged: not readable")
     best.unlink()
     fails(capsys, ["evaluate", str(out)], "no such checkpoint")
 

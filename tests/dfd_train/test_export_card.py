@@ -37,11 +37,24 @@ def test_a_card_survives_json() -> None:
 )
 def test_another_card_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
-        DetectorCard.from_json(json.dumps({**json.loads(CARD.to_json()), **change}))
+        DetectorCard.from_json(json.dumps({**without_checksum(json.loads(CARD.to_json())), **change}))
+
+
+def without_checksum(card: dict[str, object]) -> dict[str, object]:
+    """As a card of before there was one."""
+    return {name: value for name, value in card.items() if name != "crc32"}
+
+
+def test_a_damaged_card_is_refused() -> None:
+    text = CARD.to_json()
+    with pytest.raises(
+        ValueError, match="damaged: its content doesn't match its checksum; export the run again"
+    ):
+        DetectorCard.from_json(text.replace('"threshold": 0.', '"threshold": 0.0', 1))
 
 
 def test_no_json_is_refused() -> None:
-    with pytest.raises(ValueError, match="not the metadata of an exported detector"):
+    with pytest.raises(ValueError, match=r"not readable as JSON .*; export the run again"):
         DetectorCard.from_json("{")
 
 

@@ -73,7 +73,8 @@ def test_a_second_run_is_refused_and_a_killed_ones_lock_is_free(preload: Path, t
         second = subprocess.run(
             [sys.executable, "-c", HOLD, str(tmp_path)], env=other, capture_output=True, text=True
         )
-        assert f"another ffpp-prep run is at work here, process {first.pid}; wait" in second.stderr
+        whose = f"process {first.pid} on {socket.gethostname()}"
+        assert f"another ffpp-prep run is at work here, {whose}; wait" in second.stderr
     assert is_at_work(tmp_path)
     first.kill()
     first.wait()

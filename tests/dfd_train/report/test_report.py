@@ -174,7 +174,7 @@ def test_errors_name_the_file(make_run, tmp_path):
         read_run(tmp_path / "nothing")
     run = make_run()
     (run / "predictions-val.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(ValueError, match=r"predictions-val\.parquet is not a Parquet table"):
+    with pytest.raises(ValueError, match=r"predictions-val\.parquet: damaged: not readable as Parquet"):
         read_run(run)
     (run / "predictions-val.parquet").unlink()
     (run / "data.json").write_text("[1]")

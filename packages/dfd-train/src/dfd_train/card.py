@@ -6,13 +6,16 @@ Nothing here loads torch.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from dfd_train.errors import UserError
+from ffpp_prep.checksums import parsed_json, with_checksum, without_checksum
 
 METADATA_KEY = "dfd_train"
 CARD_FILE = "dfd_train.json"
@@ -64,12 +67,14 @@ class DetectorCard:
 
     def to_json(self) -> str:
         """The card as JSON, one object."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2).decode()
+        return json.dumps(with_checksum(msgspec.to_builtins(self)), indent=2)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> DetectorCard:
         """The card of an exported detector. Raises: UserError where the text is none, or of another version."""
+        here, again = Path(CARD_FILE), "export the run again"
+        content = without_checksum(parsed_json(text, here, again), here, again)
         try:
-            return msgspec.json.decode(text, type=cls)
-        except msgspec.MsgspecError as error:
+            return msgspec.convert(content, cls)
+        except msgspec.ValidationError as error:
             raise UserError(f"not the metadata of an exported detector: {error}") from None

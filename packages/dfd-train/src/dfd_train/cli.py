@@ -7,18 +7,21 @@ import errno
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from dfd_train import __version__
 from dfd_train.commands import COMMANDS
 from dfd_train.errors import TrainingError, caused_by_user
 from dfd_train.parser import Parser
+from ffpp_prep.errors import FatalError
 from ffpp_prep.printable import printing, readable
 
 EXIT_STATUSES = (
     "exit status: 0 done, 2 a mistake in the command, its files or its settings, 3 training cannot go on, "
-    "or the disk is full, 130 interrupted"
+    "or the disk is full, 70 a fault of the program, shown with its traceback, 130 interrupted"
 )
+BUG = 70  # as sysexits.h calls it: an internal software error
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -34,17 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("dfd-train: interrupted", file=sys.stderr)
         return 130
-    except (ValueError, OSError) as error:
-        if not caused_by_user(error):
-            raise
-        print(f"dfd-train: {_one_line(error)}", file=readable(sys.stderr))
-        return 3 if isinstance(error, OSError) and error.errno in DISK_FULL else 2
-    except RuntimeError as error:
-        # a loader process that dies raises wherever the training process happens to be
-        if not isinstance(error, TrainingError) and "DataLoader worker" not in str(error):
-            raise
-        print(f"dfd-train: {_one_line(error)}", file=readable(sys.stderr))
+    except Exception as error:
+        if status := _status(error):
+            print(f"dfd-train: {_one_line(error)}", file=readable(sys.stderr))
+            return status
+        traceback.print_exc(file=readable(sys.stderr))
+        return BUG
+
+
+def _status(error: Exception) -> int:
+    """The exit status of an error that a line says all of; 0 for a fault of the program."""
+    if isinstance(error, FatalError | TrainingError):
         return 3
+    if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+        return 3  # a loader process that dies raises wherever the training process happens to be
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return 3
+    return 2 if caused_by_user(error) else 0
 
 
 def _parser() -> argparse.ArgumentParser:

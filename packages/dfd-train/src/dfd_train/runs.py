@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import platform
+import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,12 +21,18 @@ from typing import IO, Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tomli_w
 
 from dfd_train.config import RunConfig, build_config, read_config, settings, to_tables
+from ffpp_prep.checksums import parsed_json, with_checksum, without_checksum
+from ffpp_prep.errors import Damaged
+from ffpp_prep.lock import only_run
+from ffpp_prep.tables import read_metadata, read_table, write_table
+
+log = logging.getLogger(__name__)
 
 DEMONSTRATION = "demonstration model, not evidence"
+_AGAIN = "remove it: `dfd-train evaluate` makes it again"
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,16 @@ class RunFolder:
         """One JSON object a line."""
         return self.path / "events.jsonl"
 
-    def make(self) -> None:
-        """Make the folder, or remove from it what a process that was killed while it wrote a checkpoint left."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        for path in self.last.parent.glob(".*.pt.*"):
-            path.unlink(missing_ok=True)
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder and keep other runs out of it; what a killed one left half-written is removed.
+
+        Raises: UserError naming host and process of a run that is at work there.
+        """
+        with only_run(self.path, "dfd-train"):
+            for path in self.last.parent.glob(".*.pt.*"):
+                path.unlink(missing_ok=True)
+            yield
 
     def predictions(self, split: str) -> Path:
         """The predictions of one split."""
@@ -79,17 +92,17 @@ class RunFolder:
 
     def add_event(self, event: Mapping[str, Any]) -> None:
         """Append one line to events.jsonl."""
-        with _naming(self.events), self.events.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        with _naming(self.events), self.events.open("ab") as file:
+            file.write(_line(event))
             file.flush()
             os.fsync(file.fileno())
 
     def read_events(self) -> list[dict[str, Any]]:
-        """All events; a last line that a kill cut short is left out."""
-        if not self.events.is_file():
-            return []
-        lines = self.events.read_text(encoding="utf-8").split("\n")
-        return [json.loads(line) for line in lines[:-1]]
+        """All events; a last line that a kill cut short is left out, a damaged one is passed over and said to be.
+
+        Nothing that a run computes comes from its events, so that a run whose events are damaged goes on.
+        """
+        return [event for _, event in self._lines() if event is not None]
 
     def write_epochs(self) -> None:
         """Write epochs.csv: the epochs of events.jsonl, one a row."""
@@ -99,10 +112,41 @@ class RunFolder:
 
     def drop_epochs_after(self, epoch: int) -> None:
         """Remove epochs that the checkpoint does not know yet: a resumed run writes them again."""
-        of_epochs = ("epoch", "gradient_flow")
-        events = self.read_events()
-        kept = [event for event in events if event["event"] not in of_epochs or event["epoch"] <= epoch]
-        write_atomically(self.events, "".join(json.dumps(event) + "\n" for event in kept).encode())
+        kept = [
+            line
+            for line, event in self._lines()
+            if event is None or event["event"] not in ("epoch", "gradient_flow") or event["epoch"] <= epoch
+        ]
+        write_atomically(self.events, b"".join(line + b"\n" for line in kept))
+
+    def _lines(self) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+        """The whole lines of events.jsonl, each with its event, None of one that is not as it was written."""
+        if not self.events.is_file():
+            return
+        for number, line in enumerate(self.events.read_bytes().split(b"\n")[:-1], start=1):
+            try:
+                yield line, _event(line, self.events)
+            except Damaged as damage:
+                log.warning(
+                    "%s line %d is damaged (%s): what it records is missing in epochs.csv and in reports; "
+                    "training, checkpoints and predictions are not touched by that",
+                    *(self.events, number, damage.reason),
+                )
+                yield line, None
+
+
+def _line(event: Mapping[str, Any]) -> bytes:
+    """A line of events.jsonl, with its checksum."""
+    return json.dumps(with_checksum(dict(event))).encode() + b"\n"
+
+
+def _event(line: bytes, path: Path) -> dict[str, Any]:
+    """What `_line` was given. Raises: Damaged."""
+    event = without_checksum(parsed_json(line, path, ""), path, "")
+    epoch = event.get("epoch", 0)
+    if not isinstance(event.get("event"), str) or not isinstance(epoch, int):
+        raise Damaged(path, "it is no event", "")
+    return event
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -118,7 +162,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     Raises: OSError naming `path` where it can't be written, as on a full disk; what was there before stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # two hosts have equal processes
     try:
         with _naming(path), temporary.open("wb") as file:  # closing writes what is left, and can fail too
             yield file
@@ -145,11 +189,31 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame, facts: Mapping[str, str]) -> None:
-    """Write a predictions table with `facts` as its key-value metadata."""
+    """Write a predictions table with `facts` as its key-value metadata, and checksums."""
     table = pa.Table.from_pandas(predictions, preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **facts})
     with replacing(path) as file:
-        pq.write_table(table, file, compression="zstd")
+        write_table(table, Path(file.name))
+
+
+def read_predictions(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """What `write_predictions` was given, compared with its checksums.
+
+    Raises: UserError naming a file that is not as it was written; OSError where it can't be read.
+    """
+    table = read_table(path, _AGAIN)
+    return table.to_pandas(), _facts(table.schema.metadata or {})
+
+
+def read_prediction_facts(path: Path) -> dict[str, str]:
+    """The facts alone; raises as `read_predictions`."""
+    return _facts(read_metadata(path, _AGAIN))
+
+
+def _facts(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {
+        name.decode(): value.decode(errors="replace") for name, value in metadata.items() if name != b"pandas"
+    }
 
 
 def file_sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -75,11 +75,15 @@ def _lock(file: IO[str], folder: Path, who: str) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UserError(f"{folder}: another {who} run is at work here; wait for it or stop it") from None
+        raise UserError(_in_the_way(folder, who, _owner(folder / LOCK))) from None
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
         return False
+    with suppress(OSError):  # for the message only: a full disk must not keep a run from holding its lock
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n{socket.gethostname()}\n")
+        file.flush()
     return True
 
 
@@ -90,22 +94,19 @@ def _owning(folder: Path, who: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0.2, poll_interval=0.05)  # takes the place of an owner of this host that is gone
     except Timeout:
-        raise UserError(_in_the_way(folder, who)) from None
+        raise UserError(_in_the_way(folder, who, _owner(folder / OWNER), by_file=True)) from None
     try:
         yield
     finally:
         lock.release()
 
 
-def _in_the_way(folder: Path, who: str) -> str:
-    owner = _owner(folder / OWNER)
-    if owner is None or owner.host == socket.gethostname():
-        process = f", process {owner.process}" if owner else ""
-        return f"{folder}: another {who} run is at work here{process}; wait for it or stop it"
-    return (
-        f"{folder}: another {who} run is at work here, process {owner.process} on {owner.host}; wait for it or stop it "
-        f"there. If that run has ended without removing its lock, remove {folder / OWNER}"
-    )
+def _in_the_way(folder: Path, who: str, owner: _Owner | None, *, by_file: bool = False) -> str:
+    process = f", process {owner.process} on {owner.host}" if owner else ""
+    message = f"{folder}: another {who} run is at work here{process}; wait for it or stop it"
+    if owner is None or owner.host == socket.gethostname() or not by_file:
+        return message
+    return f"{message} there. If that run has ended without removing its lock, remove {folder / OWNER}"
 
 
 @dataclass(frozen=True)

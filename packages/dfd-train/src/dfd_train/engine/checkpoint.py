@@ -15,6 +15,8 @@ from dfd_train.errors import UserError, first_line
 from dfd_train.models import Detector, build_detector
 from dfd_train.runs import RunFolder, replacing
 from dfd_train.trust import check_trust
+from ffpp_prep.checksums import check_zip
+from ffpp_prep.errors import Damaged
 
 FORMAT_VERSION = 1
 
@@ -67,8 +69,11 @@ def load_checkpoint(path: Path) -> tuple[Facts, dict[str, Any]]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no such checkpoint: {path}")
+    check_zip(path, _remedy(path))
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except RuntimeError as error:  # of what lies between the parts of the archive
+        raise Damaged(path, f"not readable ({first_line(error)})", _remedy(path)) from None
     except Exception as error:  # of damaged bytes the unpickler makes anything
         raise UserError(
             f"cannot read checkpoint {path}: {type(error).__name__}: {first_line(error)}"
@@ -90,6 +95,20 @@ def load_checkpoint(path: Path) -> tuple[Facts, dict[str, Any]]:
         epoch=content["epoch"],
     )
     return facts, content
+
+
+def _remedy(path: Path) -> str:
+    """What a person can do about a checkpoint that is damaged."""
+    run = path.parent.parent
+    if path.name == "last.pt":
+        return (
+            f"`dfd-train evaluate {run}` still scores {path.with_name('best.pt')}; training goes on only from a copy "
+            "of this file, or begins anew in another folder"
+        )
+    return (
+        f"--checkpoint last scores {path.with_name('last.pt')} in its place; in a run that isn't done the same "
+        "`dfd-train run` goes on and writes a new best.pt at its next best epoch"
+    )
 
 
 def load_model(path: Path, device: torch.device | str = "cpu", trust: Sequence[str] = ()) -> TrainedModel:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from dfd_train.config import DataConfig
 from dfd_train.data.boxes import detection_settings
@@ -24,7 +23,13 @@ from dfd_train.metrics import best_threshold
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.report.overlap import Overlap, overlap
 from dfd_train.report.run import how_far, read_epochs
-from dfd_train.runs import RunFolder, file_sha256, write_predictions
+from dfd_train.runs import (
+    RunFolder,
+    file_sha256,
+    read_prediction_facts,
+    read_predictions,
+    write_predictions,
+)
 
 log = logging.getLogger(__name__)
 
@@ -140,10 +145,9 @@ def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -
     path = folder.predictions("val")
     if not path.is_file():
         raise FileNotFoundError(f"no validation predictions: {path} (`dfd-train evaluate {run} --split val`)")
-    seen = pq.read_schema(path).metadata.get(b"checkpoint_sha256", b"").decode()
-    if seen != file_sha256({"best": folder.best, "last": folder.last}[checkpoint]):
+    predictions, facts = read_predictions(path)
+    if facts.get("checkpoint_sha256") != file_sha256({"best": folder.best, "last": folder.last}[checkpoint]):
         raise UserError(f"{path} is not of the checkpoint {checkpoint}: evaluate --split val with it first")
-    predictions = pd.read_parquet(path)
     left_out = predictions["method"].isin(folder.read_config().data.exclude_methods)
     return best_threshold(predictions[~left_out], aggregation)
 
@@ -170,7 +174,7 @@ def _overlap(prepared: PreparedSet, videos: pd.DataFrame, data: DataConfig) -> O
     try:
         own = load_prepared(work).videos
         theirs, ours = detection_settings(prepared.work), detection_settings(work)
-    except (OSError, ValueError) as error:
+    except (OSError, UserError) as error:
         log.warning("identities cannot be compared: %s", error)
         return None
     for name in sorted({*theirs, *ours}):
@@ -194,4 +198,4 @@ def _path_on(folder: RunFolder, name: str, work: Path) -> Path:
 
 def _work_of(predictions: Path) -> str:
     """The prepared set that a table of predictions is of."""
-    return str((pq.read_schema(predictions).metadata or {}).get(b"work", b"").decode())
+    return read_prediction_facts(predictions).get("work", "")

@@ -31,6 +31,7 @@ from dfd_train.errors import UserError
 from dfd_train.models import Detector, build_detector
 from dfd_train.optim import mix_seed
 from dfd_train.runs import DEMONSTRATION, RunFolder
+from ffpp_prep.lock import LOCK, OWNER
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +201,7 @@ def check_folder(folder: RunFolder, config: RunConfig) -> None:
     Raises: UserError naming what differs.
     """
     path = folder.path
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if not path.exists() or (path.is_dir() and all(file.name in (LOCK, OWNER) for file in path.iterdir())):
         return
     if not path.is_dir() or not (path / "config.toml").is_file():
         raise UserError(f"{path} exists and is no run folder: choose another --out")

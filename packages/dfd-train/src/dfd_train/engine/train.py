@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from dfd_train.engine.start import (
     new_detector,
     open_data,
 )
-from dfd_train.errors import Interrupted, TrainingError
+from dfd_train.errors import Interrupted, TrainingError, UserError
 from dfd_train.metrics import Summary, summarize
 from dfd_train.models import check_name
 from dfd_train.runs import DEMONSTRATION, RunFolder, describe_environment, write_predictions
@@ -126,7 +126,7 @@ class Training:
         """All remaining epochs."""
         for line in describe_data(self.data, self.config):
             self.recorder.say(line)
-        with self.stop, closing(self.recorder):
+        with self.stop, closing(self.recorder), self._held():
             self._resume_or_begin()
             loaded = self.loader.load(self._batches_ahead(), self.device)
             for epoch in range(self.place.epoch, self.config.train.epochs + 1):
@@ -136,6 +136,21 @@ class Training:
         warning = f" ({DEMONSTRATION})" if self.demonstration else ""
         self.recorder.say(f"best: epoch {epoch}, validation balanced accuracy {best:.4f}{warning}")
         self.recorder.event({"event": "finish", "best_epoch": epoch, "time": time.time()})
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """The run's folder, for this run alone; its processes agree whether they have it. Raises: UserError."""
+        with ExitStack() as stack:
+            refused = ""
+            if self.processes.main:
+                try:
+                    stack.enter_context(self.folder.held())
+                    check_folder(self.folder, self.config)  # another run may have begun since
+                except UserError as error:
+                    refused = str(error)
+            if refused := self.processes.agree(refused):
+                raise UserError(refused)
+            yield
 
     def _batches_ahead(self) -> Iterator[list[Sample]]:
         """What this process loads from here to the end of the run: one stream, so that no epoch starts cold."""
@@ -259,7 +274,6 @@ class Training:
                 self.recorder.say(f"{before} processes before, {self.processes.count} now: dropout differs")
         if not self.processes.main:
             return
-        self.folder.make()
         self.folder.write_config(self.config)
         self.folder.drop_epochs_after(self.place.epoch - 1)
         if not saved:

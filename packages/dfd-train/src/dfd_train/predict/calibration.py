@@ -5,6 +5,7 @@ RUN/calibration.json keeps it, for the one checkpoint that it names.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from dfd_train.errors import UserError
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.scores import Floats, sigmoid
 from dfd_train.metrics.videos import video_scores
-from dfd_train.runs import RunFolder, file_sha256, write_atomically
+from dfd_train.runs import RunFolder, file_sha256, read_predictions, write_atomically
+from ffpp_prep.checksums import read_checked_json, with_checksum
+from ffpp_prep.errors import Damaged
 
 log = logging.getLogger(__name__)
 
@@ -93,22 +95,27 @@ def run_calibration(run: Path, device: str = "auto", trust: Sequence[str] = ()) 
         return kept
     try:
         calibration = calibrate(validation_predictions(run, device, trust), sha256)
-    except (OSError, ValueError) as error:
+    except (OSError, UserError) as error:
         log.warning("%s: no calibration, so no verdicts: %s", run, " ".join(str(error).split()))
         return None
     try:
-        write_atomically(run / FILE, msgspec.json.format(msgspec.json.encode(calibration), indent=2))
+        content = with_checksum(msgspec.to_builtins(calibration))
+        write_atomically(run / FILE, json.dumps(content, indent=2).encode())
     except OSError as error:
         log.warning("%s cannot be kept: %s", run / FILE, error)
     return calibration
 
 
 def read_calibration(run: Path) -> Calibration | None:
-    """What RUN/calibration.json says; None where there is no such file, or it cannot be read."""
+    """What RUN/calibration.json says; None where there is no such file, or it is not as it was written."""
     try:
-        return msgspec.json.decode((run / FILE).read_bytes(), type=Calibration)
-    except (OSError, msgspec.MsgspecError):
-        return None
+        content = read_checked_json(run / FILE, "it is made again")
+        return msgspec.convert(content, Calibration)
+    except Damaged as damage:
+        log.warning("%s", damage)
+    except (OSError, msgspec.ValidationError):
+        pass
+    return None
 
 
 def validation_predictions(run: Path, device: str = "auto", trust: Sequence[str] = ()) -> pd.DataFrame:
@@ -126,9 +133,9 @@ def _all_validation_predictions(run: Path, device: str, trust: Sequence[str]) ->
     folder = RunFolder(run)
     path = folder.predictions("val")
     if path.is_file():
-        seen = (pq.read_schema(path).metadata or {}).get(b"checkpoint_sha256", b"").decode()
-        if seen == file_sha256(folder.best):
-            return pd.read_parquet(path)
+        predictions, facts = read_predictions(path)
+        if facts.get("checkpoint_sha256") == file_sha256(folder.best):
+            return predictions
     from dfd_train.engine.evaluate import Request, evaluate
 
     log.info("%s: scoring its validation split, for the calibration", run)

@@ -3,16 +3,15 @@
 import json
 import logging
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from dfd_train.errors import UserError
-from dfd_train.runs import RunFolder
+from dfd_train.runs import RunFolder, read_predictions
 
 log = logging.getLogger(__name__)
 SPLIT_ORDER = ("test", "val", "train")
@@ -146,7 +145,7 @@ def read_run(path: Path) -> Run:
     Raises FileNotFoundError where there is none, UserError where a file in it cannot be read.
     """
     config = RunFolder(path).read_config()
-    events = list(_events(path / "events.jsonl"))
+    events = RunFolder(path).read_events()
     return Run(
         path=path,
         config=asdict(config),
@@ -173,7 +172,7 @@ def warn_of_outdated(run: Run) -> None:
 
 def read_epochs(path: Path) -> pd.DataFrame:
     """One row an epoch of a run folder; no rows before the first has ended."""
-    return _epochs(_events(path / "events.jsonl"))
+    return _epochs(RunFolder(path).read_events())
 
 
 def how_far(epochs: pd.DataFrame, planned: int) -> str:
@@ -187,18 +186,6 @@ def _epochs(events: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     if not len(epochs):
         return epochs
     return epochs.drop_duplicates("epoch", keep="last").sort_values("epoch").reset_index(drop=True)
-
-
-def _events(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of a log; a last line that a kill cut short is passed over."""
-    if not path.is_file():
-        return
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            log.warning("%s: line %d is not JSON and is passed over", path, number)
 
 
 def _json(path: Path) -> Mapping[str, Any]:
@@ -232,22 +219,10 @@ def _predictions(path: Path) -> tuple[Predictions, ...]:
         files = [path / "predictions.parquet"]
     found = []
     for file in files:
-        frames, metadata = _table(file)
+        frames, metadata = read_predictions(file)
         name = file.stem.removeprefix("predictions-")
         if name == "predictions":
             name = "/".join(sorted(frames["split"].dropna().unique())) or "all"
         found.append(Predictions(name, frames, metadata))
     order = {name: position for position, name in enumerate(SPLIT_ORDER)}
     return tuple(sorted(found, key=lambda one: (order.get(one.name, len(order)), one.name)))
-
-
-def _table(file: Path) -> tuple[pd.DataFrame, Mapping[str, str]]:
-    try:
-        table = pq.read_table(file)
-    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
-        raise UserError(f"{file} is not a Parquet table: {str(error).splitlines()[0]}") from None
-    metadata = {
-        key.decode(): value.decode(errors="replace") for key, value in (table.schema.metadata or {}).items()
-    }
-    metadata.pop("pandas", None)
-    return table.to_pandas(), metadata

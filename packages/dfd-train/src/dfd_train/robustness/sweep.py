@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
@@ -24,7 +22,8 @@ from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.metrics import Summary, summarize
 from dfd_train.robustness.conditions import Condition, Sweep
-from dfd_train.runs import RunFolder, write_predictions
+from dfd_train.runs import RunFolder, read_predictions, write_predictions
+from ffpp_prep.errors import Damaged
 
 log = logging.getLogger(__name__)
 
@@ -129,12 +128,11 @@ def _already(path: Path, facts: dict[str, str]) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError):
+        predictions, said = read_predictions(path)
+    except Damaged as damage:
+        log.warning("%s is damaged (%s) and is made again", path, damage.reason)
         return None
-    said = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    same = all(said.get(name) == value for name, value in facts.items())
-    return table.to_pandas() if same else None
+    return predictions if all(said.get(name) == value for name, value in facts.items()) else None
 
 
 def _without_unreachable(
