@@ -301,18 +301,18 @@ def test_mistakes(runs, small_set_writer, tmp_path, capsys):
         ),
         ([runs[0], *out, "--video", "none.mp4"], "has no video 'none.mp4'"),
         ([runs[0], *out, "--frame", "99"], "has no frame 99: it has 20, from 0"),
-        ([runs[0], *out, "--crop", str(tmp_path / "text.png")], "text.png: no readable image"),
+        ([runs[0], *out, "--crop", str(tmp_path / "text.png")], "text.png: no readable picture"),
         (
             [runs[0], *out, "--crop", str(tmp_path / "eps.png")],
-            "eps.png: no readable image (UnidentifiedImageError)",
+            "eps.png: no readable picture: the content is no picture that is known here",
         ),
         (
             [runs[0], *out, "--crop", str(tmp_path / "broken.png")],
-            "broken.png: no readable image (SyntaxError)",
+            "broken.png: the picture is damaged or cut off (broken PNG file",
         ),
         ([runs[0], *out, "--crop", str(tmp_path / "none.png")], "no such file"),
         ([runs[0], *out, "--image", str(tmp_path / "none.png")], "no such file"),
-        ([runs[0], *out, "--image", str(tmp_path / "text.png")], "no readable image"),
+        ([runs[0], *out, "--image", str(tmp_path / "text.png")], "no readable picture"),
         (
             [runs[0], *out, "--image", str(tmp_path / "clip.mp4"), "--frame", "9"],
             "--frame is of a prepared data set's videos: not with --image or --crop",

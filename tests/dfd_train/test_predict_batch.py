@@ -57,7 +57,7 @@ def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path, capl
         *(("e.jpg", "unreadable"), ("f.mp4", "unreadable"), ("g.HEIC", "unreadable")),
     ]
     assert [row["reason"] for row in rows][1:3] == [
-        "no readable image (UnidentifiedImageError)",
+        "no readable picture: the content is no picture that is known here",
         "the file is empty",
     ]
     assert "1 other file skipped" in caplog.text

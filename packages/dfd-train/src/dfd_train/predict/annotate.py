@@ -17,7 +17,7 @@ from dfd_train.data.geometry import Image
 from dfd_train.errors import UserError
 from dfd_train.predict.drawing import Mark, draw_marks
 from dfd_train.predict.faces import Advance, Footage
-from ffpp_prep.video import Encoder, open_container, open_output
+from ffpp_prep.video import Encoder, OpenFailed, open_container, open_output
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def annotate_video(
         if first is None:
             raise UserError(f"{source.name}: no frame could be decoded")
         width, height = _shown_size(first[0].rgb())
-        rate = Fraction(footage.fps or 25.0).limit_denominator(1001)
+        rate = Fraction(footage.rate).limit_denominator(1001)
         video = Encoder(out, width, height, rate, options=QUALITY, threads=2, time_base=CLOCK)
         sound = _Sound(source, footage.start, out)
         last_pts = -1
@@ -61,7 +61,7 @@ def annotate_video(
             sound.copy_until(at)
             advance(at, footage.duration)
         video.close()
-        sound.copy_until(last_pts * float(CLOCK) + 1 / (footage.fps or 25.0))
+        sound.copy_until(last_pts * float(CLOCK) + 1 / footage.rate)
         sound.close()
 
 
@@ -108,14 +108,22 @@ class _Path:
 
 
 class _Sound:
-    """The first sound track of a file, copied as it is where MP4 can hold it, else encoded anew as AAC."""
+    """The first sound track of a file, copied as it is where MP4 can hold it, else encoded anew as AAC.
+
+    Where its clock starts anew, the rest is left out.
+    """
 
     def __init__(self, source: Path, start: float, out: Any) -> None:
         self._out, self._start, self._encoder = out, start, None
-        self._container = open_container(source)
-        streams = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
         self._packets: Iterator[Any] = iter(())
         self._next: Any = None
+        self._latest: int | None = None
+        self._container: Any = None
+        try:
+            self._container = open_container(source)
+        except OpenFailed:  # an animated picture
+            return
+        streams = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
         if not streams:
             return
         stream = streams[0]
@@ -139,7 +147,8 @@ class _Sound:
         """Write what is left in the encoder."""
         if self._encoder is not None:
             self._out.mux(self._encoder.encode(None))
-        self._container.close()
+        if self._container is not None:
+            self._container.close()
 
     def _advance(self) -> None:
         try:
@@ -149,6 +158,9 @@ class _Sound:
             self._next = None
 
     def _write(self, packet: Any) -> None:
+        if self._latest is not None and packet.pts <= self._latest:
+            return
+        self._latest = packet.pts
         shift = round(self._start / packet.time_base)
         lead_in = (
             2 * (packet.duration or 0) if self._encoder is None else 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from dfd_train.data.geometry import CropGeometry, Image, cut_face
+from dfd_train.predict.animation import AnimationReader, is_animated
 from dfd_train.predict.photographs import read_image
 from ffpp_prep.boxes import BoxSettings
 from ffpp_prep.detector import Detections, load_detector
@@ -90,7 +91,7 @@ class Footage:
     """
 
     def __init__(self, path: Path) -> None:
-        self._reader = VideoReader(path)
+        self._reader = AnimationReader(path) if is_animated(path) else VideoReader(path)
         info = self._reader.info
         self.fps, self.duration, self._unit = info.fps, info.duration, info.unit
         self.size = (info.width, info.height)
@@ -116,6 +117,11 @@ class Footage:
     def start(self) -> float:
         """When the first frame is shown, in seconds of the container's clock; sound may begin earlier."""
         return self.first_pts * self._unit
+
+    @property
+    def rate(self) -> float:
+        """The nominal one, in frames a second; never 0."""
+        return self._times.rate
 
     @property
     def error(self) -> str:

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfd_train.errors import UserError
+from dfd_train.predict.animation import is_animated
+from dfd_train.predict.photographs import HEIC, kind_of
 from ffpp_prep.printable import printable
 
 log = logging.getLogger(__name__)
 
-HEIC = frozenset({".heic", ".heif"})  # of phones; found so that the answer says why they can't be read
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif"}) | HEIC
 VIDEOS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".3g2"}
@@ -64,8 +65,11 @@ class Input:
 
     @property
     def is_image(self) -> bool:
-        """Whether its ending is that of an image; all else is opened as a video."""
-        return self.path.suffix.lower() in IMAGES
+        """Whether its content is one picture, or nothing known under an image's name; all else is opened as a video."""
+        kind = kind_of(self.path)
+        if kind == "picture":
+            return not is_animated(self.path)
+        return kind == "heic" or (kind == "unknown" and self.path.suffix.lower() in IMAGES)
 
 
 def find_inputs(paths: Iterable[Path], leave_out: Path | None = None) -> list[Input]:

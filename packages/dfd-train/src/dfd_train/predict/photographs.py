@@ -1,8 +1,16 @@
-"""Photographs as arrays: upright, of bounded size, and of none but plain picture formats."""
+"""Photographs as arrays: upright, 8 bits a colour, of bounded size, and of none but plain picture formats.
+
+What a file is follows from its first bytes, not from its name.
+"""
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import PIL.Image
@@ -10,22 +18,108 @@ import PIL.ImageOps
 
 from dfd_train.data.geometry import Image
 from dfd_train.errors import UserError
-from dfd_train.predict.inputs import HEIC
+from ffpp_prep.video import MAX_PIXELS, too_large
 
-MAX_PIXELS = 8192 * 8192
+Kind = Literal["picture", "heic", "video", "unknown"]
+
 # Pillow goes by content, and opens some formats with other programs: only plain pictures are let in.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "AVIF")
+HEIC = frozenset({".heic", ".heif"})  # of phones; found so that the answer says why they can't be read
+HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+FILMS = (b"\x1a\x45\xdf\xa3", b"GIF8", b"OggS", b"FLV", b"\x30\x26\xb2\x75", b"\0\0\x01\xba", b"\0\0\x01\xb3")
+BITS_16 = ("I;16", "I;16L", "I;16B", "I;16N")
+FEWER_PIXELS = f"at most {MAX_PIXELS / 1e6:.0f} megapixels (8192x8192) are read; save it smaller"
+
+
+def kind_of(path: Path) -> Kind:
+    """What a file is by its first bytes; unknown too where it can't be read without waiting for them."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            head = os.pread(handle, 64, 0)
+        finally:
+            os.close(handle)
+    except OSError:
+        return "unknown"
+    if head[4:8] == b"ftyp":
+        brands = {head[8:12], *(head[at : at + 4] for at in range(16, len(head), 4))}
+        if brands & {b"avif", b"avis"}:
+            return "picture"
+        return "heic" if head[8:12] in HEIC_BRANDS else "video"
+    if head[:4] == b"RIFF":
+        return "picture" if head[8:12] == b"WEBP" else "video"
+    if head.startswith(PICTURES):
+        return "picture"
+    return "video" if head.startswith(FILMS) else "unknown"
 
 
 def read_image(path: Path) -> Image:
-    """A photograph as uint8 (H, W, 3) RGB, upright. Raises: UserError where it is none or too large."""
-    if path.suffix.lower() in HEIC:
-        raise UserError(f"{path.name}: HEIC pictures can't be read; save this one as JPEG")
+    """A photograph, or the first picture of a file with several, as uint8 (H, W, 3) RGB, upright.
+
+    Raises: UserError where it is none, damaged or too large.
+    """
+    with opened(path) as image:
+        return as_rgb(image)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[PIL.Image.Image]:
+    """A picture whose size is bounded; what goes wrong with it inside the block is one line, too.
+
+    Raises: UserError.
+    """
+    kind, named_heic = kind_of(path), path.suffix.lower() in HEIC
+    if kind == "heic" or (kind == "unknown" and named_heic):
+        which = "" if named_heic else ", and this is one, whatever its name says"
+        raise UserError(f"{path.name}: HEIC pictures can't be read{which}; save this one as JPEG")
     PIL.Image.init()
     try:
-        with PIL.Image.open(path, formats=[name for name in FORMATS if name in PIL.Image.OPEN]) as image:
-            if image.width * image.height <= MAX_PIXELS:
-                return np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused in words, or read all the same
+            with PIL.Image.open(path, formats=[name for name in FORMATS if name in PIL.Image.OPEN]) as image:
+                if too_large(*image.size):
+                    raise UserError(
+                        f"{path.name}: {image.width}x{image.height} pixels are too many; {FEWER_PIXELS}"
+                    )
+                yield image
+    except (UserError, MemoryError):
+        raise
+    except PIL.Image.DecompressionBombError:
+        raise UserError(f"{path.name}: its pixels are too many; {FEWER_PIXELS}") from None
+    except PIL.UnidentifiedImageError:
+        if not path.stat().st_size:
+            raise UserError(f"{path.name}: the file is empty") from None
+        what = "damaged, or of a rare kind" if kind == "picture" else "no picture that is known here"
+        raise UserError(f"{path.name}: no readable picture: the content is {what}") from None
     except Exception as error:  # each of Pillow's decoders has its own: OSError, SyntaxError, RuntimeError, …
-        raise UserError(f"{path.name}: no readable image ({type(error).__name__})") from None
-    raise UserError(f"{path.name}: {image.width}x{image.height} is above {MAX_PIXELS} pixels")
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path.name}: the picture is damaged or cut off ({said})") from None
+
+
+def as_rgb(image: PIL.Image.Image) -> Image:
+    """The picture that is opened, as uint8 (H, W, 3) RGB, upright."""
+    if image.mode in ("I", "F", *BITS_16):
+        grey = np.asarray(PIL.ImageOps.exif_transpose(image))
+        white_is_zero = image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0
+        return np.repeat(_eight_bits(grey, white_is_zero)[..., None], 3, axis=2)
+    return np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def _eight_bits(grey: np.ndarray, white_is_zero: bool) -> Image:
+    """Grey levels of 16 or 32 bits or as floats to 0…255.
+
+    16-bit values take their whole range. The others say nothing of theirs: it is the smallest usual one that holds
+    them, 1, 255, 65535 or 2^32 - 1, and from the least to the greatest where some are negative.
+    """
+    levels = np.nan_to_num(grey.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = min(0.0, float(levels.min())), float(levels.max())
+    if grey.dtype.itemsize == 2:
+        top = 65535.0
+    elif low < 0:
+        top = high
+    else:
+        usual = (1.0, 255.0, 65535.0, 2.0**32 - 1)
+        top = next((top for top in usual[grey.dtype.kind != "f" :] if high <= top), high)
+    scaled = (levels - low) / max(top - low, 1e-12)
+    return np.rint(255 * np.clip(1 - scaled if white_is_zero else scaled, 0, 1)).astype(np.uint8)

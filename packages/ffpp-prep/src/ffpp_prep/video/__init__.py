@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.video.budget import MAX_PIXELS, too_large
+from ffpp_prep.video.budget import MAX_PIXELS, Budget, too_large
 from ffpp_prep.video.display import CONVERSION, resized
 from ffpp_prep.video.encoder import Encoder, open_output
 from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, VideoError, VideoInfo
@@ -29,6 +29,7 @@ __all__ = [
     "CONVERSION",
     "DECODERS",
     "MAX_PIXELS",
+    "Budget",
     "DecodeFailed",
     "Encoder",
     "Frame",

@@ -18,7 +18,7 @@ TAKEN_BACK = 10  # frames at the nominal rate; what is more is a new clock
 
 
 class FrameTimes:
-    """Asked for each decoded frame in order.
+    """Asked for each decoded frame in order; `rate` is the nominal one, in frames a second.
 
     Args:
         info: of the video.
@@ -26,7 +26,7 @@ class FrameTimes:
 
     def __init__(self, info: VideoInfo) -> None:
         self._unit = info.unit
-        self._rate = info.fps if SLOWEST <= info.fps <= FASTEST else USUAL_RATE
+        self.rate = info.fps if SLOWEST <= info.fps <= FASTEST else USUAL_RATE
         self._frames = self._mended = 0
         self._origin = self._last_pts = 0  # stamps: of time `_base`, of the latest frame
         self._base = self._last = self._ahead = 0.0  # seconds
@@ -42,9 +42,9 @@ class FrameTimes:
                 self._ahead -= back
             else:
                 self._mended += 1
-                self._go_on(frame.pts if frame.timed else self._last_pts, self._last + 1 / self._rate)
-                self._ahead += 1 / self._rate - (step if frame.timed else 0.0)
-                if abs(self._ahead) * self._rate > TAKEN_BACK:
+                self._go_on(frame.pts if frame.timed else self._last_pts, self._last + 1 / self.rate)
+                self._ahead += 1 / self.rate - (step if frame.timed else 0.0)
+                if abs(self._ahead) * self.rate > TAKEN_BACK:
                     self._ahead = 0.0
         else:
             self._origin = frame.pts
@@ -63,7 +63,7 @@ class FrameTimes:
             return ""
         return (
             f"{self._mended} of {self._frames} frames had no usable time; "
-            f"each was counted as 1/{self._rate:g} of a second"
+            f"each was counted as 1/{self.rate:g} of a second"
         )
 
     def _go_on(self, pts: int, time: float) -> None:

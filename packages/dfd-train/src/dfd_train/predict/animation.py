@@ -1,0 +1,99 @@
+"""Files of several pictures, read as the film that they are: animated WebP, PNG and AVIF, and the pages of a TIFF.
+
+FFmpeg reads animated GIF, but not all of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import PIL.Image
+
+from dfd_train.errors import UserError
+from dfd_train.predict.photographs import as_rgb, kind_of, opened
+from ffpp_prep.video import Budget, Frame, VideoInfo, too_large
+
+MILLISECOND = 0.001
+PAGE_MS = 1000  # how long a page of a TIFF is shown: each is looked at
+SMALLER_COPY = 1  # bit of TIFF's tag 254: the page is another's thumbnail
+
+
+def is_animated(path: Path) -> bool:
+    """Whether a picture file holds several pictures to be looked at; False where that can't be told."""
+    if kind_of(path) != "picture":
+        return False
+    try:
+        with opened(path) as image:
+            return len(_pages(image)) > 1
+    except UserError:
+        return False
+
+
+class AnimationReader:
+    """The pictures of a file, each as long as it is shown; used as `ffpp_prep.video.VideoReader` is.
+
+    Raises: UserError at construction, where the file can't be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.error = ""
+        with opened(path) as image:
+            pages = _pages(image)
+            self.remark = f"its {len(pages)} pages were looked at, each as if shown for a second"
+            self.remark = self.remark if image.format == "TIFF" else ""
+            fps = min(1000.0, 1000 / max(1.0, _duration(image)))
+            self.info = VideoInfo(*image.size, fps, len(pages), len(pages) / fps, MILLISECOND)
+
+    def __enter__(self) -> AnimationReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Frame]:
+        budget, shown, at = Budget(self._path.stat().st_size), 0, 0.0
+        try:
+            with opened(self._path) as image:
+                for page in _pages(image):
+                    budget.start()
+                    image.seek(page)
+                    if refusal := too_large(*image.size):
+                        raise UserError(refusal)
+                    picture = as_rgb(image)
+                    budget.stop()
+                    budget.decoded(image.width * image.height)
+                    budget.used()
+                    yield Frame(shown, round(at), lambda picture=picture: picture, size=image.size)
+                    shown, at = shown + 1, at + _duration(image)
+                    self.error = budget.exceeded(shown)
+                    if self.error:
+                        return
+        except UserError as error:
+            if not shown:
+                raise
+            self.error = str(error).removeprefix(f"{self._path.name}: ")
+
+
+def _pages(image: PIL.Image.Image) -> list[int]:
+    """Which of the file's pictures are looked at: all but thumbnails, and of a camera's several JPEGs the first."""
+    count = getattr(image, "n_frames", 1)
+    if image.format == "MPO" or count == 1:
+        return [0]
+    if image.format != "TIFF":
+        return list(range(count))
+    pages = []
+    for page in range(count):
+        image.seek(page)
+        if not image.tag_v2.get(254, 0) & SMALLER_COPY:  # type: ignore[attr-defined]
+            pages.append(page)
+    return pages or [0]
+
+
+def _duration(image: PIL.Image.Image) -> float:
+    """Milliseconds that the present picture is shown."""
+    return PAGE_MS if image.format == "TIFF" else float(image.info.get("duration") or 0)

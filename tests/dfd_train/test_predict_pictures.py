@@ -1,0 +1,208 @@
+"""Pictures as predict reads them: by content, every grey level, all of a file's pictures, refused in plain words."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import PIL.features
+import PIL.Image
+import prediction
+import pytest
+
+from dfd_train.errors import UserError
+from dfd_train.predict.animation import AnimationReader
+from dfd_train.predict.annotate import Marks, annotate_video
+from dfd_train.predict.faces import FaceFinder, ImageFaces, Rates, VideoFaces
+from dfd_train.predict.inputs import Input
+from dfd_train.predict.photographs import read_image
+from ffpp_prep.video import VideoReader, budget
+
+GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+def opened(path: Path) -> Input:
+    return Input(path, path.name)
+
+
+def saved(path: Path, values: np.ndarray, **options: object) -> Path:
+    PIL.Image.fromarray(values).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "values"),
+    [
+        ("png", GREY.astype(np.uint16) * 257),
+        *(
+            ("tiff", values)
+            for values in (
+                GREY.astype(np.uint16) * 257,
+                GREY.astype(np.int32) * 257,
+                GREY.astype(np.int32),
+                GREY.astype(np.int32) << 23,
+                GREY.astype(np.float32) / 255,
+                GREY.astype(np.float32),
+                GREY.astype(np.float32) * 257,
+                GREY.astype(np.float32) / 127.5 - 1,
+            )
+        ),
+    ],
+    ids=["png 16", "16", "32 of 16", "32 of 8", "32", "unit", "levels", "sixteen", "signed"],
+)
+def test_grey_levels_of_every_depth(tmp_path: Path, suffix: str, values: np.ndarray) -> None:
+    found = read_image(saved(tmp_path / f"x.{suffix}", values))
+    # 2^31 is half of what 32 bits hold
+    expected = GREY // 2 if values.max() > 2**30 else GREY
+    assert found.shape == (16, 16, 3) and np.abs(found[..., 0].astype(int) - expected).max() <= 1
+    assert (found[..., 0] == found[..., 2]).all()
+
+
+def test_grey_levels_that_are_no_numbers_or_upside_down(tmp_path: Path) -> None:
+    values = GREY.astype(np.float32) / 255
+    values[0, 0], values[0, 1], values[15, 14] = np.nan, -np.inf, np.inf
+    found = read_image(saved(tmp_path / "nan.tiff", values))[..., 0]
+    assert np.abs(found.astype(int) - GREY)[1:15].max() <= 1
+    negative = saved(tmp_path / "negative.tiff", GREY.astype(np.uint16) * 257, tiffinfo={262: 0})
+    with PIL.Image.open(negative) as image:
+        assert image.tag_v2[262] == 0
+    assert np.abs(read_image(negative)[..., 0].astype(int) - (255 - GREY)).max() <= 1
+
+
+def test_a_face_is_found_in_sixteen_bits(tmp_path: Path) -> None:
+    grey = np.asarray(PIL.Image.fromarray(prediction.faces(1)[0]).convert("L"))
+    finder = FaceFinder()
+    scores = [
+        ImageFaces(saved(tmp_path / name, values), finder).best_confidence
+        for name, values in (("8.png", grey), ("16.png", grey.astype(np.uint16) * 257))
+    ]
+    assert scores[0] > 0.45 and scores[1] == pytest.approx(scores[0])
+
+
+def animated(path: Path, count: int = 8, **options: object) -> Path:
+    pictures = [PIL.Image.fromarray(picture) for picture in prediction.faces(count)]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "step"),
+    [
+        ("x.webp", {"duration": 200, "lossless": True}, 0.2),
+        ("x.png", {"duration": 200}, 0.2),
+        ("x.avif", {"duration": 200}, 0.2),
+        ("pages.tiff", {}, 1.0),
+        ("x.jpg", {"duration": 200, "format": "PNG"}, 0.2),
+    ],
+)
+def test_all_pictures_of_a_file_are_looked_at(tmp_path: Path, name: str, options: dict, step: float) -> None:
+    if name.endswith("avif") and not PIL.features.check("avif"):
+        pytest.skip("this Pillow knows no AVIF")
+    path = animated(tmp_path / name, **options)
+    assert not opened(path).is_image
+    video = VideoFaces(path, FaceFinder(), Rates(None, None), lambda at, duration: None)
+    found = list(video)
+    assert video.frames == video.frames_looked_at == 8 and video.error == ""
+    assert [face.time for face in found] == pytest.approx(step * np.arange(8), abs=2e-3)
+    assert ("8 pages" in video.remark) == (name == "pages.tiff")
+    pictures = [frame.rgb() for frame in AnimationReader(path)]
+    if "avif" not in name:
+        assert all(np.array_equal(a, b) for a, b in zip(pictures, prediction.faces(8), strict=True))
+
+
+def test_an_animation_is_annotated(tmp_path: Path) -> None:
+    path = animated(tmp_path / "x.webp", duration=200)
+    video = VideoFaces(path, FaceFinder(), Rates(None, None), lambda at, duration: None)
+    rows = [(f.time, f.track, *f.box, 0.5) for f in video]
+    table = pd.DataFrame(rows, columns=["time", "track", "x1", "y1", "x2", "y2", "prob"])
+    annotate_video(path, tmp_path / "out.mp4", Marks(table), 0.5, "")
+    with VideoReader(tmp_path / "out.mp4") as reader:
+        assert len(list(reader)) == 8
+
+
+def test_one_picture_is_one_whatever_its_format_could_hold(tmp_path: Path) -> None:
+    picture = PIL.Image.fromarray(prediction.faces(1)[0])
+    for name in ("x.webp", "x.png", "x.tiff", "x.jpg", "x.bmp"):
+        picture.save(tmp_path / name)
+        assert opened(tmp_path / name).is_image, name
+    small = picture.resize((44, 36))
+    small.encoderinfo = {"tiffinfo": {254: 1}}  # a thumbnail
+    picture.save(tmp_path / "thumb.tiff", save_all=True, append_images=[small])
+    assert opened(tmp_path / "thumb.tiff").is_image
+    picture.save(tmp_path / "two.jpg", "MPO", save_all=True, append_images=[small])  # as cameras do
+    assert opened(tmp_path / "two.jpg").is_image
+
+
+def jpeg() -> bytes:
+    out = io.BytesIO()
+    PIL.Image.fromarray(prediction.faces(1)[0]).save(out, "JPEG")
+    return out.getvalue()
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.jpg", HEIC, "HEIC pictures can't be read, and this is one, whatever its name says; save this one as JPEG"),
+        ("x.mp4", HEIC, "HEIC pictures can't be read, and this is one, whatever its name says; save this one as JPEG"),
+        ("x.heic", HEIC, "HEIC pictures can't be read; save this one as JPEG"),
+        ("x.jpg", jpeg()[:-2000], "the picture is damaged or cut off (image file is truncated"),
+        ("x.jpg", b"no picture at all", "no readable picture: the content is no picture that is known here"),
+        ("x.png", b"", "the file is empty"),
+    ],
+    ids=["heic-as-jpg", "heic-as-mp4", "heic", "truncated", "text", "empty"],
+)  # fmt: skip
+def test_refusals_in_plain_words(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert opened(tmp_path / name).is_image
+    with pytest.raises(UserError) as raised:
+        read_image(tmp_path / name)
+    assert str(raised.value).startswith(f"{name}: {words}") and "Error" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["x.heic", "x.mp4", "x.png", "x"])
+def test_a_jpeg_is_one_under_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(jpeg())
+    assert opened(tmp_path / name).is_image and read_image(tmp_path / name).shape == (288, 352, 3)
+
+
+def test_a_video_under_the_name_of_a_picture_is_one(tmp_path: Path) -> None:
+    path = prediction.encode(tmp_path / "x.mp4", prediction.faces(2)).rename(tmp_path / "x.jpg")
+    assert not opened(path).is_image
+
+
+def png(width: int, height: int) -> bytes:
+    """A black PNG of any size, in a few kilobytes."""
+    lines = zlib.compressobj(9)
+    data = b"".join(lines.compress(bytes(1 + width)) for _ in range(height)) + lines.flush()
+    head = struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
+@pytest.mark.parametrize(
+    "size", [(8193, 8192), (12_000, 9000), (16_320, 12_240), (1, 67_000_000), (40_000, 3)], ids=str
+)
+@pytest.mark.filterwarnings("error")
+def test_too_large_pictures_are_refused_without_being_decoded(tmp_path: Path, size: tuple[int, int]) -> None:
+    (tmp_path / "x.png").write_bytes(png(size[0], 1)[:33] if size[1] > 3 else png(*size))
+    content = bytearray((tmp_path / "x.png").read_bytes())
+    content[16:24] = struct.pack(">2I", *size)
+    content[29:33] = struct.pack(">I", zlib.crc32(bytes(content[12:29])))
+    (tmp_path / "x.png").write_bytes(content + png(1, 1)[33:])
+    with pytest.raises(UserError, match=r"x\.png: .*pixels are too many; at most 67 megapixels"):
+        read_image(tmp_path / "x.png")
+
+
+def test_a_long_thin_picture_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(png(budget.MAX_SIDE, 1))
+    assert list(ImageFaces(tmp_path / "x.png", FaceFinder())) == []
