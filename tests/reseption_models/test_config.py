@@ -17,7 +17,7 @@ from reseption_models import (
     create_model,
     list_models,
 )
-from reseption_models.registry import model_entry
+from reseption_models.catalog import model_entry
 
 SMALL = dataclasses.replace(
     RESEPTION_V2, width_multiplier=0.3, depth_multiplier=1.5, input_size=96, in_chans=1
@@ -87,7 +87,7 @@ def test_widths_that_do_not_add_up_are_refused() -> None:
 
 
 def test_ensembles_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ValueError, match="two or more members, not 1"):
+    with pytest.raises(ValueError, match="2 to 32 members, not 1"):
         EnsembleConfig((RESEPTION_V1,))
     with pytest.raises(ValueError, match="members differ in"):
         EnsembleConfig((RESEPTION_V1, dataclasses.replace(RESEPTION_V2, input_size=300)))

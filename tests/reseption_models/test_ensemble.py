@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-from reseption_models import ReseptionEnsemble, create_model, from_pretrained, save_pretrained
+from reseption_models import ModelCard, ReseptionEnsemble, create_model, from_pretrained, save_pretrained
 
 
 def test_the_thesis_ensemble_by_hand(settle: Any, noise: Any) -> None:
@@ -52,7 +52,10 @@ def test_an_ensemble_and_a_timm_network_as_members(noise: Any) -> None:
         timm.create_model("resnet10t"),
         timm.create_model("vit_tiny_patch16_224"),
     ]
-    ensemble = ReseptionEnsemble(members).train()
+    with pytest.raises(ValueError, match=r"inputs differ in \(mean, std, color\)"):
+        ReseptionEnsemble(members)
+    ensemble = ReseptionEnsemble(members, card=ModelCard(mean=(0.4, 0.5, 0.6))).train()
+    assert ensemble.pretrained_cfg["mean"] == (0.4, 0.5, 0.6)
     assert not any(module.training for body in ensemble.members for module in body.modules())
     assert ensemble.pretrained_cfg["label_names"] == ("real", "fake")
     x = nn.functional.interpolate(noise(2, 128), 224)

@@ -132,7 +132,7 @@ def change(**values: object) -> Callable[[Path], None]:
     [
         (damage_weights, ValueError, "is not the file that config.json was written for"),
         (change(format_version=2), ValueError, "format version 2; allowed: 1"),
-        (change(architecture="ResNet"), ValueError, "architecture 'ResNet'; allowed: Reseption, "),
+        (change(architecture="ResNet"), ValueError, "architecture ResNet; allowed: Reseption, "),
         (change(colour="BGR"), ValueError, "ModelCard has no colour"),
         (change(threshold=5), ValueError, "threshold is 5"),
         (change(config={"stem": [1]}), ValueError, "stem is"),
@@ -140,7 +140,7 @@ def change(**values: object) -> Callable[[Path], None]:
         (
             change(config={**TINY_CONFIG, "num_classes": 4}),
             ValueError,
-            r"for \(4, 320\), fc.bias \(1,\) for \(4,\)$",
+            r"labels is .*; allowed with num_classes=4: 4 labels",
         ),
         (lambda folder: (folder / "config.json").write_text("{"), ValueError, "not JSON"),
         (lambda folder: (folder / "config.json").write_text("[]"), ValueError, "format version None"),
@@ -242,9 +242,8 @@ def test_a_save_that_fails_leaves_what_was_there(
         raise OSError("disk full")
 
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    card = ModelCard(metrics={"auc": torch.tensor(0.9)})
-    with pytest.raises(TypeError, match="not JSON serializable"):
-        save_pretrained(create_model(TINY), tmp_path / "new", card)
+    with pytest.raises(ValueError, match=r"metrics is .*tensor.*; allowed: finite numbers by name"):
+        save_pretrained(create_model(TINY), tmp_path / "new", ModelCard(metrics={"auc": torch.tensor(0.9)}))
     with pytest.raises(NotADirectoryError, match=r"config\.json: a file, not a folder"):
         save_pretrained(create_model(TINY), folder / "config.json")
     monkeypatch.setattr("reseption_models.weights.os.fsync", fail)

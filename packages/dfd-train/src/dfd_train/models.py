@@ -9,6 +9,7 @@ import copy
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -126,7 +127,7 @@ def _build(config: ModelConfig, members: Sequence[Detector]) -> tuple[nn.Module,
 def _from_reseption(
     config: ModelConfig, members: Sequence[Detector]
 ) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
-    from reseption_models import ReseptionEnsemble, create_model
+    from reseption_models import ModelCard, ReseptionEnsemble, create_model
 
     if config.pretrained:
         raise UserError(f"{config.name} has no pretrained weights: it trains from scratch")
@@ -134,7 +135,10 @@ def _from_reseption(
     if config.name == "reseption_ensemble":
         spec = _common_spec(members)
         networks = [member.network for member in members]
-        return _call(ReseptionEnsemble, config, networks, **arguments), spec, ()
+        card = ModelCard(
+            mean=spec.mean, std=spec.std
+        )  # of the runs, which may not be what the networks came with
+        return _call(partial(ReseptionEnsemble, card=card), config, networks, **arguments), spec, ()
     if config.input_size is not None:
         arguments["input_size"] = config.input_size
     network = _call(create_model, config, config.name, **arguments)

@@ -4,7 +4,7 @@ Names are loaded on first use, so that `python -m reseption_models --help` need 
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .blocks import (
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
         initialize,
     )
     from .card import ModelCard
+    from .catalog import list_models
+    from .checkpoints import load_checkpoint
     from .config import RESEPTION_ENSEMBLE, RESEPTION_V1, RESEPTION_V2, EnsembleConfig, ReseptionConfig
     from .ensemble import ReseptionEnsemble
     from .export import export_onnx, export_program
     from .features import Feature, FeatureExtractor, FeatureInfo
     from .fusion import fuse
-    from .registry import create_model, list_models
+    from .registry import create_model
     from .reseption import Reseption
     from .timm_models import register_timm
-    from .weights import from_pretrained, load_checkpoint, save_pretrained
+    from .weights import from_pretrained, save_pretrained
 
 __version__ = "0.1.0"
 
@@ -60,28 +62,34 @@ __all__ = [
     "register_timm",
     "save_pretrained",
 ]
-_MODULES = (
-    "config",
-    "card",
-    "blocks",
-    "features",
-    "reseption",
-    "ensemble",
-    "weights",
-    "registry",
-    "fusion",
-    "export",
-    "timm_models",
-)
+_HOMES = {
+    "RESEPTION_ENSEMBLE": "config",
+    "RESEPTION_V1": "config",
+    "RESEPTION_V2": "config",
+    "EnsembleConfig": "config",
+    "Feature": "features",
+    "FeatureExtractor": "features",
+    "FeatureInfo": "features",
+    "ModelCard": "card",
+    "Reseption": "reseption",
+    "ReseptionConfig": "config",
+    "ReseptionEnsemble": "ensemble",
+    "create_model": "registry",
+    "export_onnx": "export",
+    "export_program": "export",
+    "from_pretrained": "weights",
+    "fuse": "fusion",
+    "list_models": "catalog",
+    "load_checkpoint": "checkpoints",
+    "register_timm": "timm_models",
+    "save_pretrained": "weights",
+}
 
 
-def __getattr__(name: str) -> object:
-    if name in __all__:
-        for module in _MODULES:
-            home = import_module(f".{module}", __name__)
-            if hasattr(home, name):
-                return getattr(home, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES.get(name, 'blocks')}", __name__), name)
 
 
 def __dir__() -> list[str]:

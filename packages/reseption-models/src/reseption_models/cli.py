@@ -65,9 +65,10 @@ def _profile(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from .catalog import list_models
     from .export import check_out, export_onnx, export_program
     from .fusion import fuse
-    from .registry import create_model, list_models
+    from .registry import create_model
     from .weights import from_pretrained
 
     if options.out.suffix not in (".onnx", ".pt2"):
@@ -106,10 +107,10 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _diagram(options: argparse.Namespace) -> None:
+    from .catalog import model_entry
     from .diagram import draw
     from .ensemble import build
     from .export import check_out
-    from .registry import model_entry
 
     check_out(options.out)
     if options.out.suffix != ".svg":

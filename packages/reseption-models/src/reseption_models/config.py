@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
-from .blocks import Widths
 from .errors import UserError
 
 MIN_INPUT_SIZE = 75  # the smallest size that leaves one pixel after the last reduction
@@ -13,6 +12,14 @@ MAX_INPUT_SIZE = 600
 WIDTH_MULTIPLIERS = (0.125, 4.0)
 DEPTH_MULTIPLIERS = (0.25, 4.0)
 WIDTH_DIVISOR = 8  # every width of the thesis is a multiple of 8, and hardware likes those
+# Far above what anybody trains: a configuration from a file cannot ask for more memory or time than these.
+MAX_WIDTH = 8192
+MAX_DEPTH = 64
+MAX_IN_CHANS = 1024
+MAX_CLASSES = 100_000
+MAX_MEMBERS = 32
+
+Widths = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -55,8 +62,8 @@ class ReseptionConfig:
         _check_number("width_multiplier", self.width_multiplier, *WIDTH_MULTIPLIERS)
         _check_number("depth_multiplier", self.depth_multiplier, *DEPTH_MULTIPLIERS)
         _check_number("input_size", self.input_size, MIN_INPUT_SIZE, MAX_INPUT_SIZE, whole=True)
-        _check_number("in_chans", self.in_chans, 1, whole=True)
-        _check_number("num_classes", self.num_classes, 0, whole=True)
+        _check_number("in_chans", self.in_chans, 1, MAX_IN_CHANS, whole=True)
+        _check_number("num_classes", self.num_classes, 0, MAX_CLASSES, whole=True)
         check_drop_rate("drop_rate", self.drop_rate)
         if not isinstance(self.remap, bool):
             raise UserError(f"remap is {self.remap!r}; allowed: true, false")
@@ -66,7 +73,7 @@ class ReseptionConfig:
         _check_widths("block_b", self.block_b, ((1,), (3,), (5,)))
         _check_widths("reduction_b", self.reduction_b, ((2,), (4,)))
         _check_widths("block_c", self.block_c, ((1,), (2,), (3,)))
-        _check_widths("depths", (self.depths,), ((3,),))
+        _check_widths("depths", (self.depths,), ((3,),), MAX_DEPTH)
         if not self.remap:
             self._check_sums()
 
@@ -159,15 +166,15 @@ class EnsembleConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "members", tuple(self.members))
-        if len(self.members) < 2:
-            raise UserError(f"an ensemble needs two or more members, not {len(self.members)}")
+        if not 2 <= len(self.members) <= MAX_MEMBERS:
+            raise UserError(f"an ensemble needs 2 to {MAX_MEMBERS} members, not {len(self.members)}")
         shapes = {(member.in_chans, member.input_size) for member in self.members}
         if len(shapes) > 1:
             raise UserError(
                 f"the members differ in (in_chans, input_size): {sorted(shapes)}; they share one input"
             )
-        _check_number("features", self.features, 1, whole=True)
-        _check_number("num_classes", self.num_classes, 0, whole=True)
+        _check_number("features", self.features, 1, MAX_WIDTH, whole=True)
+        _check_number("num_classes", self.num_classes, 0, MAX_CLASSES, whole=True)
         check_drop_rate("drop_rate", self.drop_rate)
         check_drop_rate("final_drop_rate", self.final_drop_rate)
 
@@ -189,21 +196,34 @@ class EnsembleConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the configuration with these fields; ValueError for a field that it does not have."""
         check_keys(cls.__name__, values, [field.name for field in fields(cls)])
-        members = tuple(ReseptionConfig.from_dict(member) for member in values.get("members", ()))
-        return cls(**{**values, "members": members})
+        members = values.get("members")
+        if not isinstance(members, list | tuple) or len(members) > MAX_MEMBERS:
+            raise UserError(
+                f"members is {shown(members)}; allowed: a list of 2 to {MAX_MEMBERS} configurations"
+            )
+        return cls(**{**values, "members": tuple(map(ReseptionConfig.from_dict, members))})
 
 
 def check_keys(owner: str, values: Mapping[str, Any], allowed: list[str]) -> None:
-    """Raise ValueError, naming them, if `values` has keys that are not `allowed`."""
-    unknown = sorted(set(values) - set(allowed))
+    """Raise ValueError, naming them, if `values` is no mapping or has keys that are not `allowed`."""
+    if not isinstance(values, Mapping):
+        raise UserError(f"{owner} is {shown(values)}; allowed: an object with {', '.join(allowed)}")
+    unknown = sorted(map(str, set(values) - set(allowed)))
     if unknown:
-        raise UserError(f"{owner} has no {', '.join(unknown)}; it has: {', '.join(allowed)}")
+        raise UserError(f"{owner} has no {shown(', '.join(unknown))}; it has: {', '.join(allowed)}")
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: one line, not too long, whatever a file holds."""
+    text = value if isinstance(value, str) else repr(value)
+    text = text if text.isprintable() else ascii(text)
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def check_drop_rate(name: str, value: float) -> None:
     """Raise ValueError unless `value` is a rate from 0 to below 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise UserError(f"{name} is {value!r}; allowed: 0 to below 1")
+        raise UserError(f"{name} is {shown(value)}; allowed: 0 to below 1")
 
 
 def _round(width: float) -> int:
@@ -214,30 +234,39 @@ def _rest(widths: tuple[Widths, ...]) -> int:
     return sum(branch[-1] for branch in widths[1:])
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(part) for part in value) if isinstance(value, list | tuple) else value
+def _tuples(value: Any, depth: int = 2) -> Any:
+    """Return lists as tuples, two levels deep, as far as a configuration goes."""
+    if depth == 0 or not isinstance(value, list | tuple):
+        return value
+    return tuple(_tuples(part, depth - 1) for part in value)
 
 
 def _check_number(name: str, value: float, low: float, high: float = math.inf, whole: bool = False) -> None:
     kind = int if whole else int | float
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-        upper = f"{high:g}" if high < math.inf else "any"
+        upper = f"{high:.15g}" if high < math.inf else "any"
         raise UserError(
-            f"{name} is {value!r}; allowed: {'whole numbers ' if whole else ''}{low:g} to {upper}"
+            f"{name} is {shown(value)}; allowed: {'whole numbers ' if whole else ''}{low:g} to {upper}"
         )
 
 
-def _check_widths(name: str, widths: tuple[Widths, ...], lengths: tuple[tuple[int, ...], ...]) -> None:
-    fits = len(widths) == len(lengths) and all(
-        isinstance(branch, tuple)
-        and len(branch) in length
-        and all(isinstance(width, int) and not isinstance(width, bool) and width > 0 for width in branch)
-        for branch, length in zip(widths, lengths, strict=True)
+def _check_widths(
+    name: str, widths: tuple[Widths, ...], lengths: tuple[tuple[int, ...], ...], high: int = MAX_WIDTH
+) -> None:
+    fits = (
+        isinstance(widths, tuple)
+        and len(widths) == len(lengths)
+        and all(
+            isinstance(branch, tuple)
+            and len(branch) in length
+            and all(type(width) is int and 0 < width <= high for width in branch)
+            for branch, length in zip(widths, lengths, strict=True)
+        )
     )
     if not fits:
         shape = ", ".join(" or ".join(map(str, length)) for length in lengths)
         raise UserError(
-            f"{name} is {widths!r}; allowed: positive whole numbers, as many a branch as: {shape}"
+            f"{name} is {shown(widths)}; allowed: whole numbers from 1 to {high}, as many a branch as: {shape}"
         )
 
 

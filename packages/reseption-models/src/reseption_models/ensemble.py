@@ -25,8 +25,11 @@ class ReseptionEnsemble(nn.Module):
     Reseption network of any size, another ensemble, or a timm model. Members are copied, so that the networks
     passed in stay as they are.
 
+    Its `card` takes mean, deviation and colour order from the members, which must agree on them; a `card` that is
+    given says what all of them were trained with, whatever their own records say.
+
     Raises:
-        ValueError: fewer than two members, or one that is not such a network.
+        ValueError: fewer than two members, one that is not such a network, or members that see other inputs.
     """
 
     def __init__(
@@ -36,13 +39,15 @@ class ReseptionEnsemble(nn.Module):
         features: int = 512,
         drop_rate: float = 0.2,
         final_drop_rate: float = 0.5,
+        card: ModelCard | None = None,
     ) -> None:
         super().__init__()
+        members = list(members)
         bodies = [_body(member) for member in members]
         if len(bodies) < 2:
             raise UserError(f"an ensemble needs two or more members, not {len(bodies)}")
         self.config = _config(bodies, num_classes, features, drop_rate, final_drop_rate)
-        self.card = ModelCard.for_channels(3 if self.config is None else self.config.in_chans)
+        self.card = card or _common_card(members)
         self.members = nn.ModuleList(bodies)
         self.member_widths = [_width(body) for body in bodies]
         self.num_features = sum(self.member_widths)
@@ -117,6 +122,8 @@ class ReseptionEnsemble(nn.Module):
         config: Any = self.config or self.members[0].pretrained_cfg
         if isinstance(config, dict):
             own = {
+                "mean": self.card.mean,
+                "std": self.card.std,
                 "num_classes": self.num_classes,
                 "classifier": "fc",
                 "label_names": self.card.labels or None,
@@ -175,6 +182,30 @@ def _config(
     if len(configs) < len(bodies):
         return None
     return EnsembleConfig(tuple(configs), features, num_classes, drop_rate, final_drop_rate)
+
+
+def _common_card(members: Sequence[nn.Module]) -> ModelCard:
+    """Return a new card with the members' mean, deviation and colour order. Raises: ValueError where they differ."""
+    cards = [card for member in members if (card := _input_card(member)) is not None]
+    inputs = {(card.mean, card.std, card.color) for card in cards}
+    if len(inputs) > 1:
+        first, second = sorted(inputs)[:2]
+        raise UserError(
+            f"the members' inputs differ in (mean, std, color): {first} and {second}; they share one input "
+            "(card= states what they were trained with)"
+        )
+    return cards[0] if cards else ModelCard()
+
+
+def _input_card(member: Any) -> ModelCard | None:
+    """Return what a member says of its input, with nothing of its output or origin; None where it says nothing."""
+    card = getattr(member, "card", None)
+    if isinstance(card, ModelCard):
+        return ModelCard(mean=card.mean, std=card.std, color=card.color)
+    cfg = getattr(member, "pretrained_cfg", None)
+    if not isinstance(cfg, dict) or not {"mean", "std"} <= cfg.keys():
+        return None
+    return ModelCard(mean=cfg["mean"], std=cfg["std"], color="RGB" if len(cfg["mean"]) == 3 else "other")
 
 
 def _feature_info(bodies: list[Any]) -> FeatureInfo:

@@ -88,6 +88,16 @@ class FeatureExtractor(nn.Module):
         self.out_indices = sorted(info.select(out_indices))
         self.feature_info = FeatureInfo([info[index] for index in self.out_indices])
 
+    @property
+    def card(self) -> Any:
+        """The network's `ModelCard`: how to prepare the input."""
+        return self.network.card
+
+    @property
+    def pretrained_cfg(self) -> Any:
+        """How to prepare the input, in timm's form."""
+        return self.network.pretrained_cfg
+
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return one map (N, C, H', W') a level."""
         maps: list[Tensor] = self.network.forward_intermediates(

@@ -11,8 +11,9 @@ from typing import IO, cast
 import torch
 from torch import Tensor, nn
 
+from .catalog import list_models, model_entry
 from .errors import UserError
-from .registry import create_model, list_models, model_entry
+from .registry import create_model
 
 SIZE_UNIT = 1_024_000  # bytes in the thesis's "MB"
 

@@ -17,11 +17,10 @@ from .blocks import (
     ReseptionBlockA,
     ReseptionBlockB,
     ReseptionBlockC,
-    Widths,
     initialize,
 )
 from .card import ModelCard
-from .config import MIN_INPUT_SIZE, RESEPTION_V1, ReseptionConfig
+from .config import MAX_CLASSES, MIN_INPUT_SIZE, RESEPTION_V1, ReseptionConfig, Widths
 from .errors import UserError
 from .features import Feature, FeatureInfo, check_output_fmt
 
@@ -173,8 +172,8 @@ class Reseption(nn.Module):
 
 def new_classifier(num_features: int, num_classes: int, like: nn.Module) -> nn.Module:
     """Return a linear layer on the device and in the dtype of `like`, or `Identity` for 0 classes."""
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 0:
-        raise UserError(f"num_classes is {num_classes!r}; allowed: whole numbers from 0")
+    if type(num_classes) is not int or not 0 <= num_classes <= MAX_CLASSES:
+        raise UserError(f"num_classes is {num_classes!r}; allowed: whole numbers 0 to {MAX_CLASSES}")
     if num_classes == 0:
         return nn.Identity()
     first = next(like.parameters())

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from torch import nn
 
+from .catalog import list_models
 from .errors import UserError
-from .registry import create_model, list_models
+from .registry import create_model
 
 
 def register_timm() -> None:

@@ -1,13 +1,8 @@
-"""Weights on disk: `model.safetensors` with `config.json` beside it, and other programs' checkpoint files.
-
-Nothing here unpickles: safetensors, or `torch.load(weights_only=True)`.
-"""
+"""Weights on disk: `model.safetensors` with `config.json` beside it."""
 
 import hashlib
 import json
-import logging
 import os
-import pickle
 import re
 import tempfile
 from collections.abc import Callable, Mapping
@@ -17,24 +12,24 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .card import ModelCard
-from .config import EnsembleConfig, ReseptionConfig
+from .checkpoints import check_fit, checked_numbers
+from .config import EnsembleConfig, ReseptionConfig, shown
 from .ensemble import Network, ReseptionEnsemble, build
 from .errors import UserError
+from .files import check_is_file, check_safetensors_size, is_safetensors
 from .fusion import is_fused
 from .reseption import Reseption
-from .thesis import convert_thesis_state, is_thesis_state
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 FORMAT_VERSION = 1
 
-_log = logging.getLogger(__name__)
-_PREFIXES = re.compile(r"^(?:module\.|_orig_mod\.)+")  # of DistributedDataParallel and torch.compile
 _INNER = ("network", "_orig_mod", "module")  # of FeatureExtractor, torch.compile and DataParallel
-_CONTAINERS = ("state_dict", "model_state_dict", "model", "net")
+_MAX_CONFIG = 1_000_000  # bytes
+_MARGIN = 100_000_000  # bytes that a file of weights may have beside its numbers
 
 
 def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None = None) -> None:
@@ -50,7 +45,8 @@ def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None =
 
     Raises:
         ValueError: a network that its configuration doesn't build: a fused or wrapped one, one with layers of other
-            shapes, or an ensemble with members of another family; a card with another number of labels.
+            shapes, or an ensemble with members of another family; weights that aren't finite; a card with another
+            number of labels or channels.
         NotADirectoryError: `folder` is a file.
     """
     if not isinstance(model, Reseption | ReseptionEnsemble):
@@ -66,19 +62,26 @@ def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None =
     config = replace(model.config, num_classes=model.num_classes)
     _check_rebuilds(model, config)
     card = card or model.card
-    card.check_labels(model.num_classes)
+    card.check_network(model.num_classes, config.in_chans)
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    checked_numbers("this network", state, state)
     content = safetensors.torch.save(state, metadata={"format": "pt"})
-    settings = {
+    settings = {**describe(model, card), "sha256": hashlib.sha256(content).hexdigest()}
+    text = json.dumps(settings, indent=2, allow_nan=False) + "\n"
+    _write(Path(folder), {WEIGHTS_FILE: content, CONFIG_FILE: text.encode()})
+
+
+def describe(model: Network, card: ModelCard) -> dict[str, Any]:
+    """Return the architecture and the card of a network that has a configuration, ready for JSON."""
+    assert model.config is not None
+    config = replace(model.config, num_classes=model.num_classes)
+    return {
         "format_version": FORMAT_VERSION,
         "architecture": type(model).__name__,
         "config": config.to_dict(),
         **card.to_dict(),
         "input_size": config.input_size,
-        "sha256": hashlib.sha256(content).hexdigest(),
     }
-    text = json.dumps(settings, indent=2) + "\n"
-    _write(Path(folder), {WEIGHTS_FILE: content, CONFIG_FILE: text.encode()})
 
 
 def from_pretrained(
@@ -99,89 +102,22 @@ def from_pretrained(
     """
     folder = _locate(source, revision)
     settings = _read_settings(folder / CONFIG_FILE)
-    content = _read(folder / WEIGHTS_FILE)
-    sha256 = hashlib.sha256(content).hexdigest()
-    if sha256 != settings.pop("sha256", None):
+    sha256 = settings.pop("sha256", None)
+    with torch.device(
+        "meta"
+    ):  # names and shapes; nothing is allocated before the file has proved to hold them
+        model = build(_parse_config(folder, settings))
+    model.card = _parse_card(folder, settings, model)
+    target = model.state_dict()
+    content = _read_weights(folder / WEIGHTS_FILE, sum(value.numel() for value in target.values()))
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f"{folder}: {WEIGHTS_FILE} is not the file that {CONFIG_FILE} was written for")
-    model = build(_parse_config(folder, settings))
     state = safetensors.torch.load(content)
-    _check_fit(folder / WEIGHTS_FILE, state, model.state_dict())
-    model.load_state_dict(state)
-    model.card = ModelCard.from_dict(settings)
+    check_fit(folder / WEIGHTS_FILE, state, target)
+    model.load_state_dict(checked_numbers(folder / WEIGHTS_FILE, state, target), assign=True)
     if num_classes is not None and num_classes != model.num_classes:
         model.reset_classifier(num_classes)
     return model.eval()
-
-
-def load_checkpoint(model: nn.Module, path: str | Path, *, adapt_head: bool = False) -> None:
-    """Load a checkpoint file into a network: safetensors, or whatever `torch.save` wrote of a state dict.
-
-    The prefixes of DistributedDataParallel and torch.compile are stripped, a state dict under `state_dict`,
-    `model_state_dict`, `model` or `net` is found, and the thesis's own checkpoints are converted.
-
-    Args:
-        model: the network, changed in place.
-        path: the file.
-        adapt_head: keep the network's classifier where the file's has another size.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        IsADirectoryError: it is a folder.
-        ValueError: the file cannot be read safely, or does not fit the network.
-    """
-    state = read_state_dict(path)
-    if is_thesis_state(state):
-        _log.info("%s is of the thesis's program: turned to RGB and 1 = fake", path)
-        state = convert_thesis_state(state)
-    target = model.state_dict()
-    for name, value in target.items():
-        if name.endswith("num_batches_tracked"):  # old files lack these counters
-            state.setdefault(name, value)
-    if adapt_head:
-        for name in ("fc.weight", "fc.bias"):
-            if name in target and (name not in state or state[name].shape != target[name].shape):
-                state[name] = target[name]
-        state = {name: value for name, value in state.items() if name in target or not name.startswith("fc.")}
-    _check_fit(path, state, target, " (adapt_head=True keeps the network's own classifier)")
-    model.load_state_dict(state)
-
-
-def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint file by name, without the prefixes of wrappers.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        IsADirectoryError: it is a folder.
-        ValueError: it holds something else, or more than `torch.load(weights_only=True)` reads.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"{path} is a folder, not a checkpoint file: use pretrained= or from_pretrained"
-        )
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        if path.suffix == ".safetensors":
-            loaded: Any = safetensors.torch.load_file(path)
-        else:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path}: no checkpoint, or one with Python objects beside its tensors, which are never loaded; "
-            "save model.state_dict() instead"
-        ) from error
-    except Exception as error:  # a damaged file makes the readers raise almost anything
-        raise UserError(f"{path}: damaged or no checkpoint ({type(error).__name__})") from error
-    for key in _CONTAINERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
-    if not isinstance(loaded, Mapping) or not loaded or not all(map(torch.is_tensor, loaded.values())):
-        keys = ", ".join(map(str, list(loaded)[:5])) if isinstance(loaded, Mapping) else type(loaded).__name__
-        raise UserError(
-            f"{path}: holds {keys or 'nothing'}; allowed: a state dict, or one under {_CONTAINERS}"
-        )
-    return {_PREFIXES.sub("", name): value for name, value in loaded.items()}
 
 
 def _check_rebuilds(model: Network, config: ReseptionConfig | EnsembleConfig) -> None:
@@ -197,28 +133,6 @@ def _check_rebuilds(model: Network, config: ReseptionConfig | EnsembleConfig) ->
                 f"this network is not what its configuration builds, so it could not be loaded: {name} has shape "
                 f"{found.get(name, 'none')}, allowed: {expected.get(name, 'none')}{hint}"
             )
-
-
-def _check_fit(
-    path: str | Path, state: Mapping[str, Tensor], target: Mapping[str, Tensor], head_hint: str = ""
-) -> None:
-    problems = []
-    missing = [name for name in target if name not in state]
-    unknown = [name for name in state if name not in target]
-    shapes = [
-        f"{name} {tuple(state[name].shape)} for {tuple(target[name].shape)}"
-        for name in target
-        if name in state and state[name].shape != target[name].shape
-    ]
-    for kind, names in (("lacks", missing), ("has unknown", unknown), ("has other shapes:", shapes)):
-        if names:
-            more = f" and {len(names) - 2} more" if len(names) > 2 else ""
-            problems.append(f"{kind} {', '.join(names[:2])}{more}")
-    if problems:
-        only_head = not missing and not unknown and all(shape.startswith("fc.") for shape in shapes)
-        raise UserError(
-            f"{path} does not fit this network: it {'; '.join(problems)}{head_hint if only_head else ''}"
-        )
 
 
 def _locate(source: str | Path, revision: str | None) -> Path:
@@ -250,13 +164,16 @@ def _locate(source: str | Path, revision: str | None) -> Path:
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
+    check_is_file(path)
+    if path.stat().st_size > _MAX_CONFIG:
+        raise UserError(f"{path}: {path.stat().st_size:,} bytes; allowed: {_MAX_CONFIG:,}")
     try:
-        settings = json.loads(_read(path))
-    except ValueError as error:
+        settings = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({error})") from error
     version = settings.pop("format_version", None) if isinstance(settings, dict) else None
     if version != FORMAT_VERSION:
-        raise UserError(f"{path}: format version {version}; allowed: {FORMAT_VERSION}")
+        raise UserError(f"{path}: format version {shown(version)}; allowed: {FORMAT_VERSION}")
     return dict(settings)
 
 
@@ -268,14 +185,37 @@ def _parse_config(folder: Path, settings: dict[str, Any]) -> ReseptionConfig | E
     }
     architecture, config = settings.pop("architecture", None), settings.pop("config", {})
     settings.pop("input_size", None)  # stands in the configuration as well
-    if architecture not in parsers:
-        raise UserError(f"{folder}: architecture {architecture!r}; allowed: {', '.join(parsers)}")
-    return parsers[architecture](config)
+    if not isinstance(architecture, str) or architecture not in parsers:
+        raise UserError(f"{folder}: architecture {shown(architecture)}; allowed: {', '.join(parsers)}")
+    try:
+        return parsers[architecture](config)
+    except UserError as error:
+        raise UserError(f"{folder / CONFIG_FILE}: {error}") from None
 
 
-def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+def _parse_card(folder: Path, settings: Mapping[str, Any], model: Network) -> ModelCard:
+    try:
+        card = ModelCard.from_dict(settings)
+        if card == replace(card, mean=(0.5,) * 3, std=(0.5,) * 3, color="RGB"):
+            own = model.card  # folders of before channels were checked have three for any network
+            card = replace(card, mean=own.mean, std=own.std, color=own.color)
+        card.check_network(model.num_classes, model.card.channels)
+    except UserError as error:
+        raise UserError(f"{folder / CONFIG_FILE}: {error}") from None
+    return card
+
+
+def _read_weights(path: Path, numbers: int) -> bytes:
+    """Return the bytes of a safetensors file, if it is one that can hold so many numbers and no more."""
+    check_is_file(path)
+    size = path.stat().st_size
+    if not is_safetensors(path):
+        raise UserError(f"{path}: damaged, or no safetensors file")
+    check_safetensors_size(path)
+    if not numbers <= size <= 8 * numbers + _MARGIN:
+        raise UserError(
+            f"{path} does not fit this network: {size:,} bytes for the {numbers:,} numbers of {CONFIG_FILE}"
+        )
     return path.read_bytes()
 
 
