@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from ffpp_prep.errors import Damaged
+from ffpp_prep.files import crc32
 
 # name -> type, shape beyond the first axis; see docs/format.md
 Kind = tuple[str, tuple[int, ...]]
@@ -32,10 +34,16 @@ PER_VIDEO: dict[str, Kind] = {
     "videos/count": ("u8", ()),
 }
 OTHER: dict[str, Kind] = {"blob": ("u1", ()), "offsets": ("u8", ())}
+EVERY = tuple(PER_CROP | PER_VIDEO | OTHER)
 
 
-def open_shard(path: Path, remedy: str) -> h5py.File:
+def open_shard(path: Path, remedy: str, names: Collection[str] = EVERY) -> h5py.File:
     """Opens a shard for reading, without locking: a committed one never changes.
+
+    Args:
+        path: the file.
+        remedy: what the user can do where it is damaged, for the message.
+        names: the datasets that will be read; among them are offsets, blob, video and videos/id.
 
     Raises:
         Damaged: not a shard, or one that names other files, or data that can't be in this one.
@@ -45,7 +53,7 @@ def open_shard(path: Path, remedy: str) -> h5py.File:
     try:
         file = h5py.File(path, "r", locking=False)
         try:
-            _check(file, size)
+            _check(file, size, names)
         except BaseException:
             file.close()
             raise
@@ -62,10 +70,26 @@ def open_shard(path: Path, remedy: str) -> h5py.File:
         ) from error
 
 
-def _check(file: h5py.File, size: int) -> None:
-    rows = {name: _rows(file, name, kind, size) for name, kind in (PER_CROP | PER_VIDEO | OTHER).items()}
-    crops, videos = rows["frame"], rows["videos/id"]
-    if {rows[name] for name in PER_CROP} != {crops} or {rows[name] for name in PER_VIDEO} != {videos}:
+def check_index(path: Path, blob: tuple[int, int], recorded: int, remedy: str) -> None:
+    """Compares all of a shard but its crops with the checksum that its summary has of it.
+
+    Raises:
+        Damaged: they differ.
+        OSError: the file can't be read.
+    """
+    with path.open("rb") as file:
+        value = crc32(file.read(blob[0]))
+        file.seek(blob[1])
+        value = crc32(file.read(), value)
+    if value != recorded:
+        raise Damaged(path, "what it says of its crops doesn't match its checksum", remedy)
+
+
+def _check(file: h5py.File, size: int, names: Collection[str]) -> None:
+    kinds = PER_CROP | PER_VIDEO | OTHER
+    rows = {name: _rows(file, name, kinds[name], size) for name in names}
+    crops, videos = rows["video"], rows["videos/id"]
+    if any(rows[name] != (crops if name in PER_CROP else videos) for name in names if name not in OTHER):
         raise ValueError("its datasets are of different lengths")
     if rows["offsets"] != crops + 1:
         raise ValueError(f"{rows['offsets']} offsets of {crops} crops")

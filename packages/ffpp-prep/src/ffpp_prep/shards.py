@@ -19,7 +19,7 @@ import pandas as pd
 
 from ffpp_prep.checksums import write_checked_json
 from ffpp_prep.codecs import codec
-from ffpp_prep.errors import Damaged, FatalError
+from ffpp_prep.errors import FatalError
 from ffpp_prep.faces import CropSettings, crops
 from ffpp_prep.files import BLOCK, copy_bytes, crc32, need_space, whole_file
 from ffpp_prep.parts import FORMAT_VERSION, fingerprint
@@ -258,21 +258,6 @@ def _verified(
         while data := room[: file.readinto(room[:BLOCK])]:
             whole, index = crc32(data, whole), crc32(data, index)
     return whole, index, (place, place + sum(sizes))
-
-
-def check_index(path: Path, blob: tuple[int, int], recorded: int, remedy: str) -> None:
-    """Compares all of a shard but its crops with the checksum that its summary has of it.
-
-    Raises:
-        Damaged: they differ.
-        OSError: the file can't be read.
-    """
-    with path.open("rb") as file:
-        value = crc32(file.read(blob[0]))
-        file.seek(blob[1])
-        value = crc32(file.read(), value)
-    if value != recorded:
-        raise Damaged(path, "what it says of its crops doesn't match its checksum", remedy)
 
 
 def _fixed(texts: list[str]) -> np.ndarray[Any, Any]:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
+from dfd_train.data.checked import checked_table, metadata_of, settings_of
 from dfd_train.errors import UserError
 
 _CACHED_VIDEOS = 64
+_COLUMNS = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("frame", pa.int32()),
+        ("face", pa.int8()),
+        *((name, pa.float32()) for name in ("x1", "y1", "x2", "y2")),
+        ("pts", pa.int64()),
+    ]
+)
 
 
 class FaceBox(NamedTuple):
@@ -52,12 +61,9 @@ class BoxStore:
         path = self._folder / f"boxes-{part}.parquet"
         if part is None or not path.is_file():
             return {}
-        columns = ["frame", "face", "x1", "y1", "x2", "y2", "pts"]
-        try:
-            table = pq.read_table(path, columns=columns, filters=[("video_id", "==", video_id)])
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
-        values = list(zip(*(table[name].to_pylist() for name in columns), strict=True))
+        table = checked_table(path, _COLUMNS, lambda low, high: low <= video_id <= high)
+        table = table.filter(pc.equal(table["video_id"], video_id))
+        values = list(zip(*(table[name].to_pylist() for name in _COLUMNS.names[1:]), strict=True))
         times = sorted({(frame, pts) for frame, *_, pts in values})
         rising = all(first[1] < second[1] for first, second in pairwise(times))
         return {
@@ -85,20 +91,9 @@ def check_made_of(folder: Path, boxes: object) -> None:
     """
     work = folder.parent
     parts = sorted((work / "boxes").glob("videos-*.parquet"))  # of one fingerprint, all of them
-    now = (pq.read_schema(parts[0]).metadata or {}).get(b"fingerprint", b"").decode() if parts else ""
+    now = metadata_of(parts[0]).get(b"fingerprint", b"").decode(errors="replace") if parts else ""
     if boxes and now and boxes != now:
         raise UserError(
             f"{folder} was made of other boxes than those in {work / 'boxes'}: "
             f"`ffpp-prep verify {work} --repair` removes it"
         )
-
-
-def settings_of(path: Path) -> dict[str, Any]:
-    """What a Parquet part of ffpp-prep's was written with. Raises: UserError where it can't be read."""
-    try:
-        settings = json.loads((pq.read_schema(path).metadata or {}).get(b"settings", b"{}"))
-    except (ValueError, OSError) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
-    if not isinstance(settings, dict):
-        raise UserError(f"cannot read {path}: its settings are {settings!r}, must be names with values")
-    return settings

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dfd_train.data.boxes import BoxStore, detection_settings
+from dfd_train.data.checked import checked_table
 from dfd_train.data.geometry import CropGeometry, Image, cut_face
 from dfd_train.data.shards import FORMAT_VERSION, CropStore, check_version
 from dfd_train.errors import UserError
@@ -131,10 +130,12 @@ def load_prepared(work: Path) -> PreparedSet:
         raise FileNotFoundError(
             f"{work} is no prepared data set: it has no videos.parquet (`ffpp-prep scan` writes it)"
         )
-    scan = _read_table(table)
+    scan = checked_table(table)
     _require(table, scan.column_names, SCAN_COLUMNS)
     metadata = scan.schema.metadata or {}
-    check_version(table, metadata.get(b"format_version", str(FORMAT_VERSION).encode()).decode())
+    check_version(
+        table, metadata.get(b"format_version", str(FORMAT_VERSION).encode()).decode(errors="replace")
+    )
     videos = _merge_status(scan.to_pandas(), work)
     videos["label"] = videos["label"].astype("int8")
     rows = pd.Index(videos["video_id"])
@@ -160,7 +161,7 @@ def _merge_status(videos: pd.DataFrame, work: Path) -> pd.DataFrame:
         return videos.assign(status="not_done", frames_decoded=0, multiple_faces=False, boxes_part=None)
     tables = []
     for path in parts:
-        part = _read_table(path)
+        part = checked_table(path)
         _require(path, part.column_names, ("video_id", *STATUS_COLUMNS))
         tables.append(part.to_pandas().assign(boxes_part=path.stem.removeprefix("videos-")))
     status = pd.concat(tables, ignore_index=True).drop_duplicates("video_id", keep="last")
@@ -171,13 +172,6 @@ def _merge_status(videos: pd.DataFrame, work: Path) -> pd.DataFrame:
         frames_decoded=merged["frames_decoded"].fillna(0).astype("int64"),
         multiple_faces=merged["multiple_faces"].astype("boolean").fillna(False).astype(bool),
     )
-
-
-def _read_table(path: Path) -> pa.Table:
-    try:
-        return pq.ParquetFile(path).read()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
 
 
 def _require(path: Path, present: list[str], wanted: tuple[str, ...]) -> None:

@@ -7,17 +7,18 @@ files open lazily, once a process (committed shards never change).
 
 from __future__ import annotations
 
-import json
+import re
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from dfd_train.data.boxes import check_made_of
+from dfd_train.data.checked import checked_json, opened_shard
 from dfd_train.data.geometry import CropGeometry, Image
 from dfd_train.data.open_files import OpenFiles
 from dfd_train.errors import UserError
@@ -39,6 +40,9 @@ _DECODERS = {
     "jpeg": "jpeg8_decode",
 }
 _LOSSY = ("jpeg",)
+MOST_PIXELS = 1 << 26  # of a crop; a whole frame of 8K has half as many
+_SHARD = re.compile(r"faces-\d+\.h5")  # its folder's own: a manifest from elsewhere leads nowhere else
+_READ = ("blob", "offsets", "shape", "crc32", "video", "frame", "face", "videos/id")
 
 
 class CropStore:
@@ -58,9 +62,9 @@ class CropStore:
         )
         self._codec = str(manifest["codec"])
         self.lossless = self._codec not in _LOSSY
-        self._paths = [faces / str(shard["file"]) for shard in manifest["shards"]]
+        self._paths = [faces / shard["file"] for shard in manifest["shards"]]
         self._files = OpenFiles(self._paths)
-        self._keys, self._places = self._build_index(video_ids)
+        self._keys, self._places = self._build_index(video_ids, manifest["shards"])
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -97,17 +101,25 @@ class CropStore:
             raise UserError(
                 f"{self._paths[shard]}: the crop at byte {place['start']} is damaged (checksum differs)"
             )
-        return _decode(self._codec, encoded, shape)
+        try:
+            return _decode(self._codec, encoded, shape)
+        except (
+            ValueError
+        ) as error:  # of another size than recorded, say: it is never decoded to see how large
+            where = f"{self._paths[shard]}: the crop at byte {place['start']}"
+            raise UserError(f"{where} can't be decoded: {' '.join(str(error).split())}") from None
 
     def _find(self, video: int, frame: int, face: int) -> int | None:
         key = _key(video, frame, face)
         position = int(np.searchsorted(self._keys, key))
         return position if position < len(self._keys) and self._keys[position] == key else None
 
-    def _build_index(self, video_ids: pd.Index) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.void]]:
+    def _build_index(
+        self, video_ids: pd.Index, shards: Sequence[Mapping[str, Any]]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.void]]:
         keys, places = [np.empty(0, np.int64)], [np.empty(0, PLACE)]
         for number, path in enumerate(self._paths):
-            ids, video, frame, face, place = _read_index(path)
+            ids, video, frame, face, place = _read_index(path, shards[number])
             rows = video_ids.get_indexer(ids)[video]
             known = rows >= 0  # a shard may hold videos that a newer scan no longer lists
             keys.append(_key(rows.astype(np.int64), frame.astype(np.int64), face.astype(np.int64))[known])
@@ -123,12 +135,10 @@ def _key(video: Number, frame: Number, face: Number) -> Number:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = manifest["format_version"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise UserError(f"cannot read {path}: {error!r}") from None
-    check_version(path, version)
+    manifest = checked_json(path)
+    if "format_version" not in manifest:
+        raise UserError(f"cannot read {path}: it lacks format_version")
+    check_version(path, manifest["format_version"])
     missing = [
         name for name in ("fingerprint", "codec", "color", "margin", "size", "shards") if name not in manifest
     ]
@@ -139,31 +149,33 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if manifest["codec"] not in ("raw", *_DECODERS):
         allowed = ", ".join(["raw", *_DECODERS])
         raise UserError(f"{path}: codec is {manifest['codec']!r}, allowed: {allowed}")
+    for name, kinds in {"margin": (int, float), "size": (int,), "shards": (list,)}.items():
+        if not isinstance(manifest[name], kinds):
+            raise UserError(f"{path}: {name} is {manifest[name]!r}")
+    for shard in manifest["shards"]:
+        if not (isinstance(shard, dict) and _SHARD.fullmatch(str(shard.get("file")))):
+            raise UserError(
+                f"{path}: lists {shard!r}, must be a shard, such as faces-00000.h5, of its own folder"
+            )
     return manifest
 
 
 def _read_index(
-    path: Path,
+    path: Path, listed: Mapping[str, Any]
 ) -> tuple[list[str], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.void]]:
     """Ids of the shard's videos; of each crop its video, frame and face, and its place in the file."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is listed in the manifest but missing")
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            check_version(path, int(file.attrs["format_version"]))
-            ids = [name.decode() for name in file["videos/id"][:]]
-            offsets, begin = file["offsets"][:], file["blob"].id.get_offset()
-            if begin is None and len(file["blob"]):
-                raise UserError(f"{path}: blob is stored in pieces, must be contiguous and unfiltered")
-            if (np.diff(offsets.astype(np.int64)) < 0).any() or int(offsets[-1]) > path.stat().st_size:
-                raise UserError(f"{path}: offsets are damaged: they don't ascend within the file")
-            place = np.zeros(len(offsets) - 1, PLACE)
-            place["start"], place["size"] = offsets[:-1] + np.uint64(begin or 0), np.diff(offsets)
-            place["crc32"] = file["crc32"][:]
-            place["height"], place["width"] = file["shape"][:].T
-            return ids, file["video"][:], file["frame"][:], file["face"][:], place
-    except (OSError, KeyError) as error:
-        raise UserError(f"cannot read {path}: {error}") from None
+    start, stop = listed.get("blob", (0, 0))
+    with opened_shard(path, _READ, (start, stop), listed.get("index_crc32")) as file:
+        check_version(path, file.attrs.get("format_version"))
+        ids = [name.decode(errors="replace") for name in file["videos/id"][:]]
+        offsets, begin = file["offsets"][:], file["blob"].id.get_offset() or 0
+        place = np.zeros(len(offsets) - 1, PLACE)
+        place["start"], place["size"] = offsets[:-1] + np.uint64(begin), np.diff(offsets)
+        place["crc32"] = file["crc32"][:]
+        place["height"], place["width"] = file["shape"][:].T
+        return ids, file["video"][:], file["frame"][:], file["face"][:], place
 
 
 def check_version(path: Path, version: object) -> None:
@@ -173,9 +185,11 @@ def check_version(path: Path, version: object) -> None:
 
 
 def _decode(codec: str, encoded: bytes, shape: tuple[int, int]) -> Image:
+    if min(shape) < 1 or shape[0] * shape[1] > MOST_PIXELS:
+        raise ValueError(f"it is {shape[1]}x{shape[0]} pixels, allowed are up to {MOST_PIXELS}")
     if codec == "raw":
         return np.frombuffer(encoded, np.uint8).reshape(*shape, 3)
     import imagecodecs
 
-    image: Image = getattr(imagecodecs, _DECODERS[codec])(encoded)
+    image: Image = getattr(imagecodecs, _DECODERS[codec])(encoded, out=np.empty((*shape, 3), np.uint8))
     return image
