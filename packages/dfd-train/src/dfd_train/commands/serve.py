@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import tempfile
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
+from socket import socket
 from types import FrameType
 
 from dfd_train.commands.arguments import add_device, add_other_models, add_trust, positive
@@ -23,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="RUN_OR_WEIGHTS", help="as for predict")
     add_other_models(parser)
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: this machine only); elsewhere the token that is printed is needed",
     )
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
     parser.add_argument(
@@ -32,48 +37,76 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="keep reports here; else they go when the server ends"
     )
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a further name under which browsers ask for this machine, as often as you like",
+    )
     add_device(parser)
     add_trust(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serves until it is interrupted."""
-
+    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+        raise UserError("serve needs starlette and uvicorn: pip install 'dfd-train[serve]'")
     from dfd_train.predict.batch import Job
     from dfd_train.predict.ensemble import read_together
     from dfd_train.predict.faces import FaceFinder, Rates
     from dfd_train.predict.scorer import load_scorer
-    from dfd_train.serve.app import Server
+    from dfd_train.serve.app import Desk
+    from dfd_train.serve.guard import Access
     from dfd_train.serve.jobs import Jobs
+    from dfd_train.serve.listening import serve
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)  # what was uploaded goes, however the server is ended
+    signal.signal(signal.SIGTERM, _end)  # what was uploaded goes, however the server is ended
     scorers = [load_scorer(path, options.device, options.trust) for path in (options.model, *options.others)]
     reading = read_together(scorers, options.device, options.trust)
     title = reading.title
     if reading.unfinished:
         logging.warning("unfinished: %s", reading.unfinished)
         title += f" (unfinished: {reading.unfinished})"
+    note = "demonstration model, not evidence" if reading.demonstration else ""
     with ExitStack() as stack:
+        stack.callback(
+            os.umask, os.umask(0o077)
+        )  # what is uploaded and found is nobody else's on this machine
         out = options.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dfd-train-")))
         out.mkdir(parents=True, exist_ok=True)
+        place = stack.enter_context(_listen(options.host, options.port))
+        port = place.getsockname()[1]
+        access = Access.of(options.host, port, tuple(options.name))
         jobs = Jobs(Job(scorers, reading, FaceFinder(), Rates()), keep=options.out is not None)
-        note = "demonstration model, not evidence" if reading.demonstration else ""
-        limit = options.limit * 1_000_000
-        try:
-            server = Server((options.host, options.port), out, jobs, limit=limit, title=title, note=note)
-        except (OSError, OverflowError) as error:
-            jobs.close()
-            where = f"{options.host}, port {options.port}"
-            raise UserError(f"cannot listen on {where}: {error}; --port 0 takes a free one") from None
-        stack.callback(server.remove_unfinished)
+        desk = Desk(out, jobs, options.limit * 1_000_000, title, note)
+        stack.callback(desk.remove_unfinished)
         stack.callback(jobs.close)
-        stack.enter_context(server)
-        if not options.host.startswith("127.") and options.host not in ("localhost", "::1"):
-            logging.warning("everyone who reaches %s can send files to this page", options.host)
-        print(f"{title}{': ' + note if note else ''}\nopen {server.url} (Ctrl-C ends it)")
+        print(f"{title}{': ' + note if note else ''}")
+        print(f"open {_address(options.host, port, access.token)} (Ctrl-C ends it)")
+        if access.token:
+            print("others reach it by this machine's name or address; whoever has the token can send files")
         sys.stdout.flush()
-        server.serve_forever()
+        serve(desk.app(access), place)
     return 0
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _listen(host: str, port: int) -> socket:
+    from dfd_train.serve.listening import listen
+
+    try:
+        return listen(host, port)
+    except (OSError, OverflowError) as error:
+        raise UserError(f"cannot listen on {host}, port {port}: {error}; --port 0 takes a free one") from None
+
+
+def _address(host: str, port: int, token: str) -> str:
+    """Where a browser on this machine finds the page."""
+    name = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(
+        host, f"[{host}]" if ":" in host else host
+    )
+    return f"http://{name}:{port}/" + f"?token={token}" * bool(token)

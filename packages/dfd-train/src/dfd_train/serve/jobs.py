@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-import queue
 import shutil
 import threading
 import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,6 +18,7 @@ from dfd_train.predict.batch import Stages, predict_file
 from dfd_train.predict.faces import Advance
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.page import Answer, answer
+from dfd_train.serve.refusal import Refused
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +27,11 @@ MOST_WAITING = 20
 State = Literal["waiting", "scoring", "annotating", "done", "failed", "cancelled"]
 
 
-class _Cancelled(Exception):
-    pass
+class _Cancelled(BaseException):
+    """Ends the work on a file from within; no error, so that nothing on its way takes it for one."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Upload(Stages):
     """One uploaded file and how far it is. Written by the worker, read by the server's threads."""
 
@@ -77,17 +80,33 @@ class Jobs:
     def __init__(self, settings: Settings, *, keep: bool) -> None:
         self._settings, self._keep = settings, keep
         self._uploads: dict[str, Upload] = {}
-        self._queue: queue.Queue[Upload | None] = queue.Queue()
+        self._waiting: deque[Upload] = deque()
+        self._coming = 0  # uploads that have a place and are on their way
+        self._closed = False
+        self._changed = threading.Condition()
         self._worker = threading.Thread(target=self._work, name="scoring", daemon=True)
         self._worker.start()
 
-    def add(self, number: str, file: Path) -> Upload | None:
-        """Put a file in the queue; None where too many wait already."""
-        if self._queue.qsize() >= MOST_WAITING:
-            return None
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place in the queue for a file that is on its way. Raises: Refused (503) where there is none."""
+        with self._changed:
+            if len(self._waiting) + self._coming >= MOST_WAITING:
+                raise Refused(503, "too many files wait already: try again later")
+            self._coming += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._coming -= 1
+
+    def add(self, number: str, file: Path) -> Upload:
+        """Put a file in the queue."""
         upload = Upload(number, file)
-        self._uploads[number] = upload
-        self._queue.put(upload)
+        with self._changed:
+            self._uploads[number] = upload
+            self._waiting.append(upload)
+            self._changed.notify()
         return upload
 
     def find(self, number: str) -> Upload | None:
@@ -95,41 +114,65 @@ class Jobs:
         return self._uploads.get(number)
 
     def before(self, upload: Upload) -> int:
-        """How many files come first."""
-        ahead = list(self._uploads.values())
-        return sum(one.state in ("waiting", "scoring", "annotating") for one in ahead[: ahead.index(upload)])
+        """How many files come first; 0 for one that does not wait."""
+        with self._changed:
+            if upload not in self._waiting:
+                return 0
+            in_hand = any(one.state in ("scoring", "annotating") for one in self._uploads.values())
+            return self._waiting.index(upload) + in_hand
 
     def remove(self, upload: Upload) -> None:
-        """Cancel it where it isn't done; where it is, forget it, and delete its report unless reports are kept."""
-        upload.cancel = True
-        if upload.state in ("done", "failed", "cancelled"):
-            self._uploads.pop(upload.number, None)
-            if self._keep and upload.state == "done":
+        """Cancel it where it isn't done; where it is, forget it, and delete its report unless reports are kept.
+
+        One that waits is gone at once, its file too; one in hand at its next step.
+        """
+        with self._changed:
+            upload.cancel = True
+            if upload in self._waiting:
+                self._waiting.remove(upload)
+                upload.state = "cancelled"
+            elif upload.state in ("done", "failed", "cancelled"):
+                self._uploads.pop(upload.number, None)
+                if self._keep and upload.state == "done":
+                    return
+            else:
                 return
-            shutil.rmtree(upload.file.parent, ignore_errors=True)
+        shutil.rmtree(upload.file.parent, ignore_errors=True)
 
     def close(self) -> None:
         """End the worker."""
-        for upload in self._uploads.values():
-            upload.cancel = True
-        self._queue.put(None)
+        with self._changed:
+            self._closed = True
+            for upload in self._uploads.values():
+                upload.cancel = True
+            self._changed.notify()
         self._worker.join(timeout=30)
 
+    def _next(self) -> Upload | None:
+        """Waits for a file; None at the end."""
+        with self._changed:
+            while not self._waiting and not self._closed:
+                self._changed.wait()
+            if self._closed:
+                return None
+            upload = self._waiting.popleft()
+            upload.state = "scoring"
+            return upload
+
     def _work(self) -> None:
-        while (upload := self._queue.get()) is not None:
+        while (upload := self._next()) is not None:
             try:
-                if upload.cancel:
-                    raise _Cancelled
                 name = upload.file.name
                 file = Input(upload.file, name, alias=name)
                 done = predict_file(file, upload.folder, self._settings, upload)
                 upload.answer, upload.note = answer(done.result), done.result.note
                 upload.state = "done"
             except _Cancelled:
+                shutil.rmtree(upload.file.parent, ignore_errors=True)
                 upload.state = "cancelled"
-                shutil.rmtree(upload.folder, ignore_errors=True)
-            except Exception:  # the server lives on, whatever one file does
+            except Exception:  # a full disk, say; the server lives on
                 log.exception("%s", upload.file.name)
+                shutil.rmtree(upload.file.parent, ignore_errors=True)
                 upload.state = "failed"
             finally:
                 upload.file.unlink(missing_ok=True)  # a person's video stays no longer than needed

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
-from io import BufferedIOBase
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from dfd_train.predict.inputs import IMAGES, VIDEOS
+from dfd_train.predict.inputs import IMAGES, VIDEOS, folder_name
+from dfd_train.serve.refusal import Refused
 
 BLOCK = 1 << 20
 SPARE = 256 << 20  # bytes of disk to be left for results
-
-
-class Refused(Exception):
-    """An upload that is not taken; `status` is the HTTP status that says so."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
+SILENCE_S = 60.0  # without a byte, after which an upload is given up
 
 
 def safe_name(name: str) -> str:
@@ -26,34 +23,98 @@ def safe_name(name: str) -> str:
 
     Raises: Refused (415) for another ending.
     """
-    plain = re.sub(r"[^\w.-]+", "_", re.split(r"[/\\]", name)[-1]).strip("._")[-100:]
+    plain = folder_name(re.split(r"[/\\]", name)[-1][-1000:])
     if Path(plain).suffix.lower() not in IMAGES | VIDEOS or not Path(plain).stem:
         kinds = " ".join(sorted(suffix.removeprefix(".") for suffix in IMAGES | VIDEOS))
         raise Refused(415, f"{name[:100]!r} is no video or image; allowed endings: {kinds}")
     return plain
 
 
-def receive(stream: BufferedIOBase, length: int, limit: int, target: Path) -> None:
-    """Write exactly `length` bytes of a stream to `target`; nothing stays of an upload that is cut short.
-
-    Raises: Refused: empty (400), above `limit` (413), too large for the disk (507), or ended early (400).
-    """
-    if length <= 0:
+def announced(length: str | None, limit: int) -> int:
+    """The bytes of an upload, of its header. Raises: Refused: none (411), empty (400), above `limit` (413)."""
+    if length is None or not re.fullmatch(r"[0-9]{1,18}", length):
+        raise Refused(411, "the length of the file must be told beforehand")
+    size = int(length)
+    if size == 0:
         raise Refused(400, "the file is empty")
-    if length > limit:
-        raise Refused(413, f"{length / 1e6:,.0f} MB are above the limit of {limit / 1e6:,.0f} MB")
-    target.parent.mkdir(parents=True)
-    try:
-        if length + SPARE > shutil.disk_usage(target.parent).free:
+    if size > limit:
+        raise Refused(413, f"{size / 1e6:,.0f} MB are above the limit of {limit / 1e6:,.0f} MB")
+    return size
+
+
+class Space:
+    """The disk of a folder, promised to uploads before they come; for one thread."""
+
+    def __init__(self, folder: Path, spare: int = SPARE) -> None:
+        self._folder, self._spare = folder, spare
+        self._promised = 0
+
+    @contextmanager
+    def promise(self, size: int) -> Iterator[Promise]:
+        """Room for `size` bytes, until the block ends. Raises: Refused (507) where there is not as much."""
+        if size + self._promised + self._spare > shutil.disk_usage(self._folder).free:
             raise Refused(507, "there is not enough space on the disk")
-        left = length
+        self._promised += size
+        promise = Promise(self, size)
+        try:
+            yield promise
+        finally:
+            promise.use(promise.left)
+
+    def _free(self, size: int) -> None:
+        self._promised -= size
+
+
+class Promise:
+    """Room for an upload's bytes that have not come yet."""
+
+    def __init__(self, space: Space, size: int) -> None:
+        self._space, self.left = space, size
+
+    def use(self, size: int) -> None:
+        """So many bytes are on the disk now, or will never come."""
+        self.left -= size
+        self._space._free(size)
+
+
+async def receive(blocks: AsyncIterator[bytes], promise: Promise, target: Path) -> None:
+    """Write the bytes that were announced to `target`; nothing stays of an upload that is cut short.
+
+    Raises: Refused: it ended early (400), is longer than announced (400), or fell silent (408); the disk is full (507).
+    """
+    target.parent.mkdir(parents=True, mode=0o700)
+    try:
         with target.open("xb") as file:
-            while left:
-                block = stream.read(min(BLOCK, left))
-                if not block:
-                    raise Refused(400, f"the upload ended {left} bytes early")
-                file.write(block)
-                left -= len(block)
+            await _copy(blocks, promise, file)
     except BaseException:
         shutil.rmtree(target.parent, ignore_errors=True)
         raise
+
+
+async def _copy(blocks: AsyncIterator[bytes], promise: Promise, file: IO[bytes]) -> None:
+    waiting = bytearray()
+
+    async def write() -> None:
+        try:
+            await asyncio.to_thread(file.write, bytes(waiting))
+        except OSError as error:
+            raise Refused(507, f"the disk refuses the file: {error.strerror}") from None
+        promise.use(len(waiting))
+        waiting.clear()
+
+    while True:
+        try:
+            async with asyncio.timeout(SILENCE_S):
+                block = await anext(blocks, None)
+        except TimeoutError:
+            raise Refused(408, f"no byte came for {SILENCE_S:.0f} seconds") from None
+        if block is None:
+            break
+        if len(block) + len(waiting) > promise.left:
+            raise Refused(400, "more bytes came than were announced")
+        waiting += block
+        if len(waiting) >= BLOCK:
+            await write()
+    await write()
+    if promise.left:
+        raise Refused(400, f"the upload ended {promise.left} bytes early")

@@ -1,0 +1,155 @@
+"""Who may ask: requests under the server's own names, from its own pages, and from elsewhere with the token."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dfd_train.serve.refusal import Refusal, Refused
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; media-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """Which requests are answered.
+
+    names: host names, lower case, under which the server is asked. A page of another site can make a browser ask here
+        under that site's name: only ours are answered.
+    anywhere: whether any address in figures will do too; else only those by which a machine calls itself.
+    token: what a request must bring; empty where only this machine can ask.
+    cookie: the name under which a browser keeps the token.
+    """
+
+    names: frozenset[str]
+    anywhere: bool
+    token: str
+    cookie: str
+
+    @classmethod
+    def of(cls, host: str, port: int, further: tuple[str, ...] = ()) -> Access:
+        """What belongs to an address to listen on; `further`: other names of this server."""
+        own = {"localhost", host.lower(), *(name.lower() for name in further)}
+        if is_loopback(host):
+            return cls(frozenset(own), False, "", "")
+        machine = socket.gethostname().lower()
+        names = frozenset(own | {machine, f"{machine}.local"})
+        return cls(names, True, secrets.token_urlsafe(24), f"dfd-train-{port}")
+
+    def check(self, headers: Headers, query: str) -> None:
+        """Raises: Refused."""
+        if "transfer-encoding" in headers:  # with a length beside it, two readers could see two requests
+            raise Refused(411, "the length of the file must be told beforehand")
+        host = headers.get("host", "")
+        if not self._is_own(host):
+            raise Refused(403, "this server answers only under its own name")
+        origin = headers.get("origin")
+        if origin is not None and _origin_of(origin) != host.lower():
+            raise Refused(403, "another site's page may not send here")
+        if self.token and not self._is_known(headers, query):
+            raise Refused(403, "open the address with the token that stands where the program was started")
+
+    def brings_token(self, query: str) -> bool:
+        """Whether an address holds the token."""
+        return bool(self.token) and _equal(_first(query, "token"), self.token)
+
+    def _is_own(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if any(sign in host for sign in "/?#@\\ "):
+            return False
+        return name in self.names or is_loopback(name) or (self.anywhere and _is_address(name))
+
+    def _is_known(self, headers: Headers, query: str) -> bool:
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and _equal(given.strip(), self.token):
+            return True
+        try:
+            kept = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
+        except CookieError:
+            kept = None
+        return self.brings_token(query) or (kept is not None and _equal(kept.value, self.token))
+
+
+class Guard:
+    """Lets a request through to `app` where `access` allows it, and adds the headers that hold for every answer."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app, self._access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+                message["headers"] = [*message.get("headers", []), *own]
+            await send(message)
+
+        query = scope["query_string"].decode("latin-1")
+        try:
+            self._access.check(Headers(scope=scope), query)
+        except Refused as refused:
+            await Refusal(refused)(scope, receive, send_with_headers)
+            return
+        if scope["path"] == "/" and self._access.brings_token(query):
+            answer = RedirectResponse("/", 303)  # the token leaves the address bar
+            answer.set_cookie(self._access.cookie, self._access.token, httponly=True, samesite="lax")
+            await answer(scope, receive, send_with_headers)
+            return
+        await self._app(scope, receive, send_with_headers)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _is_address(name: str) -> bool:
+    """In figures: no page of another site has such a name, so none can take this server for itself."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _origin_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _first(query: str, name: str) -> str:
+    try:
+        return parse_qs(query, max_num_fields=20).get(name, [""])[0]
+    except ValueError:
+        return ""
+
+
+def _equal(given: str, wanted: str) -> bool:
+    return secrets.compare_digest(given.encode(errors="replace"), wanted.encode())

@@ -1,0 +1,37 @@
+"""uvicorn, set up for one person or a few: one process, h11 as the parser, no access log."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import uvicorn
+from starlette.types import ASGIApp
+
+CONNECTIONS = 200  # at a time; more get 503
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one. Raises: OSError, OverflowError where there is no such place."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=1024)
+
+
+def serve(app: ASGIApp, place: socket.socket) -> None:
+    """Answers until a signal comes, whose handler then runs; what is in flight has a second to end."""
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what a client does wrong is told to the client
+    config = uvicorn.Config(
+        app,
+        http="h11",  # refuses several lengths, signs before colons, other transfer encodings than chunked
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=20,
+        timeout_graceful_shutdown=1,
+    )
+    uvicorn.Server(config).run(sockets=[place])

@@ -1,0 +1,44 @@
+"""What is not taken, and how that is said."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+LISTEN_ON_S = 3.0  # to a body that nobody wants
+
+
+class Refused(Exception):
+    """A request that is not answered as it wishes; `status` is the HTTP status that says so."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Refusal(Response):
+    """The answer to a refused request.
+
+    It is sent at once, but the connection stays open for as long as the body still comes, a few seconds at most: where
+    it is cut while a browser sends, the browser never reads the answer.
+    """
+
+    def __init__(self, refused: Refused) -> None:
+        content = json.dumps({"error": str(refused)}).encode()
+        super().__init__(content, refused.status, {"Connection": "close"}, "application/json")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        body = b"" if scope["method"] == "HEAD" else self.body
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        try:
+            async with asyncio.timeout(LISTEN_ON_S):
+                while (message := await receive())["type"] == "http.request" and message["more_body"]:
+                    pass
+        except TimeoutError:
+            pass
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
