@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
-from clips import encode, set_display_matrix, set_pixel_aspect, talking_head
+from clips import encode, rotate_metadata, set_display_matrix, set_pixel_aspect, talking_head
 
 from ffpp_prep.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import load_detector
@@ -186,3 +187,38 @@ def test_no_box_is_filled_in_between_two_picture_sizes(tmp_path: Path, head: lis
     assert (np.abs(full[sides] - sparse[sides]).max(axis=1) < 0.2 * widths).all()
     detected = sparse.index[~sparse["interpolated"]].tolist()
     assert detected == sorted({*range(0, 20, every), 9, 10, 19})
+
+
+def test_turned_beside_side_data_that_pyav_does_not_know(
+    tmp_path: Path, head: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an iPhone's spatial video: PyAV then gives none of a frame's side data."""
+
+    class Small:
+        @property
+        def side_data(self) -> None:
+            raise ValueError("30 is not a valid Type")
+
+    path = encode(tmp_path / "v.mp4", head[:1])
+    plain = first(path)
+    monkeypatch.setattr("ffpp_prep.video.display._small", lambda frame: Small())
+    for degrees in (0, 90, 180, 270):
+        rotate_metadata(path, degrees)
+        assert np.array_equal(first(path), np.rot90(plain, -degrees // 90))
+
+
+def test_frames_that_were_looked_at_are_let_go(tmp_path: Path, head: list) -> None:
+    """A frame held by its side data would cost 8 MB a look in 4K."""
+    large = [np.repeat(np.repeat(picture, 10, 0), 10, 1) for picture in head[:2]]
+    path = encode(tmp_path / "v.mkv", [*large] * 15, options={"preset": "ultrafast"})
+    gc.collect()
+    gc.disable()
+    try:
+        held = []
+        with VideoReader(path) as reader:
+            for frame in reader:
+                frame.rgb()
+                held.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
+    finally:
+        gc.enable()
+    assert held[-1] - held[8] < 4 * 1760 * 1440  # 22 frames of 3.8 MB

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 import av
@@ -28,22 +29,36 @@ def pixel_aspect(stream: Any) -> float:
     return ratio if SQUARE < shape <= WIDEST else 1.0
 
 
-def displayed(frame: av.VideoFrame, aspect: float = 1.0) -> NDArray[np.uint8]:
-    """The picture, (H, W, 3) uint8 RGB; pixels that aren't square are stretched along their longer side.
+class Display:
+    """How the frames of one video become pictures.
 
-    Raises:
-        DecodeFailed: it can't be had.
+    aspect: width through height of its pixels; those that aren't square are stretched along their longer side.
     """
-    try:
-        width, height = frame.width, frame.height
-        if aspect != 1.0:
-            width, height = round(width * max(1.0, aspect)), round(height * max(1.0, 1 / aspect))
-        if refusal := too_large(width, height):
-            raise ValueError(refusal)
-        converted = frame.reformat(width, height, format="rgb24", interpolation=CONVERSION, threads=1)
-        return _upright(_array(converted), frame)
-    except Exception as error:
-        raise DecodeFailed(f"no RGB of a {frame.format.name} frame: {reason_of(error)}") from error
+
+    def __init__(self, aspect: float = 1.0) -> None:
+        self._aspect = aspect
+        self._rotation: int | None = None
+        self._turn = _Turn()
+
+    def picture(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB.
+
+        Raises:
+            DecodeFailed: it can't be had.
+        """
+        try:
+            width, height = frame.width, frame.height
+            if self._aspect != 1.0:
+                width = round(width * max(1.0, self._aspect))
+                height = round(height * max(1.0, 1 / self._aspect))
+            if refusal := too_large(width, height):
+                raise ValueError(refusal)
+            converted = frame.reformat(width, height, format="rgb24", interpolation=CONVERSION, threads=1)
+            if frame.rotation != self._rotation:
+                self._rotation, self._turn = frame.rotation, _turn_of(frame)
+            return self._turn.applied(_array(converted))
+        except Exception as error:
+            raise DecodeFailed(f"no RGB of a {frame.format.name} frame: {reason_of(error)}") from error
 
 
 def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -53,16 +68,50 @@ def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return _array(frame.reformat(size, size, interpolation=flags, threads=1))
 
 
-def _upright(picture: NDArray[np.uint8], frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """Follows the display matrix to the nearest of its eight kinds: four turns, each of them plain or mirrored."""
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
-    if data is None:
-        return picture
+@dataclass(frozen=True)
+class _Turn:
+    """One of eight: four turns, each of them plain or mirrored. First rows become columns, then sides change."""
+
+    transposed: bool = False
+    left_to_right: bool = False
+    top_to_bottom: bool = False
+
+    def applied(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self == _Turn():
+            return picture
+        turned = picture.transpose(1, 0, 2) if self.transposed else picture
+        columns, rows = -1 if self.left_to_right else 1, -1 if self.top_to_bottom else 1
+        return np.ascontiguousarray(turned[::rows, ::columns])
+
+
+def _turn_of(frame: av.VideoFrame) -> _Turn:
+    """The turn that is nearest to a frame's display matrix.
+
+    PyAV ties a frame to the side data that it is asked for, until Python looks for such rings: so a small copy is
+    asked, once for all frames of one rotation. Beside side data of a kind that is new to it, PyAV gives none; then the
+    rotation says what the matrix does, but for mirroring.
+    """
+    try:
+        data = _small(frame).side_data
+        matrix = bytes(data[Type.DISPLAYMATRIX]) if Type.DISPLAYMATRIX in data else b""
+    except ValueError:
+        return (
+            _Turn(),
+            _Turn(transposed=True, top_to_bottom=True),
+            _Turn(left_to_right=True, top_to_bottom=True),
+            _Turn(transposed=True, left_to_right=True),
+        )[round(frame.rotation / 90) % 4]
+    if not matrix:
+        return _Turn()
     # A point (x, y) of the coded picture is shown at (a x + c y, b x + d y).
-    a, b, _, c, d = struct.unpack_from("=5i", bytes(data))
+    a, b, _, c, d = struct.unpack_from("=5i", matrix)
     if abs(a) + abs(d) < abs(b) + abs(c):
-        picture, a, d = picture.transpose(1, 0, 2), c, b
-    return np.ascontiguousarray(picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+        return _Turn(True, c < 0, b < 0)
+    return _Turn(False, a < 0, d < 0)
+
+
+def _small(frame: av.VideoFrame) -> av.VideoFrame:
+    return frame.reformat(16, 16, format="gray", interpolation=Interpolation.POINT, threads=1)
 
 
 def _array(frame: av.VideoFrame) -> NDArray[np.uint8]:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.video.budget import Budget
-from ffpp_prep.video.display import displayed
 from ffpp_prep.video.interface import DecodeFailed, Frame, VideoInfo, reason_of
 from ffpp_prep.video.source import MAX_COUNT, open_source
 
@@ -138,7 +137,7 @@ class VideoReader:
 
     def _rgb(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
         self._budget.used()
-        return displayed(picture, self._source.aspect)
+        return self._source.display.picture(picture)
 
     def _spent(self) -> bool:
         """Whether the file has cost what it may."""

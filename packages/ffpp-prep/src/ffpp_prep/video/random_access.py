@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ffpp_prep.video.display import displayed
 from ffpp_prep.video.interface import DecodeFailed
 from ffpp_prep.video.source import open_source
 
@@ -35,12 +34,12 @@ def read_frame(
     with closing(source.container):
         picture = None if pts is None else _seek(source.container, source.stream, pts)
         if picture is not None:
-            return displayed(picture, source.aspect)
+            return source.display.picture(picture)
     source = open_source(path).matching(size)
     with closing(source.container):
         for index, picture in enumerate(_pictures(source.container, source.stream)):
             if index == frame:
-                return displayed(picture, source.aspect)
+                return source.display.picture(picture)
     raise DecodeFailed(f"{path} has no frame {frame}")
 
 

@@ -12,7 +12,7 @@ import av
 from av.stream import Disposition
 
 from ffpp_prep.video.budget import MAX_PIXELS, too_large
-from ffpp_prep.video.display import pixel_aspect
+from ffpp_prep.video.display import Display, pixel_aspect
 from ffpp_prep.video.interface import OpenFailed, VideoInfo, reason_of
 
 # Playlists and the like can name other files and addresses: leave their demuxers out.
@@ -36,8 +36,7 @@ class Source:
 
     container: Any
     stream: Any
-    aspect: float
-    """width of a pixel through its height"""
+    display: Display
     remark: str = ""
     """what is not followed of what the file says"""
 
@@ -47,7 +46,7 @@ class Source:
         Boxes that were recorded before pixels were stretched are in the pixels of the file.
         """
         width, height = self.stream.codec_context.width, self.stream.codec_context.height
-        return replace(self, aspect=1.0) if size in ((width, height), (height, width)) else self
+        return replace(self, display=Display()) if size in ((width, height), (height, width)) else self
 
     def info(self) -> VideoInfo:
         """What the container announces, as far as it can be true; sizes are those before turning and stretching."""
@@ -94,7 +93,7 @@ def open_source(path: Path) -> Source:
     source.container.close()  # the clock of its frames runs too slow beside that of the list
     remark = "its edit list, which would hide most frames of a very slow video, was not followed"
     source = _opened(path, ignore_editlist="1")
-    return Source(source.container, source.stream, source.aspect, remark)
+    return Source(source.container, source.stream, source.display, remark)
 
 
 def _opened(path: Path, **options: str) -> Source:
@@ -108,7 +107,7 @@ def _opened(path: Path, **options: str) -> Source:
         stream.thread_type = "NONE"
         context.thread_count = 1
         context.options = {"max_pixels": str(MAX_PIXELS)}
-        return Source(container, stream, pixel_aspect(stream))
+        return Source(container, stream, Display(pixel_aspect(stream)))
     except OpenFailed as failure:
         container.close()
         raise OpenFailed(f"{path.name}: {failure}") from None
