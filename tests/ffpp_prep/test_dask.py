@@ -39,13 +39,13 @@ class Cluster:
         for _ in range(workers):
             self.spawn("worker", self.address, "--nthreads", "1", "--no-dashboard", *options)
 
-    def spawn(self, what: str, *arguments: str) -> subprocess.Popen[str]:
+    def spawn(self, what: str, *arguments: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         number = len(self.processes)
         log = (self.folder / f"{what}-{number}.log").open("w")
         paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]  # for cluster_tasks
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         environment["DASK_TEMPORARY_DIRECTORY"] = str(self.folder)
-        command = [sys.executable, "-m", "dask", what, *arguments]
+        command = [*before, sys.executable, "-m", "dask", what, *arguments]
         if what == "worker":
             command += ["--local-directory", str(self.folder)]
         process = subprocess.Popen(
@@ -167,6 +167,46 @@ def test_same_result_as_local_with_a_worker_killed(
     assert shards == sorted(p.name for p in (here / "faces").glob("*.h5")) and shards
     for name in shards:
         assert sha256_of(here / "faces" / name) == sha256_of(extracted / "faces" / name)
+
+
+def test_a_cluster_without_workers_is_said_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ffpp_prep.jobs.meeting.WORKERS_S", 7.0)
+    empty = Cluster(tmp_path)
+    try:
+        empty.start(0)
+        with pytest.raises(
+            FatalError, match=r"has had no workers for 7 s; .*dask worker tcp://\S+ --nthreads 1"
+        ):
+            list(run_tasks(work, [("a", str(tmp_path / "log"))], scheduler=empty.address))
+    finally:
+        empty.stop()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, detected: Path) -> Iterator[tuple[Path, Cluster]]:
+    """WORK, and a cluster whose one worker has another file system at its path."""
+    folder = Path(shutil.copytree(detected, tmp_path / "work"))
+    hidden = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {folder} && exec "$@"', "sh")
+    if subprocess.run([*hidden, "true"], capture_output=True).returncode:
+        pytest.skip("hiding a folder from a process needs root")
+    (tmp_path / "cluster").mkdir()
+    other = Cluster(tmp_path / "cluster")
+    other.start(0)
+    other.spawn("worker", other.address, "--nthreads", "1", "--no-dashboard", before=hidden)
+    yield folder, other
+    other.stop()
+
+
+def test_workers_that_see_another_work_folder_are_refused_before_work_begins(
+    elsewhere: tuple[Path, Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, other = elsewhere
+    for stage in ("extract", "boxes"):
+        again = ["--retry-failed"] if stage == "boxes" else []
+        result = ffpp_prep(stage, folder, *again, "--scheduler", other.address)
+        assert result.returncode == 2 and result.stderr.count("\n") == 1, result.stderr
+        assert f"sees another {folder} than this machine" in result.stderr
+        assert not list(folder.glob(".tmp-*")) and not list((folder / "faces").glob("*.h5"))
 
 
 @pytest.mark.full

@@ -1,6 +1,7 @@
 """Workers that crash, hang, raise, and a parent that is killed: with real processes."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +65,17 @@ def test_a_crash_that_does_not_come_again_costs_nothing(tmp_path: Path, threads:
 def test_a_hang_costs_one_task_and_slow_work_is_no_hang(tmp_path: Path, threads: int) -> None:
     results = run(tmp_path, ["slow", "hang", "a"], threads, timeout_s=1.0)
     assert results == {"slow": "SLOW", "hang": "timeout", "a": "A"}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("jump", [1000.0, -1000.0])
+def test_a_clock_that_jumps_is_no_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, jump: float
+) -> None:
+    clock, calls = time.time, iter(range(1_000_000))
+    monkeypatch.setattr(time, "time", lambda: clock() + jump * next(calls))
+    assert run(tmp_path, ["slow", "a"], threads, timeout_s=10) == {"slow": "SLOW", "a": "A"}
+    assert run(tmp_path, ["hang", "b"], threads, timeout_s=1) == {"hang": "timeout", "b": "B"}
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -158,3 +170,21 @@ def wait_for(condition, seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
+
+
+def test_no_length_of_time_is_measured_by_a_clock_that_may_jump() -> None:
+    """`time.time` and `datetime.now` say when something was; who asks for more is listed here, with the reason."""
+    told = {
+        "ffpp_prep/progress.py": 1,  # when the latest run of a stage was, for people
+        "dfd_train/engine/train.py": 2,  # when a run and its epochs were, for people
+    }
+    found = {}
+    for path in sorted(Path(__file__).parents[2].glob("packages/*/src/**/*.py")):
+        count = len(
+            re.findall(
+                r"time\.time\(\)|from time import time\b|datetime\.(utc)?now\(|date\.today", path.read_text()
+            )
+        )
+        if count:
+            found["/".join(path.parts[path.parts.index("src") + 1 :])] = count
+    assert found == told

@@ -48,8 +48,7 @@ class ProgressBar:
         self._total, self._unit = total, unit
         self._done = 0
         self._detail = ""
-        self._started = time.time()
-        self._written = 0.0
+        self._started = self._written = time.monotonic()
 
     def __enter__(self) -> ProgressBar:
         self._write()
@@ -67,13 +66,13 @@ class ProgressBar:
         self._detail = detail
         self._bar.set_postfix_str(detail, refresh=False)
         self._bar.update(units)
-        if time.time() - self._written > WRITE_S:
+        if time.monotonic() - self._written > WRITE_S:
             self._write()
 
     def _write(self) -> None:
         if self._total:
-            self._written = now = time.time()
-            seconds = now - self._started
+            self._written = time.monotonic()
+            seconds, now = self._written - self._started, time.time()
             state = Progress(self._stage, self._unit, self._done, self._total, seconds, now, self._detail)
             write_json(self._path, asdict(state))
 

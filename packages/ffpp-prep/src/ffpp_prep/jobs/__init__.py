@@ -7,6 +7,7 @@ one video lost, whoever shared a worker with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
 
@@ -21,6 +22,7 @@ def run_tasks(
     scheduler: str = "",
     threads: int = 1,
     devices: Sequence[str] = (),
+    shared: Path | None = None,
 ) -> Iterator[Outcome[Task, Result]]:
     """Yields an outcome for each task, as they finish.
 
@@ -32,16 +34,17 @@ def run_tasks(
         scheduler: address of a Dask scheduler (tcp://host:port); "" runs on this machine.
         threads: tasks that each worker process of this machine has at work at once, a thread each.
         devices: CUDA_VISIBLE_DEVICES of each of the `jobs` processes; empty leaves it as it is.
+        shared: a folder that a cluster's workers must see as it is here.
 
     Raises:
-        ffpp_prep.errors.UserError: the scheduler doesn't answer, or Dask isn't installed.
-        ffpp_prep.errors.FatalError: the scheduler was lost.
+        ffpp_prep.errors.UserError: the scheduler doesn't answer, Dask isn't installed, or a worker sees another folder.
+        ffpp_prep.errors.FatalError: the scheduler was lost, or had no workers for too long.
         Exception: what `function` raised; expected faults belong in its result.
     """
     if scheduler:
         from ffpp_prep.jobs.cluster import run_on_cluster
 
-        return run_on_cluster(function, tasks, timeout_s, scheduler)
+        return run_on_cluster(function, tasks, timeout_s, scheduler, shared)
     from ffpp_prep.jobs.local import run_here
 
     return run_here(function, tasks, jobs, timeout_s, threads, devices)

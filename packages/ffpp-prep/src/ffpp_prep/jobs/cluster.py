@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from ffpp_prep import __version__
@@ -22,27 +23,43 @@ from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
 
 try:
-    from distributed import Client, Future, KilledWorker, get_worker, wait
+    from distributed import Client, Future, KilledWorker, get_worker
     from distributed.comm.core import CommClosedError
+
+    from ffpp_prep.jobs.meeting import (
+        Token,
+        Workers,
+        one_line,
+        require_same_folder,
+        require_same_version,
+        require_sight,
+        same_folder,
+        wait_a_moment,
+    )
 except ImportError as missing:
     raise UserError("--scheduler: Dask is not installed; run  pip install 'ffpp-prep[dask]'") from missing
 
-POLL_S = 0.5
 BEAT_S = 1.0  # at most one event a task in this time
 CONNECT_S = 20
 
 
 def run_on_cluster(
-    function: Callable[[Task, Beat], Result], tasks: Sequence[Task], timeout_s: float, scheduler: str
+    function: Callable[[Task, Beat], Result],
+    tasks: Sequence[Task],
+    timeout_s: float,
+    scheduler: str,
+    shared: Path | None = None,
 ) -> Iterator[Outcome[Task, Result]]:
     """See `ffpp_prep.jobs.run_tasks`."""
     client = _connect(scheduler)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its news come as outcomes or errors
-    with client:
-        cluster = _Cluster(client, function, timeout_s)
+    with client, same_folder(shared) as token:
+        cluster = _Cluster(client, function, timeout_s, scheduler, token)
         suspects: list[int] = []
         try:
-            _require_same_version(client)
+            require_same_version(client, scheduler, __version__)
+            if token:
+                require_same_folder(client, token)
             for index, result in cluster.run(tasks, range(len(tasks)), suspects):
                 yield Outcome(tasks[index], result)
             for index in suspects:
@@ -61,34 +78,27 @@ def _connect(scheduler: str) -> Client:
     try:
         return Client(scheduler, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
-        reason = _line(error)
+        reason = one_line(error)
     # Now, not whenever it falls due: collected while the next client starts its thread, what is left of this one waits
     # for a lock of Dask's that the next one holds, and both stand still.
     gc.collect()
     raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers ({reason})")
 
 
-def _require_same_version(client: Client) -> None:
-    """Asks a worker, as soon as there is one, which ffpp-prep it has."""
-    try:
-        version = client.submit(_version, pure=False).result()
-    except (ImportError, RuntimeError, AttributeError) as error:
-        raise UserError(
-            f"the Dask scheduler and its workers need ffpp-prep {__version__} too ({_line(error)})"
-        ) from error
-    if version != __version__:
-        raise UserError(f"the Dask workers have ffpp-prep {version}, this is {__version__}: make them equal")
-
-
-def _version() -> str:
-    return __version__
-
-
 class _Cluster:
     """One run's tasks on a cluster, and what is known of them."""
 
-    def __init__(self, client: Client, function: Callable[..., Any], timeout_s: float) -> None:
+    def __init__(
+        self,
+        client: Client,
+        function: Callable[..., Any],
+        timeout_s: float,
+        scheduler: str,
+        token: Token | None,
+    ) -> None:
         self._client = client
+        self._token = token
+        self._workers = Workers(scheduler)
         self._function = function
         self._timeout_s = timeout_s
         self._hung: set[int] = set()
@@ -107,11 +117,7 @@ class _Cluster:
                 self._fill(running, waiting, tasks)
                 if not running:
                     return
-                try:
-                    finished = wait(list(running), timeout=POLL_S, return_when="FIRST_COMPLETED").done
-                except TimeoutError:
-                    finished = set()
-                for future in finished:
+                for future in wait_a_moment(list(running)):
                     index = running.pop(future)
                     self._beats.pop(future.key, None)
                     try:
@@ -133,12 +139,19 @@ class _Cluster:
 
     def _fill(self, running: dict[Future[Any], int], waiting: Iterator[int], tasks: Sequence[Any]) -> None:
         # Twice the workers: nobody waits for work, and little is to be redone when a worker dies.
-        room = max(1, sum(self._client.nthreads().values())) * 2 - len(running)
+        room = max(1, self._workers.look(self._client)) * 2 - len(running)
         for index in islice(waiting, max(0, room)):
             self._hung.discard(index)  # the latest try is what counts
             key = f"{self._topic}-{index}-{uuid.uuid4().hex[:8]}"
             future = self._client.submit(
-                _on_worker, self._function, tasks[index], key, self._topic, key=key, pure=False
+                _on_worker,
+                self._function,
+                tasks[index],
+                key,
+                self._topic,
+                self._token,
+                key=key,
+                pure=False,
             )
             running[future] = index
 
@@ -161,12 +174,16 @@ class _Cluster:
         self._beats[key] = (worker, time.monotonic())
 
 
-def _on_worker(function: Callable[[Any, Beat], Any], task: Any, key: str, topic: str) -> Any:
+def _on_worker(
+    function: Callable[[Any, Beat], Any], task: Any, key: str, topic: str, token: Token | None
+) -> Any:
     worker = get_worker()
     if worker.state.nthreads != 1:
         raise UserError(
             f"Dask worker {worker.address} has {worker.state.nthreads} threads; start workers with --nthreads 1"
         )
+    if token:
+        require_sight(worker.address, token)
     last = 0.0
 
     def beat() -> None:
@@ -182,7 +199,3 @@ def _on_worker(function: Callable[[Any, Beat], Any], task: Any, key: str, topic:
 
     beat()
     return function(task, beat)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]

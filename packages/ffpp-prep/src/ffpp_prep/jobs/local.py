@@ -1,7 +1,7 @@
 """Worker processes of this machine, watched: joblib's loky pool, or processes of several threads each.
 
 A worker that dies takes its whole pool along, so each task leaves a marker while it runs: after a crash the tasks
-that were running are tried again, alone. A task whose marker wasn't touched for `timeout_s` hangs; its worker is
+that were running are tried again, alone. A task whose marker wasn't stamped for `timeout_s` hangs; its worker is
 killed, which leads the same way.
 """
 
@@ -146,7 +146,7 @@ class _Pool:
         for index in running:
             marker = self._markers / str(index)
             try:
-                silent = time.time() - marker.stat().st_mtime
+                silent = time.monotonic() - marker.stat().st_mtime
                 worker = int(marker.read_text() or 0)
             except (FileNotFoundError, ValueError):
                 continue
@@ -171,13 +171,20 @@ def _start_worker() -> None:
 
 def _tracked(marker: Path, parent: int, function: Callable[[Any, Beat], Any], task: Any) -> Any:
     marker.write_text(str(os.getpid()))
+    _stamp(marker)
 
     def beat() -> None:
         if os.getppid() != parent:  # the parent was killed: nobody wants the result
             os._exit(1)
-        marker.touch()
+        _stamp(marker)
 
     try:
         return function(task, beat)
     finally:
         marker.unlink(missing_ok=True)
+
+
+def _stamp(marker: Path) -> None:
+    """Marks a sign of life by the clock that all processes of a machine share and that never jumps."""
+    now = time.monotonic_ns()
+    os.utime(marker, ns=(now, now))

@@ -111,6 +111,7 @@ def detect_boxes(
                         scheduler,
                         workers.threads,
                         workers.devices,
+                        work,
                     )
                     frames += collect(outcomes, _given_up, commit, bar, statuses)
         failures = _failures(store)

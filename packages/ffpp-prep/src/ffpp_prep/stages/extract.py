@@ -132,9 +132,15 @@ def extract_faces(
             if not commit_file(folder, number).exists()
         ]
         total = sum(piece.stop - piece.first for task in tasks for piece in task.slices)
-        outcomes = run_tasks(_extract, tasks, jobs, timeout_s, scheduler)
+        outcomes = run_tasks(_extract, tasks, jobs, timeout_s, scheduler, shared=work)
         with ProgressBar(work, "extract", total, "crop") as bar:
             lost = _collect(outcomes, bar)
+        told = {name for name, _ in lost}
+        lost += [
+            (shard_name(task.number), f"a worker wrote it, but it isn't in {folder} here")
+            for task in tasks
+            if shard_name(task.number) not in told and not commit_file(folder, task.number).exists()
+        ]
         summaries = read_summaries(folder, len(plan))
         write_checked_json(folder / MANIFEST, manifest(summaries, settings))
     written = {task.number for task in tasks}
