@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfd_train.errors import UserError
+from ffpp_prep.printable import printable
 
 
 def run_names(runs: Sequence[Path]) -> list[str]:
     """The names of the runs' folders. Raises: UserError where two are equal."""
-    names = [run.resolve().name for run in runs]
+    names = [printable(run.resolve().name) for run in runs]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise UserError(f"two runs are called {doubled[0]!r}: the folders' names tell them apart, rename one")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
 __all__ = ["printable", "printing", "readable"]
 
-_HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, bytes that are no UTF-8, line separators
-_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Control characters, line separators, marks that turn the direction of writing, bytes that are no UTF-8.
+_HIDDEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_ANY = re.compile(f"[{_HIDDEN}]")
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -24,9 +25,7 @@ def printable(text: str, keep: str = "") -> str:
         text: anything; what Python makes of a name that is no UTF-8 (surrogates) too.
         keep: control characters that are meant, such as a line break.
     """
-    if text.isprintable():
-        return text
-    return "".join(letter if letter in keep else _written_out(letter) for letter in text)
+    return _ANY.sub(lambda found: found[0] if found[0] in keep else _written_out(found[0]), text)
 
 
 class _Readable:
@@ -58,8 +57,6 @@ def printing() -> Iterator[None]:
 
 
 def _written_out(letter: str) -> str:
-    if letter not in _TURNING and unicodedata.category(letter) not in _HIDDEN:
-        return letter
     code = ord(letter)
     if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8
         code -= 0xDC00

@@ -41,7 +41,7 @@ def draw(rows: Sequence[Row], models: Sequence[str], warning: str) -> bytes:
     """A PNG: a row for each picture, the crop with its mask's outline, then each model's explanation."""
     method = rows[0].explanations[0].method
     columns = 1 + len(models)
-    with matplotlib.rc_context({"font.family": "sans-serif", "font.size": 9}):
+    with matplotlib.rc_context({"font.family": "sans-serif", "font.size": 9, "text.parse_math": False}):
         figure = Figure(figsize=(0.5 + _INCHES * columns, 0.9 + (_INCHES + 0.1) * len(rows)), dpi=130)
         figure.set_layout_engine("constrained")
         axes: npt.NDArray[Any] = figure.subplots(len(rows), columns, squeeze=False)

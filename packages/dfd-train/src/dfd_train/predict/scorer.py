@@ -27,6 +27,7 @@ from dfd_train.models import Detector
 from dfd_train.predict.calibration import Calibration, run_calibration
 from dfd_train.report.run import how_far, read_epochs
 from dfd_train.runs import RunFolder, file_sha256
+from ffpp_prep.printable import printable
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +166,7 @@ def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScor
     model = load_model(path, device, trust)
     calibration = run_calibration(path, device_name, trust)
     facts = Facts(
-        name=f"{path.resolve().name} ({model.facts.config.model.name})",
+        name=printable(f"{path.resolve().name} ({model.facts.config.model.name})"),
         kind="run",
         path=path,
         sha256=file_sha256(RunFolder(path).best),
@@ -196,7 +197,7 @@ def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
         facts = replace(facts, spec=spec)
     else:
         facts = Facts(
-            name=path.resolve().name,
+            name=printable(path.resolve().name),
             kind="weights",
             path=path,
             sha256=sha256,
@@ -212,7 +213,7 @@ def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
 
 def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts:
     return Facts(
-        name=f"{path.resolve().stem} ({card.model})",
+        name=printable(f"{path.resolve().stem} ({card.model})"),
         kind=kind,
         path=path,
         sha256=sha256,

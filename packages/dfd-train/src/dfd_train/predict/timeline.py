@@ -26,7 +26,9 @@ def draw_timeline(faces: pd.DataFrame, duration: float, threshold: float | None,
     scored = faces.dropna(subset="prob")
     counts = scored["track"].value_counts()
     shown = _shown(scored, counts)
-    with matplotlib.rc_context({"font.size": 11, "figure.constrained_layout.use": True}):
+    with matplotlib.rc_context(
+        {"font.size": 11, "figure.constrained_layout.use": True, "text.parse_math": False}
+    ):
         figure = Figure(figsize=(10, 3.4), dpi=150)
         axes = figure.subplots()
         for track in shown:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from tqdm import tqdm
 
 from dfd_train.report.files import write_text
-from dfd_train.report.svg import BLUE, ORANGE, PALETTE, figure, to_svg, whole_numbers
+from dfd_train.report.svg import BLUE, ORANGE, PALETTE, figure, log_scale, to_svg, whole_numbers
 
 MEASURES = (
     ("loss", "Loss"),
@@ -67,7 +67,8 @@ def training_curves(epochs: pd.DataFrame, best_epoch: int | None = None) -> tupl
     if "lr" in epochs and epochs["lr"].notna().any():
         with figure() as (drawn, axes):
             axes.step(epochs["epoch"], epochs["lr"], color=BLUE, where="mid")
-            axes.set(xlabel="Epoch", ylabel="Learning rate", yscale="log")
+            axes.set(xlabel="Epoch", ylabel="Learning rate")
+            log_scale(axes)
             whole_numbers(axes.xaxis)
             plots.append(
                 Plot("learning_rate", "Learning rate", to_svg(drawn, "lr", "Learning rate per epoch"))
@@ -115,7 +116,8 @@ def gradient_flow(gradients: pd.DataFrame, warning: str = "") -> tuple[Plot, ...
             places = range(len(rows))
             axes.plot(places, rows["max"], color=ORANGE, label="largest")
             axes.plot(places, rows["mean"], color=BLUE, label="mean")
-            axes.set(yscale="log", ylabel="Absolute gradient", xlim=(-0.5, len(rows) - 0.5))
+            log_scale(axes)
+            axes.set(ylabel="Absolute gradient", xlim=(-0.5, len(rows) - 0.5))
             parts = _parts(list(rows["layer"]))
             axes.set_xticks(
                 [place for place, _ in parts], [name for _, name in parts], rotation=90, fontsize=7

@@ -12,6 +12,7 @@ import pandas as pd
 
 from dfd_train.errors import UserError
 from dfd_train.runs import RunFolder, read_predictions
+from ffpp_prep.printable import printable
 
 log = logging.getLogger(__name__)
 SPLIT_ORDER = ("test", "val", "train")
@@ -61,7 +62,7 @@ class Run:
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self.path.resolve().name
+        return printable(self.path.resolve().name)
 
     @property
     def model(self) -> str:

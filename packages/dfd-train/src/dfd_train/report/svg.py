@@ -1,5 +1,6 @@
 """Matplotlib figures as SVG that stands inside a page: text as text, ink in the page's own colour."""
 
+import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 # Colours of middle lightness: legible on a white and on a near-black page, distinct without red against green.
 BLUE, ORANGE, PURPLE, TEAL, RED, GOLD, GREY = (
@@ -38,6 +39,7 @@ STYLE: Any = {  # a mapping; matplotlib spells its keys out as a literal type
     "legend.frameon": False,
     "lines.linewidth": 1.8,
     "figure.constrained_layout.use": True,
+    "text.parse_math": False,  # names of methods and runs come from outside: a $ is a $
 }
 
 
@@ -50,19 +52,30 @@ def figure(width: float = 4.6, height: float = 3.1) -> Iterator[tuple[Figure, Ax
 
 
 def to_svg(drawn: Figure, name: str, description: str) -> str:
-    """The figure as one `<svg>` element whose ids begin with `name`, with a description for those who cannot see it."""
+    """The figure as one `<svg>` element for a page, with a description for those who cannot see it.
+
+    `name` keeps the ids of several figures of one page apart; it may come from outside.
+    """
     out = io.StringIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
     with matplotlib.rc_context(STYLE):
         drawn.savefig(out, format="svg", transparent=True, metadata=nothing)
+    name = f"plot-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:12]}"
     text = out.getvalue()
     text = text[text.index("<svg") :].strip()
     text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{name}-", text)
     text = text.replace(_INK, "currentColor")
-    text = re.sub(r"<svg ", f'<svg role="img" aria-label="{_attribute(description)}" ', text, count=1)
+    text = text.replace("<svg ", f'<svg role="img" aria-label="{_attribute(description)}" ', 1)
     return re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
+
+
+def log_scale(axes: Axes) -> None:
+    """Makes y logarithmic, its numbers written as 1e-03: powers would be formulas, which no text here is."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
 
 
 def whole_numbers(axis: Axis) -> None:

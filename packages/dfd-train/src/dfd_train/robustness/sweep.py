@@ -24,6 +24,7 @@ from dfd_train.metrics import Summary, summarize
 from dfd_train.robustness.conditions import Condition, Sweep
 from dfd_train.runs import RunFolder, read_predictions, write_predictions
 from ffpp_prep.errors import Damaged
+from ffpp_prep.printable import printable
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: Request) -> Result:
                 write_predictions(path, predictions, facts)
             predicted[condition.name] = summarize(predictions)
     summaries = {condition: predicted[condition.name] for condition in wanted}
-    return Result(run.resolve().name, demonstration, summaries)
+    return Result(printable(run.resolve().name), demonstration, summaries)
 
 
 def _scoring(plain: Scoring, condition: Condition) -> Scoring:
