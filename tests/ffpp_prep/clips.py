@@ -57,13 +57,17 @@ def encode(
     *,
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
-    crf: int = 23,
+    crf: int = 10,
     times: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
     colorspace: int = 0,
     color_range: int = 0,
 ) -> Path:
-    """Writes RGB pictures as a video, 25 frames a second, or at `times` in 1/1000 s."""
+    """Writes RGB pictures as a video, 25 frames a second, or at `times` in 1/1000 s.
+
+    At the usual CRF 23 the detector is no longer sure of the small talking head (0.15 to 0.98): a test that expects a
+    face must not hang on how an encoder rounds. At 10 its scores are 0.7 and more, but for frames 54 to 65.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     height, width = pictures[0].shape[:2]
     with open_output(path) as container:

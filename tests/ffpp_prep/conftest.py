@@ -24,13 +24,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory, head: list) -> Path:
     root = tmp_path_factory.mktemp("ffpp") / "root"
     originals = root / "original_sequences" / "youtube" / "c23" / "videos"
     for i in range(2):
-        clips.encode(originals / f"{i:03d}.mp4", head[i * 60 : i * 60 + FRAMES])
+        clips.encode(originals / f"{i:03d}.mp4", head[i * 30 : i * 30 + FRAMES])
     for method in ("Deepfakes", "FaceSwap"):
         fakes = root / "manipulated_sequences" / method / "c23" / "videos"
         for a, b in ((0, 1), (1, 0)):
             clips.encode(
                 fakes / f"{a:03d}_{b:03d}.mp4",
-                [np.minimum(p, 230) + 25 for p in head[a * 60 : a * 60 + FRAMES]],
+                [np.minimum(p, 230) + 25 for p in head[a * 30 : a * 30 + FRAMES]],
             )
     whole = (originals / "000.mp4").read_bytes()
     (originals / "900.mp4").write_bytes(whole[: len(whole) // 2])
