@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from ffpp_prep.boxes import BOXES_SCHEMA, VideoBoxes
+from ffpp_prep.tables import read_table
 from ffpp_prep.video import VideoError, beating, open_video
 
 
@@ -75,7 +76,10 @@ def borrow_boxes(
 
 
 def _rows(video_id: str, original: Original, pts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.Table:
-    rows = pq.read_table(original.boxes, filters=[("video_id", "=", original.result.video_id)])
+    remedy = f"run  ffpp-prep verify {original.boxes.parent.parent} --repair"
+    name = original.result.video_id
+    rows = read_table(original.boxes, remedy, BOXES_SCHEMA, lambda low, high: low <= name <= high)
+    rows = rows.filter(pc.equal(rows["video_id"].cast(pa.string()), name))
     names = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), np.int32)), pa.array([video_id]))
     rows = rows.set_column(rows.schema.get_field_index("video_id"), BOXES_SCHEMA.field("video_id"), names)
     times = pa.array(pts[rows["frame"].to_numpy()])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -179,6 +179,21 @@ class PartStore(Generic[Result]):
     def rows_file(self, part: str) -> Path:
         """Where the rows of a part are."""
         return self.folder / f"{self._name}-{part}.parquet"
+
+
+def storable(result: Result, schema: pa.Schema, failed: Callable[[str], Result]) -> Result:
+    """The result where its row can be written; a value from a file may be none that a table holds.
+
+    Args:
+        result: of one video, whose fault that is.
+        schema: of the videos' own rows.
+        failed: makes the result of a video that failed for this reason.
+    """
+    try:
+        pa.table({name: [getattr(result, name)] for name in schema.names}, schema=schema)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        return failed(f"what it says of itself can't be recorded: {' '.join(str(error).split())}")
+    return result
 
 
 def fingerprint(settings: Any) -> str:

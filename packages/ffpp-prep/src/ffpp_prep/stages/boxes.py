@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from ffpp_prep.files import sha256_of
 from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.lock import only_run
 from ffpp_prep.manifest import read_plan
+from ffpp_prep.parts import storable
+from ffpp_prep.printable import printable
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.stages.collect import collect
 from ffpp_prep.stages.fakes import FakeStore
@@ -156,11 +157,21 @@ def _given_up(task: _Task, lost: Lost) -> VideoBoxes:
 
 
 def _detect(task: _Task, beat: Beat) -> VideoBoxes:
+    found = _found(task, beat)
+    found = replace(found, error=printable(found.error))
+    return storable(found, STATUS_SCHEMA, lambda why: VideoBoxes(task.video_id, "decode_failed", why))
+
+
+def _found(task: _Task, beat: Beat) -> VideoBoxes:
     if task.original is not None:
-        with suppress(Exception):  # what is wrong with the video, detection will find and record
+        try:
             borrowed = borrow_boxes(task.video_id, task.path, task.original, task.settings.decoder, beat)
             if borrowed is not None:
                 return borrowed
+        except UserError:  # the original's boxes are damaged, which is no fault of this video
+            raise
+        except Exception:
+            pass  # what is wrong with the video, detection will find and record
     detector = process_detector(task.engine)
     try:
         return detect_video(task.video_id, task.path, detector, task.settings, beat)

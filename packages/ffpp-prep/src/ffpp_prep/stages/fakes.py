@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +15,8 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.fakes import FAKES_SCHEMA, FakeCheck, FakeSettings, check_fake
 from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.lock import only_run
-from ffpp_prep.parts import PartStore
+from ffpp_prep.parts import PartStore, storable
+from ffpp_prep.printable import printable
 from ffpp_prep.progress import ProgressBar
 from ffpp_prep.stages.collect import collect
 from ffpp_prep.store import BoxStore, read_videos_and_parts
@@ -139,10 +140,15 @@ def _measurable(videos: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
 def _check(task: _Task, beat: Beat) -> FakeCheck:
     boxes = BoxStore(task.work).read_part(task.part, {task.video_id})  # a damaged part is no video's fault
     try:
-        return check_fake(task.video_id, task.path, task.original, boxes, task.settings, task.decoder, beat)
+        check = check_fake(task.video_id, task.path, task.original, boxes, task.settings, task.decoder, beat)
     except Exception as error:  # whatever a hostile video provokes is that video's row, not the run's end
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return FakeCheck(task.video_id, "open_failed", reason)
+        check = _failed(task, f"{type(error).__name__}: {' '.join(str(error).split())}")
+    check = replace(check, error=printable(check.error))
+    return storable(check, CHECKS_SCHEMA, lambda why: _failed(task, why))
+
+
+def _failed(task: _Task, reason: str) -> FakeCheck:
+    return FakeCheck(task.video_id, "open_failed", reason)
 
 
 def _given_up(task: _Task, lost: Lost) -> FakeCheck:

@@ -1,0 +1,99 @@
+"""No value from a file ends a stage: the video that it is of fails by name, the others' work stays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from clips import ffpp_prep
+
+from ffpp_prep import read_boxes, read_videos
+from ffpp_prep.boxes import VideoBoxes
+from ffpp_prep.fakes import FakeCheck
+from ffpp_prep.parts import storable
+from ffpp_prep.stages.fakes import CHECKS_SCHEMA
+from ffpp_prep.store import STATUS_SCHEMA
+
+# What a decoder may make of a header, whatever is bounded today; given for every video of one name.
+HOOK = """
+import dataclasses
+import ffpp_prep.stages.boxes as stage
+detect = stage.detect_video
+def detect_video(video_id, *rest):
+    found = detect(video_id, *rest)
+    return dataclasses.replace(found, VALUE) if video_id.endswith("Deepfakes/c23/videos/000_001.mp4") else found
+stage.detect_video = detect_video
+"""
+VALUES = [
+    "frames_container=1 << 31",
+    "error='no \\udcff name', status='partial'",
+]
+
+
+def hooked(tmp_path: Path, code: str) -> dict[str, str]:
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(code)
+    paths = [str(tmp_path / "hook"), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_one_videos_value_is_that_videos_failure(
+    tree: Path, detected: Path, tmp_path: Path, value: str
+) -> None:
+    work = tmp_path / "work"
+    environment = hooked(tmp_path, HOOK.replace("VALUE", value))
+    result = ffpp_prep("boxes", tree, "-o", work, "--jobs", 1, env=environment)
+    assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
+    found, right = (read_videos(w).set_index("video_id") for w in (work, detected))
+    name = "manipulated_sequences/Deepfakes/c23/videos/000_001.mp4"
+    row = found.loc[name]
+    if value.startswith("error"):
+        assert (row["status"], row["error"]) == ("partial", r"no \xff name")
+        return
+    assert row["status"] == "decode_failed" and "what it says of itself can't be recorded" in row["error"]
+    assert found.drop(name)["status"].equals(right.drop(name)["status"])
+    boxes, others = read_boxes(work), read_boxes(detected)
+    assert boxes.equals(others[others["video_id"] != name].reset_index(drop=True))
+
+
+def test_what_cannot_be_stored_of_any_column() -> None:
+    for schema, whole in (
+        (STATUS_SCHEMA, VideoBoxes("a", "ok")),
+        (CHECKS_SCHEMA, FakeCheck("a", "ok")),
+    ):
+        failed = type(whole)("a", "open_failed", "why")
+        assert storable(whole, schema, lambda why, failed=failed: failed) is whole
+        for field in schema:
+            for value in (1 << 70, -(1 << 70), "\udcff", b"\xff", np.float64("nan"), object()):
+                odd = type(whole)(**{"video_id": "a", "status": "ok", field.name: value})
+                kept = storable(odd, schema, lambda why, failed=failed: failed)
+                row = {name: [getattr(kept, name)] for name in schema.names}
+                assert len(pa.table(row, schema=schema)) == 1
+
+
+CROPPING = """
+import ffpp_prep.shards as shards
+crops = shards.crops
+def odd(path, *rest):
+    if "FaceSwap/c23/videos/000_001" in path:
+        next(crops(path, *rest))
+        raise FAULT("nothing expected")
+    return crops(path, *rest)
+shards.crops = odd
+"""
+
+
+@pytest.mark.parametrize("fault", ["OverflowError", "MemoryError"])
+def test_one_videos_fault_costs_its_crops_only(detected: Path, tmp_path: Path, fault: str) -> None:
+    work = Path(shutil.copytree(detected, tmp_path / "work"))
+    environment = hooked(tmp_path, CROPPING.replace("FAULT", fault))
+    result = ffpp_prep("extract", work, "--jobs", 1, env=environment)
+    assert result.returncode == 1 and result.stderr == ""
+    name = "manipulated_sequences/FaceSwap/c23/videos/000_001.mp4"
+    assert f"crops missing of {name}: {fault}: nothing expected" in result.stdout
+    assert result.stdout.count("missing of") == 1 and "not written" not in result.stdout
