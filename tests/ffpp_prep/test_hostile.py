@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ from crops import stored
 from PIL import Image
 
 from ffpp_prep import read_boxes, read_videos
+from ffpp_prep.boxes import BoxSettings, detect_video
+from ffpp_prep.detector import load_detector
+from ffpp_prep.video import VideoReader, budget
 
 
 def absurdly_large(folder: Path, picture: np.ndarray) -> list[bytes]:
@@ -136,3 +140,52 @@ def test_hostile_files_cost_no_memory(tmp_path: Path, head: list) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=True)
     held = [int(kilobytes) for kilobytes in done.stdout.split()]
     assert held[-1] - held[1] < 4 << 10  # in 600 files: less than one frame in ten
+
+
+def gif(width: int, height: int, frames: int) -> bytes:
+    """A GIF of so many frames of which each changes one pixel: 23 bytes a frame, whatever its size."""
+    content = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes((0, 0, 0, 255, 255, 255))
+    pixel = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + bytes((2, 2, 0x44, 1, 0))
+    return content + frames * (b"\x21\xf9\x04\x04\x04\0\0\0" + pixel) + b"\x3b"
+
+
+def test_a_small_file_of_enormous_frames_is_read_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundredth of the real limit, at a hundredth of the real size."""
+    monkeypatch.setattr("ffpp_prep.video.budget.FREE_PIXELS", budget.FREE_PIXELS // 100)
+    monkeypatch.setattr("ffpp_prep.video.budget.PIXELS_A_BYTE", budget.PIXELS_A_BYTE // 100)
+    path = tmp_path / "v.gif"
+    path.write_bytes(gif(820, 820, 2000))
+    with VideoReader(path) as reader:
+        read = len(list(reader))
+    assert 20 < read < 200
+    assert reader.error == f"stopped after {read} frames: more pixels than a file of 46 kB may cost"
+    found = detect_video("v", str(path), load_detector("litert"), BoxSettings(every=500))
+    assert 0.9 * read < found.frames_decoded <= read and "stopped after" in found.error
+
+
+def test_seconds_are_bounded_too(tmp_path: Path, head: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = encode(tmp_path / "v.mp4", head[:20])
+    monkeypatch.setattr("ffpp_prep.video.budget.FREE_SECONDS", -1e6)
+    with VideoReader(path) as reader:
+        assert len(list(reader)) < 2 and "more seconds than a file of" in reader.error
+
+
+@pytest.mark.parametrize(
+    ("size", "pixels", "bytes_a_frame", "hours"),
+    [
+        (10**7, 176 * 144, 50, 2),  # two hours of a thumbnail
+        (10**9, 1920 * 1080, 80, 3),  # a still screen
+        (10**10, 3840 * 2160, 4000, 4),
+        (10**5, 640 * 480, 60, 1),
+    ],
+)
+def test_footage_is_far_below_every_limit(size: int, pixels: int, bytes_a_frame: int, hours: int) -> None:
+    """Each frame looked at, as `boxes` does."""
+    frames = min(hours * 3600 * 25, size // bytes_a_frame)
+    own = budget.Budget(size)
+    for _ in range(frames):
+        own.decoded(pixels)
+        own.used()
+    assert own.exceeded(frames) == ""

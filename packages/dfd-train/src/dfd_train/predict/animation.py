@@ -13,7 +13,7 @@ import PIL.Image
 
 from dfd_train.errors import UserError
 from dfd_train.predict.photographs import as_rgb, kind_of, opened
-from ffpp_prep.video import Budget, Frame, VideoInfo, too_large
+from ffpp_prep.video import MAX_FRAME_PIXELS, Budget, Frame, VideoInfo, too_large
 
 MILLISECOND = 0.001
 PAGE_MS = 1000  # how long a page of a TIFF is shown: each is looked at
@@ -62,7 +62,7 @@ class AnimationReader:
                 for page in _pages(image):
                     budget.start()
                     image.seek(page)
-                    if refusal := too_large(*image.size):
+                    if refusal := too_large(*image.size, MAX_FRAME_PIXELS):
                         raise UserError(refusal)
                     picture = as_rgb(image)
                     budget.stop()

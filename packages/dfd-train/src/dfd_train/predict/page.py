@@ -61,9 +61,7 @@ def answer(result: Result) -> Answer:
     if result.status == "internal_error":
         said = f"This is a fault of dfd-train, not of the file ({result.reason}). traceback.log says where."
         return Answer("none", "The program failed at this file", said)
-    damage = _sentence(
-        result.damage and f"the file is damaged, only a part of it was looked at: {result.damage}"
-    )
+    damage = _sentence(result.damage and f"only a part of the file was looked at: {result.damage}")
     if result.prob is None:
         why = f"So there is no score. {_sentence(result.reason)} {damage}"
         return Answer("none", "No usable face", why.rstrip())

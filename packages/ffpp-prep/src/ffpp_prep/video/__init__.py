@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.video.budget import MAX_PIXELS, Budget, too_large
+from ffpp_prep.video.budget import MAX_FRAME_PIXELS, MAX_PIXELS, Budget, too_large
 from ffpp_prep.video.display import CONVERSION, resized
 from ffpp_prep.video.encoder import Encoder, open_output
 from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, VideoError, VideoInfo
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONVERSION",
     "DECODERS",
+    "MAX_FRAME_PIXELS",
     "MAX_PIXELS",
     "Budget",
     "DecodeFailed",

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from time import thread_time
 
-MAX_PIXELS = 8192 * 8192  # of one picture: 200 MB as RGB
+MAX_PIXELS = 8192 * 8192  # of one photograph: 200 MB as RGB
+MAX_FRAME_PIXELS = 8192 * 4320  # of a video's frame, of which a decoder holds many
 MAX_SIDE = 32768  # pixels
-FREE_PIXELS, PIXELS_A_BYTE = 1 << 32, 1 << 17  # of all frames together
+FREE_PIXELS, PIXELS_A_BYTE = 1 << 31, 1 << 17  # of all frames together
 LEAST_PIXELS = 1 << 12  # what a frame counts for, however small
 LOOK_PIXELS = 1 << 20  # what the use of a frame counts for, beside its decoding
 FREE_SECONDS, BYTES_A_SECOND = 120.0, 4096  # of reading
 
 
-def too_large(width: int, height: int) -> str:
+def too_large(width: int, height: int, most: int = MAX_PIXELS) -> str:
     """Says why pictures of a size aren't read; empty where they are."""
-    if width < 1 or height < 1 or width * height > MAX_PIXELS:
-        return f"frame size {width}x{height} is not between 1 and {MAX_PIXELS} pixels"
+    if width < 1 or height < 1 or width * height > most:
+        return f"frame size {width}x{height} is not between 1 and {most} pixels"
     if max(width, height) > MAX_SIDE:
         return f"frame size {width}x{height}: no side may have more than {MAX_SIDE} pixels"
     return ""

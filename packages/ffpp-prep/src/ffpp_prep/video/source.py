@@ -11,7 +11,7 @@ from typing import Any
 import av
 from av.stream import Disposition
 
-from ffpp_prep.video.budget import MAX_PIXELS, too_large
+from ffpp_prep.video.budget import MAX_FRAME_PIXELS, too_large
 from ffpp_prep.video.display import Display, pixel_aspect
 from ffpp_prep.video.interface import OpenFailed, VideoInfo, reason_of
 
@@ -101,12 +101,12 @@ def _opened(path: Path, **options: str) -> Source:
     try:
         stream = _film(container.streams.video)
         context = stream.codec_context
-        if refusal := too_large(context.width, context.height):
+        if refusal := too_large(context.width, context.height, MAX_FRAME_PIXELS):
             raise OpenFailed(refusal)
         # One thread a process: the pool fills the cores, and FFmpeg's own threads can deadlock under it.
         stream.thread_type = "NONE"
         context.thread_count = 1
-        context.options = {"max_pixels": str(MAX_PIXELS)}
+        context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
         return Source(container, stream, Display(pixel_aspect(stream)))
     except OpenFailed as failure:
         container.close()
