@@ -16,17 +16,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     parser.add_argument("--out", type=Path, default=Path("comparison"), metavar="DIR", help="where to write")
     parser.add_argument("--reference", choices=("thesis",), help="the thesis's tables beside the runs'")
+    parser.add_argument(
+        "--common",
+        action="store_true",
+        help="where not all were tested on the same videos, compare them on those that all scored",
+    )
+    parser.add_argument(
+        "--scores",
+        type=named_file,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="another detector's scores: CSV or Parquet of video_id, score in [0, 1], optionally frame; repeatable",
+    )
+    parser.add_argument(
+        "--missing",
+        choices=("refuse", "as-real", "as-fake", "as-chance"),
+        default="refuse",
+        help="what a video without a score in --scores counts as (default: refuse)",
+    )
     add_hardest(parser)
     add_trust(parser)
 
 
+def named_file(text: str) -> tuple[str, Path]:
+    """A name and a file, as NAME=FILE."""
+    name, sign, file = text.partition("=")
+    if not (name.strip() and sign and file):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
+    return name.strip(), Path(file)
+
+
 def run(options: argparse.Namespace) -> int:
     """Writes the comparison; says which runs were not evaluated."""
-    from dfd_train.compare import compare_runs
+    from dfd_train.compare import Others, compare_runs
+    from dfd_train.errors import UserError
 
+    files = dict(options.scores)
+    if len(files) < len(options.scores):
+        raise UserError("--scores: two files have one name")
     comparison = compare_runs(
-        options.runs, options.out, options.reference, options.trust, hardest=options.hardest
+        options.runs,
+        options.out,
+        options.reference,
+        options.trust,
+        hardest=options.hardest,
+        others=Others(files, options.missing),
+        common=options.common,
     )
+    if comparison.text:
+        print(comparison.text)
     for note in comparison.notes:
         print(note)
     print(comparison.files[0])

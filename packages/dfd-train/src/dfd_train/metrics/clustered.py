@@ -91,11 +91,8 @@ class AucInfluence:
 
     def covariance(self, other: "AucInfluence") -> float:
         """Obuchowski's covariance of two areas of the same rows; with itself the variance."""
-        return float(
-            _less_one(self.with_fakes) * (self.fakes @ other.fakes)
-            + _less_one(self.with_reals) * (self.reals @ other.reals)
-            + _less_one(self.groups) * (self.fakes @ other.reals + self.reals @ other.fakes)
-        )
+        counts = self.with_fakes, self.with_reals, self.groups
+        return covariance((self.fakes, self.reals), (other.fakes, other.reals), *counts)
 
     def design_effect(self) -> float:
         """The clustered variance over that of independent rows (DeLong et al., Biometrics 44:837, 1988), at least 1.
@@ -106,6 +103,17 @@ class AucInfluence:
         for own in (self.rows[self.fake], self.rows[~self.fake]):
             alone += _less_one(len(own)) * float(own @ own) / len(own) ** 2
         return max(1.0, self.covariance(self) / alone) if alone > 0 else 1.0
+
+
+def covariance(
+    one: tuple[Floats, Floats], other: tuple[Floats, Floats], with_fakes: int, with_reals: int, groups: int
+) -> float:
+    """Covariance of two measures from their groups' sums over fakes and over reals, (G,) each (Obuchowski 1997)."""
+    return float(
+        _less_one(with_fakes) * (one[0] @ other[0])
+        + _less_one(with_reals) * (one[1] @ other[1])
+        + _less_one(groups) * (one[0] @ other[1] + one[1] @ other[0])
+    )
 
 
 def _less_one(size: int) -> float:

@@ -9,8 +9,11 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from dfd_train.data.prepared import load_prepared
-from dfd_train.metrics import intervals, method_subset, summarize
+from dfd_train.metrics import intervals, summarize
+from dfd_train.metrics.paired import judged_videos
+from dfd_train.report.differences import BEST, OVERALL, marks_by_test, of_method
 from dfd_train.report.names import DataNames
+from dfd_train.report.others import Judged
 from dfd_train.report.overlap import identity_overlap
 from dfd_train.report.run import Run
 from dfd_train.report.sizes import THESIS_MEGABYTE, ModelSize
@@ -18,8 +21,6 @@ from dfd_train.report.table import Cell, Mark, Table, between, count, number, pe
 from dfd_train.report.tables import DEMONSTRATION, hardest_videos, methods_in
 
 log = logging.getLogger(__name__)
-OVERALL = "Overall"
-HIGHER_IS_BETTER = {"loss": False, "video_accuracy": True, "balanced_accuracy": True, "video_auc": True}
 WRITERS: dict[str, Callable[..., Cell]] = {
     "loss": number,
     "video_accuracy": percent,
@@ -37,33 +38,33 @@ def result_by_method(predictions: pd.DataFrame, measure: str) -> dict[str, float
     """One measure of every method and overall; for the AUC a method stands against its originals."""
     values = {}
     for method in methods_in(predictions):
-        alone = predictions[predictions["method"] == method]
-        own = method_subset(predictions, method) if measure == "video_auc" else alone
-        values[method] = float(getattr(summarize(own), measure))
+        values[method] = float(getattr(summarize(of_method(predictions, method, measure)), measure))
     return {**values, OVERALL: float(getattr(summarize(predictions), measure))}
 
 
-def results_table(runs: Sequence[Run], name: str, measure: str) -> Table:
-    """One measure by method, a column a run, the best of each row marked (Tables 5.3, 5.4, 7.2, 7.3, 7.6).
+def results_table(runs: Sequence[Judged], name: str, measure: str) -> Table:
+    """One measure by method, a column a run (Tables 5.3, 5.4, 7.2, 7.3, 7.6).
 
-    `name` is that of the predictions, `measure` a key of `TITLES`.
+    Marked is what a paired test shows to be better than all others of its row. `name` is that of the
+    predictions, `measure` a key of `TITLES`.
     """
     columns = [(run, result_by_method(one.frames, measure)) for run in runs if (one := run.predicted(name))]
+    videos = [judged_videos(one.frames) for run, _ in columns if (one := run.predicted(name))]
     methods = [method for method in _union(values for _, values in columns) if method != OVERALL]
     rows = []
     for method in [*methods, OVERALL]:
         found = [values.get(method, math.nan) for _, values in columns]
-        marks = best_marks(found, HIGHER_IS_BETTER[measure])
+        marks = marks_by_test(found, videos, method, measure)
         cells = [WRITERS[measure](value, mark=mark) for value, mark in zip(found, marks, strict=True)]
         rows.append((words(method), *cells))
     title = f"{TITLES[measure]} by method, {name}"
     header = ("Method", *(run.name for run, _ in columns))
     slug = f"{measure.replace('_', '-')}-{name}"
     notes = evaluated_notes(runs, name)
-    return Table(title, header, tuple(rows), notes, slug, warning(run for run, _ in columns))
+    return Table(title, header, tuple(rows), notes, slug, warning(run for run, _ in columns), BEST)
 
 
-def scores_table(runs: Sequence[Run], name: str) -> Table:
+def scores_table(runs: Sequence[Judged], name: str) -> Table:
     """The whole set's measures, a row a run, with intervals for balanced accuracy and AUC (Table 7.7)."""
     rows: list[tuple[Cell, ...]] = []
     evidence: list[tuple[str, str]] = []
@@ -98,7 +99,7 @@ def scores_table(runs: Sequence[Run], name: str) -> Table:
     return Table(title, header, tuple(rows), notes, f"measures-{name}", warning(_having(runs, name)))
 
 
-def hardest_table(runs: Sequence[Run], name: str, hardest: int = 10) -> Table:
+def hardest_table(runs: Sequence[Judged], name: str, hardest: int = 10) -> Table:
     """The hardest videos of each run side by side; those in more than one list are marked (Tables 5.5, 5.6, 7.4)."""
     lists = {run.name: hardest_list(one.frames, hardest) for run in runs if (one := run.predicted(name))}
     title = f"The {max(map(len, lists.values()), default=0)} hardest videos, {name}"
@@ -218,22 +219,13 @@ def size_cells(size: ModelSize | None) -> tuple[Cell, Cell, Cell, Cell]:
     )
 
 
-def best_marks(values: Sequence[float], higher: bool) -> list[Mark]:
-    """ "best" for the best of the values, ties included; no mark where there is nothing to compare."""
-    known = [value for value in values if not math.isnan(value)]
-    if len(known) < 2:
-        return [""] * len(values)
-    best = max(known) if higher else min(known)
-    return ["best" if value == best else "" for value in values]
-
-
-def warning(runs: Iterable[Run]) -> str:
+def warning(runs: Iterable[Judged]) -> str:
     """Which of the runs are demonstrations; empty where none is."""
     shown = [run.name for run in runs if run.demonstration]
     return f"{', '.join(shown)}: {DEMONSTRATION}." if shown else ""
 
 
-def evaluated_notes(runs: Iterable[Run], name: str) -> tuple[str, ...]:
+def evaluated_notes(runs: Iterable[Judged], name: str) -> tuple[str, ...]:
     """Which checkpoint of each run made the predictions of that name, and which runs did not finish."""
     found = [(run, run.evaluated(one)) for run in runs if (one := run.predicted(name))]
     return merged_notes((run.name, f": {evaluated}.") for run, evaluated in found if evaluated)
@@ -255,7 +247,7 @@ def _videos(work: Path) -> pd.DataFrame | None:
         return None
 
 
-def _having(runs: Sequence[Run], name: str) -> list[Run]:
+def _having(runs: Sequence[Judged], name: str) -> list[Judged]:
     return [run for run in runs if run.predicted(name)]
 
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from dfd_train import reference
+from dfd_train.metrics.paired import judged_videos
 from dfd_train.report.across import (
-    HIGHER_IS_BETTER,
-    OVERALL,
     WRITERS,
     HardestList,
-    best_marks,
     hardest_list,
     hardest_side_by_side,
     merged_notes,
@@ -21,11 +19,12 @@ from dfd_train.report.across import (
     warning,
 )
 from dfd_train.report.beside import Differences, of_thesis
+from dfd_train.report.differences import HIGHER_IS_BETTER, OVERALL, marks_by_test
 from dfd_train.report.run import Predictions, Run
 from dfd_train.report.sizes import ModelSize
 from dfd_train.report.table import NOTHING, Cell, Mark, Table, number, words
 
-BEST = "best of the thesis's columns; of yours, where there are several"
+BEST = "best of the thesis's columns as printed; of yours, better than every other by a paired test"
 SHORT = {"loss": "loss", "video_accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 
 
@@ -46,6 +45,8 @@ class _Column:
     measure: str
     cells: dict[str, Cell]
     ours: "_Ours | None" = None
+    videos: pd.DataFrame | None = None
+    """of ours, one row a video"""
 
     @property
     def of_thesis(self) -> bool:
@@ -99,19 +100,40 @@ def _results(name: str, runs: Sequence[Run], beside: Mapping[str, Differences]) 
 def _our_column(ours: _Ours, measure: str, shown: str) -> _Column:
     values = result_by_method(ours.frames, measure)
     cells = {method: WRITERS[measure](value) for method, value in values.items()}
-    return _Column("\n".join(filter(None, (ours.run.name, shown, "ours"))), measure, cells, ours)
+    return _Column(
+        "\n".join(filter(None, (ours.run.name, shown, "ours"))),
+        measure,
+        cells,
+        ours,
+        judged_videos(ours.frames),
+    )
 
 
 def _marked(columns: Sequence[_Column], method: str) -> list[Cell]:
-    """The row's cells; the best of a measure is marked among the thesis's and among ours, each for itself."""
+    """The row's cells; marked is the thesis's best as printed, and of ours what a paired test shows to be best."""
     cells = [column.cells.get(method, Cell(NOTHING, math.nan)) for column in columns]
     marks: list[Mark] = [""] * len(columns)
     for kind in {(column.measure, column.of_thesis) for column in columns}:
         places = [i for i, column in enumerate(columns) if (column.measure, column.of_thesis) == kind]
         values = [float(cells[i].value) for i in places]
-        for place, mark in zip(places, best_marks(values, HIGHER_IS_BETTER[kind[0]]), strict=True):
+        measure, of_thesis = kind
+        found = (
+            _best_printed(values, HIGHER_IS_BETTER[measure])
+            if of_thesis
+            else marks_by_test(values, [columns[i].videos for i in places], method, measure)
+        )
+        for place, mark in zip(places, found, strict=True):
             marks[place] = mark
     return [Cell(cell.text, cell.value, mark) for cell, mark in zip(cells, marks, strict=True)]
+
+
+def _best_printed(values: Sequence[float], higher: bool) -> list[Mark]:
+    """ "best" for the best of the values, ties included; no mark where there is nothing to compare."""
+    known = [value for value in values if not math.isnan(value)]
+    if len(known) < 2:
+        return [""] * len(values)
+    best = max(known) if higher else min(known)
+    return ["best" if value == best else "" for value in values]
 
 
 def _hardest(name: str, runs: Sequence[Run], beside: Mapping[str, Differences]) -> Table:

@@ -1,0 +1,120 @@
+"""Which of several detectors is better: paired tests on the videos that both scored."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from dfd_train.metrics.paired import Difference, difference, holm, judged_videos
+from dfd_train.metrics.summary import method_subset
+from dfd_train.report.others import Judged
+from dfd_train.report.table import Cell, Mark, Table, between, count, number, words
+
+OVERALL = "Overall"
+SHOWN = 0.05
+"""p after Holm's correction below which a difference is called shown"""
+HIGHER_IS_BETTER = {
+    "loss": False,
+    "log_loss": False,
+    "video_accuracy": True,
+    "balanced_accuracy": True,
+    "video_auc": True,
+}
+TESTED = {"video_auc": "AUC", "balanced_accuracy": "Balanced accuracy", "log_loss": "Log loss"}
+BEST = "better than every other of its row by a paired test (p < 0.05 after Holm); a row without: no difference shown"
+
+
+def of_method(table: pd.DataFrame, method: str, measure: str) -> pd.DataFrame:
+    """The rows of a row of a table by method; for the AUC a method stands against its originals."""
+    if method == OVERALL:
+        return table
+    return method_subset(table, method) if measure == "video_auc" else table[table["method"] == method]
+
+
+def marks_by_test(
+    values: Sequence[float], videos: Sequence[pd.DataFrame | None], method: str, measure: str
+) -> list[Mark]:
+    """ "best" for the value that is better than each of the others by a paired test; `videos` from `judged_videos`.
+
+    No mark where one is alone, where the runs share no video, or where the best isn't shown to be better than all.
+    """
+    marks: list[Mark] = [""] * len(values)
+    known = [
+        place for place, value in enumerate(values) if not math.isnan(value) and videos[place] is not None
+    ]
+    if len(known) < 2:
+        return marks
+    sign = 1.0 if HIGHER_IS_BETTER[measure] else -1.0
+    best = max(known, key=lambda place: sign * values[place])
+    own = {
+        place: of_method(table, method, measure) for place in known if (table := videos[place]) is not None
+    }
+    others = [place for place in known if place != best]
+    if any(set(own[best]["video_id"]) != set(own[place]["video_id"]) for place in others):
+        return marks
+    found = [difference(own[best], own[place], measure) for place in others]
+    corrected = holm([one.p for one in found])
+    if all(p < SHOWN and sign * one.value > 0 for p, one in zip(corrected, found, strict=True)):
+        marks[best] = "best"
+    return marks
+
+
+def differences_table(runs: Sequence[Judged], name: str) -> Table:
+    """Each pair of detectors that has the predictions `name`, on the videos that both scored."""
+    videos = {run.name: judged_videos(one.frames) for run in runs if (one := run.predicted(name))}
+    found = [
+        (measure, first, second, difference(videos[first], videos[second], measure))
+        for measure in TESTED
+        for first, second in itertools.combinations(videos, 2)
+    ]
+    corrected = holm([gap.p for *_, gap in found])
+    rows = []
+    for (measure, first, second, gap), p in zip(found, corrected, strict=True):
+        rows.append(
+            (
+                words(TESTED[measure]),
+                words(first),
+                words(second),
+                count(gap.evidence.videos),
+                number(gap.first, 4),
+                number(gap.second, 4),
+                _signed(gap.value),
+                between(gap.low, gap.high, _signed),
+                _p(gap.p),
+                _p(p),
+                words(_verdict(first, second, gap, p, HIGHER_IS_BETTER[measure])),
+            )
+        )
+    sentences = dict.fromkeys(gap.evidence.sentence() for *_, gap in found)
+    tests = sum(not math.isnan(p) for p in corrected)
+    notes = (
+        *sentences,
+        f"Paired: both on the same videos. Holm's correction is over the {tests} tests of this table.",
+        "No difference shown does not mean that there is none: the interval says how large it may be.",
+    )
+    header = (
+        "Measure", "A", "B", "Videos", "A's", "B's", "A − B", "95 %\ninterval", "p", "p, Holm", "Shown",
+    )  # fmt: skip
+    demonstrations = [run.name for run in runs if run.demonstration and run.name in videos]
+    warning = f"{', '.join(demonstrations)}: demonstration model, not evidence." if demonstrations else ""
+    return Table(f"Differences, {name}", header, tuple(rows), notes, f"differences-{name}", warning)
+
+
+def _verdict(first: str, second: str, one: Difference, p: float, higher: bool) -> str:
+    if math.isnan(p):
+        return "not tested: too few groups" if not one.evidence.enough else "not tested"
+    if p >= SHOWN:
+        return "no difference shown"
+    return f"{first if (one.value > 0) == higher else second} is better"
+
+
+def _signed(value: float) -> Cell:
+    cell = number(value + 0.0, 4)
+    return Cell("+" + cell.text, value) if value > 0 else cell
+
+
+def _p(value: float) -> Cell:
+    if math.isnan(value):
+        return number(value)
+    return Cell("< 0.0001" if value < 0.0001 else f"{value:.4f}", value)

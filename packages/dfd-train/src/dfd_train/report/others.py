@@ -1,0 +1,135 @@
+"""Scores of detectors that are none of our runs: a table of `video_id, score[, frame]`, judged on a run's videos."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from dfd_train.errors import UserError
+from dfd_train.report.run import Predictions, Run
+
+Missing = Literal["refuse", "as-real", "as-fake", "as-chance"]
+MISSING: tuple[Missing, ...] = get_args(Missing)
+STANDS_FOR: dict[Missing, float] = {"as-real": 0.0, "as-fake": 1.0, "as-chance": 0.5}
+CERTAIN = 745.0
+"""the logit of a score of 0 or 1: that of the smallest float"""
+
+
+@dataclass(frozen=True)
+class OtherScores:
+    """Another detector's scores, in the place of a run in tables of predictions."""
+
+    name: str
+    predictions: Predictions
+    said: str
+    """of how many videos the file has a score, and what the others count as"""
+    model: str = "other scores"
+    demonstration: bool = False
+
+    def predicted(self, name: str) -> Predictions | None:
+        """The predictions of that name."""
+        return self.predictions if self.predictions.name == name else None
+
+    def evaluated(self, _predictions: Predictions) -> str:
+        """What a note says of them."""
+        return self.said
+
+
+Judged = Run | OtherScores
+
+
+def read_scores(
+    name: str, path: Path, videos: Predictions, missing: Missing = "refuse", partial: bool = False
+) -> OtherScores:
+    """The scores in a CSV or Parquet file for the videos of a run's predictions, whose labels and people count.
+
+    A score is in [0, 1], 1 is fake; a video's is the mean of its rows. A video without a row, or with an empty score
+    only, is handled as `missing` says; with `partial` it is left out. Rows of other videos are passed over.
+
+    Raises: UserError for a file that can't be read or doesn't fit, and for missing scores with `refuse`.
+    """
+    table = _table(path)
+    wanted = videos.frames.drop_duplicates("video_id").drop(
+        columns=["frame", "face", "logit"], errors="ignore"
+    )
+    known = table[table["video_id"].isin(wanted["video_id"]) & table["score"].notna()]
+    if known.empty:
+        examples = f"{_first(table['video_id'])!r} there, {_first(wanted['video_id'])!r} here"
+        raise UserError(
+            f"{path} has a score of none of the {len(wanted):,} videos of {videos.name} ({examples})"
+        )
+    lacking = wanted[~wanted["video_id"].isin(known["video_id"])]
+    if len(lacking) and missing == "refuse" and not partial:
+        raise UserError(
+            f"{path} has no score of {len(lacking):,} of {len(wanted):,} videos, such as "
+            f"{_first(lacking['video_id'])}: --missing {', '.join(MISSING[1:-1])} or {MISSING[-1]} says what they "
+            "count as, --common leaves them out"
+        )
+    said = f"{path.name} scores {len(wanted) - len(lacking):,} of {len(wanted):,} videos"
+    if len(lacking) and missing != "refuse":
+        filled = lacking[["video_id"]].assign(score=STANDS_FOR[missing], frame=0)
+        known = pd.concat([known, filled], ignore_index=True)
+        said += f", the others count {missing.replace('-', ' ')}"
+    frames = known.merge(wanted, on="video_id")
+    frames = frames.assign(logit=_logit(frames.pop("score").to_numpy(np.float64)))
+    return OtherScores(name, Predictions(videos.name, frames, {}), said)
+
+
+def judged_on(runs: Sequence[Run]) -> Predictions:
+    """The predictions whose videos other scores are judged on: those of test, else the first. Raises: UserError."""
+    found = [one for run in runs for one in run.predictions]
+    if not found:
+        raise UserError(
+            "--scores needs a run with predictions: its videos, labels and people are what counts"
+        )
+    return next((one for one in found if one.name == "test"), found[0])
+
+
+def _table(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            table = pq.read_table(path).to_pandas()
+        else:
+            table = pd.read_csv(path, dtype={"video_id": "str"}, skipinitialspace=True)
+    except (OSError, ValueError) as error:  # pyarrow's and pandas' errors derive from these
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"{path} can't be read as a table: {reason}") from None
+    table = table.rename(columns=lambda column: str(column).strip())
+    lacking = [column for column in ("video_id", "score") if column not in table]
+    if lacking:
+        raise UserError(f"{path} lacks the column {lacking[0]!r}; there are {sorted(table.columns)}")
+    score = pd.to_numeric(table["score"], errors="coerce").astype("float64")
+    words = score.isna() & table["score"].notna()
+    outside = words | (score < 0) | (score > 1)
+    if outside.any():
+        row = table[outside].iloc[0]
+        raise UserError(
+            f"{path}: the score of {row['video_id']} is {row['score']!r}, must be between 0 (real) and 1"
+        )
+    columns = ["video_id", "frame"] if "frame" in table else ["video_id"]
+    doubled = table.duplicated(columns)
+    if doubled.any():
+        of_frames = "" if "frame" in table else "; several of one video need a column 'frame'"
+        raise UserError(
+            f"{path} has two rows of {' '.join(map(str, table.loc[doubled, columns].iloc[0]))}{of_frames}"
+        )
+    return pd.DataFrame(
+        {"video_id": table["video_id"].astype("str"), "score": score, "frame": table.get("frame", 0)}
+    )
+
+
+def _logit(score: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        logit = np.log(score) - np.log1p(-score)
+    clipped: np.ndarray = np.clip(logit, -CERTAIN, CERTAIN)
+    return clipped
+
+
+def _first(ids: pd.Series) -> str:
+    return str(ids.iloc[0]) if len(ids) else ""
