@@ -14,9 +14,11 @@ import pandas as pd
 from tabulate import tabulate
 
 from dfd_train.metrics import Summary, intervals, summarize
+from dfd_train.metrics.paired import difference, judged_videos
 
 SETTINGS = ((10, 10), (20, 20), (60, 60), (350, 350), (10, 5), (20, 5), (60, 15), (350, 70))
 MEASURES = ("video_auc", "video_accuracy", "balanced_accuracy", "ap", "eer", "log_loss")
+PAIRED = ("video_auc", "balanced_accuracy", "log_loss")
 SHIFT = 1.6
 
 
@@ -69,30 +71,49 @@ def coverage(videos: int, people: int, sets: int, seed: int = 0) -> pd.DataFrame
     return table.agg(given=("holds", "size"), held=("holds", "sum"), width=("width", "mean"))
 
 
+def of_differences(videos: int, people: int, sets: int, seed: int = 0) -> pd.DataFrame:
+    """As `coverage`, for the difference of two detectors that are equally good and see the same people."""
+    random = np.random.default_rng([seed, videos, people, 2])
+    rows = []
+    for _ in range(sets):
+        first = simulate(random, videos, people)
+        sign = SHIFT * (first["label"] - 0.5)
+        other = (
+            sign + 0.6 * (first["logit"] - sign) + 0.8 * (simulate(random, videos, people)["logit"] - sign)
+        )
+        pair = [judged_videos(first.assign(logit=logit)) for logit in (first["logit"], other)]
+        for measure in PAIRED:
+            found = difference(*pair, measure)
+            if np.isfinite(found.low):
+                rows.append((measure, found.low <= 0 <= found.high, found.high - found.low))
+    table = pd.DataFrame(rows, columns=["measure", "holds", "width"]).groupby("measure", sort=False)
+    return table.agg(given=("holds", "size"), held=("holds", "sum"), width=("width", "mean"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sets", type=int, default=2000)
     options = parser.parse_args()
-    rows = []
-    for videos, people in SETTINGS:
-        found = coverage(videos, people, options.sets)
-        cells = []
-        for measure in MEASURES:
-            one = found.loc[measure]
-            given = "" if one.given == options.sets else f", given in {one.given / options.sets:.0%}"
-            cells.append(f"{one.held / one.given:.3f} ({one.width:.3f}{given})")
-        rows.append((f"{videos} / {people}" + (", effect" if people < videos else ""), *cells))
-    header = (
-        "videos / people",
-        "AUC",
-        "accuracy",
-        "balanced accuracy",
-        "average precision",
-        "equal error rate",
-        "log loss",
-    )
+    names = [f"{videos} / {people}" + (", effect" if people < videos else "") for videos, people in SETTINGS]
     print(f"{options.sets:,} sets each; share of intervals that hold the truth (mean width):\n")
-    print(tabulate(rows, header, tablefmt="github", disable_numparse=True))
+    header = ["AUC", "accuracy", "balanced accuracy", "average precision", "equal error rate", "log loss"]
+    _print(names, [coverage(*each, options.sets) for each in SETTINGS], MEASURES, header, options.sets)
+    print("\nDifferences of two detectors that are equally good:\n")
+    found = [of_differences(*each, options.sets) for each in SETTINGS]
+    _print(names, found, PAIRED, ["AUC", "balanced accuracy", "log loss"], options.sets)
+
+
+def _print(
+    names: list[str], tables: list[pd.DataFrame], measures: tuple[str, ...], header: list[str], sets: int
+) -> None:
+    rows = []
+    for name, table in zip(names, tables, strict=True):
+        cells = []
+        for one in (table.loc[measure] for measure in measures):
+            given = "" if one.given == sets else f", given in {one.given / sets:.0%}"
+            cells.append(f"{one.held / one.given:.3f} ({one.width:.3f}{given})")
+        rows.append((name, *cells))
+    print(tabulate(rows, ("videos / people", *header), tablefmt="github", disable_numparse=True))
 
 
 if __name__ == "__main__":

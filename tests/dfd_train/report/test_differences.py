@@ -138,10 +138,38 @@ def test_the_best_must_beat_each_of_the_others():
     first, second = (judged_videos(table) for table in two_detectors(gap=3.0))
     tables = [first, second, first.assign(key=first["key"] + 1e-9)]
     values = [difference(table, second, "video_auc").first for table in tables]
-    assert marks_by_test(values[:2], tables[:2], "Overall", "video_auc") == ["best", ""]
-    assert marks_by_test(values, tables, "Overall", "video_auc") == ["", "", ""]
-    assert marks_by_test([values[0], float("nan")], tables[:2], "Overall", "video_auc") == ["", ""]
-    assert marks_by_test(values[:2], [first, second[:40]], "Overall", "video_auc") == ["", ""]
+
+    def marks(values, videos):
+        return marks_by_test({"Overall": values}, videos, "video_auc")["Overall"]
+
+    assert marks(values[:2], tables[:2]) == ["best", ""]
+    assert marks(values, tables) == ["", "", ""]
+    assert marks([values[0], float("nan")], tables[:2]) == ["", ""]
+    assert marks(values[:2], [first, second[:40]]) == ["", ""]
+
+
+@pytest.mark.full
+def test_stars_are_rare_where_nothing_differs():
+    """Twelve methods and two detectors that differ by chance only: of 100 such tables about five may have a star."""
+    starred = 0
+    for seed in range(100):
+        found = [two_detectors(seed=100 * seed + number, videos=40) for number in range(12)]
+        tables = []
+        for detector in range(2):
+            parts = [
+                judged_videos(pair[detector]).assign(method=f"m{number}") for number, pair in enumerate(found)
+            ]
+            tables.append(
+                pd.concat([part.assign(video_id=part["method"] + part["video_id"]) for part in parts])
+            )
+        rows = {f"m{number}": [0.0, 0.0] for number in range(12)}
+        for method in rows:
+            pair = [table[table["method"] == method] for table in tables]
+            one = difference(*pair, "loss")
+            rows[method] = [one.first, one.second]
+        marks = marks_by_test(rows, tables, "loss")
+        starred += any(mark for row in marks.values() for mark in row)
+    assert starred <= stats.binom.ppf(0.999, 100, 0.05)
 
 
 def test_seeds_of_one_recipe(make_run, tmp_path):

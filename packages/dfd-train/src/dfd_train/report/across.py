@@ -22,7 +22,7 @@ from dfd_train.report.tables import DEMONSTRATION, hardest_videos, methods_in
 
 log = logging.getLogger(__name__)
 WRITERS: dict[str, Callable[..., Cell]] = {
-    "loss": number,
+    "loss": lambda value, mark="": number(value, mark=mark),
     "video_accuracy": percent,
     "balanced_accuracy": percent,
     "video_auc": lambda value, mark="": number(value, 4, mark),
@@ -51,17 +51,19 @@ def results_table(runs: Sequence[Judged], name: str, measure: str) -> Table:
     columns = [(run, result_by_method(one.frames, measure)) for run in runs if (one := run.predicted(name))]
     videos = [judged_videos(one.frames) for run, _ in columns if (one := run.predicted(name))]
     methods = [method for method in _union(values for _, values in columns) if method != OVERALL]
-    rows = []
-    for method in [*methods, OVERALL]:
-        found = [values.get(method, math.nan) for _, values in columns]
-        marks = marks_by_test(found, videos, method, measure)
-        cells = [WRITERS[measure](value, mark=mark) for value, mark in zip(found, marks, strict=True)]
-        rows.append((words(method), *cells))
+    found = {
+        method: [values.get(method, math.nan) for _, values in columns] for method in [*methods, OVERALL]
+    }
+    marks = marks_by_test(found, videos, measure)
+    rows = tuple(
+        (words(method), *(WRITERS[measure](*one) for one in zip(values, marks[method], strict=True)))
+        for method, values in found.items()
+    )
     title = f"{TITLES[measure]} by method, {name}"
     header = ("Method", *(run.name for run, _ in columns))
     slug = f"{measure.replace('_', '-')}-{name}"
     notes = evaluated_notes(runs, name)
-    return Table(title, header, tuple(rows), notes, slug, warning(run for run, _ in columns), BEST)
+    return Table(title, header, rows, notes, slug, warning(run for run, _ in columns), BEST)
 
 
 def scores_table(runs: Sequence[Judged], name: str) -> Table:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -22,7 +22,7 @@ HIGHER_IS_BETTER = {
     "video_auc": True,
 }
 TESTED = {"video_auc": "AUC", "balanced_accuracy": "Balanced accuracy", "log_loss": "Log loss"}
-BEST = "better than every other of its row by a paired test (p < 0.05 after Holm); a row without: no difference shown"
+BEST = "better than each other of its row by paired tests (p < 0.05 after Holm); elsewhere no difference is shown"
 
 
 def of_method(table: pd.DataFrame, method: str, measure: str) -> pd.DataFrame:
@@ -33,31 +33,47 @@ def of_method(table: pd.DataFrame, method: str, measure: str) -> pd.DataFrame:
 
 
 def marks_by_test(
-    values: Sequence[float], videos: Sequence[pd.DataFrame | None], method: str, measure: str
-) -> list[Mark]:
-    """ "best" for the value that is better than each of the others by a paired test; `videos` from `judged_videos`.
+    rows: Mapping[str, Sequence[float]], videos: Sequence[pd.DataFrame | None], measure: str
+) -> dict[str, list[Mark]]:
+    """By method "best" for the value that is better than each other of its row, by paired tests.
 
-    No mark where one is alone, where the runs share no video, or where the best isn't shown to be better than all.
+    `rows`: by method a value a column, NaN where there is none; `videos`: of each column, from `judged_videos`.
+    Holm's correction is over all tests of all rows: else a large table would star by chance. No mark where one is
+    alone, or where columns are not over the same videos.
     """
-    marks: list[Mark] = [""] * len(values)
-    known = [
-        place for place, value in enumerate(values) if not math.isnan(value) and videos[place] is not None
-    ]
-    if len(known) < 2:
-        return marks
-    sign = 1.0 if HIGHER_IS_BETTER[measure] else -1.0
-    best = max(known, key=lambda place: sign * values[place])
-    own = {
-        place: of_method(table, method, measure) for place in known if (table := videos[place]) is not None
-    }
-    others = [place for place in known if place != best]
-    if any(set(own[best]["video_id"]) != set(own[place]["video_id"]) for place in others):
-        return marks
-    found = [difference(own[best], own[place], measure) for place in others]
-    corrected = holm([one.p for one in found])
-    if all(p < SHOWN and sign * one.value > 0 for p, one in zip(corrected, found, strict=True)):
-        marks[best] = "best"
+    tests: list[tuple[str, int, Difference]] = []
+    for method, values in rows.items():
+        tests += [(method, *test) for test in _against_the_best(values, videos, method, measure)]
+    corrected = holm([one.p for *_, one in tests])
+    marks: dict[str, list[Mark]] = {method: [""] * len(values) for method, values in rows.items()}
+    sign = _sign(measure)
+    for method in marks:
+        own = [(best, p, one) for (row, best, one), p in zip(tests, corrected, strict=True) if row == method]
+        if own and all(p < SHOWN and sign * one.value > 0 for _, p, one in own):
+            marks[method][own[0][0]] = "best"
     return marks
+
+
+def _against_the_best(
+    values: Sequence[float], videos: Sequence[pd.DataFrame | None], method: str, measure: str
+) -> list[tuple[int, Difference]]:
+    """The place of a row's best value, and its difference to each other."""
+    own = {
+        place: of_method(table, method, measure)
+        for place, (value, table) in enumerate(zip(values, videos, strict=True))
+        if table is not None and not math.isnan(value)
+    }
+    if len(own) < 2:
+        return []
+    best = max(own, key=lambda place: _sign(measure) * values[place])
+    others = [table for place, table in own.items() if place != best]
+    if any(set(own[best]["video_id"]) != set(table["video_id"]) for table in others):
+        return []
+    return [(best, difference(own[best], table, measure)) for table in others]
+
+
+def _sign(measure: str) -> float:
+    return 1.0 if HIGHER_IS_BETTER[measure] else -1.0
 
 
 def differences_table(runs: Sequence[Judged], name: str) -> Table:

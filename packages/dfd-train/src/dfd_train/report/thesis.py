@@ -24,7 +24,7 @@ from dfd_train.report.run import Predictions, Run
 from dfd_train.report.sizes import ModelSize
 from dfd_train.report.table import NOTHING, Cell, Mark, Table, number, words
 
-BEST = "best of the thesis's columns as printed; of yours, better than every other by a paired test"
+BEST = "best of the thesis's columns as printed; of yours, better than each other by paired tests"
 SHORT = {"loss": "loss", "video_accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 
 
@@ -91,7 +91,7 @@ def _results(name: str, runs: Sequence[Run], beside: Mapping[str, Differences]) 
         for method in (*reference.METHODS, OVERALL)
         if any(method in column.cells for column in columns if column.of_thesis)
     ]
-    rows = tuple((words(method), *_marked(columns, method)) for method in methods)
+    rows = _marked(columns, methods)
     ours = list({column.ours.run.name: column.ours for column in columns if column.ours}.values())
     header = ("Method", *(column.name for column in columns))
     return replace(_table(name, header, rows, [one.run for one in ours], _notes(ours, beside)), best=BEST)
@@ -109,22 +109,25 @@ def _our_column(ours: _Ours, measure: str, shown: str) -> _Column:
     )
 
 
-def _marked(columns: Sequence[_Column], method: str) -> list[Cell]:
-    """The row's cells; marked is the thesis's best as printed, and of ours what a paired test shows to be best."""
-    cells = [column.cells.get(method, Cell(NOTHING, math.nan)) for column in columns]
-    marks: list[Mark] = [""] * len(columns)
-    for kind in {(column.measure, column.of_thesis) for column in columns}:
-        places = [i for i, column in enumerate(columns) if (column.measure, column.of_thesis) == kind]
-        values = [float(cells[i].value) for i in places]
-        measure, of_thesis = kind
-        found = (
-            _best_printed(values, HIGHER_IS_BETTER[measure])
-            if of_thesis
-            else marks_by_test(values, [columns[i].videos for i in places], method, measure)
-        )
-        for place, mark in zip(places, found, strict=True):
-            marks[place] = mark
-    return [Cell(cell.text, cell.value, mark) for cell, mark in zip(cells, marks, strict=True)]
+def _marked(columns: Sequence[_Column], methods: Sequence[str]) -> tuple[tuple[Cell, ...], ...]:
+    """The rows; marked is the thesis's best as printed, and of ours what paired tests show to be best."""
+    rows = {
+        method: [column.cells.get(method, Cell(NOTHING, math.nan)) for column in columns]
+        for method in methods
+    }
+    for measure, printed in {(column.measure, column.of_thesis) for column in columns}:
+        places = [
+            i for i, column in enumerate(columns) if (column.measure, column.of_thesis) == (measure, printed)
+        ]
+        values = {method: [float(rows[method][i].value) for i in places] for method in methods}
+        if printed:
+            marks = {method: _best_printed(own, HIGHER_IS_BETTER[measure]) for method, own in values.items()}
+        else:
+            marks = marks_by_test(values, [columns[i].videos for i in places], measure)
+        for method in methods:
+            for place, mark in zip(places, marks[method], strict=True):
+                rows[method][place] = replace(rows[method][place], mark=mark)
+    return tuple((words(method), *cells) for method, cells in rows.items())
 
 
 def _best_printed(values: Sequence[float], higher: bool) -> list[Mark]:
