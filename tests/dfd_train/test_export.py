@@ -1,5 +1,6 @@
 """Exported files give the run's own logits, say what a program needs to know, and do not exist where they would not."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -54,6 +55,11 @@ def exported(run) -> Path:
     return out.parent
 
 
+def names_no_folder_of_this_machine(path: Path) -> bool:
+    folders = (Path.home(), Path(__file__).parents[2], Path(sys.prefix), Path(torch.__file__).parent)
+    return not any(str(folder).encode() in path.read_bytes() for folder in folders)
+
+
 def images(run: Path, work: Path, card: DetectorCard) -> tuple[np.ndarray, np.ndarray]:
     """Network inputs of test crops, prepared as the card says, and the run's own logits for them."""
     prepared = load_prepared(work)
@@ -87,7 +93,12 @@ def test_an_onnx_file_gives_the_same_logits_and_its_card(run, work, exported):
     assert card.demonstration and card.margin == 0.3 and card.border == "clip" and card.crop_size == 0
     assert card.checkpoint_sha256 == file_sha256(run / "checkpoints/best.pt")
     assert card.calibrated_on == "validation"
-    assert onnx.load(out).doc_string == "This is a demonstration model, not evidence."
+    written = onnx.load(out)
+    assert written.doc_string == "This is a demonstration model, not evidence."
+    network = json.loads({entry.key: entry.value for entry in written.metadata_props}["reseption_models"])
+    assert (network["threshold"], network["temperature"]) == (card.threshold, card.temperature)
+    assert not any(node.metadata_props or node.doc_string for node in written.graph.node)
+    assert names_no_folder_of_this_machine(out)
 
 
 def test_the_exported_file_scores_as_the_run_does(run, work, exported, tmp_path):
@@ -123,6 +134,8 @@ def test_safetensors_are_a_folder_of_reseption_models(run, work, tmp_path, capsy
     card = DetectorCard.from_json((out / "dfd_train.json").read_text())
     network = from_pretrained(out)
     assert "demonstration" in network.card.training_data
+    assert (network.card.threshold, network.card.temperature) == (card.threshold, card.temperature)
+    assert all(names_no_folder_of_this_machine(path) for path in out.iterdir())
     batch, expected = images(run, work, card)
     with torch.inference_mode():
         np.testing.assert_array_equal(network(torch.from_numpy(batch)).numpy(), expected)

@@ -21,6 +21,7 @@ from reseption_models import (
     register_timm,
     save_pretrained,
 )
+from reseption_models.catalog import model_entry
 from reseption_models.cli import main
 from reseption_models.profiling import count_cost
 
@@ -95,16 +96,34 @@ def test_declared_dependencies() -> None:
     assert {"hub", "onnx", "timm"} <= project["optional-dependencies"].keys()
 
 
-def test_help_does_not_load_torch() -> None:
-    code = """
+@pytest.mark.parametrize("command", ["--help", "list"])
+def test_names_costs_cards_and_errors_load_no_torch(command: str) -> None:
+    code = f"""
 import sys
+import reseption_models
+from reseption_models import RESEPTION_V1, ModelCard, list_models
+from reseption_models.catalog import model_entry
 from reseption_models.cli import main
+from reseption_models.errors import UserError
 try:
-    main(["--help"])
+    main([{command!r}])
 finally:
     assert "torch" not in sys.modules
 """
-    assert python("-c", code).returncode == 0
+    result = python("-c", code)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "reseption_v1" in result.stdout or command == "--help"
+
+
+def test_the_costs_of_the_catalog_are_counted() -> None:
+    for name in list_models():
+        entry = model_entry(name)
+        with torch.device("meta"):
+            cost = count_cost(create_model(name), entry.config.input_size)
+        assert (entry.parameters, entry.giga_multiply_adds) == (
+            cost.parameters,
+            round(cost.multiply_adds / 1e9, 3),
+        ), name
 
 
 def test_every_public_name_is_there() -> None:

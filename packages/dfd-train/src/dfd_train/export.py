@@ -6,12 +6,12 @@ nothing is written.
 
 from __future__ import annotations
 
-import logging
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +24,13 @@ from dfd_train.data.selection import select_videos
 from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.engine.checkpoint import TrainedModel, load_model
 from dfd_train.engine.score import require_numbers
-from dfd_train.errors import UserError
+from dfd_train.errors import UserError, first_line
 from dfd_train.predict.calibration import Calibration, run_calibration
 from dfd_train.predict.scorer import run_geometry
 from dfd_train.runs import DEMONSTRATION, RunFolder, file_sha256, replacing, write_atomically
+
+if TYPE_CHECKING:
+    from reseption_models import ModelCard
 
 TOLERANCE = 1e-4  # relative to the larger of 1 and the logits
 CROPS = 16
@@ -115,46 +118,33 @@ def _real_images(run: Path, spec: InputSpec, data: Path | None) -> Tensor:
 
 def _write_onnx(model: TrainedModel, card: DetectorCard, path: Path) -> None:
     try:
-        import onnx
         import onnxruntime  # noqa: F401  # the comparison needs it
         import onnxscript  # noqa: F401  # torch's exporter needs it
     except ImportError as error:
         raise UserError(f"export to ONNX needs {error.name}: pip install 'dfd-train[onnx]'") from None
-    for name in ("onnxscript", "onnx_ir"):  # they tell every step of theirs
-        logging.getLogger(name).setLevel(logging.WARNING)
-    network, size = model.detector.network, model.detector.spec.size
+    from reseption_models.export import CARD_KEY
+    from reseption_models.onnx_file import write_onnx
+    from reseption_models.weights import describe
+
+    network, metadata = model.detector.network, {METADATA_KEY: card.to_json()}
     if _is_ours(network):
-        from reseption_models import export_onnx
-
-        export_onnx(network, path, size)
-    else:
-        _export_any(network, path, size)
-    written: Any = onnx.load(path)
-    onnx.helper.set_model_props(written, {METADATA_KEY: card.to_json()})
-    written.doc_string = f"This is a {DEMONSTRATION}." if card.demonstration else ""
-    onnx.save(written, path)
-
-
-def _export_any(network: nn.Module, path: Path, size: int) -> None:
-    """As `reseption_models.export_onnx`, for networks of other families: any batch, names of ours."""
-    example = torch.zeros(2, 3, size, size)
-    batch = torch.export.Dim("batch", min=1)
+        metadata[CARD_KEY] = json.dumps(describe(network, _network_card(model, card)))  # type: ignore[arg-type]
     try:
-        with torch.no_grad():
-            traced = torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
-        program = torch.onnx.export(
-            traced,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamo=True,
-            external_data=False,
-            verbose=False,
+        traced = _trace(network, model.detector.spec.size)
+        write_onnx(
+            traced, path, metadata, description=f"This is a {DEMONSTRATION}." if card.demonstration else ""
         )
     except Exception as error:  # whatever the exporter meets in a network that it cannot trace
-        reason = str(error).strip().splitlines()
-        raise UserError(f"torch cannot export this {type(network).__name__}: {reason[0]}") from None
-    assert program is not None
-    program.save(path)
+        if _is_ours(network):
+            raise
+        raise UserError(f"torch cannot export this {type(network).__name__}: {first_line(error)}") from None
+
+
+def _trace(network: nn.Module, size: int) -> torch.export.ExportedProgram:
+    """The network for batches of any number."""
+    batch = torch.export.Dim("batch", min=1)
+    with torch.no_grad():
+        return torch.export.export(network, (torch.zeros(2, 3, size, size),), dynamic_shapes=({0: batch},))
 
 
 def _onnx_logits(path: Path) -> Logits:
@@ -177,12 +167,26 @@ def _write_safetensors(model: TrainedModel, card: DetectorCard, folder: Path) ->
         raise UserError(
             f"{card.model} is not of reseption-models alone, whose format the folder has; allowed: --out FILE.onnx"
         )
+    save_pretrained(network, folder, _network_card(model, card))
+    write_atomically(folder / CARD_FILE, f"{card.to_json()}\n".encode())
+
+
+def _network_card(model: TrainedModel, card: DetectorCard) -> ModelCard:
+    """What reseption-models writes beside the weights: the same input, threshold and temperature as the card says."""
+    own: ModelCard = model.detector.network.card  # type: ignore[assignment]
     trained_on = f"a prepared set with fingerprint {model.facts.fingerprint}"
     if card.demonstration:
         trained_on = f"sample data: {DEMONSTRATION}"
-    own = replace(network.card, mean=card.mean, std=card.std, training_data=trained_on)
-    save_pretrained(network, folder, own)
-    write_atomically(folder / CARD_FILE, f"{card.to_json()}\n".encode())
+    return replace(
+        own,
+        mean=card.mean,
+        std=card.std,
+        color="RGB",
+        labels=card.labels,
+        threshold=card.threshold,
+        temperature=card.temperature,
+        training_data=trained_on,
+    )
 
 
 def _safetensors_logits(folder: Path) -> Logits:

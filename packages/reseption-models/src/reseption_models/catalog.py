@@ -10,37 +10,44 @@ from .errors import UserError
 
 @dataclass(frozen=True)
 class Entry:
-    """A named network."""
+    """A named network, with what it costs as `profiling.count_cost` counts it."""
 
     name: str
     config: ReseptionConfig | EnsembleConfig
     description: str
+    parameters: int
+    giga_multiply_adds: float
+    """Of convolutions and linear layers for one image, rounded to three decimals."""
 
 
-def _variants(name: str, base: ReseptionConfig) -> list[Entry]:
-    title = name.replace("reseption_v", "Reseption V")
-    return [
-        Entry(name, base, f"{title} as in the thesis"),
-        Entry(f"{name}_tiny", replace(base, width_multiplier=0.25, depth_multiplier=0.34, input_size=128),
-              "a quarter of the widths, one block a stage, 128 px: tests and demonstrations"),
-        Entry(f"{name}_small", replace(base, width_multiplier=0.5, input_size=224),
-              "half the widths, 224 px: phones"),
-        Entry(f"{name}_deep", replace(base, depth_multiplier=2.0), "twice the blocks"),
-    ]  # fmt: skip
-
-
-_V1, _V2 = _variants("reseption_v1", RESEPTION_V1), _variants("reseption_v2", RESEPTION_V2)
+_V1, _V2 = RESEPTION_V1, RESEPTION_V2
+_V1_TINY, _V2_TINY = (
+    replace(base, width_multiplier=0.25, depth_multiplier=0.34, input_size=128) for base in (_V1, _V2)
+)
+_V1_SMALL, _V2_SMALL = (replace(base, width_multiplier=0.5, input_size=224) for base in (_V1, _V2))
+_V1_DEEP, _V2_DEEP = (replace(base, depth_multiplier=2.0) for base in (_V1, _V2))
+_TINY = "a quarter of the widths, one block a stage, 128 px: tests and demonstrations"
+_SMALL = "half the widths, 224 px: phones"
+_BOTH = EnsembleConfig((_V1_TINY, _V2_TINY), features=64)
 _ENTRIES = {
     entry.name: entry
     for entry in [
-        *_V1,
-        *_V2,
-        Entry("reseption_ensemble", RESEPTION_ENSEMBLE, "Reseption V1 and V2, as in the thesis"),
+        Entry("reseption_v1", _V1, "Reseption V1 as in the thesis", 16_888_257, 5.134),
+        Entry("reseption_v1_tiny", _V1_TINY, _TINY, 505_545, 0.028),
+        Entry("reseption_v1_small", _V1_SMALL, _SMALL, 4_230_113, 0.647),
+        Entry("reseption_v1_deep", _V1_DEEP, "twice the blocks", 30_642_945, 8.203),
+        Entry("reseption_v2", _V2, "Reseption V2 as in the thesis", 15_751_233, 4.769),
+        Entry("reseption_v2_tiny", _V2_TINY, _TINY, 573_265, 0.030),
+        Entry("reseption_v2_small", _V2_SMALL, _SMALL, 3_968_089, 0.601),
+        Entry("reseption_v2_deep", _V2_DEEP, "twice the blocks", 26_445_665, 6.887),
         Entry(
-            "reseption_ensemble_tiny",
-            EnsembleConfig((_V1[1].config, _V2[1].config), features=64),  # type: ignore[arg-type]
-            "the tiny V1 and V2",
+            "reseption_ensemble",
+            RESEPTION_ENSEMBLE,
+            "Reseption V1 and V2, as in the thesis",
+            34_096_865,
+            9.904,
         ),
+        Entry("reseption_ensemble_tiny", _BOTH, "the tiny V1 and V2", 1_123_921, 0.058),
     ]
 }
 
@@ -55,6 +62,39 @@ def model_entry(name: str) -> Entry:
     if name not in _ENTRIES:
         raise UserError(f"there is no model {name!r}; allowed: {', '.join(_ENTRIES)}")
     return _ENTRIES[name]
+
+
+def table_of_models(pattern: str = "*", speed: bool = False) -> str:
+    """Return the named networks that match a shell pattern in Markdown, with what each costs at its input size.
+
+    Raises:
+        ValueError: none matches.
+    """
+    names = list_models(pattern)
+    if not names:
+        raise UserError(f"no model matches {pattern!r}; allowed: {', '.join(_ENTRIES)}")
+    columns = ["name", "input", "parameters", "multiply-adds", *["ms on one core"] * speed, "what it is"]
+    rows = [columns, [":--"] + ["--:"] * (len(columns) - 2) + [":--"]]
+    for name in names:
+        entry = _ENTRIES[name]
+        cells = [f"`{name}`", f"{entry.config.input_size}", f"{entry.parameters:,}"]
+        cells.append(f"{entry.giga_multiply_adds:.3f} G")
+        rows.append([*cells, *_milliseconds(entry, speed), entry.description])
+    return markdown(rows)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _milliseconds(entry: Entry, speed: bool) -> list[str]:
+    if not speed:
+        return []
+    from .profiling import measure_seconds
+    from .registry import create_model
+
+    return [f"{1000 * measure_seconds(create_model(entry.name), entry.config.input_size):.0f}"]
 
 
 def model_config(

@@ -42,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights for a name of `list`")
     command.add_argument("--fuse", action="store_true", help="fold batch norm and merge convolutions first")
     command.add_argument("--input-size", type=int, metavar="PIXELS", help="default: the network's own")
+    command.add_argument(
+        "--dynamic-size", action="store_true", help="leave height and width open, from 107 up"
+    )
     command.add_argument("--opset", type=int, help="ONNX operators; default: what the exporter prefers")
     command.set_defaults(run=_export)
 
@@ -53,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from .profiling import table_of_models
+    from .catalog import table_of_models
 
     print(table_of_models(options.pattern, options.speed))
 
@@ -98,9 +101,11 @@ def _export(options: argparse.Namespace) -> None:
     if options.fuse:
         model = fuse(model)
     if options.out.suffix == ".onnx":
-        deviation = export_onnx(model, options.out, options.input_size, options.opset)
+        deviation = export_onnx(
+            model, options.out, options.input_size, options.opset, dynamic_size=options.dynamic_size
+        )
     else:
-        deviation = export_program(model, options.out, options.input_size)
+        deviation = export_program(model, options.out, options.input_size, dynamic_size=options.dynamic_size)
     print(
         f"{options.out}: {options.out.stat().st_size:,} bytes, largest deviation of a logit {deviation:.1e}"
     )

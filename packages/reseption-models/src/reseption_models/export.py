@@ -1,5 +1,9 @@
-"""Networks for other runtimes: `torch.export` programs and ONNX files, both with a batch of any size."""
+"""Networks for other runtimes: `torch.export` programs and ONNX files, both with a batch of any size.
 
+Both hold what `config.json` says beside saved weights, as JSON under `CARD_KEY`; neither holds a path of this machine.
+"""
+
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -7,20 +11,35 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .card import ModelCard
 from .ensemble import ReseptionEnsemble
 from .errors import UserError
+from .onnx_file import INPUT, OUTPUT, without_traces, write_onnx
 from .reseption import Reseption
+from .weights import describe
 
+CARD_KEY = "reseption_models"
+"""An ONNX file's metadata entry; in a `torch.export` program, the extra file of that name."""
+MIN_DYNAMIC_SIZE = 107  # below it the last grid is one pixel, which a trace can't leave open
 TOLERANCE = 1e-4  # relative to the larger of 1 and the logits
 
 
-def export_program(model: nn.Module, path: str | Path, input_size: int | None = None) -> float:
+def export_program(
+    model: nn.Module,
+    path: str | Path,
+    input_size: int | None = None,
+    *,
+    dynamic_size: bool = False,
+    card: ModelCard | None = None,
+) -> float:
     """Write a `torch.export` program (.pt2), whose input is (N, in_chans, size, size) with any N.
 
     Args:
         model: a network of this package, fused or not; exported as in evaluation mode.
         path: the file.
         input_size: height and width; the network's own for None.
+        dynamic_size: leave height and width open, each from 107 up.
+        card: what the file says of the network; the network's own `card` for None.
 
     Returns:
         The largest deviation of a logit, when the written file is run beside the network.
@@ -30,11 +49,13 @@ def export_program(model: nn.Module, path: str | Path, input_size: int | None = 
         FileNotFoundError, IsADirectoryError: no file can be written at `path`.
     """
     check_out(Path(path))
-    training, example = model.training, _example(model, input_size)
+    training, example = model.training, _example(model, input_size, dynamic_size)
+    text = _card_text(model, card)
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         written = Path(folder, "model.pt2")
         try:
-            torch.export.save(_trace(model.eval(), example), written)
+            traced = without_traces(_trace(model.eval(), example, dynamic_size))
+            torch.export.save(traced, written, extra_files={CARD_KEY: text})
             program = torch.export.load(written).module()
             deviation = _deviation(model, lambda x: program(x), example)
         finally:
@@ -44,7 +65,13 @@ def export_program(model: nn.Module, path: str | Path, input_size: int | None = 
 
 
 def export_onnx(
-    model: nn.Module, path: str | Path, input_size: int | None = None, opset: int | None = None
+    model: nn.Module,
+    path: str | Path,
+    input_size: int | None = None,
+    opset: int | None = None,
+    *,
+    dynamic_size: bool = False,
+    card: ModelCard | None = None,
 ) -> float:
     """Write an ONNX file with the input `image` (N, in_chans, size, size), any N, and the output `logits`.
 
@@ -55,12 +82,15 @@ def export_onnx(
         path: the file.
         input_size: height and width; the network's own for None.
         opset: version of ONNX's operators; the one that the installed exporter prefers for None.
+        dynamic_size: leave height and width open, each from 107 up.
+        card: what the file says of the network; the network's own `card` for None.
 
     Returns:
         The largest deviation of a logit, when the written file is run in ONNX Runtime beside the network.
 
     Raises:
-        ValueError: a network of another kind, or a deviation above 1e-4, so that nothing was written.
+        ValueError: a network of another kind, an opset that can't be written, or a deviation above 1e-4, so that
+            nothing was written.
         FileNotFoundError, IsADirectoryError: no file can be written at `path`.
         ImportError: the extra is not installed.
     """
@@ -72,21 +102,12 @@ def export_onnx(
         ) from error
 
     check_out(Path(path))
-    training, example = model.training, _example(model, input_size)
+    training, example = model.training, _example(model, input_size, dynamic_size)
+    text = _card_text(model, card)
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         written = Path(folder, "model.onnx")
         try:
-            program = torch.onnx.export(
-                _trace(model.eval(), example),
-                input_names=["image"],
-                output_names=["logits"],
-                opset_version=opset,
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
-            assert program is not None
-            program.save(written)
+            write_onnx(_trace(model.eval(), example, dynamic_size), written, {CARD_KEY: text}, opset)
             session = onnxruntime.InferenceSession(written, providers=["CPUExecutionProvider"])
             deviation = _deviation(model, lambda x: _run(session, x), example)
         finally:
@@ -103,7 +124,7 @@ def check_out(path: Path) -> None:
         raise IsADirectoryError(f"{path}: a folder, not a file")
 
 
-def _example(model: nn.Module, input_size: int | None) -> Tensor:
+def _example(model: Any, input_size: int | None, dynamic_size: bool) -> Tensor:
     """Return two images of noise, the same ones every time, where the network is."""
     if not isinstance(model, Reseption | ReseptionEnsemble) or model.config is None:
         raise UserError(
@@ -111,18 +132,29 @@ def _example(model: nn.Module, input_size: int | None) -> Tensor:
             "such members, fused or not; use torch.export and torch.onnx.export for others"
         )
     size = input_size or model.config.input_size
+    if dynamic_size and size < MIN_DYNAMIC_SIZE:
+        raise UserError(f"input_size is {size}; allowed with dynamic_size: {MIN_DYNAMIC_SIZE} and more")
     noise = torch.rand(2, model.config.in_chans, size, size, generator=torch.Generator().manual_seed(0))
     return (2 * noise - 1).to(next(model.parameters()))
 
 
-def _trace(model: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
-    batch = torch.export.Dim("batch", min=1)
+def _card_text(model: Any, card: ModelCard | None) -> str:
+    card = card or model.card
+    card.check_network(model.num_classes, model.config.in_chans)
+    return json.dumps(describe(model, card))
+
+
+def _trace(model: nn.Module, example: Tensor, dynamic_size: bool) -> torch.export.ExportedProgram:
+    sizes = {0: torch.export.Dim("batch", min=1)}
+    if dynamic_size:
+        sizes |= {2: torch.export.Dim("height", min=MIN_DYNAMIC_SIZE)}
+        sizes |= {3: torch.export.Dim("width", min=MIN_DYNAMIC_SIZE)}
     with torch.no_grad():
-        return torch.export.export(model, (example,), dynamic_shapes={"x": {0: batch}})
+        return torch.export.export(model, (example,), dynamic_shapes={"x": sizes})
 
 
 def _run(session: Any, x: Tensor) -> Tensor:
-    return torch.from_numpy(session.run(["logits"], {"image": x.cpu().numpy()})[0])
+    return torch.from_numpy(session.run([OUTPUT], {INPUT: x.cpu().numpy()})[0])
 
 
 def _deviation(model: nn.Module, exported: Any, example: Tensor) -> float:

@@ -11,8 +11,7 @@ from typing import IO, cast
 import torch
 from torch import Tensor, nn
 
-from .catalog import list_models, model_entry
-from .errors import UserError
+from .catalog import markdown
 from .registry import create_model
 
 SIZE_UNIT = 1_024_000  # bytes in the thesis's "MB"
@@ -134,36 +133,7 @@ def table_7_1(speed: bool = False) -> str:
     printed = {cells[0] for cells in rows}
     left_out = [row.title for row in TABLE_7_1.values() if row.title not in printed]
     note = f"\n- Left out, as torchvision is not installed: {', '.join(left_out)}." if left_out else ""
-    return f"{_markdown(rows)}\n\n{NOTES}{note}"
-
-
-def table_of_models(pattern: str = "*", speed: bool = False) -> str:
-    """Return the named networks that match a shell pattern in Markdown, with what each costs at its input size.
-
-    Raises:
-        ValueError: none matches.
-    """
-    names = list_models(pattern)
-    if not names:
-        raise UserError(f"no model matches {pattern!r}; allowed: {', '.join(list_models())}")
-    columns = ["name", "input", "parameters", "multiply-adds", *["ms on one core"] * speed, "what it is"]
-    rows = [columns, [":--"] + ["--:"] * (len(columns) - 2) + [":--"]]
-    for name in names:
-        entry = model_entry(name)
-        with _home(speed):
-            model = create_model(name)
-        cost = count_cost(model, entry.config.input_size)
-        rows.append(
-            [
-                f"`{name}`",
-                str(entry.config.input_size),
-                f"{cost.parameters:,}",
-                f"{cost.multiply_adds / 1e9:.3f} G",
-                *_speed_cell(model, entry.config.input_size, speed),
-                entry.description,
-            ]
-        )
-    return _markdown(rows)
+    return f"{markdown(rows)}\n\n{NOTES}{note}"
 
 
 class _Sink(io.RawIOBase):
@@ -198,10 +168,6 @@ def _speed_cell(model: nn.Module, input_size: int, speed: bool) -> list[str]:
 def _home(speed: bool) -> torch.device:
     """Where networks are built: nowhere, unless they have to run."""
     return torch.device("cpu" if speed else "meta")
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
 def _table_models(home: torch.device) -> Iterator[tuple[ThesisRow, int, nn.Module]]:

@@ -1,0 +1,69 @@
+"""A traced network as one ONNX file that says what it is, and nothing of whoever wrote it."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .errors import UserError
+
+INPUT, OUTPUT = "image", "logits"
+
+
+def write_onnx(
+    traced: torch.export.ExportedProgram,
+    path: str | Path,
+    metadata: Mapping[str, str],
+    opset: int | None = None,
+    description: str = "",
+) -> None:
+    """Write an ONNX file with the input `image` and the output `logits`. Needs the extra `onnx`.
+
+    torch's exporter notes at every node from which line of which file it came, with the folders of whoever exports:
+    that is left out.
+
+    Args:
+        traced: what `torch.export.export` returned.
+        path: the file.
+        metadata: the file's own entries, such as a card.
+        opset: version of ONNX's operators; the one that the exporter prefers for None.
+        description: the file's text for people.
+
+    Raises:
+        ValueError: the exporter can't write these operators.
+    """
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
+    for name in ("onnxscript", "onnx_ir"):  # they tell every step of theirs
+        logging.getLogger(name).setLevel(logging.WARNING)
+    program = torch.onnx.export(
+        without_traces(traced),
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        opset_version=opset,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    assert program is not None
+    model: Any = program.model
+    written = model.opset_imports.get("")
+    if opset is not None and written != opset:
+        raise UserError(
+            f"opset is {opset}, but the exporter writes {written} for this network; allowed: {written} and more"
+        )
+    ClearMetadataAndDocStringPass()(model)
+    model.metadata_props.update(metadata)
+    model.doc_string = description
+    program.save(path)
+
+
+def without_traces(traced: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """Return the program without the notes of where each step stands in whose files; changed in place."""
+    for module in traced.graph_module.modules():
+        if isinstance(module, torch.fx.GraphModule):
+            for node in module.graph.nodes:
+                node.meta.pop("stack_trace", None)
+    return traced
