@@ -6,6 +6,7 @@ import pickle
 
 import h5py
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -195,3 +196,26 @@ def test_sets_that_cannot_be_read(small_set_writer, tmp_path):
     (newer / "faces/manifest.json").write_text("{}")
     with pytest.raises(ValueError, match=r"cannot read .*manifest\.json"):
         load_prepared(newer)
+
+
+def test_a_fake_that_is_left_out_whole_is_warned_of(small_set_writer, tmp_path, caplog):
+    written = small_set_writer(tmp_path / "work", splits=("train",), length=2)
+    prepared = load_prepared(written.work)
+    fakes = prepared.videos.index[prepared.videos["label"] == 1]
+    names = prepared.videos["video_id"][fakes[:2]].tolist()
+    rows = pd.DataFrame(
+        [
+            (name, frame, 0, (number, frame) == (0, 1))
+            for number, name in enumerate(names)
+            for frame in range(2)
+        ],
+        columns=["video_id", "frame", "face", "touched"],
+    )
+    (written.work / "fakes").mkdir()
+    rows.to_parquet(written.work / "fakes/fakes-00000.parquet")
+    rows[["video_id"]].drop_duplicates().to_parquet(written.work / "fakes/videos-00000.parquet")
+    found = untouched_frames(written.work, prepared.rows, trained=fakes[1:])
+    assert len(found) == 3
+    assert f"untouched: 1 fakes are left out whole, no face in them differs: {names[1]}" in caplog.text
+    caplog.clear()
+    assert untouched_frames(written.work, prepared.rows, trained=fakes[:1]) == found and not caplog.text

@@ -1,5 +1,6 @@
 """Fakes measured against their originals: touched or not, frame by frame and face by face, on encoded video."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from clips import decode, encode, ffpp_prep
 from test_faults import killed_at
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.fakes import FAKES_SCHEMA, FakeSettings, check_fake, compare
+from ffpp_prep.fakes import FAKES_SCHEMA, FakeCheck, FakeSettings, check_fake, compare
 from ffpp_prep.sample import render
 from ffpp_prep.stages import scan
 from ffpp_prep.stages.fakes import FakeStore, check_fakes, read_fakes
+from ffpp_prep.store import BoxStore
 
 FRAMES = 12
 MANIPULATED = {0, 1, 5, 8, 9, 10, 11}
@@ -120,7 +122,8 @@ def test_a_face_that_leaves_nothing_outside_is_not_known_to_be_untouched(head: l
 
 @pytest.mark.parametrize("name", ["flicker", "coarser"])
 def test_exactly_the_manipulated_frames(root: Path, name: str) -> None:
-    result = check_fake("v", str(root / f"{name}.mp4"), str(root / "real.mp4"), boxes(FACE), FakeSettings())
+    settings = FakeSettings(faintest=None)
+    result = check_fake("v", str(root / f"{name}.mp4"), str(root / "real.mp4"), boxes(FACE), settings)
     assert result.rows is not None and result.rows.schema.equals(FAKES_SCHEMA)
     rows = result.rows.to_pandas()
     assert touched_frames(rows, "v") == MANIPULATED
@@ -139,7 +142,8 @@ def test_manipulation_that_switches_faces(tmp_path: Path, head: list) -> None:
     fake = [swapped(p) if i < 4 else swapped(p, 176) if i > 5 else p for i, p in enumerate(pairs)]
     real_path, fake_path = encode(tmp_path / "real.mp4", pairs), encode(tmp_path / "fake.mp4", fake)
     second = (FACE[0] + 176, FACE[1], FACE[2] + 176, FACE[3])
-    result = check_fake("v", str(fake_path), str(real_path), boxes(FACE, second, frames=10), FakeSettings())
+    settings = FakeSettings(faintest=None)
+    result = check_fake("v", str(fake_path), str(real_path), boxes(FACE, second, frames=10), settings)
     assert result.rows is not None
     rows = result.rows.to_pandas()
     assert set(rows.loc[rows["touched"] & (rows["face"] == 0), "frame"]) == set(range(4))
@@ -157,8 +161,38 @@ def test_the_samples_flickering_fake(tmp_path: Path) -> None:
     corners = np.array(next(np.nonzero(m[..., 0] > 128) for m in decode(mask) if m.any()))
     (y1, x1), (y2, x2) = corners.min(axis=1), corners.max(axis=1)
     result = check_fake("v", str(fake), str(real), boxes((x1, y1, x2, y2), frames=24), FakeSettings())
-    assert result.rows is not None and touched_frames(result.rows.to_pandas(), "v") == truth
-    assert 0 < len(truth) < 24
+    assert result.rows is not None
+    rows = result.rows.to_pandas()
+    assert set(rows.loc[rows["touched"] & ~rows["unknown"], "frame"]) == truth and 0 < len(truth) < 24
+    assert result.faces_untouched > 0 and result.faces_untouched + result.faces_unknown == 24 - len(truth)
+
+
+def faintly(picture: np.ndarray) -> np.ndarray:
+    """A manipulation that strong compression wipes out: a share of `swapped`."""
+    apart = swapped(picture).astype(np.float64) - picture
+    return np.rint(picture + 0.4 * apart).astype(np.uint8)
+
+
+@pytest.mark.parametrize("crf", [23, 28, 35, 40])
+def test_a_faint_manipulation_is_never_called_untouched_whatever_the_compression(
+    tmp_path: Path, head: list, crf: int
+) -> None:
+    fake = [faintly(p) if i in MANIPULATED else p for i, p in enumerate(head[:FRAMES])]
+    paths = (
+        encode(tmp_path / "fake.mp4", fake, crf=crf),
+        encode(tmp_path / "real.mp4", head[:FRAMES], crf=crf),
+    )
+    before, now = (
+        check_fake("v", str(paths[0]), str(paths[1]), boxes(FACE), FakeSettings(faintest=faintest))
+        for faintest in (None, FakeSettings().faintest)
+    )
+    assert before.rows is not None and now.rows is not None
+    assert touched_frames(now.rows.to_pandas(), "v") >= MANIPULATED
+    if crf >= 35:  # as it was: the manipulation is called untouched, the fake left out nearly whole
+        assert len(touched_frames(before.rows.to_pandas(), "v") & MANIPULATED) < len(MANIPULATED)
+        assert now.faces_untouched == 0 and now.faces_unknown > 0
+    if crf == 23:
+        assert now.faces_untouched == FRAMES - len(MANIPULATED)
 
 
 # --- WORK --------------------------------------------------------------------------------------------------------
@@ -174,7 +208,10 @@ def test_statuses_and_counts(checked: Path) -> None:
         "smaller.mp4": "size_differs",
     }
     rows = read_fakes(checked)
-    assert touched_frames(rows, "flicker.mp4") == touched_frames(rows, "coarser.mp4") == MANIPULATED
+    assert touched_frames(rows, "flicker.mp4") == MANIPULATED
+    coarser = rows[rows["video_id"] == "coarser.mp4"]
+    assert set(coarser.loc[coarser["touched"] & ~coarser["unknown"], "frame"]) == MANIPULATED
+    assert checks.loc["coarser.mp4", "faces_unknown"] == coarser["unknown"].sum() == FRAMES - len(MANIPULATED)
     assert touched_frames(rows, "untouched.mp4") == set()
     assert checks.loc["untouched.mp4", "frames_untouched"] == FRAMES
     assert checks.loc["longer.mp4", ["frames_decoded", "error"]].tolist() == [
@@ -193,8 +230,9 @@ def test_what_the_command_prints(checked: Path) -> None:
     for words in (
         "not measured: 1 fakes, no original on disk",
         "not measured: 1 fakes, no boxes",
-        "not manipulated at all: 1 videos",
-        "flickering: 3 videos",
+        "not manipulated at all, left out whole by --untouched drop: 1 videos",
+        "can't be told at this compression: 5 faces of 1 videos, 0 of them whole; they count as touched",
+        "flickering: 2 videos",
         f"flicker.mp4: {FRAMES - len(MANIPULATED)} of {FRAMES} faces untouched, 4 changes, 0 switches",
         "size_differs  smaller.mp4: fake and original are 160x144 and 176x144",
     ):
@@ -236,7 +274,7 @@ def test_a_damaged_part_of_boxes_ends_the_run_in_one_line(detected: Path, tmp_pa
     )  # the fakes'; the original's are another part
     result = ffpp_prep("check-fakes", work, "--jobs", 1)
     assert result.returncode == 2 and result.stderr.count("\n") == 1, result.stderr
-    assert "boxes-00001.parquet: not readable" in result.stderr and "verify WORK --repair" in result.stderr
+    assert "boxes-00001.parquet: damaged" in result.stderr and f"verify {work} --repair" in result.stderr
 
 
 def test_refusals(root: Path, detected: Path, tmp_path: Path) -> None:
@@ -250,3 +288,35 @@ def test_refusals(root: Path, detected: Path, tmp_path: Path) -> None:
         check_fakes(work)
     with pytest.raises(UserError, match="--jobs 0"):
         check_fakes(work, jobs=0)
+    for flags, words in (
+        (("--threshold", 0), "--threshold 0: must be above 0"),
+        (("--faintest", -1), "--faintest -1: must be 0 or more"),
+        (("--faintest", "nan"), "--faintest nan: must be"),
+    ):
+        result = ffpp_prep("check-fakes", work, *flags)
+        assert result.returncode == 2 and words in result.stderr
+
+
+def test_other_thresholds_are_refused_by_their_flags(checked: Path) -> None:
+    result = ffpp_prep("check-fakes", checked, "--threshold", 2, "--faintest", 3)
+    assert result.returncode == 2
+    assert "was written with --faintest 5.5 (now 3.0), --threshold 1.45 (now 2.0)" in result.stderr
+
+
+def test_folders_of_before_go_on_as_they_began(detected: Path, tmp_path: Path) -> None:
+    """Parts written before compression was asked for, without its columns and settings."""
+    work = Path(shutil.copytree(detected, tmp_path / "work"))
+    monkey = FakeSettings(faintest=None, boxes=BoxStore(work).fingerprint())
+    FakeStore(work).commit_part([FakeCheck("flicker.mp4", "ok")], monkey, {})
+    (commit,) = (work / "fakes").glob("videos-*.parquet")
+    table = pq.read_table(commit)
+    settings = json.loads(table.schema.metadata[b"settings"])
+    del settings["faintest"]
+    metadata = table.schema.metadata | {b"settings": json.dumps(settings).encode()}
+    pq.write_table(table.drop_columns(["faces_unknown"]).replace_schema_metadata(metadata), commit)
+    summary = check_fakes(work)
+    assert summary.skipped == 1 and not summary.asks_compression
+    assert summary.checks["faces_unknown"].tolist() == [0] * 5
+    assert touched_frames(read_fakes(work), "coarser.mp4") == MANIPULATED
+    result = ffpp_prep("check-fakes", work)
+    assert f"to measure again, remove {work / 'fakes'} and repeat this" in result.stdout

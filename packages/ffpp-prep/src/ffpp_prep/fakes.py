@@ -2,12 +2,14 @@
 
 Both are decoded and compared in blocks of 8 x 8 pixels. A codec leaves differences everywhere, and more of them
 where there is texture. So a face counts as touched when its most different blocks differ more than blocks of
-like texture do outside of all faces of the same frame.
+like texture do outside of all faces of the same frame. Strong compression wipes faint manipulations out and leaves
+noise as large as they were: there it can't be told, and the face counts as touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
@@ -17,10 +19,12 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ffpp_prep.errors import UserError
 from ffpp_prep.geometry import expanded_square
 from ffpp_prep.video import VideoError, open_video
 
 Status = Literal["ok", "partial", "size_differs", "open_failed", "timeout", "crashed"]
+Verdict = Literal["touched", "untouched", "unknown"]
 Image = NDArray[np.uint8]
 Blocks = NDArray[np.float32]
 
@@ -41,6 +45,8 @@ FAKES_SCHEMA = pa.schema(
         ("background", pa.float32()),
         ("contrast", pa.float32()),
         ("touched", pa.bool_()),
+        pa.field("noise", pa.float32(), metadata={"since": "0.2"}),
+        pa.field("unknown", pa.bool_(), metadata={"since": "0.2"}),
     ]
 )
 
@@ -50,13 +56,31 @@ class FakeSettings:
     """What decides whether a face is touched.
 
     Attributes:
-        threshold: of `contrast`. Of the sample's forgeries 99 % of the faintest kind are above 1.6 and of the
-            others above 3.8, untouched faces under 1.3 (benchmarks/check_fakes.py).
+        threshold: of `contrast`, from which a face is touched.
+        faintest: grey levels by which the most different parts of the faintest manipulation differ from the
+            original. Where the codec's noise comes so near to it that it wouldn't stand out, a face below the
+            threshold isn't untouched but unknown. None: not asked for, as in folders of before there was noise.
+            Both were chosen by benchmarks/check_fakes.py.
         boxes: fingerprint of the boxes that were measured.
     """
 
     threshold: float = 1.45
+    faintest: float | None = 5.5
     boxes: str = field(default="", metadata={"flag": "boxes of fingerprint"})
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < math.inf:
+            raise UserError(f"--threshold {self.threshold:g}: must be above 0")
+        if self.faintest is not None and not 0 <= self.faintest < math.inf:
+            raise UserError(f"--faintest {self.faintest:g}: must be 0 or more grey levels")
+
+    def judge(self, measured: Difference) -> Verdict:
+        """What is known of one face."""
+        if measured.contrast >= self.threshold:
+            return "touched"
+        # Where the noise isn't known nothing is; nan is in no relation to any number.
+        visible = self.faintest is None or measured.contrast * (measured.noise + NOISE_FLOOR) < self.faintest
+        return "untouched" if measured.contrast < self.threshold and visible else "unknown"
 
 
 @dataclass(frozen=True)
@@ -70,6 +94,7 @@ class FakeCheck:
         frames_decoded: frames that both have.
         faces: faces measured.
         faces_untouched: how many of them don't differ from the original.
+        faces_unknown: how many of them might, but the compression hides it; they count as touched.
         frames_untouched: frames with faces of which none is touched.
         changes: how often such a frame follows another kind or the reverse: flicker.
         switches: how often the manipulation goes over to other faces (tracks) altogether.
@@ -82,6 +107,7 @@ class FakeCheck:
     frames_decoded: int = 0
     faces: int = 0
     faces_untouched: int = 0
+    faces_unknown: int = 0
     frames_untouched: int = 0
     changes: int = 0
     switches: int = 0
@@ -97,11 +123,14 @@ class Difference:
         background: the same outside of all faces; nan where they leave too little.
         contrast: how many times the noise of blocks of like texture the face's most different parts reach;
             nan where that noise isn't known.
+        noise: by how much blocks of the face's textures differ outside of all faces: what the codec does to them; nan
+            where they leave too little.
     """
 
     difference: float
     background: float
     contrast: float
+    noise: float
 
 
 def check_fake(
@@ -175,12 +204,12 @@ def compare(fake: Image, original: Image, boxes: NDArray[np.float64]) -> list[Di
     for x1, y1, x2, y2 in boxes:
         inside = apart[max(0, int(y1)) : int(y2) + 1, max(0, int(x1)) : int(x2) + 1]
         rows, columns = _span(y1, y2, noise.shape[0]), _span(x1, x2, noise.shape[1])
-        contrast = float("nan")
+        contrast = level = float("nan")
         if known:
             expected = _expected(texture[noisy], noise[noisy], texture[rows, columns])
             ratio = noise[rows, columns] / (expected + NOISE_FLOOR)
-            contrast = float(np.quantile(_smoothed(ratio), TOP_SHARE))
-        result.append(Difference(float(inside.mean()) if inside.size else 0.0, background, contrast))
+            contrast, level = float(np.quantile(_smoothed(ratio), TOP_SHARE)), float(expected.mean())
+        result.append(Difference(float(inside.mean()) if inside.size else 0.0, background, contrast, level))
     return result
 
 
@@ -234,8 +263,9 @@ def _summary(
     error: str,
     settings: FakeSettings,
 ) -> FakeCheck:
-    # Where the noise isn't known nothing is known: such a face counts as touched, as it did without this check.
-    touched = [not d.contrast < settings.threshold for *_, d in found]
+    # Where nothing is known a face counts as touched, as it did without this check.
+    verdicts = [settings.judge(d) for *_, d in found]
+    touched = [verdict != "untouched" for verdict in verdicts]
     by_frame: dict[int, set[int]] = {}  # frame -> touched tracks
     for (frame, _, track, _), is_touched in zip(found, touched, strict=True):
         by_frame.setdefault(frame, set()).update({track} if is_touched else ())
@@ -247,15 +277,15 @@ def _summary(
         frames_decoded=frames,
         faces=len(found),
         faces_untouched=touched.count(False),
+        faces_unknown=verdicts.count("unknown"),
         frames_untouched=sum(not t for t in tracks),
         changes=sum(bool(a) != bool(b) for a, b in pairwise(tracks)),
         switches=sum(not a & b for a, b in pairwise(t for t in tracks if t)),
-        rows=_rows(video_id, found, touched),
+        rows=_rows(video_id, found, verdicts),
     )
 
 
-def _rows(video_id: str, found: Iterable[tuple[int, int, int, Difference]], touched: list[bool]) -> pa.Table:
-    found = list(found)
+def _rows(video_id: str, found: list[tuple[int, int, int, Difference]], verdicts: list[Verdict]) -> pa.Table:
     columns = {
         "video_id": pa.DictionaryArray.from_arrays(
             pa.array([0] * len(found), pa.int32()), pa.array([video_id])
@@ -265,6 +295,8 @@ def _rows(video_id: str, found: Iterable[tuple[int, int, int, Difference]], touc
         "difference": [d.difference for *_, d in found],
         "background": [d.background for *_, d in found],
         "contrast": [d.contrast for *_, d in found],
-        "touched": touched,
+        "noise": [d.noise for *_, d in found],
+        "touched": [verdict != "untouched" for verdict in verdicts],
+        "unknown": [verdict == "unknown" for verdict in verdicts],
     }
     return pa.table(columns, schema=FAKES_SCHEMA)

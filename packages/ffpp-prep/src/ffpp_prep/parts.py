@@ -199,14 +199,14 @@ def storable(result: Result, schema: pa.Schema, failed: Callable[[str], Result])
 def fingerprint(settings: Any) -> str:
     """SHA-256 of a settings dataclass: equal settings, equal fingerprint.
 
-    Empty text doesn't count, so that files of before a setting was recorded keep theirs.
+    Empty text and None don't count, so that files of before a setting was recorded keep theirs.
     """
     return fingerprint_of(asdict(settings))
 
 
 def fingerprint_of(settings: dict[str, Any]) -> str:
     """As `fingerprint`, of settings as they stand in a file."""
-    counting = {name: value for name, value in settings.items() if value != ""}
+    counting = {name: value for name, value in settings.items() if value not in ("", None)}
     return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
 
 

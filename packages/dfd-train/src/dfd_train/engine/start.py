@@ -118,7 +118,7 @@ def open_data(config: RunConfig) -> TrainingData:
             raise UserError(f"split {selection.split} needs real and fake videos: {selection.summary()}")
     pairs, unpaired = ([], 0) if config.data.batches == "shuffled" else make_pairs(train.videos)
     drop = config.data.untouched == "drop"
-    untouched = untouched_frames(prepared.work, prepared.rows) if drop else frozenset()
+    untouched = untouched_frames(prepared.work, prepared.rows, train.videos.index) if drop else frozenset()
     return TrainingData(prepared, train, val, pairs, unpaired, leaks, untouched)
 
 

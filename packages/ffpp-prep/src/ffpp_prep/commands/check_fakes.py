@@ -22,21 +22,57 @@ LISTED = 10  # videos of a kind that are printed; the others are counted
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("work", type=Path, metavar="WORK", help="a work folder with boxes")
+    group = parser.add_argument_group("what is untouched")
+    group.add_argument(
+        "--threshold",
+        type=float,
+        default=1.45,
+        metavar="T",
+        help="a face is touched where its most different parts reach so many times the codec's noise (%(default)s)",
+    )
+    group.add_argument(
+        "--faintest",
+        type=float,
+        default=5.5,
+        metavar="GREY",
+        help="grey levels that the faintest manipulation changes: below the threshold, a face in which so much would "
+        "not stand out of the noise is unknown, and counts as touched (%(default)s)",
+    )
     add_job_arguments(parser)
     add_retry_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measures, and prints what was not manipulated, flickers or switches faces."""
+    from ffpp_prep.fakes import FakeSettings
     from ffpp_prep.stages.fakes import FAILED, check_fakes
 
     summary = check_fakes(
-        options.work, options.jobs, options.retry_failed, options.timeout, options.scheduler
+        options.work,
+        options.jobs,
+        options.retry_failed,
+        options.timeout,
+        options.scheduler,
+        FakeSettings(options.threshold, options.faintest),
     )
     _print(summary, options.work)
     checks = summary.checks
     untouched = checks["faces_untouched"] == checks["faces"]
-    _print_some("not manipulated at all", checks[untouched & (checks["faces"] > 0)])
+    _print_some(
+        "not manipulated at all, left out whole by --untouched drop",
+        checks[untouched & (checks["faces"] > 0)],
+    )
+    hidden = checks[checks["faces_unknown"] > 0]
+    if len(hidden):
+        print(
+            f"can't be told at this compression: {hidden['faces_unknown'].sum()} faces of {len(hidden)} videos, "
+            f"{(hidden['faces_unknown'] == hidden['faces']).sum()} of them whole; they count as touched"
+        )
+    if not summary.asks_compression:
+        print(
+            f"measured before compression was asked for: in strongly compressed video touched faces may be called "
+            f"untouched; to measure again, remove {options.work / 'fakes'} and repeat this"
+        )
     _print_some("flickering", checks[(checks["changes"] > 0) & ~untouched])
     _print_some("manipulation switches faces", checks[checks["switches"] > 0])
     failed = checks[checks["status"] != "ok"]
@@ -56,7 +92,8 @@ def _print(summary: FakesSummary, work: Path) -> None:
     for reason, count in summary.left_out.items():
         print(f"not measured: {count} fakes, {reason}")
     if len(summary.checks):
-        counts = summary.checks.groupby("method")[["faces", "faces_untouched", "frames_untouched"]].sum()
+        columns = ["faces", "faces_untouched", "faces_unknown", "frames_untouched"]
+        counts = summary.checks.groupby("method")[columns].sum()
         counts.insert(0, "videos", summary.checks["method"].value_counts())
         counts.index.name = None
         print(counts.rename(columns=lambda name: name.replace("_", " ")).to_string())

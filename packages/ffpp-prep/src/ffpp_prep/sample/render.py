@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ffpp_prep.sample import plan
 from ffpp_prep.sample.camera import Take, beside, film
 from ffpp_prep.sample.encode import encode
-from ffpp_prep.sample.forge import flicker, forge
+from ffpp_prep.sample.forge import Forgery, flicker, forge
 from ffpp_prep.sample.sources import NO_FACE, footage, person, read
 
 QUIET = slice(
@@ -48,22 +48,33 @@ def mask_path(fake: plan.Fake) -> Path:
 
 def render(root: Path, name: str, seed: int, frames: int) -> Rendered:
     """Writes the original `name` and all its fakes with their masks."""
-    cv2.setNumThreads(1)
     cast = plan.make_plan()
-    target = _film(cast.takes[name], seed, frames)
-    encode(root / original_path(cast.takes[name]), target.frames)
+    encode(root / original_path(cast.takes[name]), filmed(name, seed, frames).frames)
     manipulated: tuple[int, ...] = ()
     for fake in cast.fakes_of(name):
-        source = _film(cast.takes[fake.source], seed, frames)
-        rng = _generator(seed, f"{fake.method}/{fake.name}")
-        forgery = forge(fake.method, target, source, rng)
+        forgery, on = forged(fake, seed, frames, flickers=fake.flickers)
         if fake.flickers:
-            on = _flickering(frames, rng)
-            forgery = flicker(forgery, target, on)
             manipulated = tuple(int(i) for i in np.flatnonzero(on))
         encode(root / fake_path(fake), forgery.frames)
         encode(root / mask_path(fake), forgery.masks.astype(np.uint8) * 255, lossless=True)
     return Rendered(1 + len(cast.fakes_of(name)), manipulated)
+
+
+def filmed(name: str, seed: int, frames: int) -> Take:
+    """The original `name` before it is encoded."""
+    cv2.setNumThreads(1)
+    return _film(plan.make_plan().takes[name], seed, frames)
+
+
+def forged(fake: plan.Fake, seed: int, frames: int, flickers: bool) -> tuple[Forgery, NDArray[np.bool_]]:
+    """A fake before it is encoded, and in which frames it is manipulated: in all, or in some where it flickers."""
+    target, source = filmed(fake.target, seed, frames), filmed(fake.source, seed, frames)
+    rng = _generator(seed, f"{fake.method}/{fake.name}")
+    forgery = forge(fake.method, target, source, rng)
+    if not flickers:
+        return forgery, np.ones(frames, bool)
+    on = _flickering(frames, rng)
+    return flicker(forgery, target, on), on
 
 
 def render_nobody(root: Path, frames: int) -> Rendered:

@@ -33,6 +33,7 @@ CHECKS_SCHEMA = pa.schema(
         ("frames_untouched", pa.int32()),
         ("changes", pa.int32()),
         ("switches", pa.int32()),
+        pa.field("faces_unknown", pa.int32(), metadata={"since": "0.2"}),
     ]
 )
 
@@ -47,6 +48,8 @@ class FakesSummary:
         frames, seconds: of this run.
         left_out: why fakes can't be measured -> how many.
         checks: one row a measured fake: the columns of CHECKS_SCHEMA, and `method`.
+        asks_compression: whether faces whose manipulation the compression may hide are unknown; in folders of before
+            that was asked they may be called untouched.
     """
 
     statuses: dict[str, int]
@@ -55,6 +58,7 @@ class FakesSummary:
     seconds: float
     left_out: dict[str, int]
     checks: pd.DataFrame
+    asks_compression: bool
 
 
 class FakeStore(PartStore[FakeCheck]):
@@ -76,7 +80,12 @@ class _Task:
 
 
 def check_fakes(
-    work: str | Path, jobs: int = 1, retry_failed: bool = False, timeout_s: float = 300.0, scheduler: str = ""
+    work: str | Path,
+    jobs: int = 1,
+    retry_failed: bool = False,
+    timeout_s: float = 300.0,
+    scheduler: str = "",
+    settings: FakeSettings | None = None,
 ) -> FakesSummary:
     """Measures every fake of WORK that has boxes, an original with boxes, and no committed check yet.
 
@@ -86,6 +95,7 @@ def check_fakes(
         retry_failed: try fakes again whose check failed.
         timeout_s: seconds without progress after which a worker is stopped.
         scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
+        settings: what counts as touched; must equal those of the fakes that were measured before.
 
     Raises:
         UserError: no boxes, checks of other boxes, or another run at work.
@@ -96,7 +106,10 @@ def check_fakes(
         raise UserError(f"--jobs {jobs}: must be at least 1")
     boxes, store = BoxStore(work), FakeStore(work)
     made_with = boxes.made_with()
-    settings = FakeSettings(boxes=boxes.fingerprint())
+    settings = replace(settings or FakeSettings(), boxes=boxes.fingerprint())
+    before = store.settings()
+    if before is not None and "faintest" not in before:
+        settings = replace(settings, faintest=None)  # folders of before it was asked for go on without
     started = time.monotonic()
     with only_run(work):
         store.begin(settings)
@@ -114,8 +127,10 @@ def check_fakes(
                 outcomes, _given_up, lambda part: store.commit_part(part, settings, {}), bar, statuses
             )
         checks = store.read_status().drop(columns="part").merge(fakes[["video_id", "method"]], on="video_id")
+        checks = checks.assign(faces_unknown=checks["faces_unknown"].fillna(0).astype("int32"))
     seconds = time.monotonic() - started
-    return FakesSummary(dict(statuses), len(fakes) - len(tasks), frames, seconds, left_out, checks)
+    asked = settings.faintest is not None
+    return FakesSummary(dict(statuses), len(fakes) - len(tasks), frames, seconds, left_out, checks, asked)
 
 
 def read_fakes(work: str | Path) -> pd.DataFrame:
