@@ -6,9 +6,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from clips import ffpp_prep
 
-from ffpp_prep import read_boxes, read_videos
+from ffpp_prep import iter_boxes, read_boxes, read_videos
 from ffpp_prep.boxes import BoxSettings, VideoBoxes, _rows
+from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.errors import UserError
 from ffpp_prep.faces import CropSettings
 from ffpp_prep.layouts import VideoRecord
@@ -139,3 +141,38 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
 def test_empty_boxes_have_their_columns(work: Path) -> None:
     assert list(read_boxes(work).columns)[:3] == ["video_id", "frame", "pts"]
     assert isinstance(read_videos(work), pd.DataFrame) and len(read_videos(work)) == 3
+
+
+def test_some_boxes_of_some_videos(work: Path) -> None:
+    store = BoxStore(work)
+    store.commit([boxes("c.mp4", 2, 0.5), boxes("a.mp4", 3)], SETTINGS, "test")
+    store.commit([boxes("b.mp4", 4)], SETTINGS, "test")
+    everything = read_boxes(work)
+    some = read_boxes(work, ["c.mp4", "b.mp4", "unknown"], ["score", "video_id"])
+    right = everything[everything["video_id"] != "a.mp4"].reset_index(drop=True)
+    assert list(some.columns) == ["score", "video_id"] and some.equals(right[["score", "video_id"]])
+    parts = list(iter_boxes(work, columns=["video_id", "frame"]))
+    assert [sorted(set(part["video_id"])) for part in parts] == [["a.mp4", "c.mp4"], ["b.mp4"]]
+    assert sum(map(len, parts)) == len(everything) == 9
+    assert len(read_boxes(work, [])) == 0 and list(read_boxes(work, [], ["pts"]).columns) == ["pts"]
+    with pytest.raises(UserError, match="columns box: boxes have none; they have video_id, frame"):
+        read_boxes(work, columns=["box"])
+    with pytest.raises(UserError, match=r"videos 'a\.mp4': must be a list"):
+        read_boxes(work, "a.mp4")
+
+
+def test_ten_failures_of_a_kind_are_listed_and_all_stand_in_a_table(tmp_path: Path) -> None:
+    names = [f"v{i:02d}.mp4" for i in range(30)]
+    write_scan(tmp_path, [record(name) for name in names], {})
+    failed = [VideoBoxes(name, "open_failed", "=1+1") for name in names[:25]]
+    failed += [VideoBoxes(name, "timeout", "slow") for name in names[25:29]] + [boxes(names[29], 2)]
+    BoxStore(tmp_path).commit(failed, BoxSettings(weights_sha256=WEIGHTS_SHA256), "test")
+    table = tmp_path / "failures.csv"
+    result = ffpp_prep("status", tmp_path, "--csv", table)
+    assert result.returncode == 0 and result.stdout.count("=1+1") == 10 and result.stdout.count("slow") == 4
+    assert "open_failed   … and 15 more" in result.stdout and "29 videos that are not ok" in result.stdout
+    rows = pd.read_csv(table)
+    assert list(rows.columns) == ["video_id", "status", "error"] and len(rows) == 29
+    assert set(rows["error"]) == {"'=1+1", "slow"}
+    again = ffpp_prep("boxes", tmp_path)
+    assert again.stdout.count("=1+1") == 10 and f"ffpp-prep status {tmp_path} --csv" in again.stdout

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ffpp_prep.stages.extract import Choice
     from ffpp_prep.stages.fakes import read_fakes
     from ffpp_prep.stages.scan import scan
-    from ffpp_prep.store import read_boxes, read_videos
+    from ffpp_prep.store import iter_boxes, read_boxes, read_videos
     from ffpp_prep.verify import verify_work
     from ffpp_prep.workers import Engine
 
@@ -33,6 +33,7 @@ __all__ = [
     "detect_boxes",
     "estimate_root",
     "extract_faces",
+    "iter_boxes",
     "read_boxes",
     "read_fakes",
     "read_videos",
@@ -51,6 +52,7 @@ _HOMES = {
     "SplitSettings": "ffpp_prep.splits",
     "audit_splits": "ffpp_prep.leaks",
     "estimate_root": "ffpp_prep.estimate",
+    "iter_boxes": "ffpp_prep.store",
     "read_boxes": "ffpp_prep.store",
     "read_fakes": "ffpp_prep.stages.fakes",
     "read_videos": "ffpp_prep.store",

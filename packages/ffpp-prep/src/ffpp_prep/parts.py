@@ -133,19 +133,24 @@ class PartStore(Generic[Result]):
         return set(status.loc[~status["status"].isin(but), "video_id"])
 
     def read_rows(
-        self, video_ids: Iterable[str] | None = None, status: pd.DataFrame | None = None
+        self,
+        video_ids: Iterable[str] | None = None,
+        status: pd.DataFrame | None = None,
+        columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """The committed rows, sorted by video, frame, face; of all videos or of some.
 
         Args:
             video_ids: these only.
             status: rows of `read_status`, where they are at hand: reading those of many parts takes seconds.
+            columns: these only.
         """
-        frames = list(self.each_part(video_ids, status=status))
-        if not frames:
-            return self._rows.empty_table().to_pandas()
-        rows = pd.concat(frames, ignore_index=True)
-        return rows.sort_values(["video_id", "frame", "face"], kind="stable", ignore_index=True)
+        order = ["video_id", "frame", "face"]
+        needed = None if columns is None else list(dict.fromkeys([*columns, *order]))
+        frames = list(self.each_part(video_ids, needed, status))
+        rows = pd.concat(frames, ignore_index=True) if frames else self._rows.empty_table().to_pandas()
+        rows = rows.sort_values(order, kind="stable", ignore_index=True)
+        return rows if columns is None else rows[list(columns)]
 
     def each_part(
         self,

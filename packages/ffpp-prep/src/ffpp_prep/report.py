@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ffpp_prep.failures import Failure, failure_lines
 from ffpp_prep.lock import is_at_work
 from ffpp_prep.manifest import read_plan, read_summaries
 from ffpp_prep.progress import Progress, read_progress
@@ -16,7 +17,7 @@ from ffpp_prep.units import duration_text, size_text
 
 
 def status_text(work: str | Path) -> str:
-    """Videos by method, split and status, every failure and its reason, the run at work, what is extracted, disk.
+    """Videos by method, split and status, failures and their reasons, the run at work, what is extracted, disk.
 
     Raises:
         ffpp_prep.errors.UserError: no readable videos.parquet in `work`, or damaged tables.
@@ -35,15 +36,19 @@ def status_text(work: str | Path) -> str:
             f"{frames} frames decoded; a face in {int(done['frames_with_face'].sum())} of them; "
             f"{flagged} videos with multiple faces",
         ]
-    failed = done[done["status"] != "ok"]
-    if len(failed):
-        lines += ["", "not ok:"]
-        lines += [f"  {row.status:13} {row.video_id}: {row.error}" for row in failed.itertuples()]
+    if failed := failures_of(videos):
+        lines += ["", "not ok:", *failure_lines(failed, work)]
     lines += ["", *_faces(work)]
     progress = read_progress(work)
     if progress:
         lines += ["", _run(progress, is_at_work(work))]
     return "\n".join(lines)
+
+
+def failures_of(videos: pd.DataFrame) -> list[Failure]:
+    """What failed among the rows of `read_videos`, in their order."""
+    failed = videos[videos["status"].notna() & (videos["status"] != "ok")]
+    return list(failed[["video_id", "status", "error"]].itertuples(index=False, name=None))
 
 
 def _counts(videos: pd.DataFrame, column: str, title: str) -> str:

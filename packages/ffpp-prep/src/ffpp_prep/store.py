@@ -7,7 +7,7 @@ WORK/boxes/videos-00000.parquet
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -129,8 +129,43 @@ def read_videos_and_parts(work: Path) -> pd.DataFrame:
     return scan.merge(BoxStore(work).read_status(), on="video_id", how="left").fillna({"boxes_from": ""})
 
 
-def read_boxes(work: str | Path) -> pd.DataFrame:
-    """All committed boxes of WORK, one row a kept face, sorted by video, frame, face."""
+def read_boxes(
+    work: str | Path, videos: Iterable[str] | None = None, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Committed boxes of WORK, one row a kept face, sorted by video, frame, face.
+
+    Args:
+        work: the folder.
+        videos: the boxes of these `video_id` only.
+        columns: these only, in this order; all of DFDC's take gigabytes.
+
+    Raises:
+        UserError: no scan, an unknown column, or damaged boxes.
+    """
     work = Path(work)
     read_scan(work)
-    return BoxStore(work).read_rows()
+    return BoxStore(work).read_rows(_several(videos), columns=_known(columns))
+
+
+def iter_boxes(
+    work: str | Path, videos: Iterable[str] | None = None, columns: Sequence[str] | None = None
+) -> Iterator[pd.DataFrame]:
+    """As `read_boxes`, but part by part, so that not all are in memory; a video's rows stand in one part."""
+    work = Path(work)
+    read_scan(work)
+    yield from BoxStore(work).each_part(_several(videos), _known(columns))
+
+
+def _several(videos: Iterable[str] | None) -> Iterable[str] | None:
+    if isinstance(videos, str):
+        raise UserError(f"videos {videos!r}: must be a list of video_id")
+    return videos
+
+
+def _known(columns: Sequence[str] | None) -> Sequence[str] | None:
+    unknown = set(columns or ()) - set(BOXES_SCHEMA.names)
+    if unknown:
+        raise UserError(
+            f"columns {', '.join(sorted(unknown))}: boxes have none; they have {', '.join(BOXES_SCHEMA.names)}"
+        )
+    return columns

@@ -155,7 +155,9 @@ def _opened(path: Path, remedy: str) -> Iterator[_Opened]:
             groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
             _refuse_bomb(metadata.num_rows, max(sum(groups), metadata.num_rows * len(schema)), size)
             texts = [field.name for field in schema if _is_text(field.type)]
-            with pq.ParquetFile(raw, page_checksum_verification=True, read_dictionary=texts) as file:
+            with pq.ParquetFile(
+                raw, metadata=metadata, page_checksum_verification=True, read_dictionary=texts
+            ) as file:
                 yield _Opened(path, remedy, raw, size, file, schema, start, recorded)
     except UserError:
         raise

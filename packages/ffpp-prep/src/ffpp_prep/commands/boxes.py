@@ -164,10 +164,12 @@ def engine(options: argparse.Namespace) -> Engine:
 
 
 def _print(summary: BoxesSummary, work: Path) -> None:
+    from ffpp_prep.failures import failure_lines
+
     done = (
         ", ".join(f"{n} {status}" for status, n in sorted(summary.statuses.items())) or "nothing left to do"
     )
     rate = f" ({summary.frames / summary.seconds:.1f} frames/s)" if summary.frames else ""
     print(f"boxes: {done}; {summary.skipped} done before; {summary.frames} frames{rate} -> {work / 'boxes'}")
-    for video_id, status, error in summary.failures:
-        print(f"  {status:13} {video_id}: {error}")
+    for line in failure_lines(summary.failures, work):
+        print(line)
