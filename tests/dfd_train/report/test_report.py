@@ -135,7 +135,7 @@ def test_tables_are_written_beside_the_page(make_run):
     assert names == {
         f"{split}/{slug}.{ending}"
         for split in ("val", "test")
-        for slug in ("evaluation", "measures", "methods", "hardest")
+        for slug in ("evaluation", "measures", "operating", "methods", "hardest")
         for ending in endings
     }
 

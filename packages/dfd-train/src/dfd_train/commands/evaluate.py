@@ -62,6 +62,7 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> None:
     """The table by method stands at the end, where a terminal shows it, and where the predictions are."""
     from dfd_train.engine.evaluate import Request, deepfakebench, evaluate, validation_threshold
     from dfd_train.metrics import intervals, summarize
+    from dfd_train.report.operating import operating_table
     from dfd_train.report.tables import (
         Coverage,
         evaluation_table,
@@ -93,6 +94,7 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> None:
     ends = intervals(predictions, options.aggregation, threshold)
     if (predictions["label"] == 1).any():
         print(methods_table(predictions, options.aggregation, threshold, demonstration, ends).to_text())
+    print(operating_table(predictions, options.aggregation, demonstration).to_text())
     print(summary_table(summary, ends, demonstration).to_text())
     print(
         evaluation_table(predictions, coverage, options.aggregation, threshold, demonstration, ends).to_text()

@@ -12,6 +12,7 @@ from dfd_train.metrics import intervals, summarize
 from dfd_train.report.curves import Plot, gradient_flow, training_curves
 from dfd_train.report.distributions import roc_curves, score_histogram
 from dfd_train.report.files import write_text
+from dfd_train.report.operating import operating_table
 from dfd_train.report.run import Predictions, Run, read_run, warn_of_outdated
 from dfd_train.report.sheets import CropReader, HardVideo, Sheet, contact_sheets, hardest_sheet
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
@@ -166,6 +167,7 @@ def _results(
         tables=(
             evaluation_table(frames, coverage, demonstration=run.demonstration, ends=ends),
             summary_table(summary, ends, run.demonstration),
+            operating_table(frames, demonstration=run.demonstration),
             methods_table(frames, demonstration=run.demonstration, ends=ends),
             hardest_table(frames, hardest, run.demonstration),
         ),

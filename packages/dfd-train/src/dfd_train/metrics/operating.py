@@ -1,0 +1,78 @@
+"""How good video scores are as probabilities, and what is found at few false alarms."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dfd_train.metrics import scores
+from dfd_train.metrics.clustered import NONE, Interval, mean_interval
+from dfd_train.metrics.groups import Evidence, VideoGroups
+from dfd_train.metrics.paired import judged_videos
+from dfd_train.metrics.videos import Aggregation
+
+ALARM_RATES = (0.01, 0.001)
+
+
+@dataclass(frozen=True)
+class Brier:
+    """The Brier score over videos and its parts: score = reliability - resolution + uncertainty."""
+
+    score: float
+    interval: Interval
+    reliability: float
+    """how far bins of the score lie from their share of fakes, squared: 0 is calibrated"""
+    resolution: float
+    """how far the score tells videos apart, what it tells inside the bins included"""
+    uncertainty: float
+    """that of the share of fakes alone"""
+
+
+@dataclass(frozen=True)
+class AtFewAlarms:
+    """The share of fakes found where at most `rate` of the reals are called fake."""
+
+    rate: float
+    reals: int
+    hits: float
+    """NaN where so few reals can't show the rate, or a class is absent"""
+
+    @property
+    def resolvable(self) -> bool:
+        """Whether one false alarm is no more than the rate."""
+        return self.reals * self.rate >= 1 - 1e-9
+
+
+def brier(predictions: pd.DataFrame, aggregation: Aggregation = "mean", level: float = 0.95) -> Brier:
+    """The Brier score with its parts over 15 bins of equal width.
+
+    Brier, Monthly Weather Review 78:1, 1950; Murphy, Journal of Applied Meteorology 12:595, 1973; the resolution
+    holds the terms within bins (Stephenson et al., Weather and Forecasting 23:752, 2008), so that the sum is exact.
+    """
+    videos = judged_videos(predictions, aggregation)
+    label, prob = videos["label"].to_numpy(np.float64), videos["prob"].to_numpy(np.float64)
+    squares = (prob - label) ** 2
+    bins = np.minimum((prob * scores.CALIBRATION_BINS).astype(int), scores.CALIBRATION_BINS - 1)
+    count = np.maximum(np.bincount(bins), 1)
+    gaps = np.bincount(bins, prob - label) / count
+    reliability = float((np.bincount(bins) * gaps**2).sum() / len(label))
+    uncertainty = float(label.mean() * (1 - label.mean()))
+    score = float(squares.mean())
+    groups = VideoGroups.of(videos)
+    evidence = Evidence.of(groups, label == 1)
+    interval = mean_interval(squares, groups.number, evidence.freedom, level) if evidence.enough else NONE
+    return Brier(score, interval, reliability, reliability + uncertainty - score, uncertainty)
+
+
+def at_few_alarms(predictions: pd.DataFrame, aggregation: Aggregation = "mean") -> tuple[AtFewAlarms, ...]:
+    """The share of fakes found at each of `ALARM_RATES`, at the best threshold of these very videos."""
+    videos = judged_videos(predictions, aggregation)
+    label, key = videos["label"].to_numpy(np.float64), videos["key"].to_numpy(np.float64)
+    reals, found = int((label == 0).sum()), []
+    alarm, hit = scores.roc_curve(scores.rank(label, key, np.ones(len(label))))
+    for rate in ALARM_RATES:
+        one = AtFewAlarms(rate, reals, float("nan"))
+        if one.resolvable and (label == 1).any():
+            one = AtFewAlarms(rate, reals, float(hit[alarm <= rate + 1e-12].max()))
+        found.append(one)
+    return tuple(found)
