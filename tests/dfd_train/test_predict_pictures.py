@@ -17,9 +17,11 @@ import pytest
 from dfd_train.errors import UserError
 from dfd_train.predict.animation import AnimationReader
 from dfd_train.predict.annotate import Marks, annotate_video
+from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import FaceFinder, ImageFaces, Rates, VideoFaces
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.photographs import read_image
+from dfd_train.predict.result import unreadable
 from ffpp_prep.video import VideoReader, budget
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -206,3 +208,16 @@ def test_too_large_pictures_are_refused_without_being_decoded(tmp_path: Path, si
 def test_a_long_thin_picture_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(png(budget.MAX_SIDE, 1))
     assert list(ImageFaces(tmp_path / "x.png", FaceFinder())) == []
+
+
+def test_a_video_of_too_large_frames_is_refused_in_plain_words(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    PIL.Image.fromarray(GREY).save(out, "GIF")
+    content = bytearray(out.getvalue())
+    content[6:10] = struct.pack("<2H", 8192, 8192)
+    (tmp_path / "x.gif").write_bytes(content)
+    with pytest.raises(UserError) as raised:
+        VideoReader(tmp_path / "x.gif")
+    reading = Reading(("m",), "x", False, 1.0, 0.5, None)
+    found = unreadable(opened(tmp_path / "x.gif"), raised.value, reading, "")
+    assert found.reason == "frame size 8192x8192 is not between 1 and 35389440 pixels"

@@ -6,9 +6,11 @@ FFmpeg reads animated GIF, but not all of these.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 import PIL.Image
 
 from dfd_train.errors import UserError
@@ -68,7 +70,7 @@ class AnimationReader:
                     budget.stop()
                     budget.decoded(image.width * image.height)
                     budget.used()
-                    yield Frame(shown, round(at), lambda picture=picture: picture, size=image.size)
+                    yield Frame(shown, round(at), partial(np.asarray, picture), size=image.size)
                     shown, at = shown + 1, at + _duration(image)
                     self.error = budget.exceeded(shown)
                     if self.error:

@@ -16,7 +16,7 @@ from dfd_train.predict.faces import CONFIDENCE
 from dfd_train.predict.inputs import Input
 from dfd_train.runs import DEMONSTRATION
 from ffpp_prep.printable import printable
-from ffpp_prep.video import VideoError
+from ffpp_prep.video import TooLarge, VideoError
 
 FORMAT_VERSION = 1
 SMALLEST_FACE = (
@@ -114,7 +114,8 @@ def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> R
 def unreadable(file: Input, error: Exception, reading: Reading, identity: str) -> Result:
     """The result for a file that can't be read: no readable picture or video, or no file at all."""
     reason = _reason(file, error)
-    if not file.is_image and isinstance(error, VideoError) and reason != "the file is empty":
+    in_words = isinstance(error, TooLarge) or reason == "the file is empty"
+    if not file.is_image and isinstance(error, VideoError) and not in_words:
         reason = f"this is not a video, or it is damaged ({reason})"
     return _unanswered(file, reading, identity, reason)
 

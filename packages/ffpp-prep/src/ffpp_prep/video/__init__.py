@@ -16,7 +16,7 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.video.budget import MAX_FRAME_PIXELS, MAX_PIXELS, Budget, too_large
 from ffpp_prep.video.display import CONVERSION, resized
 from ffpp_prep.video.encoder import Encoder, open_output
-from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, VideoError, VideoInfo
+from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, TooLarge, VideoError, VideoInfo
 from ffpp_prep.video.pyav_reader import VideoReader
 from ffpp_prep.video.random_access import read_frame
 from ffpp_prep.video.source import open_container
@@ -36,6 +36,7 @@ __all__ = [
     "Frame",
     "FrameTimes",
     "OpenFailed",
+    "TooLarge",
     "VideoError",
     "VideoInfo",
     "VideoReader",

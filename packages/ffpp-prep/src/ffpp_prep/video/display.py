@@ -92,7 +92,7 @@ def _turn_of(frame: av.VideoFrame) -> _Turn:
     rotation says what the matrix does, but for mirroring.
     """
     try:
-        data = _small(frame).side_data
+        data: Any = _small(frame).side_data
         matrix = bytes(data[Type.DISPLAYMATRIX]) if Type.DISPLAYMATRIX in data else b""
     except ValueError:
         return (

@@ -19,6 +19,10 @@ class OpenFailed(VideoError):
     """The file is missing, empty, no video, or absurd; the message says which in one line."""
 
 
+class TooLarge(OpenFailed):
+    """Its frames are beyond what is read (`ffpp_prep.video.budget`)."""
+
+
 class DecodeFailed(VideoError):
     """The decoder can't vouch for the frames that it gives; those given so far are not to be used."""
 

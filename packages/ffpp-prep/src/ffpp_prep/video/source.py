@@ -13,7 +13,7 @@ from av.stream import Disposition
 
 from ffpp_prep.video.budget import MAX_FRAME_PIXELS, too_large
 from ffpp_prep.video.display import Display, pixel_aspect
-from ffpp_prep.video.interface import OpenFailed, VideoInfo, reason_of
+from ffpp_prep.video.interface import OpenFailed, TooLarge, VideoInfo, reason_of
 
 # Playlists and the like can name other files and addresses: leave their demuxers out.
 CONTAINERS = (
@@ -102,7 +102,7 @@ def _opened(path: Path, **options: str) -> Source:
         stream = _film(container.streams.video)
         context = stream.codec_context
         if refusal := too_large(context.width, context.height, MAX_FRAME_PIXELS):
-            raise OpenFailed(refusal)
+            raise TooLarge(refusal)
         # One thread a process: the pool fills the cores, and FFmpeg's own threads can deadlock under it.
         stream.thread_type = "NONE"
         context.thread_count = 1
@@ -110,7 +110,7 @@ def _opened(path: Path, **options: str) -> Source:
         return Source(container, stream, Display(pixel_aspect(stream)))
     except OpenFailed as failure:
         container.close()
-        raise OpenFailed(f"{path.name}: {failure}") from None
+        raise type(failure)(f"{path.name}: {failure}") from None
 
 
 def _film(streams: Any) -> Any:
