@@ -187,11 +187,3 @@ def test_any_timm_model_and_any_function():
 def test_mistakes_are_named(config, message):
     with pytest.raises(ValueError, match=message):
         build_detector(config)
-
-
-def test_pretrained_weights_out_of_reach(monkeypatch):
-    """No network: one line that says so and what to do instead."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ValueError, match=r"weights of timm:resnet10t cannot be reached .*--no-pretrained"):
-        build_detector(ModelConfig(name="timm:resnet10t", pretrained=True))

@@ -10,6 +10,7 @@ import pytest
 import tomli_w
 import torch
 
+from dfd_train.baselines import BASELINES as THESIS_WEIGHTS
 from dfd_train.cli import main
 from dfd_train.config import (
     PRESETS,
@@ -34,7 +35,8 @@ def preset(name: str) -> RunConfig:
 def network_of(name: str) -> str:
     """The network that a preset's name speaks of."""
     if name.startswith(BASELINES):
-        return name.rpartition("-")[0].replace("-", "_")
+        baseline = name.rpartition("-")[0].replace("-", "_")
+        return f"timm:{THESIS_WEIGHTS[baseline].timm_name}"
     return "reseption_ensemble" if name == "ensemble" else "reseption_v1" if "-v1" in name else "reseption_v2"
 
 
@@ -73,6 +75,7 @@ def test_presets_say_what_the_thesis_says(name):
     assert baseline or (schedule.decay, schedule.decay_every) == (0.94, 2)
     assert (schedule.plateau, schedule.plateau_factor, schedule.plateau_patience) == (True, 0.5, 2)
     assert config.model.pretrained == baseline
+    assert config.model.arguments.get("drop_rate", 0.2) == 0.2 and (not baseline or config.model.arguments)
     assert config.model.train_level == ("higher" if baseline else "full")
     thesis, transforms = RunConfig().transforms, config.transforms
     if "weaker" in name:

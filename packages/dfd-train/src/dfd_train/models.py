@@ -8,16 +8,20 @@ from __future__ import annotations
 import copy
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dfd_train.baselines import BASELINES, lower_parts
+from dfd_train.bounds import Bounds, check_arguments, of_this_machine
 from dfd_train.config import ModelConfig
 from dfd_train.data.transforms import InputSpec
 from dfd_train.errors import UserError, first_line
+from dfd_train.pretrained import Weights, read_weights, timm_weights
 from dfd_train.suggest import did_you_mean, listed
 from dfd_train.trust import names_function
 
@@ -26,11 +30,22 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Which network it exactly is, and which weights it began with."""
+
+    network: str = ""
+    """timm's name with its tag; empty for networks that aren't timm's"""
+    weights_sha256: str = ""
+    """of the file of pretrained weights; empty without"""
+
+
+@dataclass(frozen=True)
 class Detector:
     """A network and what it wants to see; parts whose parameters take no gradient are frozen."""
 
     network: nn.Module
     spec: InputSpec
+    origin: Origin = field(default_factory=Origin)
 
     def train(self) -> None:
         """Training mode; frozen parts stay in evaluation mode, so that their batch norm does not move."""
@@ -43,32 +58,10 @@ class Detector:
         return [parameter for parameter in self.network.parameters() if parameter.requires_grad]
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """A network of thesis section 5.1 by its timm name; `lower` are the parts that Table 5.2 freezes."""
-
-    timm_name: str
-    input_size: int
-    lower: tuple[str, ...]
-
-
-_STEM_AND_STAGES = ("conv1", "bn1", "layer1", "layer2")
-BASELINES = {
-    "xception": Baseline(
-        "legacy_xception", 299, ("conv1", "bn1", "conv2", "bn2", "block1", "block2", "block3")
-    ),
-    "inception_v3": Baseline(
-        "inception_v3",
-        299,
-        ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"),
-    ),
-    # stages of 3, 5, 5, … blocks: blocks 1 to 9 end with the first of the third stage
-    "efficientnet_b5": Baseline(
-        "efficientnet_b5", 224, ("conv_stem", "bn1", "blocks.0", "blocks.1", "blocks.2.0")
-    ),
-    "resnet152": Baseline("resnet152", 224, _STEM_AND_STAGES),
-    "resnext101_32x8d": Baseline("resnext101_32x8d", 224, _STEM_AND_STAGES),
-}
+WEIGHTS = ("pretrained", "checkpoint_path")
+"""Arguments that name weights to begin with."""
+TIMM_LOADS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict", "cache_dir")
+"""Arguments by which timm loads files and addresses that it is told."""
 RESEPTION_LOWER = ("stem1", "stem2", "stage_a")
 
 
@@ -94,39 +87,52 @@ def _check_timm(name: str) -> None:
         raise UserError(f"timm has no model {name!r}; near: {near}")
 
 
-def build_detector(config: ModelConfig, members: Sequence[Detector] = ()) -> Detector:
+def build_detector(
+    config: ModelConfig, members: Sequence[Detector] = (), bounds: Bounds | None = None
+) -> Detector:
     """The detector of a configuration, newly initialised, in evaluation mode.
 
-    `members` are the trained detectors of an ensemble.
+    `members` are the trained detectors of an ensemble. What its arguments ask for is counted before it is allocated,
+    and refused beyond `bounds`, by default this machine's memory.
 
     Raises: UserError for an unknown name, argument or level, pretrained weights that cannot be reached, and a network
     that does not give one logit for an image of the wanted size.
     """
     check_name(config.name)
-    network, own, lower = _build(config, members)
-    spec = _adjust(own, config)
-    _try_out(network, config.name, spec.size)
-    _freeze(network, config, lower)
-    return Detector(network, spec)
+    if not names_function(config.name):
+        check_arguments(config.arguments)
+    if not names_function(config.name) and not members:
+        with (bounds or of_this_machine()).shapes_only(config.name):
+            _build(_without_weights_read(config), members)
+    built, lower = _build(config, members)
+    spec = _adjust(built.spec, config)
+    _try_out(built.network, config.name, spec.size)
+    _freeze(built.network, config, lower)
+    return replace(built, spec=spec)
 
 
-def _build(config: ModelConfig, members: Sequence[Detector]) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
-    """The network, its own input, and the names of its lower parts (empty where unknown)."""
+def _without_weights_read(config: ModelConfig) -> ModelConfig:
+    arguments = {k: v for k, v in config.arguments.items() if k not in WEIGHTS}
+    return replace(config, pretrained=False, arguments=arguments)
+
+
+def _build(config: ModelConfig, members: Sequence[Detector]) -> tuple[Detector, tuple[str, ...]]:
+    """The network with its own input, and the names of its lower parts (empty where unknown)."""
     if names_function(config.name):
-        return _from_function(config)
+        return _from_function(config), ()
     if config.name.startswith("timm:"):
-        network, spec = _from_timm(config, config.name.removeprefix("timm:"), None)
-        return network, spec, ()
+        name = config.name.removeprefix("timm:")
+        return _from_timm(config, name), lower_parts(name)
     if config.name in BASELINES:
         baseline = BASELINES[config.name]
-        network, spec = _from_timm(config, baseline.timm_name, baseline.input_size)
-        return network, spec, baseline.lower
-    return _from_reseption(config, members)
+        arguments = {"drop_rate": baseline.drop_rate, **config.arguments}
+        size = config.input_size or baseline.input_size
+        own = replace(config, arguments=arguments, input_size=size)
+        return _from_timm(own, baseline.timm_name), lower_parts(baseline.timm_name)
+    return _from_reseption(config, members), RESEPTION_LOWER
 
 
-def _from_reseption(
-    config: ModelConfig, members: Sequence[Detector]
-) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
+def _from_reseption(config: ModelConfig, members: Sequence[Detector]) -> Detector:
     from reseption_models import ModelCard, ReseptionEnsemble, create_model
 
     if config.pretrained:
@@ -135,17 +141,16 @@ def _from_reseption(
     if config.name == "reseption_ensemble":
         spec = _common_spec(members)
         networks = [member.network for member in members]
-        card = ModelCard(
-            mean=spec.mean, std=spec.std
-        )  # of the runs, which may not be what the networks came with
-        return _call(partial(ReseptionEnsemble, card=card), config, networks, **arguments), spec, ()
+        # of the runs, which may not be what the networks came with
+        card = ModelCard(mean=spec.mean, std=spec.std)
+        return Detector(_call(partial(ReseptionEnsemble, card=card), config, networks, **arguments), spec)
     if config.input_size is not None:
         arguments["input_size"] = config.input_size
     network = _call(create_model, config, config.name, **arguments)
     own: Any = getattr(network, "config", None)
     if own is None:
         raise UserError(f"{config.name} gives feature maps with features_only, must give logits")
-    return network, InputSpec(own.input_size), RESEPTION_LOWER
+    return Detector(network, InputSpec(own.input_size))
 
 
 def _common_spec(members: Sequence[Detector]) -> InputSpec:
@@ -164,33 +169,64 @@ def _common_spec(members: Sequence[Detector]) -> InputSpec:
     return first
 
 
-def _from_timm(config: ModelConfig, name: str, input_size: int | None) -> tuple[nn.Module, InputSpec]:
+def _from_timm(config: ModelConfig, name: str) -> Detector:
+    """timm's network, with weights that are read here: what timm itself would fetch or unpickle is refused.
+
+    Raises: UserError.
+    """
     import timm
+    from timm.models import get_pretrained_cfg
 
     arguments: dict[str, Any] = dict(config.arguments)
-    try:
-        network = timm.create_model(name, pretrained=config.pretrained, num_classes=1, **arguments)
-    except Exception as error:  # whatever the hub's client raises when it cannot connect
-        if not config.pretrained or isinstance(error, TypeError):
-            raise UserError(f"model {config.name}: {error}") from None
+    begun = arguments.pop("checkpoint_path", None)
+    if loading := [argument for argument in TIMM_LOADS if argument in arguments]:
         raise UserError(
-            f"the pretrained weights of {config.name} cannot be reached ({type(error).__name__}); "
-            "go online once, or start without them: --no-pretrained"
-        ) from None
+            f"model.arguments.{loading[0]} is {arguments[loading[0]]!r}: timm would load what it names; "
+            "allowed: model.pretrained with timm:NAME.TAG, or model.arguments.checkpoint_path"
+        )
+    weights = timm_weights(name) if config.pretrained else None
+    overlay = {"state_dict": dict(weights.tensors)} if weights else None
+    try:
+        network = timm.create_model(
+            name,
+            pretrained=config.pretrained,
+            pretrained_cfg_overlay=overlay,
+            num_classes=1,
+            **arguments,
+        )
+    except UserError:
+        raise
+    except Exception as error:  # whatever a network makes of arguments that it does not know
+        raise UserError(f"model {config.name}: {first_line(error)}") from None
     own: Any = network.pretrained_cfg
-    size = input_size or int(own["input_size"][-1])
-    return network, InputSpec(size, tuple(own["mean"]), tuple(own["std"]))
+    own.pop("state_dict", None)
+    if begun is not None:
+        weights = read_weights(Path(str(begun)))
+        _load_all(network, weights, str(begun), config.name)
+    size = config.input_size or int(own["input_size"][-1])
+    tag = getattr(get_pretrained_cfg(name), "tag", "")
+    exact = name if "." in name or not tag else f"{name}.{tag}"
+    origin = Origin(exact, weights.sha256 if weights else "")
+    return Detector(network, InputSpec(size, tuple(own["mean"]), tuple(own["std"])), origin)
 
 
-def _from_function(config: ModelConfig) -> tuple[nn.Module, InputSpec, tuple[str, ...]]:
+def _load_all(network: nn.Module, weights: Weights, path: str, name: str) -> None:
+    try:
+        network.load_state_dict(dict(weights.tensors))
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
+        raise UserError(f"{path} does not fit {name}: {lines[0][:300]}") from None
+
+
+def _from_function(config: ModelConfig) -> Detector:
     module_name, _, function_name = config.name.partition(":")
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # ValueError: an empty name
         raise UserError(f"model {config.name!r} cannot be imported: {error}") from None
     if config.input_size is None:
         raise UserError(f"model {config.name!r} needs model.input_size")
-    return _call(function, config, **config.arguments), InputSpec(config.input_size), ()
+    return Detector(_call(function, config, **config.arguments), InputSpec(config.input_size))
 
 
 def _call(function: object, config: ModelConfig, *positional: object, **arguments: object) -> nn.Module:

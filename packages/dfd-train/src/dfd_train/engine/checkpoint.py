@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from dfd_train.baselines import BASELINES
+from dfd_train.bounds import of_weights
 from dfd_train.config import ModelConfig, RunConfig, build_config, to_tables
+from dfd_train.engine.batch_norm import OWN, computes_more
 from dfd_train.errors import UserError, first_line
-from dfd_train.models import Detector, build_detector
+from dfd_train.models import WEIGHTS, Detector, Origin, build_detector
 from dfd_train.runs import RunFolder, replacing
 from dfd_train.trust import check_trust
 from ffpp_prep.checksums import check_zip
@@ -33,6 +37,9 @@ class Facts:
     demonstration: bool
     epoch: int
     """epochs done"""
+    origin: Origin = field(default_factory=Origin)
+    batch_norm: str = OWN
+    """of the network while it trained, as `engine.batch_norm` calls it; empty in checkpoints of before that was kept"""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ def save_checkpoint(
         "fingerprint": facts.fingerprint,
         "demonstration": facts.demonstration,
         "epoch": facts.epoch,
+        "origin": asdict(facts.origin),
+        "batch_norm": facts.batch_norm,
         "network": dict(network),
         "state": dict(state) if state is not None else None,
     }
@@ -87,14 +96,57 @@ def load_checkpoint(path: Path) -> tuple[Facts, dict[str, Any]]:
     parts = ("config", "members", "fingerprint", "demonstration", "epoch", "network", "state")
     if missing := [part for part in parts if part not in content]:
         raise UserError(f"{path} is no whole checkpoint: it has no {', '.join(missing)}")
+    config = build_config(content["config"])
+    members = tuple(build_config({"model": member}).model for member in content["members"])
+    if "origin" not in content:
+        config, members = replace(config, model=_as_then(config.model)), tuple(map(_as_then, members))
     facts = Facts(
-        config=build_config(content["config"]),
-        members=tuple(build_config({"model": member}).model for member in content["members"]),
+        config=config,
+        members=members,
         fingerprint=content["fingerprint"],
         demonstration=content["demonstration"],
         epoch=content["epoch"],
+        origin=Origin(**content.get("origin", {})),
+        batch_norm=content.get("batch_norm", ""),
     )
     return facts, content
+
+
+def check_batch_norm(path: Path, facts: Facts, network: nn.Module) -> None:
+    """Refuse weights that were trained by another function than the network that is built from them.
+
+    On several GPUs timm's networks lost activations to torch's conversion of batch norm, before that was mended: the
+    names of their weights stayed, so that they load, and score wrongly.
+
+    Raises: UserError.
+    """
+    if not facts.batch_norm and computes_more(network) and _was_on_several_gpus(path.parent.parent):
+        raise UserError(
+            f"{path} was trained on several GPUs by a dfd-train that lost activations of {facts.config.model.name} "
+            "there: its weights fit no network as it should be; train it again"
+        )
+
+
+def _was_on_several_gpus(run: Path) -> bool:
+    """Whether a run's folder says so."""
+    try:
+        device = json.loads((run / "environment.json").read_text(encoding="utf-8"))["device"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return device != "cpu" and any(event.get("processes", 1) > 1 for event in RunFolder(run).read_events())
+
+
+def _as_then(model: ModelConfig) -> ModelConfig:
+    """The settings that build the network of a checkpoint of before origins were kept: baselines were others then."""
+    if model.name not in BASELINES:
+        return model
+    b5 = model.name == "efficientnet_b5"
+    return replace(
+        model,
+        name="timm:efficientnet_b5.sw_in12k_ft_in1k" if b5 else model.name,
+        input_size=model.input_size or BASELINES[model.name].input_size,
+        arguments={"drop_rate": 0.0, **model.arguments},
+    )
 
 
 def _remedy(path: Path) -> str:
@@ -125,8 +177,10 @@ def load_model(path: Path, device: torch.device | str = "cpu", trust: Sequence[s
         path = RunFolder(path).best
     facts, content = load_checkpoint(path)
     check_trust(path, [facts.config.model.name, *(member.name for member in facts.members)], trust)
-    members = [build_detector(untrained(member)) for member in facts.members]
-    detector = build_detector(untrained(facts.config.model), members)
+    bounds = of_weights(content["network"], f"{path}, with {path.stat().st_size / 1e6:.1f} MB,")
+    members = [build_detector(untrained(member), bounds=bounds) for member in facts.members]
+    detector = build_detector(untrained(facts.config.model), members, bounds)
+    check_batch_norm(path, facts, detector.network)
     load_weights(detector.network, content["network"], path, facts.config.model.name)
     detector.network.to(device).eval()
     return TrainedModel(detector, facts, path)
@@ -143,5 +197,5 @@ def load_weights(network: nn.Module, weights: Mapping[str, Any], path: Path, nam
 
 def untrained(config: ModelConfig) -> ModelConfig:
     """The same network without other weights, fetched or read, which a checkpoint's are about to replace."""
-    arguments = {k: v for k, v in config.arguments.items() if k not in ("pretrained", "checkpoint_path")}
+    arguments = {k: v for k, v in config.arguments.items() if k not in WEIGHTS}
     return replace(config, pretrained=False, arguments=arguments)

@@ -23,7 +23,7 @@ from dfd_train.data.selection import (
     select_videos,
     shuffle_labels,
 )
-from dfd_train.engine.checkpoint import TrainedModel, load_checkpoint, load_model
+from dfd_train.engine.checkpoint import Facts, TrainedModel, load_checkpoint, load_model, untrained
 from dfd_train.engine.length import check_length
 from dfd_train.engine.place import Place
 from dfd_train.engine.sources import crop_sources
@@ -179,10 +179,13 @@ def data_record(data: TrainingData) -> dict[str, object]:
     }
 
 
-def new_detector(config: RunConfig, trust: Sequence[str] = ()) -> tuple[Detector, list[TrainedModel]]:
+def new_detector(
+    config: RunConfig, trust: Sequence[str] = (), begun: Facts | None = None
+) -> tuple[Detector, list[TrainedModel]]:
     """The newly initialised detector of a run, a function of its seed, and the trained members of an ensemble.
 
-    `trust`: as `load_model`, for the members.
+    `trust`: as `load_model`, for the members. `begun`: what the checkpoint says from which the run goes on; no
+    pretrained weights are read then.
     """
     if config.model.members and config.model.name != "reseption_ensemble":
         raise UserError(f"model.members is for reseption_ensemble, not for {config.model.name}")
@@ -191,8 +194,9 @@ def new_detector(config: RunConfig, trust: Sequence[str] = ()) -> tuple[Detector
         if member.facts.members:
             raise UserError(f"{member.path} is an ensemble: name its members' runs instead")
     torch.manual_seed(mix_seed(config.train.seed, 0))
-    detector = build_detector(config.model, [member.detector for member in members])
-    return detector, members
+    model = untrained(config.model) if begun else config.model
+    detector = build_detector(model, [member.detector for member in members])
+    return (replace(detector, origin=begun.origin) if begun else detector), members
 
 
 def check_folder(folder: RunFolder, config: RunConfig) -> None:

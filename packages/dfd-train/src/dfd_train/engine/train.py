@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,14 @@ from tqdm import tqdm
 from dfd_train.config import RunConfig
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation, BatchLoader, LoadedBatch, default_workers
-from dfd_train.engine.checkpoint import Facts, load_checkpoint, load_weights, save_checkpoint
+from dfd_train.engine.batch_norm import OWN, SYNCHRONIZED, synchronize
+from dfd_train.engine.checkpoint import (
+    Facts,
+    check_batch_norm,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
 from dfd_train.engine.gradients import GradientFlow, Learner, Moment, check_finite
 from dfd_train.engine.length import is_done
 from dfd_train.engine.pace import Pace
@@ -95,16 +103,25 @@ class Training:
         processes: Processes,
         trust: Sequence[str] = (),
     ) -> None:
-        self.config, self.folder, self.data = config, folder, data
+        begun = load_checkpoint(folder.last)[0] if folder.last.is_file() else None
+        self.written = config
+        """as the user wrote it; a run goes on with the network that it began with, whatever its name means by now"""
+        self.config = replace(config, model=begun.config.model) if begun else config
+        self.folder, self.data = folder, data
         self.device, self.processes = device, processes
-        detector, members = new_detector(config, trust)
+        detector, members = new_detector(self.config, trust, begun)
         self.members = tuple(member.facts.config.model for member in members)
         self.demonstration = data.prepared.demonstration or any(m.facts.demonstration for m in members)
         detector.network.to(device)
         if config.train.channels_last:
             detector.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if begun is not None:
+            check_batch_norm(folder.last, begun, detector.network)
+        self.origin = detector.origin
+        self.batch_norm = begun.batch_norm or OWN if begun else OWN
         if processes.count > 1 and device.type == "cuda":
-            torch.nn.SyncBatchNorm.convert_sync_batchnorm(detector.network)  # type: ignore[no-untyped-call]
+            self.batch_norm = SYNCHRONIZED
+            synchronize(detector.network)
         self.learner = Learner(detector, config.optimizer, device, processes, config.train.seed)
         if config.train.gradient_flow:
             self.learner.flow = GradientFlow(detector.network)
@@ -126,6 +143,10 @@ class Training:
         """All remaining epochs."""
         for line in describe_data(self.data, self.config):
             self.recorder.say(line)
+        if self.origin.weights_sha256:
+            self.recorder.say(
+                f"begins with {self.origin.network}, weights' SHA-256 {self.origin.weights_sha256}"
+            )
         with self.stop, closing(self.recorder), self._held():
             self._resume_or_begin()
             loaded = self.loader.load(self._batches_ahead(), self.device)
@@ -145,7 +166,7 @@ class Training:
             if self.processes.main:
                 try:
                     stack.enter_context(self.folder.held())
-                    check_folder(self.folder, self.config)  # another run may have begun since
+                    check_folder(self.folder, self.written)  # another run may have begun since
                 except UserError as error:
                     refused = str(error)
             if refused := self.processes.agree(refused):
@@ -274,7 +295,7 @@ class Training:
                 self.recorder.say(f"{before} processes before, {self.processes.count} now: dropout differs")
         if not self.processes.main:
             return
-        self.folder.write_config(self.config)
+        self.folder.write_config(self.written)
         self.folder.drop_epochs_after(self.place.epoch - 1)
         if not saved:
             self.folder.write_json("data.json", data_record(self.data))
@@ -285,6 +306,9 @@ class Training:
             "batch": self.place.batches_done,
             "parameters": sum(p.numel() for p in self.learner.detector.network.parameters()),
             "processes": self.processes.count,
+            "batch_norm": self.batch_norm,
+            "network": self.origin.network,
+            "weights_sha256": self.origin.weights_sha256,
             "time": time.time(),
         }
         self.recorder.event(event)
@@ -311,4 +335,12 @@ class Training:
         return bool(minutes) and time.monotonic() - self.saved_at > 60.0 * minutes
 
     def _facts(self, epoch: int) -> Facts:
-        return Facts(self.config, self.members, self.data.prepared.fingerprint, self.demonstration, epoch)
+        return Facts(
+            self.config,
+            self.members,
+            self.data.prepared.fingerprint,
+            self.demonstration,
+            epoch,
+            self.origin,
+            self.batch_norm,
+        )

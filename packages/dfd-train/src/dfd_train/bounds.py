@@ -1,0 +1,96 @@
+"""A network is counted before it is allocated: what a file's settings ask for may be more than any machine holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
+
+from dfd_train.errors import UserError
+
+LARGEST = 65_536  # of a number among a network's arguments: widths, depths, classes, sizes
+MOST_PARTS = 20_000  # tensors and modules; the largest networks of timm have some thousands
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much a network may hold."""
+
+    parts: int
+    """modules and tensors of parameters, each"""
+    numbers: int
+    """in all parameters together"""
+    whose: str
+    """what sets the bounds, for the message"""
+
+    @contextmanager
+    def shapes_only(self, name: str) -> Iterator[None]:
+        """Networks that are built within it have no memory; one that is too large is given up while it grows.
+
+        Raises: UserError.
+        """
+        modules = parts = numbers = 0
+
+        def count_module(_: nn.Module, __: str, ___: nn.Module | None) -> None:
+            nonlocal modules
+            modules += 1
+            self._check(name, max(modules, parts), numbers)
+
+        def count_parameter(_: nn.Module, __: str, parameter: nn.Parameter) -> None:
+            nonlocal parts, numbers
+            if parameter is not None:
+                parts, numbers = parts + 1, numbers + parameter.numel()
+            self._check(name, max(modules, parts), numbers)
+
+        handles = (
+            register_module_module_registration_hook(count_module),
+            register_module_parameter_registration_hook(count_parameter),
+        )
+        try:
+            with torch.device("meta"):
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _check(self, name: str, parts: int, numbers: int) -> None:
+        if parts > self.parts or numbers > self.numbers:
+            raise UserError(
+                f"model {name}: its arguments ask for more than {self.parts} layers or {self.numbers} parameters, "
+                f"which is all that {self.whose} can hold"
+            )
+
+
+def check_arguments(arguments: Mapping[str, object]) -> None:
+    """Refuse numbers from which a network would make a list before its first layer. Raises: UserError."""
+    for name, value in arguments.items():
+        for number in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(number, int | float) and not abs(number) <= LARGEST:
+                raise UserError(f"model.arguments.{name} is {value!r}: at most {LARGEST} is allowed")
+
+
+def of_this_machine() -> Bounds:
+    """A network whose parameters fit into the memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Bounds(MOST_PARTS, memory // 4, f"this machine, with {memory / 1e9:.0f} GB of memory,")
+
+
+def of_weights(weights: Mapping[str, Any], whose: str) -> Bounds:
+    """A network that is not many times as large as its weights; whether they fit exactly is for loading them."""
+    tensors = [value for value in weights.values() if isinstance(value, Tensor)]
+    numbers = sum(_stored(tensor) for tensor in tensors)
+    return Bounds(20 * len(tensors) + 1000, 2 * numbers + 10_000_000, whose)
+
+
+def _stored(tensor: Tensor) -> int:
+    """The numbers that a file holds of a tensor: a view may repeat one of them without end."""
+    return min(tensor.numel(), tensor.untyped_storage().nbytes() // tensor.element_size())
