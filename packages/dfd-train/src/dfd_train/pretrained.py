@@ -53,7 +53,7 @@ def timm_weights(name: str) -> Weights:
 
 def read_weights(path: Path) -> Weights:
     """A file of weights: safetensors, or what `torch.save` wrote of a state dict. Raises: UserError, OSError."""
-    from reseption_models.weights import read_state_dict
+    from reseption_models.checkpoints import read_state_dict
 
     return Weights(file_sha256(path), read_state_dict(path))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from typing import Any
 
 import torch
 from torch import nn
@@ -68,10 +69,12 @@ def _is_plain(module: _BatchNorm) -> bool:
 
 def _of_timm(module: _BatchNorm) -> nn.Module:
     """Batch norm with timm's activation and dropout; any other as it is."""
-    from timm.layers import BatchNormAct2d, convert_sync_batchnorm
+    from timm import layers
 
-    if isinstance(module, BatchNormAct2d) and type(module).forward is BatchNormAct2d.forward:
-        converted: nn.Module = convert_sync_batchnorm(module)
+    kind: Any = layers.BatchNormAct2d
+    if isinstance(module, kind) and type(module).forward is kind.forward:
+        convert: Any = layers.convert_sync_batchnorm
+        converted: nn.Module = convert(module)
         return converted
     return module
 
