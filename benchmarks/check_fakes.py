@@ -1,11 +1,11 @@
-"""How well `ffpp-prep check-fakes` tells touched faces from untouched ones, by how strongly the videos are compressed
+"""How well `ffpp-prep check-fakes` tells touched faces from untouched ones, by how strongly the videos are compressed.
+
+    python benchmarks/check_fakes.py             # 24 frames of each video
 
 The sample's forgeries, each made to flicker, so that touched and untouched frames stand in one fake. Originals and
 fakes are encoded once from the same raw frames at each CRF; besides, originals are encoded a second time.
 NeuralTextures is the faintest. "Can't tell" counts as touched. What matters most is the column "untouched" of touched
 faces, which would be left out of training. The thresholds were chosen on forgeries of this sample.
-
-    python benchmarks/check_fakes.py             # 24 frames of each video
 """
 
 from __future__ import annotations

@@ -13,7 +13,15 @@ from dfd_train.data.batches import plan_epoch, plan_evaluation
 from dfd_train.data.fakes import untouched_frames
 from dfd_train.data.frames import benchmark_frames, dual_frames, evaluation_frames, various_frame
 from dfd_train.data.prepared import load_prepared
-from dfd_train.data.selection import Count, find_leaks, make_pairs, select_videos, shuffle_labels
+from dfd_train.data.selection import (
+    Count,
+    find_leaks,
+    make_pairs,
+    select_videos,
+    shuffle_labels,
+    usable_by_split,
+)
+from dfd_train.errors import UserError
 
 LENGTHS = [*range(1, 130), 300, 450, 1000]
 
@@ -187,6 +195,19 @@ def test_fakes_without_a_usable_original_are_counted(train):
     assert (len(pairs), unpaired) == (4, 2)
     with pytest.raises(ValueError, match="no fake has its original"):
         make_pairs(train[train["label"] == 1])
+
+
+def test_an_empty_split_names_what_would_take_its_videos(videos):
+    several = videos.assign(multiple_faces=videos["multiple_faces"] | (videos["split"] == "test"))
+    number = int((videos["split"] == "test").sum())
+    with pytest.raises(UserError, match=f"split 'test': {number} multiple faces; --multiple-faces keep"):
+        select_videos(several, "test")
+    line = usable_by_split(several, "drop", ())
+    assert (
+        line.startswith("usable videos: train ")
+        and f"test none (no usable video in split 'test': {number}" in line
+    )
+    assert "test none" not in usable_by_split(several, "keep", ())
 
 
 def test_leaks_between_splits_are_found(videos):

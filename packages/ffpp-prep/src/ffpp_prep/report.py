@@ -14,6 +14,7 @@ from ffpp_prep.manifest import read_plan, read_summaries
 from ffpp_prep.progress import Progress, read_progress
 from ffpp_prep.store import read_videos
 from ffpp_prep.units import duration_text, size_text
+from ffpp_prep.usable import usable_lines
 
 
 def status_text(work: str | Path) -> str:
@@ -38,6 +39,7 @@ def status_text(work: str | Path) -> str:
         ]
     if failed := failures_of(videos):
         lines += ["", "not ok:", *failure_lines(failed, work)]
+    lines += ["", *usable_lines(videos)]
     lines += ["", *_faces(work)]
     progress = read_progress(work)
     if progress:

@@ -78,10 +78,38 @@ def select_videos(
     left_out = tuple(Count(str(name), int(number)) for name, number in counts.items())
     if usable.empty:
         reasons = ", ".join(f"{count.videos} {count.reason}" for count in left_out)
-        not_done = any(count.reason == "not done" for count in left_out)
-        hint = "; run `ffpp-prep boxes WORK`" if not_done else ""
-        raise UserError(f"no usable video in split {split!r}: {reasons}{hint}")
+        raise UserError(f"no usable video in split {split!r}: {reasons}; {_way_out(left_out)}")
     return Selection(split, usable, left_out)
+
+
+def _way_out(left_out: Sequence[Count]) -> str:
+    """What would take the videos that are left out for the most frequent reason."""
+    most = max(left_out, key=lambda count: count.videos).reason
+    ways = {
+        "not done": "run `ffpp-prep boxes WORK`",
+        "multiple faces": "--multiple-faces keep (data.multiple_faces) takes the best face of each frame",
+        "excluded method": "name fewer methods in --exclude-methods (data.exclude_methods)",
+    }
+    return ways.get(most, "`ffpp-prep status WORK` says why for each")
+
+
+def usable_by_split(videos: pd.DataFrame, multiple_faces: str, exclude_methods: Sequence[str]) -> str:
+    """How many videos of each split can be used, in a line, so that an empty test split is seen before training."""
+    counts = []
+    for split in SPLITS:
+        try:
+            chosen = select_videos(
+                videos,
+                split,
+                multiple_faces=multiple_faces,
+                exclude_methods=exclude_methods if split != "test" else (),
+            ).videos
+            counts.append(
+                f"{split} {int((chosen['label'] == 0).sum())} real and {int((chosen['label'] == 1).sum())} fake"
+            )
+        except UserError as error:
+            counts.append(f"{split} none ({error})")
+    return f"usable videos: {'; '.join(counts)}"
 
 
 def in_split(videos: pd.DataFrame, split: str) -> pd.DataFrame:

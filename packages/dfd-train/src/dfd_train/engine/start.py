@@ -22,6 +22,7 @@ from dfd_train.data.selection import (
     make_pairs,
     select_videos,
     shuffle_labels,
+    usable_by_split,
 )
 from dfd_train.engine.checkpoint import Facts, TrainedModel, load_checkpoint, load_model, untrained
 from dfd_train.engine.length import check_length
@@ -132,6 +133,7 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     lines = [
         data.train.summary(),
         data.val.summary(),
+        usable_by_split(data.prepared.videos, config.data.multiple_faces, config.data.exclude_methods),
         f"{len(first.batches)} batches an epoch, {first.batches.crops} crops; epochs: {config.train.epochs}, "
         f"each validated on {validation.batches.crops} crops",
         crop_sources(

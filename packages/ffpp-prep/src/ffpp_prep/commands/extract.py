@@ -103,6 +103,8 @@ def crop_settings(options: argparse.Namespace) -> CropSettings:
 
 def _print(summary: ExtractSummary, work: Path) -> None:
     from ffpp_prep.stages.extract import NOT_DETECTED
+    from ffpp_prep.store import read_videos
+    from ffpp_prep.usable import usable_lines
 
     rate = f", {summary.crops / summary.seconds:.0f} crops/s" if summary.crops else ""
     size = f"{summary.bytes / 1e6:.1f} MB"
@@ -118,6 +120,8 @@ def _print(summary: ExtractSummary, work: Path) -> None:
     if not summary.planned:
         why = "no face in any video" if set(summary.left_out) == {"no_face"} else "every video is left out"
         print(f"  nothing to cut out: {why};  ffpp-prep status {work}  says more")
+    for line in usable_lines(read_videos(work)):
+        print(f"  {line}")
     for video_id, count, error in summary.missing:
         print(f"  {count} crops missing of {video_id}: {error}")
     if summary.missing:

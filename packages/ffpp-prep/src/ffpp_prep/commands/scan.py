@@ -117,6 +117,8 @@ def _pairs(flag: str, text: str) -> dict[str, str]:
 def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> None:
     """Scans `root` into `options.output` and prints what was found."""
     from ffpp_prep.stages import scan
+    from ffpp_prep.store import read_scan
+    from ffpp_prep.usable import usable_lines
 
     summary = scan(root, options.output, options.layout, split_settings(options), moved, table_words(options))
     for note in summary.notes:
@@ -124,6 +126,8 @@ def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> N
     _print_refused(summary.refused)
     for (method, split), count in sorted(summary.counts.items()):
         print(f"{count:7} {method}, {split}")
+    for line in usable_lines(read_scan(options.output)):
+        print(line)
     refused = f"; {len(summary.refused)} entries refused -> {options.output / 'refused.csv'}"
     print(
         f"scan: {summary.videos} videos -> {options.output / 'videos.parquet'}{refused if summary.refused else ''}"

@@ -1,0 +1,52 @@
+"""How many videos each split can use: said by scan, status and extract before anything is trained."""
+
+from pathlib import Path
+
+import pandas as pd
+import trees
+from clips import ffpp_prep
+
+from ffpp_prep.usable import usable_lines
+
+
+def videos(statuses: list[tuple[str, int, str | None, bool | None]]) -> pd.DataFrame:
+    return pd.DataFrame(statuses, columns=["split", "label", "status", "multiple_faces"])
+
+
+def test_only_readable_videos_with_one_face_count() -> None:
+    table = videos(
+        [
+            ("train", 0, "ok", False),
+            ("train", 1, "partial", False),
+            ("train", 1, "no_face", False),
+            ("train", 1, None, None),
+            ("val", 0, "ok", False),
+            ("test", 0, "ok", True),
+            ("test", 1, "ok", True),
+            ("unused", 1, "ok", True),
+        ]
+    )
+    assert usable_lines(table) == [
+        "usable videos by split: train 1 real and 1 fake of 4; val 1 real and 0 fake; test 0 real and 0 fake of 2",
+        "2 videos with multiple faces are none of them: ffpp-prep extract --include-multiple-faces and dfd-train's "
+        "--multiple-faces keep take their best face",
+    ]
+
+
+def test_before_boxes_and_without_splits() -> None:
+    table = videos([("train", 0, None, None), ("test", 1, None, None)])
+    (line,) = usable_lines(table)
+    assert line == (
+        "usable videos by split, if each has one face: train 1 real and 0 fake; val 0 real and 0 fake; "
+        "test 0 real and 1 fake"
+    )
+    assert usable_lines(table.assign(split="")) == [
+        "usable videos by split: no video is in train, val or test"
+    ]
+
+
+def test_scan_and_status_say_so(tmp_path: Path) -> None:
+    root = trees.touch(tmp_path / "root", ["train/real/a.mp4", "train/fake/b.mp4", "test/real/c.mp4"])
+    line = "usable videos by split, if each has one face: train 1 real and 1 fake; val 0 real and 0 fake; test 1 real"
+    assert line in ffpp_prep("scan", root, "-o", tmp_path / "work").stdout
+    assert line in ffpp_prep("status", tmp_path / "work").stdout
