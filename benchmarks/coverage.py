@@ -18,6 +18,10 @@ from dfd_train.metrics.paired import difference, judged_videos
 
 SETTINGS = ((10, 10), (20, 20), (60, 60), (350, 350), (10, 5), (20, 5), (60, 15), (350, 70))
 MEASURES = ("video_auc", "video_accuracy", "balanced_accuracy", "ap", "eer", "log_loss")
+TITLES = {
+    "video_auc": "AUC", "video_accuracy": "accuracy", "balanced_accuracy": "balanced accuracy",
+    "ap": "average precision", "eer": "equal error rate", "log_loss": "log loss",
+}  # fmt: skip
 PAIRED = ("video_auc", "balanced_accuracy", "log_loss")
 SHIFT = 1.6
 
@@ -93,19 +97,17 @@ def of_differences(videos: int, people: int, sets: int, seed: int = 0) -> pd.Dat
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sets", type=int, default=2000)
+    parser.add_argument(
+        "--differences", action="store_true", help="of differences of two equally good detectors"
+    )
     options = parser.parse_args()
     names = [f"{videos} / {people}" + (", effect" if people < videos else "") for videos, people in SETTINGS]
     print(f"{options.sets:,} sets each; share of intervals that hold the truth (mean width):\n")
-    header = ["AUC", "accuracy", "balanced accuracy", "average precision", "equal error rate", "log loss"]
-    _print(names, [coverage(*each, options.sets) for each in SETTINGS], MEASURES, header, options.sets)
-    print("\nDifferences of two detectors that are equally good:\n")
-    found = [of_differences(*each, options.sets) for each in SETTINGS]
-    _print(names, found, PAIRED, ["AUC", "balanced accuracy", "log loss"], options.sets)
+    simulated, measures = (of_differences, PAIRED) if options.differences else (coverage, MEASURES)
+    _print(names, [simulated(*each, options.sets) for each in SETTINGS], measures, options.sets)
 
 
-def _print(
-    names: list[str], tables: list[pd.DataFrame], measures: tuple[str, ...], header: list[str], sets: int
-) -> None:
+def _print(names: list[str], tables: list[pd.DataFrame], measures: tuple[str, ...], sets: int) -> None:
     rows = []
     for name, table in zip(names, tables, strict=True):
         cells = []
@@ -113,7 +115,14 @@ def _print(
             given = "" if one.given == sets else f", given in {one.given / sets:.0%}"
             cells.append(f"{one.held / one.given:.3f} ({one.width:.3f}{given})")
         rows.append((name, *cells))
-    print(tabulate(rows, ("videos / people", *header), tablefmt="github", disable_numparse=True))
+    print(
+        tabulate(
+            rows,
+            ("videos / people", *(TITLES[measure] for measure in measures)),
+            tablefmt="github",
+            disable_numparse=True,
+        )
+    )
 
 
 if __name__ == "__main__":
