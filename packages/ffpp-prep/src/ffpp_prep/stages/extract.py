@@ -37,6 +37,7 @@ from ffpp_prep.shards import ShardSummary, VideoSlice, scored_below, shard_name,
 from ffpp_prep.stages.planning import pending_slices, plan_shards, planned_boxes, spoken_for, unplanned
 from ffpp_prep.store import BoxStore, read_videos_and_parts
 
+OF_CROPS = ("video_id", "frame", "pts", "face", "score", "x1", "y1", "x2", "y2")
 NOT_DETECTED = "boxes not detected yet"  # why a video is left out
 
 
@@ -251,7 +252,7 @@ def planned_slices(
     store: BoxStore, videos: pd.DataFrame, pieces: Sequence[PlannedSlice], settings: CropSettings
 ) -> list[VideoSlice]:
     """What a shard of these pieces is to hold; `videos`: their rows of `read_videos_and_parts`, by `video_id`."""
-    rows = store.read_rows(status=videos.reset_index())
+    rows = store.read_rows(status=videos.reset_index(), columns=OF_CROPS)
     boxes = dict(iter(rows.groupby("video_id", sort=False)))
     slices = []
     for piece in pieces:

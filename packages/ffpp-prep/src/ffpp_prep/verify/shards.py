@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ffpp_prep.boxes import USABLE
 from ffpp_prep.errors import Damaged
@@ -112,22 +113,37 @@ def _against_boxes(path: Path, summary: ShardSummary, task: ShardTask, videos: p
     """Checks that a shard's crops are of the boxes that are committed, where those are still listed."""
     if not {p.video_id for p in task.pieces} <= set(videos.index[videos["status"].isin(USABLE)]):
         return
+    planned = planned_slices(BoxStore(task.work), videos, task.pieces, task.settings)
     missing = {m.video_id: m.count for m in summary.missing}
     with _opened(path) as file:
-        for row, part in enumerate(planned_slices(BoxStore(task.work), videos, task.pieces, task.settings)):
-            start, count = int(file["videos/start"][row]), int(file["videos/count"][row])
-            if file["videos/id"][row].decode() != part.video_id:
-                raise Wrong(path, f"video {row} is not the planned {part.video_id}")
-            if count + missing.get(part.video_id, 0) != len(part.boxes):
-                raise Wrong(path, f"{part.video_id}: {count} crops where {len(part.boxes)} are planned")
-            own = slice(start, start + count)
-            stored = pd.DataFrame({"frame": file["frame"][own], "face": file["face"][own]})
-            stored[["x1", "y1", "x2", "y2"]] = file["box"][own]
-            planned = part.boxes[list(stored.columns)]
-            if count < len(planned):  # some could not be decoded
-                planned = stored[["frame", "face"]].merge(planned, on=["frame", "face"])
-            if not np.array_equal(stored.to_numpy(), planned.to_numpy()):
-                raise Wrong(path, f"{part.video_id}: its crops are not of the boxes in WORK/boxes")
+        ids = [name.decode(errors="replace") for name in file["videos/id"][:]]
+        start, count = file["videos/start"][:].astype(np.int64), file["videos/count"][:].astype(np.int64)
+        stored = np.column_stack([file["frame"][:], file["face"][:], file["box"][:].astype(np.float64)])
+    for row, (name, part) in enumerate(zip(ids, planned, strict=False)):
+        if name != part.video_id:
+            raise Wrong(path, f"video {row} is not the planned {part.video_id}")
+        if count[row] + missing.get(name, 0) != len(part.boxes):
+            raise Wrong(path, f"{name}: {count[row]} crops where {len(part.boxes)} are planned")
+    if len(ids) != len(planned) or not np.array_equal(start, np.cumsum(count) - count):
+        raise Wrong(path, f"{len(ids)} videos, or other places of theirs, where {len(planned)} are planned")
+    if count.sum() != len(stored):
+        raise Wrong(path, f"{len(stored)} crops, its videos have {count.sum()}")
+    columns = ["frame", "face", "x1", "y1", "x2", "y2"]
+    boxes = pd.concat([part.boxes for part in planned])[columns].to_numpy(np.float64)
+    owner = np.repeat(np.arange(len(ids)), count)
+    wanted = np.repeat(np.arange(len(planned)), [len(part.boxes) for part in planned])
+    keys = _keys(owner, stored)
+    boxes = boxes[np.isin(_keys(wanted, boxes), keys)]  # some could not be decoded
+    same = len(boxes) == len(stored) and np.all(stored == boxes, axis=1)
+    if not np.all(same):
+        first = owner[int(np.argmin(same))] if np.ndim(same) else 0
+        raise Wrong(path, f"{ids[first]}: its crops are not of the boxes in WORK/boxes")
+
+
+def _keys(owner: NDArray[np.int64], rows: NDArray[np.float64]) -> NDArray[np.int64]:
+    """One number for each video's frame and face."""
+    frame, face = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
+    return (owner << 40) | (frame << 8) | (face & 0xFF)
 
 
 @contextmanager
