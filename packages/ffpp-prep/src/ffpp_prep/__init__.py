@@ -1,4 +1,4 @@
-"""From FaceForensics++, DFDC or any folder of videos to face boxes (Parquet) and face crops (HDF5)."""
+"""From FaceForensics++, DFDC, Celeb-DF, real/ and fake/ folders or tables to face boxes (Parquet) and crops (HDF5)."""
 
 from __future__ import annotations
 
