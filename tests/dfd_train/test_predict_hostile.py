@@ -21,6 +21,7 @@ from dfd_train.cli import main
 from dfd_train.engine.checkpoint import load_checkpoint, save_checkpoint
 from dfd_train.predict import batch
 from dfd_train.predict.inputs import LONGEST_NAME, find_inputs, folder_name
+from reseption_models import create_model, save_pretrained
 
 
 @pytest.fixture(scope="module")
@@ -285,3 +286,40 @@ def test_a_folder_of_links_is_walked_once(face, tmp_path) -> None:
     (tmp_path / "again.png").symlink_to("face.png")
     (tmp_path / "loop").symlink_to(tmp_path)
     assert [file.name for file in find_inputs([tmp_path])] == ["again.png"]
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (LFS, "a Git LFS pointer in the file's place"),
+        (b"<!DOCTYPE html><title>Sign in</title>", "a web page in the file's place"),
+        (b"", "empty"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["run", "weights", "onnx", "members"])
+def test_what_stands_in_the_place_of_weights_is_named(
+    run, face, tmp_path, capsys, content, said, kind
+) -> None:
+    (tmp_path / "face.png").write_bytes(face)
+    if kind == "onnx":
+        model = file = tmp_path / "model.onnx"
+    elif kind == "weights":
+        model = tmp_path / "model"
+        save_pretrained(create_model("reseption_v1_tiny"), model)
+        file = model / "model.safetensors"
+    else:
+        model = tmp_path / "run"
+        shutil.copytree(run, model)
+        file = model / "checkpoints/best.pt"
+    file.write_bytes(content)
+    command = ["predict", str(model), str(tmp_path / "face.png"), "--out", str(tmp_path / "out")]
+    if kind == "members":
+        command = ["run", "--config", str(run / "config.toml"), "--out", str(tmp_path / "joined")]
+        command += ["--model", "reseption_ensemble", "--members", f"{model},{model}"]
+    capsys.readouterr()
+    assert main(command) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+    assert said in line and file.name in line, line

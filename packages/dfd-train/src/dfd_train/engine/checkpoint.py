@@ -76,8 +76,11 @@ def load_checkpoint(path: Path) -> tuple[Facts, dict[str, Any]]:
 
     Raises: FileNotFoundError; UserError where it cannot be read, is no checkpoint of ours or of another version.
     """
+    from reseption_models.files import check_is_file
+
     if not path.is_file():
         raise FileNotFoundError(f"no such checkpoint: {path}")
+    check_is_file(path)
     check_zip(path, _remedy(path))
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

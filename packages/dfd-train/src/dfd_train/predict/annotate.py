@@ -153,7 +153,7 @@ class _Sound:
     def _advance(self) -> None:
         try:
             self._next = next(self._packets, None)
-        except (av.FFmpegError, ValueError) as error:
+        except (av.FFmpegError, ValueError) as error:  # some of PyAV's own; so below
             log.warning("the sound ends early: %s", error)
             self._next = None
 

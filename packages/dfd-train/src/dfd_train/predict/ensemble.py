@@ -133,7 +133,7 @@ def _common_calibration(scorers: Sequence[Scorer], device: str, trust: Sequence[
             )
             for i, scorer in enumerate(scorers)
         ]
-    except (OSError, ValueError) as error:
+    except (OSError, UserError) as error:
         log.warning("no common calibration, so no verdicts: %s", " ".join(str(error).split()))
         return None
     joined: pd.DataFrame = reduce(lambda a, b: a.merge(b, on=[*FRAME, "label"]), tables)

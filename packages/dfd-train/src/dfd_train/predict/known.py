@@ -10,6 +10,7 @@ from pathlib import Path
 from dfd_train.data.geometry import CropGeometry
 from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import Selection, trained_on
+from dfd_train.errors import UserError
 from dfd_train.predict.scorer import Facts, Scorer
 from dfd_train.report.overlap import overlap
 from dfd_train.runs import RunFolder
@@ -41,7 +42,7 @@ def _met(facts: Facts, prepared: PreparedSet, selection: Selection) -> str:
         videos = load_prepared(Path(record["work"])).videos
         left_out = RunFolder(facts.path).read_config().data.exclude_methods
         shared = overlap(trained_on(videos, left_out), selection.videos)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, json.JSONDecodeError, UserError) as error:
         return f"{unknown} ({' '.join(str(error).split())})"
     return shared.line() if shared.identities or shared.files or shared.unknown else ""
 

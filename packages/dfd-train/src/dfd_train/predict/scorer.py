@@ -123,10 +123,13 @@ class OnnxScorer:
     """
 
     def __init__(self, path: Path) -> None:
+        from reseption_models.files import check_is_file
+
         try:
             import onnxruntime
         except ImportError:
             raise UserError(f"{path} needs ONNX Runtime: pip install 'dfd-train[onnx]'") from None
+        check_is_file(path)
         try:
             self._session: Any = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's own exceptions share no base class
@@ -243,10 +246,11 @@ def _card_calibration(card: DetectorCard) -> Calibration | None:
 def _for_inference(network: nn.Module) -> nn.Module:
     """The same function, faster: batch norm folded away where reseption-models knows how, channels last."""
     from reseption_models import fuse
+    from reseption_models.errors import UserError as NetworkError
 
     try:
         network = fuse(network)
-    except ValueError:  # none of its blocks
+    except NetworkError:  # none of its blocks
         network = network.eval()
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

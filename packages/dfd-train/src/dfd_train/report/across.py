@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from dfd_train.data.prepared import load_prepared
+from dfd_train.errors import UserError
 from dfd_train.metrics import intervals, summarize
 from dfd_train.metrics.paired import judged_videos
 from dfd_train.report.differences import BEST, OVERALL, marks_by_test, of_method
@@ -244,7 +245,7 @@ def merged_notes(notes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
 def _videos(work: Path) -> pd.DataFrame | None:
     try:
         return load_prepared(work).videos
-    except (OSError, ValueError) as error:
+    except (OSError, UserError) as error:
         log.warning("identities of %s are not compared: %s", work, error)
         return None
 

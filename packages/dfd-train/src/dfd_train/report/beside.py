@@ -10,6 +10,7 @@ from dfd_train import reference
 from dfd_train.config import PRESETS, RunConfig, build_config, read_config, settings
 from dfd_train.data.boxes import detection_settings
 from dfd_train.data.prepared import load_prepared
+from dfd_train.errors import UserError
 from dfd_train.report.overlap import identity_overlap
 from dfd_train.report.run import Predictions, Run, read_run
 from dfd_train.runs import RunFolder
@@ -120,7 +121,7 @@ def _members(run: Run) -> list[str]:
     for place in run.config["model"]["members"]:
         try:
             member = read_run(Path(place))
-        except (OSError, ValueError):
+        except (OSError, UserError):
             lines.append(f"member {place} not known")
             continue
         if member.model not in reference.PRESETS:
@@ -147,7 +148,7 @@ def _prepared(work: Path) -> list[str]:
     try:
         videos = load_prepared(work).videos
         detection = detection_settings(work)
-    except (OSError, ValueError):
+    except (OSError, UserError):
         return [f"not known how faces were detected and DeepFakeDetection was split: {work} cannot be opened"]
     parts = []
     for name, theirs in DETECTION.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from dfd_train.data.selection import in_split
+from dfd_train.errors import UserError
 from dfd_train.metrics import intervals, summarize
 from dfd_train.report.curves import Plot, gradient_flow, training_curves
 from dfd_train.report.distributions import roc_curves, score_histogram
@@ -123,7 +124,7 @@ def _open_prepared(run: Run) -> _Prepared | None:
         return None
     try:
         prepared = load_prepared(Path(work))
-    except (OSError, ValueError) as error:
+    except (OSError, UserError) as error:
         log.warning("the report shows no crops: %s", error)
         return None
     return _Prepared(prepared.videos, prepared.read_crop)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dfd_train.errors import UserError
 from dfd_train.metrics.scores import sigmoid
 from dfd_train.report.tables import hardest_videos, methods_in
 
@@ -118,7 +119,7 @@ def picture(image: Image, side: int = SIDE) -> str:
 def _thumb(row: pd.Series, read: CropReader) -> Thumb | None:
     try:
         image = read(str(row["video_id"]), int(row["frame"]), int(row.get("face", 0)))
-    except (ValueError, OSError):  # the crops have moved or this one is damaged: the page does without it
+    except (UserError, OSError):  # the crops have moved or this one is damaged: the page does without it
         return None
     name = PurePosixPath(row["video_id"]).stem
     return Thumb(

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dfd_train.errors import UserError
+
 log = logging.getLogger(__name__)
 THESIS_MEGABYTE = 1_024_000  # the unit of the thesis's size column, see reference/tables.toml
 
@@ -33,10 +35,11 @@ def model_size(run: Path, trust: Sequence[str] = ()) -> ModelSize | None:
     from torch.utils.flop_counter import FlopCounterMode
 
     from dfd_train.engine.checkpoint import load_model
+    from reseption_models.errors import UserError as NetworkError
 
     try:
         detector = load_model(run, trust=trust).detector
-    except (OSError, ValueError) as error:
+    except (OSError, UserError, NetworkError) as error:
         log.warning("no sizes of %s: %s", run, error)
         return None
     parameters = list(detector.network.parameters())
