@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from dfd_train.errors import UserError
 from dfd_train.report.curves import gradient_flow, overlay_curves, training_curves
 from dfd_train.report.page import write_report
 from dfd_train.report.run import read_run
@@ -222,7 +223,7 @@ def test_damaged_crops_leave_gaps_not_errors(make_run):
     frames = pd.read_parquet(make_run() / "predictions-test.parquet")
 
     def broken(video_id, frame, face):
-        raise ValueError("damaged")
+        raise UserError("damaged")
 
     assert contact_sheets(frames, broken) == ()
     assert hardest_sheet(frames, broken)[0].thumbs == ()
