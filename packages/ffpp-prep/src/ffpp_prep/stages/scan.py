@@ -52,12 +52,12 @@ def scan(
         UserError: nothing to scan, an unknown layout, no way to assign splits, or WORK has boxes of another root.
     """
     root, work = Path(root), Path(work)
+    if work.exists() and not work.is_dir():
+        raise UserError(f"{work}: not a folder")
     splits = own_splits(root, splits or SplitSettings())
     apart = [work, root / SAMPLE_MARK, *([splits.folder] if splits.folder else [])]
     listing = list_videos(root, layout, words, apart)
     videos, notes = assign(listing.videos, splits)
-    if work.exists() and not work.is_dir():
-        raise UserError(f"{work}: not a folder")
     demonstration = (root / SAMPLE_MARK).is_file()
     metadata = {
         "root": str(root.resolve()),
