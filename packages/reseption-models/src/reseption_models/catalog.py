@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 
 from .config import RESEPTION_ENSEMBLE, RESEPTION_V1, RESEPTION_V2, EnsembleConfig, ReseptionConfig
-from .errors import UserError
+from .errors import UnknownArgument, UserError
 
 
 @dataclass(frozen=True)
@@ -128,4 +128,4 @@ def _names(owner: type[ReseptionConfig]) -> list[str]:
 def _check_overrides(name: str, overrides: dict[str, object], allowed: Sequence[str]) -> None:
     unknown = sorted(set(overrides) - set(allowed))
     if unknown:
-        raise UserError(f"{name} has no {', '.join(unknown)}; allowed: {', '.join(allowed)}")
+        raise UnknownArgument(f"{name} has no {', '.join(unknown)}; allowed: {', '.join(allowed)}")

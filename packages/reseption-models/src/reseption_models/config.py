@@ -18,6 +18,7 @@ MAX_DEPTH = 64
 MAX_IN_CHANS = 1024
 MAX_CLASSES = 100_000
 MAX_MEMBERS = 32
+GLOBAL_POOLS = ("avg", "max", "avgmax", "")
 
 Widths = tuple[int, ...]
 
@@ -55,6 +56,8 @@ class ReseptionConfig:
     num_classes: int = 1
     drop_rate: float = 0.2
     """Dropout before the classifier, from 0 to below 1."""
+    global_pool: str = "avg"
+    """How the last grid becomes features: avg, max, avgmax (the mean of both), or '' for none."""
 
     def __post_init__(self) -> None:
         for field in fields(self):  # JSON has lists where this class has tuples
@@ -65,6 +68,7 @@ class ReseptionConfig:
         _check_number("in_chans", self.in_chans, 1, MAX_IN_CHANS, whole=True)
         _check_number("num_classes", self.num_classes, 0, MAX_CLASSES, whole=True)
         check_drop_rate("drop_rate", self.drop_rate)
+        check_global_pool(self.global_pool, self.num_classes)
         if not isinstance(self.remap, bool):
             raise UserError(f"remap is {self.remap!r}; allowed: true, false")
         _check_widths("stem", (self.stem,), ((5, 6),))
@@ -218,6 +222,15 @@ def shown(value: object) -> str:
     text = value if isinstance(value, str) else repr(value)
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def check_global_pool(global_pool: str, num_classes: int, allowed: tuple[str, ...] = GLOBAL_POOLS) -> None:
+    """Raise ValueError for a pooling that is not there, or none where classes are told apart."""
+    if global_pool not in allowed or (num_classes and not global_pool):
+        pools = ", ".join(repr(pool) for pool in allowed if pool or not num_classes)
+        raise UserError(
+            f"global_pool is {shown(repr(global_pool))}; allowed with num_classes={num_classes}: {pools}"
+        )
 
 
 def check_drop_rate(name: str, value: float) -> None:

@@ -2,16 +2,16 @@
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from .card import ModelCard
-from .config import EnsembleConfig, ReseptionConfig
+from .config import EnsembleConfig, ReseptionConfig, check_global_pool
 from .errors import UserError
 from .features import Feature, FeatureInfo, check_output_fmt
-from .reseption import Reseption, check_global_pool, new_classifier
+from .reseption import Reseption, new_classifier
 
 
 class ReseptionEnsemble(nn.Module):
@@ -32,6 +32,8 @@ class ReseptionEnsemble(nn.Module):
         ValueError: fewer than two members, one that is not such a network, or members that see other inputs.
     """
 
+    __jit_unused_properties__: ClassVar[list[str]] = ["pretrained_cfg", "default_cfg"]
+
     def __init__(
         self,
         members: Iterable[nn.Module],
@@ -48,6 +50,8 @@ class ReseptionEnsemble(nn.Module):
             raise UserError(f"an ensemble needs two or more members, not {len(bodies)}")
         self.config = _config(bodies, num_classes, features, drop_rate, final_drop_rate)
         self.card = card or _common_card(members)
+        self.in_chans = self.card.channels
+        self._timm_cfg: dict[str, Any] | None = None
         self.members = nn.ModuleList(bodies)
         self.member_widths = [_width(body) for body in bodies]
         self.num_features = sum(self.member_widths)
@@ -84,9 +88,11 @@ class ReseptionEnsemble(nn.Module):
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Classify the pooled features; `pre_logits` stops before the classifier: (N, head_hidden_size)."""
         parts = torch.split(x, self.member_widths, 1)
-        x = torch.cat([head(part) for head, part in zip(self.heads, parts, strict=True)], 1)
+        x = torch.cat([head(parts[number]) for number, head in enumerate(self.heads)], 1)
         x = self.head_drop(x)
-        return x if pre_logits else self.fc(x)
+        if pre_logits:
+            return x
+        return self.fc(x)  # type: ignore[no-any-return]
 
     def forward_intermediates(
         self,
@@ -119,6 +125,8 @@ class ReseptionEnsemble(nn.Module):
     @property
     def pretrained_cfg(self) -> dict[str, Any]:
         """How to prepare the input and read the output, in timm's form; `card` says the same and more."""
+        if self._timm_cfg is not None:
+            return self._timm_cfg
         config: Any = self.config or self.members[0].pretrained_cfg
         if isinstance(config, dict):
             own = {
@@ -131,12 +139,18 @@ class ReseptionEnsemble(nn.Module):
             return {**config, **own}
         return self.card.timm_cfg(config.in_chans, config.input_size, self.num_classes)
 
+    @pretrained_cfg.setter
+    def pretrained_cfg(self, cfg: dict[str, Any]) -> None:
+        self._timm_cfg = cfg
+
+    default_cfg = pretrained_cfg  # timm's older name
+
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Put a newly drawn linear layer in the last one's place, where the ensemble is and in its dtype.
 
         The card's labels, threshold and metrics go with the old one. `global_pool` as in timm; only `avg`.
         """
-        check_global_pool(global_pool)
+        check_global_pool("avg" if global_pool is None else global_pool, num_classes, ("avg",))
         self.fc = new_classifier(self.head_hidden_size, num_classes, like=self.heads)
         self.num_classes = num_classes
         self.card = self.card.for_new_classifier(num_classes)

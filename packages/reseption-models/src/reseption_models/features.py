@@ -1,7 +1,6 @@
 """What the intermediate feature maps of a network are, and a network that returns them."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,46 +8,61 @@ from torch import Tensor, nn
 from .errors import UserError
 
 
-@dataclass(frozen=True)
-class Feature:
-    """One level: `num_chs` channels, one step per `reduction` input pixels, the output of `module`."""
+class Feature(dict[str, Any]):
+    """One level: `num_chs` channels, one step per `reduction` input pixels, the output of `module`.
 
-    num_chs: int
-    reduction: int
-    module: str
+    A dictionary, as timm's own wrappers read and complete it; the three are attributes as well.
+    """
 
-    def __getitem__(self, name: str) -> int | str:
-        """Return a field by its name, as timm's feature_info does."""
-        values: dict[str, int | str] = asdict(self)
-        return values[name]
+    def __init__(self, num_chs: int, reduction: int, module: str) -> None:
+        super().__init__(num_chs=num_chs, reduction=reduction, module=module)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.num_chs, self.reduction, self.module)
+
+    @property
+    def num_chs(self) -> int:
+        """How many channels the map has."""
+        return int(self["num_chs"])
+
+    @property
+    def reduction(self) -> int:
+        """How many pixels of the input one step is."""
+        return int(self["reduction"])
+
+    @property
+    def module(self) -> str:
+        """The name of the module that gives the map."""
+        return str(self["module"])
 
 
-class FeatureInfo(Sequence[Feature]):
+class FeatureInfo(list[Feature]):
     """The levels that a network offers, from the finest to the coarsest."""
 
-    def __init__(self, levels: Sequence[Feature]) -> None:
-        self.levels = tuple(levels)
+    def get(self, key: str, idx: int | Sequence[int] | None = None) -> Any:
+        """Return an entry of each level, of the levels named, or of one."""
+        if isinstance(idx, int):
+            return self[idx][key]
+        return [level[key] for level in (self if idx is None else [self[number] for number in idx])]
 
-    def __len__(self) -> int:
-        return len(self.levels)
+    def get_dicts(
+        self, keys: Sequence[str] | None = None, idx: Sequence[int] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the entries named (all for None) of the levels named (all for None)."""
+        levels = self if idx is None else [self[number] for number in idx]
+        return [{key: level[key] for key in (level if keys is None else keys)} for level in levels]
 
-    def __iter__(self) -> Iterator[Feature]:
-        return iter(self.levels)
+    def channels(self, idx: int | Sequence[int] | None = None) -> Any:
+        """Return the channels of each level, of the levels named, or of one."""
+        return self.get("num_chs", idx)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # int → Feature, slice → tuple
-        return self.levels[index]
+    def reduction(self, idx: int | Sequence[int] | None = None) -> Any:
+        """Return the stride in input pixels, likewise."""
+        return self.get("reduction", idx)
 
-    def channels(self) -> list[int]:
-        """Return the channels of each level."""
-        return [level.num_chs for level in self.levels]
-
-    def reduction(self) -> list[int]:
-        """Return the stride of each level in input pixels."""
-        return [level.reduction for level in self.levels]
-
-    def module_name(self) -> list[str]:
-        """Return the name of the module that gives each level."""
-        return [level.module for level in self.levels]
+    def module_name(self, idx: int | Sequence[int] | None = None) -> Any:
+        """Return the name of the module that gives a level, likewise."""
+        return self.get("module", idx)
 
     def select(self, indices: int | Sequence[int] | None) -> list[int]:
         """Return the positions meant: all for None, the last n for a number, negative from the end.
@@ -56,7 +70,7 @@ class FeatureInfo(Sequence[Feature]):
         Raises:
             ValueError: a level that does not exist.
         """
-        count = len(self.levels)
+        count = len(self)
         if indices is None:
             return list(range(count))
         if isinstance(indices, int):

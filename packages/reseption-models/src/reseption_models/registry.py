@@ -1,17 +1,18 @@
 """The networks by name: `create_model`."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+import torch
 from torch import nn
 
-from .catalog import model_config
+from .catalog import model_config, model_entry
 from .checkpoints import load_checkpoint
-from .config import EnsembleConfig
+from .config import EnsembleConfig, check_global_pool
 from .ensemble import Network, build
 from .errors import UserError
 from .features import FeatureExtractor
-from .reseption import check_global_pool
 from .weights import from_pretrained
 
 
@@ -27,6 +28,8 @@ def create_model(
     global_pool: str = "avg",
     features_only: bool = False,
     out_indices: int | Sequence[int] | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
     **overrides: object,
 ) -> nn.Module:
     """Return a named network, newly drawn unless weights are named.
@@ -40,9 +43,11 @@ def create_model(
         num_classes: logits; 0 leaves the classifier out, so that the pooled features come out.
         in_chans: channels of the input.
         drop_rate: dropout before the classifier (in an ensemble: before each member's linear layer).
-        global_pool: as in timm; only `avg`.
+        global_pool: avg, max, avgmax, or with `num_classes=0` '' for the last feature map; an ensemble: only avg.
         features_only: return the feature maps of `out_indices` instead of logits.
         out_indices: with `features_only`, levels of `feature_info`; None for all, a number for the last so many.
+        device: where its tensors are made; the default device for None.
+        dtype: of its floating-point tensors; torch's default for None.
         overrides: fields of `ReseptionConfig`, such as `width_multiplier`; for an ensemble those that
             scale its members, and `features` and `final_drop_rate`.
 
@@ -58,9 +63,14 @@ def create_model(
         )
     if out_indices is not None and not features_only:
         raise UserError(f"out_indices is {out_indices!r}; allowed with features_only=True")
-    check_global_pool(global_pool)
+    if isinstance(model_entry(name).config, EnsembleConfig):
+        check_global_pool(global_pool, num_classes, ("avg",))
+    else:
+        overrides["global_pool"] = global_pool
     config = model_config(name, num_classes, in_chans, drop_rate, **overrides)
-    network = build(config)
+    with torch.device(device) if device is not None else nullcontext():
+        network = build(config)
+    network.to(dtype=dtype)
     if pretrained is not None and pretrained is not False:
         _load_pretrained(network, name, pretrained, adapt_head)
     if checkpoint_path is not None:

@@ -5,9 +5,12 @@ V1 and V2 are two configurations of it. Thesis, Chapter 6.
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, overload
+from dataclasses import replace
+from typing import Any, ClassVar, Literal, overload
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .blocks import (
     BasicConv2d,
@@ -20,7 +23,7 @@ from .blocks import (
     initialize,
 )
 from .card import ModelCard
-from .config import MAX_CLASSES, MIN_INPUT_SIZE, RESEPTION_V1, ReseptionConfig, Widths
+from .config import MAX_CLASSES, MIN_INPUT_SIZE, RESEPTION_V1, ReseptionConfig, Widths, check_global_pool
 from .errors import UserError
 from .features import Feature, FeatureInfo, check_output_fmt
 
@@ -36,8 +39,14 @@ class Reseption(nn.Module):
         ValueError: from `forward`, an input of another shape.
     """
 
+    __jit_unused_properties__: ClassVar[list[str]] = ["pretrained_cfg", "default_cfg"]
+
     def __init__(self, config: ReseptionConfig = RESEPTION_V1) -> None:
         super().__init__()
+        self.in_chans = config.in_chans
+        self.global_pool = config.global_pool
+        self.grad_checkpointing = False
+        self._timm_cfg: dict[str, Any] | None = None
         self.config: ReseptionConfig = config
         self.card = ModelCard.for_channels(config.in_chans)
         net = config.scaled()
@@ -85,15 +94,35 @@ class Reseption(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Return the last feature map (N, num_features, H', W'): 8×8 for an input of 299×299."""
-        check_input(x, self.config.in_chans)
-        for name in STAGES:
-            x = getattr(self, name)(x)
-        return x
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            check_input(x, self.in_chans)
+            if self.grad_checkpointing:
+                for name in STAGES:
+                    x = self._stage_output(name, x)
+                return x
+        x = self.stem2(self.stem1(x))
+        return self.stage_c(self.stage_b(self.stage_a(x)))  # type: ignore[no-any-return]
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Pool the last feature map and classify it, or with `pre_logits` return (N, num_features)."""
-        x = self.head_drop(x.mean((2, 3)))
-        return x if pre_logits else self.fc(x)
+        if self.global_pool == "avg":
+            x = x.mean((2, 3))
+        elif self.global_pool == "max":
+            x = x.amax((2, 3))
+        elif self.global_pool == "avgmax":
+            x = 0.5 * (x.mean((2, 3)) + x.amax((2, 3)))
+        x = self.head_drop(x)
+        if pre_logits:
+            return x
+        return self.fc(x)  # type: ignore[no-any-return]
+
+    def _stage_output(self, name: str, x: Tensor) -> Tensor:
+        """Return what a stage makes of `x`, its activations computed again for the gradient where that is set."""
+        stage: nn.Module = getattr(self, name)
+        if self.grad_checkpointing and torch.is_grad_enabled() and len(list(stage.children())):
+            y: Tensor = checkpoint(stage, x, use_reentrant=False)
+            return y
+        return stage(x)  # type: ignore[no-any-return]
 
     @overload
     def forward_intermediates(
@@ -139,13 +168,13 @@ class Reseption(nn.Module):
             intermediates_only: return the list alone.
         """
         check_output_fmt(output_fmt)
-        check_input(x, self.config.in_chans)
+        check_input(x, self.in_chans)
         wanted = self.feature_info.select(indices)
         maps = []
         for level, name in enumerate(STAGES):
             if stop_early and level > max(wanted, default=-1):
                 break
-            x = getattr(self, name)(x)
+            x = self._stage_output(name, x)
             if level in wanted:
                 maps.append(x)
         return maps if intermediates_only else (x, maps)
@@ -157,17 +186,64 @@ class Reseption(nn.Module):
     @property
     def pretrained_cfg(self) -> dict[str, Any]:
         """How to prepare the input and read the output, in timm's form; `card` says the same and more."""
-        return self.card.timm_cfg(self.config.in_chans, self.config.input_size, self.num_classes)
+        own = self.card.timm_cfg(self.config.in_chans, self.config.input_size, self.num_classes)
+        return own if self._timm_cfg is None else self._timm_cfg
+
+    @pretrained_cfg.setter
+    def pretrained_cfg(self, cfg: dict[str, Any]) -> None:
+        self._timm_cfg = cfg
+
+    default_cfg = pretrained_cfg  # timm's older name
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Put a newly drawn linear layer in the classifier's place, where the network is and in its dtype.
 
-        The card's labels, threshold and metrics go with the old one. `global_pool` as in timm; only `avg`.
+        The card's labels, threshold and metrics go with the old one. `global_pool`: avg, max, avgmax, '' (without
+        classes), None for the present one, or avg where classes take the place of none.
         """
-        check_global_pool(global_pool)
-        self.fc = new_classifier(self.num_features, num_classes, like=self)
+        kept = self.global_pool if self.global_pool or not num_classes else "avg"
+        pool = kept if global_pool is None else global_pool
+        check_global_pool(pool, num_classes)
+        fc = new_classifier(self.num_features, num_classes, like=self)
+        self.fc = fc.train(self.training)
+        self.global_pool, self.config = pool, replace(self.config, num_classes=num_classes, global_pool=pool)
         self.num_classes = num_classes
         self.card = self.card.for_new_classifier(num_classes)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Compute activations again for the gradient, a stage at a time: less memory, more time.
+
+        Batch norm in training mode sees each batch twice then, as in timm.
+        """
+        self.grad_checkpointing = enable
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Return which parameters make a group, from the input to the output, for timm's decay by layers."""
+        blocks: list[tuple[str, tuple[int, ...]]] = []
+        for number, name in enumerate(STAGES[2:]):
+            if coarse:
+                blocks.append((rf"^{name}\.", (number,)))
+                continue
+            for position, (part, _) in enumerate(getattr(self, name).named_children()):
+                blocks.append((rf"^{name}\.{part}\.", (1000 * number + position,)))
+        return {"stem": r"^stem[12]\.", "blocks": blocks}
+
+    def no_weight_decay(self) -> set[str]:
+        """Return the names of parameters that decay would harm: none beside those of one dimension."""
+        return set()
+
+    def prune_intermediate_layers(
+        self, indices: int | Sequence[int] | None = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Leave out the stages after the last level chosen, and the classifier; return the levels' numbers."""
+        wanted = self.feature_info.select(indices)
+        last = max(wanted)
+        for name in STAGES[last + 1 :]:
+            setattr(self, name, nn.Identity())
+        if prune_head or last + 1 < len(STAGES):
+            self.num_features = self.head_hidden_size = self.feature_info[last].num_chs
+            self.reset_classifier(0, "")
+        return wanted
 
 
 def new_classifier(num_features: int, num_classes: int, like: nn.Module) -> nn.Module:
@@ -182,14 +258,10 @@ def new_classifier(num_features: int, num_classes: int, like: nn.Module) -> nn.M
     return linear
 
 
-def check_global_pool(global_pool: str | None) -> None:
-    """Raise ValueError for another pooling than the mean, the only one; None leaves it as it is."""
-    if global_pool not in (None, "avg"):
-        raise UserError(f"global_pool is {global_pool!r}; allowed: 'avg'")
-
-
 def check_input(x: Tensor, in_chans: int) -> None:
-    """Raise ValueError unless `x` is a batch of images that the network can take."""
+    """Raise ValueError unless `x` is a batch of images that the network can take; a trace has no shape to check."""
+    if isinstance(x, torch.fx.Proxy):
+        return
     if x.ndim != 4 or x.shape[1] != in_chans or min(x.shape[2:]) < MIN_INPUT_SIZE:
         raise UserError(
             f"the input is {tuple(x.shape)}; "

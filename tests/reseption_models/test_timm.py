@@ -1,0 +1,199 @@
+"""The networks as timm's own: what timm's tests check, in our words; and timm's own file, where it can be had."""
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from timm.models import FeatureInfo as TimmFeatureInfo
+from timm.models import group_parameters
+from torch import nn
+from torchvision.models.feature_extraction import create_feature_extractor
+
+import reseption_models.timm
+from reseption_models import create_model, from_pretrained, list_models, save_pretrained
+from reseption_models.errors import UserError
+
+TINY = ["reseption_v1_tiny", "reseption_v2_tiny"]
+ENSEMBLE_FAILS = {
+    "test_model_backward",
+    "test_model_backward_fx",
+    "test_model_default_cfgs",
+    "test_model_forward_features",
+}
+"""README: members are frozen, an ensemble's features are pooled, its levels are no modules of its own."""
+
+
+@pytest.fixture(params=TINY)
+def model(request: pytest.FixtureRequest) -> Any:
+    torch.manual_seed(0)
+    return timm.create_model(request.param).eval()
+
+
+def images(count: int = 2, size: int = 128) -> torch.Tensor:
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_the_record_is_true_of_the_network(name: str) -> None:
+    model = timm.create_model(name, device="meta", dtype=torch.float32).eval()
+    cfg, state = model.default_cfg, model.state_dict()
+    assert cfg["input_size"] == (model.in_chans, *(model.config.input_size,) * 2)
+    assert {cfg["first_conv"] + ".weight", cfg["classifier"] + ".weight"} <= state.keys()
+    assert all(value.device.type == "meta" for value in state.values())
+    if "ensemble" not in name:
+        maps = model.forward_features(torch.empty(1, *cfg["input_size"], device="meta"))
+        assert tuple(maps.shape[1:]) == (model.num_features, *cfg["pool_size"])
+
+
+def test_overlays_count_and_unknown_tags_and_arguments_do_not() -> None:
+    name = TINY[0]
+    model = timm.create_model(name, pretrained_cfg_overlay={"mean": (0.1, 0.2, 0.3), "num_classes": 7})
+    assert model.pretrained_cfg["mean"] == (0.1, 0.2, 0.3) and model.num_classes == 7
+    with pytest.raises((RuntimeError, ValueError), match="tag"):
+        timm.create_model(f"{name}.nobody")
+    with pytest.raises(TypeError, match=r"has no not_an_argument"):
+        timm.create_model(name, not_an_argument=1)
+
+
+def test_poolings_with_and_without_a_classifier(model: Any) -> None:
+    maps = model.forward_features(images())
+    expected = {"avg": maps.mean((2, 3)), "max": maps.amax((2, 3))}
+    expected["avgmax"] = (expected["avg"] + expected["max"]) / 2
+    for pool, pooled in expected.items():
+        model.reset_classifier(5, pool)
+        assert torch.allclose(model.forward_head(maps, pre_logits=True), pooled)
+        model.reset_classifier(3)
+        assert model(images()).shape == (2, 3) and model.global_pool == pool
+    model.reset_classifier(0, "")
+    assert torch.equal(model(images()), maps)
+    with pytest.raises(
+        UserError, match=r"global_pool is '' *; allowed with num_classes=2: 'avg', 'max', 'avgmax'"
+    ):
+        model.reset_classifier(2, "")
+    assert timm.create_model(TINY[0], num_classes=0, global_pool="")(images()).ndim == 4
+
+
+def test_a_pooling_is_saved_with_the_network(model: Any, tmp_path: Path) -> None:
+    model.reset_classifier(2, "max")
+    save_pretrained(model, tmp_path)
+    assert torch.equal(from_pretrained(tmp_path)(images()), model(images()))
+
+
+def test_checkpointing_changes_no_output_and_no_gradient(model: Any) -> None:
+    gradients = []
+    for enable in (False, True):
+        model.zero_grad()
+        model.set_grad_checkpointing(enable)
+        output = model(images())
+        output.sum().backward()
+        gradients.append([output.detach(), *(parameter.grad.clone() for parameter in model.parameters())])
+    for plain, checkpointed in zip(*gradients, strict=True):
+        torch.testing.assert_close(checkpointed, plain)
+
+
+def test_groups_for_decay_by_layers_hold_every_parameter_in_order(model: Any) -> None:
+    for coarse, least in ((True, 4), (False, 7)):
+        groups = group_parameters(model, model.group_matcher(coarse=coarse), reverse=True)
+        assert groups.keys() == dict(model.named_parameters()).keys()
+        order = [groups[name] for name in groups]
+        assert len(set(order)) >= least
+        assert groups["stem1.conv1.conv.weight"] == min(order) and groups["fc.weight"] == max(order)
+    assert model.no_weight_decay() == set()
+
+
+@pytest.mark.parametrize("kind", ["list", "hook", "dict", "fx", "getter"])
+def test_timms_feature_networks_around_ours(kind: str, model: Any) -> None:
+    expected = model.forward_intermediates(images(), [2, 4], intermediates_only=True)
+    torch.manual_seed(0)
+    extractor = timm.create_model(
+        model.pretrained_cfg["architecture"], features_only=True, feature_cls=kind, out_indices=(2, 4)
+    )
+    found = extractor.eval()(images())
+    found = list(found.values()) if isinstance(found, dict) else found
+    assert [map_.shape for map_ in found] == [map_.shape for map_ in expected]
+    assert [map_.shape[1] for map_ in found] == extractor.feature_info.channels()
+
+
+def test_what_is_said_of_the_levels_is_what_timm_says(model: Any) -> None:
+    ours, timms = model.feature_info, TimmFeatureInfo([*model.feature_info], tuple(range(5)))
+    for name in ("channels", "reduction", "module_name"):
+        for index in (None, -1, [0, 2]):
+            assert getattr(ours, name)(index) == getattr(timms, name)(index)
+    assert ours.get_dicts(["num_chs"], [1]) == timms.get_dicts(["num_chs"], [1])
+
+
+@pytest.mark.parametrize("level", range(5))
+def test_a_pruned_network_gives_the_same_maps_and_wastes_nothing(level: int, model: Any) -> None:
+    expected = model.forward_intermediates(images(), intermediates_only=True)[level]
+    assert model.prune_intermediate_layers([level]) == [level]
+    assert torch.equal(model(images()), expected)
+    model.train()(images()).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    model.reset_classifier(3, "avg")
+    assert model(images()).shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", [*TINY, "reseption_ensemble_tiny"])
+def test_traces_and_scripts_give_the_same_logits(name: str) -> None:
+    torch.manual_seed(0)
+    model = create_model(name).eval()
+    with torch.no_grad():
+        expected = model(images())
+        for other in (torch.jit.script(model), torch.fx.symbolic_trace(model)):
+            torch.testing.assert_close(other(images()), expected, rtol=1e-4, atol=1e-5)
+        nodes = create_feature_extractor(model, return_nodes={"fc": "logits"})
+        torch.testing.assert_close(nodes(images())["logits"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_dtype_and_device_are_the_callers() -> None:
+    model = timm.create_model(TINY[0], dtype=torch.bfloat16, device="cpu").eval()
+    assert {value.dtype for value in model.parameters()} == {torch.bfloat16}
+    assert model(images().bfloat16()).dtype == torch.bfloat16
+    assert isinstance(model.get_classifier(), nn.Linear)
+
+
+@pytest.mark.parametrize("old", ["no parameter", "false"])
+def test_a_timm_that_unpickles_is_refused(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_checkpoint(model: Any, path: str) -> None: ...
+    def load_checkpoint_false(model: Any, path: str, weights_only: bool = False) -> None: ...
+
+    replacement = load_checkpoint if old == "no parameter" else load_checkpoint_false
+    monkeypatch.setattr("timm.models.load_checkpoint", replacement)
+    with pytest.raises(UserError, match=r"timm .* unpickles checkpoint files, .*; allowed: a timm whose"):
+        reseption_models.timm.register_timm()
+
+
+@pytest.mark.full
+def test_timms_own_tests_pass(tmp_path: Path) -> None:
+    """From timm's source distribution, of the version that is installed, where the package registry gives it."""
+    command = ["-m", "pip", "download", "-q", "--no-binary", "timm", "--no-deps", f"timm=={timm.__version__}"]
+    got = subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    if got.returncode:
+        pytest.skip(f"no source distribution of timm {timm.__version__} to be had")
+    (archive,) = tmp_path.glob("timm-*.tar.gz")
+    with tarfile.open(archive) as source:
+        source.extractall(tmp_path, filter="data")
+    folder = next(path for path in tmp_path.glob("timm-*") if path.is_dir())
+    arguments = ["-p", "reseption_models.timm", "-p", "no:cacheprovider", "-o", "addopts=", "-k", "reseption"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rf", *arguments, "tests/test_models.py"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    failed = re.findall(r"^FAILED \S+::(\w+)\[\d-(\w+)\]", result.stdout, re.MULTILINE)
+    passed = int(re.search(r"(\d+) passed", result.stdout)[1])
+    assert passed >= 60, result.stdout[-2000:]
+    assert all("ensemble" in name and test in ENSEMBLE_FAILS for test, name in failed), failed
