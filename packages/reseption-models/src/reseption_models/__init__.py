@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .export import export_onnx, export_program
     from .features import Feature, FeatureExtractor, FeatureInfo
     from .fusion import fuse
+    from .optimization import optimize
     from .registry import create_model
     from .reseption import Reseption
     from .timm_models import register_timm
@@ -59,6 +60,7 @@ __all__ = [
     "initialize",
     "list_models",
     "load_checkpoint",
+    "optimize",
     "register_timm",
     "save_pretrained",
 ]
@@ -81,6 +83,7 @@ _HOMES = {
     "fuse": "fusion",
     "list_models": "catalog",
     "load_checkpoint": "checkpoints",
+    "optimize": "optimization",
     "register_timm": "timm_models",
     "save_pretrained": "weights",
 }

@@ -42,14 +42,28 @@ def is_fused(model: nn.Module) -> bool:
 
 
 def fold_batch_norm(layer: BasicConv2d) -> None:
-    """Move the layer's batch norm, in evaluation mode, into its convolution's weight and a bias."""
+    """Move the layer's batch norm, in evaluation mode, into its convolution's weight and a bias.
+
+    Synchronised and frozen batch norm (torchvision's, detectron2's) are batch norm too. What is computed is computed in
+    float32, whatever the weights' dtype: rounding the result once costs less than rounding each step.
+
+    Raises:
+        ValueError: another norm, or one without statistics.
+    """
     conv, bn = layer.conv, layer.bn
-    if not isinstance(bn, nn.BatchNorm2d) or bn.running_mean is None or bn.running_var is None:
+    if isinstance(bn, nn.Identity):
         return
-    weight, bias = fuse_conv_bn_weights(
-        conv.weight, conv.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
+    parts = [getattr(bn, name, None) for name in ("running_mean", "running_var", "weight", "bias")]
+    mean, var, scale, shift = (part.detach().float() if torch.is_tensor(part) else None for part in parts)
+    eps = getattr(bn, "eps", None)
+    if mean is None or var is None or not isinstance(eps, float):
+        raise UserError(f"a {type(bn).__name__} can't be folded; allowed: batch norm with statistics")
+    dtype = conv.weight.dtype
+    bias = None if conv.bias is None else conv.bias.float()
+    conv.weight, conv.bias = (
+        nn.Parameter(part.to(dtype))
+        for part in fuse_conv_bn_weights(conv.weight.float(), bias, mean, var, eps, scale, shift)
     )
-    conv.weight, conv.bias = weight, bias
     layer.bn = nn.Identity()
 
 
