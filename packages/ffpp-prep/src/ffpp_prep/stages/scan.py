@@ -13,6 +13,7 @@ from ffpp_prep.files import whole_file
 from ffpp_prep.layouts import Refused, TableWords, list_videos
 from ffpp_prep.lock import only_run
 from ffpp_prep.splits import SplitSettings, assign
+from ffpp_prep.spreadsheet import cell
 from ffpp_prep.store import BoxStore, scanned_root, write_scan
 
 SAMPLE_MARK = "SAMPLE.json"  # `ffpp-prep sample` leaves it in the folders that it writes
@@ -85,7 +86,7 @@ def _write_refused(path: Path, refused: Sequence[Refused]) -> None:
     ):
         rows = csv.writer(file)
         rows.writerow(field.name for field in fields(Refused))
-        rows.writerows(astuple(entry) for entry in refused)
+        rows.writerows(map(cell, astuple(entry)) for entry in refused)
 
 
 def _refuse_another_root(root: Path, work: Path) -> None:
