@@ -49,7 +49,7 @@ def _status(error: Exception) -> int:
     """The exit status of an error that a line says all of; 0 for a fault of the program."""
     if isinstance(error, FatalError | TrainingError):
         return 3
-    if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+    if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker"):
         return 3  # a loader process that dies raises wherever the training process happens to be
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return 3

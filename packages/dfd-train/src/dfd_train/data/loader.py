@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from threading import Thread
+from multiprocessing.process import BaseProcess
+from threading import Thread, current_thread, main_thread
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from dfd_train.config import DegradationConfig, TransformConfig
 from dfd_train.data.batches import Sample
@@ -24,15 +28,28 @@ from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec, augment, draw, normalize, resize
 from dfd_train.errors import TrainingError, UserError
 
+GLANCE_SECONDS = 1.0  # how long a batch is waited for before signals and processes are looked after
+GRACE_SECONDS = 5.0  # how long a batch may still take after somebody asked for an end
+BATCH_SECONDS = 600.0  # how long any batch may take
 LoadedBatch = tuple[Tensor, Tensor, list[Sample]]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops of one batch: images as float32 (N, 3, S, S), or uint8 where the device augments them."""
+    """Crops of one batch: images as uint8 (N, 3, S, S), or normalised float32 where they were augmented already.
 
-    images: Tensor
+    Where shared memory has no room for a batch it comes as an array, through a pipe.
+    """
+
+    images: Tensor | NDArray[Any]
     samples: list[Sample]
+    fault: str = ""
+    """why a crop of it cannot be read"""
+
+    @property
+    def tensor(self) -> Tensor:
+        """The images, wherever they lie."""
+        return self.images if isinstance(self.images, Tensor) else torch.from_numpy(self.images)
 
     @property
     def labels(self) -> Tensor:
@@ -41,7 +58,7 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """The batch in page-locked memory (called by DataLoader)."""
-        return replace(self, images=self.images.pin_memory())
+        return replace(self, images=self.tensor.pin_memory())
 
 
 @dataclass(frozen=True)
@@ -98,48 +115,92 @@ class BatchLoader:
             prefetch_factor=(4 if workers < 8 else 2) if workers else None,
             pin_memory=pin_memory,
             worker_init_fn=_quiet_worker,
+            timeout=GLANCE_SECONDS if workers else 0,
         )
 
-    def load(self, batches: Iterable[list[Sample]], device: torch.device) -> Iterator[LoadedBatch]:
+    _processes: AbstractSet[BaseProcess] = frozenset()
+
+    def load(
+        self,
+        batches: Iterable[list[Sample]],
+        device: torch.device,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Iterator[LoadedBatch]:
         """Yield (images, labels, samples) of each batch on `device`: float32 (N, 3, S, S) normalised, float32 (N,).
 
         Batches are asked for as the loader's processes come to them, a few ahead of what was yielded.
 
-        Raises: UserError where a crop cannot be read; RuntimeError, at any moment, where a loader process dies.
+        `stopped` says whether somebody asked for an end: then a batch is waited for a few seconds only.
+
+        Raises: UserError where a crop cannot be read; KeyboardInterrupt as `stopped` says; TrainingError where no batch
+        comes; RuntimeError, at any moment, where a loader process dies.
         """
         self._plan.batches = batches
-        for batch in self._loaded():
-            images = batch.images.to(device, non_blocking=True)
+        for batch in self._loaded(stopped):
+            if batch.fault:
+                raise UserError(batch.fault)
+            images = batch.tensor.to(device, non_blocking=True)
             if images.dtype == torch.uint8:
-                assert self._on_device is not None
-                images = torch.stack(
-                    [
-                        self._on_device(image, s, self._spec)
-                        for image, s in zip(images, batch.samples, strict=True)
-                    ]
-                )
+                if self._on_device is not None and batch.samples[0].epoch:
+                    pairs = zip(images, batch.samples, strict=True)
+                    images = torch.stack([self._on_device(image, s, self._spec) for image, s in pairs])
+                else:
+                    images = normalize(images, self._spec)
             yield images, batch.labels.to(device, non_blocking=True), batch.samples
 
-    def _loaded(self) -> Iterator[Batch]:
-        """The batches; of an error in a loader process only its own message, not that process's traceback."""
+    def _loaded(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Batch]:
+        """The batches, each looked for again and again, so that no wait is without end."""
         try:
             # loader processes inherit the mask: see _quiet_worker
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            others = set(multiprocessing.active_children())
             try:
                 batches = iter(self._loader)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            yield from batches
-        except (ValueError, OSError, EOFError) as error:
-            if self._loader.num_workers and not str(error).startswith("Caught "):
-                # not raised in a process but in talking to it: its crops are fetched over a socket of its own.
-                # torch raises here too when the signal of the death arrives, and says more; never while this is told
-                time.sleep(0.5)
-                raise TrainingError(
-                    "DataLoader worker exited unexpectedly, before its batch was fetched"
-                ) from None
-            _, _, message = str(error).strip().rpartition("\n")
-            raise UserError(message.partition("Error: ")[2] or message) from None
+            self._processes = self._processes or set(multiprocessing.active_children()) - others
+            while (batch := _next(batches, stopped)) is not None:
+                yield batch
+        except (KeyboardInterrupt, TrainingError):
+            self._kill()
+            raise
+        except (OSError, EOFError):
+            if not self._loader.num_workers:
+                raise
+            # not raised in a process but in talking to it: its crops are fetched over a socket of its own.
+            # torch raises here too when the signal of the death arrives, and says more; never while this is told
+            time.sleep(0.5)
+            raise TrainingError(
+                "DataLoader worker exited unexpectedly, before its batch was fetched"
+            ) from None
+
+    def _kill(self) -> None:
+        """End the loader's processes, which may hang: this one would wait for them at its own end."""
+        if current_thread() is main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would raise an error for each
+        for process in self._processes:
+            process.kill()
+
+
+def _next(batches: Iterator[Batch], stopped: Callable[[], bool]) -> Batch | None:
+    """The next batch, None at the end; raises as `BatchLoader.load` where none comes."""
+    began = time.monotonic()
+    asked = None
+    while True:
+        try:
+            return next(batches, None)
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader timed out"):
+                raise
+        now = time.monotonic()
+        asked = asked or (now if stopped() else None)
+        if asked is not None and now - asked > GRACE_SECONDS:
+            raise KeyboardInterrupt
+        if now - began > BATCH_SECONDS:
+            raise TrainingError(
+                f"no batch has come in {BATCH_SECONDS / 60:g} minutes: a loader process hangs, or its disk does; "
+                "with --workers 0 crops are read without such processes"
+            )
 
 
 def default_workers() -> int:
@@ -148,8 +209,8 @@ def default_workers() -> int:
     return max(0, min(16, cores - 1))
 
 
-class _Crops(Dataset[tuple[Tensor, Sample]]):
-    """Sample -> (image, sample); samples themselves are the indices, so the workers hold no epoch state."""
+class _Crops(Dataset[tuple[Tensor | str, Sample]]):
+    """Sample -> (image or why it cannot be read, sample); samples are the indices: workers hold no epoch state."""
 
     def __init__(
         self,
@@ -162,18 +223,24 @@ class _Crops(Dataset[tuple[Tensor, Sample]]):
         self._prepared, self._spec, self._augmentation = prepared, spec, augmentation
         self._crop_size, self._losses = crop_size, losses
 
-    def __getitem__(self, sample: Sample) -> tuple[Tensor, Sample]:
+    def __getitem__(self, sample: Sample) -> tuple[Tensor | str, Sample]:
+        try:
+            return self._image(sample), sample
+        except (UserError, OSError) as error:
+            return str(error), sample
+
+    def _image(self, sample: Sample) -> Tensor:
         if self._augmentation is None or not sample.epoch:
             crop = self._prepared.read_crop_at(sample.video, sample.frame, sample.face)
             if self._crop_size:
                 crop = resize(crop, self._crop_size).permute(1, 2, 0).numpy()
             if self._losses:
                 crop = degrade(crop, reseeded(self._losses, sample.video, sample.frame))
-            return normalize(resize(crop, self._spec.size), self._spec), sample
+            return resize(crop, self._spec.size)  # bytes are a quarter of what numbers take in shared memory
         image = resize(self._augmentation.read(self._prepared, sample), self._spec.size)
         if self._augmentation.transforms.on == "model":
-            return image, sample
-        return self._augmentation(image, sample, self._spec), sample
+            return image
+        return self._augmentation(image, sample, self._spec)
 
 
 class _PlanSampler(Sampler[list[Sample]]):
@@ -186,8 +253,21 @@ class _PlanSampler(Sampler[list[Sample]]):
         return iter(self.batches)
 
 
-def _collate(items: list[tuple[Tensor, Sample]]) -> Batch:
-    return Batch(torch.stack([image for image, _ in items]), [sample for _, sample in items])
+def _collate(items: list[tuple[Tensor | str, Sample]]) -> Batch:
+    """A batch; in a loader process it is put into shared memory here, where a lack of room can be answered."""
+    samples = [sample for _, sample in items]
+    for image, _ in items:
+        if isinstance(image, str):
+            return Batch(torch.empty(0), samples, image)
+    images = torch.stack([image for image, _ in items if isinstance(image, Tensor)])
+    if get_worker_info() is None:
+        return Batch(images, samples)
+    try:
+        return Batch(images.share_memory_(), samples)
+    except RuntimeError as error:
+        if "shared memory" not in str(error) and "No space left" not in str(error):
+            raise
+        return Batch(images.numpy(), samples)
 
 
 def _quiet_worker(_: Any) -> None:

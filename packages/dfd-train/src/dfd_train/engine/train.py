@@ -149,7 +149,7 @@ class Training:
             )
         with self.stop, closing(self.recorder), self._held():
             self._resume_or_begin()
-            loaded = self.loader.load(self._batches_ahead(), self.device)
+            loaded = self.loader.load(self._batches_ahead(), self.device, lambda: self.stop.made)
             for epoch in range(self.place.epoch, self.config.train.epochs + 1):
                 trained = self._train_epoch(epoch, loaded)
                 self._finish_epoch(epoch, trained, loaded)
@@ -197,7 +197,7 @@ class Training:
         )  # fmt: skip
         with progress:
             for batch in batches[place.batches_done :]:
-                images, labels, _ = next(loaded)
+                images, labels, _ = self._next(loaded)
                 share = self.processes.share(batch)
                 group = place.batches_done // accumulate * accumulate
                 crops = sum(map(len, batches[group : group + accumulate]))
@@ -226,6 +226,13 @@ class Training:
         samples = batches.samples
         logits_of_epoch = np.array(place.logits, np.float32)
         return summarize(prediction_table(self.data.train.videos, samples, logits_of_epoch))
+
+    def _next(self, loaded: Iterator[LoadedBatch]) -> LoadedBatch:
+        """The next batch. Raises: Interrupted where none comes soon after somebody asked for an end."""
+        try:
+            return next(loaded)
+        except KeyboardInterrupt:
+            raise Interrupted from None
 
     def _name(self, samples: Sequence[Sample], number: int) -> str:
         """Which crop a sample is, for people."""

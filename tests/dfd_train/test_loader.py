@@ -1,0 +1,68 @@
+"""Batches that come late, or not at all, or through too little shared memory."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from resuming import command
+
+from dfd_train.data.batches import Sample
+from dfd_train.data.loader import BatchLoader
+from dfd_train.data.prepared import PreparedSet, load_prepared
+from dfd_train.data.transforms import InputSpec, normalize, resize
+from dfd_train.errors import TrainingError
+
+BATCHES = [[Sample(row, frame, 0, 0, epoch=0, position=0) for row in (0, 1)] for frame in range(12)]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("room", [True, False])
+def test_bytes_are_sent_and_the_numbers_are_those_of_each_crop(workers, room, small_set, monkeypatch):
+    """Where shared memory has no room a batch comes all the same."""
+    if not room:
+
+        def full(_: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
+
+        monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    prepared, spec = load_prepared(small_set.work), InputSpec(32, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
+    loader = BatchLoader(prepared, spec, workers=workers)
+    loaded = list(loader.load(BATCHES, torch.device("cpu")))
+    assert len(loaded) == len(BATCHES)
+    for (images, _, samples), batch in zip(loaded, BATCHES, strict=True):
+        assert samples == batch and images.dtype == torch.float32
+        for image, sample in zip(images, batch, strict=True):
+            crop = prepared.read_crop_at(sample.video, sample.frame, 0)
+            assert torch.equal(image, normalize(resize(crop, 32), spec))
+    assert all(batch.tensor.dtype == torch.uint8 for batch in loader._loaded())
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(False, TrainingError), (True, KeyboardInterrupt)])
+def test_a_batch_that_never_comes_is_not_waited_for_without_end(asked, expected, small_set, monkeypatch):
+    monkeypatch.setattr("dfd_train.data.loader.BATCH_SECONDS", 4.0)
+    monkeypatch.setattr("dfd_train.data.loader.GRACE_SECONDS", 1.0)
+    monkeypatch.setattr(PreparedSet, "read_crop_at", lambda *_: time.sleep(300))
+    loader = BatchLoader(load_prepared(small_set.work), InputSpec(8), workers=1)
+    began = time.monotonic()
+    with pytest.raises(expected):
+        next(loader.load(BATCHES, torch.device("cpu"), lambda: asked))
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0,
+    reason="mounting another /dev/shm needs root",
+)
+def test_too_small_shared_memory_ends_no_run(small_set, tmp_path):
+    run = [sys.executable, "-m", "dfd_train", *command(small_set.work), "--workers", "1", "--epochs", "1"]
+    run += ["--input-size", "299", "--batch-size", "24", "--out", str(tmp_path / "run")]
+    script = f"mount -t tmpfs -o size=1m tmpfs /dev/shm && exec {' '.join(run)}"
+    result = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert Path(tmp_path / "run/checkpoints/best.pt").is_file()
