@@ -285,7 +285,9 @@ def test_a_folder_of_links_is_walked_once(face, tmp_path) -> None:
     (tmp_path / "face.png").write_bytes(face)
     (tmp_path / "again.png").symlink_to("face.png")
     (tmp_path / "loop").symlink_to(tmp_path)
-    assert [file.name for file in find_inputs([tmp_path])] == ["again.png"]
+    for name in ("a.png", "b.png"):  # two rows, although both lead to the same nothing
+        (tmp_path / name).symlink_to("/nowhere/gone.png")
+    assert [file.name for file in find_inputs([tmp_path])] == ["a.png", "again.png", "b.png"]
 
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"

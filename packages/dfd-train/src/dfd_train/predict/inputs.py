@@ -78,16 +78,16 @@ def find_inputs(paths: Iterable[Path], leave_out: Path | None = None) -> list[In
     leave_out: a folder whose content is never an input: where results are written.
     Raises: FileNotFoundError for a path that is not there, or a folder without such files.
     """
-    found: dict[str, tuple[Path, str]] = {}  # resolved path -> where it is, and how the person would call it
+    found: dict[Path, str] = {}  # its own path -> how the person would call it
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112  # Path's raises where a folder above can't be entered
             for file in _inside(path, leave_out):
-                found.setdefault(os.path.realpath(file), (_whole(file), file.relative_to(path).as_posix()))
+                found.setdefault(_whole(file), file.relative_to(path).as_posix())
         elif os.path.lexists(path):
-            found.setdefault(os.path.realpath(path), (_whole(path), path.name))
+            found.setdefault(_whole(path), path.name)
         else:
             raise FileNotFoundError(f"no such file or folder: {path}")
-    return list(_named(found.values()))
+    return list(_named(found.items()))
 
 
 def _on_paper(name: str) -> str:
