@@ -51,7 +51,7 @@ STEPS = (
     Step("dfd-train report", "dfd_train.report.page.write_report", 30, 606, 145),
     Step("dfd-train compare", "dfd_train.compare.compare_runs", 185, 606, 145),
     Step("dfd-train predict", "dfd_train.predict.batch.predict_files", 390, 526),
-    Step("dfd-train serve", "dfd_train.serve.app.Server", 390, 606),
+    Step("dfd-train serve", "dfd_train.serve.app.Desk", 390, 606),
     Step("dfd-train explain", "dfd_train.explain.explain.explain", 750, 526),
     Step("dfd-train export", "dfd_train.export.export_run", 750, 606),
 )

@@ -263,7 +263,8 @@ def _collate(items: list[tuple[Tensor | str, Sample]]) -> Batch:
     if get_worker_info() is None:
         return Batch(images, samples)
     try:
-        return Batch(images.share_memory_(), samples)
+        images.share_memory_()  # type: ignore[no-untyped-call]
+        return Batch(images, samples)
     except RuntimeError as error:
         if "shared memory" not in str(error) and "No space left" not in str(error):
             raise

@@ -69,12 +69,12 @@ def _is_plain(module: _BatchNorm) -> bool:
 
 def _of_timm(module: _BatchNorm) -> nn.Module:
     """Batch norm with timm's activation and dropout; any other as it is."""
-    from timm import layers
+    import timm.layers
 
-    kind: Any = layers.BatchNormAct2d
+    layers: Any = timm.layers  # whose names mypy takes for its own imports
+    kind = layers.BatchNormAct2d
     if isinstance(module, kind) and type(module).forward is kind.forward:
-        convert: Any = layers.convert_sync_batchnorm
-        converted: nn.Module = convert(module)
+        converted: nn.Module = layers.convert_sync_batchnorm(module)
         return converted
     return module
 
