@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from dfd_train.card import DetectorCard
+from ffpp_prep.checksums import KEY
 
 CARD = DetectorCard(
     model="reseption_v1",
@@ -42,7 +43,7 @@ def test_another_card_is_refused(change: dict[str, object]) -> None:
 
 def without_checksum(card: dict[str, object]) -> dict[str, object]:
     """As a card of before there was one."""
-    return {name: value for name, value in card.items() if name != "crc32"}
+    return {name: value for name, value in card.items() if name != KEY}
 
 
 def test_a_damaged_card_is_refused() -> None:

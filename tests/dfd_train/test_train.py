@@ -16,13 +16,13 @@ from dfd_train.cli import main
 from dfd_train.data.frames import evaluation_frames
 from dfd_train.data.prepared import load_prepared
 from dfd_train.engine.checkpoint import load_model
-from dfd_train.runs import file_sha256
+from dfd_train.runs import RunFolder, file_sha256
 
 TRUST = ("tiny_networks:with_batch_norm",)  # what `learned` is
 
 
 def epochs(run: Path) -> pd.DataFrame:
-    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    lines = RunFolder(run).read_events()
     return pd.DataFrame([line for line in lines if line["event"] == "epoch"])
 
 

@@ -13,10 +13,11 @@ import torch
 from dfd_train.cli import main
 from dfd_train.data.prepared import load_prepared
 from dfd_train.engine.checkpoint import load_model
+from dfd_train.runs import RunFolder
 
 
 def epochs(run: Path) -> pd.DataFrame:
-    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    lines = RunFolder(run).read_events()
     return pd.DataFrame([line for line in lines if line["event"] == "epoch"])
 
 

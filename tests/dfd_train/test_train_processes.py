@@ -1,6 +1,5 @@
 """Two processes under torchrun are one process on the same global batch."""
 
-import json
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import torch
 
 from dfd_train.cli import main
 from dfd_train.engine.processes import Processes, start_processes
+from dfd_train.runs import RunFolder
 
 OFF = ["--max-steps", "3", "--accumulate", "2", "--clip-norm", "0.5"]
 
@@ -28,7 +28,7 @@ def torchrun(arguments: list[str]) -> subprocess.Popen[str]:
 
 
 def epochs(run: Path) -> pd.DataFrame:
-    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    lines = RunFolder(run).read_events()
     return pd.DataFrame([line for line in lines if line["event"] == "epoch"])
 
 
