@@ -221,3 +221,16 @@ def test_a_video_of_too_large_frames_is_refused_in_plain_words(tmp_path: Path) -
     reading = Reading(("m",), "x", False, 1.0, 0.5, None)
     found = unreadable(opened(tmp_path / "x.gif"), raised.value, reading, "")
     assert found.reason == "frame size 8192x8192 is not between 1 and 35389440 pixels"
+
+
+def test_a_huge_picture_is_looked_at_by_fewer_pixels() -> None:
+    """4224 pixels wide, of which the detector gets every second; boxes are in the picture's own pixels."""
+    small = prediction.decode(prediction.talking_head())[0]
+    large = np.repeat(np.repeat(small, 24, 0), 24, 1)
+    finder, shapes = FaceFinder(), []
+    detect = finder._detector.detect
+    finder._detector.detect = lambda frames: shapes.append(frames.shape) or detect(frames)
+    expected, found = finder.detect(small), finder.detect(large)
+    assert shapes == [(1, 144, 176, 3), (1, 1728, 2112, 3)]
+    assert found.scores[0] > 0.9
+    assert np.abs(found.boxes[0] / 24 - expected.boxes[0]).max() < 8

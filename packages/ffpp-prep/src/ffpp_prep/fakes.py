@@ -141,6 +141,7 @@ def check_fake(
     settings: FakeSettings,
     decoder: str = "pyav",
     beat: Callable[[], None] = lambda: None,
+    size: tuple[int, int] | None = None,
 ) -> FakeCheck:
     """Measures every face of a fake; a fault becomes the result's status, never an exception.
 
@@ -152,12 +153,16 @@ def check_fake(
         settings: what is touched.
         decoder: see `ffpp_prep.video`.
         beat: called every few frames.
+        size: width and height of the fake's frames that its boxes were recorded with, where known.
     """
     faces = {int(str(frame)): group for frame, group in boxes.groupby("frame")}
     found: list[tuple[int, int, int, Difference]] = []  # frame, face, track
     frames = 0
     try:
         with open_video(path, decoder) as fake_reader, open_video(original, decoder) as original_reader:
+            if size is not None:
+                fake_reader.match(size)
+                original_reader.match(size)
             for fake, real in zip(fake_reader, original_reader, strict=False):
                 frames += 1
                 here = faces.get(fake.index)

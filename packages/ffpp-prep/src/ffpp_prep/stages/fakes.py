@@ -77,6 +77,7 @@ class _Task:
     part: str  # of boxes, with the fake's
     settings: FakeSettings
     decoder: str
+    size: tuple[int, int]
 
 
 def check_fakes(
@@ -116,7 +117,16 @@ def check_fakes(
         fakes, left_out = _measurable(read_videos_and_parts(work))
         done = store.done(but=FAILED if retry_failed else ())
         tasks = [
-            _Task(r.video_id, r.path, r.original, work, r.part, settings, made_with.get("decoder", "pyav"))
+            _Task(
+                r.video_id,
+                r.path,
+                r.original,
+                work,
+                r.part,
+                settings,
+                made_with.get("decoder", "pyav"),
+                (int(r.width), int(r.height)),
+            )
             for r in fakes.itertuples()
             if r.video_id not in done
         ]
@@ -155,7 +165,9 @@ def _measurable(videos: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
 def _check(task: _Task, beat: Beat) -> FakeCheck:
     boxes = BoxStore(task.work).read_part(task.part, {task.video_id})  # a damaged part is no video's fault
     try:
-        check = check_fake(task.video_id, task.path, task.original, boxes, task.settings, task.decoder, beat)
+        check = check_fake(
+            task.video_id, task.path, task.original, boxes, task.settings, task.decoder, beat, task.size
+        )
     except Exception as error:  # whatever a hostile video provokes is that video's row, not the run's end
         check = _failed(task, f"{type(error).__name__}: {' '.join(str(error).split())}")
     check = replace(check, error=printable(check.error))
