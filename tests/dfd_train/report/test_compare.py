@@ -2,6 +2,7 @@
 
 import csv
 import html
+import json
 import math
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -19,6 +20,7 @@ from dfd_train.report.across import (
     matrix_table,
     overlap_table,
     results_table,
+    sizes_table,
 )
 from dfd_train.report.overlap import identity_overlap, same_files
 from dfd_train.report.run import read_run
@@ -35,6 +37,16 @@ def texts(table):
 
 def named(tables, slug):
     return next(table for table in tables if table.slug == slug)
+
+
+def test_pretrained_weights_are_named(make_run):
+    plain, begun = make_run("plain"), make_run("begun", model="xception")
+    log = begun / "events.jsonl"
+    start = {"event": "start", "network": "legacy_xception.tf_in1k", "weights_sha256": "ab" * 32}
+    log.write_text("\n".join([json.dumps(start), *log.read_text().splitlines()[1:]]) + "\n")
+    rows = texts(sizes_table([read_run(plain), read_run(begun)], [None, None]))
+    assert rows["begun"]["Begins with"].text == f"legacy_xception.tf_in1k, {'ab' * 6}"
+    assert rows["plain"]["Begins with"].text == ""
 
 
 def test_files_and_page(make_run, tmp_path):

@@ -202,12 +202,17 @@ def sizes_table(runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table
         numbers = size_cells(size)
         trained = number(size.trained / 1e6, 2) if size else words("")
         level = str(run.config["model"]["train_level"])
-        rows.append((words(run.name), words(run.model), *numbers, trained, words(level)))
-    header = ("Run", "Model", "Input", "MACs (G)", "Parameters (M)", "Size (MB)", "Trained (M)", "Level")
-    note = (
-        "Multiply-adds of convolutions and linear layers on one image; MB are the thesis's 1,024,000 bytes."
+        begins = words(run.begins_with)
+        rows.append((words(run.name), words(run.model), *numbers, trained, words(level), begins))
+    header = (
+        *("Run", "Model", "Input", "MACs (G)", "Parameters (M)", "Size (MB)", "Trained (M)", "Level"),
+        "Begins with",
     )
-    return Table("Models", header, tuple(rows), (note,), slug="models", warning=warning(runs))
+    notes = (
+        "Multiply-adds of convolutions and linear layers on one image; MB are the thesis's 1,024,000 bytes.",
+        "Begins with: pretrained weights by timm's name and tag, and the beginning of their SHA-256.",
+    )
+    return Table("Models", header, tuple(rows), notes, slug="models", warning=warning(runs))
 
 
 def size_cells(size: ModelSize | None) -> tuple[Cell, Cell, Cell, Cell]:

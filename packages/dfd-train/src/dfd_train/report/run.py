@@ -58,6 +58,8 @@ class Run:
     """epoch, layer, mean, max: absolute gradients of each layer; empty where not recorded"""
     predictions: tuple[Predictions, ...]
     """the test split first"""
+    begins_with: str = ""
+    """timm's name and tag of pretrained weights and the beginning of their SHA-256; empty where there were none"""
 
     @property
     def name(self) -> str:
@@ -155,6 +157,7 @@ def read_run(path: Path) -> Run:
         epochs=_epochs(events),
         gradients=_gradients(events),
         predictions=_predictions(path),
+        begins_with=_begins_with(events),
     )
 
 
@@ -187,6 +190,12 @@ def _epochs(events: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     if not len(epochs):
         return epochs
     return epochs.drop_duplicates("epoch", keep="last").sort_values("epoch").reset_index(drop=True)
+
+
+def _begins_with(events: Iterable[Mapping[str, Any]]) -> str:
+    started = next((event for event in events if event.get("event") == "start"), {})
+    sha256 = str(started.get("weights_sha256") or "")
+    return f"{started.get('network')}, {sha256[:12]}" if sha256 else ""
 
 
 def _json(path: Path) -> Mapping[str, Any]:
