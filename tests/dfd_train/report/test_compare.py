@@ -46,7 +46,7 @@ def test_pretrained_weights_are_named(make_run):
     log.write_text("\n".join([json.dumps(start), *log.read_text().splitlines()[1:]]) + "\n")
     rows = texts(sizes_table([read_run(plain), read_run(begun)], [None, None]))
     assert rows["begun"]["Begins with"].text == f"legacy_xception.tf_in1k, {'ab' * 6}"
-    assert rows["plain"]["Begins with"].text == ""
+    assert rows["plain"]["Begins with"].text == "–"
 
 
 def test_files_and_page(make_run, tmp_path):
