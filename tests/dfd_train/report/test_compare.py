@@ -59,7 +59,22 @@ def test_files_and_page(make_run, tmp_path):
     )
     assert not list(page.iter("script"))
     captions = ["".join(c.itertext()) for c in page.iter("figcaption")]
-    for table in ("5.1", "5.2", "5.3", "5.4", "5.5", "5.6", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "7.7"):
+    for table in (
+        "5.1",
+        "5.2",
+        "5.3",
+        "5.4",
+        "5.5",
+        "5.6",
+        "7.1",
+        "7.2",
+        "7.3",
+        "7.4",
+        "7.5",
+        "7.6",
+        "7.7",
+        "7.8",
+    ):
         assert any(caption.startswith(f"Table {table}:") for caption in captions), table
         for ending in ("txt", "csv", "tex", "html"):
             assert (tmp_path / "out" / "tables" / f"table-{table}.{ending}") in files

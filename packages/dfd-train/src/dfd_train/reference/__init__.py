@@ -9,7 +9,7 @@ import pandas as pd
 
 from dfd_train.errors import UserError
 
-TABLES = ("5.1", "5.2", "5.3", "5.4", "5.5", "5.6", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "7.7")
+TABLES = ("5.1", "5.2", "5.3", "5.4", "5.5", "5.6", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "7.7", "7.8")
 MODEL_TITLES: Mapping[str, str] = {
     "xception": "Xception",
     "inception_v3": "Inception V3",
@@ -51,7 +51,7 @@ def heading(table: str) -> Heading:
     """Title and footnotes of a table such as "7.6". Raises UserError for one that is not carried."""
     found = tomllib.loads(_text("tables.toml")).get(table)
     if found is None:
-        raise UserError(f"table {table!r} is not carried; use one of {', '.join(TABLES)}, 7.8")
+        raise UserError(f"table {table!r} is not carried; use one of {', '.join(TABLES)}")
     return Heading(found["title"], tuple(found["notes"]))
 
 
