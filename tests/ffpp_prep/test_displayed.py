@@ -130,13 +130,12 @@ def test_the_first_of_equal_tracks_is_taken(tmp_path: Path, head: list) -> None:
 
 def test_the_cover_of_a_sound_file_is_no_video(tmp_path: Path, head: list) -> None:
     path = tmp_path / "song.m4a"
-    with av.open(str(path), "w", format="mp4") as out:
+    with open_output(path, format="mp4") as out:
         sound = out.add_stream("aac", rate=48_000)
-        cover = out.add_stream("mjpeg", rate=1)
-        cover.width, cover.height, cover.pix_fmt = 176, 144, "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic
-        out.mux(cover.encode(av.VideoFrame.from_ndarray(head[0], format="rgb24")))
-        out.mux(cover.encode())
+        cover = Encoder(out, 176, 144, rate=1, codec="mjpeg", pix_fmt="yuvj420p")
+        cover.stream.disposition = av.stream.Disposition.attached_pic
+        cover.write(head[0])
+        cover.close()
         tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         tone.sample_rate = 48_000
         out.mux(sound.encode(tone))

@@ -88,4 +88,4 @@ def test_no_other_place_sets_an_encoder_up() -> None:
                     places.append((path, ast.unparse(call)))
     others = [text for path, text in places if path != own]
     assert len(places) - len(others) == 1
-    assert all("sample_rate" in text or "rate=rate" in text for text in others), others  # of sound
+    assert all("aac" in text or "rate=rate" in text for text in others), others  # of sound
