@@ -214,7 +214,7 @@ def test_results_never_take_the_place_of_other_files(run, face, tmp_path) -> Non
     for name in ("face.png", "index.html", "summary.csv"):
         (tmp_path / name).write_bytes(face)
     paths = [tmp_path / name for name in ("face.png", "index.html", "summary.csv")]
-    assert main(["predict", str(run), *map(str, paths), "--out", str(tmp_path)]) == 1
+    assert main(["predict", str(run), *map(str, paths), "--out", str(tmp_path)]) == 0
     assert (tmp_path / "face.png").read_bytes() == face
     assert (tmp_path / "face.png-2/result.json").is_file() and (tmp_path / "index.html-2").is_dir()
 

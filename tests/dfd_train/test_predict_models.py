@@ -58,7 +58,7 @@ def test_an_exported_file_needs_no_code_of_the_model(runs, face, tmp_path) -> No
     out, model = tmp_path / "out", tmp_path / "model.onnx"
     assert main(["export", str(runs[0]), "--out", str(model)]) == 0
     program = (
-        "import sys; sys.modules |= dict.fromkeys(('reseption_models', 'timm', 'tiny_networks'));"
+        "import sys; sys.modules |= dict.fromkeys(('reseption_models.reseption', 'timm', 'tiny_networks'));"
         "from dfd_train.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", program, "predict", str(model), str(face), "--out", str(out)]

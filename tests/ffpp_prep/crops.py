@@ -43,11 +43,11 @@ def clipped(picture: np.ndarray, row: Any) -> np.ndarray:
 
 
 def padded(picture: np.ndarray, row: Any) -> np.ndarray:
-    """A square of twice the box's larger side, of a frame with black all around it."""
-    around, beyond = 400, np.pad(picture, ((400, 400), (400, 400), (0, 0)))
+    """A square of three times the box's larger side, of a frame with black all around it."""
+    around, beyond = 600, np.pad(picture, ((600, 600), (600, 600), (0, 0)))
     width, height = int(row.x2) - int(row.x1), int(row.y2) - int(row.y1)
-    left, top = int(row.x1) - int(width / 2), int(row.y1) - int(height / 2)
-    wide, high = width + 2 * int(width / 2), height + 2 * int(height / 2)
+    left, top = int(row.x1) - width, int(row.y1) - height
+    wide, high = 3 * width, 3 * height
     side = max(wide, high)
     left, top = around + left - (side - wide) // 2, around + top - (side - high) // 2
     return beyond[top : top + side, left : left + side]

@@ -95,7 +95,7 @@ def test_every_and_size(detected: Path, tmp_path: Path) -> None:
 
 
 def test_margin_and_padding(detected: Path, tmp_path: Path) -> None:
-    work, _ = extract(detected, tmp_path, "--margin", 1, "--border", "pad", "--codec", "qoi")
+    work, _ = extract(detected, tmp_path, "--margin", 2, "--border", "pad", "--codec", "qoi")
     a, b = stored(work), expected(work, padded)
     assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
     assert any(

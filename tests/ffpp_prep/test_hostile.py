@@ -79,7 +79,8 @@ def test_every_hostile_file_is_a_row(tmp_path: Path, head: list, count: int) -> 
     assert not videos["error"].str.contains("\n").any()
     for words in ("frame size 12000x12000 is not between", "packets could not be decoded", "is empty"):
         assert failed["error"].str.contains(words).any()
-    assert all(f"{row.Index}: {row.error}" in result.stdout for row in failed.itertuples())
+    said = [f"{row.Index}: {row.error}" in result.stdout for row in failed.itertuples()]
+    assert sum(said) >= 10 and "--csv failures.csv" in result.stdout  # ten of a kind; all are in the table
 
 
 def test_what_became_hostile_after_detection_is_missing_crops(tmp_path: Path, head: list) -> None:

@@ -15,7 +15,7 @@ from clips import decode, ffpp_prep
 from ffpp_prep import read_videos
 from ffpp_prep.cli import main
 from ffpp_prep.errors import UserError
-from ffpp_prep.layouts.ffpp import read
+from ffpp_prep.layouts import list_videos
 from ffpp_prep.lock import only_run
 from ffpp_prep.sample import render, write_sample
 from ffpp_prep.sample.write import _render_all
@@ -32,7 +32,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_tree_is_that_of_faceforensics(sample: Path) -> None:
-    videos = read(sample).videos
+    videos = list_videos(sample, "ffpp").videos
     fakes = [v for v in videos if v.label]
     assert {v.method for v in fakes} == METHODS and {v.dataset for v in videos} == {"ffpp", "dfd"}
     assert sum(not v.label for v in videos) >= 12

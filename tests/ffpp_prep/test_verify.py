@@ -45,7 +45,9 @@ def work(extracted: Path, tmp_path: Path) -> Path:
 
 
 def contents(work: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}
+    """All files but the lock, which says who held it last."""
+    files = (path for path in work.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path: path.read_bytes() for path in files}
 
 
 def flip(path: Path, share: float = 0.5) -> None:

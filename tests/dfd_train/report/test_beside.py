@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dfd_train.baselines import baseline_of
 from dfd_train.config import build_config, find_config, read_config
 from dfd_train.reference import METHODS, PRESETS
 from dfd_train.report.across import results_table
@@ -131,4 +132,5 @@ def test_an_ensemble_differs_where_its_members_do(make_run):
 def test_the_presets_behind_the_tables_are_of_their_models():
     for model, names in PRESETS.items():
         for name in names:
-            assert build_config(read_config(find_config(Path(name)))).model.name == model
+            named = build_config(read_config(find_config(Path(name)))).model.name
+            assert baseline_of(named) == model

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ffpp_prep.errors import UserError
 
 __all__ = ["Interrupted", "NotANumber", "TrainingError", "UserError", "caused_by_user", "first_line"]
@@ -21,9 +23,10 @@ class NotANumber(TrainingError):
 
 def caused_by_user(error: BaseException) -> bool:
     """Whether a person can mend this: a UserError of one of our packages, or a file that can't be had."""
-    from reseption_models.errors import UserError as NetworkError
-
-    return isinstance(error, UserError | NetworkError | OSError)
+    networks = sys.modules.get("reseption_models.errors")  # not loaded: then it isn't theirs
+    return isinstance(error, UserError | OSError) or (
+        networks is not None and isinstance(error, networks.UserError)
+    )
 
 
 def first_line(error: Exception) -> str:

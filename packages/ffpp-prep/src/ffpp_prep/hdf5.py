@@ -51,7 +51,7 @@ def open_shard(path: Path, remedy: str, names: Collection[str] = EVERY) -> h5py.
     """
     size = path.stat().st_size
     try:
-        file = h5py.File(path, "r", locking=False)
+        file = _open(path)
         try:
             _check(file, size, names)
         except BaseException:
@@ -68,6 +68,15 @@ def open_shard(path: Path, remedy: str, names: Collection[str] = EVERY) -> h5py.
         raise Damaged(
             path, f"not readable as a shard ({reason.removeprefix(f'{path}: ')})", remedy
         ) from error
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        return h5py.File(path, "r")  # this process has it open already, with locking: HDF5 wants both alike
 
 
 def check_index(path: Path, blob: tuple[int, int], recorded: int, remedy: str) -> None:

@@ -63,8 +63,8 @@ def read_table(
         remedy: what the user can do where it is damaged, for the message.
         schema: these columns only, of these types. One whose field has the metadata `since` is null where a file of
             before lacks it.
-        within: whether a row group is wanted, by the least and the greatest value of its first column, a text; one that
-            doesn't record them is.
+        within: whether a row group is wanted, by its least and greatest `video_id`, wherever that column stands; one
+            that doesn't record them is.
         accept: raises a UserError where the file's metadata say that it is another than wanted.
 
     Raises:
@@ -109,7 +109,10 @@ class _Opened:
         return {key: value for key, value in metadata.items() if key not in (KEY, b"ARROW:schema")}
 
     def wants(self, group: int, within: Callable[[str, str], bool]) -> bool:
-        statistics = self.file.metadata.row_group(group).column(0).statistics
+        columns = self.file.metadata.schema.names
+        if "video_id" not in columns:
+            return True
+        statistics = self.file.metadata.row_group(group).column(columns.index("video_id")).statistics
         if statistics is None or not statistics.has_min_max:
             return True
         return within(str(statistics.min), str(statistics.max))

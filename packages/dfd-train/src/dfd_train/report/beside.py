@@ -19,7 +19,7 @@ DETECTION: Mapping[str, float] = {"every": 1, "threshold": 0.45, "margin": 0.3}
 """the thesis's face detection, as `ffpp-prep boxes` names it (section 4.4.1)"""
 # Where things are, how fast they go and what is recorded besides; of the network itself, `Run.variant` tells.
 NO_DIFFERENCE = {
-    *("model.input_size", "model.arguments", "model.members"),
+    *("model.name", "model.input_size", "model.arguments", "model.members"),
     *("data.work", "data.workers", "data.allow_leaks", "transforms.on"),
     *("train.seed", "train.device", "train.threads", "train.channels_last"),
     *("train.checkpoint_minutes", "train.gradient_flow", "train.tensorboard"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from dfd_train.baselines import BASELINES, baseline_of
 from dfd_train.errors import UserError
 from dfd_train.runs import RunFolder, read_predictions
 from ffpp_prep.printable import printable
@@ -68,14 +69,19 @@ class Run:
 
     @property
     def model(self) -> str:
-        """The model's name."""
-        return str(self.config["model"]["name"])
+        """The model's name; a baseline's for timm's name with the tag that the thesis began with."""
+        return baseline_of(str(self.config["model"]["name"]))
 
     @property
     def variant(self) -> str:
         """What makes the network another than the model's name says; empty where nothing does."""
         model = self.config["model"]
-        parts = [f"{name} {value}" for name, value in model["arguments"].items()]
+        usual_rate = BASELINES[self.model].drop_rate if self.model in BASELINES else None
+        parts = [
+            f"{name} {value}"
+            for name, value in model["arguments"].items()
+            if (name, value) != ("drop_rate", usual_rate)
+        ]
         usual = 299 if self.model.startswith(("reseption", "xception", "inception")) else 224
         parts += [f"input {model['input_size']}"] if model["input_size"] not in (None, usual) else []
         return ", ".join(parts)

@@ -73,7 +73,7 @@ def verify_work(work: str | Path, repair: bool = False, jobs: int = 1) -> Verifi
         for damage in found.damage:
             for path in damage.remove:
                 path.unlink(missing_ok=True)
-        if check.plan and any(damage.file.name in (PLAN, COPY) for damage in found.damage):
+        if check.plan and any(d.file.name in (PLAN, COPY) and not d.remove for d in found.damage):
             write_plan(work / "faces", check.plan[1], check.plan[0])
         return found
 
