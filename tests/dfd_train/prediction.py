@@ -14,6 +14,7 @@ __all__ = [
     "decode",
     "encode",
     "faces",
+    "long_clip",
     "rotate_metadata",
     "sine",
     "talking_head",
@@ -35,6 +36,11 @@ def two_people(path: Path, count: int = 60) -> Path:
     """Two faces side by side, the right one mirrored: 480x288."""
     pictures = [np.hstack([frame[:, 50:290], frame[:, 289:49:-1]]) for frame in faces(count)]
     return encode(path, pictures, crf=18)
+
+
+def long_clip(path: Path) -> Path:
+    """A frame a second for eight minutes, each of which is looked at: it is at work for longer than any test asks."""
+    return encode(path, faces(120) * 4, crf=28, times=[1000 * second for second in range(480)])
 
 
 def sine(rate: int, start: int, count: int) -> np.ndarray:

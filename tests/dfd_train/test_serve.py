@@ -164,7 +164,7 @@ def test_other_sites_are_refused(server) -> None:
 
 
 def test_waiting_files_can_be_cancelled(server, tmp_path) -> None:
-    long = prediction.encode(tmp_path / "long.mp4", prediction.faces(120) * 4, crf=23).read_bytes()
+    long = prediction.long_clip(tmp_path / "long.mp4").read_bytes()
     numbers = [server.upload("long.mp4", long)[1]["id"] for _ in range(2)]
     server.wait_for(numbers[0], "scoring", "annotating")
     waiting = json.loads(server.ask("GET", f"/uploads/{numbers[1]}")[2])

@@ -151,7 +151,7 @@ def test_ranges_of_a_report(server, tmp_path) -> None:
 
 
 def test_cancelling_frees_a_place_and_its_bytes_at_once(server, tmp_path) -> None:
-    long = prediction.encode(tmp_path / "long.mp4", prediction.faces(120) * 4, crf=23).read_bytes()
+    long = prediction.long_clip(tmp_path / "long.mp4").read_bytes()
     numbers = [server.upload("long.mp4", long)[1]["id"]]
     server.wait_for(numbers[0], "scoring", "annotating")
     numbers += [server.upload("a.png", b"x" * 1000)[1]["id"] for _ in range(20)]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ffpp_prep import __version__
-from ffpp_prep.errors import FatalError, UserError
+from ffpp_prep.errors import UserError
 from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
 
 try:
@@ -34,6 +34,7 @@ try:
         require_same_version,
         require_sight,
         same_folder,
+        scheduler_lost,
         wait_a_moment,
     )
 except ImportError as missing:
@@ -69,9 +70,7 @@ def run_on_cluster(
                 if alone:
                     yield Outcome(tasks[index], None, cluster.lost(index))
         except (CancelledError, CommClosedError) as error:
-            raise FatalError(
-                f"the Dask scheduler {scheduler} was lost; what is committed stays, run the same command again"
-            ) from error
+            raise scheduler_lost(scheduler) from error
 
 
 def _connect(scheduler: str) -> Client:

@@ -131,9 +131,12 @@ class Workers:
         """Their threads; says that there are none, every minute.
 
         Raises:
-            FatalError: there have been none for too long.
+            FatalError: there have been none for too long, or the scheduler is gone.
         """
-        threads, now = sum(client.nthreads().values()), time.monotonic()
+        try:
+            threads, now = sum(client.nthreads().values()), time.monotonic()
+        except OSError as error:  # nothing answers any more
+            raise scheduler_lost(self._scheduler) from error
         if threads:
             self._since = now
             return threads
@@ -156,6 +159,13 @@ class Workers:
 
 def _version() -> str:
     return __version__
+
+
+def scheduler_lost(scheduler: str) -> FatalError:
+    """What ends a run whose scheduler is gone."""
+    return FatalError(
+        f"the Dask scheduler {scheduler} was lost; what is committed stays, run the same command again"
+    )
 
 
 def one_line(error: Exception) -> str:
