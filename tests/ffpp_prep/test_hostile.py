@@ -125,7 +125,7 @@ from pathlib import Path
 from ffpp_prep.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import load_detector
 detector = load_detector("litert")
-for _ in range(4):
+for _ in range(8):
     for path in sorted(Path(sys.argv[1]).iterdir()):
         detect_video(path.name, str(path), detector, BoxSettings(every=4))
     print(int(Path("/proc/self/statm").read_text().split()[1]) * 4)
@@ -136,11 +136,13 @@ for _ in range(4):
 def test_hostile_files_cost_no_memory(tmp_path: Path, head: list) -> None:
     (tmp_path / "files").mkdir()
     source = encode(tmp_path / "good.mp4", head[:4]).read_bytes()
-    hostile_files(tmp_path / "files", 300, source, absurdly_large(tmp_path, head[0]))
+    hostile_files(tmp_path / "files", 150, source, absurdly_large(tmp_path, head[0]))
     command = [sys.executable, "-c", GROWTH, str(tmp_path / "files")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=True)
     held = [int(kilobytes) for kilobytes in done.stdout.split()]
-    assert held[-1] - held[1] < 4 << 10  # in 600 files: less than one frame in ten
+    # What FFmpeg takes for a lying index, 47 MB for one file, may be kept for a pass and go in the next: so the least
+    # of three passes counts. In the 450 files between them a frame kept of each tenth would be 3.4 MB.
+    assert min(held[5:]) - min(held[2:5]) < 2 << 10
 
 
 def gif(width: int, height: int, frames: int) -> bytes:
