@@ -38,6 +38,14 @@ def test_brier_score_and_its_parts():
     assert (constant.reliability, constant.resolution) == pytest.approx((0, 0), abs=1e-12)
 
 
+def test_no_brier_score_is_above_one():
+    """Few people of whom some are quite wrong: on the scale of logarithms the interval would end above 1."""
+    table = videos(6, 6)
+    wrong = table.assign(logit=np.where(table.index % 2, 20.0, -20.0) * (1 - 2 * table["label"]))
+    found = brier(wrong)
+    assert 0 < found.interval.low < found.score < found.interval.high == 1.0
+
+
 def test_fakes_found_at_few_alarms():
     table = videos(1000, 300)
     percent, thousandth = at_few_alarms(table)

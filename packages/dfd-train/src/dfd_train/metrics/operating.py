@@ -61,6 +61,7 @@ def brier(predictions: pd.DataFrame, aggregation: Aggregation = "mean", level: f
     groups = VideoGroups.of(videos)
     evidence = Evidence.of(groups, label == 1)
     interval = mean_interval(squares, groups.number, evidence.freedom, level) if evidence.enough else NONE
+    interval = Interval(interval.low, min(interval.high, 1.0))  # no score is above 1
     return Brier(score, interval, reliability, reliability + uncertainty - score, uncertainty)
 
 
