@@ -163,7 +163,8 @@ def test_cancelling_frees_a_place_and_its_bytes_at_once(server, tmp_path) -> Non
         assert json.loads(server.ask("GET", f"/uploads/{number}")[2])["state"] == "cancelled"
     more = [server.upload("a.png", b"x" * 1000) for _ in range(11)]
     assert [status for status, _ in more] == [201] * 10 + [503]
-    for number in [*numbers, *(state["id"] for status, state in more if status == 201)]:
+    # the one in hand goes last: as long as it is there, none of the others can be begun
+    for number in [*numbers[1:], *(state["id"] for status, state in more if status == 201), numbers[0]]:
         server.ask("DELETE", f"/uploads/{number}")
     server.wait_for(numbers[0], "cancelled")
     assert not list(server.out.iterdir())
@@ -186,6 +187,19 @@ def test_uploads_on_their_way_have_places_too(server) -> None:
     server.wait_for(state["id"], "done")
     server.ask("DELETE", f"/uploads/{state['id']}")
     shutil.rmtree(server.out / state["id"])
+
+
+def test_what_is_on_its_way_at_the_end_is_no_fault(run, tmp_path) -> None:
+    """An upload and a report that a signal cuts: one line on the console, and nothing of them on the disk."""
+    with serve(run, tmp_path / "reports") as running:
+        upload = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+        upload.sendall(request(POST, OCTETS, "Content-Length: 1000") + b"x" * 10)
+        unread = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+        unread.sendall(request("GET /page.js") * 500)
+        wait_until(lambda: len(list(running.out.iterdir())) == 1)
+    assert running.said is not None
+    assert running.said.read_text().splitlines() == ["dfd-train: interrupted"]
+    assert not list(running.out.iterdir())
 
 
 def test_room_is_promised_before_it_is_filled(tmp_path, monkeypatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 
@@ -17,9 +18,19 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=1024)
 
 
+class _NoFault(logging.Filter):
+    """Hides what uvicorn says of requests that the end of the server cut: that isn't a fault."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See `logging.Filter`."""
+        cut = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+        return not cut and not str(record.msg).startswith("Cancel %s running task")
+
+
 def serve(app: ASGIApp, place: socket.socket) -> None:
     """Answers until a signal comes, whose handler then runs; what is in flight has a second to end."""
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what a client does wrong is told to the client
+    logging.getLogger("uvicorn.error").addFilter(_NoFault())
     config = uvicorn.Config(
         app,
         http="h11",  # refuses several lengths, signs before colons, other transfer encodings than chunked
