@@ -16,9 +16,9 @@ from lime.lime_image import LimeImageExplainer
 
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.transforms import normalize, resize
-from dfd_train.engine.checkpoint import TrainedModel, load_model
 from dfd_train.explain.attribution import SIDE, Sampling, lime, superpixels
 from dfd_train.explain.pictures import choose_videos, open_videos
+from dfd_train.runs.checkpoint import TrainedModel, load_model
 
 
 def by_captum(model: TrainedModel, crop: np.ndarray, samples: int, seed: int) -> np.ndarray:

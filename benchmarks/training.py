@@ -14,12 +14,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line sets 
 
 import torch
 
-from dfd_train.config import RunConfig, build_config, find_config, read_config
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation, BatchLoader, default_workers
 from dfd_train.engine.gradients import Learner, Moment
 from dfd_train.engine.processes import Processes
 from dfd_train.engine.start import TrainingData, new_detector, open_data
+from dfd_train.settings.config import RunConfig, build_config, find_config, read_config
 
 
 def add_arguments(parser: argparse.ArgumentParser, config: str = "tools/demo.toml") -> None:

@@ -30,8 +30,8 @@ from training import (
     where,
 )
 
-from dfd_train.config import RunConfig
 from dfd_train.engine.gradients import GradientFlow, Learner
+from dfd_train.settings.config import RunConfig
 
 
 @dataclass(frozen=True)

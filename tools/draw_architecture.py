@@ -49,13 +49,13 @@ STEPS = (
     Step("dfd-train evaluate", "dfd_train.engine.evaluate.evaluate", 30, 526, 145),
     Step("dfd-train robustness", "dfd_train.robustness.sweep.score_run", 185, 526, 145),
     Step("dfd-train report", "dfd_train.report.page.write_report", 30, 606, 145),
-    Step("dfd-train compare", "dfd_train.compare.compare_runs", 185, 606, 145),
+    Step("dfd-train compare", "dfd_train.report.compare.compare_runs", 185, 606, 145),
     Step("dfd-train predict", "dfd_train.predict.batch.predict_files", 390, 526),
     Step("dfd-train serve", "dfd_train.serve.app.Desk", 390, 606),
     Step("dfd-train explain", "dfd_train.explain.explain.explain", 750, 526),
     Step("dfd-train export", "dfd_train.export.export_run", 750, 606),
 )
-NETWORKS = Step("reseption-models, timm", "dfd_train.models.build_detector", 750, 316, colour=NETS)
+NETWORKS = Step("reseption-models, timm", "dfd_train.models.build.build_detector", 750, 316, colour=NETS)
 VIDEOS = Store("videos on disk", ("FaceForensics++ · DFDC · Celeb-DF · a folder · a table",), 30, 24, 1020)
 WORK = Store(
     "WORK: the prepared data set",

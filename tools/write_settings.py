@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from msgspec import Meta
 
-from dfd_train.config import presets, settings
-from dfd_train.sections import RunConfig
+from dfd_train.settings.config import presets, settings
+from dfd_train.settings.sections import RunConfig
 
 HEAD = """# Settings of a run
 

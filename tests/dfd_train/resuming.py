@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from dfd_train.cli import main
-from dfd_train.runs import RunFolder
+from dfd_train.runs.folder import RunFolder
 
 # every part that has a state; with no patience the plateau reduces within three epochs
 FULL = (

@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
-from dfd_train.config import OptimizerConfig
 from dfd_train.data.transforms import InputSpec
 from dfd_train.engine.gradients import Learner
 from dfd_train.engine.processes import Processes
-from dfd_train.models import Detector
+from dfd_train.models.build import Detector
+from dfd_train.settings.config import OptimizerConfig
 
 PLAIN = OptimizerConfig(name="sgd", lr=0.1, momentum=0.0, gradient_scaling=False)
 

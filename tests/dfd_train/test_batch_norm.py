@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from dfd_train.baselines import BASELINES
-from dfd_train.config import ModelConfig, RunConfig
-from dfd_train.engine.batch_norm import synchronize
-from dfd_train.engine.checkpoint import Facts, load_model, save_checkpoint
-from dfd_train.models import build_detector
-from dfd_train.runs import RunFolder
+from dfd_train.models.baselines import BASELINES
+from dfd_train.models.batch_norm import synchronize
+from dfd_train.models.build import build_detector
+from dfd_train.runs.checkpoint import Facts, load_model, save_checkpoint
+from dfd_train.runs.folder import RunFolder
+from dfd_train.settings.config import ModelConfig, RunConfig
 
 
 class WithActivation(nn.BatchNorm2d):

@@ -6,9 +6,9 @@ import time
 import pytest
 import torch
 
-from dfd_train.config import ModelConfig, RunConfig
-from dfd_train.engine.checkpoint import Facts, load_checkpoint, load_model, save_checkpoint
-from dfd_train.models import build_detector
+from dfd_train.models.build import build_detector
+from dfd_train.runs.checkpoint import Facts, load_checkpoint, load_model, save_checkpoint
+from dfd_train.settings.config import ModelConfig, RunConfig
 
 
 def peak() -> int:

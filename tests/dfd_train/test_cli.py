@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from dfd_train.cli import main
-from dfd_train.config import PRESETS, presets
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import BatchLoader
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.transforms import InputSpec
 from dfd_train.errors import TrainingError
+from dfd_train.settings.config import PRESETS, presets
 
 
 def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
@@ -184,7 +184,7 @@ def test_help_loads_nothing_heavy(arguments):
 
 
 def test_every_setting_is_a_flag(capsys):
-    from dfd_train.config import settings
+    from dfd_train.settings.config import settings
 
     with pytest.raises(SystemExit):
         main(["run", "--help"])

@@ -3,8 +3,15 @@
 import pytest
 import tomli_w
 
-from dfd_train.config import RunConfig, build_config, changed_settings, read_config, settings, to_tables
-from dfd_train.runs import RunFolder
+from dfd_train.runs.folder import RunFolder
+from dfd_train.settings.config import (
+    RunConfig,
+    build_config,
+    changed_settings,
+    read_config,
+    settings,
+    to_tables,
+)
 
 
 def test_defaults_are_the_thesis_recipe_for_reseption():

@@ -6,7 +6,6 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from dfd_train.baselines import BASELINES
 from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.explain.attribution import (
     SIDE,
@@ -23,7 +22,8 @@ from dfd_train.explain.layers import last_maps
 from dfd_train.explain.pictures import Picture
 from dfd_train.explain.score import MaskScore, enlarge, mask_score
 from dfd_train.explain.tables import Scored, score_table
-from dfd_train.models import Detector
+from dfd_train.models.baselines import BASELINES
+from dfd_train.models.build import Detector
 from reseption_models import ReseptionEnsemble, create_model
 
 CPU = torch.device("cpu")

@@ -10,12 +10,12 @@ import onnxruntime
 import pytest
 import torch
 
-from dfd_train.card import DetectorCard
 from dfd_train.cli import main
 from dfd_train.data.prepared import load_prepared
-from dfd_train.engine.checkpoint import load_model
+from dfd_train.models.card import DetectorCard
 from dfd_train.predict.scorer import load_scorer
-from dfd_train.runs import file_sha256
+from dfd_train.runs.checkpoint import load_model
+from ffpp_prep.files import sha256_of
 
 TINY = ("--set", "model.arguments.width_multiplier=0.125", "--set", "model.arguments.depth_multiplier=0.34")
 
@@ -91,7 +91,7 @@ def test_an_onnx_file_gives_the_same_logits_and_its_card(run, work, exported):
         )
     assert (card.model, card.input_size, card.mean, card.std) == ("reseption_v2", 75, (0.5,) * 3, (0.5,) * 3)
     assert card.demonstration and card.margin == 0.3 and card.border == "clip" and card.crop_size == 0
-    assert card.checkpoint_sha256 == file_sha256(run / "checkpoints/best.pt")
+    assert card.checkpoint_sha256 == sha256_of(run / "checkpoints/best.pt")
     assert card.calibrated_on == "validation"
     written = onnx.load(out)
     assert written.doc_string == "This is a demonstration model, not evidence."

@@ -15,11 +15,11 @@ import torch
 from resuming import FULL, epochs, start, wait_until, weights
 
 from dfd_train.cli import main
-from dfd_train.config import DegradationConfig, TransformConfig
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation
 from dfd_train.data.transforms import InputSpec, normalize, resize
-from dfd_train.engine.checkpoint import load_checkpoint
+from dfd_train.runs.checkpoint import load_checkpoint
+from dfd_train.settings.config import DegradationConfig, TransformConfig
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from dfd_train.config import ModelConfig
-from dfd_train.models import build_detector
+from dfd_train.models.build import build_detector
+from dfd_train.settings.config import ModelConfig
 
 SMALL = {"width_multiplier": 0.125, "depth_multiplier": 0.25}
 

@@ -16,11 +16,11 @@ import torch
 from torchvision.transforms.v2 import functional
 
 from dfd_train.cli import main
-from dfd_train.engine.checkpoint import load_model
 from dfd_train.metrics.scores import sigmoid
 from dfd_train.predict.calibration import read_calibration
 from dfd_train.predict.drawing import colour, face_colour
-from dfd_train.runs import DEMONSTRATION
+from dfd_train.runs.checkpoint import load_model
+from dfd_train.runs.folder import DEMONSTRATION
 from ffpp_prep.geometry import cut, expanded_square
 
 

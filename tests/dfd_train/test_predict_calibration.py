@@ -8,7 +8,8 @@ import pytest
 from dfd_train.cli import main
 from dfd_train.metrics.scores import sigmoid
 from dfd_train.predict.calibration import FILE, calibrate, read_calibration, run_calibration
-from dfd_train.runs import RunFolder, file_sha256
+from dfd_train.runs.folder import RunFolder
+from ffpp_prep.files import sha256_of
 
 
 def predictions(logit: np.ndarray, label: np.ndarray, frames: int = 1) -> pd.DataFrame:
@@ -64,7 +65,7 @@ def test_a_runs_calibration_is_kept_until_its_checkpoint_changes(run_command, tm
     run = tmp_path / "run"
     assert main([*run_command, "--epochs", "1", "--out", str(run)]) == 0
     folder = RunFolder(run)
-    expected = calibrate(pd.read_parquet(folder.predictions("val")), file_sha256(folder.best))
+    expected = calibrate(pd.read_parquet(folder.predictions("val")), sha256_of(folder.best))
     assert run_calibration(run) == expected == read_calibration(run)
 
     # what is damaged is made again
@@ -83,7 +84,7 @@ def test_a_runs_calibration_is_kept_until_its_checkpoint_changes(run_command, tm
     folder.predictions("val").unlink()
     anew = run_calibration(run, "cpu", prediction.TRUST)
     assert anew is not None and anew.videos_real == expected.videos_real
-    assert anew.checkpoint_sha256 == file_sha256(folder.best) != expected.checkpoint_sha256
+    assert anew.checkpoint_sha256 == sha256_of(folder.best) != expected.checkpoint_sha256
     assert anew.temperature == pytest.approx(expected.temperature)
 
 

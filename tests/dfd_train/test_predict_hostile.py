@@ -18,9 +18,9 @@ import pytest
 import torch
 
 from dfd_train.cli import main
-from dfd_train.engine.checkpoint import load_checkpoint, save_checkpoint
 from dfd_train.predict import batch
 from dfd_train.predict.inputs import LONGEST_NAME, find_inputs, folder_name
+from dfd_train.runs.checkpoint import load_checkpoint, save_checkpoint
 from reseption_models import create_model, save_pretrained
 
 

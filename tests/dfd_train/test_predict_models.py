@@ -16,11 +16,11 @@ import prediction
 import pytest
 import torch
 
-from dfd_train.card import METADATA_KEY, DetectorCard
 from dfd_train.cli import main
 from dfd_train.data.geometry import CropGeometry
 from dfd_train.engine.evaluate import Request, evaluate
 from dfd_train.metrics import summarize
+from dfd_train.models.card import METADATA_KEY, DetectorCard
 from dfd_train.predict.calibration import calibrate, run_calibration
 from dfd_train.predict.scorer import load_scorer, run_geometry
 

@@ -11,12 +11,13 @@ import torch
 from resuming import command
 from safetensors.torch import save_file
 
-from dfd_train.baselines import BASELINES
 from dfd_train.cli import main
-from dfd_train.config import ModelConfig, RunConfig
-from dfd_train.engine.checkpoint import Facts, load_checkpoint, load_model, save_checkpoint, untrained
-from dfd_train.models import build_detector
-from dfd_train.runs import RunFolder, file_sha256
+from dfd_train.models.baselines import BASELINES
+from dfd_train.models.build import build_detector
+from dfd_train.runs.checkpoint import Facts, load_checkpoint, load_model, save_checkpoint, untrained
+from dfd_train.runs.folder import RunFolder
+from dfd_train.settings.config import ModelConfig, RunConfig
+from ffpp_prep.files import sha256_of
 
 NAME = "timm:resnet10t.c3_in1k"
 
@@ -57,7 +58,7 @@ def test_weights_of_the_local_cache_are_loaded_and_recorded(file, hub):
         assert key.startswith("fc.") or torch.equal(own[key], weights[key]), key
     assert own["fc.weight"].shape[0] == 1
     assert detector.origin.network == "resnet10t.c3_in1k"
-    assert detector.origin.weights_sha256 == file_sha256(path)
+    assert detector.origin.weights_sha256 == sha256_of(path)
     assert "state_dict" not in detector.network.pretrained_cfg
 
 
@@ -76,8 +77,8 @@ def test_a_run_records_its_weights_and_goes_on_without_them(hub, small_set, tmp_
     ]
     assert main([*arguments, "--epochs", "1"]) == 0
     event = RunFolder(out).read_events()[0]
-    assert (event["network"], event["weights_sha256"]) == ("resnet10t.c3_in1k", file_sha256(path))
-    expected = file_sha256(path)
+    assert (event["network"], event["weights_sha256"]) == ("resnet10t.c3_in1k", sha256_of(path))
+    expected = sha256_of(path)
     path.unlink()
     assert main([*arguments, "--epochs", "2"]) == 0
     for checkpoint in ("best", "last"):
@@ -124,7 +125,7 @@ def test_a_file_of_one_s_own_is_where_a_network_begins(tmp_path):
     assert all(
         torch.equal(value, first.state_dict()[key]) for key, value in second.network.state_dict().items()
     )
-    assert second.origin.weights_sha256 == file_sha256(tmp_path / "own.pth")
+    assert second.origin.weights_sha256 == sha256_of(tmp_path / "own.pth")
 
 
 @pytest.mark.parametrize("argument", ["pretrained_cfg", "pretrained_cfg_overlay", "cache_dir", "pretrained"])

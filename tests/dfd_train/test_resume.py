@@ -10,7 +10,6 @@ import torch
 from resuming import FULL, assert_same_run, command, epochs, straight_run
 
 from dfd_train.cli import main
-from dfd_train.config import build_config
 from dfd_train.data.loader import BatchLoader
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.transforms import InputSpec
@@ -19,6 +18,7 @@ from dfd_train.engine.place import Place
 from dfd_train.engine.processes import Processes
 from dfd_train.engine.score import Scoring, score_videos, scoring_batches
 from dfd_train.engine.start import open_data
+from dfd_train.settings.config import build_config
 
 
 @pytest.fixture(scope="module")

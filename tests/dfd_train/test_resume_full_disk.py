@@ -9,15 +9,15 @@ import torch
 from resuming import FULL, assert_same_run, command, place, straight_run
 
 from dfd_train.cli import main
-from dfd_train.engine.checkpoint import load_checkpoint, save_checkpoint
-from dfd_train.runs import replacing
+from dfd_train.runs.checkpoint import load_checkpoint, save_checkpoint
+from dfd_train.runs.files import replacing
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file here is always full")
 
 
 @pytest.fixture(autouse=True)
 def _known_temporary_names(monkeypatch) -> None:
-    monkeypatch.setattr("dfd_train.runs.secrets.token_hex", lambda _: "0")
+    monkeypatch.setattr("dfd_train.runs.files.secrets.token_hex", lambda _: "0")
 
 
 @pytest.fixture(scope="module")

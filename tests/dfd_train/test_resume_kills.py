@@ -88,7 +88,7 @@ DYING = """
 import os, signal, sys, torch
 from dfd_train.cli import main
 from dfd_train.engine import train
-from dfd_train.runs import RunFolder
+from dfd_train.runs.folder import RunFolder
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -15,9 +15,10 @@ import torch
 from resuming import FULL, assert_same_run, command, start, straight_run, wait_until
 
 from dfd_train.cli import main
-from dfd_train.engine.checkpoint import load_checkpoint
 from dfd_train.errors import UserError
-from dfd_train.runs import RunFolder, read_predictions
+from dfd_train.runs.checkpoint import load_checkpoint
+from dfd_train.runs.folder import RunFolder
+from dfd_train.runs.predictions import read_predictions
 
 
 @pytest.fixture(scope="module")

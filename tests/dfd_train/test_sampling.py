@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfd_train.config import DataConfig
 from dfd_train.data.batches import plan_epoch, plan_evaluation
 from dfd_train.data.fakes import untouched_frames
 from dfd_train.data.frames import benchmark_frames, dual_frames, evaluation_frames, various_frame
@@ -22,6 +21,7 @@ from dfd_train.data.selection import (
     usable_by_split,
 )
 from dfd_train.errors import UserError
+from dfd_train.settings.config import DataConfig
 
 LENGTHS = [*range(1, 130), 300, 450, 1000]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dfd_train.config import ScheduleConfig
-from dfd_train.schedule import LearningRate
+from dfd_train.optim.schedule import LearningRate
+from dfd_train.settings.config import ScheduleConfig
 
 
 def losses(epochs: int) -> np.ndarray:

@@ -15,8 +15,9 @@ import torch
 from dfd_train.cli import main
 from dfd_train.data.frames import evaluation_frames
 from dfd_train.data.prepared import load_prepared
-from dfd_train.engine.checkpoint import load_model
-from dfd_train.runs import RunFolder, file_sha256
+from dfd_train.runs.checkpoint import load_model
+from dfd_train.runs.folder import RunFolder
+from ffpp_prep.files import sha256_of
 
 TRUST = ("tiny_networks:with_batch_norm",)  # what `learned` is
 
@@ -96,7 +97,7 @@ def test_predictions_are_the_networks_logits(learned, capsys):
     assert {name: str(predictions[name].dtype) for name in types} == types
     metadata = pq.read_schema(path).metadata
     assert metadata[b"demonstration"] == b"true" and metadata[b"frames_per_video"] == b"12"
-    assert metadata[b"checkpoint_sha256"].decode() == file_sha256(learned / "checkpoints/best.pt")
+    assert metadata[b"checkpoint_sha256"].decode() == sha256_of(learned / "checkpoints/best.pt")
     assert (learned / "predictions.parquet").read_bytes() == path.read_bytes()
     titles = ("Each method against the originals", "All measures", "Results by manipulation method")
     places = [output.index(title) for title in (*titles, "Checkpoint: best", f"predictions: {path}")]

@@ -12,8 +12,8 @@ import torch
 
 from dfd_train.cli import main
 from dfd_train.data.prepared import load_prepared
-from dfd_train.engine.checkpoint import load_model
-from dfd_train.runs import RunFolder
+from dfd_train.runs.checkpoint import load_model
+from dfd_train.runs.folder import RunFolder
 
 
 def epochs(run: Path) -> pd.DataFrame:
@@ -38,10 +38,10 @@ def test_training_numbers_are_those_of_the_logits_seen(run_command, tmp_path):
     assert main([*command, *off, "--batch-size", "12", "--lr", "1e-9", "--max-steps", "1"]) == 0
     row = epochs(out).iloc[0]
     model = load_model(out / "checkpoints/last.pt", trust=["tiny_networks:without_batch_norm"])
-    from dfd_train.config import DataConfig
     from dfd_train.data.batches import plan_epoch
     from dfd_train.data.selection import make_pairs, select_videos
     from dfd_train.data.transforms import normalize, resize
+    from dfd_train.settings.config import DataConfig
 
     prepared = load_prepared(Path(model.facts.config.data.work))
     videos = select_videos(prepared.videos, "train").videos

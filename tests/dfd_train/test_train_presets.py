@@ -10,9 +10,11 @@ import pytest
 import tomli_w
 import torch
 
-from dfd_train.baselines import BASELINES as THESIS_WEIGHTS
 from dfd_train.cli import main
-from dfd_train.config import (
+from dfd_train.models.baselines import BASELINES as THESIS_WEIGHTS
+from dfd_train.models.build import build_detector
+from dfd_train.optim.optimizers import make_optimizer
+from dfd_train.settings.config import (
     PRESETS,
     ModelConfig,
     RunConfig,
@@ -21,8 +23,6 @@ from dfd_train.config import (
     read_config,
     to_tables,
 )
-from dfd_train.models import build_detector
-from dfd_train.optim import make_optimizer
 
 NAMES = sorted(path.stem for path in PRESETS.glob("*.toml"))
 BASELINES = ("xception", "inception-v3", "efficientnet-b5", "resnet152", "resnext101-32x8d")

@@ -14,7 +14,7 @@ import torch
 
 from dfd_train.cli import main
 from dfd_train.engine.processes import Processes, start_processes
-from dfd_train.runs import RunFolder
+from dfd_train.runs.folder import RunFolder
 
 OFF = ["--max-steps", "3", "--accumulate", "2", "--clip-norm", "0.5"]
 

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from dfd_train.cli import main
-from dfd_train.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig
-from dfd_train.engine.checkpoint import Facts, load_model, save_checkpoint
 from dfd_train.engine.start import new_detector
-from dfd_train.runs import RunFolder
+from dfd_train.runs.checkpoint import Facts, load_model, save_checkpoint
+from dfd_train.runs.folder import RunFolder
+from dfd_train.settings.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig
 
 SHELL = "subprocess:getoutput"
 OWN = "tiny_networks:with_batch_norm"

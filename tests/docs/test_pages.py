@@ -100,7 +100,7 @@ def test_names_of_code_exist(page):
         assert exists(name), name
     for path in re.findall(r"`((?:tests|tools|benchmarks|packages|docs)/[\w./-]+\.\w+)`", text):
         assert (ROOT / path).exists(), path
-    presets = ROOT / "packages/dfd-train/src/dfd_train/presets"
+    presets = ROOT / "packages/dfd-train/src/dfd_train/settings/presets"
     for name in re.findall(r"--config ([\w-]+)(?!\S)", text):
         assert (presets / f"{name}.toml").is_file(), name
     for name in re.findall(r"`((?:reseption|early|dual|xception)-[\w-]+)`", text):

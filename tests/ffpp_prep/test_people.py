@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from clips import ffpp_prep
 
+from dfd_train.data.overlap import identity_overlap
 from dfd_train.data.selection import find_leaks
-from dfd_train.report.overlap import identity_overlap
 from ffpp_prep.layouts import list_videos
 from ffpp_prep.leaks import audit_splits
 from ffpp_prep.people import people, person_key, person_name

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from dfd_train.baselines import baseline_of
-from dfd_train.config import build_config, find_config, read_config
+from dfd_train.models.baselines import baseline_of
 from dfd_train.reference import METHODS, PRESETS
 from dfd_train.report.across import results_table
 from dfd_train.report.run import read_run
 from dfd_train.report.thesis import thesis_tables
-from dfd_train.runs import write_predictions
+from dfd_train.runs.predictions import write_predictions
+from dfd_train.settings.config import build_config, find_config, read_config
 
 
 def texts(table):

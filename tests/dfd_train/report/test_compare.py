@@ -13,7 +13,7 @@ import pytest
 from sklearn import metrics as sk
 
 from dfd_train.cli import main
-from dfd_train.compare import compare_runs
+from dfd_train.data.overlap import identity_overlap, same_files
 from dfd_train.report.across import (
     hardest_side_by_side,
     hardest_table,
@@ -22,11 +22,11 @@ from dfd_train.report.across import (
     results_table,
     sizes_table,
 )
-from dfd_train.report.overlap import identity_overlap, same_files
+from dfd_train.report.compare import compare_runs
 from dfd_train.report.run import read_run
 from dfd_train.report.sizes import model_size
 from dfd_train.report.thesis import thesis_tables
-from dfd_train.runs import write_predictions
+from dfd_train.runs.predictions import write_predictions
 
 
 def texts(table):
@@ -291,9 +291,9 @@ def test_identities_are_compared_within_a_data_set(make_run, work, tmp_path):
 
 
 def test_size_of_a_real_checkpoint(make_run):
-    from dfd_train.config import build_config, read_config
-    from dfd_train.engine.checkpoint import Facts, save_checkpoint
     from dfd_train.engine.start import new_detector
+    from dfd_train.runs.checkpoint import Facts, save_checkpoint
+    from dfd_train.settings.config import build_config, read_config
 
     run = make_run("v1", splits=())
     config = build_config(read_config(run / "config.toml"))

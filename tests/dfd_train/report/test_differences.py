@@ -11,14 +11,14 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from dfd_train.cli import main
-from dfd_train.compare import Others, compare_runs
 from dfd_train.metrics import summarize
 from dfd_train.metrics.paired import difference, holm, judged_videos
 from dfd_train.report.across import results_table
+from dfd_train.report.compare import Others, compare_runs
 from dfd_train.report.differences import differences_table, marks_by_test
 from dfd_train.report.run import read_run
 from dfd_train.report.seeds import recipes, seeds_table
-from dfd_train.runs import write_predictions
+from dfd_train.runs.predictions import write_predictions
 
 TEST = ("test",)
 MEASURES = ("video_auc", "balanced_accuracy", "video_accuracy", "log_loss", "loss")

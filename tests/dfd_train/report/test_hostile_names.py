@@ -11,8 +11,8 @@ import pytest
 import tomli_w
 from hostile_pages import CHROMIUM, EVIL, HARMLESS, active
 
-from dfd_train.compare import compare_runs
 from dfd_train.metrics import summarize
+from dfd_train.report.compare import compare_runs
 from dfd_train.report.curves import gradient_flow
 from dfd_train.report.page import write_report
 from dfd_train.report.svg import figure, to_svg

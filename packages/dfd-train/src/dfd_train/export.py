@@ -18,16 +18,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dfd_train.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import select_videos
 from dfd_train.data.transforms import InputSpec, normalize, resize
-from dfd_train.engine.checkpoint import TrainedModel, load_model
 from dfd_train.engine.score import require_numbers
 from dfd_train.errors import UserError, first_line
+from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.predict.calibration import Calibration, run_calibration
 from dfd_train.predict.scorer import run_geometry
-from dfd_train.runs import DEMONSTRATION, RunFolder, file_sha256, replacing, write_atomically
+from dfd_train.runs.checkpoint import TrainedModel, load_model
+from dfd_train.runs.files import replacing, write_atomically
+from dfd_train.runs.folder import DEMONSTRATION, RunFolder
+from ffpp_prep.files import sha256_of
 
 if TYPE_CHECKING:
     from reseption_models import ModelCard
@@ -93,7 +95,7 @@ def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> De
         margin=geometry.margin,
         border="pad" if geometry.border == "pad" else "clip",
         crop_size=geometry.size,
-        checkpoint_sha256=file_sha256(model.path),
+        checkpoint_sha256=sha256_of(model.path),
         validation_videos=(calibration.videos_real, calibration.videos_fake) if calibration else (0, 0),
         validation_real=calibration.real if calibration else (),
         validation_fake=calibration.fake if calibration else (),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any, NoReturn
 
-from dfd_train.suggest import did_you_mean
+from dfd_train.settings.suggest import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):

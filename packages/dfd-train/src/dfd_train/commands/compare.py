@@ -49,8 +49,8 @@ def named_file(text: str) -> tuple[str, Path]:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the comparison; says which runs were not evaluated."""
-    from dfd_train.compare import Others, compare_runs
     from dfd_train.errors import UserError
+    from dfd_train.report.compare import Others, compare_runs
 
     files = dict(options.scores)
     if len(files) < len(options.scores):

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Scores each run, writes its predictions and prints its tables."""
-    from dfd_train.runs import RunFolder
+    from dfd_train.runs.folder import RunFolder
 
     for folder in options.runs:
         RunFolder(folder).read_config()  # before any is scored: a mistyped name is said at once

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exports and says how near the file is to the network."""
     from dfd_train.export import export_run
-    from dfd_train.runs import DEMONSTRATION
+    from dfd_train.runs.folder import DEMONSTRATION
 
     export = export_run(options.folder, options.out, options.data, options.trust)
     card = export.card

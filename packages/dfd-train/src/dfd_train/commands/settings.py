@@ -6,9 +6,17 @@ import argparse
 from pathlib import Path
 
 from dfd_train.commands.arguments import add_trust
-from dfd_train.config import RunConfig, Setting, build_config, find_config, presets, read_config, settings
 from dfd_train.errors import UserError
-from dfd_train.trust import check_trust
+from dfd_train.models.trust import check_trust
+from dfd_train.settings.config import (
+    RunConfig,
+    Setting,
+    build_config,
+    find_config,
+    presets,
+    read_config,
+    settings,
+)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

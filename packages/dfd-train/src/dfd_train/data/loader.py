@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from dfd_train.config import DegradationConfig, TransformConfig
 from dfd_train.data.batches import Sample
 from dfd_train.data.blending import self_blend
 from dfd_train.data.degradation import Loss, degrade, draw_losses, reseeded
@@ -27,6 +26,7 @@ from dfd_train.data.geometry import Image
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec, augment, draw, normalize, resize
 from dfd_train.errors import TrainingError, UserError
+from dfd_train.settings.config import DegradationConfig, TransformConfig
 
 GLANCE_SECONDS = 1.0  # how long a batch is waited for before signals and processes are looked after
 GRACE_SECONDS = 5.0  # how long a batch may still take after somebody asked for an end

@@ -9,14 +9,14 @@ import imagecodecs
 import numpy as np
 import pandas as pd
 
-from dfd_train.config import RunConfig
 from dfd_train.data.batches import Sample
 from dfd_train.data.frames import various_frame
 from dfd_train.data.geometry import Image
 from dfd_train.data.loader import Augmentation
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec, resize
-from dfd_train.runs import write_atomically
+from dfd_train.settings.config import RunConfig
+from ffpp_prep.files import whole_file
 
 GAP = 4  # pixels between crops
 
@@ -36,7 +36,8 @@ def write_preview(
     sheet = [
         _row(prepared, augmentation, spec, int(row), number, config) for number, row in enumerate(chosen)
     ]
-    write_atomically(out, bytes(imagecodecs.png_encode(_stack(sheet, axis=0))))
+    with whole_file(out) as temporary:
+        temporary.write_bytes(imagecodecs.png_encode(_stack(sheet, axis=0)))
     return out
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from dfd_train.config import TransformConfig
 from dfd_train.data.geometry import Image
+from dfd_train.settings.config import TransformConfig
 
 
 @dataclass(frozen=True)

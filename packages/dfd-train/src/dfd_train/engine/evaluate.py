@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from dfd_train.config import DataConfig
 from dfd_train.data.boxes import detection_settings
 from dfd_train.data.loader import default_workers
+from dfd_train.data.overlap import Overlap, overlap
 from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import in_split, select_videos, trained_on
-from dfd_train.engine.checkpoint import load_model
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, require_numbers, score_videos
 from dfd_train.engine.sources import crop_sources
@@ -21,15 +20,11 @@ from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.videos import Aggregation
-from dfd_train.report.overlap import Overlap, overlap
-from dfd_train.report.run import how_far, read_epochs
-from dfd_train.runs import (
-    RunFolder,
-    file_sha256,
-    read_prediction_facts,
-    read_predictions,
-    write_predictions,
-)
+from dfd_train.runs.checkpoint import load_model
+from dfd_train.runs.folder import RunFolder
+from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
+from dfd_train.settings.config import DataConfig
+from ffpp_prep.files import sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +115,7 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     write_predictions(path, predictions, facts)
     if path == folder.predictions("test"):
         write_predictions(run / "predictions.parquet", predictions, facts)
-    stopped = how_far(read_epochs(run), config.train.epochs)
+    stopped = folder.unfinished()
     checkpoint = f"Checkpoint: {request.checkpoint}, of epoch {model.facts.epoch}" + (
         f"; the run is unfinished, {stopped}." if stopped else "."
     )
@@ -146,7 +141,7 @@ def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -
     if not path.is_file():
         raise FileNotFoundError(f"no validation predictions: {path} (`dfd-train evaluate {run} --split val`)")
     predictions, facts = read_predictions(path)
-    if facts.get("checkpoint_sha256") != file_sha256({"best": folder.best, "last": folder.last}[checkpoint]):
+    if facts.get("checkpoint_sha256") != sha256_of({"best": folder.best, "last": folder.last}[checkpoint]):
         raise UserError(f"{path} is not of the checkpoint {checkpoint}: evaluate --split val with it first")
     left_out = predictions["method"].isin(folder.read_config().data.exclude_methods)
     return best_threshold(predictions[~left_out], aggregation)

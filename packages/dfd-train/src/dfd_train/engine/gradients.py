@@ -13,11 +13,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from dfd_train.config import OptimizerConfig
 from dfd_train.engine.processes import Processes
 from dfd_train.errors import TrainingError, UserError
-from dfd_train.models import Detector
-from dfd_train.optim import add_gradient_noise, make_optimizer, mix_seed
+from dfd_train.models.build import Detector
+from dfd_train.optim.optimizers import add_gradient_noise, make_optimizer, mix_seed
+from dfd_train.settings.config import OptimizerConfig
 
 REMEDY = (
     "the last checkpoint is from before it. "

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from dfd_train.config import RunConfig
 from dfd_train.data.batches import EpochPlan
-from dfd_train.engine.checkpoint import Facts
 from dfd_train.engine.place import Place
 from dfd_train.errors import UserError
+from dfd_train.runs.checkpoint import Facts
+from dfd_train.settings.config import RunConfig
 
 Planner = Callable[[RunConfig, int], EpochPlan]
 """The batches of an epoch (from 1) under a configuration."""

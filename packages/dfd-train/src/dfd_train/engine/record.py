@@ -16,7 +16,8 @@ from tqdm import tqdm
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.errors import UserError
 from dfd_train.metrics import Summary
-from dfd_train.runs import RunFolder, file_sha256
+from dfd_train.runs.folder import RunFolder
+from ffpp_prep.files import sha256_of
 
 log = logging.getLogger("dfd_train")
 
@@ -101,7 +102,7 @@ def prediction_facts(
 ) -> dict[str, str]:
     """The key-value metadata of a predictions table."""
     return {
-        "checkpoint_sha256": file_sha256(checkpoint),
+        "checkpoint_sha256": sha256_of(checkpoint),
         "work": str(prepared.work.resolve()),
         "data_fingerprint": prepared.fingerprint,
         "demonstration": str(demonstration).lower(),

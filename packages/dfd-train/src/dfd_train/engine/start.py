@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dfd_train.config import RunConfig, changed_settings
 from dfd_train.data.batches import EpochPlan, Spot, plan_epoch, plan_evaluation
 from dfd_train.data.fakes import untouched_frames
 from dfd_train.data.prepared import PreparedSet, load_prepared
@@ -24,14 +23,15 @@ from dfd_train.data.selection import (
     shuffle_labels,
     usable_by_split,
 )
-from dfd_train.engine.checkpoint import Facts, TrainedModel, load_checkpoint, load_model, untrained
 from dfd_train.engine.length import check_length
 from dfd_train.engine.place import Place
 from dfd_train.engine.sources import crop_sources
 from dfd_train.errors import UserError
-from dfd_train.models import Detector, build_detector
-from dfd_train.optim import mix_seed
-from dfd_train.runs import DEMONSTRATION, RunFolder
+from dfd_train.models.build import Detector, build_detector
+from dfd_train.optim.optimizers import mix_seed
+from dfd_train.runs.checkpoint import Facts, TrainedModel, load_checkpoint, load_model, untrained
+from dfd_train.runs.folder import DEMONSTRATION, RunFolder
+from dfd_train.settings.config import RunConfig, changed_settings
 from ffpp_prep.lock import LOCK, OWNER
 
 log = logging.getLogger(__name__)

@@ -18,17 +18,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dfd_train.config import RunConfig
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation, BatchLoader, LoadedBatch, default_workers
-from dfd_train.engine.batch_norm import OWN, SYNCHRONIZED, synchronize
-from dfd_train.engine.checkpoint import (
-    Facts,
-    check_batch_norm,
-    load_checkpoint,
-    load_weights,
-    save_checkpoint,
-)
 from dfd_train.engine.gradients import GradientFlow, Learner, Moment, check_finite
 from dfd_train.engine.length import is_done
 from dfd_train.engine.pace import Pace
@@ -49,9 +40,14 @@ from dfd_train.engine.start import (
 )
 from dfd_train.errors import Interrupted, TrainingError, UserError
 from dfd_train.metrics import Summary, summarize
-from dfd_train.models import check_name
-from dfd_train.runs import DEMONSTRATION, RunFolder, describe_environment, write_predictions
-from dfd_train.schedule import LearningRate
+from dfd_train.models.batch_norm import OWN, SYNCHRONIZED, synchronize
+from dfd_train.models.build import check_name
+from dfd_train.optim.schedule import LearningRate
+from dfd_train.runs.checkpoint import Facts, check_batch_norm, load_checkpoint, load_weights, save_checkpoint
+from dfd_train.runs.environment import describe_environment
+from dfd_train.runs.folder import DEMONSTRATION, RunFolder
+from dfd_train.runs.predictions import write_predictions
+from dfd_train.settings.config import RunConfig
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from torch.nn import functional
 from dfd_train.data.geometry import Image
 from dfd_train.data.transforms import normalize, resize
 from dfd_train.explain.layers import last_maps
-from dfd_train.models import Detector
+from dfd_train.models.build import Detector
 
 SIDE = 299
 METHODS = ("lime", "gradcam", "occlusion")

@@ -15,7 +15,6 @@ import torch
 from tqdm import tqdm
 
 from dfd_train.data.prepared import load_prepared
-from dfd_train.engine.checkpoint import TrainedModel, load_model
 from dfd_train.engine.score import require_numbers
 from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
@@ -36,14 +35,16 @@ from dfd_train.explain.pictures import Picture, choose_videos, open_crops, open_
 from dfd_train.explain.score import mask_score
 from dfd_train.explain.tables import TITLES, Scored, frame_of, place, prediction_table, score_table
 from dfd_train.metrics.scores import sigmoid
-from dfd_train.names import run_names
 from dfd_train.report.files import write_text
-from dfd_train.report.run import how_far, read_epochs
 from dfd_train.report.table import Table
 from dfd_train.report.tables import warning
 from dfd_train.report.templates import render
-from dfd_train.runs import RunFolder, file_sha256, write_atomically
+from dfd_train.runs.checkpoint import TrainedModel, load_model
+from dfd_train.runs.files import write_atomically
+from dfd_train.runs.folder import RunFolder
+from dfd_train.runs.names import run_names
 from dfd_train.units import duration_text
+from ffpp_prep.files import sha256_of
 from ffpp_prep.spreadsheet import cell
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ def explain(request: Request) -> Outcome:
     unfinished = [
         f"{name}: {far}"
         for name, run in zip(names, request.runs, strict=True)
-        if (far := how_far(read_epochs(run), RunFolder(run).read_config().train.epochs))
+        if (far := RunFolder(run).unfinished())
     ]
     for line in unfinished:
         log.warning("unfinished: %s", line)
@@ -292,7 +293,7 @@ def _settings(
 ) -> dict[str, object]:
     """What it takes to make the same explanations again."""
     return {
-        "runs": [{"path": str(model.path), "sha256": file_sha256(model.path)} for model in models],
+        "runs": [{"path": str(model.path), "sha256": sha256_of(model.path)} for model in models],
         "pictures": [f"{picture.method} {place(picture)}".strip() for picture in pictures],
         "files": [picture.source for picture in pictures if picture.source],
         "methods": list(request.methods),

@@ -19,9 +19,12 @@ from dfd_train.errors import UserError
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.scores import Floats, sigmoid
 from dfd_train.metrics.videos import video_scores
-from dfd_train.runs import RunFolder, file_sha256, read_predictions, write_atomically
+from dfd_train.runs.files import write_atomically
+from dfd_train.runs.folder import RunFolder
+from dfd_train.runs.predictions import read_predictions
 from ffpp_prep.checksums import read_checked_json, with_checksum
 from ffpp_prep.errors import Damaged
+from ffpp_prep.files import sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +92,7 @@ def run_calibration(run: Path, device: str = "auto", trust: Sequence[str] = ()) 
     which takes a while; and kept in the run's folder where that can be written to. `trust`: as `load_model`.
     """
     folder = RunFolder(run)
-    sha256 = file_sha256(folder.best)
+    sha256 = sha256_of(folder.best)
     kept = read_calibration(run)
     if kept is not None and kept.checkpoint_sha256 == sha256:
         return kept
@@ -134,7 +137,7 @@ def _all_validation_predictions(run: Path, device: str, trust: Sequence[str]) ->
     path = folder.predictions("val")
     if path.is_file():
         predictions, facts = read_predictions(path)
-        if facts.get("checkpoint_sha256") == file_sha256(folder.best):
+        if facts.get("checkpoint_sha256") == sha256_of(folder.best):
             return predictions
     from dfd_train.engine.evaluate import Request, evaluate
 

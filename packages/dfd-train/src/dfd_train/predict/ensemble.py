@@ -23,7 +23,7 @@ from dfd_train.predict.calibration import Calibration, calibrate, validation_pre
 from dfd_train.predict.known import warn_of_differences
 from dfd_train.predict.scorer import BATCH, Scorer
 from dfd_train.report.table import Table, number, percent, words
-from dfd_train.runs import DEMONSTRATION
+from dfd_train.runs.folder import DEMONSTRATION
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfd_train.data.geometry import CropGeometry
+from dfd_train.data.overlap import overlap
 from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import Selection, trained_on
 from dfd_train.errors import UserError
 from dfd_train.predict.scorer import Facts, Scorer
-from dfd_train.report.overlap import overlap
-from dfd_train.runs import RunFolder
+from dfd_train.runs.folder import RunFolder
 
 log = logging.getLogger(__name__)
 

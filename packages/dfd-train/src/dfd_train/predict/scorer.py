@@ -15,18 +15,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dfd_train.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.data.geometry import CropGeometry, Image
 from dfd_train.data.transforms import InputSpec, normalize, resize
-from dfd_train.engine.checkpoint import load_model
 from dfd_train.engine.gradients import autocast
 from dfd_train.engine.score import require_numbers
 from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
-from dfd_train.models import Detector
+from dfd_train.models.build import Detector
+from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.predict.calibration import Calibration, run_calibration
-from dfd_train.report.run import how_far, read_epochs
-from dfd_train.runs import RunFolder, file_sha256
+from dfd_train.runs.checkpoint import load_model
+from dfd_train.runs.folder import RunFolder
+from ffpp_prep.files import sha256_of
 from ffpp_prep.printable import printable
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ class OnnxScorer:
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
             raise UserError(f"{path} carries no metadata of `dfd-train export`: export the run again")
-        self.facts = _card_facts(DetectorCard.from_json(text), "onnx", path, file_sha256(path))
+        self.facts = _card_facts(DetectorCard.from_json(text), "onnx", path, sha256_of(path))
 
     def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
         """See `Scorer`."""
@@ -172,14 +172,14 @@ def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScor
         name=printable(f"{path.resolve().name} ({model.facts.config.model.name})"),
         kind="run",
         path=path,
-        sha256=file_sha256(RunFolder(path).best),
+        sha256=sha256_of(RunFolder(path).best),
         spec=model.detector.spec,
         geometry=run_geometry(path),
         demonstration=model.facts.demonstration,
         temperature=calibration.temperature if calibration else 1.0,
         threshold=calibration.threshold if calibration else None,
         calibration=calibration,
-        unfinished=how_far(read_epochs(path), RunFolder(path).read_config().train.epochs),
+        unfinished=RunFolder(path).unfinished(),
     )
     return TorchScorer(facts, model.detector, device, model.facts.config.optimizer.amp)
 
@@ -193,7 +193,7 @@ def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
         raise UserError(
             f"{path}: the network has {network.num_classes} outputs, must be 1: the logit of fake"
         )
-    sha256 = file_sha256(path / "model.safetensors")
+    sha256 = sha256_of(path / "model.safetensors")
     spec = InputSpec(network.config.input_size, tuple(network.card.mean), tuple(network.card.std))
     if (path / CARD_FILE).is_file():
         facts = _card_facts(DetectorCard.from_json((path / CARD_FILE).read_bytes()), "weights", path, sha256)

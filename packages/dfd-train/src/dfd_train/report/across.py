@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from dfd_train.data.overlap import identity_overlap
 from dfd_train.data.prepared import load_prepared
 from dfd_train.errors import UserError
 from dfd_train.metrics import intervals, summarize
@@ -15,7 +16,6 @@ from dfd_train.metrics.paired import judged_videos
 from dfd_train.report.differences import BEST, OVERALL, marks_by_test, of_method
 from dfd_train.report.names import DataNames
 from dfd_train.report.others import Judged
-from dfd_train.report.overlap import identity_overlap
 from dfd_train.report.run import Run
 from dfd_train.report.sizes import THESIS_MEGABYTE, ModelSize
 from dfd_train.report.table import Cell, Mark, Table, between, count, number, percent, words

@@ -3,16 +3,18 @@
 import json
 import logging
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from dfd_train.baselines import BASELINES, baseline_of
 from dfd_train.errors import UserError
-from dfd_train.runs import RunFolder, read_predictions
+from dfd_train.models.baselines import BASELINES, baseline_of
+from dfd_train.runs.events import begins_with, epochs_of, gradients_of, how_far
+from dfd_train.runs.folder import RunFolder
+from dfd_train.runs.predictions import read_predictions
 from ffpp_prep.printable import printable
 
 log = logging.getLogger(__name__)
@@ -160,10 +162,10 @@ def read_run(path: Path) -> Run:
         config=asdict(config),
         environment=_json(path / "environment.json"),
         data=_json(path / "data.json"),
-        epochs=_epochs(events),
-        gradients=_gradients(events),
+        epochs=epochs_of(events),
+        gradients=gradients_of(events),
         predictions=_predictions(path),
-        begins_with=_begins_with(events),
+        begins_with=begins_with(events),
     )
 
 
@@ -180,30 +182,6 @@ def warn_of_outdated(run: Run) -> None:
             )
 
 
-def read_epochs(path: Path) -> pd.DataFrame:
-    """One row an epoch of a run folder; no rows before the first has ended."""
-    return _epochs(RunFolder(path).read_events())
-
-
-def how_far(epochs: pd.DataFrame, planned: int) -> str:
-    """How far a run came that did not finish; empty where all its epochs are done."""
-    done = int(epochs["epoch"].max()) if len(epochs) else 0
-    return f"stopped at epoch {done} of {planned}" if done < planned else ""
-
-
-def _epochs(events: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    epochs = pd.DataFrame([event for event in events if event.get("event") == "epoch"])
-    if not len(epochs):
-        return epochs
-    return epochs.drop_duplicates("epoch", keep="last").sort_values("epoch").reset_index(drop=True)
-
-
-def _begins_with(events: Iterable[Mapping[str, Any]]) -> str:
-    started = next((event for event in events if event.get("event") == "start"), {})
-    sha256 = str(started.get("weights_sha256") or "")
-    return f"{started.get('network')}, {sha256[:12]}" if sha256 else ""
-
-
 def _json(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
@@ -214,19 +192,6 @@ def _json(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} holds {type(content).__name__}, must be an object")
     return content
-
-
-def _gradients(events: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    parts = [
-        pd.DataFrame(
-            {"epoch": event["epoch"], "layer": event["layers"], "mean": event["mean"], "max": event["max"]}
-        )
-        for event in events
-        if event.get("event") == "gradient_flow"
-    ]
-    if not parts:
-        return pd.DataFrame(columns=["epoch", "layer", "mean", "max"])
-    return pd.concat(parts, ignore_index=True).drop_duplicates(["epoch", "layer"], keep="last")
 
 
 def _predictions(path: Path) -> tuple[Predictions, ...]:

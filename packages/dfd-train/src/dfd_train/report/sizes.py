@@ -34,7 +34,7 @@ def model_size(run: Path, trust: Sequence[str] = ()) -> ModelSize | None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from dfd_train.engine.checkpoint import load_model
+    from dfd_train.runs.checkpoint import load_model
     from reseption_models.errors import UserError as NetworkError
 
     try:

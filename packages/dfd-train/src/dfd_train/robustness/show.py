@@ -17,7 +17,7 @@ from dfd_train.report.table import Cell, Table, number, percent, words
 from dfd_train.report.templates import render
 from dfd_train.robustness.conditions import Condition, Sweep
 from dfd_train.robustness.sweep import Result
-from dfd_train.runs import DEMONSTRATION
+from dfd_train.runs.folder import DEMONSTRATION
 
 MEASURES = (
     ("video_accuracy", "Accuracy"),

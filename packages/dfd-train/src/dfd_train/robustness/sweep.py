@@ -14,7 +14,6 @@ from tqdm import tqdm
 from dfd_train.data.loader import default_workers
 from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import select_videos
-from dfd_train.engine.checkpoint import TrainedModel, load_model
 from dfd_train.engine.evaluate import check_split, warn_of_known
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, require_numbers, score_videos
@@ -22,7 +21,9 @@ from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.metrics import Summary, summarize
 from dfd_train.robustness.conditions import Condition, Sweep
-from dfd_train.runs import RunFolder, read_predictions, write_predictions
+from dfd_train.runs.checkpoint import TrainedModel, load_model
+from dfd_train.runs.folder import RunFolder
+from dfd_train.runs.predictions import read_predictions, write_predictions
 from ffpp_prep.errors import Damaged
 from ffpp_prep.printable import printable
 

@@ -11,14 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from dfd_train.baselines import BASELINES
-from dfd_train.bounds import of_weights
-from dfd_train.config import ModelConfig, RunConfig, build_config, to_tables
-from dfd_train.engine.batch_norm import OWN, computes_more
 from dfd_train.errors import UserError, first_line
-from dfd_train.models import WEIGHTS, Detector, Origin, build_detector
-from dfd_train.runs import RunFolder, replacing
-from dfd_train.trust import check_trust
+from dfd_train.models.baselines import BASELINES
+from dfd_train.models.batch_norm import OWN, computes_more
+from dfd_train.models.bounds import of_weights
+from dfd_train.models.build import WEIGHTS, Detector, Origin, build_detector
+from dfd_train.models.trust import check_trust
+from dfd_train.runs.files import replacing
+from dfd_train.runs.folder import RunFolder
+from dfd_train.settings.config import ModelConfig, RunConfig, build_config, to_tables
 from ffpp_prep.checksums import check_zip
 from ffpp_prep.errors import Damaged
 
@@ -39,7 +40,7 @@ class Facts:
     """epochs done"""
     origin: Origin = field(default_factory=Origin)
     batch_norm: str = OWN
-    """of the network while it trained, as `engine.batch_norm` calls it; empty in checkpoints of before that was kept"""
+    """of the network while it trained, as `models.batch_norm` calls it; empty in checkpoints of before that was kept"""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from dfd_train.config import ScheduleConfig
+from dfd_train.settings.config import ScheduleConfig
 
 
 class LearningRate:

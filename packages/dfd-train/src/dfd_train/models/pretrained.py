@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dfd_train.errors import UserError
-from dfd_train.runs import file_sha256
+from ffpp_prep.files import sha256_of
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -55,7 +55,7 @@ def read_weights(path: Path) -> Weights:
     """A file of weights: safetensors, or what `torch.save` wrote of a state dict. Raises: UserError, OSError."""
     from reseption_models.checkpoints import read_state_dict
 
-    return Weights(file_sha256(path), read_state_dict(path))
+    return Weights(sha256_of(path), read_state_dict(path))
 
 
 def _from_hub(source: Any) -> Path:

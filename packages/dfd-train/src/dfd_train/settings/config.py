@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from dfd_train.errors import UserError
-from dfd_train.sections import (
+from dfd_train.settings.sections import (
     DataConfig,
     DegradationConfig,
     ModelConfig,
@@ -27,7 +27,7 @@ from dfd_train.sections import (
     TrainConfig,
     TransformConfig,
 )
-from dfd_train.suggest import did_you_mean, listed
+from dfd_train.settings.suggest import did_you_mean, listed
 
 __all__ = [
     "PRESETS",

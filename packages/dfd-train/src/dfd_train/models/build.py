@@ -16,14 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dfd_train.baselines import BASELINES, lower_parts
-from dfd_train.bounds import Bounds, check_arguments, of_this_machine
-from dfd_train.config import ModelConfig
 from dfd_train.data.transforms import InputSpec
 from dfd_train.errors import UserError, first_line
-from dfd_train.pretrained import Weights, read_weights, timm_weights
-from dfd_train.suggest import did_you_mean, listed
-from dfd_train.trust import names_function
+from dfd_train.models.baselines import BASELINES, lower_parts
+from dfd_train.models.bounds import Bounds, check_arguments, of_this_machine
+from dfd_train.models.pretrained import Weights, read_weights, timm_weights
+from dfd_train.models.trust import names_function
+from dfd_train.settings.config import ModelConfig
+from dfd_train.settings.suggest import did_you_mean, listed
 
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

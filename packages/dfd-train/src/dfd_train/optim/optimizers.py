@@ -12,10 +12,10 @@ import torch
 import torch_optimizer
 from torch import nn
 
-from dfd_train.config import OptimizerConfig
 from dfd_train.errors import UserError, first_line
-from dfd_train.radam import RAdam
-from dfd_train.suggest import did_you_mean, listed
+from dfd_train.optim.radam import RAdam
+from dfd_train.settings.config import OptimizerConfig
+from dfd_train.settings.suggest import did_you_mean, listed
 
 UNFIT = {
     "Adahessian": "it needs second derivatives",

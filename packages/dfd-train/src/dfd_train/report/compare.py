@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from dfd_train.errors import UserError
-from dfd_train.names import run_names
 from dfd_train.report.across import (
     hardest_table,
     matrix_table,
@@ -29,6 +28,7 @@ from dfd_train.report.table import Table
 from dfd_train.report.tables import DEMONSTRATION
 from dfd_train.report.templates import render
 from dfd_train.report.thesis import thesis_tables
+from dfd_train.runs.names import run_names
 
 Reference = Literal["thesis"]
 

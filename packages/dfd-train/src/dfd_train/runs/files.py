@@ -1,0 +1,49 @@
+"""Files that appear whole or not at all: each is written beside its place, synced and renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that its name only ever holds the old or the new content, whole."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """`with replacing(path) as file`: a binary file that takes the place of `path` when the block ends well.
+
+    Raises: OSError naming `path` where it can't be written, as on a full disk; what was there before stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # two hosts have equal processes
+    try:
+        with naming(path), temporary.open("wb") as file:  # closing writes what is left, and can fail too
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of writing say which file it was; the system names it only where opening fails."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        # torch hides why it couldn't write behind an error of its own
+        reason = error.__context__ if isinstance(error, RuntimeError) else error
+        if not isinstance(reason, OSError):
+            raise
+        if reason.errno is not None and reason.filename is None:
+            reason.filename = str(path)
+        raise reason from None

@@ -1,0 +1,100 @@
+"""A run's folder: config.toml, environment.json, data.json, events.jsonl, epochs.csv, checkpoints/, predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import tomli_w
+
+from dfd_train.runs import events
+from dfd_train.runs.events import Event
+from dfd_train.runs.files import write_atomically
+from dfd_train.settings.config import RunConfig, build_config, read_config, settings, to_tables
+from ffpp_prep.lock import only_run
+
+DEMONSTRATION = "demonstration model, not evidence"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of a run and the small files in it."""
+
+    path: Path
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint from which the run goes on."""
+        return self.path / "checkpoints" / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the highest balanced accuracy over validation videos."""
+        return self.path / "checkpoints" / "best.pt"
+
+    @property
+    def events(self) -> Path:
+        """One JSON object a line."""
+        return self.path / "events.jsonl"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder and keep other runs out of it; what a killed one left half-written is removed.
+
+        Raises: UserError naming host and process of a run that is at work there.
+        """
+        with only_run(self.path, "dfd-train"):
+            for path in self.last.parent.glob(".*.pt.*"):
+                path.unlink(missing_ok=True)
+            yield
+
+    def predictions(self, split: str) -> Path:
+        """The predictions of one split."""
+        return self.path / f"predictions-{split}.parquet"
+
+    def read_config(self) -> RunConfig:
+        """The run's settings. Raises: FileNotFoundError where this is no run folder."""
+        config = self.path / "config.toml"
+        if not config.is_file():
+            raise FileNotFoundError(f"{self.path} is no run folder: it has no config.toml")
+        return build_config(read_config(config))
+
+    def write_config(self, config: RunConfig) -> None:
+        """Record the settings, all of them, defaults included; TOML has no word for unset ones: a comment."""
+        tables = to_tables(config)
+        names = (setting.name for setting in settings())
+        unset = [name for name in names if name.split(".")[1] not in tables[name.split(".")[0]]]
+        comment = f"# unset: {', '.join(unset)}\n\n" if unset else ""
+        write_atomically(self.path / "config.toml", (comment + tomli_w.dumps(tables)).encode())
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write one JSON file."""
+        write_atomically(self.path / name, (json.dumps(value, indent=2) + "\n").encode())
+
+    def add_event(self, event: Event) -> None:
+        """Append one line to events.jsonl."""
+        events.add_event(self.events, event)
+
+    def read_events(self) -> list[Event]:
+        """All whole events of events.jsonl, see `events.read_events`."""
+        return events.read_events(self.events)
+
+    def drop_epochs_after(self, epoch: int) -> None:
+        """Remove epochs that the checkpoint does not know yet: a resumed run writes them again."""
+        events.drop_epochs_after(self.events, epoch)
+
+    def write_epochs(self) -> None:
+        """Write epochs.csv: the epochs of events.jsonl, one a row."""
+        epochs = pd.DataFrame([event for event in self.read_events() if event["event"] == "epoch"])
+        table = epochs.drop(columns="event").to_csv(index=False, lineterminator="\r\n")
+        write_atomically(self.path / "epochs.csv", table.encode())
+
+    def unfinished(self) -> str:
+        """How far the run came that has not finished; empty where all its epochs are done."""
+        epochs = events.epochs_of(self.read_events())
+        return events.how_far(epochs, self.read_config().train.epochs)
