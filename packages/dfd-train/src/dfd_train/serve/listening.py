@@ -9,7 +9,7 @@ import socket
 import uvicorn
 from starlette.types import ASGIApp
 
-CONNECTIONS = 200  # at a time; more get 503
+from dfd_train.serve.patience import CONNECTIONS, HEAD_S, PatientProtocol
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -33,7 +33,7 @@ def serve(app: ASGIApp, place: socket.socket) -> None:
     logging.getLogger("uvicorn.error").addFilter(_NoFault())
     config = uvicorn.Config(
         app,
-        http="h11",  # refuses several lengths, signs before colons, other transfer encodings than chunked
+        http=PatientProtocol,  # h11 refuses several lengths, signs before colons, other encodings than chunked
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -42,7 +42,7 @@ def serve(app: ASGIApp, place: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,
         limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=20,
+        timeout_keep_alive=int(HEAD_S),
         timeout_graceful_shutdown=1,
     )
     uvicorn.Server(config).run(sockets=[place])

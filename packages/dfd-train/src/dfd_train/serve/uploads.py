@@ -15,7 +15,7 @@ from dfd_train.serve.refusal import Refused
 
 BLOCK = 1 << 20
 SPARE = 256 << 20  # bytes of disk to be left for results
-SILENCE_S = 60.0  # without a byte, after which an upload is given up
+PATIENCE_S, LEAST = 30.0, 300_000  # an upload of which fewer bytes came in as many seconds is given up
 
 
 def safe_name(name: str) -> str:
@@ -80,7 +80,7 @@ class Promise:
 async def receive(blocks: AsyncIterator[bytes], promise: Promise, target: Path) -> None:
     """Write the bytes that were announced to `target`; nothing stays of an upload that is cut short.
 
-    Raises: Refused: it ended early (400), is longer than announced (400), or fell silent (408); the disk is full (507).
+    Raises: Refused: it ended early (400), is longer than announced (400), or comes too slowly (408); the disk is full (507).
     """
     target.parent.mkdir(parents=True, mode=0o700)
     try:
@@ -102,12 +102,17 @@ async def _copy(blocks: AsyncIterator[bytes], promise: Promise, file: IO[bytes])
         promise.use(len(waiting))
         waiting.clear()
 
+    clock = asyncio.get_running_loop().time
+    begun, came = clock(), 0
     while True:
+        if came >= LEAST:
+            begun, came = clock(), 0
         try:
-            async with asyncio.timeout(SILENCE_S):
+            async with asyncio.timeout_at(begun + PATIENCE_S):
                 block = await anext(blocks, None)
         except TimeoutError:
-            raise Refused(408, f"no byte came for {SILENCE_S:.0f} seconds") from None
+            raise Refused(408, f"only {came} bytes came in {PATIENCE_S:.0f} seconds") from None
+        came += len(block or b"")
         if block is None:
             break
         if len(block) + len(waiting) > promise.left:
