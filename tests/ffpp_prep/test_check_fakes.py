@@ -12,6 +12,7 @@ import pytest
 from clips import decode, encode, ffpp_prep
 from test_faults import killed_at
 
+from ffpp_prep.cli import main
 from ffpp_prep.errors import UserError
 from ffpp_prep.fakes import FAKES_SCHEMA, FakeCheck, FakeSettings, check_fake, compare
 from ffpp_prep.sample import render
@@ -247,6 +248,29 @@ def test_killed_at_its_commit(detected: Path, checked: Path, tmp_path: Path) -> 
     assert check_fakes(work).statuses == {"ok": 3, "partial": 1, "size_differs": 1}
     pd.testing.assert_frame_equal(read_fakes(work), read_fakes(checked))
     assert not list((work / "fakes").glob(".tmp-*"))
+
+
+def test_of_failures_a_few_are_printed_and_all_stand_in_a_table(
+    root: Path,
+    checked: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("ffpp_prep.failures.LISTED", 3)
+    work, table = tmp_path / "work", tmp_path / "failures.csv"
+    shutil.copytree(checked, work)
+    shutil.rmtree(work / "fakes")
+    real = root / "real.mp4"
+    real.rename(root / "moved.mp4")
+    try:
+        assert main(["check-fakes", str(work), "--csv", str(table)]) == 1
+    finally:
+        (root / "moved.mp4").rename(real)
+    said = capsys.readouterr().out
+    assert said.count("real.mp4: no such file") == 3 and "… and 2 more" in said
+    assert f"all of them, as a table:  ffpp-prep check-fakes {work} --csv failures.csv" in said
+    assert pd.read_csv(table)["error"].tolist() == ["real.mp4: no such file"] * 5
 
 
 def test_retry_failed_and_an_original_gone(root: Path, checked: Path, tmp_path: Path) -> None:

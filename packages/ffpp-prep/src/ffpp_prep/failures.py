@@ -15,8 +15,8 @@ LISTED = 10  # of each status
 Failure = tuple[str, str, str]  # video_id, status, error
 
 
-def failure_lines(failures: Iterable[Failure], work: Path) -> Iterator[str]:
-    """LISTED of each status, how many more there are, and which command writes all of them."""
+def failure_lines(failures: Iterable[Failure], work: Path, command: str = "status") -> Iterator[str]:
+    """LISTED of each status, how many more there are, and which command of ffpp-prep writes all of them."""
     more = False
     for status, same in groupby(sorted(failures, key=lambda f: (f[1], f[0])), key=lambda f: f[1]):
         of_status = list(same)
@@ -26,7 +26,7 @@ def failure_lines(failures: Iterable[Failure], work: Path) -> Iterator[str]:
             more = True
             yield f"  {status:13} … and {len(of_status) - LISTED} more"
     if more:
-        yield f"  all of them, as a table:  ffpp-prep status {work} --csv failures.csv"
+        yield f"  all of them, as a table:  ffpp-prep {command} {work} --csv failures.csv"
 
 
 def write_failures(failures: Sequence[Failure], path: Path) -> None:

@@ -80,7 +80,7 @@ class Promise:
 async def receive(blocks: AsyncIterator[bytes], promise: Promise, target: Path) -> None:
     """Write the bytes that were announced to `target`; nothing stays of an upload that is cut short.
 
-    Raises: Refused: it ended early (400), is longer than announced (400), or comes too slowly (408); the disk is full (507).
+    Raises: Refused: ended early or longer than announced (400), too slow (408); the disk is full (507).
     """
     target.parent.mkdir(parents=True, mode=0o700)
     try:

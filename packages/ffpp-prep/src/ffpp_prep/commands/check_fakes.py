@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ffpp_prep.commands.boxes import add_job_arguments, add_retry_argument
-from ffpp_prep.errors import ExitStatus
+from ffpp_prep.errors import ExitStatus, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ffpp_prep.failures import Failure
     from ffpp_prep.stages.fakes import FakesSummary
 
 HELP = "measure per frame and face whether a fake differs from its original -> WORK/fakes"
@@ -38,15 +39,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="grey levels that the faintest manipulation changes: below the threshold, a face in which so much would "
         "not stand out of the noise is unknown, and counts as touched (%(default)s)",
     )
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write every fake that is not ok, and why, as a table"
+    )
     add_job_arguments(parser)
     add_retry_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measures, and prints what was not manipulated, flickers or switches faces."""
+    from ffpp_prep.failures import failure_lines, write_failures
     from ffpp_prep.fakes import FakeSettings
     from ffpp_prep.stages.fakes import FAILED, check_fakes
 
+    if options.csv and options.csv.is_dir():
+        raise UserError(f"--csv {options.csv}: a folder; give the name of a file")
     summary = check_fakes(
         options.work,
         options.jobs,
@@ -75,9 +82,12 @@ def run(options: argparse.Namespace) -> int:
         )
     _print_some("flickering", checks[(checks["changes"] > 0) & ~untouched])
     _print_some("manipulation switches faces", checks[checks["switches"] > 0])
-    failed = checks[checks["status"] != "ok"]
-    for row in failed.itertuples():
-        print(f"  {row.status:13} {row.video_id}: {row.error}")
+    failed = _failures(checks)
+    for line in failure_lines(failed, options.work, "check-fakes"):
+        print(line)
+    if options.csv:
+        write_failures(failed, options.csv)
+        print(f"{len(failed)} fakes that are not ok -> {options.csv}")
     return ExitStatus.SOME_FAILED if checks["status"].isin(FAILED).any() else ExitStatus.OK
 
 
@@ -97,6 +107,11 @@ def _print(summary: FakesSummary, work: Path) -> None:
         counts.insert(0, "videos", summary.checks["method"].value_counts())
         counts.index.name = None
         print(counts.rename(columns=lambda name: name.replace("_", " ")).to_string())
+
+
+def _failures(checks: pd.DataFrame) -> list[Failure]:
+    failed = checks[checks["status"] != "ok"]
+    return list(failed[["video_id", "status", "error"]].itertuples(index=False, name=None))
 
 
 def _print_some(what: str, checks: pd.DataFrame) -> None:
