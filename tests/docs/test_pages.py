@@ -4,26 +4,12 @@ import argparse
 import importlib
 import importlib.util
 import re
-import subprocess
 import sys
 import tomllib
 import types
-from pathlib import Path
 
 import pytest
 from markdown_pages import COMMAND, DOCS, PAGES, READMES, ROOT, blocks, code
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as `make docs` does."""
-    out = tmp_path_factory.mktemp("site")
-    built = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(out)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert built.returncode == 0, built.stderr
-    return out
 
 
 def test_the_site_builds_strictly_with_every_page(site):
