@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.detector import load_detector
-from ffpp_prep.fakes import Difference, FakeSettings, compare
+from ffpp_prep.one_video.fakes import Difference, FakeSettings, compare
 from ffpp_prep.sample import plan, render
 from ffpp_prep.video import Encoder, VideoReader, open_output
 

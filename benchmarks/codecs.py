@@ -22,10 +22,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ffpp_prep import read_boxes, read_videos
-from ffpp_prep.boxes import BoxSettings, detect_video
-from ffpp_prep.codecs import CODECS, Codec
 from ffpp_prep.detector import load_detector
-from ffpp_prep.faces import CropSettings, crops
+from ffpp_prep.format.codecs import CODECS, Codec
+from ffpp_prep.one_video.boxes import BoxSettings, detect_video
+from ffpp_prep.one_video.faces import CropSettings, crops
 
 TAKE_FRAMES = 24
 

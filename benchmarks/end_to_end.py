@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from side_by_side import Contender, Run, clip, measure, table
 
-from ffpp_prep.boxes import BATCH_FRAMES, BoxSettings, detect_video
 from ffpp_prep.detector import load_detector
+from ffpp_prep.one_video.boxes import BATCH_FRAMES, BoxSettings, detect_video
 from ffpp_prep.video import open_video
 
 

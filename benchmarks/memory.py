@@ -18,10 +18,10 @@ from pathlib import Path
 
 from side_by_side import long_clip
 
-from ffpp_prep.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import load_detector
-from ffpp_prep.faces import CropSettings
-from ffpp_prep.shards import VideoSlice, write_shard
+from ffpp_prep.one_video.boxes import BoxSettings, detect_video
+from ffpp_prep.one_video.faces import CropSettings
+from ffpp_prep.work.shards import VideoSlice, write_shard
 
 FPS = 25
 

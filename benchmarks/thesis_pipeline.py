@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from side_by_side import Contender, Run, clip, measure, table
 
-from ffpp_prep.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import load_detector
+from ffpp_prep.one_video.boxes import BoxSettings, detect_video
 from ffpp_prep.video import open_video
 
 BATCH = 16

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 def test_both_packages_take_the_same_endings_for_videos() -> None:
     from dfd_train.predict.inputs import VIDEOS
-    from ffpp_prep.layouts.tree import VIDEO_SUFFIXES
+    from ffpp_prep.datasets.layouts.tree import VIDEO_SUFFIXES
 
     assert VIDEOS == VIDEO_SUFFIXES
 
@@ -41,7 +41,7 @@ def test_what_an_import_does_not_load(statement: str, forbidden: list[str]) -> N
 
 def test_both_sides_ask_for_the_same_frames() -> None:
     from dfd_train.data import frames as reading
-    from ffpp_prep import frames as writing
+    from ffpp_prep.format import frames as writing
 
     for length in (1, 5, 9, 17, 21, 22, 49, 50, 51, 58, 300, 1000):
         for epoch in range(1, 51):
@@ -93,7 +93,7 @@ def test_the_reader_of_the_page_reads_the_shards(
     from PIL import Image
 
     from ffpp_prep import read_boxes
-    from ffpp_prep.codecs import CODECS
+    from ffpp_prep.format.codecs import CODECS
 
     (code,) = re.findall(
         r"^```python\n(.*?)^```", (ROOT / "docs/format.md").read_text(), re.MULTILINE | re.DOTALL

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bench import Bench, CannotRun, kill, refused, scanned
 
-from ffpp_prep.store import read_boxes
+from ffpp_prep.work.store import read_boxes
 
 
 @dataclass(frozen=True)

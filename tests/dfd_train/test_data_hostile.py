@@ -18,9 +18,9 @@ import pytest
 from dfd_train.data.boxes import BoxStore
 from dfd_train.data.prepared import load_prepared
 from dfd_train.errors import UserError
-from ffpp_prep.checksums import read_checked_json, write_checked_json
-from ffpp_prep.hdf5 import open_shard
-from ffpp_prep.tables import write_table
+from ffpp_prep.format.checksums import read_checked_json, write_checked_json
+from ffpp_prep.format.hdf5 import open_shard
+from ffpp_prep.format.tables import write_table
 
 SHARD = "faces/faces-00000.h5"
 
@@ -79,7 +79,7 @@ def test_a_flip_in_one_videos_boxes_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_flip_in_what_a_shard_says_of_its_crops_is_seen(work: Path) -> None:
-    from ffpp_prep.files import crc32
+    from ffpp_prep.format.files import crc32
 
     path, manifest = work / SHARD, work / "faces/manifest.json"
     with h5py.File(path) as file:

@@ -12,7 +12,7 @@ import pytest
 
 from dfd_train.data.geometry import CropGeometry, cut_face
 from dfd_train.data.prepared import load_prepared
-from ffpp_prep.faces import CropSettings, crops
+from ffpp_prep.one_video.faces import CropSettings, crops
 from ffpp_prep.video import Encoder, open_output, read_frame
 
 FRAMES = 40

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dfd_train.models.card import DetectorCard
-from ffpp_prep.checksums import KEY
+from ffpp_prep.format.checksums import KEY
 
 CARD = DetectorCard(
     model="reseption_v1",

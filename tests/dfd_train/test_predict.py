@@ -21,7 +21,7 @@ from dfd_train.predict.calibration import read_calibration
 from dfd_train.predict.drawing import colour, face_colour
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import DEMONSTRATION
-from ffpp_prep.geometry import cut, expanded_square
+from ffpp_prep.format.geometry import cut, expanded_square
 
 
 @pytest.fixture(scope="module")

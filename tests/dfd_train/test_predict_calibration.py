@@ -9,7 +9,7 @@ from dfd_train.cli import main
 from dfd_train.metrics.scores import sigmoid
 from dfd_train.predict.calibration import FILE, calibrate, read_calibration, run_calibration
 from dfd_train.runs.folder import RunFolder
-from ffpp_prep.files import sha256_of
+from ffpp_prep.format.files import sha256_of
 
 
 def predictions(logit: np.ndarray, label: np.ndarray, frames: int = 1) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from dfd_train.models.build import build_detector
 from dfd_train.runs.checkpoint import Facts, load_checkpoint, load_model, save_checkpoint, untrained
 from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import ModelConfig, RunConfig
-from ffpp_prep.files import sha256_of
+from ffpp_prep.format.files import sha256_of
 
 NAME = "timm:resnet10t.c3_in1k"
 

@@ -13,7 +13,7 @@ import numpy as np
 from clips import ffpp_prep
 
 from ffpp_prep import read_boxes, read_videos
-from ffpp_prep.codecs import codec
+from ffpp_prep.format.codecs import codec
 
 
 def shards(work: Path) -> list[Path]:

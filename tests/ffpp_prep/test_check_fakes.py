@@ -14,11 +14,12 @@ from test_faults import killed_at
 
 from ffpp_prep.cli import main
 from ffpp_prep.errors import UserError
-from ffpp_prep.fakes import FAKES_SCHEMA, FakeCheck, FakeSettings, check_fake, compare
+from ffpp_prep.one_video.fakes import FAKES_SCHEMA, FakeCheck, FakeSettings, check_fake, compare
 from ffpp_prep.sample import render
 from ffpp_prep.stages import scan
-from ffpp_prep.stages.fakes import FakeStore, check_fakes, read_fakes
-from ffpp_prep.store import BoxStore
+from ffpp_prep.stages.fakes import check_fakes
+from ffpp_prep.work.fakes import FakeStore, read_fakes
+from ffpp_prep.work.store import BoxStore
 
 FRAMES = 12
 MANIPULATED = {0, 1, 5, 8, 9, 10, 11}
@@ -257,7 +258,7 @@ def test_of_failures_a_few_are_printed_and_all_stand_in_a_table(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("ffpp_prep.failures.LISTED", 3)
+    monkeypatch.setattr("ffpp_prep.work.failures.LISTED", 3)
     work, table = tmp_path / "work", tmp_path / "failures.csv"
     shutil.copytree(checked, work)
     shutil.rmtree(work / "fakes")

@@ -10,12 +10,12 @@ import pytest
 import trees
 from clips import ffpp_prep
 
+from ffpp_prep.datasets.layouts import list_videos
+from ffpp_prep.datasets.leaks import Leak, audit_splits
+from ffpp_prep.datasets.splits import SplitSettings
 from ffpp_prep.errors import UserError
-from ffpp_prep.layouts import list_videos
-from ffpp_prep.leaks import Leak, audit_splits
-from ffpp_prep.splits import SplitSettings
 from ffpp_prep.stages import scan
-from ffpp_prep.store import read_scan, write_scan
+from ffpp_prep.work.store import read_scan, write_scan
 
 
 def found(work: Path, kind: str) -> list[Leak]:

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from ffpp_prep.checksums import check_zip, read_checked_json, write_checked_json
 from ffpp_prep.errors import Damaged
-from ffpp_prep.tables import GROUP_ROWS, read_metadata, read_table, write_table
+from ffpp_prep.format.checksums import check_zip, read_checked_json, write_checked_json
+from ffpp_prep.format.tables import GROUP_ROWS, read_metadata, read_table, write_table
 
 REMEDY = "do this"
 SOME = pa.schema([("video_id", pa.string()), ("score", pa.float32())])

@@ -20,7 +20,7 @@ from cluster_tasks import work
 
 from ffpp_prep import check_fakes, read_boxes, read_fakes, read_videos
 from ffpp_prep.errors import FatalError, UserError
-from ffpp_prep.files import sha256_of
+from ffpp_prep.format.files import sha256_of
 from ffpp_prep.jobs import run_tasks
 
 

@@ -17,9 +17,9 @@ import pytest
 from clips import encode, ffpp_prep, rotate_metadata, square_head
 
 from ffpp_prep import read_boxes, read_videos
-from ffpp_prep.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import load_detector
 from ffpp_prep.errors import UserError
+from ffpp_prep.one_video.boxes import BoxSettings, detect_video
 from ffpp_prep.video import DecodeFailed, OpenFailed, VideoReader, open_video, require_decoder
 from ffpp_prep.video.decord_reader import MAX_DIFFERENCE, _compare, decord
 from ffpp_prep.video.interface import Frame
@@ -220,7 +220,7 @@ def test_which_decoders_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
 PNG_AFTER_DECORD = """
 import numpy as np
 import ffpp_prep.video.decord_reader
-from ffpp_prep.codecs import codec
+from ffpp_prep.format.codecs import codec
 crop = np.arange(300, dtype=np.uint8).reshape(10, 10, 3)
 assert (codec("png").decode(bytes(codec("png").encode(crop)), 10, 10) == crop).all()
 """

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from clips import encode, rotate_metadata, set_display_matrix, set_pixel_aspect, talking_head
 
-from ffpp_prep.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import load_detector
-from ffpp_prep.faces import CropSettings, crops
-from ffpp_prep.geometry import cut, expanded_square
+from ffpp_prep.format.geometry import cut, expanded_square
+from ffpp_prep.one_video.boxes import BoxSettings, detect_video
+from ffpp_prep.one_video.faces import CropSettings, crops
 from ffpp_prep.video import CONVERSION, Encoder, OpenFailed, VideoReader, open_output, read_frame
 
 

@@ -13,12 +13,12 @@ import pytest
 from clips import FRAMES, ffpp_prep
 
 from ffpp_prep import estimate_root, read_boxes
+from ffpp_prep.datasets.splits import SplitSettings
 from ffpp_prep.errors import UserError
-from ffpp_prep.faces import CropSettings
-from ffpp_prep.lock import only_run
-from ffpp_prep.progress import ProgressBar
-from ffpp_prep.report import status_text
-from ffpp_prep.splits import SplitSettings
+from ffpp_prep.one_video.faces import CropSettings
+from ffpp_prep.work.lock import only_run
+from ffpp_prep.work.progress import ProgressBar
+from ffpp_prep.work.status import status_text
 
 
 def test_against_the_real_thing(tree: Path, detected: Path, extracted: Path) -> None:

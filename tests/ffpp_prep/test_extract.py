@@ -13,9 +13,9 @@ from crops import expected, extract, padded, shards, stored
 from PIL import Image
 
 from ffpp_prep import read_videos
-from ffpp_prep.codecs import CODECS, codec
-from ffpp_prep.faces import CropSettings
-from ffpp_prep.shards import MissingCrops, VideoSlice, write_shard
+from ffpp_prep.format.codecs import CODECS, codec
+from ffpp_prep.one_video.faces import CropSettings
+from ffpp_prep.work.shards import MissingCrops, VideoSlice, write_shard
 
 
 def test_every_crop_byte_for_byte(extracted: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_crop_that_can_not_be_stored_is_missing(
             raise RuntimeError("bad\ndimension")
         return bytes(raw.encode(crop))
 
-    monkeypatch.setattr("ffpp_prep.shards.codec", lambda name: replace(raw, encode=encode))
+    monkeypatch.setattr("ffpp_prep.work.shards.codec", lambda name: replace(raw, encode=encode))
     sides = [30.0, 60.0, 30.0]
     boxes = pd.DataFrame({"frame": [0, 1, 2], "pts": 0, "face": 0, "score": 0.9, "x1": 50.0, "y1": 50.0})
     boxes[["x2", "y2"]] = np.array([sides, sides]).T + 50

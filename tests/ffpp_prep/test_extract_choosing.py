@@ -15,8 +15,8 @@ from clips import FRAMES, ffpp_prep
 from crops import expected, extract, shards, stored
 
 from ffpp_prep import read_boxes, read_videos, verify_work
-from ffpp_prep.checksums import KEY
-from ffpp_prep.frames import evaluation_frames, training_frame
+from ffpp_prep.format.checksums import KEY
+from ffpp_prep.format.frames import evaluation_frames, training_frame
 
 
 def test_choosing_frames(detected: Path, tmp_path: Path) -> None:

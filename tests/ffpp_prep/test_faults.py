@@ -20,7 +20,7 @@ from test_jobs import wait_for
 from test_video import cut_within
 
 from ffpp_prep import read_boxes, read_videos
-from ffpp_prep.lock import only_run
+from ffpp_prep.work.lock import only_run
 
 # Put on PYTHONPATH, this kills the whole run, workers and all, at one rename: before it or after it.
 KILLER = """
@@ -218,14 +218,14 @@ def test_interrupt_commits_and_says_how_to_go_on(tmp_path: Path, head: list, sto
 
 
 CRASHING = """
-import ffpp_prep.shards, os, signal, time
-encode = ffpp_prep.shards._encode
+import ffpp_prep.work.shards, os, signal, time
+encode = ffpp_prep.work.shards._encode
 def crashing(slices, *rest):
     if any("FaceSwap" in part.video_id for part in slices):
         os.kill(os.getpid(), signal.SIGSEGV)
         time.sleep(600)
     return encode(slices, *rest)
-ffpp_prep.shards._encode = crashing
+ffpp_prep.work.shards._encode = crashing
 """
 
 

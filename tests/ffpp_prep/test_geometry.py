@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ffpp_prep.geometry import Square, cut, expanded_square
+from ffpp_prep.format.geometry import Square, cut, expanded_square
 
 
 @pytest.mark.parametrize(

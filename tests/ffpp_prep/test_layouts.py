@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 import trees
 
+from ffpp_prep.datasets.layouts import list_videos
 from ffpp_prep.errors import UserError
-from ffpp_prep.layouts import VideoRecord, list_videos
+from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.stages import scan
-from ffpp_prep.store import read_scan
+from ffpp_prep.work.store import read_scan
 
 
 def by_id(root: Path, layout: str = "auto") -> dict[str, VideoRecord]:

@@ -12,10 +12,10 @@ import trees
 from clips import ffpp_prep
 from test_layouts import by_id
 
+from ffpp_prep.datasets.layouts import list_videos
 from ffpp_prep.errors import UserError
-from ffpp_prep.layouts import list_videos
 from ffpp_prep.stages import scan
-from ffpp_prep.store import read_scan
+from ffpp_prep.work.store import read_scan
 
 
 def test_dfdc_parts(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 import trees
 from clips import ffpp_prep
 
+from ffpp_prep.datasets.layouts import Listing, list_videos
+from ffpp_prep.datasets.layouts.tree import VIDEO_SUFFIXES
 from ffpp_prep.errors import UserError
-from ffpp_prep.layouts import Listing, list_videos
-from ffpp_prep.layouts.tree import VIDEO_SUFFIXES
 
 
 def refused(listing: Listing) -> dict[str, str]:

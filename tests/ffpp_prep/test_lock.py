@@ -15,7 +15,7 @@ from clips import ffpp_prep
 from test_jobs import wait_for
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.lock import OWNER, is_at_work, only_run
+from ffpp_prep.work.lock import OWNER, is_at_work, only_run
 
 NO_LOCKS = """
 #define _GNU_SOURCE
@@ -26,7 +26,7 @@ int flock(int file, int operation) { errno = atoi(getenv("FLOCK_ERRNO")); return
 HOLD = """
 import sys, time
 from pathlib import Path
-from ffpp_prep.lock import only_run
+from ffpp_prep.work.lock import only_run
 with only_run(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

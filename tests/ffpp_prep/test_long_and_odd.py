@@ -17,11 +17,11 @@ from clips import decode, encode, ffpp_prep, rotate_metadata
 from crops import stored
 
 from ffpp_prep import read_boxes, read_videos
-from ffpp_prep.boxes import BLOCK_ROWS, BoxSettings, detect_video
 from ffpp_prep.detector import Detections, load_detector
-from ffpp_prep.faces import CropSettings, crops
-from ffpp_prep.geometry import cut, expanded_square
+from ffpp_prep.format.geometry import cut, expanded_square
 from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.one_video.boxes import BLOCK_ROWS, BoxSettings, detect_video
+from ffpp_prep.one_video.faces import CropSettings, crops
 from ffpp_prep.video import Frame, VideoInfo
 
 GIB = 1 << 20  # of VmHWM's kB
@@ -29,10 +29,10 @@ GIB = 1 << 20  # of VmHWM's kB
 WORKER = """
 import json, sys
 from pathlib import Path
-from ffpp_prep.boxes import BoxSettings, detect_video
+from ffpp_prep.one_video.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import load_detector
-from ffpp_prep.faces import CropSettings, chosen_boxes
-from ffpp_prep.shards import VideoSlice, write_shard
+from ffpp_prep.one_video.faces import CropSettings, chosen_boxes
+from ffpp_prep.work.shards import VideoSlice, write_shard
 video, folder, every, frames = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 found = detect_video("video", video, load_detector("litert"), BoxSettings(every=every))
 boxes = found.rows.to_pandas()
@@ -184,7 +184,7 @@ class Jumping:
 def test_more_tracks_than_fit_into_16_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = 33_000
     assert frames % BLOCK_ROWS and frames > BLOCK_ROWS  # several blocks, the last one not full
-    monkeypatch.setattr("ffpp_prep.boxes.open_video", lambda path, decoder: Film(frames))
+    monkeypatch.setattr("ffpp_prep.one_video.boxes.open_video", lambda path, decoder: Film(frames))
     result = detect_video("v", "v", Jumping(), BoxSettings())
     assert (result.status, result.frames_with_face, result.detector) == ("ok", frames, "jumping")
     assert result.rows is not None and result.rows.nbytes < 80 * frames
@@ -196,7 +196,10 @@ def test_more_tracks_than_fit_into_16_bits(monkeypatch: pytest.MonkeyPatch) -> N
 def slowly(what: str, beat: Beat) -> int:
     """Decodes for 4 s, for the last frame's sake."""
     film = Film(400, pause_s=0.01)
-    for module in ("ffpp_prep.boxes", "ffpp_prep.faces"):  # of the worker that this runs in
+    for module in (
+        "ffpp_prep.one_video.boxes",
+        "ffpp_prep.one_video.faces",
+    ):  # of the worker that this runs in
         sys.modules[module].open_video = lambda path, decoder: film  # type: ignore[attr-defined]
     if what == "boxes":
         return detect_video("v", "v", Jumping(), BoxSettings(every=1000), beat).frames_decoded

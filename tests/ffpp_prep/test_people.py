@@ -11,11 +11,11 @@ from clips import ffpp_prep
 
 from dfd_train.data.overlap import identity_overlap
 from dfd_train.data.selection import find_leaks
-from ffpp_prep.layouts import list_videos
-from ffpp_prep.leaks import audit_splits
-from ffpp_prep.people import people, person_key, person_name
+from ffpp_prep.datasets.layouts import list_videos
+from ffpp_prep.datasets.leaks import audit_splits
+from ffpp_prep.datasets.people import people, person_key, person_name
 from ffpp_prep.stages import scan
-from ffpp_prep.store import read_scan, write_scan
+from ffpp_prep.work.store import read_scan, write_scan
 
 SAME = [
     ("2", "2.0"),

@@ -15,7 +15,7 @@ from clips import FRAMES, decode, ffpp_prep
 from PIL import Image, ImageColor, ImageOps
 
 from ffpp_prep import read_boxes, read_videos
-from ffpp_prep.frames import spaced_frames
+from ffpp_prep.format.frames import spaced_frames
 from ffpp_prep.preview.draw import BEST, FACES, GAP, LABEL, OTHER, SIDE, TEXT, WIDTH, with_boxes
 from ffpp_prep.preview.page import page
 from ffpp_prep.preview.videos import Section, ShownFrame, ShownVideo, choose

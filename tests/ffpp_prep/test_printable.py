@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from ffpp_prep.cli import main
-from ffpp_prep.leaks import Leak, write_pairs
-from ffpp_prep.printable import printable, printing, readable
-from ffpp_prep.spreadsheet import cell
+from ffpp_prep.datasets.leaks import Leak, write_pairs
+from ffpp_prep.text.printable import printable, printing, readable
+from ffpp_prep.text.spreadsheet import cell
 
 
 @pytest.mark.parametrize(

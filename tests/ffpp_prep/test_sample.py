@@ -14,11 +14,11 @@ from clips import decode, ffpp_prep
 
 from ffpp_prep import read_videos
 from ffpp_prep.cli import main
+from ffpp_prep.datasets.layouts import list_videos
 from ffpp_prep.errors import UserError
-from ffpp_prep.layouts import list_videos
-from ffpp_prep.lock import only_run
 from ffpp_prep.sample import render, write_sample
 from ffpp_prep.sample.write import _render_all
+from ffpp_prep.work.lock import only_run
 
 METHODS = {"Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "DeepFakeDetection"}
 

@@ -12,12 +12,13 @@ import pytest
 import trees
 from clips import ffpp_prep
 
-from ffpp_prep import split_files
+from ffpp_prep.datasets import split_files
+from ffpp_prep.datasets.layouts import list_videos
+from ffpp_prep.datasets.splits import SplitSettings, assign
 from ffpp_prep.errors import UserError
-from ffpp_prep.layouts import VideoRecord, list_videos
-from ffpp_prep.splits import SplitSettings, assign
+from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.stages import scan
-from ffpp_prep.store import read_scan
+from ffpp_prep.work.store import read_scan
 
 USED = {"train", "val", "test"}
 
@@ -137,7 +138,7 @@ def test_offline_is_one_line_with_both_ways_out(tmp_path: Path) -> None:
     hook.mkdir()
     # A closed port of this machine instead of the official address: offline on every machine.
     (hook / "sitecustomize.py").write_text(
-        "import ffpp_prep.split_files as f; f.OFFICIAL_ADDRESS = 'http://127.0.0.1:9/splits'"
+        "import ffpp_prep.datasets.split_files as f; f.OFFICIAL_ADDRESS = 'http://127.0.0.1:9/splits'"
     )
     result = ffpp_prep("scan", root, "-o", tmp_path / "work", env={"PYTHONPATH": str(hook)})
     assert result.returncode == 2 and result.stderr.count("\n") == 1, result.stderr

@@ -9,17 +9,17 @@ import pytest
 from clips import ffpp_prep
 
 from ffpp_prep import iter_boxes, read_boxes, read_videos
-from ffpp_prep.boxes import BoxSettings, VideoBoxes, _rows
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.errors import UserError
-from ffpp_prep.faces import CropSettings
-from ffpp_prep.layouts import VideoRecord
-from ffpp_prep.lock import only_run
-from ffpp_prep.manifest import read_plan, write_plan
-from ffpp_prep.parts import refuse_other_settings
-from ffpp_prep.store import BoxStore, read_scan, write_scan
-from ffpp_prep.tables import write_table
-from ffpp_prep.tracks import Face
+from ffpp_prep.format.records import VideoRecord
+from ffpp_prep.format.tables import write_table
+from ffpp_prep.one_video.boxes import BoxSettings, VideoBoxes, _rows
+from ffpp_prep.one_video.faces import CropSettings
+from ffpp_prep.one_video.tracks import Face
+from ffpp_prep.work.lock import only_run
+from ffpp_prep.work.manifest import read_plan, write_plan
+from ffpp_prep.work.parts import refuse_other_settings
+from ffpp_prep.work.store import BoxStore, read_scan, write_scan
 
 SETTINGS = BoxSettings()
 

@@ -9,9 +9,9 @@ import pytest
 import trees
 from clips import ffpp_prep
 
+from ffpp_prep.datasets.layouts import Listing, TableWords, list_videos
 from ffpp_prep.errors import UserError
-from ffpp_prep.layouts import Listing, TableWords, list_videos
-from ffpp_prep.store import read_scan
+from ffpp_prep.work.store import read_scan
 
 
 def listed(

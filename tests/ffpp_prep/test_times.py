@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from clips import encode
 
-from ffpp_prep.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import load_detector
-from ffpp_prep.store import BoxStore
+from ffpp_prep.one_video.boxes import BoxSettings, detect_video
 from ffpp_prep.video import Frame, FrameTimes, VideoInfo, VideoReader
+from ffpp_prep.work.store import BoxStore
 
 INFO = VideoInfo(4, 4, 25.0, 0, unit=0.001)
 

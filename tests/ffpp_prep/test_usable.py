@@ -6,7 +6,7 @@ import pandas as pd
 import trees
 from clips import ffpp_prep
 
-from ffpp_prep.usable import usable_lines
+from ffpp_prep.work.usable import usable_lines
 
 
 def videos(statuses: list[tuple[str, int, str | None, bool | None]]) -> pd.DataFrame:

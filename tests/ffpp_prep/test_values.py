@@ -12,11 +12,11 @@ import pytest
 from clips import ffpp_prep
 
 from ffpp_prep import read_boxes, read_videos
-from ffpp_prep.boxes import VideoBoxes
-from ffpp_prep.fakes import FakeCheck
-from ffpp_prep.parts import storable
-from ffpp_prep.stages.fakes import CHECKS_SCHEMA
-from ffpp_prep.store import STATUS_SCHEMA
+from ffpp_prep.one_video.boxes import VideoBoxes
+from ffpp_prep.one_video.fakes import FakeCheck
+from ffpp_prep.work.fakes import CHECKS_SCHEMA
+from ffpp_prep.work.parts import storable
+from ffpp_prep.work.store import STATUS_SCHEMA
 
 # What a decoder may make of a header, whatever is bounded today; given for every video of one name.
 HOOK = """
@@ -77,7 +77,7 @@ def test_what_cannot_be_stored_of_any_column() -> None:
 
 
 CROPPING = """
-import ffpp_prep.shards as shards
+import ffpp_prep.work.shards as shards
 crops = shards.crops
 def odd(path, *rest):
     if "FaceSwap/c23/videos/000_001" in path:

@@ -19,12 +19,12 @@ import pytest
 from clips import ffpp_prep
 
 from ffpp_prep import read_boxes, read_videos, verify_work
-from ffpp_prep.boxes import BoxSettings
-from ffpp_prep.checksums import read_checked_json, write_checked_json
 from ffpp_prep.errors import Damaged, UserError
-from ffpp_prep.files import crc32_of, sha256_of
-from ffpp_prep.store import BoxStore
-from ffpp_prep.tables import write_table
+from ffpp_prep.format.checksums import read_checked_json, write_checked_json
+from ffpp_prep.format.files import crc32_of, sha256_of
+from ffpp_prep.format.tables import write_table
+from ffpp_prep.one_video.boxes import BoxSettings
+from ffpp_prep.work.store import BoxStore
 
 SHARD = "faces/faces-00001"
 

@@ -15,11 +15,11 @@ from clips import ffpp_prep
 from test_faults import same_boxes
 
 from ffpp_prep import read_boxes, read_videos
-from ffpp_prep.boxes import BoxSettings, detect_video
 from ffpp_prep.detector import Detections, load_detector
 from ffpp_prep.detector.shared import SharedDetector
+from ffpp_prep.detector.workers import Engine, find_workers
 from ffpp_prep.errors import UserError
-from ffpp_prep.workers import Engine, find_workers
+from ffpp_prep.one_video.boxes import BoxSettings, detect_video
 
 
 class Slow:
@@ -101,15 +101,15 @@ def test_tensorflow_with_decode_threads(tree: Path, tmp_path: Path) -> None:
 
 HOSTILE = """
 import os, pathlib, signal, time
-import ffpp_prep.boxes
-detect = ffpp_prep.boxes.detect_video
+import ffpp_prep.one_video.boxes
+detect = ffpp_prep.one_video.boxes.detect_video
 def detect_video(video_id, *arguments, **options):
     if "FaceSwap" in video_id and "000_001" in video_id:
         os.kill(os.getpid(), signal.SIGSEGV)
     if "FaceSwap" in video_id and "001_000" in video_id:
         time.sleep(600)
     return detect(video_id, *arguments, **options)
-ffpp_prep.boxes.detect_video = detect_video
+ffpp_prep.one_video.boxes.detect_video = detect_video
 """
 
 
@@ -147,7 +147,7 @@ def test_without_a_gpu_the_processor_is_used(no_gpu: None) -> None:
 
 @pytest.mark.parametrize(("wanted", "devices"), [(None, ("3", "1")), (1, ("3",)), (0, ())])
 def test_one_process_a_gpu(monkeypatch: pytest.MonkeyPatch, wanted: int | None, devices: tuple) -> None:
-    monkeypatch.setattr("ffpp_prep.workers.visible_gpus", lambda: ("3", "1"))
+    monkeypatch.setattr("ffpp_prep.detector.workers.visible_gpus", lambda: ("3", "1"))
     found = find_workers(Engine(gpus=wanted), 7)
     assert found.devices == devices and found.processes == (len(devices) or 7)
     assert found.engine.name == ("tensorflow" if devices else "litert")

@@ -15,7 +15,7 @@ from dfd_train.commands import COMMANDS
 from dfd_train.errors import TrainingError, caused_by_user
 from dfd_train.parser import Parser
 from ffpp_prep.errors import FatalError
-from ffpp_prep.printable import printing, readable
+from ffpp_prep.text.printable import printing, readable
 
 EXIT_STATUSES = (
     "exit status: 0 done, 2 a mistake in the command, its files or its settings, 3 training cannot go on, "

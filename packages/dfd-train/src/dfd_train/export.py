@@ -29,7 +29,7 @@ from dfd_train.predict.scorer import run_geometry
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.files import replacing, write_atomically
 from dfd_train.runs.folder import DEMONSTRATION, RunFolder
-from ffpp_prep.files import sha256_of
+from ffpp_prep.format.files import sha256_of
 
 if TYPE_CHECKING:
     from reseption_models import ModelCard

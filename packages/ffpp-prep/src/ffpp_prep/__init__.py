@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from ffpp_prep.boxes import BoxSettings
-    from ffpp_prep.estimate import estimate_root
-    from ffpp_prep.faces import CropSettings
-    from ffpp_prep.leaks import audit_splits
-    from ffpp_prep.preview import write_preview
-    from ffpp_prep.report import status_text
-    from ffpp_prep.sample import write_sample
-    from ffpp_prep.splits import SplitSettings
-    from ffpp_prep.stages import check_fakes, detect_boxes, extract_faces
-    from ffpp_prep.stages.extract import Choice
-    from ffpp_prep.stages.fakes import read_fakes
-    from ffpp_prep.stages.scan import scan
-    from ffpp_prep.store import iter_boxes, read_boxes, read_videos
-    from ffpp_prep.verify import verify_work
-    from ffpp_prep.workers import Engine
+from ffpp_prep.version import __version__ as __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from ffpp_prep.datasets.leaks import audit_splits
+    from ffpp_prep.datasets.splits import SplitSettings
+    from ffpp_prep.detector.workers import Engine
+    from ffpp_prep.one_video.boxes import BoxSettings
+    from ffpp_prep.one_video.faces import CropSettings
+    from ffpp_prep.preview import write_preview
+    from ffpp_prep.sample import write_sample
+    from ffpp_prep.stages import check_fakes, detect_boxes, extract_faces
+    from ffpp_prep.stages.estimate import estimate_root
+    from ffpp_prep.stages.extract import Choice
+    from ffpp_prep.stages.scan import scan
+    from ffpp_prep.work.fakes import read_fakes
+    from ffpp_prep.work.status import status_text
+    from ffpp_prep.work.store import iter_boxes, read_boxes, read_videos
+    from ffpp_prep.work.verify import verify_work
+
 __all__ = [
     "BoxSettings",
     "Choice",
@@ -45,19 +46,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BoxSettings": "ffpp_prep.boxes",
+    "BoxSettings": "ffpp_prep.one_video.boxes",
     "Choice": "ffpp_prep.stages.extract",
-    "CropSettings": "ffpp_prep.faces",
-    "Engine": "ffpp_prep.workers",
-    "SplitSettings": "ffpp_prep.splits",
-    "audit_splits": "ffpp_prep.leaks",
-    "estimate_root": "ffpp_prep.estimate",
-    "iter_boxes": "ffpp_prep.store",
-    "read_boxes": "ffpp_prep.store",
-    "read_fakes": "ffpp_prep.stages.fakes",
-    "read_videos": "ffpp_prep.store",
-    "status_text": "ffpp_prep.report",
-    "verify_work": "ffpp_prep.verify",
+    "CropSettings": "ffpp_prep.one_video.faces",
+    "Engine": "ffpp_prep.detector.workers",
+    "SplitSettings": "ffpp_prep.datasets.splits",
+    "audit_splits": "ffpp_prep.datasets.leaks",
+    "estimate_root": "ffpp_prep.stages.estimate",
+    "iter_boxes": "ffpp_prep.work.store",
+    "read_boxes": "ffpp_prep.work.store",
+    "read_fakes": "ffpp_prep.work.fakes",
+    "read_videos": "ffpp_prep.work.store",
+    "status_text": "ffpp_prep.work.status",
+    "verify_work": "ffpp_prep.work.verify",
     "write_preview": "ffpp_prep.preview",
     "write_sample": "ffpp_prep.sample",
 }

@@ -11,11 +11,11 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-from ffpp_prep import __version__
 from ffpp_prep.commands import COMMANDS, GO_ON
+from ffpp_prep.commands.parser import Parser
 from ffpp_prep.errors import ExitStatus, FatalError, UserError
-from ffpp_prep.parser import Parser
-from ffpp_prep.printable import printing, readable
+from ffpp_prep.text.printable import printing, readable
+from ffpp_prep.version import __version__
 
 EXIT_STATUSES = "exit status: 0 clean, 1 some videos failed, 2 usage, 3 fatal (a full disk), 130 interrupted"
 

@@ -11,16 +11,16 @@ import h5py
 import pyarrow as pa
 
 from dfd_train.errors import UserError
-from ffpp_prep.checksums import read_checked_json
 from ffpp_prep.errors import Damaged
-from ffpp_prep.hdf5 import check_index, open_shard
-from ffpp_prep.tables import read_metadata, read_table
+from ffpp_prep.format.checksums import read_checked_json
+from ffpp_prep.format.hdf5 import check_index, open_shard
+from ffpp_prep.format.tables import read_metadata, read_table
 
 
 def checked_table(
     path: Path, schema: pa.Schema | None = None, within: Callable[[str, str], bool] | None = None
 ) -> pa.Table:
-    """A table, or some columns and row groups of it, as `ffpp_prep.tables.read_table`.
+    """A table, or some columns and row groups of it, as `ffpp_prep.format.tables.read_table`.
 
     Raises: UserError where it is damaged; OSError where it can't be read.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ffpp_prep.people import people
+from ffpp_prep.datasets.people import people
 
 log = logging.getLogger(__name__)
 

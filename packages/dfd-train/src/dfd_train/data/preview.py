@@ -16,7 +16,7 @@ from dfd_train.data.loader import Augmentation
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec, resize
 from dfd_train.settings.config import RunConfig
-from ffpp_prep.files import whole_file
+from ffpp_prep.format.files import whole_file
 
 GAP = 4  # pixels between crops
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from dfd_train.data.prepared import READABLE
 from dfd_train.errors import UserError
-from ffpp_prep.people import people
+from ffpp_prep.datasets.people import people
 
 SPLITS = ("train", "val", "test")
 

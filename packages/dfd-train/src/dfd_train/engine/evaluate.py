@@ -24,7 +24,7 @@ from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
 from dfd_train.settings.config import DataConfig
-from ffpp_prep.files import sha256_of
+from ffpp_prep.format.files import sha256_of
 
 log = logging.getLogger(__name__)
 

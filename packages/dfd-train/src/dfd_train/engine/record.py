@@ -17,7 +17,7 @@ from dfd_train.data.prepared import PreparedSet
 from dfd_train.errors import UserError
 from dfd_train.metrics import Summary
 from dfd_train.runs.folder import RunFolder
-from ffpp_prep.files import sha256_of
+from ffpp_prep.format.files import sha256_of
 
 log = logging.getLogger("dfd_train")
 

@@ -32,7 +32,7 @@ from dfd_train.optim.optimizers import mix_seed
 from dfd_train.runs.checkpoint import Facts, TrainedModel, load_checkpoint, load_model, untrained
 from dfd_train.runs.folder import DEMONSTRATION, RunFolder
 from dfd_train.settings.config import RunConfig, changed_settings
-from ffpp_prep.lock import LOCK, OWNER
+from ffpp_prep.work.lock import LOCK, OWNER
 
 log = logging.getLogger(__name__)
 

@@ -44,8 +44,8 @@ from dfd_train.runs.files import write_atomically
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.names import run_names
 from dfd_train.units import duration_text
-from ffpp_prep.files import sha256_of
-from ffpp_prep.spreadsheet import cell
+from ffpp_prep.format.files import sha256_of
+from ffpp_prep.text.spreadsheet import cell
 
 log = logging.getLogger(__name__)
 PROBE = 2 * BATCH

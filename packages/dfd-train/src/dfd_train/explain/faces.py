@@ -19,7 +19,7 @@ from dfd_train.predict.inputs import Input
 from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import judge
 from dfd_train.predict.scorer import Scorer, load_scorer
-from ffpp_prep.printable import printable
+from ffpp_prep.text.printable import printable
 from ffpp_prep.video import VideoError
 
 log = logging.getLogger(__name__)

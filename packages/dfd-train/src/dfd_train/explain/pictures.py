@@ -21,7 +21,7 @@ from dfd_train.errors import UserError
 from dfd_train.predict.inputs import require_file
 from dfd_train.predict.photographs import read_image
 from dfd_train.report.tables import methods_in
-from ffpp_prep.printable import printable
+from ffpp_prep.text.printable import printable
 from ffpp_prep.video import read_frame
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from dfd_train.errors import UserError
-from ffpp_prep.checksums import parsed_json, with_checksum, without_checksum
+from ffpp_prep.format.checksums import parsed_json, with_checksum, without_checksum
 
 METADATA_KEY = "dfd_train"
 CARD_FILE = "dfd_train.json"

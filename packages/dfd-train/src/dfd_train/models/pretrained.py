@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dfd_train.errors import UserError
-from ffpp_prep.files import sha256_of
+from ffpp_prep.format.files import sha256_of
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 

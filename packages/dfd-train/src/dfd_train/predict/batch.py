@@ -26,7 +26,7 @@ from dfd_train.predict.page import INDEX, write_index
 from dfd_train.predict.result import STATUSES, Result, internal_error, judge, not_a_number, unreadable
 from dfd_train.predict.scorer import Scorer
 from dfd_train.report.files import write_text
-from ffpp_prep.spreadsheet import cell
+from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.video import VideoError
 
 log = logging.getLogger(__name__)

@@ -22,9 +22,9 @@ from dfd_train.metrics.videos import video_scores
 from dfd_train.runs.files import write_atomically
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions
-from ffpp_prep.checksums import read_checked_json, with_checksum
 from ffpp_prep.errors import Damaged
-from ffpp_prep.files import sha256_of
+from ffpp_prep.format.checksums import read_checked_json, with_checksum
+from ffpp_prep.format.files import sha256_of
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ import numpy as np
 from dfd_train.data.geometry import CropGeometry, Image, cut_face
 from dfd_train.predict.animation import AnimationReader, is_animated
 from dfd_train.predict.photographs import read_image
-from ffpp_prep.boxes import BoxSettings
 from ffpp_prep.detector import Detections, load_detector
-from ffpp_prep.tracks import Face, Linker, between
+from ffpp_prep.one_video.boxes import BoxSettings
+from ffpp_prep.one_video.tracks import Face, Linker, between
 from ffpp_prep.video import Frame, FrameTimes, VideoReader
 
 __all__ = [

@@ -20,7 +20,7 @@ from pathlib import Path
 from dfd_train.errors import UserError
 from dfd_train.predict.animation import is_animated
 from dfd_train.predict.photographs import HEIC, kind_of
-from ffpp_prep.printable import printable
+from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)
 

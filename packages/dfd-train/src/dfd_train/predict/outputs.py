@@ -33,7 +33,7 @@ from dfd_train.predict.page import write_page
 from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import Result, frame_probs
 from dfd_train.predict.timeline import draw_timeline
-from ffpp_prep.spreadsheet import cell
+from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.video import VideoError
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import CONFIDENCE
 from dfd_train.predict.inputs import Input
 from dfd_train.runs.folder import DEMONSTRATION
-from ffpp_prep.printable import printable
+from ffpp_prep.text.printable import printable
 from ffpp_prep.video import TooLarge, VideoError
 
 FORMAT_VERSION = 1

@@ -26,8 +26,8 @@ from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, Detect
 from dfd_train.predict.calibration import Calibration, run_calibration
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
-from ffpp_prep.files import sha256_of
-from ffpp_prep.printable import printable
+from ffpp_prep.format.files import sha256_of
+from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)
 

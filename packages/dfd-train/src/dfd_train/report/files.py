@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from ffpp_prep.printable import printable
+from ffpp_prep.text.printable import printable
 
 
 def write_text(path: Path, text: str) -> Path:

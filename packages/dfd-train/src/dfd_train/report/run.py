@@ -15,7 +15,7 @@ from dfd_train.models.baselines import BASELINES, baseline_of
 from dfd_train.runs.events import begins_with, epochs_of, gradients_of, how_far
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions
-from ffpp_prep.printable import printable
+from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)
 SPLIT_ORDER = ("test", "val", "train")

@@ -12,7 +12,7 @@ from tabulate import tabulate
 
 from dfd_train.report.files import write_text
 from dfd_train.report.templates import render
-from ffpp_prep.spreadsheet import cell
+from ffpp_prep.text.spreadsheet import cell
 
 Mark = Literal["", "best", "shared"]
 NOTHING = "–"

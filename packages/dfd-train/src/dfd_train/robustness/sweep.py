@@ -25,7 +25,7 @@ from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions, write_predictions
 from ffpp_prep.errors import Damaged
-from ffpp_prep.printable import printable
+from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from dfd_train.models.trust import check_trust
 from dfd_train.runs.files import replacing
 from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import ModelConfig, RunConfig, build_config, to_tables
-from ffpp_prep.checksums import check_zip
 from ffpp_prep.errors import Damaged
+from ffpp_prep.format.checksums import check_zip
 
 FORMAT_VERSION = 1
 

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from dfd_train.runs.files import naming, write_atomically
-from ffpp_prep.checksums import parsed_json, with_checksum, without_checksum
 from ffpp_prep.errors import Damaged
+from ffpp_prep.format.checksums import parsed_json, with_checksum, without_checksum
 
 log = logging.getLogger(__name__)
 Event = Mapping[str, Any]

@@ -16,7 +16,7 @@ from dfd_train.runs import events
 from dfd_train.runs.events import Event
 from dfd_train.runs.files import write_atomically
 from dfd_train.settings.config import RunConfig, build_config, read_config, settings, to_tables
-from ffpp_prep.lock import only_run
+from ffpp_prep.work.lock import only_run
 
 DEMONSTRATION = "demonstration model, not evidence"
 

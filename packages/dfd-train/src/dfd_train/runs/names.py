@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfd_train.errors import UserError
-from ffpp_prep.printable import printable
+from ffpp_prep.text.printable import printable
 
 
 def run_names(runs: Sequence[Path]) -> list[str]:

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from dfd_train.runs.files import replacing
-from ffpp_prep.tables import read_metadata, read_table, write_table
+from ffpp_prep.format.tables import read_metadata, read_table, write_table
 
 _AGAIN = "remove it: `dfd-train evaluate` makes it again"
 

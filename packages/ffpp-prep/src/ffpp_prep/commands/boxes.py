@@ -11,9 +11,9 @@ from ffpp_prep.commands.scan import add_scan_arguments, work_folder
 from ffpp_prep.errors import ExitStatus, UserError
 
 if TYPE_CHECKING:
-    from ffpp_prep.boxes import BoxSettings
+    from ffpp_prep.detector.workers import Engine
+    from ffpp_prep.one_video.boxes import BoxSettings
     from ffpp_prep.stages.boxes import BoxesSummary
-    from ffpp_prep.workers import Engine
 
 HELP = "detect the faces of every frame -> WORK/boxes"
 EXAMPLE = "ffpp-prep boxes work --jobs 8    or    ffpp-prep boxes /data/FaceForensics++ -o work --jobs 8"
@@ -142,7 +142,7 @@ def detect(options: argparse.Namespace) -> int:
 
 def box_settings(options: argparse.Namespace) -> BoxSettings:
     """What to keep, after the options of `add_detection_arguments`."""
-    from ffpp_prep.boxes import BoxSettings
+    from ffpp_prep.one_video.boxes import BoxSettings
 
     try:
         return BoxSettings(
@@ -157,14 +157,14 @@ def box_settings(options: argparse.Namespace) -> BoxSettings:
 
 def engine(options: argparse.Namespace) -> Engine:
     """Which detector runs, after the same options."""
-    from ffpp_prep.workers import Engine
+    from ffpp_prep.detector.workers import Engine
 
     graph = options.frozen_graph and options.frozen_graph.resolve()
     return Engine(options.engine, options.threads, graph, options.gpus, options.decode_threads)
 
 
 def _print(summary: BoxesSummary, work: Path) -> None:
-    from ffpp_prep.failures import failure_lines
+    from ffpp_prep.work.failures import failure_lines
 
     done = (
         ", ".join(f"{n} {status}" for status, n in sorted(summary.statuses.items())) or "nothing left to do"

@@ -12,8 +12,8 @@ from ffpp_prep.errors import ExitStatus, UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ffpp_prep.failures import Failure
     from ffpp_prep.stages.fakes import FakesSummary
+    from ffpp_prep.work.failures import Failure
 
 HELP = "measure per frame and face whether a fake differs from its original -> WORK/fakes"
 EXAMPLE = "ffpp-prep check-fakes work --jobs 8"
@@ -48,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measures, and prints what was not manipulated, flickers or switches faces."""
-    from ffpp_prep.failures import failure_lines, write_failures
-    from ffpp_prep.fakes import FakeSettings
+    from ffpp_prep.one_video.fakes import FakeSettings
     from ffpp_prep.stages.fakes import FAILED, check_fakes
+    from ffpp_prep.work.failures import failure_lines, write_failures
 
     if options.csv and options.csv.is_dir():
         raise UserError(f"--csv {options.csv}: a folder; give the name of a file")

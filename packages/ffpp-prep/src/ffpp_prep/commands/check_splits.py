@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ffpp_prep.errors import ExitStatus, UserError
 
 if TYPE_CHECKING:
-    from ffpp_prep.leaks import Audit, Leak
+    from ffpp_prep.datasets.leaks import Audit, Leak
 
 HELP = "audit splits for leaks: the same original, person or file in two of them; exits 1 where there are any"
 EXAMPLE = "ffpp-prep check-splits work --csv pairs.csv"
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the leaks of most pairs, and returns 1 where there is one."""
-    from ffpp_prep.leaks import audit_splits, write_pairs
+    from ffpp_prep.datasets.leaks import audit_splits, write_pairs
 
     if options.csv and options.csv.is_dir():
         raise UserError(f"--csv {options.csv}: a folder; give the name of a file")

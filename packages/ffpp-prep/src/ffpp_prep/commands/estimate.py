@@ -11,10 +11,10 @@ from ffpp_prep.commands.boxes import add_detection_arguments, box_settings, engi
 from ffpp_prep.commands.extract import add_crop_arguments, crop_settings
 from ffpp_prep.commands.scan import add_scan_arguments, split_settings, table_words
 from ffpp_prep.errors import ExitStatus
-from ffpp_prep.units import duration_text, size_text
+from ffpp_prep.text.units import duration_text, size_text
 
 if TYPE_CHECKING:
-    from ffpp_prep.estimate import Estimate
+    from ffpp_prep.stages.estimate import Estimate
 
 HELP = "videos, hours, frames, time and disk of a data set, from a timed probe of a few videos"
 EXAMPLE = "ffpp-prep estimate /data/FaceForensics++ --jobs 8 --for-training 50"
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Probes, and prints what is to be expected."""
-    from ffpp_prep.estimate import estimate_root
+    from ffpp_prep.stages.estimate import estimate_root
 
     crop = crop_settings(options)
     found = estimate_root(

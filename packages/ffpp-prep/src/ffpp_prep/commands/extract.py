@@ -18,7 +18,7 @@ from ffpp_prep.commands.scan import add_scan_arguments, work_folder
 from ffpp_prep.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from ffpp_prep.faces import CropSettings
+    from ffpp_prep.one_video.faces import CropSettings
     from ffpp_prep.stages.extract import ExtractSummary
 
 HELP = "cut the faces out -> WORK/faces"
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
 
 def crop_settings(options: argparse.Namespace) -> CropSettings:
     """What a crop is, after the options of `add_crop_arguments`."""
-    from ffpp_prep.faces import CropSettings
+    from ffpp_prep.one_video.faces import CropSettings
 
     return CropSettings(
         codec=options.codec,
@@ -103,8 +103,8 @@ def crop_settings(options: argparse.Namespace) -> CropSettings:
 
 def _print(summary: ExtractSummary, work: Path) -> None:
     from ffpp_prep.stages.extract import NOT_DETECTED
-    from ffpp_prep.store import read_videos
-    from ffpp_prep.usable import usable_lines
+    from ffpp_prep.work.store import read_videos
+    from ffpp_prep.work.usable import usable_lines
 
     rate = f", {summary.crops / summary.seconds:.0f} crops/s" if summary.crops else ""
     size = f"{summary.bytes / 1e6:.1f} MB"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from ffpp_prep.errors import ExitStatus, UserError
 
 if TYPE_CHECKING:
-    from ffpp_prep.layouts import Refused, TableWords
-    from ffpp_prep.splits import SplitSettings
+    from ffpp_prep.datasets.layouts import Refused, TableWords
+    from ffpp_prep.datasets.splits import SplitSettings
 
 HELP = "list a data set's videos with labels, pairs and splits -> WORK/videos.parquet"
 EXAMPLE = "ffpp-prep scan /data/FaceForensics++ -o work"
@@ -77,7 +77,7 @@ def work_folder(options: argparse.Namespace) -> Path:
     Raises:
         UserError: WORK was scanned from another data set.
     """
-    from ffpp_prep.store import scanned_root
+    from ffpp_prep.work.store import scanned_root
 
     work: Path | None = options.output
     if work is None:
@@ -94,14 +94,14 @@ def work_folder(options: argparse.Namespace) -> Path:
 
 def split_settings(options: argparse.Namespace) -> SplitSettings:
     """Where splits come from, after the options of `add_scan_arguments`."""
-    from ffpp_prep.splits import SplitSettings
+    from ffpp_prep.datasets.splits import SplitSettings
 
     return SplitSettings(options.splits, options.dfd_splits, options.seed)
 
 
 def table_words(options: argparse.Namespace) -> TableWords:
     """What a table's columns and labels mean, after the same options."""
-    from ffpp_prep.layouts import TableWords
+    from ffpp_prep.datasets.layouts import TableWords
 
     return TableWords(_pairs("--columns", options.columns), _pairs("--labels", options.labels))
 
@@ -117,8 +117,8 @@ def _pairs(flag: str, text: str) -> dict[str, str]:
 def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> None:
     """Scans `root` into `options.output` and prints what was found."""
     from ffpp_prep.stages import scan
-    from ffpp_prep.store import read_scan
-    from ffpp_prep.usable import usable_lines
+    from ffpp_prep.work.store import read_scan
+    from ffpp_prep.work.usable import usable_lines
 
     summary = scan(root, options.output, options.layout, split_settings(options), moved, table_words(options))
     for note in summary.notes:
@@ -136,7 +136,7 @@ def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> N
 
 def _print_refused(refused: Sequence[Refused]) -> None:
     """What isn't taken as it is: how often for which reason, with an example of each."""
-    from ffpp_prep.layouts import by_reason
+    from ffpp_prep.datasets.layouts import by_reason
 
     groups = by_reason(refused)
     for reason, entries in groups[:REASONS]:

@@ -21,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the status."""
-    from ffpp_prep.failures import write_failures
-    from ffpp_prep.report import failures_of, status_text
-    from ffpp_prep.store import read_videos
+    from ffpp_prep.work.failures import write_failures
+    from ffpp_prep.work.status import failures_of, status_text
+    from ffpp_prep.work.store import read_videos
 
     if options.csv and options.csv.is_dir():
         raise UserError(f"--csv {options.csv}: a folder; give the name of a file")

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Verifies, and prints what is damaged; exit status 1 if anything is, 3 if anything couldn't be read."""
-    from ffpp_prep.verify import verify_work
+    from ffpp_prep.work.verify import verify_work
 
     commands = _commands(options.work) if options.repair else {}  # before what they are read from is removed
     found = verify_work(options.work, options.repair, options.jobs)
@@ -56,10 +56,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _commands(work: Path) -> dict[str, str]:
     """What makes each folder of WORK again, with the settings that it was made with where they can be read."""
-    from ffpp_prep.boxes import BoxSettings
-    from ffpp_prep.manifest import read_plan
-    from ffpp_prep.parts import as_typed
-    from ffpp_prep.store import BoxStore
+    from ffpp_prep.one_video.boxes import BoxSettings
+    from ffpp_prep.work.manifest import read_plan
+    from ffpp_prep.work.parts import as_typed
+    from ffpp_prep.work.store import BoxStore
 
     boxes = faces = ""
     with suppress(UserError, OSError, TypeError, ValueError):

@@ -18,9 +18,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ffpp_prep import __version__
 from ffpp_prep.errors import UserError
 from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
+from ffpp_prep.version import __version__
 
 try:
     from distributed import Client, Future, KilledWorker, get_worker

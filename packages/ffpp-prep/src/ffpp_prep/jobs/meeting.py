@@ -17,10 +17,10 @@ from typing import Any
 
 from distributed import Client, Future, wait
 
-from ffpp_prep import __version__
 from ffpp_prep.errors import FatalError, UserError
-from ffpp_prep.files import TEMPORARY
-from ffpp_prep.units import duration_text
+from ffpp_prep.format.files import TEMPORARY
+from ffpp_prep.text.units import duration_text
+from ffpp_prep.version import __version__
 
 Token = tuple[str, str]  # where a file is, and what it holds
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.files import sweep, whole_file
+from ffpp_prep.format.files import sweep, whole_file
 from ffpp_prep.preview.draw import contact_sheet
 from ffpp_prep.preview.page import page
 from ffpp_prep.preview.videos import choose, look_at
-from ffpp_prep.store import BoxStore, read_videos
+from ffpp_prep.work.store import BoxStore, read_videos
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ffpp_prep.geometry import Square, cut
+from ffpp_prep.format.geometry import Square, cut
 from ffpp_prep.preview.videos import Section, ShownFrame, ShownVideo
 
 BEST, OTHER = "#12b76a", "#f79009"  # the frame's best face, a further one

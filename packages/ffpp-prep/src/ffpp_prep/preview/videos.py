@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ffpp_prep.frames import spaced_frames
-from ffpp_prep.layouts import REAL_METHOD
+from ffpp_prep.format.frames import spaced_frames
+from ffpp_prep.format.records import REAL_METHOD
 from ffpp_prep.video import VideoError, open_video
 
 FRAMES = 5  # of each video

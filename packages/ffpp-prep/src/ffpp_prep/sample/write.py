@@ -15,10 +15,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.files import TEMPORARY, write_json
-from ffpp_prep.lock import is_at_work, only_run
+from ffpp_prep.format.files import TEMPORARY, write_json
 from ffpp_prep.sample import plan
 from ffpp_prep.sample.sources import NO_FACE, PEOPLE, check_installed
+from ffpp_prep.work.lock import is_at_work, only_run
 
 FRAMES = 24
 LINE_S = 15.0  # between lines of progress

@@ -11,22 +11,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ffpp_prep.borrowed import Original, borrow_boxes
-from ffpp_prep.boxes import LOST, BoxSettings, VideoBoxes, detect_video
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
+from ffpp_prep.detector.workers import Engine, Workers, find_workers, process_detector
 from ffpp_prep.errors import UserError
-from ffpp_prep.files import sha256_of
+from ffpp_prep.format.files import sha256_of
 from ffpp_prep.jobs import Beat, Lost, run_tasks
-from ffpp_prep.lock import only_run
-from ffpp_prep.manifest import read_plan
-from ffpp_prep.parts import storable
-from ffpp_prep.printable import printable
-from ffpp_prep.progress import ProgressBar
+from ffpp_prep.one_video.borrowed import Original, borrow_boxes
+from ffpp_prep.one_video.boxes import LOST, BoxSettings, VideoBoxes, detect_video
 from ffpp_prep.stages.collect import collect
-from ffpp_prep.stages.fakes import FakeStore
-from ffpp_prep.store import STATUS_SCHEMA, BoxStore, read_scan
+from ffpp_prep.text.printable import printable
 from ffpp_prep.video import require_decoder
-from ffpp_prep.workers import Engine, Workers, find_workers, process_detector
+from ffpp_prep.work.fakes import FakeStore
+from ffpp_prep.work.lock import only_run
+from ffpp_prep.work.manifest import read_plan
+from ffpp_prep.work.parts import storable
+from ffpp_prep.work.progress import ProgressBar
+from ffpp_prep.work.store import STATUS_SCHEMA, BoxStore, read_scan
 
 
 @dataclass(frozen=True)

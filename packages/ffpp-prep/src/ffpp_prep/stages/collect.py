@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
 from ffpp_prep.jobs import Lost, Outcome
-from ffpp_prep.parts import VideoResult
-from ffpp_prep.progress import ProgressBar
+from ffpp_prep.work.parts import VideoResult
+from ffpp_prep.work.progress import ProgressBar
 
 # A part is committed when either is reached, so a kill costs at most a minute's work.
 PART_SECONDS, PART_ROWS = 60.0, 500_000

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from ffpp_prep.boxes import USABLE
-from ffpp_prep.checksums import write_checked_json
 from ffpp_prep.errors import FatalError, UserError
-from ffpp_prep.faces import CropSettings
-from ffpp_prep.files import sweep
-from ffpp_prep.frames import EVALUATION_FRAMES
+from ffpp_prep.format.checksums import write_checked_json
+from ffpp_prep.format.files import sweep
+from ffpp_prep.format.frames import EVALUATION_FRAMES
 from ffpp_prep.jobs import Beat, Outcome, run_tasks
-from ffpp_prep.lock import only_run
-from ffpp_prep.manifest import (
+from ffpp_prep.one_video.boxes import USABLE
+from ffpp_prep.one_video.faces import CropSettings
+from ffpp_prep.work.lock import only_run
+from ffpp_prep.work.manifest import (
     MANIFEST,
     PlannedSlice,
     commit_file,
@@ -31,13 +31,12 @@ from ffpp_prep.manifest import (
     read_summaries,
     write_plan,
 )
-from ffpp_prep.parts import refuse_other_settings
-from ffpp_prep.progress import ProgressBar
-from ffpp_prep.shards import ShardSummary, VideoSlice, scored_below, shard_name, write_shard
-from ffpp_prep.stages.planning import pending_slices, plan_shards, planned_boxes, spoken_for, unplanned
-from ffpp_prep.store import BoxStore, read_videos_and_parts
+from ffpp_prep.work.parts import refuse_other_settings
+from ffpp_prep.work.planning import pending_slices, plan_shards, planned_slices, spoken_for, unplanned
+from ffpp_prep.work.progress import ProgressBar
+from ffpp_prep.work.shards import ShardSummary, scored_below, shard_name, write_shard
+from ffpp_prep.work.store import BoxStore, read_videos_and_parts
 
-OF_CROPS = ("video_id", "frame", "pts", "face", "score", "x1", "y1", "x2", "y2")
 NOT_DETECTED = "boxes not detected yet"  # why a video is left out
 
 
@@ -246,28 +245,3 @@ def _extract(task: _Task, beat: Beat) -> ShardSummary | str:
         raise
     except Exception as error:  # whatever a hostile video provokes is that shard's loss, not the run's end
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def planned_slices(
-    store: BoxStore, videos: pd.DataFrame, pieces: Sequence[PlannedSlice], settings: CropSettings
-) -> list[VideoSlice]:
-    """What a shard of these pieces is to hold; `videos`: their rows of `read_videos_and_parts`, by `video_id`."""
-    rows = store.read_rows(status=videos.reset_index(), columns=OF_CROPS)
-    boxes = dict(iter(rows.groupby("video_id", sort=False)))
-    slices = []
-    for piece in pieces:
-        row = videos.loc[piece.video_id]
-        splits = piece.splits or (row["split"],)
-        chosen = planned_boxes(boxes[piece.video_id], splits, int(row["frames_decoded"]), settings)
-        slices.append(
-            VideoSlice(
-                video_id=piece.video_id,
-                path=row["path"],
-                method=row["method"],
-                original_id=row["original_id"],
-                label=int(row["label"]),
-                boxes=chosen.iloc[piece.first : piece.stop],
-                size=(int(row["width"]), int(row["height"])),
-            )
-        )
-    return slices

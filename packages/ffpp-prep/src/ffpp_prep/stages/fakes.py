@@ -8,34 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
-from ffpp_prep.boxes import USABLE
 from ffpp_prep.errors import UserError
-from ffpp_prep.fakes import FAKES_SCHEMA, FakeCheck, FakeSettings, check_fake
 from ffpp_prep.jobs import Beat, Lost, run_tasks
-from ffpp_prep.lock import only_run
-from ffpp_prep.parts import PartStore, storable
-from ffpp_prep.printable import printable
-from ffpp_prep.progress import ProgressBar
+from ffpp_prep.one_video.boxes import USABLE
+from ffpp_prep.one_video.fakes import FakeCheck, FakeSettings, check_fake
 from ffpp_prep.stages.collect import collect
-from ffpp_prep.store import BoxStore, read_videos_and_parts
+from ffpp_prep.text.printable import printable
+from ffpp_prep.work.fakes import CHECKS_SCHEMA, FakeStore
+from ffpp_prep.work.lock import only_run
+from ffpp_prep.work.parts import storable
+from ffpp_prep.work.progress import ProgressBar
+from ffpp_prep.work.store import BoxStore, read_videos_and_parts
 
 FAILED = ("open_failed", "timeout", "crashed")  # what --retry-failed tries
-CHECKS_SCHEMA = pa.schema(
-    [
-        ("video_id", pa.string()),
-        ("status", pa.string()),
-        ("error", pa.string()),
-        ("frames_decoded", pa.int32()),
-        ("faces", pa.int32()),
-        ("faces_untouched", pa.int32()),
-        ("frames_untouched", pa.int32()),
-        ("changes", pa.int32()),
-        ("switches", pa.int32()),
-        pa.field("faces_unknown", pa.int32(), metadata={"since": "0.2"}),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -59,13 +45,6 @@ class FakesSummary:
     left_out: dict[str, int]
     checks: pd.DataFrame
     asks_compression: bool
-
-
-class FakeStore(PartStore[FakeCheck]):
-    """The parts in WORK/fakes."""
-
-    def __init__(self, work: Path) -> None:
-        super().__init__(work / "fakes", "fakes", FAKES_SCHEMA, CHECKS_SCHEMA)
 
 
 @dataclass(frozen=True)
@@ -141,11 +120,6 @@ def check_fakes(
     seconds = time.monotonic() - started
     asked = settings.faintest is not None
     return FakesSummary(dict(statuses), len(fakes) - len(tasks), frames, seconds, left_out, checks, asked)
-
-
-def read_fakes(work: str | Path) -> pd.DataFrame:
-    """All committed measurements of WORK, one row a face, sorted by video, frame, face: see FAKES_SCHEMA."""
-    return FakeStore(Path(work)).read_rows()
 
 
 def _measurable(videos: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
+from ffpp_prep.datasets.layouts import Refused, TableWords, list_videos
+from ffpp_prep.datasets.splits import SplitSettings, assign
 from ffpp_prep.errors import UserError
-from ffpp_prep.files import whole_file
-from ffpp_prep.layouts import Refused, TableWords, list_videos
-from ffpp_prep.lock import only_run
-from ffpp_prep.splits import SplitSettings, assign
-from ffpp_prep.spreadsheet import cell
-from ffpp_prep.store import BoxStore, scanned_root, write_scan
+from ffpp_prep.format.files import whole_file
+from ffpp_prep.text.spreadsheet import cell
+from ffpp_prep.work.lock import only_run
+from ffpp_prep.work.store import BoxStore, scanned_root, write_scan
 
 SAMPLE_MARK = "SAMPLE.json"  # `ffpp-prep sample` leaves it in the folders that it writes
 
@@ -44,7 +44,7 @@ def scan(
     Args:
         root: the data set's folder, or a CSV or Parquet table.
         work: the folder to write to, made if missing.
-        layout: `auto` or a name in `ffpp_prep.layouts`.
+        layout: `auto` or a name in `ffpp_prep.datasets.layouts`.
         splits: where splits come from; by default ROOT/splits if it is there, else the official lists.
         moved: `root` is the data set that WORK was scanned from, at another place.
         words: what a table's columns and labels mean, where it says it in words of its own.

@@ -1,0 +1,118 @@
+"""Data sets as they lie on disk: one module each, from the names of files to video records, without decoding.
+
+A layout module has two functions, `matches(tree) -> bool` and `read(tree) -> Listing`, and `PLACES`, which says where
+it looks: a video elsewhere is "not PLACES". What `read` leaves of the tree is refused with a reason, for all alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+from ffpp_prep.datasets.layouts import celebdf, dfdc, ffpp, folder, table
+from ffpp_prep.datasets.layouts.left_out import account, by_reason, without_twins
+from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.table import TableWords
+from ffpp_prep.datasets.layouts.tree import VIDEO_SUFFIXES, beside, read_tree
+from ffpp_prep.datasets.people import person_name
+from ffpp_prep.errors import UserError
+from ffpp_prep.format.records import VideoRecord
+
+__all__ = [
+    "LAYOUTS",
+    "Listing",
+    "Refused",
+    "TableWords",
+    "by_reason",
+    "list_videos",
+]
+
+# In this order `auto` tries them: DFDC's only mark is a metadata.json, which other folders may hold too.
+LAYOUTS: tuple[ModuleType, ...] = (table, ffpp, celebdf, folder, dfdc)
+
+
+def layout_names() -> list[str]:
+    """The names that `--layout` takes, besides `auto`."""
+    return [module.__name__.rsplit(".", 1)[-1] for module in LAYOUTS]
+
+
+def list_videos(
+    root: Path, layout: str = "auto", words: TableWords | None = None, apart: Iterable[Path] = ()
+) -> Listing:
+    """Lists the videos below `root` (or in the table `root`), sorted by `video_id`, without opening them.
+
+    Args:
+        root: a data set's folder, or a CSV or Parquet table.
+        layout: `auto` or one of `layout_names()`.
+        words: what a table's columns and labels mean, where it says it in words of its own.
+        apart: files and folders that are none of the data set's, such as WORK.
+
+    Raises:
+        UserError: `root` is missing, empty, or of no known layout.
+    """
+    if not root.exists():
+        raise UserError(f"{root}: no such folder or table")
+    modules = dict(zip(layout_names(), LAYOUTS, strict=True))
+    if layout != "auto" and layout not in modules:
+        raise UserError(f"--layout {layout}: unknown; allowed are auto, {', '.join(modules)}")
+    tree = read_tree(root, apart)
+    chosen = modules.get(layout) or next((module for module in LAYOUTS if module.matches(tree)), None)
+    if chosen is None:
+        raise UserError(f"{root}: no known layout found (looked for {', '.join(modules)}); {_advice(root)}")
+    if chosen is table:
+        listing = table.read(tree, words or TableWords())
+        tree = beside({str(Path(v.path).parent) for v in listing.videos}, tree.root)
+    elif words is not None and words != TableWords():
+        raise UserError(f"{root} is read as layout {_name(chosen)}: --columns and --labels are for tables")
+    else:
+        listing = without_twins(tree, chosen.read(tree))
+    listing = account(tree, listing, chosen.PLACES)
+    # File systems allow names that no table can hold.
+    unfit = [
+        Refused("", ascii(v.path), "its name isn't UTF-8; rename it")
+        for v in listing.videos
+        if not _is_utf8(v.path)
+    ]
+    fit = (v for v in listing.videos if _is_utf8(v.path))
+    videos = sorted(map(_with_plain_people, fit), key=lambda v: v.video_id)
+    refused = (*listing.refused, *unfit)
+    if not videos:
+        raise UserError(f"{root}: no videos found for layout {_name(chosen)}{_but(refused)}")
+    return replace(listing, videos=tuple(videos), refused=refused)
+
+
+def _with_plain_people(video: VideoRecord) -> VideoRecord:
+    target, source = person_name(video.target_id), person_name(video.source_id)
+    if (target, source) == (video.target_id, video.source_id):
+        return video
+    return replace(video, target_id=target, source_id=source)
+
+
+def _name(module: ModuleType) -> str:
+    return module.__name__.rsplit(".", 1)[-1]
+
+
+def _but(refused: Iterable[Refused]) -> str:
+    """What there is instead of videos, for the end of a message."""
+    reasons = [f"{len(entries)} {reason}" for reason, entries in by_reason(refused)]
+    return f"; not taken: {'; '.join(reasons[:3])}" if reasons else ""
+
+
+def _advice(root: Path) -> str:
+    """What to give instead."""
+    if root.is_file() and root.suffix.lower() in VIDEO_SUFFIXES:
+        return "single videos are scored by  dfd-train predict, not prepared"
+    whole = folder.set_around(root)
+    if whole:
+        return f"this lies in a folder with real/ and fake/, so give that one:  {whole}"
+    return "give a folder with real/ and fake/, or a CSV table with path and label"
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,123 @@
+"""Celeb-DF v1 and v2: Celeb-real/, YouTube-real/, Celeb-synthesis/, List_of_testing_videos.txt.
+
+Real videos are `id0_0000.mp4` (celebrity 0, clip 0) or `00000.mp4` (YouTube); fakes are
+`id0_id1_0000.mp4`: the clip id0_0000 (target 0) with the face of celebrity 1 (source). Lines of the list are
+`1 YouTube-real/00170.mp4`, where 1 means real.
+
+The folders may lie anywhere below the root, in any case (`Youtube-real`), and hold their videos in videos/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.tree import Tree
+from ffpp_prep.errors import UserError
+from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+
+CELEBRITIES, STRANGERS, FAKES = "Celeb-real", "YouTube-real", "Celeb-synthesis"
+PLACES = f"in {CELEBRITIES}/, {STRANGERS}/ or {FAKES}/"
+PARTS = {name.casefold(): name for name in (CELEBRITIES, STRANGERS, FAKES)}
+TEST_LIST = "List_of_testing_videos.txt"
+FAKE = re.compile(r"(?P<target>id\d+)_(?P<source>id\d+)_(?P<clip>\d+)")
+DEEPER = f"deeper than {FAKES}/x.mp4, as Celeb-DF++ has its methods, a tree that isn't read"
+
+Key = tuple[str, str, str]  # what stands above the data set's folders, the part, the file's name
+
+
+@dataclass(frozen=True)
+class _Place:
+    video_id: str
+    key: Key
+
+    @property
+    def stem(self) -> str:
+        return PurePosixPath(self.video_id).stem
+
+
+def matches(tree: Tree) -> bool:
+    """Whether folders of Celeb-DF lie in the tree."""
+    return any(
+        PARTS.get(folder.rpartition("/")[2].casefold()) in (CELEBRITIES, FAKES) for folder in tree.folders
+    )
+
+
+def read(tree: Tree) -> Listing:
+    """Lists real and synthesised videos; those in the official test list get split `test`."""
+    places = [place for name in tree.videos if (place := _place(name))]
+    lists = [name for name in tree.others if PurePosixPath(name).name.casefold() == TEST_LIST.casefold()]
+    refused: list[Refused] = []
+    test = {key for name in lists for key in _listed(tree, name, refused)}
+    originals = {(p.key[0], p.stem): p.video_id for p in places if p.key[1] == CELEBRITIES}
+    videos = [_video(tree, place, place.key in test, originals) for place in places]
+    notes = []
+    if not lists:
+        notes.append(f"{TEST_LIST} not found: no official test videos are known")
+    absent = len(test - {place.key for place in places})
+    if absent:
+        notes.append(f"{absent} of {len(test)} official test videos are not on disk")
+    unnamed = sum(bool(v.label and not v.target_id) for v in videos)
+    if unnamed:
+        notes.append(f"{unnamed} synthesised videos have names outside the data set's pattern")
+    orphans = sum(bool(v.label and v.target_id and not v.original_id) for v in videos)
+    if orphans:
+        notes.append(
+            f"{orphans} synthesised videos have no original on disk; they can be evaluated but not paired"
+        )
+    deeper = {
+        name: DEEPER
+        for name in tree.videos
+        if _place(name) is None and FAKES.casefold() in name.casefold().split("/")[:-1]
+    }
+    return Listing(tuple(videos), tuple(notes), tuple(refused), frozenset(lists), deeper)
+
+
+def _place(video_id: str) -> _Place | None:
+    """Where in the data set a video lies; None for one that lies elsewhere."""
+    *folders, name = video_id.split("/")
+    if folders and folders[-1].casefold() == "videos":
+        folders.pop()
+    part = PARTS.get(folders[-1].casefold()) if folders else None
+    return _Place(video_id, ("/".join(folders[:-1]), part, name)) if part else None
+
+
+def _video(tree: Tree, place: _Place, in_test: bool, originals: dict[tuple[str, str], str]) -> VideoRecord:
+    home, part, _ = place.key
+    pair = FAKE.fullmatch(place.stem) if part == FAKES else None
+    if part == FAKES:
+        target = pair["target"] if pair else ""
+    else:
+        target = place.stem.split("_")[0] if part == CELEBRITIES else f"youtube-{place.stem}"
+    return VideoRecord(
+        video_id=place.video_id,
+        path=str(tree.path(place.video_id)),
+        dataset="celebdf",
+        method=FAKES if part == FAKES else REAL_METHOD,
+        label=int(part == FAKES),
+        split="test" if in_test else "",
+        original_id=originals.get((home, f"{pair['target']}_{pair['clip']}"), "") if pair else "",
+        source_id=pair["source"] if pair else "",
+        target_id=target,
+    )
+
+
+def _listed(tree: Tree, name: str, refused: list[Refused]) -> Iterator[Key]:
+    """The test videos of a list; lines that name none are added to `refused`."""
+    path = tree.path(name)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as text ({error})") from error
+    home = name.rpartition("/")[0]
+    for line in filter(str.strip, lines):
+        video = line.strip().partition(" ")[2].strip().replace("\\", "/")
+        folders, _, file = video.rpartition("/")
+        part = PARTS.get(folders.casefold().removesuffix("/videos"))
+        if part:
+            yield home, part, file
+        else:
+            refused.append(Refused(name, ascii(line[:200]), "no line such as  1 YouTube-real/00170.mp4"))

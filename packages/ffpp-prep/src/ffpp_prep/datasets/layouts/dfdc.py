@@ -1,0 +1,165 @@
+"""Kaggle DFDC: parts `dfdc_train_part_N/`, each with videos and a metadata.json, at any depth.
+
+{"x.mp4": {"label": "REAL" | "FAKE", "split": "train", "original": "y.mp4"}, ...}
+
+The file is input from outside: only plain names of files in the part's own folder are taken from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.tree import Tree
+from ffpp_prep.errors import UserError
+from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+
+PLACES = "listed by a metadata.json"
+LABELS = {"REAL": 0, "FAKE": 1}
+METADATA = "metadata.json"
+NOT_LISTED = "its folder's metadata.json doesn't list it"
+NO_METADATA = "no metadata.json in its folder, so whether it is real or fake isn't known"
+NOT_THERE = "not on disk; its row stays, and boxes will record it as open_failed"
+
+
+@dataclass(frozen=True)
+class _Part:
+    folder: str  # relative to the root; "" for the root itself
+    name: str
+    metadata: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    part: _Part
+    name: str
+    label: int
+    original: str  # name of the real video; "" if unknown or real
+    video_id: str
+
+
+def matches(tree: Tree) -> bool:
+    """Whether the root is a DFDC part or parts lie below it."""
+    return bool(_parts(tree))
+
+
+def read(tree: Tree) -> Listing:
+    """Lists the videos that the parts' metadata.json name; names that leave the part's folder are left out.
+
+    Raises:
+        UserError: a metadata.json isn't a JSON object.
+    """
+    parts = _parts(tree)
+    present = set(tree.videos)
+    deeper = _below(tree, parts)
+    entries: list[_Entry] = []
+    notes: list[str] = []
+    refused: list[Refused] = []
+    for part in parts:
+        named = [_found(e, present, deeper) for e in _entries(tree, part, refused)]
+        entries += named
+        missing = [e for e in named if e.video_id not in present]
+        if missing:
+            notes.append(
+                f"{part.name}: {len(missing)} videos of metadata.json are not on disk; boxes will record them as "
+                "open_failed"
+            )
+            refused += [Refused(part.metadata, ascii(e.name), NOT_THERE) for e in missing]
+    elsewhere = {e.name: e for e in entries if not e.label}  # an original can lie in another part
+    real = {(e.part, e.name): e for e in entries if not e.label}
+    videos = []
+    for e in entries:
+        home = real.get((e.part, e.original), elsewhere.get(e.original))
+        videos.append(
+            VideoRecord(
+                video_id=e.video_id,
+                path=str(tree.path(e.video_id)),
+                dataset="dfdc",
+                method="DFDC" if e.label else REAL_METHOD,
+                label=e.label,
+                original_id=home.video_id if home else "",
+                group=f"{(home or e).part.name}/{e.original or e.name}",
+            )
+        )
+    orphans = sum(bool(v.label and not v.original_id) for v in videos)
+    if orphans:
+        notes.append(
+            f"{orphans} fakes name no original of the parts on disk; they can be evaluated but not paired"
+        )
+    told = {f"{r.where.rpartition('/')[0]}/{r.entry}".lstrip("/") for r in refused}
+    used = {part.metadata for part in parts} | {name for name in tree.videos if _told(name) in told}
+    folders = {part.folder for part in parts}
+    reasons = {
+        name: NOT_LISTED if name.rpartition("/")[0] in folders else NO_METADATA for name in tree.videos
+    }
+    return Listing(tuple(videos), tuple(notes), tuple(refused), frozenset(used), reasons)
+
+
+def _below(tree: Tree, parts: list[_Part]) -> dict[tuple[str, str], list[str]]:
+    """The videos in folders without a metadata.json of their own, by the folder above that has one and their name."""
+    folders = {part.folder for part in parts}
+    found: dict[tuple[str, str], list[str]] = {}
+    for video in tree.videos:
+        folder, _, name = video.rpartition("/")
+        while folder and folder not in folders:
+            folder = folder.rpartition("/")[0]
+        found.setdefault((folder, name), []).append(video)
+    return found
+
+
+def _found(entry: _Entry, present: set[str], deeper: dict[tuple[str, str], list[str]]) -> _Entry:
+    """The entry with its file: where that isn't in the part's own folder, the only one of its name below."""
+    below = deeper.get((entry.part.folder, entry.name), [])
+    return entry if entry.video_id in present or len(below) != 1 else replace(entry, video_id=below[0])
+
+
+def _told(video_id: str) -> str:
+    """As `read` finds it among what was refused."""
+    folder, _, name = video_id.rpartition("/")
+    return f"{folder}/{name!a}".lstrip("/")
+
+
+def _parts(tree: Tree) -> list[_Part]:
+    found = []
+    for name in tree.others:
+        folder, _, last = name.rpartition("/")
+        if last.casefold() == METADATA:
+            found.append(_Part(folder, folder.rpartition("/")[2] or tree.root.name, name))
+    return found
+
+
+def _entries(tree: Tree, part: _Part, refused: list[Refused]) -> Iterator[_Entry]:
+    """The videos of a part; what is no video's entry is added to `refused`."""
+    path = tree.path(part.metadata)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected an object with one entry a video, found {type(content).__name__}")
+    for name, entry in sorted(content.items()):
+        label = LABELS.get(str(entry.get("label")).upper()) if isinstance(entry, dict) else None
+        if not _is_plain_name(name):
+            refused.append(Refused(part.metadata, ascii(name), "no plain file name"))
+        elif label is None:
+            refused.append(Refused(part.metadata, ascii(name), "neither label REAL nor FAKE"))
+        else:
+            original = str(entry.get("original") or "") if label else ""
+            if original and not _is_plain_name(original):
+                reason = f"original {original!a} is no plain file name; the fake stays, unpaired"
+                refused.append(Refused(part.metadata, ascii(name), reason))
+                original = ""
+            video_id = f"{part.folder}/{name}" if part.folder else name
+            yield _Entry(part, name, label, original, video_id)
+
+
+def _is_plain_name(name: str) -> bool:
+    """A file name that stays in its folder, wherever it is written: no separator, no drive, no control character."""
+    return (
+        0 < len(name.encode(errors="replace")) < 256
+        and name.isprintable()
+        and not name.startswith(".")
+        and not set(name) & set("/\\:")
+    )

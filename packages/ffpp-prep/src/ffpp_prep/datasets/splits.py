@@ -1,0 +1,172 @@
+"""Which video trains, validates and tests: official lists, seeded random splits, person-disjoint splits.
+
+FaceForensics++ and Celeb-DF have official lists. What they leave open, DeepFakeDetection and DFDC are drawn
+here, seeded. A split is never a matter of one file: it follows from people or originals, so that all compressions
+and all methods of an original stand together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+
+from ffpp_prep.datasets.split_files import given_actors, official_lists
+from ffpp_prep.errors import UserError
+from ffpp_prep.format.records import VideoRecord
+
+FFPP_SHARES = (0.72, 0.14, 0.14)
+DFDC_SHARES = (0.8, 0.1, 0.1)
+DfdRule = Literal["actors", "thesis"]
+Splits = dict[str, str]  # video_id or a person -> split
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How splits are assigned.
+
+    Attributes:
+        folder: with train.json, val.json and test.json in the official format, and optionally dfd.json
+            ({"train": ["01", …], "val": […], "test": […]}: actors); None fetches the official lists.
+        dfd: `actors` draws an actor-disjoint split of DeepFakeDetection, whose fakes between splits become
+            `unused`; `thesis` draws over originals, fakes following theirs, which leaks identities.
+        seed: of every draw; 0 or more.
+    """
+
+    folder: Path | None = None
+    dfd: DfdRule = "actors"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dfd not in ("actors", "thesis"):
+            raise UserError(f"--dfd-splits {self.dfd}: must be actors or thesis")
+        if self.seed < 0:
+            raise UserError(f"--seed {self.seed}: must be at least 0")
+
+
+def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[list[VideoRecord], list[str]]:
+    """Gives every video without one a split; returns the videos and one line for each thing to know.
+
+    Raises:
+        UserError: FaceForensics++ needs its lists and there are none, or they can't be read.
+    """
+    notes: list[str] = []
+    splits: Splits = {}
+    if ffpp := _open(videos, "ffpp"):
+        lists, origin = official_lists(settings.folder)
+        splits |= _by_pairs(ffpp, lists)
+        notes.append(f"FaceForensics++ splits: {origin}; {_unused(splits, ffpp)}")
+    if dfd := _open(videos, "dfd"):
+        splits |= _by_original(dfd, settings.seed) if settings.dfd == "thesis" else _by_actors(dfd, settings)
+        rule = "the thesis's, random over originals: actors stand in several splits"
+        rule = rule if settings.dfd == "thesis" else "actor-disjoint"
+        notes.append(f"DeepFakeDetection splits: {rule}; {_unused(splits, dfd)}")
+    if dfdc := _open(videos, "dfdc"):
+        splits |= _by_group(dfdc, settings.seed)
+        notes.append("DFDC splits: 80/10/10 over originals inside each part, fakes follow theirs")
+    if celebdf := _open(videos, "celebdf"):
+        test = [v for v in videos if v.dataset == "celebdf" and v.split == "test"]
+        splits |= _by_celebrities(celebdf, bool(test), settings.seed)
+        notes.append(_celebdf_note(test, celebdf, splits))
+    assigned = [replace(v, split=splits.get(v.video_id, v.split)) for v in videos]
+    without = sum(not v.split for v in assigned)
+    if without:
+        notes.append(
+            f"{without} videos have no split: this layout defines none; they can be scored, not trained on"
+        )
+    return assigned, notes
+
+
+def _open(videos: Iterable[VideoRecord], dataset: str) -> list[VideoRecord]:
+    return [v for v in videos if v.dataset == dataset and not v.split]
+
+
+def _unused(splits: Splits, videos: Sequence[VideoRecord]) -> str:
+    return f"{sum(splits[v.video_id] == 'unused' for v in videos)} of {len(videos)} videos unused"
+
+
+def _by_pairs(videos: Iterable[VideoRecord], lists: dict[str, list[tuple[str, str]]]) -> Splits:
+    pair = {frozenset(ids): name for name, pairs in lists.items() for ids in pairs}
+    member = {i: name for name, pairs in lists.items() for ids in pairs for i in ids}
+    return {
+        v.video_id: pair.get(frozenset((v.target_id, v.source_id)), "unused")
+        if v.label
+        else member.get(v.target_id, "unused")
+        for v in videos
+    }
+
+
+def _by_original(videos: Sequence[VideoRecord], seed: int) -> Splits:
+    # Drawn over names, not files: an original's compressions are one original.
+    names = {v.video_id: PurePosixPath(v.original_id if v.label else v.video_id).name for v in videos}
+    drawn = _drawn(
+        {names[v.video_id] for v in videos if not v.label}, FFPP_SHARES, np.random.default_rng(seed)
+    )
+    return {video_id: drawn.get(name, "unused") for video_id, name in names.items()}
+
+
+def _by_actors(videos: Sequence[VideoRecord], settings: SplitSettings) -> Splits:
+    actors = given_actors(settings.folder)
+    return _by_people(
+        videos, actors or _drawn(_people(videos), FFPP_SHARES, np.random.default_rng(settings.seed))
+    )
+
+
+def _by_celebrities(videos: Sequence[VideoRecord], has_test: bool, seed: int) -> Splits:
+    """Person-disjoint training and validation; a test share only where the official list is missing."""
+    shares = (0.86, 0.14, 0.0) if has_test else FFPP_SHARES
+    celebrities = {person for person in _people(videos) if person.startswith("id")}
+    rng = np.random.default_rng(seed)
+    drawn = _drawn(celebrities, shares, rng) | _drawn(_people(videos) - celebrities, shares, rng)
+    return _by_people(videos, drawn)
+
+
+def _by_people(videos: Iterable[VideoRecord], drawn: Splits) -> Splits:
+    """A video stands where all of its people do; between splits it is unused."""
+    result = {}
+    for v in videos:
+        found = {drawn.get(person, "unused") for person in (v.target_id, v.source_id) if person}
+        result[v.video_id] = found.pop() if len(found) == 1 else "unused"
+    return result
+
+
+def _by_group(videos: Sequence[VideoRecord], seed: int) -> Splits:
+    group = {v.video_id: v.group or v.original_id or v.video_id for v in videos}
+    parts: dict[str, set[str]] = {}
+    for name in group.values():
+        parts.setdefault(name.rpartition("/")[0], set()).add(name)
+    drawn: Splits = {}
+    for part, names in sorted(parts.items()):
+        # Seeded by the part's name too, so that a part's split doesn't depend on which others are on disk.
+        rng = np.random.default_rng([seed, int.from_bytes(hashlib.sha256(part.encode()).digest()[:4])])
+        drawn |= _drawn(names, DFDC_SHARES, rng)
+    return {video_id: drawn[name] for video_id, name in group.items()}
+
+
+def _people(videos: Iterable[VideoRecord]) -> set[str]:
+    return {person for v in videos for person in (v.target_id, v.source_id) if person}
+
+
+def _drawn(names: Iterable[str], shares: tuple[float, float, float], rng: np.random.Generator) -> Splits:
+    """Each name's split, in shares of train, val, test."""
+    ordered = sorted(names)
+    shuffled = [ordered[i] for i in rng.permutation(len(ordered))]
+    # Validation and test get at least one each as long as three or more names are there to share.
+    least = 1 if len(ordered) >= 3 else 0
+    val, test = (max(least, round(share * len(ordered))) if share else 0 for share in shares[1:])
+    return {n: "val" if i < val else "test" if i < val + test else "train" for i, n in enumerate(shuffled)}
+
+
+def _celebdf_note(test: list[VideoRecord], others: list[VideoRecord], splits: Splits) -> str:
+    if not test:
+        return f"Celeb-DF splits: person-disjoint, no official test list; {_unused(splits, others)}"
+    shared = _people(test) & _people(v for v in others if splits[v.video_id] != "unused")
+    return (
+        f"Celeb-DF splits: official test list, the rest person-disjoint between train and val; "
+        f"{_unused(splits, others)}; {len(shared)} of {len(_people(test))} people of the official test list also "
+        "stand in train or val: no result on it is one on unseen people"
+    )

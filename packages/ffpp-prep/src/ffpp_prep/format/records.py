@@ -1,0 +1,40 @@
+"""One row of WORK/videos.parquet, as scan writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+REAL_METHOD = "original_sequences"  # the `method` of every real video, in every data set
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """One video as its place in the data set describes it.
+
+    Attributes:
+        video_id: POSIX path relative to the data set's root; unique.
+        path: absolute path of the file.
+        dataset: ffpp, dfd, dfdc, celebdf or folder (or what a table says).
+        method: the manipulation, `original_sequences` for real videos.
+        compression: raw, c23, c40, or "" where the data set has none.
+        label: 1 fake, 0 real.
+        split: train, val, test, unused, or "" before splits are assigned.
+        original_id: `video_id` of the video that a fake was made from; "" if real or not on disk.
+        source_id: whose face or expression was put in; "" if unknown or real.
+        target_id: whose frames they are; "" if unknown.
+        mask_path: absolute path of the manipulation mask video, "" where there is none.
+        group: videos that must share a split (DFDC: one part's original); "" if identities say it all.
+    """
+
+    video_id: str
+    path: str
+    dataset: str
+    method: str
+    label: int
+    compression: str = ""
+    split: str = ""
+    original_id: str = ""
+    source_id: str = ""
+    target_id: str = ""
+    mask_path: str = ""
+    group: str = ""

@@ -1,0 +1,233 @@
+"""Parquet files that say by themselves whether they are as they were written, as a whole and a row group at a time.
+
+Parquet's own checksums of pages leave out headers and the footer. So the footer's metadata `checksums` is `crc32:` and
+eight hexadecimal digits for the footer (with these digits 0), and eight for the bytes of each row group, the first from
+the file's first byte on, the last up to the footer. One video's rows are checked without the others'.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ffpp_prep.errors import Damaged, UserError
+from ffpp_prep.format.files import crc32
+
+_NONE = b"crc32:"  # and 0s: what another program copies that reads such a table and writes it again
+GROUP_ROWS = 8192  # some 30 videos' boxes: what one video's reader reads
+KEY = b"checksums"
+DIGITS = 8
+_RECORDED = re.compile(rb"crc32:([0-9a-f]{16,})")
+# What a file may take in memory: so much, or so many times its size. The rows of 119,000 videos take 40 MB.
+MOST_BYTES, MOST_TIMES = 1 << 28, 200
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Writes a table with checksums, under the name given: see `ffpp_prep.format.files.whole_file`."""
+    groups = max(1, -(-table.num_rows // GROUP_ROWS))
+    place = "crc32:" + "0" * DIGITS * (groups + 1)
+    sealed = table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: place})
+    pq.write_table(sealed, path, compression="zstd", write_page_checksum=True, row_group_size=GROUP_ROWS)
+    with path.open("r+b") as file:
+        start, footer = _footer(file)
+        found = _RECORDED.search(footer)
+        assert found is not None
+        bounds = _bounds(pq.read_metadata(path), start)
+        of_groups = "".join(_digits(_piece(file, *piece)) for piece in pairwise(bounds))
+        at = found.start(1)
+        room = footer[:at] + b"0" * DIGITS + of_groups.encode() + footer[at + DIGITS + len(of_groups) :]
+        file.seek(start + at)
+        file.write((_digits(room) + of_groups).encode())
+
+
+def read_table(
+    path: Path,
+    remedy: str,
+    schema: pa.Schema | None = None,
+    within: Callable[[str, str], bool] | None = None,
+    accept: Callable[[dict[bytes, bytes]], None] = lambda metadata: None,
+) -> pa.Table:
+    """Reads a table, or the columns and row groups of it that are wanted; all that is read is checked.
+
+    Args:
+        path: the file.
+        remedy: what the user can do where it is damaged, for the message.
+        schema: these columns only, of these types. One whose field has the metadata `since` is null where a file of
+            before lacks it.
+        within: whether a row group is wanted, by its least and greatest `video_id`, wherever that column stands; one
+            that doesn't record them is.
+        accept: raises a UserError where the file's metadata say that it is another than wanted.
+
+    Raises:
+        Damaged: not Parquet, or not what was written.
+        OSError: it can't be read.
+    """
+    with _opened(path, remedy) as table:
+        accept(table.metadata)
+        groups = [i for i in range(table.file.num_row_groups) if within is None or table.wants(i, within)]
+        table.check(groups)
+        return table.read(groups, schema).replace_schema_metadata(table.metadata)
+
+
+def read_metadata(path: Path, remedy: str) -> dict[bytes, bytes]:
+    """The key-value metadata of a table; raises as `read_table`."""
+    with _opened(path, remedy) as table:
+        return table.metadata
+
+
+def rows_of(path: Path, remedy: str) -> int:
+    """How many rows a table has; raises as `read_table`."""
+    with _opened(path, remedy) as table:
+        return int(table.file.metadata.num_rows)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """An open table whose footer is sound, and the checksums of its row groups; none where none were recorded."""
+
+    path: Path
+    remedy: str
+    raw: IO[bytes]
+    size: int
+    file: pq.ParquetFile
+    schema: pa.Schema
+    footer_at: int
+    recorded: tuple[str, ...]
+
+    @property
+    def metadata(self) -> dict[bytes, bytes]:
+        metadata = self.file.metadata.metadata or {}
+        return {key: value for key, value in metadata.items() if key not in (KEY, b"ARROW:schema")}
+
+    def wants(self, group: int, within: Callable[[str, str], bool]) -> bool:
+        columns = self.file.metadata.schema.names
+        if "video_id" not in columns:
+            return True
+        statistics = self.file.metadata.row_group(group).column(columns.index("video_id")).statistics
+        if statistics is None or not statistics.has_min_max:
+            return True
+        return within(str(statistics.min), str(statistics.max))
+
+    def read(self, groups: Sequence[int], schema: pa.Schema | None) -> pa.Table:
+        """Text is read as a dictionary first: a long one that stands in every row is small until it is written out."""
+        wanted = self.schema if schema is None else schema
+        later = [f for f in wanted if f.name not in self.schema.names and b"since" in (f.metadata or {})]
+        names = [name for name in wanted.names if name not in [field.name for field in later]]
+        if missing := set(names) - set(self.schema.names):
+            raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+        found = self.file.read_row_groups(groups, columns=names)
+        if not self.recorded:
+            found.validate(full=True)
+        texts = sum(_written_out(column) for column in found.columns if pa.types.is_dictionary(column.type))
+        _refuse_bomb(found.num_rows, texts, self.size)
+        for field in later:
+            found = found.append_column(field, pa.nulls(found.num_rows, field.type))
+        return found.select(wanted.names).cast(wanted.remove_metadata())
+
+    def check(self, groups: Sequence[int]) -> None:
+        if not self.recorded:
+            return
+        bounds = _bounds(self.file.metadata, self.footer_at)
+        pieces = list(pairwise(bounds))
+        if len(pieces) != len(self.recorded):
+            raise Damaged(self.path, "its checksums aren't those of its row groups", self.remedy)
+        for group in groups:
+            if _digits(_piece(self.raw, *pieces[group])) != self.recorded[group]:
+                raise Damaged(self.path, f"row group {group} doesn't match its checksum", self.remedy)
+
+
+@contextmanager
+def _opened(path: Path, remedy: str) -> Iterator[_Opened]:
+    try:
+        with path.open("rb") as raw:
+            start, footer = _footer(raw)
+            recorded = _recorded(footer)
+            metadata = pq.read_metadata(raw)
+            if not recorded and (metadata.metadata or {}).get(KEY, _NONE).replace(b"0", b"") != _NONE:
+                raise ValueError("its checksums can't be read")
+            size, schema = raw.seek(0, 2), metadata.schema.to_arrow_schema()
+            groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
+            _refuse_bomb(metadata.num_rows, max(sum(groups), metadata.num_rows * len(schema)), size)
+            texts = [field.name for field in schema if _is_text(field.type)]
+            with pq.ParquetFile(
+                raw, metadata=metadata, page_checksum_verification=True, read_dictionary=texts
+            ) as file:
+                yield _Opened(path, remedy, raw, size, file, schema, start, recorded)
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, IndexError, OverflowError, pa.ArrowException) as error:
+        # The system's errors have a number: then nothing is known of the content. Arrow's OSError has none.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = " ".join(str(error).split())[:160]
+        raise Damaged(path, f"not readable as Parquet ({reason})", remedy) from error
+
+
+def _footer(file: IO[bytes]) -> tuple[int, bytes]:
+    """Where the footer begins, and its bytes to the end of the file."""
+    size = file.seek(0, 2)
+    tail = _piece(file, max(0, size - 8), size)
+    length = int.from_bytes(tail[:4], "little") + 8
+    if len(tail) < 8 or tail[4:] != b"PAR1" or length + 4 > size:
+        raise ValueError("its end is missing")
+    return size - length, _piece(file, size - length, size)
+
+
+def _recorded(footer: bytes) -> tuple[str, ...]:
+    found = _RECORDED.search(footer)
+    if found is None:
+        return ()
+    digits = found[1].decode()
+    if not digits.strip("0"):
+        return ()
+    at = found.start(1)
+    if _digits(footer[:at] + b"0" * DIGITS + footer[at + DIGITS :]) != digits[:DIGITS]:
+        raise ValueError("its footer doesn't match its checksum")
+    return tuple(digits[i : i + DIGITS] for i in range(DIGITS, len(digits), DIGITS))
+
+
+def _bounds(metadata: pq.FileMetaData, footer_at: int) -> list[int]:
+    """Where the row groups begin, and where the last one ends."""
+    first = [metadata.row_group(i).column(0) for i in range(1, metadata.num_row_groups)]
+    starts = [c.dictionary_page_offset if c.has_dictionary_page else c.data_page_offset for c in first]
+    return [0, *starts, footer_at]
+
+
+def _refuse_bomb(rows: int, needed: int, size: int) -> None:
+    """Compares what the rows would take with the file, before memory is asked for."""
+    if needed > max(MOST_BYTES, MOST_TIMES * size) or needed < 0:
+        raise ValueError(f"{rows} rows of {needed / 1e9:.1f} GB in a file of {size / 1e6:.1f} MB")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
+
+
+def _written_out(column: pa.ChunkedArray) -> int:
+    """Bytes of a dictionary column as plain text."""
+    total = 0
+    for chunk in column.chunks if _is_text(column.type.value_type) else ():
+        lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
+        total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
+    return total
+
+
+def _piece(file: IO[bytes], start: int, stop: int) -> bytes:
+    file.seek(start)
+    data = file.read(max(0, stop - start))
+    if len(data) < stop - start:
+        raise ValueError("it is cut short")
+    return data
+
+
+def _digits(data: bytes) -> str:
+    return f"{crc32(data):0{DIGITS}x}"

@@ -1,0 +1,294 @@
+"""One video to its boxes: decode, detect, keep, link, expand (thesis section 4.4.1)."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ffpp_prep.detector import Detections, Detector
+from ffpp_prep.format.geometry import THESIS_MARGIN, expanded_square
+from ffpp_prep.one_video.tracks import Face, Linker, between
+from ffpp_prep.video import DecodeFailed, Frame, OpenFailed, beating, open_video
+
+Status = Literal["ok", "partial", "no_face", "open_failed", "decode_failed", "timeout", "crashed"]
+USABLE: tuple[Status, ...] = ("ok", "partial")  # videos with faces to crop
+LOST: tuple[Status, ...] = ("open_failed", "decode_failed", "timeout", "crashed")  # videos without boxes
+
+MULTIPLE_FACES_SHARE = 0.10  # of a video's frames; above it the video is flagged (thesis 4.1.2)
+NO_FACE_SHARE = 0.05  # of a video's frames; below it the video has no usable face
+BATCH_FRAMES = 16
+BATCH_BYTES = 64 << 20  # a batch of 4K frames stays as small as one of 480p frames
+BLOCK_ROWS = 8192  # held as Python objects, which take ten times as much memory as rows
+
+BOXES_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.dictionary(pa.int32(), pa.string())),
+        ("frame", pa.int32()),
+        ("pts", pa.int64()),
+        ("face", pa.int8()),
+        ("track", pa.int32()),
+        ("score", pa.float32()),
+        ("x1", pa.float32()),
+        ("y1", pa.float32()),
+        ("x2", pa.float32()),
+        ("y2", pa.float32()),
+        ("top", pa.int32()),
+        ("bottom", pa.int32()),
+        ("left", pa.int32()),
+        ("right", pa.int32()),
+        ("interpolated", pa.bool_()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class BoxSettings:
+    """What decides the boxes; two runs with equal settings write equal rows.
+
+    Attributes:
+        threshold: a second face is kept above this score, and a frame has a face above it (thesis: 0.45).
+        every: detect every K-th frame and interpolate between; 1 detects all.
+        margin: how much larger than the box the recorded square is (thesis: 0.3).
+        weights_sha256: of the detector's weights.
+        decoder: pyav or decord, see `ffpp_prep.video`; they number frames alike, 10-bit colours differ slightly.
+        from_original: any fake whose frames match its original's takes that one's boxes; DFDC's do so anyway.
+    """
+
+    threshold: float = 0.45
+    every: int = field(default=1, metadata={"flag": "--detect-every"})
+    margin: float = THESIS_MARGIN
+    weights_sha256: str = field(default="", metadata={"flag": "--frozen-graph with SHA-256"})
+    decoder: str = "pyav"
+    from_original: bool = field(default=False, metadata={"flag": "--boxes-from-original"})
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold < 1:
+            raise ValueError(f"--threshold {self.threshold} is not in 0 ≤ threshold < 1")
+        if self.every < 1:
+            raise ValueError(f"--detect-every {self.every}: must be at least 1")
+
+
+@dataclass(frozen=True)
+class VideoBoxes:
+    """The boxes of one video (rows of BOXES_SCHEMA) and how its reading went."""
+
+    video_id: str
+    status: Status
+    error: str = ""
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    frames_container: int = 0
+    frames_decoded: int = 0
+    frames_with_face: int = 0
+    frames_multi_face: int = 0
+    multiple_faces: bool = False
+    boxes_from: str | None = None
+    detector: str = ""  # the engine that ran; empty where none did
+    decode_s: float = 0.0
+    detect_s: float = 0.0
+    rows: pa.Table | None = None
+
+
+def detect_video(
+    video_id: str,
+    path: str,
+    detector: Detector,
+    settings: BoxSettings,
+    beat: Callable[[], None] = lambda: None,
+    limit: int | None = None,
+) -> VideoBoxes:
+    """Finds the faces of every frame of one video; a fault becomes the result's status, never an exception.
+
+    Args:
+        video_id: how the rows name the video.
+        path: the file.
+        detector: see `ffpp_prep.detector.load_detector`.
+        settings: what to keep.
+        beat: called after every batch and every few frames, so that a watcher can tell work from a hang.
+        limit: stop after so many frames.
+    """
+    decode_s = detect_s = 0.0
+    pts: array[int] = array("q")
+    found = _Faces(video_id, settings, pts)
+    shape = (0, 0)
+    try:
+        with open_video(path, settings.decoder) as reader:
+            info = reader.info
+            batches = _batches(beating(islice(reader, limit), beat), settings.every, pts)
+            while True:
+                started = time.perf_counter()
+                batch = next(batches, None)
+                decode_s += time.perf_counter() - started
+                if batch is None:
+                    break
+                indices, pictures = batch
+                shape = shape if shape != (0, 0) else (pictures.shape[1], pictures.shape[2])
+                found.begin_batch((pictures.shape[1], pictures.shape[2]))
+                started = time.perf_counter()
+                detections = detector.detect(pictures)
+                detect_s += time.perf_counter() - started
+                for index, detected in zip(indices, detections, strict=True):
+                    found.add(index, detected)
+                beat()
+            error = reader.error
+    except OpenFailed as failure:
+        reason = str(failure).removeprefix(f"{Path(path).name}: ")  # the row names the video
+        return VideoBoxes(video_id, "open_failed", reason)
+    except DecodeFailed as failure:
+        return VideoBoxes(video_id, "decode_failed", str(failure))
+    if not pts:
+        return VideoBoxes(video_id, "decode_failed", error or "no frame could be decoded")
+
+    with_face = found.frames_with_face
+    status: Status = "partial" if error else "ok"
+    if with_face == 0 or with_face < NO_FACE_SHARE * len(pts):
+        status, error = (
+            "no_face",
+            "; ".join(filter(None, (f"a face in {with_face} of {len(pts)} frames", error))),
+        )
+    return VideoBoxes(
+        video_id=video_id,
+        status=status,
+        error=error,
+        width=shape[1],
+        height=shape[0],
+        fps=info.fps,
+        frames_container=info.frames,
+        frames_decoded=len(pts),
+        frames_with_face=with_face,
+        frames_multi_face=found.frames_multi_face,
+        multiple_faces=found.frames_multi_face > MULTIPLE_FACES_SHARE * len(pts),
+        detector=detector.engine,
+        decode_s=decode_s,
+        detect_s=detect_s,
+        rows=found.rows(),
+    )
+
+
+def _batches(
+    frames: Iterator[Frame], every: int, pts: array[int]
+) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+    """Frames to detect, in batches of one size; `pts` collects the times of all frames, detected or not."""
+    indices: list[int] = []
+    pictures: list[NDArray[np.uint8]] = []
+
+    def flush() -> tuple[list[int], NDArray[np.uint8]]:
+        batch = (indices.copy(), np.stack(pictures))
+        indices.clear()
+        pictures.clear()
+        return batch
+
+    for frame in _to_detect(frames, every, pts):
+        picture = frame.rgb()
+        if pictures and pictures[0].shape != picture.shape:
+            yield flush()
+        indices.append(frame.index)
+        pictures.append(picture)
+        if len(pictures) >= min(BATCH_FRAMES, max(1, BATCH_BYTES // picture.nbytes)):
+            yield flush()
+    if pictures:
+        yield flush()
+
+
+def _to_detect(frames: Iterator[Frame], every: int, pts: array[int]) -> Iterator[Frame]:
+    """Every `every`-th frame, the last one, and both at each change of size: the ends that boxes are filled between."""
+    last: Frame | None = None
+    detected = -1
+    for frame in frames:
+        pts.append(frame.pts)
+        changes = last is not None and frame.size != last.size
+        if last is not None and changes and detected < last.index:
+            yield last
+        if changes or frame.index % every == 0:
+            detected = frame.index
+            yield frame
+        last = frame
+    if last is not None and detected < last.index:
+        yield last
+
+
+class _Faces:
+    """The faces of a video, frame by frame: kept, linked, those between detected frames added; and how many there are.
+
+    pts: of the frames decoded so far, those of the faces among them.
+    """
+
+    def __init__(self, video_id: str, settings: BoxSettings, pts: Sequence[int]) -> None:
+        self.frames_with_face = self.frames_multi_face = 0
+        self._video_id, self._settings, self._pts = video_id, settings, pts
+        self._linker = Linker(max_gap=max(5, 2 * settings.every))
+        self._before: list[Face] = []  # of the latest detected frame
+        self._shape = (0, 0)
+        self._block: list[Face] = []
+        self._tables: list[pa.Table] = []
+
+    def begin_batch(self, shape: tuple[int, int]) -> None:
+        """The frames that come next are so high and wide; nothing is filled in between two sizes."""
+        if shape != self._shape:
+            self._before, self._shape = [], shape
+
+    def add(self, frame: int, detections: Detections) -> None:
+        """The next detected frame."""
+        faces = self._linker.step(frame, list(_kept(frame, detections, self._settings.threshold)))
+        if self._settings.every > 1 and self._before and faces:
+            self._extend(between(self._before, faces))
+        self._extend(faces)
+        self._before = faces or self._before
+
+    def rows(self) -> pa.Table:
+        """Of BOXES_SCHEMA, sorted by frame and face."""
+        return pa.concat_tables([*self._tables, self._of_block()])
+
+    def _extend(self, faces: Iterable[Face]) -> None:
+        for face in faces:
+            self.frames_with_face += face.rank == 0 and face.score > self._settings.threshold
+            self.frames_multi_face += face.rank == 1
+            self._block.append(face)
+            if len(self._block) == BLOCK_ROWS:
+                self._tables.append(self._of_block())
+                self._block.clear()
+
+    def _of_block(self) -> pa.Table:
+        return _rows(self._video_id, self._block, self._pts, self._settings.margin)
+
+
+def _kept(index: int, detections: Detections, threshold: float) -> Iterator[Face]:
+    # The best face stays whatever its score: the data sets guarantee one (thesis 4.1.3).
+    for rank, (box, score) in enumerate(zip(detections.boxes, detections.scores, strict=True)):
+        if rank == 0 or score > threshold:
+            x1, y1, x2, y2 = (float(v) for v in box)
+            yield Face(index, rank, float(score), x1, y1, x2, y2)
+
+
+def _rows(video_id: str, faces: list[Face], pts: Sequence[int], margin: float) -> pa.Table:
+    squares = [expanded_square(f.x1, f.y1, f.x2, f.y2, margin) for f in faces]
+    columns = {
+        "video_id": pa.DictionaryArray.from_arrays(
+            pa.array([0] * len(faces), pa.int32()), pa.array([video_id])
+        ),
+        "frame": [f.frame for f in faces],
+        "pts": [pts[f.frame] for f in faces],
+        "face": [f.rank for f in faces],
+        "track": [f.track for f in faces],
+        "score": [f.score for f in faces],
+        "x1": [f.x1 for f in faces],
+        "y1": [f.y1 for f in faces],
+        "x2": [f.x2 for f in faces],
+        "y2": [f.y2 for f in faces],
+        "top": [s.top for s in squares],
+        "bottom": [s.bottom for s in squares],
+        "left": [s.left for s in squares],
+        "right": [s.right for s in squares],
+        "interpolated": [f.interpolated for f in faces],
+    }
+    return pa.table(columns, schema=BOXES_SCHEMA)

@@ -1,0 +1,297 @@
+"""Tables that grow part by part: what is committed is whole, and what is not committed doesn't count.
+
+    FOLDER/<name>-00000.parquet     the rows of some videos, written first
+    FOLDER/videos-00000.parquet     one row each of these videos, written last: the commit of that part
+
+A video is done when its row stands in a committed `videos-*` part; the latest part wins. Work that is left is a
+set difference on `video_id`, so neither part size nor order nor added videos ever break a resume.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ffpp_prep.errors import Damaged, UserError
+from ffpp_prep.format.checksums import parsed_json
+from ffpp_prep.format.files import sha256_of, sweep, whole_file
+from ffpp_prep.format.tables import read_metadata, read_table, write_table
+
+FORMAT_VERSION = 1
+
+
+class VideoResult(Protocol):
+    """What is known about one finished video: an attribute for each column of its row, and its rows."""
+
+    @property
+    def video_id(self) -> str:
+        """Which video."""
+        ...
+
+    @property
+    def rows(self) -> pa.Table | None:
+        """Its rows in the other table."""
+        ...
+
+
+Result = TypeVar("Result", bound=VideoResult)
+
+
+class PartStore(Generic[Result]):
+    """The parts in a folder: reads what is committed, commits more."""
+
+    def __init__(self, folder: Path, name: str, rows: pa.Schema, status: pa.Schema) -> None:
+        self.folder = folder
+        self.remedy = f"run  ffpp-prep verify {folder.parent} --repair"
+        self._name = name
+        self._rows, self.status_schema = rows, status
+
+    def begin(self, settings: Any, built_on: Sequence[Path] = ()) -> None:
+        """Makes the folder ready for a run with these settings; only for the run that holds the lock.
+
+        Args:
+            settings: of the parts to come.
+            built_on: folders of what was made of these parts.
+
+        Raises:
+            UserError: the parts there were made with others.
+        """
+        self.sweep()
+        before = self.settings()
+        if before is not None:
+            refuse_other_settings(self.folder, before, settings, built_on)
+
+    def sweep(self) -> None:
+        """Removes data files without their commit; only for the run that holds the lock."""
+        if self.folder.is_dir():
+            sweep(self.folder)
+            for path in self.folder.glob(f"{self._name}-*.parquet"):
+                if not path.with_name(path.name.replace(self._name, "videos", 1)).exists():
+                    path.unlink()
+
+    def commits(self) -> list[Path]:
+        """The committed parts, oldest first."""
+        return sorted(self.folder.glob("videos-*.parquet"))
+
+    def settings(self) -> dict[str, Any] | None:
+        """The settings of the committed parts; None where there are none."""
+        commits = self.commits()
+        return told(commits[0], read_metadata(commits[0], self.remedy), self.remedy) if commits else None
+
+    def fingerprint(self) -> str:
+        """Of the settings of the committed parts; "" where there are none."""
+        settings = self.settings()
+        return "" if settings is None else fingerprint_of(settings)
+
+    def commit_part(self, results: Iterable[Result], settings: Any, metadata: dict[str, str]) -> None:
+        """Writes one part: the rows first, then the videos' own rows, whose presence makes the part count."""
+        done = sorted(results, key=lambda r: r.video_id)
+        commits = self.commits()
+        part = f"{int(_part(commits[-1])) + 1 if commits else 0:05d}"
+        metadata = {
+            **metadata,
+            "format_version": str(FORMAT_VERSION),
+            "settings": json.dumps(asdict(settings)),
+            "fingerprint": fingerprint(settings),
+        }
+        tables = [r.rows for r in done if r.rows is not None]
+        rows = pa.concat_tables(tables).unify_dictionaries() if tables else self._rows.empty_table()
+        with whole_file(self.rows_file(part)) as temporary:
+            write_table(rows.replace_schema_metadata(metadata), temporary)
+        metadata["rows_sha256"] = sha256_of(self.rows_file(part))
+        columns = {name: [getattr(r, name) for r in done] for name in self.status_schema.names}
+        status = pa.table(columns, schema=self.status_schema).replace_schema_metadata(metadata)
+        with whole_file(self.folder / f"videos-{part}.parquet") as temporary:
+            write_table(status, temporary)
+
+    def read_status(self) -> pd.DataFrame:
+        """One row a committed video, the latest one: the columns of the status schema, and `part`."""
+        tables = []
+        for path in self.commits():
+            table = read_table(
+                path, self.remedy, self.status_schema, accept=partial(refuse_other_version, path)
+            )
+            tables.append(table.append_column("part", pa.repeat(_part(path), table.num_rows)))
+        if not tables:
+            return self.status_schema.empty_table().to_pandas().assign(part="")
+        status: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+        return status.drop_duplicates("video_id", keep="last", ignore_index=True)
+
+    def done(self, but: Sequence[str] = ()) -> set[str]:
+        """The committed videos, `but` not those of these statuses."""
+        status = self.read_status()
+        return set(status.loc[~status["status"].isin(but), "video_id"])
+
+    def read_rows(
+        self,
+        video_ids: Iterable[str] | None = None,
+        status: pd.DataFrame | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """The committed rows, sorted by video, frame, face; of all videos or of some.
+
+        Args:
+            video_ids: these only.
+            status: rows of `read_status`, where they are at hand: reading those of many parts takes seconds.
+            columns: these only.
+        """
+        order = ["video_id", "frame", "face"]
+        needed = None if columns is None else list(dict.fromkeys([*columns, *order]))
+        frames = list(self.each_part(video_ids, needed, status))
+        rows = pd.concat(frames, ignore_index=True) if frames else self._rows.empty_table().to_pandas()
+        rows = rows.sort_values(order, kind="stable", ignore_index=True)
+        return rows if columns is None else rows[list(columns)]
+
+    def each_part(
+        self,
+        video_ids: Iterable[str] | None = None,
+        columns: Sequence[str] | None = None,
+        status: pd.DataFrame | None = None,
+    ) -> Iterator[pd.DataFrame]:
+        """As `read_rows`, part by part, so that not all are in memory; a video's rows stand in one part."""
+        status = self.read_status() if status is None else status
+        wanted = None if video_ids is None else set(video_ids)
+        for part, done in status.groupby("part")["video_id"]:
+            keep = set(done) if wanted is None else wanted.intersection(done)
+            if keep:
+                yield self.read_part(part, keep, columns)
+
+    def read_part(self, part: str, video_ids: set[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The rows of some videos of one part; all columns, or some.
+
+        Raises:
+            Damaged: the file isn't what was written, or is gone; the message says what to do.
+        """
+        path, ids = self.rows_file(part), sorted(video_ids)
+        if not path.exists():
+            raise Damaged(path, "it is missing", self.remedy)
+        names = self._rows.names if columns is None else list(dict.fromkeys(["video_id", *columns]))
+        schema = pa.schema([_plain(self._rows.field(name)) for name in names])
+        table = read_table(path, self.remedy, schema, lambda low, high: _any_within(ids, low, high))
+        table = table.filter(pc.is_in(table["video_id"], value_set=pa.array(ids, pa.string())))
+        return (table if columns is None else table.select(list(columns))).to_pandas()
+
+    def rows_file(self, part: str) -> Path:
+        """Where the rows of a part are."""
+        return self.folder / f"{self._name}-{part}.parquet"
+
+
+def storable(result: Result, schema: pa.Schema, failed: Callable[[str], Result]) -> Result:
+    """The result where its row can be written; a value from a file may be none that a table holds.
+
+    Args:
+        result: of one video, whose fault that is.
+        schema: of the videos' own rows.
+        failed: makes the result of a video that failed for this reason.
+    """
+    try:
+        pa.table({name: [getattr(result, name)] for name in schema.names}, schema=schema)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        return failed(f"what it says of itself can't be recorded: {' '.join(str(error).split())}")
+    return result
+
+
+def fingerprint(settings: Any) -> str:
+    """SHA-256 of a settings dataclass: equal settings, equal fingerprint.
+
+    Empty text and None don't count, so that files of before a setting was recorded keep theirs.
+    """
+    return fingerprint_of(asdict(settings))
+
+
+def fingerprint_of(settings: dict[str, Any]) -> str:
+    """As `fingerprint`, of settings as they stand in a file."""
+    counting = {name: value for name, value in settings.items() if value not in ("", None)}
+    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
+
+
+def told(path: Path, metadata: dict[bytes, bytes], remedy: str) -> dict[str, Any]:
+    """The settings that a part was written with, by its metadata.
+
+    Raises:
+        UserError: it is of another format version.
+        Damaged: there are none, or they don't match their fingerprint.
+    """
+    refuse_other_version(path, metadata)
+    settings = parsed_json(metadata.get(b"settings", b""), path, remedy)
+    if not isinstance(settings, dict) or fingerprint_of(settings).encode() != metadata.get(b"fingerprint"):
+        raise Damaged(path, "its settings don't match their fingerprint", remedy)
+    return settings
+
+
+def refuse_other_version(path: Path, metadata: Mapping[bytes, bytes]) -> None:
+    """Compares the format version in a table's metadata with ours; raises as `refuse_version`."""
+    refuse_version(path, metadata.get(b"format_version", b"?").decode(errors="replace"))
+
+
+def refuse_version(path: Path, version: object) -> None:
+    """Compares a file's format version with ours.
+
+    Raises:
+        UserError: they differ.
+    """
+    if str(version) != str(FORMAT_VERSION):
+        raise UserError(
+            f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}. Take the one that wrote it; "
+            "if this one did, the file is damaged:  ffpp-prep verify WORK --repair"
+        )
+
+
+def refuse_other_settings(
+    where: Path, before: dict[str, Any], now: Any, built_on: Sequence[Path] = ()
+) -> None:
+    """Compares stored settings with this run's.
+
+    A field whose flag isn't its name has it in its metadata, as `flag`. `built_on`: folders to remove with `where`.
+
+    Raises:
+        UserError: they differ; the message names each difference as the user types it.
+    """
+    current = asdict(now)
+    flags = {field.name: field.metadata["flag"] for field in fields(now) if "flag" in field.metadata}
+    differing = [
+        f"{flags.get(name, '--' + name.replace('_', '-'))} {before.get(name)} (now {current.get(name)})"
+        for name in sorted({*before, *current})
+        if before.get(name) != current.get(name)
+    ]
+    if differing:
+        remove = " and ".join(str(folder) for folder in (where, *built_on))
+        raise UserError(
+            f"{where} was written with {', '.join(differing)}; "
+            f"use those settings again, another WORK folder, or remove {remove}"
+        )
+
+
+def as_typed(settings: Any) -> str:
+    """The options that give these settings, each with a blank before it; none where the flag is no option."""
+    typed = ""
+    for setting in fields(settings):
+        flag = setting.metadata.get("flag", "--" + setting.name.replace("_", "-"))
+        value = getattr(settings, setting.name)
+        if value != setting.default and " " not in flag:
+            typed += f" {flag}" if value is True else f" {flag} {value}"
+    return typed
+
+
+def _part(commit: Path) -> str:
+    return commit.stem.split("-")[1]
+
+
+def _any_within(ordered: Sequence[str], low: str, high: str) -> bool:
+    at = bisect_left(ordered, low)
+    return at < len(ordered) and ordered[at] <= high
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    """A dictionary column as plain text: parts have different dictionaries."""
+    return field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field

@@ -1,0 +1,185 @@
+"""Which videos' crops go to which shard: consecutive, up to a budget, originals first.
+
+What is planned stays planned (WORK/faces/plan.json). Added are videos that are in no shard yet, and of those whose
+split has changed since the frames that only the new one asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ffpp_prep.errors import UserError
+from ffpp_prep.format.codecs import codec
+from ffpp_prep.one_video.boxes import USABLE
+from ffpp_prep.one_video.faces import CropSettings, chosen_boxes
+from ffpp_prep.work.manifest import PlannedSlice, commit_file, read_summaries
+from ffpp_prep.work.shards import VideoSlice
+from ffpp_prep.work.store import BoxStore
+
+SHARD_BYTES = 256 << 20
+FEWEST_SHARDS = 8  # so that a small data set keeps several workers busy too
+_COLUMNS = ("video_id", "frame", "score", "x1", "y1", "x2", "y2")
+
+Wanted = tuple[str, tuple[str, ...]]  # a video, and which of its frames: `PlannedSlice.splits`
+Sizes = np.ndarray[Any, Any]  # about how many bytes each crop will take
+
+OF_CROPS = ("video_id", "frame", "pts", "face", "score", "x1", "y1", "x2", "y2")
+
+
+def unplanned(
+    videos: pd.DataFrame, plan: Sequence[Sequence[PlannedSlice]], settings: CropSettings
+) -> pd.DataFrame:
+    """Those of `videos` that the plan lacks, or lacks frames of, with a column `splits` as `PlannedSlice` has it."""
+    planned = {piece.video_id: piece.splits for shard in plan for piece in shard}  # the latest has the most
+    found = {}
+    for row, video_id, split in videos[["video_id", "split"]].itertuples():
+        before = planned.get(video_id, ())
+        if video_id not in planned or (before and split not in before):
+            found[row] = (*before, split) if settings.for_training else ()
+    return videos.loc[list(found)].assign(splits=pd.Series(found, dtype=object))
+
+
+def planned_boxes(
+    boxes: pd.DataFrame, splits: Sequence[str], length: int, settings: CropSettings
+) -> pd.DataFrame:
+    """The rows of one video's boxes that the last of `splits` chooses and the others don't, in order."""
+    *before, split = splits
+    chosen = chosen_boxes(boxes, split, length, settings)
+    for other in before:
+        chosen = chosen[~chosen["frame"].isin(chosen_boxes(boxes, other, length, settings)["frame"])]
+    return chosen
+
+
+def plan_shards(
+    work: Path,
+    videos: pd.DataFrame,
+    settings: CropSettings,
+    free: float | None,
+) -> tuple[list[tuple[PlannedSlice, ...]], int]:
+    """New shards for `videos` (see `unplanned`), and how many did not fit into the `free` bytes; None for no limit."""
+    order, over = _wanted(videos if free is None else _reals_first(videos)), 0
+    sizes = _estimated(work, order, videos, settings)
+    if free is not None:
+        reached = np.cumsum([sizes[wanted].sum() for wanted in order])
+        fitting = int(np.searchsorted(reached, free, side="right"))
+        over, order = len(order) - fitting, order[:fitting]
+    total = sum(int(sizes[wanted].sum()) for wanted in order)
+    target = min(SHARD_BYTES, max(1 << 20, total // FEWEST_SHARDS + 1))
+    return list(_shards([(wanted, sizes[wanted]) for wanted in order], target)), over
+
+
+def pending_slices(
+    folder: Path, plan: Sequence[Sequence[PlannedSlice]], videos: pd.DataFrame
+) -> list[PlannedSlice]:
+    """What is planned and not written.
+
+    Raises:
+        UserError: boxes that the plan was made from are gone, as after `verify --repair`.
+    """
+    pending = [
+        piece
+        for number, shard in enumerate(plan)
+        if not commit_file(folder, number).exists()
+        for piece in shard
+    ]
+    gone = {p.video_id for p in pending} - set(videos.loc[videos["status"].isin(USABLE), "video_id"])
+    if gone:
+        raise UserError(
+            f"{folder}: the boxes of {len(gone)} planned videos are gone, such as {min(gone)}; "
+            f"run  ffpp-prep boxes {folder.parent} --retry-failed  first, or remove {folder}"
+        )
+    return pending
+
+
+def spoken_for(
+    work: Path,
+    plan: Sequence[Sequence[PlannedSlice]],
+    pending: Sequence[PlannedSlice],
+    videos: pd.DataFrame,
+    settings: CropSettings,
+) -> float:
+    """Bytes of the shards that there are, and about those of the ones that are planned."""
+    used = sum(summary.bytes for summary in read_summaries(work / "faces", len(plan)))
+    sizes = _estimated(work, [(p.video_id, p.splits) for p in pending], videos, settings)
+    return used + sum(float(sizes[p.video_id, p.splits][p.first : p.stop].sum()) for p in pending)
+
+
+def _wanted(videos: pd.DataFrame) -> list[Wanted]:
+    return list(videos[["video_id", "splits"]].itertuples(index=False, name=None))
+
+
+def _estimated(
+    work: Path, wanted: Iterable[Wanted], videos: pd.DataFrame, settings: CropSettings
+) -> dict[Wanted, Sizes]:
+    """The sizes of all that is wanted; `videos` are all that it is of, or more."""
+    ratio = codec(settings.codec).ratio
+    splits: dict[str, set[tuple[str, ...]]] = {}
+    for video_id, asking in wanted:
+        splits.setdefault(video_id, set()).add(asking)
+    asked = videos[videos["video_id"].isin(splits)]
+    known = {r.video_id: (r.split, int(r.frames_decoded)) for r in asked.itertuples()}
+    found = {}
+    for boxes in BoxStore(work).each_part(splits, _COLUMNS):
+        sides = np.maximum(boxes["x2"] - boxes["x1"], boxes["y2"] - boxes["y1"]) * (1 + settings.margin)
+        rows = boxes[["frame", "score"]].assign(side=settings.size or sides)
+        for video_id, own in rows.groupby(boxes["video_id"], sort=False):
+            split, length = known[video_id]
+            for asking in splits[video_id]:
+                chosen = planned_boxes(own, asking or (split,), length, settings)
+                found[video_id, asking] = chosen["side"].to_numpy(np.float64) ** 2 * 3 / ratio
+    return found
+
+
+def _reals_first(videos: pd.DataFrame) -> pd.DataFrame:
+    turn = videos.groupby("method").cumcount()
+    return videos.assign(turn=turn).sort_values(["label", "turn", "method"], kind="stable")
+
+
+def _shards(sizes: Sequence[tuple[Wanted, Sizes]], target: float) -> Iterator[tuple[PlannedSlice, ...]]:
+    """Fills shards with consecutive videos up to `target` bytes; a video that doesn't fit goes on in the next."""
+    shard: list[PlannedSlice] = []
+    room = target
+    for (video_id, splits), estimates in sizes:
+        first = 0
+        while first < len(estimates):
+            fitting = int(np.searchsorted(np.cumsum(estimates[first:]), room, side="right"))
+            stop = min(len(estimates), first + max(fitting, 0 if shard else 1))
+            if stop > first:
+                shard.append(PlannedSlice(video_id, first, stop, splits))
+                room -= float(estimates[first:stop].sum())
+                first = stop
+            if first < len(estimates):
+                yield tuple(shard)
+                shard, room = [], target
+    if shard:
+        yield tuple(shard)
+
+
+def planned_slices(
+    store: BoxStore, videos: pd.DataFrame, pieces: Sequence[PlannedSlice], settings: CropSettings
+) -> list[VideoSlice]:
+    """What a shard of these pieces is to hold; `videos`: their rows of `read_videos_and_parts`, by `video_id`."""
+    rows = store.read_rows(status=videos.reset_index(), columns=OF_CROPS)
+    boxes = dict(iter(rows.groupby("video_id", sort=False)))
+    slices = []
+    for piece in pieces:
+        row = videos.loc[piece.video_id]
+        splits = piece.splits or (row["split"],)
+        chosen = planned_boxes(boxes[piece.video_id], splits, int(row["frames_decoded"]), settings)
+        slices.append(
+            VideoSlice(
+                video_id=piece.video_id,
+                path=row["path"],
+                method=row["method"],
+                original_id=row["original_id"],
+                label=int(row["label"]),
+                boxes=chosen.iloc[piece.first : piece.stop],
+                size=(int(row["width"]), int(row["height"])),
+            )
+        )
+    return slices

@@ -1,0 +1,95 @@
+"""What a person reads about a work folder: `status`, as text."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from ffpp_prep.text.units import duration_text, size_text
+from ffpp_prep.work.failures import Failure, failure_lines
+from ffpp_prep.work.lock import is_at_work
+from ffpp_prep.work.manifest import read_plan, read_summaries
+from ffpp_prep.work.progress import Progress, read_progress
+from ffpp_prep.work.store import read_videos
+from ffpp_prep.work.usable import usable_lines
+
+
+def status_text(work: str | Path) -> str:
+    """Videos by method, split and status, failures and their reasons, the run at work, what is extracted, disk.
+
+    Raises:
+        ffpp_prep.errors.UserError: no readable videos.parquet in `work`, or damaged tables.
+    """
+    work = Path(work)
+    videos = read_videos(work)
+    videos["state"] = videos["status"].fillna("to do")
+    lines = [f"{work}: {len(videos)} videos", "", _counts(videos, "split", "scanned, by split")]
+    lines += ["", _counts(videos, "state", "boxes, by status")]
+    done = videos[videos["status"].notna()]
+    if len(done):
+        frames = int(done["frames_decoded"].sum())
+        flagged = int(done["multiple_faces"].sum())
+        lines += [
+            "",
+            f"{frames} frames decoded; a face in {int(done['frames_with_face'].sum())} of them; "
+            f"{flagged} videos with multiple faces",
+        ]
+    if failed := failures_of(videos):
+        lines += ["", "not ok:", *failure_lines(failed, work)]
+    lines += ["", *usable_lines(videos)]
+    lines += ["", *_faces(work)]
+    progress = read_progress(work)
+    if progress:
+        lines += ["", _run(progress, is_at_work(work))]
+    return "\n".join(lines)
+
+
+def failures_of(videos: pd.DataFrame) -> list[Failure]:
+    """What failed among the rows of `read_videos`, in their order."""
+    failed = videos[videos["status"].notna() & (videos["status"] != "ok")]
+    return list(failed[["video_id", "status", "error"]].itertuples(index=False, name=None))
+
+
+def _counts(videos: pd.DataFrame, column: str, title: str) -> str:
+    table = pd.crosstab(videos["method"], videos[column].fillna("none"), margins=True, margins_name="all")
+    table.index.name, table.columns.name = None, None
+    return f"{title}\n{table.to_string()}"
+
+
+def _faces(work: Path) -> list[str]:
+    """What is extracted, and the disk."""
+    folder = work / "faces"
+    boxes = sum(path.stat().st_size for path in (work / "boxes").glob("*.parquet"))
+    free = shutil.disk_usage(work).free
+    plan = read_plan(folder)
+    if plan is None:
+        return ["no crops extracted yet", f"disk: boxes {size_text(boxes)}; {size_text(free)} free"]
+    shards = plan[1]
+    written = read_summaries(folder, len(shards))
+    crops, size = sum(s.crops for s in written), sum(s.bytes for s in written)
+    missing = sum(m.count for s in written for m in s.missing)
+    text = f"{len(written)} of {len(shards)} shards written: {crops} crops"
+    disk = f"disk: boxes {size_text(boxes)}, crops {size_text(size)}; {size_text(free)} free"
+    left = sum(piece.stop - piece.first for shard in shards for piece in shard) - crops - missing
+    if left and crops:
+        needed = left * size / crops
+        disk += f"; the {left} crops to come need about {size_text(needed)}"
+        disk += ": MORE THAN IS FREE" if needed > free else ""
+    return [text + (f"; {missing} planned crops could not be decoded" if missing else ""), disk]
+
+
+def _run(progress: Progress, at_work: bool) -> str:
+    """How far the run is that is at work now, or how the latest one went."""
+    per_hour = progress.rate < 1
+    rate = f"{progress.rate * (3600 if per_hour else 1):.1f} {progress.unit}s/{'h' if per_hour else 's'}"
+    took = duration_text(progress.seconds)
+    text = f"{progress.done} of {progress.total} {progress.unit}s in {took}, {rate}"
+    text += f" ({progress.detail})" if progress.detail else ""
+    if not at_work:
+        when = datetime.fromtimestamp(progress.updated).astimezone().strftime("%Y-%m-%d %H:%M")
+        return f"latest run: {progress.stage}, {text}, until {when}"
+    left = progress.seconds_left
+    return f"{progress.stage} at work: {text}" + (f"; about {duration_text(left)} left" if left else "")

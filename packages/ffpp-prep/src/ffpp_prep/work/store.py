@@ -1,0 +1,171 @@
+"""The work folder's Parquet tables: videos.parquet of scan, and the parts of boxes and how they join.
+
+WORK/videos.parquet               scan
+WORK/boxes/boxes-00000.parquet    see `ffpp_prep.work.parts`
+WORK/boxes/videos-00000.parquet
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from ffpp_prep.errors import UserError
+from ffpp_prep.format.files import whole_file
+from ffpp_prep.format.records import VideoRecord
+from ffpp_prep.format.tables import read_table, write_table
+from ffpp_prep.one_video.boxes import BOXES_SCHEMA, BoxSettings, VideoBoxes
+from ffpp_prep.work.parts import FORMAT_VERSION, PartStore, refuse_other_version
+
+SCAN_COLUMNS = tuple(f.name for f in fields(VideoRecord))
+STATUS_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("status", pa.string()),
+        ("error", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("fps", pa.float32()),
+        ("frames_container", pa.int32()),
+        ("frames_decoded", pa.int32()),
+        ("frames_with_face", pa.int32()),
+        ("frames_multi_face", pa.int32()),
+        ("multiple_faces", pa.bool_()),
+        ("boxes_from", pa.string()),
+        ("decode_s", pa.float32()),
+        ("detect_s", pa.float32()),
+    ]
+)
+
+
+# --- scan -----------------------------------------------------------------------------------------------------
+
+
+def write_scan(work: Path, videos: Sequence[VideoRecord], metadata: dict[str, str]) -> None:
+    """Writes WORK/videos.parquet, one row a video."""
+    frame = pd.DataFrame([asdict(v) for v in videos], columns=list(SCAN_COLUMNS))
+    frame["label"] = frame["label"].astype("int8")
+    for name in ("split", "original_id", "source_id", "target_id", "mask_path", "compression", "group"):
+        frame[name] = frame[name].astype(object).where(frame[name] != "", None)
+    table = pa.Table.from_pandas(frame, schema=_scan_schema(), preserve_index=False)
+    table = table.replace_schema_metadata({"format_version": str(FORMAT_VERSION), **metadata})
+    with whole_file(work / "videos.parquet") as temporary:
+        write_table(table, temporary)
+
+
+def read_scan(work: Path) -> pd.DataFrame:
+    """The table that `scan` wrote.
+
+    Raises:
+        UserError: there is none, it can't be read, or it is of another format version.
+    """
+    # Text that is not known is null on disk and "" here, so that callers compare strings with strings.
+    frame: pd.DataFrame = _scan_table(work).to_pandas()
+    return frame.fillna({name: "" for name in SCAN_COLUMNS if name != "label"})
+
+
+def scanned_root(work: Path) -> str:
+    """The absolute path of what `scan` listed; errors as `read_scan`."""
+    return str(_scan_table(work).schema.metadata.get(b"root", b"").decode(errors="replace"))
+
+
+def _scan_table(work: Path) -> pa.Table:
+    path = work / "videos.parquet"
+    if not path.is_file():
+        raise UserError(f"{work}: no videos.parquet here; run  ffpp-prep scan ROOT -o {work}  first")
+    remedy = f"scan again, with  ffpp-prep scan ROOT -o {work}: boxes and crops stay"
+    return read_table(path, remedy, _scan_schema(), accept=partial(refuse_other_version, path))
+
+
+def _scan_schema() -> pa.Schema:
+    return pa.schema([(name, pa.int8() if name == "label" else pa.string()) for name in SCAN_COLUMNS])
+
+
+# --- boxes ----------------------------------------------------------------------------------------------------
+
+
+class BoxStore(PartStore[VideoBoxes]):
+    """The parts in WORK/boxes."""
+
+    def __init__(self, work: Path) -> None:
+        super().__init__(work / "boxes", "boxes", BOXES_SCHEMA, STATUS_SCHEMA)
+
+    def made_with(self) -> dict[str, Any]:
+        """The settings of the boxes.
+
+        Raises:
+            UserError: no scan, or no boxes yet.
+        """
+        settings = self.settings()
+        if settings is None:
+            work = self.folder.parent
+            read_scan(work)
+            raise UserError(f"{work}: no boxes here; run  ffpp-prep boxes {work}  first")
+        return settings
+
+    def commit(self, results: Iterable[VideoBoxes], settings: BoxSettings, detector: str) -> None:
+        """Writes one part; `detector` is the engine that ran."""
+        self.commit_part(results, settings, {"detector": detector})
+
+
+def read_videos(work: str | Path) -> pd.DataFrame:
+    """One row a video of WORK: the columns of scan and, where boxes are committed, those of boxes.
+
+    Text that is null in the files (`split`, `original_id`, `boxes_from` and the like) is "" here. A video whose boxes
+    are not committed has NaN in the other columns of boxes: `videos["status"].isna()`.
+    """
+    return read_videos_and_parts(Path(work)).drop(columns="part")
+
+
+def read_videos_and_parts(work: Path) -> pd.DataFrame:
+    """As `read_videos`, and `part`: in which part of boxes a video's are."""
+    scan = read_scan(work)
+    return scan.merge(BoxStore(work).read_status(), on="video_id", how="left").fillna({"boxes_from": ""})
+
+
+def read_boxes(
+    work: str | Path, videos: Iterable[str] | None = None, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Committed boxes of WORK, one row a kept face, sorted by video, frame, face.
+
+    Args:
+        work: the folder.
+        videos: the boxes of these `video_id` only.
+        columns: these only, in this order; all of DFDC's take gigabytes.
+
+    Raises:
+        UserError: no scan, an unknown column, or damaged boxes.
+    """
+    work = Path(work)
+    read_scan(work)
+    return BoxStore(work).read_rows(_several(videos), columns=_known(columns))
+
+
+def iter_boxes(
+    work: str | Path, videos: Iterable[str] | None = None, columns: Sequence[str] | None = None
+) -> Iterator[pd.DataFrame]:
+    """As `read_boxes`, but part by part, so that not all are in memory; a video's rows stand in one part."""
+    work = Path(work)
+    read_scan(work)
+    yield from BoxStore(work).each_part(_several(videos), _known(columns))
+
+
+def _several(videos: Iterable[str] | None) -> Iterable[str] | None:
+    if isinstance(videos, str):
+        raise UserError(f"videos {videos!r}: must be a list of video_id")
+    return videos
+
+
+def _known(columns: Sequence[str] | None) -> Sequence[str] | None:
+    unknown = set(columns or ()) - set(BOXES_SCHEMA.names)
+    if unknown:
+        raise UserError(
+            f"columns {', '.join(sorted(unknown))}: boxes have none; they have {', '.join(BOXES_SCHEMA.names)}"
+        )
+    return columns
