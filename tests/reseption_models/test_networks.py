@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from reseption_models import (
+    BasicConv2d,
     Reseption,
     ReseptionBlockA,
     ReseptionEnsemble,
@@ -25,6 +26,8 @@ from reseption_models import (
     list_models,
     save_pretrained,
 )
+from reseption_models.blocks import ReseptionBlock
+from reseption_models.config import ACTIVATIONS
 
 GOLDEN = Path(__file__).parent / "golden"
 LOGITS = json.loads((GOLDEN / "logits.json").read_text())
@@ -340,3 +343,36 @@ def test_a_block_compiles_with_inductor(perturb: Callable[[nn.Module], nn.Module
     with torch.inference_mode():
         compiled = torch.compile(block, fullgraph=True)
         torch.testing.assert_close(compiled(x), block(x), rtol=1e-4, atol=1e-4)
+
+
+def test_stochastic_depth_leaves_out_branches_in_training_only(noise: Noise) -> None:
+    network = create_model("reseption_v1_tiny", drop_path_rate=0.5, depth_multiplier=1.0)
+    blocks = [module for module in network.modules() if isinstance(module, ReseptionBlock)]
+    rates = [getattr(block.drop_path, "rate", 0.0) for block in blocks]
+    assert rates == pytest.approx([0.5 * number / 8 for number in range(9)])
+    assert (
+        network.state_dict().keys()
+        == create_model("reseption_v1_tiny", depth_multiplier=1.0).state_dict().keys()
+    )
+    path, x = blocks[-1].drop_path, torch.ones(4000, 2, 1, 1)
+    kept = path.train()(x)
+    assert set(kept.unique().tolist()) == {0.0, 2.0} and torch.equal(kept[:, 0], kept[:, 1])
+    assert kept.mean().item() == pytest.approx(1.0, abs=0.1)
+    assert torch.equal(path.eval()(x), x)
+    fused = fuse(network)
+    images = noise(2, 128)
+    torch.testing.assert_close(fused(images), network.eval()(images), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_is_everywhere(name: str, noise: Noise) -> None:
+    network = create_model("reseption_v2_tiny", act_layer=name, bn_momentum=0.3, bn_eps=0.02).eval()
+    kinds = {
+        type(layer.act) for layer in network.modules() if isinstance(layer, BasicConv2d | ReseptionBlock)
+    }
+    assert len(kinds) == 1
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert {(norm.momentum, norm.eps) for norm in norms} == {(0.3, 0.02)}
+    x = noise(1, 128)
+    torch.testing.assert_close(fuse(network)(x), network(x), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.jit.script(network)(x), network(x), rtol=1e-4, atol=1e-4)

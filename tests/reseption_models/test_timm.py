@@ -165,30 +165,75 @@ def test_a_timm_that_unpickles_is_refused(old: str, monkeypatch: pytest.MonkeyPa
         reseption_models.timm.register_timm()
 
 
-@pytest.mark.full
-def test_timms_own_tests_pass(tmp_path: Path) -> None:
-    """From timm's source distribution, of the version that is installed, where the package registry gives it."""
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"name": TINY[0]},
+        {"name": TINY[1], "num_classes": 3, "in_chans": 4, "width_multiplier": 0.5},
+        {"name": TINY[0], "act_layer": "gelu", "bn_eps": 0.1, "global_pool": "max"},
+    ],
+)
+def test_timm_opens_our_folders(settings: dict[str, Any], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    ours = create_model(**settings).eval()
+    save_pretrained(ours, tmp_path / "saved")
+    theirs = timm.create_model(f"local-dir:{tmp_path / 'saved'}", pretrained=True).eval()
+    images = torch.rand(2, ours.in_chans, 128, 128)
+    with torch.no_grad():
+        assert torch.equal(theirs(images), ours(images))
+        assert torch.equal(from_pretrained(tmp_path / "saved")(images), ours(images))
+    other = timm.create_model(f"local-dir:{tmp_path / 'saved'}", pretrained=True, num_classes=5)
+    assert other.get_classifier().out_features == 5
+    assert torch.equal(other.stem1.conv1.conv.weight, ours.stem1.conv1.conv.weight)
+
+
+@pytest.fixture(scope="module")
+def timm_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """timm's source distribution, of the version that is installed, where the package registry gives it."""
+    folder = tmp_path_factory.mktemp("timm")
     command = ["-m", "pip", "download", "-q", "--no-binary", "timm", "--no-deps", f"timm=={timm.__version__}"]
-    got = subprocess.run(
-        [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    got = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True, check=False)
     if got.returncode:
         pytest.skip(f"no source distribution of timm {timm.__version__} to be had")
-    (archive,) = tmp_path.glob("timm-*.tar.gz")
+    (archive,) = folder.glob("timm-*.tar.gz")
     with tarfile.open(archive) as source:
-        source.extractall(tmp_path, filter="data")
-    folder = next(path for path in tmp_path.glob("timm-*") if path.is_dir())
-    arguments = ["-p", "reseption_models.timm", "-p", "no:cacheprovider", "-o", "addopts=", "-k", "reseption"]
+        source.extractall(folder, filter="data")
+    return next(path for path in folder.glob("timm-*") if path.is_dir())
+
+
+def run_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rf", *arguments, "tests/test_models.py"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
+
+
+@pytest.mark.full
+def test_timms_own_tests_pass(timm_source: Path) -> None:
+    arguments = ["-p", "reseption_models.timm", "-p", "no:cacheprovider", "-o", "addopts=", "-k", "reseption"]
+    result = run_in(timm_source, "-m", "pytest", "-q", "-rf", *arguments, "tests/test_models.py")
     failed = re.findall(r"^FAILED \S+::(\w+)\[\d-(\w+)\]", result.stdout, re.MULTILINE)
     passed = int(re.search(r"(\d+) passed", result.stdout)[1])
     assert passed >= 60, result.stdout[-2000:]
     assert all("ensemble" in name and test in ENSEMBLE_FAILS for test, name in failed), failed
+
+
+def test_what_timms_train_py_hands_over() -> None:
+    """Its call of `create_model` with all its options; None is what wasn't set on its command line."""
+    model = timm.create_model(
+        TINY[0],
+        pretrained=False,
+        in_chans=None,
+        num_classes=2,
+        drop_rate=0.1,
+        drop_path_rate=0.2,
+        drop_block_rate=None,
+        global_pool="avgmax",
+        bn_momentum=0.05,
+        bn_eps=0.01,
+        scriptable=False,
+        checkpoint_path=None,
+    )
+    config = model.config
+    assert (config.drop_rate, config.drop_path_rate, config.global_pool) == (0.1, 0.2, "avgmax")
+    assert (config.bn_momentum, config.bn_eps, config.in_chans) == (0.05, 0.01, 3)

@@ -40,7 +40,7 @@ def test_config_json_says_what_a_reader_needs(folder: Path) -> None:
     assert settings["sha256"] == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     expected = {
         "format_version": 1,
-        "architecture": "Reseption",
+        "architecture": "reseption_v1",
         "input_size": 128,
         "mean": [0.5, 0.5, 0.5],
         "std": [0.5, 0.5, 0.5],
@@ -60,6 +60,38 @@ def test_the_card_comes_back(folder: Path) -> None:
     assert create_model(TINY, pretrained=folder).card == model.card
     assert model.pretrained_cfg["mean"] == (0.5, 0.5, 0.5)
     assert model.pretrained_cfg["input_size"] == (3, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("setting", "there", "here"),
+    [
+        ({"act_layer": "relu"}, "relu", "leaky_relu"),
+        ({"bn_eps": 0.01}, "0.01", "0.001"),
+        ({"global_pool": "max"}, "max", "avg"),
+    ],
+)
+def test_weights_of_another_function_are_refused(
+    setting: dict[str, object], there: str, here: str, tmp_path: Path
+) -> None:
+    """The shapes are the same, so that only the settings tell them apart."""
+    save_pretrained(create_model(TINY, **setting), tmp_path)
+    (name,) = setting
+    with pytest.raises(ValueError, match=rf"{name} is {there} there, {here} here"):
+        create_model(TINY, pretrained=tmp_path)
+    create_model(TINY, pretrained=tmp_path, drop_path_rate=0.2, bn_momentum=0.01, drop_rate=0.5, **setting)
+
+
+def test_folders_of_before_timms_record_open(folder: Path) -> None:
+    settings = json.loads((folder / "config.json").read_text())
+    settings["architecture"] = "Reseption"
+    for key in ("model_args", "pretrained_cfg"):
+        del settings[key]
+    for key in ("drop_path_rate", "act_layer", "bn_momentum", "bn_eps"):
+        del settings["config"][key]
+    new = from_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps(settings))
+    old = from_pretrained(folder)
+    assert (old.config, old.card) == (new.config, new.card)
 
 
 def test_only_two_files_are_left(folder: Path) -> None:
@@ -323,6 +355,12 @@ def test_hub_ids(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     folder.rename(repository / "snapshots" / commit)
     monkeypatch.chdir(tmp_path)
     constants = pytest.importorskip("huggingface_hub.constants")
+    local = from_pretrained(
+        "someone/detector", cache_dir=tmp_path / "cache", local_files_only=True, token=False
+    )
+    assert local.card.licence == "CC-BY-4.0"
+    with pytest.raises(FileNotFoundError, match=r"^someone/detector: neither a folder nor to be had"):
+        from_pretrained("someone/detector", cache_dir=tmp_path / "other", local_files_only=True)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     assert from_pretrained("someone/detector").card.licence == "CC-BY-4.0"

@@ -39,7 +39,7 @@ class BasicConv2d(nn.Module):
             padding = (height // 2, width // 2) if stride == 1 else 0
         self.conv = nn.Conv2d(in_channels, out_channels, (height, width), stride, padding, bias=False)
         self.bn: nn.Module = nn.BatchNorm2d(out_channels, eps=BATCH_NORM_EPS)
-        self.act = nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
+        self.act: nn.Module = nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
         initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,6 +69,28 @@ class Branches(nn.ModuleDict):
         return torch.cat([branch(x) for branch in self.values()], 1)
 
 
+class DropPath(nn.Module):
+    """Stochastic depth: in training, leaves out a whole residual branch of some images and scales up the others'.
+
+    (N, C, H, W) → the same shape. Huang et al. 2016, arXiv:1603.09382.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the branches that are kept; all of them outside training."""
+        if not self.training:
+            return x
+        kept = torch.empty((x.shape[0], 1, 1, 1), dtype=x.dtype, device=x.device).bernoulli_(1.0 - self.rate)
+        return x * (kept / (1.0 - self.rate))
+
+    def extra_repr(self) -> str:
+        """Return the rate, as it stands in the printed network."""
+        return f"rate={self.rate:.3g}"
+
+
 class ReseptionBlock(nn.Module):
     """Branches → concatenation (→ 1×1 map back to `width` with `remap`) → plus the input → LeakyReLU(0.2).
 
@@ -82,11 +104,12 @@ class ReseptionBlock(nn.Module):
             raise UserError(f"the branches give {branches_width} channels, the block's width is {width}")
         self.branches = branches
         self.map: nn.Module = BasicConv2d(branches_width, width, 1) if remap else nn.Identity()
-        self.act = nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
+        self.drop_path: nn.Module = nn.Identity()
+        self.act: nn.Module = nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation."""
-        y: Tensor = self.act(x + self.map(self.branches(x)))
+        y: Tensor = self.act(x + self.drop_path(self.map(self.branches(x))))
         return y
 
 

@@ -18,7 +18,9 @@ MAX_DEPTH = 64
 MAX_IN_CHANS = 1024
 MAX_CLASSES = 100_000
 MAX_MEMBERS = 32
+MIN_BATCH_NORM = 1e-12  # of its momentum and epsilon
 GLOBAL_POOLS = ("avg", "max", "avgmax", "")
+ACTIVATIONS = ("leaky_relu", "relu", "elu", "gelu", "silu", "mish", "hard_swish")
 
 Widths = tuple[int, ...]
 
@@ -58,6 +60,14 @@ class ReseptionConfig:
     """Dropout before the classifier, from 0 to below 1."""
     global_pool: str = "avg"
     """How the last grid becomes features: avg, max, avgmax (the mean of both), or '' for none."""
+    drop_path_rate: float = 0.0
+    """Stochastic depth in training: the rate of the last block, that of the first is 0, from 0 to below 1."""
+    act_layer: str = "leaky_relu"
+    """The activation everywhere, one of `ACTIVATIONS`; the thesis's is LeakyReLU with slope 0.2."""
+    bn_momentum: float = 0.1
+    """How much of batch norm's running statistics a batch replaces, above 0 to 1."""
+    bn_eps: float = 1e-3
+    """What batch norm adds to the variance, above 0 to 1."""
 
     def __post_init__(self) -> None:
         for field in fields(self):  # JSON has lists where this class has tuples
@@ -69,6 +79,11 @@ class ReseptionConfig:
         _check_number("num_classes", self.num_classes, 0, MAX_CLASSES, whole=True)
         check_drop_rate("drop_rate", self.drop_rate)
         check_global_pool(self.global_pool, self.num_classes)
+        check_drop_rate("drop_path_rate", self.drop_path_rate)
+        if self.act_layer not in ACTIVATIONS:
+            raise UserError(f"act_layer is {shown(repr(self.act_layer))}; allowed: {', '.join(ACTIVATIONS)}")
+        for name in ("bn_momentum", "bn_eps"):
+            _check_number(name, getattr(self, name), MIN_BATCH_NORM, 1)
         if not isinstance(self.remap, bool):
             raise UserError(f"remap is {self.remap!r}; allowed: true, false")
         _check_widths("stem", (self.stem,), ((5, 6),))

@@ -78,10 +78,19 @@ def create_model(
     return FeatureExtractor(network, out_indices) if features_only else network
 
 
+_NOT_OF_WEIGHTS = (
+    "num_classes",
+    "drop_rate",
+    "drop_path_rate",
+    "bn_momentum",
+    "input_size",
+)  # they fit with any
+
+
 def _load_pretrained(network: Network, name: str, source: str | Path, adapt_head: bool) -> None:
-    """Load the weights and the card of a source that holds this network, up to its dropout and head."""
+    """Load the weights and the card of a source that holds this network, up to what only training uses and its head."""
     loaded = from_pretrained(source)
-    if _architecture(loaded) != _architecture(network):
+    if _architecture(loaded) != _architecture(network) or _function(loaded) != _function(network):
         raise UserError(
             f"{source} does not hold {name} with these settings: {_differences(loaded, network)}; "
             "from_pretrained loads what it holds"
@@ -103,6 +112,14 @@ def _architecture(network: Network) -> list[tuple[str, tuple[int, ...]]]:
     return [(name, tuple(value.shape)) for name, value in state.items() if not name.startswith("fc.")]
 
 
+def _function(network: Network) -> list[tuple[object, ...]]:
+    """Return what, beside the weights, decides which logits come out; pooling only where a classifier follows."""
+    config = network.config
+    assert config is not None
+    members = config.members if isinstance(config, EnsembleConfig) else (config,)
+    return [(one.act_layer, one.bn_eps, one.global_pool) for one in members]
+
+
 def _differences(loaded: Network, network: Network) -> str:
     """Say which settings make two networks differ in their weights, the first two with their values."""
     there, here = _settings(loaded), _settings(network)
@@ -121,8 +138,6 @@ def _settings(network: Network) -> dict[str, object]:
     for number, member in enumerate(config.members if isinstance(config, EnsembleConfig) else (config,)):
         prefix = f"members[{number}]." if isinstance(config, EnsembleConfig) else ""
         settings |= {
-            f"{prefix}{key}": value
-            for key, value in member.to_dict().items()
-            if key not in ("num_classes", "drop_rate", "input_size")
+            f"{prefix}{key}": value for key, value in member.to_dict().items() if key not in _NOT_OF_WEIGHTS
         }
     return settings

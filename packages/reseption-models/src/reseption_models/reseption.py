@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .blocks import (
+    NEGATIVE_SLOPE,
     BasicConv2d,
+    DropPath,
     ReductionA,
     ReductionB,
     ReseptionBlock,
@@ -77,6 +79,7 @@ class Reseption(nn.Module):
         self.stage_b = _stage(reduction_a, blocks_b, ReseptionBlockB, b, net.block_b, net.remap)  # 17²
         reduction_b = ReductionB(b, net.reduction_b)
         self.stage_c = _stage(reduction_b, blocks_c, ReseptionBlockC, c, net.block_c, net.remap)  # 8²
+        _set_layers(self, config)
 
         self.head_drop = nn.Dropout(config.drop_rate)
         self.fc: nn.Module = nn.Identity()
@@ -267,6 +270,32 @@ def check_input(x: Tensor, in_chans: int) -> None:
             f"the input is {tuple(x.shape)}; "
             f"allowed: (N, {in_chans}, H, W), H and W at least {MIN_INPUT_SIZE}"
         )
+
+
+def _set_layers(network: nn.Module, config: ReseptionConfig) -> None:
+    """Give every block its rate of stochastic depth, every layer its activation and batch norm its settings."""
+    blocks = [module for module in network.modules() if isinstance(module, ReseptionBlock)]
+    for number, block in enumerate(blocks):
+        rate = config.drop_path_rate * number / max(1, len(blocks) - 1)
+        block.drop_path = DropPath(rate) if rate else nn.Identity()
+    for module in network.modules():
+        if isinstance(module, BasicConv2d | ReseptionBlock):
+            module.act = _activation(config.act_layer)
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum, module.eps = config.bn_momentum, config.bn_eps
+
+
+def _activation(name: str) -> nn.Module:
+    if name == "leaky_relu":
+        return nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
+    classes: dict[str, Callable[..., nn.Module]] = {
+        "relu": nn.ReLU,
+        "elu": nn.ELU,
+        "silu": nn.SiLU,
+        "mish": nn.Mish,
+        "hard_swish": nn.Hardswish,
+    }
+    return nn.GELU() if name == "gelu" else classes[name](inplace=True)
 
 
 def _stage(

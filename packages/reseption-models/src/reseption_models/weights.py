@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from .card import ModelCard
+from .catalog import model_config
 from .checkpoints import check_fit, checked_numbers
 from .config import EnsembleConfig, ReseptionConfig, shown
 from .ensemble import Network, ReseptionEnsemble, build
@@ -26,10 +27,21 @@ from .reseption import Reseption
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 FORMAT_VERSION = 1
+TIMM_NAMES = ("reseption_v1", "reseption_v2")  # any configuration is one of these two with other arguments
 
 _INNER = ("network", "_orig_mod", "module")  # of FeatureExtractor, torch.compile and DataParallel
 _MAX_CONFIG = 1_000_000  # bytes
 _MARGIN = 100_000_000  # bytes that a file of weights may have beside its numbers
+
+
+@dataclass(frozen=True)
+class HubOptions:
+    """How a repository of the Hugging Face hub is reached; see `from_pretrained`."""
+
+    revision: str | None = None
+    token: str | bool | None = None
+    cache_dir: str | Path | None = None
+    local_files_only: bool = False
 
 
 def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None = None) -> None:
@@ -81,11 +93,39 @@ def describe(model: Network, card: ModelCard) -> dict[str, Any]:
         "config": config.to_dict(),
         **card.to_dict(),
         "input_size": config.input_size,
+        **_for_timm(config, card),
+    }
+
+
+def _for_timm(config: ReseptionConfig | EnsembleConfig, card: ModelCard) -> dict[str, Any]:
+    """Return what `timm.create_model("local-dir:…")` reads: a registered name and what to call it with.
+
+    Nothing for an ensemble, whose members no argument can name.
+    """
+    if isinstance(config, EnsembleConfig):
+        return {}
+    name = TIMM_NAMES[config.remap]
+    usual = model_config(name)
+    changed = {
+        field.name: value
+        for field in fields(config)
+        if (value := getattr(config, field.name)) != getattr(usual, field.name)
+    }
+    return {
+        "architecture": name,
+        "model_args": {**changed, "in_chans": config.in_chans},
+        "pretrained_cfg": card.timm_cfg(config.in_chans, config.input_size, config.num_classes),
     }
 
 
 def from_pretrained(
-    source: str | Path, *, num_classes: int | None = None, revision: str | None = None
+    source: str | Path,
+    *,
+    num_classes: int | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
 ) -> Network:
     """Return the network that `save_pretrained` wrote, on the CPU, in evaluation mode, with its `card`.
 
@@ -94,13 +134,16 @@ def from_pretrained(
         num_classes: with another number than the saved one, the classifier is drawn anew, and the card's labels,
             threshold and metrics are reset; None keeps them.
         revision: branch, tag or commit on the hub.
+        token: of the hub, for a private repository; True or None for the one that `hf auth login` kept, False for none.
+        cache_dir: where downloads are kept; the hub's own folder for None.
+        local_files_only: take what was downloaded before, and ask no network.
 
     Raises:
         FileNotFoundError: there is no such folder or repository, or it lacks a file.
         NotADirectoryError: `source` is a file.
         ValueError: a file that is damaged, of another format version, or does not fit the other.
     """
-    folder = _locate(source, revision)
+    folder = _locate(source, HubOptions(revision, token, cache_dir, local_files_only))
     settings = _read_settings(folder / CONFIG_FILE)
     sha256 = settings.pop("sha256", None)
     with torch.device(
@@ -135,7 +178,7 @@ def _check_rebuilds(model: Network, config: ReseptionConfig | EnsembleConfig) ->
             )
 
 
-def _locate(source: str | Path, revision: str | None) -> Path:
+def _locate(source: str | Path, hub: HubOptions) -> Path:
     """Return the local folder of a source, downloaded from the hub where it is an id."""
     folder = Path(source)
     if folder.is_dir():
@@ -153,9 +196,7 @@ def _locate(source: str | Path, revision: str | None) -> Path:
             f"{source}: no such folder; for the hub, pip install 'reseption-models[hub]'"
         ) from None
     try:
-        return Path(
-            snapshot_download(str(source), revision=revision, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE])
-        )
+        return Path(snapshot_download(str(source), allow_patterns=[CONFIG_FILE, WEIGHTS_FILE], **asdict(hub)))
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise FileNotFoundError(
@@ -183,8 +224,14 @@ def _parse_config(folder: Path, settings: dict[str, Any]) -> ReseptionConfig | E
         "Reseption": ReseptionConfig.from_dict,
         ReseptionEnsemble.__name__: EnsembleConfig.from_dict,
     }
+    parsers |= {name: ReseptionConfig.from_dict for name in TIMM_NAMES}
     architecture, config = settings.pop("architecture", None), settings.pop("config", {})
-    settings.pop("input_size", None)  # stands in the configuration as well
+    for repeated in (
+        "input_size",
+        "model_args",
+        "pretrained_cfg",
+    ):  # what stands in the configuration as well
+        settings.pop(repeated, None)
     if not isinstance(architecture, str) or architecture not in parsers:
         raise UserError(f"{folder}: architecture {shown(architecture)}; allowed: {', '.join(parsers)}")
     try:
