@@ -58,7 +58,7 @@ def test_files_hold_the_card_and_no_path_of_this_machine(model: torch.nn.Module,
         for text in (extra[CARD_KEY], entries[CARD_KEY]):
             said = json.loads(text)
             assert (said["threshold"], said["temperature"], said["mean"]) == (0.644, 1.7, [0.5] * 3)
-            assert (said["architecture"], said["input_size"]) == ("Reseption", 107)
+            assert (said["architecture"], said["input_size"]) == ("reseption_v1", 107)
     save_pretrained(model, tmp_path / "saved")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) == 4
