@@ -15,9 +15,9 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
+from dfd_train.calibration.kept import read_calibration
 from dfd_train.cli import main
 from dfd_train.metrics.scores import sigmoid
-from dfd_train.predict.calibration import read_calibration
 from dfd_train.predict.drawing import colour, face_colour
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import DEMONSTRATION

@@ -1,13 +1,19 @@
 """Calibration: temperatures that are known beforehand, thresholds by hand, files that are kept and go stale."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import prediction
 import pytest
 
+from dfd_train.calibration.kept import FILE, read_calibration, run_calibration
+from dfd_train.calibration.learned import calibrate
 from dfd_train.cli import main
+from dfd_train.engine.validation import validate_models
+from dfd_train.errors import UserError
 from dfd_train.metrics.scores import sigmoid
-from dfd_train.predict.calibration import FILE, calibrate, read_calibration, run_calibration
+from dfd_train.predict.scorer import load_scorer
 from dfd_train.runs.folder import RunFolder
 from ffpp_prep.format.files import sha256_of
 
@@ -68,10 +74,13 @@ def test_a_runs_calibration_is_kept_until_its_checkpoint_changes(run_command, tm
     expected = calibrate(pd.read_parquet(folder.predictions("val")), sha256_of(folder.best))
     assert run_calibration(run) == expected == read_calibration(run)
 
-    # what is damaged is made again
+    # what is damaged is learned again, and kept again by what may write
     text = (run / FILE).read_text().replace(f'"videos_real": {expected.videos_real}', '"videos_real": 77')
     (run / FILE).write_text(text)
     assert run_calibration(run) == expected
+    assert (run / FILE).read_text() == text
+    validate_models([run])
+    assert read_calibration(run) == expected
 
     # as long as the checkpoint is the same the file is believed; one of before there were checksums, too
     (run / FILE).write_text("".join(line for line in text.splitlines(True) if "crc32" not in line))
@@ -82,7 +91,9 @@ def test_a_runs_calibration_is_kept_until_its_checkpoint_changes(run_command, tm
     with folder.best.open("ab") as file:
         file.write(b"\0")
     folder.predictions("val").unlink()
-    anew = run_calibration(run, "cpu", prediction.TRUST)
+    assert run_calibration(run) is None
+    validate_models([run], "cpu", prediction.TRUST)
+    anew = read_calibration(run)
     assert anew is not None and anew.videos_real == expected.videos_real
     assert anew.checkpoint_sha256 == sha256_of(folder.best) != expected.checkpoint_sha256
     assert anew.temperature == pytest.approx(expected.temperature)
@@ -92,11 +103,52 @@ def test_without_its_validation_set_there_is_none(run_command, tmp_path, caplog)
     run = tmp_path / "run"
     assert main([*run_command, "--epochs", "1", "--out", str(run)]) == 0
     RunFolder(run).predictions("val").unlink()
+    (run / FILE).unlink()
     config = (run / "config.toml").read_text().split("\n")
     moved = [f'work = "{tmp_path}/gone"' if line.startswith("work =") else line for line in config]
     (run / "config.toml").write_text("\n".join(moved))
-    assert run_calibration(run, "cpu", prediction.TRUST) is None
-    assert "no calibration, so no verdicts: no such folder" in caplog.text
+    validate_models([run], "cpu", prediction.TRUST)
+    assert "its validation split can't be scored: no such folder" in caplog.text
+    assert run_calibration(run) is None
+    assert "no calibration, so no verdicts: no validation predictions" in caplog.text
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_loading_a_model_neither_scores_nor_writes(run_command, tmp_path, caplog) -> None:
+    run = tmp_path / "run"
+    assert main([*run_command, "--epochs", "1", "--out", str(run)]) == 0
+    expected = read_calibration(run)
+    (run / FILE).unlink()
+    for known in (True, False):
+        before = contents(run)
+        facts = load_scorer(run, "cpu", prediction.TRUST).facts
+        assert contents(run) == before
+        # what is at hand says how to read it; where nothing is, there is no threshold, and so no verdict
+        assert facts.calibration == (expected if known else None)
+        assert facts.threshold == (expected.threshold if expected and known else None)
+        RunFolder(run).predictions("val").unlink(missing_ok=True)
+
+
+def test_evaluating_keeps_the_calibration(run_command, tmp_path) -> None:
+    run = tmp_path / "run"
+    assert main([*run_command, "--epochs", "1", "--out", str(run)]) == 0
+    expected = read_calibration(run)
+    (run / FILE).unlink()
+    assert main(["evaluate", str(run), "--split", "test", "--workers", "0"]) == 0
+    assert read_calibration(run) == expected is not None
+
+
+def test_models_that_can_not_be_loaded_are_not_scored_first(run_command, tmp_path) -> None:
+    run = tmp_path / "run"
+    assert main([*run_command, "--epochs", "1", "--out", str(run)]) == 0
+    (run / FILE).unlink()
+    RunFolder(run).predictions("val").unlink()
+    with pytest.raises(UserError, match="wants to run the function"):
+        validate_models([run], "cpu", trust=())
+    assert not RunFolder(run).predictions("val").exists()
 
 
 def test_methods_that_did_not_train_do_not_set_the_scale(run_command, tmp_path) -> None:
@@ -109,6 +161,7 @@ def test_methods_that_did_not_train_do_not_set_the_scale(run_command, tmp_path) 
     assert main(["evaluate", str(run), "--split", "val"]) == 0  # which scores every method
     every = pd.read_parquet(RunFolder(run).predictions("val"))
     assert "NeuralTextures" in set(every["method"])
+    (run / FILE).unlink()
     with_all = run_calibration(run)
     assert without is not None and with_all is not None
     assert with_all.videos_fake == without.videos_fake < every.query("label == 1")["video_id"].nunique()

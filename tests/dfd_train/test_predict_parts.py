@@ -14,9 +14,9 @@ import prediction
 import pytest
 from matplotlib.figure import Figure
 
+from dfd_train.calibration.learned import Calibration
 from dfd_train.predict import faces, thumbs, timeline
 from dfd_train.predict.annotate import Marks
-from dfd_train.predict.calibration import Calibration
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
 from dfd_train.predict.inputs import find_inputs

@@ -18,13 +18,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from dfd_train.calibration.kept import run_calibration
+from dfd_train.calibration.learned import Calibration
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import select_videos
 from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.engine.score import require_numbers
+from dfd_train.engine.validation import validate_models
 from dfd_train.errors import UserError, first_line
 from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
-from dfd_train.predict.calibration import Calibration, run_calibration
 from dfd_train.predict.scorer import run_geometry
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.files import replacing, write_atomically
@@ -61,7 +63,8 @@ def export_run(run: Path, out: Path, data: Path | None = None, trust: Sequence[s
     where what would be written deviates from the network.
     """
     model = load_model(run, trust=trust)
-    card = _card(run, model, run_calibration(run, trust=trust))
+    validate_models([run], trust=trust)
+    card = _card(run, model, run_calibration(run))
     images = _real_images(run, model.detector.spec, data)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-export-") as name:

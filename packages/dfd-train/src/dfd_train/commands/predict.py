@@ -80,11 +80,14 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(
             f"which files? {options.model} was taken as the model; name videos, images or folders, or --labelled WORK"
         )
+    from dfd_train.engine.validation import validate_models
     from dfd_train.predict.ensemble import gain_table, read_together
     from dfd_train.predict.scorer import load_scorer
 
     files = find_inputs(options.files, leave_out=options.out)
-    scorers = [load_scorer(path, options.device, options.trust) for path in (options.model, *options.others)]
+    models = (options.model, *options.others)
+    validate_models(models, options.device, options.trust)
+    scorers = [load_scorer(model, options.device, options.trust) for model in models]
     if options.labelled is not None:
         print(gain_table(scorers, options.labelled, options.split).to_text())
     if not files:
@@ -96,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
         detect=None if options.every_frame else 2.0,
         score=None if options.every_frame or options.score_every_frame else 2.0,
     )
-    reading = read_together(scorers, options.device, options.trust)
+    reading = read_together(scorers)
     if reading.unfinished:
         logging.warning("unfinished: %s", reading.unfinished)
     if reading.demonstration:

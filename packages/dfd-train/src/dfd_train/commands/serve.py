@@ -52,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
     """Serves until it is interrupted."""
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise UserError("serve needs starlette and uvicorn: pip install 'dfd-train[serve]'")
+    from dfd_train.engine.validation import validate_models
     from dfd_train.predict.batch import Job
     from dfd_train.predict.ensemble import read_together
     from dfd_train.predict.faces import FaceFinder, Rates
@@ -62,8 +63,10 @@ def run(options: argparse.Namespace) -> int:
     from dfd_train.serve.listening import serve
 
     signal.signal(signal.SIGTERM, _end)  # what was uploaded goes, however the server is ended
-    scorers = [load_scorer(path, options.device, options.trust) for path in (options.model, *options.others)]
-    reading = read_together(scorers, options.device, options.trust)
+    models = (options.model, *options.others)
+    validate_models(models, options.device, options.trust)
+    scorers = [load_scorer(model, options.device, options.trust) for model in models]
+    reading = read_together(scorers)
     title = reading.title
     if reading.unfinished:
         logging.warning("unfinished: %s", reading.unfinished)

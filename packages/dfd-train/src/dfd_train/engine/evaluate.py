@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dfd_train.calibration.kept import keep_calibration
 from dfd_train.data.boxes import detection_settings
 from dfd_train.data.loader import default_workers
 from dfd_train.data.overlap import Overlap, overlap
@@ -69,6 +70,7 @@ def evaluate(run: Path, request: Request) -> Evaluation:
 
     Of another data set it is `predictions-<split>-on-<its folder>.parquet`, of the benchmark's protocol
     `predictions-<split>-deepfakebench…`. The run's own test split is written as `predictions.parquet` too.
+    Where the validation predictions of the best checkpoint are at hand, its calibration is kept.
 
     Raises: FileNotFoundError, UserError for a missing or unfit run, checkpoint or data set; NotANumber.
     """
@@ -115,6 +117,7 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     write_predictions(path, predictions, facts)
     if path == folder.predictions("test"):
         write_predictions(run / "predictions.parquet", predictions, facts)
+    keep_calibration(run)
     stopped = folder.unfinished()
     checkpoint = f"Checkpoint: {request.checkpoint}, of epoch {model.facts.epoch}" + (
         f"; the run is unfinished, {stopped}." if stopped else "."

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from dfd_train.calibration.kept import keep_calibration
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation, BatchLoader, LoadedBatch, default_workers
 from dfd_train.engine.gradients import GradientFlow, Learner, Moment, check_finite
@@ -149,6 +150,8 @@ class Training:
             for epoch in range(self.place.epoch, self.config.train.epochs + 1):
                 trained = self._train_epoch(epoch, loaded)
                 self._finish_epoch(epoch, trained, loaded)
+            if self.processes.main:
+                keep_calibration(self.folder.path)
         best, epoch = self.place.best, self.place.best_epoch
         warning = f" ({DEMONSTRATION})" if self.demonstration else ""
         self.recorder.say(f"best: epoch {epoch}, validation balanced accuracy {best:.4f}{warning}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from dfd_train.data.geometry import Image, cut_face
+from dfd_train.engine.validation import validate_models
 from dfd_train.errors import UserError
 from dfd_train.explain.pictures import Picture
 from dfd_train.predict.analysis import analyse
@@ -36,10 +37,11 @@ def open_files(
     missing = [path for path in paths if not os.path.lexists(path)]
     if missing:
         raise FileNotFoundError(f"no such file: {missing[0]}")
+    validate_models(runs, device, trust)
     scorers = [load_scorer(run, device, trust) for run in runs]
     if len({scorer.facts.geometry for scorer in scorers}) > 1:
         log.warning("the runs cut faces differently: all see the crop of %s", runs[0])
-    reading, finder = read_together(scorers, device, trust), FaceFinder()
+    reading, finder = read_together(scorers), FaceFinder()
     pictures, refusals = [], []
     for path in paths:
         try:

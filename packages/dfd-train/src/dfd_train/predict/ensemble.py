@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from dfd_train.calibration.kept import validation_predictions
+from dfd_train.calibration.learned import Calibration, calibrate
 from dfd_train.data.batches import plan_evaluation
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import select_videos
 from dfd_train.engine.score import prediction_table
 from dfd_train.errors import UserError
 from dfd_train.metrics import summarize
-from dfd_train.predict.calibration import Calibration, calibrate, validation_predictions
 from dfd_train.predict.known import warn_of_differences
 from dfd_train.predict.scorer import BATCH, Scorer
 from dfd_train.report.table import Table, number, percent, words
@@ -50,15 +51,15 @@ class Reading:
         return " + ".join(self.names)
 
 
-def read_together(scorers: Sequence[Scorer], device: str = "auto", trust: Sequence[str] = ()) -> Reading:
+def read_together(scorers: Sequence[Scorer]) -> Reading:
     """One model's own reading, or that of the mean of several: calibrated anew on their common validation videos.
 
-    `device`, `trust`: as `load_scorer`, where a run's validation videos have to be scored for that.
+    Nothing is scored for that: `engine.validation` sees to it that runs have their validation predictions.
     """
     facts = [scorer.facts for scorer in scorers]
     temperature, threshold, calibration = facts[0].temperature, facts[0].threshold, facts[0].calibration
     if len(facts) > 1:
-        calibration = _common_calibration(scorers, device, trust)
+        calibration = _common_calibration(scorers)
         temperature = (
             calibration.temperature if calibration else float(np.mean([f.temperature for f in facts]))
         )
@@ -119,16 +120,16 @@ def _gain(aucs: list[float]) -> str:
     return f"AUC of the mean logit less that of the best single model: {aucs[-1] - max(aucs[:-1]):+.4f}"
 
 
-def _common_calibration(scorers: Sequence[Scorer], device: str, trust: Sequence[str]) -> Calibration | None:
+def _common_calibration(scorers: Sequence[Scorer]) -> Calibration | None:
     """Of the mean logit over the validation frames that all runs scored; None where they have none in common.
 
-    None too, with a warning, where a run's validation set is out of reach.
+    None too, with a warning, where a run's validation predictions are not at hand.
     """
     if any(scorer.facts.kind != "run" or scorer.facts.calibration is None for scorer in scorers):
         return None
     try:
         tables = [
-            validation_predictions(scorer.facts.path, device, trust)[[*FRAME, "label", "logit"]].rename(
+            validation_predictions(scorer.facts.path)[[*FRAME, "label", "logit"]].rename(
                 columns={"logit": f"logit_{i}"}
             )
             for i, scorer in enumerate(scorers)

@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dfd_train.calibration.kept import run_calibration
+from dfd_train.calibration.learned import Calibration
 from dfd_train.data.geometry import CropGeometry, Image
 from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.engine.gradients import autocast
@@ -23,7 +25,6 @@ from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.models.build import Detector
 from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
-from dfd_train.predict.calibration import Calibration, run_calibration
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
 from ffpp_prep.format.files import sha256_of
@@ -78,6 +79,8 @@ class Scorer(Protocol):
 def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> Scorer:
     """The model that a path names: a run folder, a folder of safetensors weights, or an exported ONNX file.
 
+    Nothing is scored nor written: a run that was not validated gives no verdicts (`engine.validation`).
+
     device: auto, cpu or cuda; ONNX files run on the processor. trust: as `load_model`.
     Raises: FileNotFoundError, UserError where there is none or it cannot be read.
     """
@@ -87,7 +90,7 @@ def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> 
         )
     if path.is_file() and path.suffix == ".onnx":
         return OnnxScorer(path)
-    if path.is_dir() and (path / "config.toml").is_file():
+    if RunFolder(path).is_run:
         return _run_scorer(path, device, trust)
     if path.is_dir() and (path / "model.safetensors").is_file():
         return _weights_scorer(path, device)
@@ -167,7 +170,7 @@ def run_geometry(run: Path) -> CropGeometry:
 def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScorer:
     device = choose_device(device_name)
     model = load_model(path, device, trust)
-    calibration = run_calibration(path, device_name, trust)
+    calibration = run_calibration(path)
     facts = Facts(
         name=printable(f"{path.resolve().name} ({model.facts.config.model.name})"),
         kind="run",

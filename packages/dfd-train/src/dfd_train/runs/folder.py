@@ -28,6 +28,11 @@ class RunFolder:
     path: Path
 
     @property
+    def is_run(self) -> bool:
+        """Whether a run was begun there."""
+        return (self.path / "config.toml").is_file()
+
+    @property
     def last(self) -> Path:
         """The checkpoint from which the run goes on."""
         return self.path / "checkpoints" / "last.pt"

@@ -1,17 +1,9 @@
-"""What a model's numbers are worth: temperature, threshold and spread of scores on its validation videos.
-
-RUN/calibration.json keeps it, for the one checkpoint that it names.
-"""
+"""What a model's numbers are worth: temperature, threshold and spread of scores on its validation videos."""
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import msgspec
 import numpy as np
 import pandas as pd
 
@@ -19,16 +11,7 @@ from dfd_train.errors import UserError
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.scores import Floats, sigmoid
 from dfd_train.metrics.videos import video_scores
-from dfd_train.runs.files import write_atomically
-from dfd_train.runs.folder import RunFolder
-from dfd_train.runs.predictions import read_predictions
-from ffpp_prep.errors import Damaged
-from ffpp_prep.format.checksums import read_checked_json, with_checksum
-from ffpp_prep.format.files import sha256_of
 
-log = logging.getLogger(__name__)
-
-FILE = "calibration.json"
 KEPT_SCORES = 1001
 TEMPERATURES = np.geomspace(0.05, 20.0, 400)
 
@@ -83,66 +66,6 @@ def calibrate(validation: pd.DataFrame, checkpoint_sha256: str) -> Calibration:
         real=_kept(prob[~fake]),
         fake=_kept(prob[fake]),
     )
-
-
-def run_calibration(run: Path, device: str = "auto", trust: Sequence[str] = ()) -> Calibration | None:
-    """The calibration of a run's best checkpoint; None (with a warning) where its validation set is out of reach.
-
-    It is read from RUN/calibration.json, or made of RUN/predictions-val.parquet, or of the validation set itself,
-    which takes a while; and kept in the run's folder where that can be written to. `trust`: as `load_model`.
-    """
-    folder = RunFolder(run)
-    sha256 = sha256_of(folder.best)
-    kept = read_calibration(run)
-    if kept is not None and kept.checkpoint_sha256 == sha256:
-        return kept
-    try:
-        calibration = calibrate(validation_predictions(run, device, trust), sha256)
-    except (OSError, UserError) as error:
-        log.warning("%s: no calibration, so no verdicts: %s", run, " ".join(str(error).split()))
-        return None
-    try:
-        content = with_checksum(msgspec.to_builtins(calibration))
-        write_atomically(run / FILE, json.dumps(content, indent=2).encode())
-    except OSError as error:
-        log.warning("%s cannot be kept: %s", run / FILE, error)
-    return calibration
-
-
-def read_calibration(run: Path) -> Calibration | None:
-    """What RUN/calibration.json says; None where there is no such file, or it is not as it was written."""
-    try:
-        content = read_checked_json(run / FILE, "it is made again")
-        return msgspec.convert(content, Calibration)
-    except Damaged as damage:
-        log.warning("%s", damage)
-    except (OSError, msgspec.ValidationError):
-        pass
-    return None
-
-
-def validation_predictions(run: Path, device: str = "auto", trust: Sequence[str] = ()) -> pd.DataFrame:
-    """Predictions of the best checkpoint on the run's validation split, computed where they are not at hand.
-
-    Methods that did not train are left out: they choose nothing.
-
-    Raises: FileNotFoundError, UserError where they can't be had.
-    """
-    predictions = _all_validation_predictions(run, device, trust)
-    return predictions[~predictions["method"].isin(RunFolder(run).read_config().data.exclude_methods)]
-
-
-def _all_validation_predictions(run: Path, device: str, trust: Sequence[str]) -> pd.DataFrame:
-    folder = RunFolder(run)
-    path = folder.predictions("val")
-    if path.is_file():
-        predictions, facts = read_predictions(path)
-        if facts.get("checkpoint_sha256") == sha256_of(folder.best):
-            return predictions
-    from dfd_train.engine.evaluate import Request, evaluate
-
-    log.info("%s: scoring its validation split, for the calibration", run)
-    return evaluate(run, Request(split="val", device=device, trust=tuple(trust))).predictions
 
 
 def _kept(prob: Floats) -> tuple[float, ...]:

@@ -1,0 +1,96 @@
+"""A run's calibration, kept in RUN/calibration.json for the one checkpoint that it names.
+
+Nothing here scores a video: it is learned from RUN/predictions-val.parquet. `engine.validation` scores where that is
+missing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+
+from dfd_train.calibration.learned import Calibration, calibrate
+from dfd_train.errors import UserError
+from dfd_train.runs.files import write_atomically
+from dfd_train.runs.folder import RunFolder
+from dfd_train.runs.predictions import read_predictions
+from ffpp_prep.errors import Damaged
+from ffpp_prep.format.checksums import read_checked_json, with_checksum
+from ffpp_prep.format.files import sha256_of
+
+log = logging.getLogger(__name__)
+
+FILE = "calibration.json"
+
+
+def run_calibration(run: Path) -> Calibration | None:
+    """The calibration of a run's best checkpoint: the kept one, or else that of the validation predictions at hand.
+
+    Nothing is written. None, with a warning, where there is neither.
+    """
+    kept = current_calibration(run)
+    if kept is not None:
+        return kept
+    try:
+        return calibrate(validation_predictions(run), sha256_of(RunFolder(run).best))
+    except (OSError, UserError) as error:
+        log.warning("%s: no calibration, so no verdicts: %s", run, " ".join(str(error).split()))
+        return None
+
+
+def keep_calibration(run: Path) -> None:
+    """Write RUN/calibration.json anew where it is not that of the run's best checkpoint.
+
+    A run without validation predictions of that checkpoint, or with one class only in them, has none. A folder that
+    can't be written to is warned of.
+    """
+    if current_calibration(run) is not None:
+        return
+    try:
+        calibration = calibrate(validation_predictions(run), sha256_of(RunFolder(run).best))
+    except (OSError, UserError) as error:
+        log.debug("%s: no calibration: %s", run, error)
+        return
+    try:
+        content = with_checksum(msgspec.to_builtins(calibration))
+        write_atomically(run / FILE, json.dumps(content, indent=2).encode())
+    except OSError as error:
+        log.warning("%s cannot be kept: %s", run / FILE, error)
+
+
+def current_calibration(run: Path) -> Calibration | None:
+    """What RUN/calibration.json says, where it is of the run's best checkpoint."""
+    kept = read_calibration(run)
+    return kept if kept is not None and kept.checkpoint_sha256 == sha256_of(RunFolder(run).best) else None
+
+
+def read_calibration(run: Path) -> Calibration | None:
+    """What RUN/calibration.json says; None where there is no such file, or it is not as it was written."""
+    try:
+        content = read_checked_json(run / FILE, "it is made again")
+        return msgspec.convert(content, Calibration)
+    except Damaged as damage:
+        log.warning("%s", damage)
+    except (OSError, msgspec.ValidationError):
+        pass
+    return None
+
+
+def validation_predictions(run: Path) -> pd.DataFrame:
+    """Predictions of the best checkpoint on the run's validation split, without methods that did not train.
+
+    Raises: FileNotFoundError where there are none; UserError where they are of another checkpoint or damaged.
+    """
+    folder = RunFolder(run)
+    path = folder.predictions("val")
+    remedy = f"`dfd-train evaluate {run} --split val` scores them"
+    if not path.is_file():
+        raise FileNotFoundError(f"no validation predictions: {path}; {remedy}")
+    predictions, facts = read_predictions(path)
+    if facts.get("checkpoint_sha256") != sha256_of(folder.best):
+        raise UserError(f"{path} is of another checkpoint than {folder.best}: {remedy}")
+    return predictions[~predictions["method"].isin(folder.read_config().data.exclude_methods)]

@@ -1,0 +1,45 @@
+"""What predicting needs to know of models' validation videos, made where it is not at hand. Loading makes nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from dfd_train.calibration.kept import current_calibration, keep_calibration, validation_predictions
+from dfd_train.engine.evaluate import Request, evaluate
+from dfd_train.errors import UserError
+from dfd_train.runs.checkpoint import load_model
+from dfd_train.runs.folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+
+def validate_models(models: Sequence[Path], device: str = "auto", trust: Sequence[str] = ()) -> None:
+    """Score the validation split of the runs among `models` where that was not done, and keep their calibrations.
+
+    `dfd-train run` and `evaluate` have done it already; exports carry what they know. Several models together need
+    each one's predictions, one alone its calibration only. `trust`: as `load_model`. Where a validation set is out
+    of reach there is a warning: such a model gives no verdicts.
+
+    Raises: as `load_model`.
+    """
+    for run in models:
+        if RunFolder(run).is_run and RunFolder(run).best.is_file():
+            _validate(run, device, trust, alone=len(models) == 1)
+
+
+def _validate(run: Path, device: str, trust: Sequence[str], *, alone: bool) -> None:
+    if alone and current_calibration(run) is not None:
+        return
+    try:
+        validation_predictions(run)
+    except (OSError, UserError):
+        load_model(run, trust=trust)  # a model that can't be loaded is a mistake of its own
+        log.info("%s: scoring its validation split, for the calibration", run)
+        try:
+            evaluate(run, Request(split="val", device=device, trust=tuple(trust)))
+        except (OSError, UserError) as error:
+            log.warning("%s: its validation split can't be scored: %s", run, " ".join(str(error).split()))
+    else:
+        keep_calibration(run)
