@@ -14,6 +14,7 @@ from types import FrameType
 from ffpp_prep.commands import COMMANDS, GO_ON
 from ffpp_prep.commands.parser import Parser
 from ffpp_prep.errors import ExitStatus, FatalError, UserError
+from ffpp_prep.machine import BROKEN_PIPE
 from ffpp_prep.text.printable import printing, readable
 from ffpp_prep.version import __version__
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, ExitStatus.FATAL)
     except BrokenPipeError:  # whoever read the output, as `head` does, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return BROKEN_PIPE
     except (FileNotFoundError, PermissionError, NotADirectoryError, FileExistsError) as error:
         return _fail(_said(error), ExitStatus.USAGE)
     except OSError as error:  # a full or broken disk, where nothing was being written that counts

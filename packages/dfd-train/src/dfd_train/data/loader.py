@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
-from threading import Thread, current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -24,9 +22,11 @@ from dfd_train.data.blending import self_blend
 from dfd_train.data.degradation import Loss, degrade, draw_losses, reseeded
 from dfd_train.data.geometry import Image
 from dfd_train.data.prepared import PreparedSet
+from dfd_train.data.signals import children_block_sigterm, deaths_are_expected, only_the_parent_ends
 from dfd_train.data.transforms import InputSpec, augment, draw, normalize, resize
 from dfd_train.errors import TrainingError, UserError
 from dfd_train.settings.config import DegradationConfig, TransformConfig
+from ffpp_prep.machine import cores
 
 GLANCE_SECONDS = 1.0  # how long a batch is waited for before signals and processes are looked after
 GRACE_SECONDS = 5.0  # how long a batch may still take after somebody asked for an end
@@ -114,7 +114,7 @@ class BatchLoader:
             persistent_workers=workers > 0,
             prefetch_factor=(4 if workers < 8 else 2) if workers else None,
             pin_memory=pin_memory,
-            worker_init_fn=_quiet_worker,
+            worker_init_fn=only_the_parent_ends,
             timeout=GLANCE_SECONDS if workers else 0,
         )
 
@@ -151,13 +151,9 @@ class BatchLoader:
     def _loaded(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Batch]:
         """The batches, each looked for again and again, so that no wait is without end."""
         try:
-            # loader processes inherit the mask: see _quiet_worker
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
             others = set(multiprocessing.active_children())
-            try:
+            with children_block_sigterm():
                 batches = iter(self._loader)
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._processes = self._processes or set(multiprocessing.active_children()) - others
             while (batch := _next(batches, stopped)) is not None:
                 yield batch
@@ -176,8 +172,7 @@ class BatchLoader:
 
     def _kill(self) -> None:
         """End the loader's processes, which may hang: this one would wait for them at its own end."""
-        if current_thread() is main_thread():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would raise an error for each
+        deaths_are_expected()
         for process in self._processes:
             process.kill()
 
@@ -205,8 +200,8 @@ def _next(batches: Iterator[Batch], stopped: Callable[[], bool]) -> Batch | None
 
 def default_workers() -> int:
     """Loader processes for this process's part of the machine, one core left to itself."""
-    cores = len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(0, min(16, cores - 1))
+    own = cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(0, min(16, own - 1))
 
 
 class _Crops(Dataset[tuple[Tensor | str, Sample]]):
@@ -269,18 +264,3 @@ def _collate(items: list[tuple[Tensor | str, Sample]]) -> Batch:
         if "shared memory" not in str(error) and "No space left" not in str(error):
             raise
         return Batch(images.numpy(), samples)
-
-
-def _quiet_worker(_: Any) -> None:
-    """Ctrl-C and a scheduler's SIGTERM reach the whole process group; only the training process answers them.
-
-    A SIGTERM of the training process itself, blocked from the start and waited for here, still ends a loader process.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_when_told, args=(os.getppid(),), daemon=True).start()
-
-
-def _end_when_told(parent: int) -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
-        continue
-    os._exit(0)

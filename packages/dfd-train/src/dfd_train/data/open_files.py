@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ffpp_prep.machine import more_open_files, open_to_read, read_at
+
 # Above the shards of DFDC: on a slow file system an open costs more than the crop that it is for
 MOST_OPEN = 2048
 LEFT_FREE = 256  # descriptors for everything else
@@ -29,7 +31,7 @@ class OpenFiles:
 
         Raises: OSError where it can't be opened or read.
         """
-        return os.pread(self._descriptor(number), size, start)
+        return read_at(self._descriptor(number), size, start)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": OrderedDict(), "_most": None}
@@ -46,18 +48,12 @@ class OpenFiles:
             self._most = _most_open(len(self._paths))
         if len(self._open) >= self._most:
             os.close(self._open.popitem(last=False)[1])
-        self._open[number] = os.open(self._paths[number], os.O_RDONLY)
+        self._open[number] = open_to_read(self._paths[number])
         return self._open[number]
 
 
 def _most_open(wanted: int) -> int:
     """How many files a process may keep open; the soft limit of a shell, often 1,024, is raised if need be."""
-    import resource
-
     wanted = min(wanted, MOST_OPEN)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted + LEFT_FREE:
-        most = wanted + LEFT_FREE if hard == resource.RLIM_INFINITY else min(hard, wanted + LEFT_FREE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        soft = most
-    return wanted if soft == resource.RLIM_INFINITY else min(wanted, max(soft - LEFT_FREE, soft // 2))
+    allowed = more_open_files(wanted + LEFT_FREE)
+    return min(wanted, max(allowed - LEFT_FREE, allowed // 2))

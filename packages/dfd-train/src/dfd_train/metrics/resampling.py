@@ -1,6 +1,5 @@
 """Standard errors of measures that have no formula for groups: the bootstrap of groups, over one sort of the rows."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +9,7 @@ from tqdm import tqdm
 
 from dfd_train.metrics.clustered import Groups
 from dfd_train.metrics.scores import Floats
+from ffpp_prep.machine import cores
 
 AT_ONCE = 250_000
 """weights held at a time: they stay in the processor's cache"""
@@ -85,7 +85,7 @@ def standard_errors(
         return ranked(_draw(kinds, parts[part], np.random.default_rng(seeds[part])))
 
     def measured() -> Iterator[tuple[Floats, Floats]]:
-        threads = min(THREADS, len(os.sched_getaffinity(0)), len(parts))
+        threads = min(THREADS, cores(), len(parts))
         if threads == 1 or len(label) < AT_ONCE:
             yield from map(measure, range(len(parts)))
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from torch.nn.modules.module import (
 )
 
 from dfd_train.errors import UserError
+from ffpp_prep.machine import memory as machine_memory
 
 LARGEST = 65_536  # of a number among a network's arguments: widths, depths, classes, sizes
 MOST_PARTS = 20_000  # tensors and modules; the largest networks of timm have some thousands
@@ -80,7 +80,7 @@ def check_arguments(arguments: Mapping[str, object]) -> None:
 
 def of_this_machine() -> Bounds:
     """A network whose parameters fit into the memory."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = machine_memory()
     return Bounds(MOST_PARTS, memory // 4, f"this machine, with {memory / 1e9:.0f} GB of memory,")
 
 

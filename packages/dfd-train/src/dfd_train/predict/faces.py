@@ -5,7 +5,6 @@ Frames stream through; only those between two detections are held, and only wher
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from dfd_train.data.geometry import CropGeometry, Image, cut_face
 from dfd_train.predict.animation import AnimationReader, is_animated
 from dfd_train.predict.photographs import read_image
 from ffpp_prep.detector import Detections, load_detector
+from ffpp_prep.machine import cores
 from ffpp_prep.one_video.boxes import BoxSettings
 from ffpp_prep.one_video.tracks import Face, Linker, between
 from ffpp_prep.video import Frame, FrameTimes, VideoReader
@@ -81,7 +81,7 @@ class FaceFinder:
     """The detector, on LiteRT: TensorFlow would abort a process in which torch is loaded."""
 
     def __init__(self) -> None:
-        self._detector = load_detector("litert", threads=min(4, os.cpu_count() or 1))
+        self._detector = load_detector("litert", threads=min(4, cores()))
         self.weights_sha256 = self._detector.weights_sha256
 
     def detect(self, picture: Image) -> Detections:

@@ -34,6 +34,9 @@ VIDEOS = frozenset(
 LONGEST_NAME = (
     120  # bytes of a folder's name: file systems take 255, encrypted ones 143, temporary names are longer
 )
+WINDOWS_DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
+)
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -169,6 +172,8 @@ def folder_name(called: str) -> str:
     One that is too long for a file system is cut, and told from others that begin alike by a few digits of its hash.
     """
     plain = re.sub(r"[^\w.-]+", "_", called.replace("/", "__")).strip("._") or "file"
+    if plain.split(".")[0].upper() in WINDOWS_DEVICES:  # no name on Windows, with any ending
+        plain = f"_{plain}"
     if len(plain.encode()) <= LONGEST_NAME:
         return plain
     mark = hashlib.sha256(os.fsencode(called)).hexdigest()[:8]

@@ -6,7 +6,6 @@ They appear together: written into a folder beside their place, which is then re
 from __future__ import annotations
 
 import errno
-import fcntl
 import io
 import logging
 import os
@@ -33,6 +32,7 @@ from dfd_train.predict.page import write_page
 from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import Result, frame_probs
 from dfd_train.predict.timeline import draw_timeline
+from ffpp_prep.machine import lock, sync_file
 from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.video import VideoError
 
@@ -156,7 +156,7 @@ def _locked(folder: Path) -> Iterator[bool]:
     handle = None
     try:
         handle = os.open(folder, os.O_RDONLY)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(handle)
         free = True
     except OSError:
         free = False
@@ -178,8 +178,7 @@ def _replaced_folder(folder: Path) -> Iterator[Path]:
         try:
             yield temporary
             for path in temporary.iterdir():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
+                sync_file(path)
             if folder.exists():
                 old = folder.with_name(f"{TEMPORARY}{os.getpid()}-old-{folder.name}")
                 folder.replace(old)

@@ -18,6 +18,7 @@ import PIL.ImageOps
 
 from dfd_train.data.geometry import Image
 from dfd_train.errors import UserError
+from ffpp_prep.machine import open_to_read, read_at
 from ffpp_prep.video import MAX_PIXELS, too_large
 
 Kind = Literal["picture", "heic", "video", "unknown"]
@@ -35,9 +36,9 @@ FEWER_PIXELS = f"at most {MAX_PIXELS / 1e6:.0f} megapixels (8192x8192) are read;
 def kind_of(path: Path) -> Kind:
     """What a file is by its first bytes; unknown too where it can't be read without waiting for them."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        handle = open_to_read(path)
         try:
-            head = os.pread(handle, 64, 0)
+            head = read_at(handle, 64, 0)
         finally:
             os.close(handle)
     except OSError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ffpp_prep.commands.scan import add_scan_arguments, work_folder
 from ffpp_prep.errors import ExitStatus, UserError
+from ffpp_prep.machine import cores
 
 if TYPE_CHECKING:
     from ffpp_prep.detector.workers import Engine
@@ -94,7 +94,7 @@ def add_retry_argument(parser: argparse.ArgumentParser) -> None:
 def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds how the work is shared out."""
     group = parser.add_argument_group("work")
-    group.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="worker processes (%(default)s)")
+    group.add_argument("--jobs", type=int, default=cores(), help="worker processes (%(default)s)")
     group.add_argument(
         "--scheduler",
         default="",

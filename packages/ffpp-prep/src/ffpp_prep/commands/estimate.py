@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from ffpp_prep.commands.boxes import add_detection_arguments, box_settings, engi
 from ffpp_prep.commands.extract import add_crop_arguments, crop_settings
 from ffpp_prep.commands.scan import add_scan_arguments, split_settings, table_words
 from ffpp_prep.errors import ExitStatus
+from ffpp_prep.machine import cores
 from ffpp_prep.text.units import duration_text, size_text
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ EXAMPLE = "ffpp-prep estimate /data/FaceForensics++ --jobs 8 --for-training 50"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("root", type=Path, metavar="ROOT", help="the data set's folder, or a table of videos")
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="worker processes (%(default)s)"
-    )
+    parser.add_argument("--jobs", type=int, default=cores(), help="worker processes (%(default)s)")
     add_scan_arguments(parser)
     add_crop_arguments(parser)
     add_detection_arguments(parser)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from ffpp_prep.errors import ExitStatus, UserError
+from ffpp_prep.machine import cores
 
 HELP = "check every checksum, count and crop of a work folder"
 EXAMPLE = "ffpp-prep verify work --repair"
@@ -19,9 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repair", action="store_true", help="remove what is damaged, so that the next run makes it again"
     )
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="worker processes (%(default)s)"
-    )
+    parser.add_argument("--jobs", type=int, default=cores(), help="worker processes (%(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,6 +14,7 @@ from ffpp_prep.detector import ENGINES, Detector, load_detector
 from ffpp_prep.detector.gpus import may_have_gpu, visible_gpus
 from ffpp_prep.detector.shared import SharedDetector
 from ffpp_prep.errors import UserError
+from ffpp_prep.machine import cores
 
 MOST_DECODE_THREADS = 16  # a GPU: more would only wait
 
@@ -79,7 +79,7 @@ def find_workers(engine: Engine, jobs: int) -> Workers:
         )
     devices = devices[:wanted]
     if devices:
-        share = (os.cpu_count() or 1) // len(devices)
+        share = cores() // len(devices)
         threads = engine.decode_threads or min(MOST_DECODE_THREADS, max(2, share))
         engine = replace(engine, name="tensorflow", gpus=len(devices), decode_threads=threads)
         return Workers(engine, len(devices), devices)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 from imagecodecs import zlibng_crc32
 
 from ffpp_prep.errors import FatalError
+from ffpp_prep.machine import sync_file, sync_folder
 
 TEMPORARY = ".tmp-"
 BLOCK = 256 << 10  # stays in the cache of a core: several times as fast as a block of megabytes
@@ -33,10 +33,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}")
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        sync_file(temporary)
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -110,11 +109,3 @@ def crc32_of(path: Path, beat: Callable[[], None] = lambda: None) -> int:
 def crc32(data: bytes | bytearray | memoryview, value: int = 0) -> int:
     """CRC-32 of bytes that follow those whose CRC-32 is `value`; as `zlib.crc32`, 2.5 times as fast."""
     return zlibng_crc32(data, value)  # type: ignore[arg-type]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

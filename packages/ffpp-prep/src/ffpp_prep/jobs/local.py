@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +23,7 @@ from joblib.externals.loky.process_executor import ProcessPoolExecutor
 from ffpp_prep.errors import FatalError
 from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
 from ffpp_prep.jobs.threaded import ThreadedExecutor
+from ffpp_prep.machine import end_process
 
 POLL_S = 0.5
 MAX_FALSE_STARTS = 3
@@ -152,8 +152,7 @@ class _Pool:
                 continue
             if silent > self._timeout_s and worker:
                 self._hung.add(index)
-                with suppress(ProcessLookupError):  # it died just now
-                    os.kill(worker, signal.SIGKILL)
+                end_process(worker)
 
 
 def _executor(jobs: int, threads: int, devices: Sequence[str]) -> Executor:

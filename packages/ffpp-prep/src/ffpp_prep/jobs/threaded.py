@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pickle import PicklingError
@@ -20,6 +19,8 @@ from typing import Any
 
 from joblib.externals.loky.backend import get_context
 from joblib.externals.loky.backend.reduction import dumps
+
+from ffpp_prep.machine import end_process
 
 
 @dataclass
@@ -67,8 +68,7 @@ class ThreadedExecutor:
     def shutdown(self, wait: bool = True, kill_workers: bool = False) -> None:
         """Ends the processes; calls that are under way are lost, as with loky's `kill_workers`."""
         for worker in self._workers:
-            with suppress(ProcessLookupError):
-                os.kill(worker.process.pid, signal.SIGKILL)
+            end_process(worker.process.pid)
         for worker in self._workers:
             worker.process.join()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import TEMPORARY, write_json
+from ffpp_prep.machine import cores
 from ffpp_prep.sample import plan
 from ffpp_prep.sample.sources import NO_FACE, PEOPLE, check_installed
 from ffpp_prep.work.lock import is_at_work, only_run
@@ -66,7 +66,7 @@ def write_sample(root: Path, seed: int = 0, jobs: int | None = None, frames: int
     prefix = f"{TEMPORARY}{root.name}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=root.parent) as temporary, only_run(Path(temporary)):
         tree = Path(temporary, "tree")
-        manipulated = _render_all(tree, seed, frames, jobs or os.cpu_count() or 1)
+        manipulated = _render_all(tree, seed, frames, jobs or cores())
         _write_splits(tree / "splits")
         write_json(tree / "SAMPLE.json", _description(seed, frames, manipulated))
         summary = _summary(tree, root, frames)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import socket
@@ -15,6 +14,7 @@ from typing import IO
 
 from filelock import SoftFileLock, Timeout
 
+from ffpp_prep import machine
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import sweep
 
@@ -61,7 +61,7 @@ def is_at_work(folder: Path) -> bool:
     """Whether a run holds the folder's lock right now; one of a killed run on another host counts, too."""
     try:
         with (folder / LOCK).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            machine.lock(file, shared=True)
     except BlockingIOError:
         return True
     except OSError:  # no lock yet, no locks here, or a folder that may only be read
@@ -73,7 +73,7 @@ def is_at_work(folder: Path) -> bool:
 def _lock(file: IO[str], folder: Path, who: str) -> bool:
     """Takes the system's lock; whether there is such a thing here."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        machine.lock(file)
     except BlockingIOError:
         raise UserError(_in_the_way(folder, who, _owner(folder / LOCK))) from None
     except OSError as error:
@@ -118,15 +118,7 @@ class _Owner:
 
     def is_gone(self) -> bool:
         """Whether its process has ended, as far as this host knows."""
-        if self.host != socket.gethostname():
-            return False
-        try:
-            os.kill(self.process, 0)
-        except ProcessLookupError:
-            return True
-        except (PermissionError, OverflowError):
-            return False
-        return False
+        return self.host == socket.gethostname() and not machine.is_running(self.process)
 
 
 def _owner(path: Path) -> _Owner | None:
