@@ -6,7 +6,7 @@ Written here again so that dfd-train can cut a crop from a video by itself; a te
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -26,6 +26,15 @@ class CropGeometry:
     """clip to the frame, or pad with black beyond it"""
     size: int = 0
     """side in pixels, 0 for native size"""
+    rule: Literal["square", "box", "aligned", "frame"] = "square"
+    """square: the thesis's; box: each side grows by its own length; aligned: by five points; frame: the whole picture.
+    Those of published detectors are in `data.cuts`."""
+    whole_pixels: bool = False
+    """box: its corners are cut to whole pixels before it grows, and not after"""
+    template: Literal["", "deepfakebench", "gend"] = ""
+    """aligned: where the five points come to lie"""
+    scale: float = 1.3
+    """aligned: how much more than the template is shown"""
 
 
 def cut_face(frame: Image, box: tuple[float, float, float, float], geometry: CropGeometry) -> Image:

@@ -1,0 +1,23 @@
+"""The networks of the thesis, from its author's own checkpoints or from ours."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from dfd_train.errors import UserError
+
+
+def build(*, model: str, classes: int) -> nn.Module:
+    """A network of reseption-models."""
+    from reseption_models import create_model, list_models
+
+    if model not in list_models():
+        raise UserError(f"reseption-models has no {model!r}; allowed: {', '.join(list_models())}")
+    return create_model(model, num_classes=classes)
+
+
+def convert(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """The thesis's names and conventions (BGR, 1 = real) as ours."""
+    from reseption_models.thesis import convert_thesis_state, is_thesis_state
+
+    return convert_thesis_state(state) if is_thesis_state(state) else state

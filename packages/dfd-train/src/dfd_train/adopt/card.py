@@ -1,0 +1,186 @@
+"""What is known of a published detector, as data: one TOML file each, checked when it is read."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import tomli_w
+from msgspec import Meta
+
+from dfd_train.data.geometry import CropGeometry
+from dfd_train.data.transforms import InputSpec
+from dfd_train.errors import UserError
+from dfd_train.settings.suggest import did_you_mean, listed
+
+CARDS = Path(__file__).parent / "cards"
+Value = Any  # of TOML: what a builder's function takes
+Line = Annotated[str, Meta(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """From the names in the authors' file to those of the network here."""
+
+    rename: tuple[tuple[str, str], ...] = ()
+    """regular expressions and what takes their place, applied in order to each name"""
+    ignore: tuple[str, ...] = ()
+    """regular expressions of names, after renaming, of parts that the authors' file has and nobody uses"""
+
+
+@dataclass(frozen=True)
+class Output:
+    """How the network's numbers are read."""
+
+    kind: Literal["logit", "softmax"] = "softmax"
+    """one logit under a sigmoid, or several under a softmax"""
+    fake: tuple[Annotated[int, Meta(ge=0)], ...] = (1,)
+    """softmax: which outputs mean fake; logit: 1 where a positive one does, 0 where a negative one does"""
+    classes: Annotated[int, Meta(ge=1)] = 2
+    """how many outputs there are"""
+
+    def __post_init__(self) -> None:
+        allowed = range(2 if self.kind == "logit" else self.classes)
+        if self.kind == "logit" and (self.classes != 1 or len(self.fake) != 1):
+            raise UserError("output.kind is logit: allowed are classes = 1 and fake = [0] or [1]")
+        if not self.fake or not set(self.fake) <= set(allowed) or len(set(self.fake)) != len(self.fake):
+            raise UserError(f"output.fake is {list(self.fake)}, must be some of {list(allowed)}")
+        if self.kind == "softmax" and len(self.fake) == self.classes:
+            raise UserError("output.fake names every output: one must mean real")
+
+
+@dataclass(frozen=True)
+class Video:
+    """From frames to a video, as the authors do."""
+
+    frames: Annotated[int, Meta(ge=1)] = 32
+    pool: Literal["mean", "median", "confident"] = "mean"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure that the authors, or others, give."""
+
+    on: Line
+    auc: Annotated[float, Meta(ge=0.0, le=1.0)]
+    level: Literal["video", "frame"]
+    source: Line
+
+
+@dataclass(frozen=True)
+class Card:
+    """A published detector."""
+
+    name: Line
+    title: Line
+    builder: Line
+    licence: Line
+    citation: Line
+    source: Line
+    """where the authors' code is, with the commit that was read"""
+    trained_on: tuple[Line, ...]
+    """data sets, in words"""
+    input: InputSpec
+    crop: CropGeometry
+    known_as: tuple[str, ...] = ()
+    """names of those data sets in prepared sets, in small letters: evaluating on them is flagged"""
+    non_commercial: bool = False
+    parity: str = ""
+    """what the parity test covers"""
+    remarks: tuple[Line, ...] = ()
+    """what a reader of its scores should know, sentences"""
+    arguments: dict[str, Value] = field(default_factory=dict)
+    """of the builder"""
+    keys: Keys = field(default_factory=Keys)
+    output: Output = field(default_factory=Output)
+    video: Video = field(default_factory=Video)
+    published: tuple[Published, ...] = ()
+    weights_sha256: tuple[str, ...] = ()
+    """of the authors' files, where known"""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", self.name):
+            raise UserError(f"name is {self.name!r}; allowed: small letters, digits, - and .")
+        for pattern in (*(pattern for pattern, _ in self.keys.rename), *self.keys.ignore):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise UserError(f"keys: {pattern!r} is no regular expression: {error}") from None
+
+    def to_toml(self) -> str:
+        """The card as a TOML file."""
+        return tomli_w.dumps(_plain(asdict(self)), multiline_strings=True)
+
+
+def cards() -> tuple[Card, ...]:
+    """The cards that come with the package, by name."""
+    return tuple(read_card(path) for path in sorted(CARDS.glob("*.toml")))
+
+
+def find_card(name: str) -> Card:
+    """The card of a name, or that of a TOML file. Raises: FileNotFoundError, UserError."""
+    path = Path(name)
+    if path.suffix == ".toml":
+        return read_card(path)
+    known = [path.stem for path in sorted(CARDS.glob("*.toml"))]
+    if name not in known:
+        allowed = (*known, "timm:NAME", "hf:NAME", "huggingface", "FILE.toml")
+        raise UserError(f"unknown card {name!r}{listed(did_you_mean(name, known), 'allowed', allowed)}")
+    return read_card(CARDS / f"{name}.toml")
+
+
+def read_card(path: Path) -> Card:
+    """The card of a TOML file. Raises: FileNotFoundError; UserError naming the field and what is allowed."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no such card: {path}")
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not TOML: {error}") from None
+    return card_of(tables, str(path))
+
+
+def card_of(tables: Mapping[str, Any], where: str) -> Card:
+    """The card of plain tables. Raises: UserError naming `where`, the field and what is allowed."""
+    try:
+        _refuse_unknown(tables)
+        return msgspec.convert(tables, Card)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$.")
+        name = place.rstrip("`")
+        raise UserError(f"{where}: {name}: {text}" if name else f"{where}: {text}") from None
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def _refuse_unknown(tables: Mapping[str, Any]) -> None:
+    parts = {
+        "": Card,
+        "input": InputSpec,
+        "crop": CropGeometry,
+        "keys": Keys,
+        "output": Output,
+        "video": Video,
+    }
+    for part, kind in parts.items():
+        table = tables if not part else tables.get(part, {})
+        allowed = list(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+        for name in table if isinstance(table, Mapping) else ():
+            if name not in allowed:
+                full = f"{part}.{name}" if part else name
+                raise UserError(
+                    f"unknown field {full}{listed(did_you_mean(name, allowed), 'allowed', allowed)}"
+                )
+
+
+def _plain(value: Any) -> Any:
+    """Without what TOML has no word for, and without what is empty."""
+    if isinstance(value, dict):
+        kept = {name: _plain(one) for name, one in value.items()}
+        return {name: one for name, one in kept.items() if one not in (None, "", [], {})}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,164 @@
+"""A detector's folder: detector.toml, its card and where its weights came from, and model.safetensors."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import tomli_w
+import torch
+from torch import Tensor, nn
+
+from dfd_train.adopt.builders import build, builder_of
+from dfd_train.adopt.card import Card, card_of
+from dfd_train.adopt.states import Weights, fitted, read_weights, renamed
+from dfd_train.data.cuts import need_opencv_for
+from dfd_train.errors import UserError
+from dfd_train.models.bounds import check_arguments, of_weights
+from dfd_train.models.build import Detector
+from ffpp_prep.files import whole_file
+
+CARD_FILE, WEIGHTS_FILE = "detector.toml", "model.safetensors"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A published detector with its weights."""
+
+    card: Card
+    weights_sha256: str
+    """of the authors' file, or of several"""
+    detector: Detector
+
+
+def is_adopted(folder: Path) -> bool:
+    """Whether a folder is one that `dfd-train adopt` wrote."""
+    return (folder / CARD_FILE).is_file()
+
+
+def check_licence(card: Card, accepted: bool) -> None:
+    """Refuse a card whose licence has to be agreed to. Raises: UserError."""
+    if card.non_commercial and not accepted:
+        raise UserError(
+            f"{card.name} is not for commercial use ({card.licence}; {card.source}); if you keep to that: "
+            "--accept-licence"
+        )
+
+
+def adopt(card: Card, weights: Path, out: Path) -> Adopted:
+    """Write a detector's folder of weights that a user has, and try it on a picture.
+
+    Raises: FileNotFoundError, UserError where the weights are none, or don't fit the card, or give no number.
+    """
+    if (out.exists() and not out.is_dir()) or (out.is_dir() and any(out.iterdir()) and not is_adopted(out)):
+        raise UserError(f"{out} holds something else than an adopted detector: choose another --out")
+    adopted, network = _from_weights(card, read_weights(weights))
+    _try_out(adopted)
+    out.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.contiguous().clone() for name, tensor in network.state_dict().items()}
+    with whole_file(out / WEIGHTS_FILE) as path:
+        safetensors.torch.save_file(tensors, path)
+    facts = {"format_version": FORMAT_VERSION, "weights_sha256": adopted.weights_sha256}
+    text = tomli_w.dumps(facts) + "\n" + _indented(card)
+    with whole_file(out / CARD_FILE) as path:
+        path.write_text(text, encoding="utf-8")
+    return adopted
+
+
+def _indented(card: Card) -> str:
+    return tomli_w.dumps({"card": tomllib.loads(card.to_toml())})
+
+
+def read_folder_card(folder: Path) -> tuple[Card, str]:
+    """The card of a detector's folder and the digest of its authors' file. Raises: UserError."""
+    path = folder / CARD_FILE
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not TOML: {error}; adopt the detector again") from None
+    if tables.get("format_version") != FORMAT_VERSION:
+        raise UserError(
+            f"{path} has format version {tables.get('format_version')}, this dfd-train reads version {FORMAT_VERSION}"
+        )
+    if not isinstance(tables.get("card"), dict):
+        raise UserError(f"{path} has no card; adopt the detector again")
+    return card_of(tables["card"], str(path)), str(tables.get("weights_sha256", ""))
+
+
+def load_adopted(folder: Path) -> Adopted:
+    """The detector of a folder, on the CPU, in evaluation mode. Raises: FileNotFoundError, UserError."""
+    card, sha256 = read_folder_card(folder)
+    weights = read_weights(folder / WEIGHTS_FILE)
+    network = _network(card, weights)
+    _load(network, weights, dict(weights.state), card)
+    return _adopted(card, sha256, network)
+
+
+def _from_weights(card: Card, weights: Weights) -> tuple[Adopted, nn.Module]:
+    if card.weights_sha256 and weights.sha256 not in card.weights_sha256:
+        raise UserError(
+            f"{weights.path} is not the file that {card.name} is of: its SHA-256 is {weights.sha256}"
+        )
+    network = _network(card, weights)
+    state = builder_of(card).convert(renamed(weights.state, card), network)
+    _load(network, weights, state, card)
+    return _adopted(card, weights.sha256, network), network
+
+
+def _network(card: Card, weights: Weights) -> nn.Module:
+    """A card's network, counted before it is allocated. Raises: UserError."""
+    builder_of(card)
+    check_arguments({name: value for name, value in card.arguments.items() if not isinstance(value, list)})
+    with of_weights(weights.state, f"{weights.path}, which is to fill it,").shapes_only(card.name):
+        build(card)
+    return build(card)
+
+
+def _load(network: nn.Module, weights: Weights, state: dict[str, Tensor], card: Card) -> None:
+    network.load_state_dict(fitted(weights, state, network.state_dict(), card))
+
+
+def _adopted(card: Card, sha256: str, network: nn.Module) -> Adopted:
+    need_opencv_for(card.crop, card.input)
+    return Adopted(card, sha256, Detector(FakeLogit(network, card).eval(), card.input))
+
+
+def _try_out(adopted: Adopted) -> None:
+    """Raise UserError unless the network gives a finite logit for a grey picture of its size."""
+    card, size = adopted.card, adopted.card.input.size
+    try:
+        with torch.inference_mode():
+            logit = adopted.detector.network(torch.zeros(1, 3, size, size))
+    except RuntimeError as error:
+        first = (str(error).splitlines() or [""])[0][:200]
+        raise UserError(f"{card.name} cannot take pictures of {size} x {size} pixels: {first}") from None
+    if not torch.isfinite(logit).all():
+        raise UserError(
+            f"{card.name} with these weights gives no number for a grey picture: they are damaged"
+        )
+
+
+class FakeLogit(nn.Module):
+    """A published network whose outputs are read as one logit (N, 1), positive for fake."""
+
+    def __init__(self, network: nn.Module, card: Card) -> None:
+        super().__init__()
+        self.network = network
+        output = card.output
+        self._sign = (1.0 if output.fake == (1,) else -1.0) if output.kind == "logit" else 0.0
+        self._fake = list(output.fake)
+        self._real = [index for index in range(output.classes) if index not in output.fake]
+        self._classes, self._name = output.classes, card.name
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images (N, 3, S, S) to logits (N, 1)."""
+        outputs: Any = self.network(images)
+        if self._sign:
+            return self._sign * outputs  # type: ignore[no-any-return]
+        # so that a sigmoid of it is the softmax's share of all outputs that mean fake
+        fake, real = (outputs[:, which].logsumexp(1, keepdim=True) for which in (self._fake, self._real))
+        return fake - real  # type: ignore[no-any-return]

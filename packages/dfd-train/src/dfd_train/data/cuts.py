@@ -1,0 +1,100 @@
+"""The crops that published detectors are used to: grown boxes, faces aligned by five points, whole pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from dfd_train.data.fitting import need_opencv
+from dfd_train.data.geometry import CropGeometry, Image, cut_face
+from dfd_train.data.transforms import InputSpec
+
+Box = tuple[float, float, float, float]
+Points = npt.NDArray[np.float64]
+"""(5, 2): x, y of the eye on the left of the picture, the other one, the nose's tip, the mouth's corners likewise."""
+
+# of 112 pixels: where face recognition puts the five points
+_DEEPFAKEBENCH = (
+    *((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366)),
+    *((41.5493, 92.3655), (70.7299, 92.2041)),
+)
+_GEND = ((0.34, 0.46), (0.66, 0.46), (0.5, 0.64), (0.37, 0.82), (0.63, 0.82))
+TEMPLATES = {"deepfakebench": np.array(_DEEPFAKEBENCH) / 112, "gend": np.array(_GEND)}
+"""Shares of the crop's side."""
+
+
+def cut(frame: Image, box: Box, geometry: CropGeometry, points: Callable[[], Points]) -> Image:
+    """The crop of a face by any rule: `frame` (H, W, 3) uint8 RGB, `box` x1, y1, x2, y2 in pixels.
+
+    `points` is asked only where the rule needs them. Raises: UserError where OpenCV is needed and missing.
+    """
+    if geometry.rule == "frame":
+        return frame
+    if geometry.rule == "box":
+        return _grown(frame, box, geometry)
+    if geometry.rule == "aligned":
+        return align(frame, points(), geometry)
+    return cut_face(frame, box, geometry)
+
+
+def need_opencv_for(geometry: CropGeometry, spec: InputSpec) -> None:
+    """Raise UserError where these crops need OpenCV and it is missing."""
+    if geometry.rule == "aligned" or spec.interpolation.startswith("opencv"):
+        need_opencv()
+
+
+def _grown(frame: Image, box: Box, geometry: CropGeometry) -> Image:
+    """Each side moves out by `margin` of the box's length in that direction, and ends at the frame."""
+    height, width = frame.shape[:2]
+    rows, columns = (
+        slice(*_ends(box[axis], box[axis + 2], limit, geometry)) for axis, limit in ((1, height), (0, width))
+    )
+    return np.ascontiguousarray(frame[rows, columns])
+
+
+def _ends(low: float, high: float, limit: int, geometry: CropGeometry) -> tuple[int, int]:
+    if geometry.whole_pixels:
+        low, high = int(low), int(high)
+        grow = int((high - low) * geometry.margin)
+        first, last = low - grow, high + grow
+    else:
+        grow_by = (high - low) * geometry.margin
+        first, last = int(low - grow_by), int(high + grow_by) + 1
+    start = min(max(0, first), limit - 1)
+    return start, max(min(limit, last), start + 1)
+
+
+def align(frame: Image, points: Points, geometry: CropGeometry) -> Image:
+    """The face turned and scaled so that its points lie where the template has them; black beyond the frame.
+
+    Without a size of its own the crop keeps the face's: `scale` times the mean ratio of the points' ten distances to
+    the template's (GenD's rule).
+    """
+    cv2 = need_opencv()
+    template = TEMPLATES[geometry.template or "deepfakebench"]
+    size = geometry.size or max(
+        1, round(float(np.mean(_distances(points) / _distances(template))) * geometry.scale)
+    )
+    wanted = (template + (geometry.scale - 1) / 2) * size / geometry.scale
+    turn = _similarity(points, wanted)
+    aligned: Image = cv2.warpAffine(frame, turn, (size, size), flags=cv2.INTER_LINEAR)
+    return aligned
+
+
+def _distances(points: Points) -> npt.NDArray[np.float64]:
+    first, second = np.triu_indices(len(points), k=1)
+    apart: npt.NDArray[np.float64] = np.linalg.norm(points[first] - points[second], axis=1)
+    return apart
+
+
+def _similarity(source: Points, target: Points) -> npt.NDArray[np.float64]:
+    """(2, 3): turn, scale and shift of smallest squared distance, without mirroring (Umeyama 1991)."""
+    # of complex numbers it is a straight line: target = a * source + b
+    z, w = source[:, 0] + 1j * source[:, 1], target[:, 0] + 1j * target[:, 1]
+    centred = z - z.mean()
+    spread = float((np.abs(centred) ** 2).sum())
+    a = (np.conj(centred) * (w - w.mean())).sum() / (spread or 1.0)
+    b = w.mean() - a * z.mean()
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])

@@ -1,0 +1,88 @@
+"""From a crop of any size to the square that a network takes, by the library that its authors used.
+
+Libraries resize differently, and a detector is used to the edges that its own one leaves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode, functional
+
+from dfd_train.data.geometry import Image
+from dfd_train.data.transforms import InputSpec, resize
+from dfd_train.errors import UserError
+
+
+def fit(crop: Image, spec: InputSpec) -> Tensor:
+    """A crop uint8 (H, W, 3) as (3, S, S): uint8, or float32 in [0, 1] where the interpolation doesn't round.
+
+    Raises: UserError where OpenCV is needed and missing.
+    """
+    size = spec.size
+    height, width = crop.shape[:2]
+    if spec.fit == "stretch":
+        return resize(crop, size) if spec.interpolation == "bilinear" else _scaled(crop, (size, size), spec)
+    if spec.fit == "letterbox":
+        longer = max(height, width)
+        shown = tuple(
+            size if side == longer else max(1, int(side * (size / longer))) for side in (height, width)
+        )
+        inner = _scaled(crop, (shown[0], shown[1]), spec)
+        picture = torch.zeros((3, size, size), dtype=inner.dtype)
+        top, left = ((size - side) // 2 for side in inner.shape[1:])
+        picture[:, top : top + inner.shape[1], left : left + inner.shape[2]] = inner
+        return picture
+    shorter, least = min(height, width), max(spec.shorter, size)
+    sides = tuple(least if side == shorter else int(least * side / shorter) for side in (height, width))
+    scaled = _scaled(crop, (sides[0], sides[1]), spec)
+    top, left = (_start(side - size, spec) for side in scaled.shape[1:])
+    return scaled[:, top : top + size, left : left + size]
+
+
+def _start(left_over: int, spec: InputSpec) -> int:
+    return left_over // 2 if spec.fit == "centre-floor" else round(left_over / 2)
+
+
+def _scaled(crop: Image, sides: tuple[int, int], spec: InputSpec) -> Tensor:
+    height, width = sides
+    library, _, how = spec.interpolation.partition("-")
+    if library == "opencv":
+        return _tensor(_by_opencv(crop, height, width, how))
+    if library == "pillow":
+        from PIL import Image as Pillow
+
+        way = Pillow.Resampling[how.upper()]
+        return _tensor(np.asarray(Pillow.fromarray(crop).resize((width, height), way)))
+    picture = _tensor(crop)
+    if how == "float":
+        picture = functional.to_dtype(picture, torch.float32, scale=True)
+    resized: Tensor = functional.resize(picture, [height, width], InterpolationMode(library), antialias=True)
+    return resized
+
+
+def _by_opencv(crop: Image, height: int, width: int, how: str) -> Image:
+    if crop.shape[:2] == (height, width):
+        return crop
+    cv2 = need_opencv()
+    if how == "area-cubic":
+        how = "cubic" if max(height, width) > max(crop.shape[:2]) else "area"
+    ways = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
+    resized: Image = cv2.resize(crop, (width, height), interpolation=ways[how])
+    return resized
+
+
+def need_opencv() -> Any:
+    """OpenCV. Raises: UserError with the way to it."""
+    try:
+        import cv2
+    except ImportError:
+        raise UserError("this detector's crops need OpenCV: pip install 'dfd-train[published]'") from None
+    return cv2
+
+
+def _tensor(picture: Image) -> Tensor:
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)

@@ -1,0 +1,106 @@
+"""Published detectors give the logits of their authors' networks: both filled by one rule, both shown the same crops.
+
+`published/NAME.json.gz` keeps what the authors' network, at the commit that it names, has of tensors and what it
+answered; nothing of their code or weights is here.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from published_rule import crops, filled
+from safetensors.torch import save_file
+
+from dfd_train.adopt.card import Card, Output, cards, find_card
+from dfd_train.adopt.folder import adopt, load_adopted
+from dfd_train.data.fitting import fit
+from dfd_train.data.transforms import normalize
+
+PUBLISHED = Path(__file__).parent / "published"
+SMALL_ENCODER = {"width": 128, "layers": 2, "heads": 4, "hidden": 256}
+SMALL = {
+    "dfdc-b2": ("dfdc-b7", {"model": "tf_efficientnet_b2"}),
+    "deepfakebench-clip-small": ("deepfakebench-clip", {**SMALL_ENCODER, "patch": 32}),
+    "effort-clip-l14-small": ("effort-clip-l14", {**SMALL_ENCODER, "patch": 32}),
+    "gend-clip-l14-small": ("gend-clip-l14", {**SMALL_ENCODER, "patch": 32}),
+    "gend-dinov3-l-small": ("gend-dinov3-l", SMALL_ENCODER),
+    "gend-pe-l-small": ("gend-pe-l", {"model": "vit_pe_core_tiny_patch16_384"}),
+}
+"""The authors' class with a smaller encoder, by which card, with which arguments."""
+QUICK = (
+    "community-forensics-384",
+    "sbi-efficientnet-b4",
+    "deepfakebench-xception",
+    "deepfakebench-efficientnet-b4",
+)
+LONG = ("dfdc-b7", "deepfakebench-clip", "effort-clip-l14", "gend-clip-l14", "gend-dinov3-l", "gend-pe-l")
+
+
+def check(name: str, card: Card, tmp_path: Path) -> None:
+    with gzip.open(PUBLISHED / f"{name}.json.gz") as file:
+        known = json.load(file)
+    save_file(filled(known["shapes"], known["gain"]), tmp_path / "authors.safetensors")
+    adopt(card, tmp_path / "authors.safetensors", tmp_path / "detector")
+    detector = load_adopted(tmp_path / "detector").detector
+    images = [normalize(fit(crop, detector.spec), detector.spec)[None] for crop in crops()]
+    with torch.inference_mode():
+        logits = np.array([detector.network(image).item() for image in images])
+    outputs = np.array(known["outputs"])
+    expected = outputs[:, 0] if outputs.shape[1] == 1 else outputs[:, 1] - outputs[:, 0]
+    assert np.ptp(expected) > 0.002, "the crops must not all look the same to the network"
+    np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_networks_give_their_authors_logits(name: str, tmp_path: Path) -> None:
+    card, arguments = SMALL[name]
+    _need_transformers(find_card(card))
+    check(name, replace(find_card(card), arguments={**find_card(card).arguments, **arguments}), tmp_path)
+
+
+def test_community_forensics_other_size_gives_its_authors_logits(tmp_path: Path) -> None:
+    card = find_card("community-forensics-384")
+    card = replace(
+        card,
+        arguments={"model": "vit_tiny_patch16_224"},
+        input=replace(card.input, size=224, shorter=256),
+    )
+    check("community-forensics-384-small", card, tmp_path)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_networks_give_their_authors_logits(name: str, tmp_path: Path) -> None:
+    check(name, find_card(name), tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", LONG)
+def test_large_networks_give_their_authors_logits(name: str, tmp_path: Path) -> None:
+    _need_transformers(find_card(name))
+    check(name, find_card(name), tmp_path)
+
+
+def test_every_card_has_a_parity_test() -> None:
+    tested = {*QUICK, *LONG}
+    assert {card.name for card in cards() if card.builder != "reseption"} == tested
+    assert {card for card, _ in SMALL.values()} == set(LONG)
+
+
+def test_two_outputs_are_one_logit_by_their_softmax() -> None:
+    from dfd_train.adopt.folder import FakeLogit
+
+    outputs = torch.tensor([[0.3, -1.2, 2.0], [4.0, 0.0, 1.0]])
+    card = replace(find_card("deepfakebench-xception"), output=Output("softmax", (0, 2), 3))
+    logit = FakeLogit(torch.nn.Identity(), card)(outputs)
+    torch.testing.assert_close(logit.sigmoid()[:, 0], outputs.softmax(1)[:, [0, 2]].sum(1))
+
+
+def _need_transformers(card: Card) -> None:
+    if card.builder in ("clip", "dinov3"):
+        pytest.importorskip("transformers")
