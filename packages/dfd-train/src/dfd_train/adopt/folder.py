@@ -19,7 +19,7 @@ from dfd_train.data.cuts import need_opencv_for
 from dfd_train.errors import UserError
 from dfd_train.models.bounds import check_arguments, of_weights
 from dfd_train.models.build import Detector
-from ffpp_prep.files import whole_file
+from ffpp_prep.format.files import whole_file
 
 CARD_FILE, WEIGHTS_FILE = "detector.toml", "model.safetensors"
 FORMAT_VERSION = 1

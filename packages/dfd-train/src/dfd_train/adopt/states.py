@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dfd_train.adopt.card import Card
 from dfd_train.errors import UserError
-from ffpp_prep.files import sha256_of
+from ffpp_prep.format.files import sha256_of
 
 State = dict[str, Tensor]
 _IN_FOLDER = ("model.safetensors", "pytorch_model.bin")
