@@ -176,7 +176,8 @@ def test_identical_content_under_other_names(tmp_path: Path) -> None:
     work = tmp_path / "work"
     scan(root, work)
     audit = audit_splits(work)
-    (leak,) = audit.leaks
+    leak, both_ways = audit.leaks  # and b is labelled fake, the others real
+    assert (both_ways.kind, both_ways.videos) == ("label", {"real": 2, "fake": 1})
     assert (leak.kind, leak.videos, leak.pairs) == ("content", {"train": 2, "test": 1}, 2)
     assert [(a, b) for (_, a), (_, b) in leak.each_pair()] == [
         ("train/real/a.mp4", "test/fake/b.mp4"),
@@ -224,3 +225,62 @@ def _seconds_of_audit(folder: Path, count: int) -> float:
         seconds.append(time.process_time() - started)
         assert sum(leak.kind == "target" for leak in audit.leaks) == count // 10
     return min(seconds)
+
+
+def test_fakes_of_an_original_that_the_table_lacks(tmp_path: Path) -> None:
+    rows = [
+        "path,label,split,original_id",
+        "a.mp4,1,train,real/x.mp4",
+        "b.mp4,1,test,real\\x.mp4",
+        "c.mp4,1,val,y",
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
+    scan(tmp_path / "t.csv", tmp_path / "work")
+    (leak,) = audit_splits(tmp_path / "work").leaks
+    assert (leak.kind, leak.value, leak.videos) == ("group", "real/x.mp4", {"train": 1, "test": 1})
+
+
+def test_a_group_in_two_splits(tmp_path: Path) -> None:
+    rows = ["path,label,split,group,dataset", "a.mp4,0,train,7.0,x", "b.mp4,1,test,7,x", "c.mp4,1,val,7,y"]
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
+    scan(tmp_path / "t.csv", tmp_path / "work")
+    (leak,) = audit_splits(tmp_path / "work").leaks
+    assert (leak.kind, leak.videos) == ("group", {"train": 1, "test": 1})
+
+
+def test_one_file_labelled_both_ways(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    trees.touch(root, ["train/real/c.mp4"])
+    for name, content in (
+        ("train/real/a.mp4", b"one"),
+        ("train/fake/b.mp4", b"one"),
+        ("train/fake/d.mp4", b"two"),
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content * 100_000)
+    scan(root, tmp_path / "work")
+    (leak,) = audit_splits(tmp_path / "work").leaks
+    assert (leak.kind, leak.videos) == ("label", {"real": 1, "fake": 1})
+    result = ffpp_prep("check-splits", tmp_path / "work")
+    assert result.returncode == 1 and "one file labelled both real and fake: 1, in 1 pairs" in result.stdout
+    assert "train/real/a.mp4 (real) and train/fake/b.mp4 (fake)" in result.stdout
+
+
+def test_one_path_twice_is_one_file_though_it_is_gone(tmp_path: Path) -> None:
+    rows = ["video_id,path,label,split", "1,a.mp4,0,train", "2,a.mp4,0,test"]
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
+    scan(tmp_path / "t.csv", tmp_path / "work")
+    (leak,) = audit_splits(tmp_path / "work").leaks
+    assert (leak.kind, leak.videos) == ("content", {"train": 1, "test": 1})
+
+
+def test_files_of_one_size_are_read_whole_only_where_their_ends_are_equal(tmp_path: Path) -> None:
+    from ffpp_prep.datasets.copies import EDGE, same_content
+
+    middle = {"a": b"x", "b": b"y", "c": b"x", "d": b"z"}
+    for name, byte in middle.items():
+        ends = bytes(EDGE) if name != "d" else b"d" * EDGE
+        (tmp_path / name).write_bytes(ends + byte * 10 + ends)
+    paths = pd.Series([str(tmp_path / name) for name in middle], index=list(middle))
+    found, compared, unread = same_content(paths, pd.Series(["1", "2", "2", "1"], index=list(middle)))
+    assert set(found.index) == {"a", "c"} and found.nunique() == 1 and (compared, unread) == (4, 0)

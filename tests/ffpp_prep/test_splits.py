@@ -204,7 +204,7 @@ def test_dfd_actors_from_a_list(tmp_path: Path) -> None:
 
 
 def test_dfdc_by_original_inside_each_part(tmp_path: Path) -> None:
-    videos = assigned(trees.dfdc(tmp_path))
+    videos = assigned(trees.dfdc(tmp_path), SplitSettings(dfdc="thesis"))
     for part in range(3):
         own = [v for v in videos if v.video_id.startswith(f"dfdc_train_part_{part}/")]
         assert Counter(v.split for v in own if not v.label) == {"train": 16, "val": 2, "test": 2}
@@ -214,13 +214,36 @@ def test_dfdc_by_original_inside_each_part(tmp_path: Path) -> None:
 
 def test_a_dfdc_part_is_split_alike_alone_and_among_others(tmp_path: Path) -> None:
     root = trees.dfdc(tmp_path)
-    together = {v.path: v.split for v in assigned(root)}
-    alone = {v.path: v.split for v in assigned(root / "dfdc_train_part_2")}
+    thesis = SplitSettings(dfdc="thesis")
+    together = {v.path: v.split for v in assigned(root, thesis)}
+    alone = {v.path: v.split for v in assigned(root / "dfdc_train_part_2", thesis)}
     assert alone == {path: split for path, split in together.items() if "part_2" in path}
     by_part = [
         [s for p, s in together.items() if f"part_{i}" in p and Path(p).stem[1] == "r"] for i in range(3)
     ]
     assert by_part[0] != by_part[1] or by_part[1] != by_part[2]  # parts don't all draw the same
+
+
+def test_dfdc_holds_out_whole_parts(tmp_path: Path) -> None:
+    videos, notes = assign(list_videos(trees.dfdc(tmp_path, parts=8, originals=2)).videos, SplitSettings())
+    splits = {part: {v.split for v in videos if f"part_{part}/" in v.path} for part in range(8)}
+    assert all(len(each) == 1 for each in splits.values())
+    held = {
+        split: [f"dfdc_train_part_{p}" for p, each in splits.items() if each == {split}] for split in USED
+    }
+    assert [len(held[split]) for split in ("train", "val", "test")] == [6, 1, 1]
+    assert notes == [
+        f"DFDC splits: whole parts held out, {held['val'][0]} for val and {held['test'][0]} for test"
+    ]
+    fewer = assigned(tmp_path, SplitSettings())
+    assert [v.split for v in fewer] == [v.split for v in videos]
+
+
+def test_few_dfdc_parts_are_split_inside_and_that_is_said(tmp_path: Path) -> None:
+    root = trees.dfdc(tmp_path, parts=2)
+    videos, notes = assign(list_videos(root).videos, SplitSettings())
+    assert [v.split for v in videos] == [v.split for v in assigned(root, SplitSettings(dfdc="thesis"))]
+    assert notes[-1].startswith("DFDC splits: 2 parts, of which none can be held out; so the thesis's")
 
 
 def test_celebdf_keeps_the_official_test_and_draws_the_rest_by_person(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ffpp_prep.errors import ExitStatus, UserError
 if TYPE_CHECKING:
     from ffpp_prep.datasets.leaks import Audit, Leak
 
-HELP = "audit splits for leaks: the same original, person or file in two of them; exits 1 where there are any"
+HELP = "audit splits for leaks: the same original, group, person, file or pictures in two; exits 1 where there are any"
 EXAMPLE = "ffpp-prep check-splits work --csv pairs.csv"
 LISTED = 10  # leaks of a kind that are printed; the others are counted
 
@@ -47,12 +47,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print_kind(kind: str, leaks: list[Leak]) -> None:
+    from ffpp_prep.datasets.leaks import KINDS
+
     pairs = sum(leak.pairs for leak in leaks)
-    print(f"same {kind} in several splits: {len(leaks)}, in {pairs} pairs of videos")
+    print(f"{KINDS[kind]}: {len(leaks)}, in {pairs} pairs of videos")
     for leak in leaks[:LISTED]:
-        counts = ", ".join(f"{count} {split}" for split, count in leak.videos.items())
-        (split_a, a), (split_b, b) = next(leak.each_pair())
-        print(f"  {leak.value}: {counts}; such as {a} ({split_a}) and {b} ({split_b})")
+        print(f"  {leak.line()}")
     if len(leaks) > LISTED:
         print(f"  … and {len(leaks) - LISTED} more")
 
@@ -60,6 +60,16 @@ def _print_kind(kind: str, leaks: list[Leak]) -> None:
 def _print_summary(audit: Audit) -> None:
     if audit.without_people:
         print(f"note: {', '.join(audit.without_people)} names no people: leaks by person can't be seen there")
+    if audit.shared_parts:
+        print(
+            f"note: {audit.shared_parts} parts of DFDC stand in several splits, and most people in one part: expect "
+            "the same people there; --dfdc-splits parts holds out whole parts"
+        )
+    if audit.without_pictures:
+        print(
+            f"note: of {audit.without_pictures} videos no pictures are recorded (boxes does): copies that were encoded "
+            "again can't be seen there"
+        )
     if audit.unread:
         print(f"note: {audit.unread} files can't be read; their content was not compared")
     content = (

@@ -56,6 +56,12 @@ def add_scan_arguments(parser: argparse.ArgumentParser, when: str = "") -> None:
         default="actors",
         help="DeepFakeDetection: actor-disjoint, or the thesis's random split, which leaks (%(default)s)",
     )
+    group.add_argument(
+        "--dfdc-splits",
+        choices=("parts", "thesis"),
+        default="parts",
+        help="DFDC: whole parts held out, or the thesis's draw inside each part, where people leak (%(default)s)",
+    )
     group.add_argument("--seed", type=int, default=0, help="of drawn splits (%(default)s)")
     group.add_argument(
         "--columns",
@@ -96,7 +102,7 @@ def split_settings(options: argparse.Namespace) -> SplitSettings:
     """Where splits come from, after the options of `add_scan_arguments`."""
     from ffpp_prep.datasets.splits import SplitSettings
 
-    return SplitSettings(options.splits, options.dfd_splits, options.seed)
+    return SplitSettings(options.splits, options.dfd_splits, options.dfdc_splits, options.seed)
 
 
 def table_words(options: argparse.Namespace) -> TableWords:

@@ -1,42 +1,55 @@
-"""Audits splits: whether what a model trains on also stands in what it is validated or tested on.
+"""Whether what a model trains on also stands in what it is validated or tested on: the one place that looks.
 
-Five kinds, each a value that several videos share: the *original* that they show, the *target* or the *source*
-person, a *person* in whichever role (an actor of DeepFakeDetection plays both), and identical *content*.
-Persons are told apart by data set; content is compared across all.
+`check-splits` asks it about a work folder, `dfd-train run` before it trains, `dfd-train evaluate` and `predict` about
+another set's videos beside those of training. What counts as shared is the same for all of them: see KINDS.
+People and groups are told apart by data set; files and pictures are compared across all.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from ffpp_prep.datasets.people import ROLES, people
+from ffpp_prep.datasets.alike import look_alikes
+from ffpp_prep.datasets.copies import same_content
+from ffpp_prep.datasets.people import ROLES, people, person_key
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import whole_file
 from ffpp_prep.text.spreadsheet import cell
-from ffpp_prep.work.store import read_scan
+from ffpp_prep.work.store import read_scan, with_likeness
 
 SPLITS = ("train", "val", "test")
-KINDS = ("original", "target", "source", "person", "content")
+TESTED = "tested"  # the side of the videos that `audit_tested` is asked about
+LABELS = ("real", "fake")  # the sides of a file that is labelled both ways
+KINDS: Mapping[str, str] = {
+    "original": "same original in several splits",
+    "group": "same group in several splits",
+    "target": "same target in several splits",
+    "source": "same source in several splits",
+    "person": "same person in several splits",
+    "content": "same content in several splits",
+    "label": "one file labelled both real and fake",
+    "pictures": "same pictures in several splits (encoded again, scaled or cropped)",
+}
+"""what is shared, and how a person is told"""
 
-Pair = tuple[tuple[str, str], tuple[str, str]]  # (split, video_id) of each
+Pair = tuple[tuple[str, str], tuple[str, str]]  # (side, video_id) of each
 
 
 @dataclass(frozen=True)
 class Leak:
-    """One value that stands in more than one split.
+    """One value that stands on more than one side.
 
     Attributes:
         kind: one of KINDS.
-        value: what is shared: "dfd 01", an original's video_id, or a SHA-256.
-        members: the video_ids of each split that share it, sorted.
+        value: what is shared: "dfd 01", an original's video_id, a SHA-256, or a pair of videos that look alike.
+        members: the video_ids of each side that share it, sorted; sides are splits, but for `label` those of LABELS.
     """
 
     kind: str
@@ -45,12 +58,12 @@ class Leak:
 
     @property
     def videos(self) -> dict[str, int]:
-        """How many videos of each split."""
-        return {split: len(video_ids) for split, video_ids in self.members.items()}
+        """How many videos of each side."""
+        return {side: len(video_ids) for side, video_ids in self.members.items()}
 
     @property
     def pairs(self) -> int:
-        """How many pairs of videos from different splits."""
+        """How many pairs of videos from different sides."""
         return sum(m * n for m, n in combinations(self.videos.values(), 2))
 
     def each_pair(self) -> Iterator[Pair]:
@@ -59,6 +72,13 @@ class Leak:
             for video, other in product(videos, others):
                 yield (a, video), (b, other)
 
+    def line(self) -> str:
+        """What is shared by which videos, in a line."""
+        counts = ", ".join(f"{count} {side}" for side, count in self.videos.items())
+        (side_a, a), (side_b, b) = next(self.each_pair())
+        both = f"{a} ({side_a}) and {b} ({side_b})"
+        return both if self.kind == "pictures" else f"{self.value}: {counts}; such as {both}"
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -66,10 +86,12 @@ class Audit:
 
     Attributes:
         leaks: in the order of KINDS, those of most pairs first.
-        videos: videos by split; `unused` ones don't count.
+        videos: videos by side; `unused` ones don't count.
         without_people: data sets that name nobody, so that person leaks in them can't be seen.
         hashed: files whose content was compared; None where that was left out.
         unread: files that could not be read.
+        without_pictures: videos of which boxes recorded no pictures, so that look-alikes can't be seen.
+        shared_parts: parts of DFDC that stand in several splits, and with them most of their people.
     """
 
     leaks: tuple[Leak, ...]
@@ -77,14 +99,20 @@ class Audit:
     without_people: tuple[str, ...]
     hashed: int | None
     unread: int
+    without_pictures: int
+    shared_parts: int
+
+    def of(self, *kinds: str) -> tuple[Leak, ...]:
+        """The leaks of these kinds."""
+        return tuple(leak for leak in self.leaks if leak.kind in kinds)
 
 
 def audit_splits(work: str | Path, content: bool = True) -> Audit:
     """Looks for everything that the splits of WORK share.
 
     Args:
-        work: a folder with videos.parquet; boxes are not needed.
-        content: also compare files of equal size by their SHA-256, which reads them.
+        work: a folder with videos.parquet; without boxes, look-alikes can't be seen.
+        content: also compare files of equal size, which reads them.
 
     Raises:
         UserError: no scan, or no video of it has a split.
@@ -95,19 +123,27 @@ def audit_splits(work: str | Path, content: bool = True) -> Audit:
         raise UserError(
             f"{work}: none of its {len(videos)} videos is in train, val or test: nothing to audit"
         )
-    shared = dict(_shared(used))
-    hashed, unread = None, 0
-    if content:
-        checksums, unread = _checksums(used)
-        shared["content"], hashed = checksums, len(checksums)
-    leaks = [leak for kind in KINDS if kind in shared for leak in _leaks(kind, shared[kind], used)]
-    named = used.loc[people(used).index.unique()]
-    return Audit(
-        tuple(leaks),
-        {name: int((used["split"] == name).sum()) for name in SPLITS},
-        tuple(sorted(set(used["dataset"]) - set(named["dataset"]))),
-        hashed,
-        unread,
+    return _audit(with_likeness(Path(work), used).assign(side=used["split"]), SPLITS, content)
+
+
+def audit_tested(trained: pd.DataFrame, tested: pd.DataFrame, content: bool = True) -> Audit:
+    """Looks for everything that tested videos share with those that trained a model, or chose its checkpoint.
+
+    Args:
+        trained: one row a video: the columns of scan, and `likeness` where it is known; `split` is train or val.
+        tested: likewise, of the same data set or of another; its own splits don't count. Its side is TESTED.
+        content: also compare files of equal size, which reads them.
+    """
+    sides = (trained.assign(side=trained["split"]), tested.assign(side=TESTED))
+    both = pd.concat([_with_paths(one) for one in sides], ignore_index=True)
+    found = _audit(both, (*SPLITS[:2], TESTED), content)
+    return replace(
+        found,
+        leaks=tuple(
+            leak
+            for leak in found.leaks
+            if TESTED in leak.members or (leak.kind == "label" and _met(leak, tested))
+        ),
     )
 
 
@@ -121,53 +157,101 @@ def write_pairs(leaks: Iterable[Leak], path: str | Path) -> None:
             rows.writerows(map(cell, pair) for pair in pairs)
 
 
-def _shared(used: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
-    """For each kind the value that a video has, "" for none, under the video's row number."""
-    original = used["group"].where(used["group"] != "", used["original_id"])
-    yield "original", original.where((original != "") | (used["label"] == 1), used["video_id"])
+def _audit(used: pd.DataFrame, sides: tuple[str, ...], content: bool) -> Audit:
+    """The audit of videos that have a `side`, one of `sides`."""
+    used = used.reset_index(drop=True)
+    text = {name: _text(used, name) for name in ("dataset", "group", "original_id", "original_key")}
+    original = text["original_key"].where(text["original_key"] != "", text["original_id"])
+    own = used["original_key"] if "original_key" in used else used["video_id"]
+    original = original.where(used["label"] == 1, own)
+    group = (text["dataset"] + " " + text["group"].map(person_key)).where(text["group"] != "", "")
     seen = people(used)
+    shared = {"original": (original, original), "group": (group, text["group"])}
     for role in ROLES:
-        yield role, seen.loc[seen["role"] == role, "name"]
-    yield "person", seen["name"]
-
-
-def _leaks(kind: str, values: pd.Series, used: pd.DataFrame) -> list[Leak]:
-    """The values that stand in several splits; a row number may come twice (a person in both roles)."""
-    rows = used.loc[values.index]
-    videos: dict[str, dict[str, set[str]]] = {}  # value -> split -> video_ids
-    for value, split, video_id in zip(values, rows["split"], rows["video_id"], strict=True):
-        if value:
-            videos.setdefault(value, {}).setdefault(split, set()).add(video_id)
+        rows = seen[seen["role"] == role]
+        shared[role] = (rows["key"], rows["name"])
+    shared["person"] = (seen["key"], seen["name"])
     leaks = [
-        Leak(kind, value, {name: tuple(sorted(by_split[name])) for name in SPLITS if name in by_split})
-        for value, by_split in videos.items()
-        if len(by_split) > 1
+        leak
+        for kind, (key, name) in shared.items()
+        for leak in _leaks(kind, key, name, used, used["side"], sides)
     ]
+    originals = [leak.members for leak in leaks if leak.kind == "original"]
+    leaks = [leak for leak in leaks if leak.kind != "group" or leak.members not in originals]
+    hashed, unread = None, 0
+    if content:
+        label = used["label"].map(dict(enumerate(LABELS)))
+        same, hashed, unread = same_content(used["path"], used["side"] + " " + label)
+        leaks += _leaks("content", same, same, used, used["side"], sides)
+        leaks += _leaks("label", same, same, used, label, LABELS)
+        used = used.assign(content=same.reindex(used.index))
+    pictures, without_pictures = _pictures(used, original.where(group == "", group))
+    parts = text["group"].where(text["dataset"] == "dfdc", "").str.rpartition("/")[0]
+    return Audit(
+        leaks=(*leaks, *pictures),
+        videos={side: int((used["side"] == side).sum()) for side in sides},
+        without_people=tuple(sorted(set(used["dataset"]) - set(used.loc[seen.index.unique(), "dataset"]))),
+        hashed=hashed,
+        unread=unread,
+        without_pictures=without_pictures,
+        shared_parts=int((used["side"][parts != ""].groupby(parts[parts != ""]).nunique() > 1).sum()),
+    )
+
+
+def _leaks(
+    kind: str, key: pd.Series, name: pd.Series, used: pd.DataFrame, side: pd.Series, sides: tuple[str, ...]
+) -> list[Leak]:
+    """The keys that stand on several sides; a row number may come twice (a person in both roles)."""
+    rows = pd.DataFrame({"key": key, "name": name, "video_id": used["video_id"].loc[key.index]})
+    rows["side"] = side.loc[key.index]
+    rows = rows[rows["key"] != ""]
+    rows = rows[rows.groupby("key")["side"].transform("nunique") > 1]
+    leaks = []
+    for _, shared in rows.groupby("key", sort=False):
+        members = {each: tuple(sorted(set(shared.loc[shared["side"] == each, "video_id"]))) for each in sides}
+        leaks.append(Leak(kind, shared["name"].iloc[0], {each: ids for each, ids in members.items() if ids}))
     return sorted(leaks, key=lambda leak: (-leak.pairs, leak.value))
 
 
-def _checksums(used: pd.DataFrame) -> tuple[pd.Series, int]:
-    """SHA-256 of the files that could be copies: of one size, in several splits; and how many can't be read."""
-    sizes = used["path"].map(_size)
-    unread = int(sizes.isna().sum())
-    sizes = sizes[sizes > 0]
-    several = used.loc[sizes.index].groupby(sizes)["split"].transform("nunique") > 1
-    sizes = sizes[several]
-    found = {}
-    total = int(sizes.sum())
-    with tqdm(total=total, unit="B", unit_scale=True, desc="content", disable=None if total else True) as bar:
-        for row, size in sizes.items():
-            try:
-                with Path(used.at[row, "path"]).open("rb") as file:
-                    found[row] = hashlib.file_digest(file, "sha256").hexdigest()
-            except OSError:
-                unread += 1
-            bar.update(int(size))
-    return pd.Series(found, dtype=object), unread
+def _pictures(used: pd.DataFrame, known: pd.Series) -> tuple[list[Leak], int]:
+    """Pairs of videos of different sides that look alike, and of how many videos no pictures are recorded.
+
+    Those of one original or one file are told as such; a fake looks like what it was made from.
+    """
+    recorded = used["likeness"] if "likeness" in used else pd.Series(None, used.index, object)
+    lacking = recorded.isna()
+    contents = [b"" if lacks else content for lacks, content in zip(lacking, recorded, strict=True)]
+    numbers = [np.unique(each.astype(str), return_inverse=True)[1] for each in (used["side"], known)]
+    leaks = []
+    for one, other in look_alikes(contents, numbers[0], numbers[1]):
+        if "content" in used and used["content"].at[one] == used["content"].at[other]:
+            continue
+        both = sorted((used["side"].at[row], used["video_id"].at[row]) for row in (one, other))
+        members = {side: (video_id,) for side, video_id in sorted(both, key=lambda pair: _rank(pair[0]))}
+        leaks.append(Leak("pictures", " and ".join(ids[0] for ids in members.values()), members))
+    return leaks, int(lacking.sum())
 
 
-def _size(path: str) -> float | None:
-    try:
-        return float(Path(path).stat().st_size)
-    except OSError:
-        return None
+def _rank(side: str) -> int:
+    return (*SPLITS[:2], SPLITS[2], TESTED).index(side)
+
+
+def _met(leak: Leak, tested: pd.DataFrame) -> bool:
+    """Whether a tested video is among a leak's."""
+    return bool(tested["video_id"].isin([each for ids in leak.members.values() for each in ids]).any())
+
+
+def _with_paths(videos: pd.DataFrame) -> pd.DataFrame:
+    """The videos with `original_key`: an original's path, since equal video_ids of two roots are two videos."""
+    path = pd.Series(videos["path"].to_numpy(object), videos["video_id"])
+    path = path[~path.index.duplicated()]
+    original = _text(videos, "original_id").map(path)
+    return videos.assign(original_key=original.where(videos["label"] == 1, videos["path"]).fillna(""))
+
+
+def _text(videos: pd.DataFrame, column: str) -> pd.Series:
+    """A column as text, "" for null and where it is missing."""
+    if column not in videos:
+        return pd.Series("", videos.index, object)
+    values = videos[column].astype(object)
+    return values.where(values.notna(), "").astype(str)

@@ -22,6 +22,8 @@ from ffpp_prep.format.records import VideoRecord
 FFPP_SHARES = (0.72, 0.14, 0.14)
 DFDC_SHARES = (0.8, 0.1, 0.1)
 DfdRule = Literal["actors", "thesis"]
+DfdcRule = Literal["parts", "thesis"]
+FEWEST_PARTS = 3
 Splits = dict[str, str]  # video_id or a person -> split
 
 
@@ -34,16 +36,21 @@ class SplitSettings:
             ({"train": ["01", …], "val": […], "test": […]}: actors); None fetches the official lists.
         dfd: `actors` draws an actor-disjoint split of DeepFakeDetection, whose fakes between splits become
             `unused`; `thesis` draws over originals, fakes following theirs, which leaks identities.
+        dfdc: `parts` holds out whole parts of DFDC, in which most people stay; `thesis` draws over the originals
+            inside each part, fakes following theirs, so that most people of the test videos also train.
         seed: of every draw; 0 or more.
     """
 
     folder: Path | None = None
     dfd: DfdRule = "actors"
+    dfdc: DfdcRule = "parts"
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.dfd not in ("actors", "thesis"):
             raise UserError(f"--dfd-splits {self.dfd}: must be actors or thesis")
+        if self.dfdc not in ("parts", "thesis"):
+            raise UserError(f"--dfdc-splits {self.dfdc}: must be parts or thesis")
         if self.seed < 0:
             raise UserError(f"--seed {self.seed}: must be at least 0")
 
@@ -66,8 +73,9 @@ def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[list
         rule = rule if settings.dfd == "thesis" else "actor-disjoint"
         notes.append(f"DeepFakeDetection splits: {rule}; {_unused(splits, dfd)}")
     if dfdc := _open(videos, "dfdc"):
-        splits |= _by_group(dfdc, settings.seed)
-        notes.append("DFDC splits: 80/10/10 over originals inside each part, fakes follow theirs")
+        drawn, note = _of_dfdc(dfdc, settings)
+        splits |= drawn
+        notes.append(f"DFDC splits: {note}")
     if celebdf := _open(videos, "celebdf"):
         test = [v for v in videos if v.dataset == "celebdf" and v.split == "test"]
         splits |= _by_celebrities(celebdf, bool(test), settings.seed)
@@ -134,11 +142,37 @@ def _by_people(videos: Iterable[VideoRecord], drawn: Splits) -> Splits:
     return result
 
 
-def _by_group(videos: Sequence[VideoRecord], seed: int) -> Splits:
+def _of_dfdc(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[Splits, str]:
+    """The splits, and by which rule; too few parts can't be held out."""
     group = {v.video_id: v.group or v.original_id or v.video_id for v in videos}
     parts: dict[str, set[str]] = {}
     for name in group.values():
         parts.setdefault(name.rpartition("/")[0], set()).add(name)
+    thesis = (
+        "the thesis's, 80/10/10 over originals inside each part, fakes follow: most people of test train too"
+    )
+    if settings.dfdc == "thesis":
+        return _inside_parts(group, parts, settings.seed), thesis
+    if len(parts) < FEWEST_PARTS:
+        few = f"{len(parts)} part{'s' * (len(parts) > 1)}, of which none can be held out; so"
+        return _inside_parts(group, parts, settings.seed), f"{few} {thesis}"
+    of_part = _held_out(parts, settings.seed)
+    held = {
+        split: ", ".join(sorted(part for part in parts if of_part[part] == split))
+        for split in ("val", "test")
+    }
+    note = f"whole parts held out, {held['val']} for val and {held['test']} for test"
+    return {video_id: of_part[name.rpartition("/")[0]] for video_id, name in group.items()}, note
+
+
+def _held_out(parts: Iterable[str], seed: int) -> Splits:
+    """Each part's split; the order doesn't depend on which others are on disk, so that a new one moves few."""
+    ordered = sorted(parts, key=lambda part: hashlib.sha256(f"{seed} {part}".encode()).digest())
+    val, test = (max(1, round(share * len(ordered))) for share in DFDC_SHARES[1:])
+    return {p: "val" if i < val else "test" if i < val + test else "train" for i, p in enumerate(ordered)}
+
+
+def _inside_parts(group: dict[str, str], parts: dict[str, set[str]], seed: int) -> Splits:
     drawn: Splits = {}
     for part, names in sorted(parts.items()):
         # Seeded by the part's name too, so that a part's split doesn't depend on which others are on disk.

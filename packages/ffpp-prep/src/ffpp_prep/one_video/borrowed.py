@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.one_video.boxes import BOXES_SCHEMA, VideoBoxes
+from ffpp_prep.one_video.likeness import Likeness
 from ffpp_prep.video import VideoError, beating, open_video
 
 
@@ -50,7 +51,8 @@ def borrow_boxes(
     pts: list[int] = []
     try:
         with open_video(path, decoder) as reader:
-            for frame in beating(reader, beat):
+            likeness = Likeness(reader.info)
+            for frame in likeness.watched(beating(reader, beat)):
                 # Sizes are compared at both ends: converting each frame would cost as much as decoding it.
                 if frame.index in (0, wanted.frames_decoded - 1):
                     if frame.rgb().shape[:2] != (wanted.height, wanted.width):
@@ -71,6 +73,7 @@ def borrow_boxes(
         boxes_from=wanted.video_id,
         decode_s=time.perf_counter() - started,
         detect_s=0.0,
+        likeness=likeness.content(),
         rows=_rows(video_id, original, np.array(pts, np.int64)),
     )
 

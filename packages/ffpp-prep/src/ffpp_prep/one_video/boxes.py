@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ffpp_prep.detector import Detections, Detector
 from ffpp_prep.format.geometry import THESIS_MARGIN, expanded_square
+from ffpp_prep.one_video.likeness import Likeness
 from ffpp_prep.one_video.tracks import Face, Linker, between
 from ffpp_prep.video import DecodeFailed, Frame, OpenFailed, beating, open_video
 
@@ -96,6 +97,8 @@ class VideoBoxes:
     detector: str = ""  # the engine that ran; empty where none did
     decode_s: float = 0.0
     detect_s: float = 0.0
+    likeness: bytes | None = None
+    """what some of its frames look like, see `ffpp_prep.one_video.likeness`; None where nothing was decoded"""
     rows: pa.Table | None = None
 
 
@@ -124,7 +127,9 @@ def detect_video(
     try:
         with open_video(path, settings.decoder) as reader:
             info = reader.info
-            batches = _batches(beating(islice(reader, limit), beat), settings.every, pts)
+            likeness = Likeness(info)
+            frames = likeness.watched(beating(islice(reader, limit), beat))
+            batches = _batches(frames, settings.every, pts)
             while True:
                 started = time.perf_counter()
                 batch = next(batches, None)
@@ -171,6 +176,7 @@ def detect_video(
         detector=detector.engine,
         decode_s=decode_s,
         detect_s=detect_s,
+        likeness=likeness.content(),
         rows=found.rows(),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
@@ -64,6 +65,7 @@ def scan(
         "root": str(root.resolve()),
         "demonstration": str(demonstration).lower(),
         "split_seed": str(splits.seed),
+        "split_rules": json.dumps([note for note in notes if " splits: " in note]),
     }
     with only_run(work):
         if not moved:

@@ -48,10 +48,16 @@ Result = TypeVar("Result", bound=VideoResult)
 
 
 class PartStore(Generic[Result]):
-    """The parts in a folder: reads what is committed, commits more."""
+    """The parts in a folder: reads what is committed, commits more.
 
-    def __init__(self, folder: Path, name: str, rows: pa.Schema, status: pa.Schema) -> None:
+    `kept` columns are written beside those of `status`, and read by `read_kept` only: they would weigh on all else.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, rows: pa.Schema, status: pa.Schema, kept: pa.Schema | None = None
+    ) -> None:
         self.folder = folder
+        self._kept = kept or pa.schema([])
         self.remedy = f"run  ffpp-prep verify {folder.parent} --repair"
         self._name = name
         self._rows, self.status_schema = rows, status
@@ -109,8 +115,9 @@ class PartStore(Generic[Result]):
         with whole_file(self.rows_file(part)) as temporary:
             write_table(rows.replace_schema_metadata(metadata), temporary)
         metadata["rows_sha256"] = sha256_of(self.rows_file(part))
-        columns = {name: [getattr(r, name) for r in done] for name in self.status_schema.names}
-        status = pa.table(columns, schema=self.status_schema).replace_schema_metadata(metadata)
+        schema = pa.schema([*self.status_schema, *self._kept])
+        columns = {name: [getattr(r, name) for r in done] for name in schema.names}
+        status = pa.table(columns, schema=schema).replace_schema_metadata(metadata)
         with whole_file(self.folder / f"videos-{part}.parquet") as temporary:
             write_table(status, temporary)
 
@@ -126,6 +133,16 @@ class PartStore(Generic[Result]):
             return self.status_schema.empty_table().to_pandas().assign(part="")
         status: pd.DataFrame = pa.concat_tables(tables).to_pandas()
         return status.drop_duplicates("video_id", keep="last", ignore_index=True)
+
+    def read_kept(self) -> pd.DataFrame:
+        """The `kept` columns of each committed video, and `video_id`; null in parts of before there were such."""
+        schema = pa.schema([self.status_schema.field("video_id"), *self._kept])
+        tables = [
+            read_table(path, self.remedy, schema, accept=partial(refuse_other_version, path))
+            for path in self.commits()
+        ]
+        kept: pd.DataFrame = (pa.concat_tables(tables) if tables else schema.empty_table()).to_pandas()
+        return kept.drop_duplicates("video_id", keep="last", ignore_index=True)
 
     def done(self, but: Sequence[str] = ()) -> set[str]:
         """The committed videos, `but` not those of these statuses."""

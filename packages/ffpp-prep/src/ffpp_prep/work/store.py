@@ -42,6 +42,8 @@ STATUS_SCHEMA = pa.schema(
         ("detect_s", pa.float32()),
     ]
 )
+# Null in parts of before it was recorded.
+LIKENESS = pa.schema([pa.field("likeness", pa.binary(), metadata={"since": "0.2"})])
 
 
 # --- scan -----------------------------------------------------------------------------------------------------
@@ -94,7 +96,7 @@ class BoxStore(PartStore[VideoBoxes]):
     """The parts in WORK/boxes."""
 
     def __init__(self, work: Path) -> None:
-        super().__init__(work / "boxes", "boxes", BOXES_SCHEMA, STATUS_SCHEMA)
+        super().__init__(work / "boxes", "boxes", BOXES_SCHEMA, STATUS_SCHEMA, LIKENESS)
 
     def made_with(self) -> dict[str, Any]:
         """The settings of the boxes.
@@ -127,6 +129,12 @@ def read_videos_and_parts(work: Path) -> pd.DataFrame:
     """As `read_videos`, and `part`: in which part of boxes a video's are."""
     scan = read_scan(work)
     return scan.merge(BoxStore(work).read_status(), on="video_id", how="left").fillna({"boxes_from": ""})
+
+
+def with_likeness(work: Path, videos: pd.DataFrame) -> pd.DataFrame:
+    """The videos of WORK with the column `likeness` (`ffpp_prep.one_video.likeness`), null where it isn't recorded."""
+    kept = BoxStore(work).read_kept().set_index("video_id")["likeness"]
+    return videos.assign(likeness=videos["video_id"].map(kept).astype(object))
 
 
 def read_boxes(

@@ -107,7 +107,8 @@ def read(tree: Tree, words: TableWords) -> Listing:
         notes.append(_missing_note(missed, len(rows), base))
     if orphans:
         notes.append(
-            f"{orphans} fakes name an original_id that is no real video of the table; they can't be paired"
+            f"{orphans} fakes name an original_id that is no real video of the table; they can't be paired, and "
+            "those of one name are one group"
         )
     unused = sorted(set(table.columns) - set(named.values()))
     if unused:
@@ -203,7 +204,10 @@ def _paired(videos: list[VideoRecord], called: Mapping[str, str]) -> tuple[list[
             original = called.get(_plain(original), "")
             original = original if original in reals else ""
             orphans += not original
-        paired.append(replace(video, original_id=original) if original != video.original_id else video)
+        if original != video.original_id:  # fakes of one absent original share it all the same
+            group = video.group or ("" if original else _plain(video.original_id))
+            video = replace(video, original_id=original, group=group)
+        paired.append(video)
     return paired, orphans
 
 

@@ -1,0 +1,118 @@
+"""Which videos of a set look alike: copies that were encoded again, scaled, or cropped a little.
+
+Looking at each pair would take a day at DFDC's size. Frames whose lowest frequencies have equal signs, in one of
+several drawn choices of frequencies, are compared, and no others: locality-sensitive hashing (Indyk and Motwani, STOC
+1998). In a bucket of many only neighbours are, so that the work grows with the number of videos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ffpp_prep.one_video.likeness import COSINES, KEPT, SIDE, frequencies
+
+ALIKE = 0.90  # correlation of two frames that are one picture
+SHARED = 0.5  # of the frames of the video with fewer
+COMPARED = 8  # frequencies along each side; to those just below KEPT a crop brings some from above it
+CROPS = ((0.0, 0.0), (0.025, 0.025), (0.05, 0.05), (0.05, 0.0), (0.0, 0.05))  # cut off at both ends of a side
+LOOKED_UP = ((0, 0), (1, 1), (2, 2), (3, 0), (4, 0), (0, 3), (0, 4))  # of the pairs of CROPS, for candidates
+TABLES, KEY_BITS, NEIGHBOURS = 16, 18, 16
+SEED = 20260428
+
+Floats = NDArray[np.float32]
+Pairs = NDArray[np.int64]  # (N, 2)
+
+
+def look_alikes(
+    contents: Sequence[bytes], side: NDArray[np.int64], known: NDArray[np.int64] | None = None
+) -> list[tuple[int, int]]:
+    """Pairs of videos of different sides that show the same pictures.
+
+    Args:
+        contents: of each video, from `Likeness`; those of a damaged file count as empty.
+        side: of each video, such as the number of its split; videos of one side aren't compared.
+        known: of each video, a number that those share which are known to show the same, and aren't compared.
+
+    Returns:
+        the places of both, the lower first, sorted.
+    """
+    known = np.arange(len(contents)) if known is None else known
+    frames = [frequencies(content) for content in contents]
+    owner = np.repeat(np.arange(len(frames)), [len(each) for each in frames])
+    if not len(owner):
+        return []
+    every = np.concatenate(frames)
+    starts = np.searchsorted(owner, np.arange(len(frames) + 1))
+    return [
+        (int(one), int(other))
+        for one, other in _candidates(every, owner, side, known)
+        if agreement(every[starts[one] : starts[one + 1]], every[starts[other] : starts[other + 1]]) >= SHARED
+    ]
+
+
+def agreement(one: Floats, other: Floats) -> float:
+    """The share of frames, of the video that has fewer, that the other one has too."""
+    if len(one) > len(other):
+        one, other = other, one
+    best = np.maximum(_nearest(cropped(one), other), _nearest(cropped(other), one).T)
+    return float((best.max(axis=1) >= ALIKE).mean())
+
+
+def cropped(frames: Floats) -> Floats:
+    """The frames as each pair of CROPS would leave them, (crops, frames, KEPT, KEPT)."""
+    return np.stack([rows @ frames @ columns.T for rows, columns in product(_OPERATORS, repeat=2)])
+
+
+def unit(frames: Floats) -> Floats:
+    """Vectors of length 1, (..., KEPT * KEPT), in which high frequencies count as much as low ones do in pictures."""
+    weighed = (frames * _WEIGHTS).reshape(*frames.shape[:-2], -1)
+    length = np.linalg.norm(weighed, axis=-1, keepdims=True)
+    return np.asarray(weighed / np.maximum(length, 1e-12), np.float32)
+
+
+def _nearest(crops: Floats, whole: Floats) -> Floats:
+    """Each frame's best correlation over its crops with each whole one, (frames, whole)."""
+    return np.asarray((unit(crops) @ unit(whole).T).max(axis=0), np.float32)
+
+
+def _candidates(
+    every: Floats, owner: NDArray[np.int64], side: NDArray[np.int64], known: NDArray[np.int64]
+) -> Pairs:
+    """Pairs of videos that may look alike, sorted; each frame stands in a bucket of each table with its crops."""
+    rng = np.random.default_rng(SEED)
+    looked_up = [_OPERATORS[a] @ every @ _OPERATORS[b].T for a, b in LOOKED_UP]
+    signs = np.concatenate(looked_up).reshape(-1, KEPT * KEPT)[:, _LOW] > 0
+    video = np.tile(owner, len(LOOKED_UP))
+    pairs: Pairs = np.empty((0, 2), np.int64)
+    for _ in range(TABLES):
+        chosen = rng.permutation(len(_LOW))
+        key = signs[:, chosen[:KEY_BITS]] @ (1 << np.arange(KEY_BITS))
+        order = np.lexsort((signs[:, chosen[KEY_BITS:]] @ (1 << np.arange(len(_LOW) - KEY_BITS)), key))
+        for step in range(1, NEIGHBOURS + 1):
+            together = key[order[:-step]] == key[order[step:]]
+            if not together.any():
+                break
+            near, far = video[order[:-step][together]], video[order[step:][together]]
+            wanted = (side[near] != side[far]) & (known[near] != known[far])
+            new = np.sort(np.stack([near[wanted], far[wanted]], axis=1), axis=1)
+            pairs = np.unique(np.concatenate([pairs, new]), axis=0)
+    return pairs
+
+
+def _operator(first: float, last: float) -> Floats:
+    """What cutting these shares off both ends of a side does to its frequencies, (KEPT, KEPT)."""
+    k = np.arange(KEPT)[:, None]
+    place = first + (np.arange(SIDE)[None, :] + 0.5) / SIDE * (1 - first - last)
+    basis = np.cos(np.pi * k * place) * np.sqrt(2 / SIDE)
+    basis[0] /= np.sqrt(2)
+    return np.asarray(COSINES @ basis.T, np.float32)
+
+
+_OPERATORS = [_operator(*ends) for ends in CROPS]
+_V, _U = np.mgrid[:KEPT, :KEPT]
+_WEIGHTS = np.asarray(np.sqrt(_U**2 + _V**2) * ((_U < COMPARED) & (_V < COMPARED)), np.float32)
+_LOW = np.lexsort((_U.ravel(), _V.ravel(), (_U**2 + _V**2).ravel()))[1:33]  # without the mean

@@ -1,0 +1,77 @@
+"""Which files are one file under several names, without reading all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+EDGE = 1 << 16  # bytes at both ends that are compared before a whole file is read
+
+
+def same_content(paths: pd.Series, side: pd.Series) -> tuple[pd.Series, int, int]:
+    """What tells equal files of different sides by: a SHA-256, or the path where two rows name one that can't be read.
+
+    Only files of equal size are opened, and only those with equal ends are read whole.
+
+    Args:
+        paths: of each video.
+        side: of each video; files whose like stands on the same side only are left out.
+
+    Returns:
+        the value, equal for equal files, by the index of `paths`; how many files were compared; how many can't be read.
+    """
+    sizes = paths.map(_size)
+    unread = int(sizes.isna().sum())
+    gone = paths[sizes.isna()]
+    values = gone[_on_several_sides(gone, side)]
+    left = sizes[sizes > 0]
+    left = left[_on_several_sides(left, side)]
+    compared = len(left)
+    for read in (_ends, _whole):
+        found, failed = _digests(paths[left.index], read)
+        unread += failed
+        left = found[_on_several_sides(found, side)]
+    return pd.concat([values, left]), compared, unread
+
+
+def _on_several_sides(value: pd.Series, side: pd.Series) -> pd.Series:
+    """Whether a row's value stands on more than one side."""
+    return side.loc[value.index].groupby(value).transform("nunique") > 1
+
+
+def _digests(paths: pd.Series, digest: Callable[[Path], str]) -> tuple[pd.Series, int]:
+    """The digests of those that can be read, and how many can't."""
+    found, failed = {}, 0
+    for row, path in tqdm(
+        paths.items(), "content", len(paths), unit="file", disable=None if len(paths) > 8 else True
+    ):
+        try:
+            found[row] = digest(Path(path))
+        except OSError:
+            failed += 1
+    return pd.Series(found, dtype=object), failed
+
+
+def _ends(path: Path) -> str:
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        first = file.read(EDGE)
+        file.seek(max(0, size - EDGE))
+        return hashlib.sha256(b"%d " % size + first + file.read(EDGE)).hexdigest()
+
+
+def _whole(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(path: str) -> float | None:
+    try:
+        return float(Path(path).stat().st_size)
+    except (OSError, ValueError):
+        return None
