@@ -241,7 +241,8 @@ def test_tables(tmp_path: Path, suffix: str) -> None:
         f"labels: {labels}",
         "3 of 3 files of the table are not on disk (first: 'clips/a.mp4'); boxes will record them as open_failed. "
         f"Relative paths count from {tmp_path.resolve()}",
-        "1 fakes name an original_id that is no real video of the table; they can't be paired",
+        "1 fakes name an original_id that is no real video of the table; they can't be paired, and "
+        "those of one name are one group",
         "columns not used: weather",
     )
 

@@ -132,14 +132,14 @@ def test_words_that_may_mean_another_thing_count_only_where_all_is_understood(tm
         "originals/a.mp4": 0,
         "train/deepfake/b.mp4": 1,
     }
-    # FaceForensics++ as Kaggle has it, and DFDC's preview set: half of them would be mislabelled or lost.
-    kaggle = trees.touch(tmp_path / "b", [f"C23/{m}/0.mp4" for m in ("original", "Deepfakes", "Face2Face")])
+    # Somebody's own methods, and DFDC's preview set without its list: half of them would be mislabelled or lost.
+    methods = trees.touch(tmp_path / "b", [f"C23/{m}/0.mp4" for m in ("original", "Deepfakes", "Mine")])
     preview = trees.touch(tmp_path / "c", ["original_videos/1/1.mp4", "method_A/2/2_a/2.mp4"])
-    for root in (kaggle, preview):
+    for root in (methods, preview):
         with pytest.raises(UserError, match="no known layout found"):
             list_videos(root)
-    trees.touch(kaggle, ["real/r.mp4"])
-    listing = list_videos(kaggle)
+    trees.touch(methods, ["real/r.mp4"])
+    listing = list_videos(methods)
     assert ids(listing) == {"real/r.mp4"}
     assert refused(listing)["C23/original/0.mp4"] == (
         "its folder may mean real, but not every folder here has a class: name it real"
@@ -194,17 +194,6 @@ def test_celebdf_of_other_hands(tmp_path: Path) -> None:
     assert [(r.entry, r.reason) for r in listing.refused] == [
         ("'nonsense'", "no line such as  1 YouTube-real/00170.mp4")
     ]
-
-
-def test_celebdf_plus_plus_is_counted_as_not_taken(tmp_path: Path) -> None:
-    trees.celebdf(tmp_path, celebrities=5)
-    new = {
-        f"Celeb-synthesis/{kind}/M/id0_id1_0000.mp4" for kind in ("FaceSwap", "FaceReenact", "TalkingFace")
-    }
-    trees.touch(tmp_path, new)
-    listing = list_videos(tmp_path)
-    assert refused(listing).keys() == new and not ids(listing) & new
-    assert all("Celeb-DF++" in reason for reason in refused(listing).values())
 
 
 def test_dfdc_parts_at_any_depth_unlisted_videos_and_parts_without_metadata(tmp_path: Path) -> None:

@@ -42,7 +42,10 @@ def add_scan_arguments(parser: argparse.ArgumentParser, when: str = "") -> None:
     """Adds what `boxes ROOT -o WORK` and `extract ROOT -o WORK` take as well; `when` they count."""
     group = parser.add_argument_group(f"which videos{when}")
     group.add_argument(
-        "--layout", default="auto", help="auto, table, ffpp, celebdf, folder or dfdc (%(default)s)"
+        "--layout",
+        default="auto",
+        metavar="NAME",
+        help="how the data set lies on the disk; an unknown name lists those that are known (%(default)s)",
     )
     group.add_argument(
         "--splits",
@@ -63,6 +66,11 @@ def add_scan_arguments(parser: argparse.ArgumentParser, when: str = "") -> None:
         help="DFDC: whole parts held out, or the thesis's draw inside each part, where people leak (%(default)s)",
     )
     group.add_argument("--seed", type=int, default=0, help="of drawn splits (%(default)s)")
+    group.add_argument(
+        "--altered-voice",
+        action="store_true",
+        help="take videos whose picture is real and whose voice was altered, as real; else they are left out",
+    )
     group.add_argument(
         "--columns",
         default="",
@@ -126,7 +134,15 @@ def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> N
     from ffpp_prep.work.store import read_scan
     from ffpp_prep.work.usable import usable_lines
 
-    summary = scan(root, options.output, options.layout, split_settings(options), moved, table_words(options))
+    summary = scan(
+        root,
+        options.output,
+        options.layout,
+        split_settings(options),
+        moved,
+        table_words(options),
+        options.altered_voice,
+    )
     for note in summary.notes:
         print(f"note: {note}")
     _print_refused(summary.refused)

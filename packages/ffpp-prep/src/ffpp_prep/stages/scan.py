@@ -10,6 +10,8 @@ from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 from ffpp_prep.datasets.layouts import Refused, TableWords, list_videos
+from ffpp_prep.datasets.layouts.ffpp import ORIGINALS as FFPP_ORIGINALS
+from ffpp_prep.datasets.split_files import SPLITS
 from ffpp_prep.datasets.splits import SplitSettings, assign
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import whole_file
@@ -37,6 +39,7 @@ def scan(
     splits: SplitSettings | None = None,
     moved: bool = False,
     words: TableWords | None = None,
+    altered_voice: bool = False,
 ) -> ScanSummary:
     """Lists a data set's videos and writes WORK/videos.parquet, and WORK/refused.csv; nothing is decoded.
 
@@ -49,6 +52,7 @@ def scan(
         splits: where splits come from; by default ROOT/splits if it is there, else the official lists.
         moved: `root` is the data set that WORK was scanned from, at another place.
         words: what a table's columns and labels mean, where it says it in words of its own.
+        altered_voice: take videos whose picture is real and whose voice was altered, as real.
 
     Raises:
         UserError: nothing to scan, an unknown layout, no way to assign splits, or WORK has boxes of another root.
@@ -57,8 +61,10 @@ def scan(
     if work.exists() and not work.is_dir():
         raise UserError(f"{work}: not a folder")
     splits = own_splits(root, splits or SplitSettings())
-    apart = [work, root / SAMPLE_MARK, *([splits.folder] if splits.folder else [])]
-    listing = list_videos(root, layout, words, apart)
+    apart = [work, root / SAMPLE_MARK]
+    if splits.folder:
+        apart += [splits.folder, *(splits.folder / f"{name}.json" for name in (*SPLITS, "dfd"))]
+    listing = list_videos(root, layout, words, apart, altered_voice)
     videos, notes = assign(listing.videos, splits)
     demonstration = (root / SAMPLE_MARK).is_file()
     metadata = {
@@ -107,7 +113,9 @@ def _refuse_another_root(root: Path, work: Path) -> None:
 
 
 def own_splits(root: Path, splits: SplitSettings) -> SplitSettings:
-    """The same settings with ROOT/splits as the folder, where there is one and no other is given."""
+    """The same settings with the lists in ROOT/splits, or in FF++'s ROOT itself, where no other folder is given."""
     if splits.folder is None and (root / "splits" / "train.json").is_file():
         return replace(splits, folder=root / "splits")
+    if splits.folder is None and (root / "train.json").is_file() and (root / FFPP_ORIGINALS).is_dir():
+        return replace(splits, folder=root)  # as Self-Blended Images arranges it
     return splits

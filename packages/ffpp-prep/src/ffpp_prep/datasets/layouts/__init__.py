@@ -11,11 +11,28 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from ffpp_prep.datasets.layouts import celebdf, dfdc, ffpp, folder, table
+from ffpp_prep.datasets.layouts import (
+    avdeepfake1m,
+    celebdf,
+    deeperforensics,
+    deepfake_eval_2024,
+    dfdc,
+    dfdc_preview,
+    fakeavceleb,
+    ffiw,
+    ffpp,
+    ffpp_kaggle,
+    folder,
+    kodf,
+    lavdf,
+    table,
+    uadfv,
+)
 from ffpp_prep.datasets.layouts.left_out import account, by_reason, without_twins
 from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.lists import VOICE_ONLY
 from ffpp_prep.datasets.layouts.table import TableWords
-from ffpp_prep.datasets.layouts.tree import VIDEO_SUFFIXES, beside, read_tree
+from ffpp_prep.datasets.layouts.tree import VIDEO_SUFFIXES, Tree, beside, read_tree
 from ffpp_prep.datasets.people import person_name
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
@@ -29,8 +46,25 @@ __all__ = [
     "list_videos",
 ]
 
-# In this order `auto` tries them: DFDC's only mark is a metadata.json, which other folders may hold too.
-LAYOUTS: tuple[ModuleType, ...] = (table, ffpp, celebdf, folder, dfdc)
+# In this order `auto` tries them: those with marks of their own first; real/ and fake/ can stand in any set, and the
+# only mark of DFDC's training parts is a metadata.json, which other folders may hold too.
+LAYOUTS: tuple[ModuleType, ...] = (
+    table,
+    ffpp,
+    celebdf,
+    deeperforensics,
+    dfdc_preview,
+    fakeavceleb,
+    kodf,
+    lavdf,
+    avdeepfake1m,
+    deepfake_eval_2024,
+    ffiw,
+    uadfv,
+    ffpp_kaggle,
+    folder,
+    dfdc,
+)
 
 
 def layout_names() -> list[str]:
@@ -39,7 +73,11 @@ def layout_names() -> list[str]:
 
 
 def list_videos(
-    root: Path, layout: str = "auto", words: TableWords | None = None, apart: Iterable[Path] = ()
+    root: Path,
+    layout: str = "auto",
+    words: TableWords | None = None,
+    apart: Iterable[Path] = (),
+    altered_voice: bool = False,
 ) -> Listing:
     """Lists the videos below `root` (or in the table `root`), sorted by `video_id`, without opening them.
 
@@ -48,6 +86,7 @@ def list_videos(
         layout: `auto` or one of `layout_names()`.
         words: what a table's columns and labels mean, where it says it in words of its own.
         apart: files and folders that are none of the data set's, such as WORK.
+        altered_voice: take videos whose picture is real and whose voice was altered, as real.
 
     Raises:
         UserError: `root` is missing, empty, or of no known layout.
@@ -67,7 +106,7 @@ def list_videos(
     elif words is not None and words != TableWords():
         raise UserError(f"{root} is read as layout {_name(chosen)}: --columns and --labels are for tables")
     else:
-        listing = without_twins(tree, chosen.read(tree))
+        listing = without_twins(tree, _with_voices(tree, chosen.read(tree), altered_voice))
     listing = account(tree, listing, chosen.PLACES)
     # File systems allow names that no table can hold.
     unfit = [
@@ -81,6 +120,14 @@ def list_videos(
     if not videos:
         raise UserError(f"{root}: no videos found for layout {_name(chosen)}{_but(refused)}")
     return replace(listing, videos=tuple(videos), refused=refused)
+
+
+def _with_voices(tree: Tree, listing: Listing, taken: bool) -> Listing:
+    """Videos of which only the voice was altered: real ones, or refused with that reason."""
+    if taken:
+        return replace(listing, videos=(*listing.videos, *listing.voices), voices=())
+    reasons = {v.video_id: VOICE_ONLY for v in listing.voices}
+    return replace(listing, reasons={**listing.reasons, **reasons})
 
 
 def _with_plain_people(video: VideoRecord) -> VideoRecord:

@@ -1,8 +1,11 @@
-"""Celeb-DF v1 and v2: Celeb-real/, YouTube-real/, Celeb-synthesis/, List_of_testing_videos.txt.
+"""Celeb-DF v1, v2 and ++: Celeb-real/, YouTube-real/, Celeb-synthesis/, List_of_testing_videos.txt.
 
 Real videos are `id0_0000.mp4` (celebrity 0, clip 0) or `00000.mp4` (YouTube); fakes are
 `id0_id1_0000.mp4`: the clip id0_0000 (target 0) with the face of celebrity 1 (source). Lines of the list are
 `1 YouTube-real/00170.mp4`, where 1 means real.
+
+Celeb-DF++ has Celeb-synthesis/{FaceSwap,FaceReenact,TalkingFace}/<method>/; talking faces are `id0_0000_test_0001.mp4`:
+the clip id0_0000 with other words. One name can be a test video under one method only, so the list counts by path.
 
 The folders may lie anywhere below the root, in any case (`Youtube-real`), and hold their videos in videos/.
 """
@@ -24,9 +27,11 @@ PLACES = f"in {CELEBRITIES}/, {STRANGERS}/ or {FAKES}/"
 PARTS = {name.casefold(): name for name in (CELEBRITIES, STRANGERS, FAKES)}
 TEST_LIST = "List_of_testing_videos.txt"
 FAKE = re.compile(r"(?P<target>id\d+)_(?P<source>id\d+)_(?P<clip>\d+)")
-DEEPER = f"deeper than {FAKES}/x.mp4, as Celeb-DF++ has its methods, a tree that isn't read"
+TALKING = re.compile(r"(?P<target>id\d+)_(?P<clip>\d+)_test_\w+")
+DEEPER = f"deeper than {FAKES}/<family>/<method>/x.mp4"
 
-Key = tuple[str, str, str]  # what stands above the data set's folders, the part, the file's name
+# What stands above the data set's folders; the part; Celeb-DF++'s family and method, as in a path, else ""; the name.
+Key = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -81,13 +86,17 @@ def _place(video_id: str) -> _Place | None:
     *folders, name = video_id.split("/")
     if folders and folders[-1].casefold() == "videos":
         folders.pop()
-    part = PARTS.get(folders[-1].casefold()) if folders else None
-    return _Place(video_id, ("/".join(folders[:-1]), part, name)) if part else None
+    for depth in (1, 3):  # how far up the part is; family and method lie between
+        part = PARTS.get(folders[-depth].casefold()) if len(folders) >= depth else None
+        if part and (depth == 1 or part == FAKES):
+            method = "/".join(folders[len(folders) - depth + 1 :])
+            return _Place(video_id, ("/".join(folders[:-depth]), part, method, name))
+    return None
 
 
 def _video(tree: Tree, place: _Place, in_test: bool, originals: dict[tuple[str, str], str]) -> VideoRecord:
-    home, part, _ = place.key
-    pair = FAKE.fullmatch(place.stem) if part == FAKES else None
+    home, part, method, _ = place.key
+    pair = (FAKE.fullmatch(place.stem) or TALKING.fullmatch(place.stem)) if part == FAKES else None
     if part == FAKES:
         target = pair["target"] if pair else ""
     else:
@@ -96,11 +105,11 @@ def _video(tree: Tree, place: _Place, in_test: bool, originals: dict[tuple[str, 
         video_id=place.video_id,
         path=str(tree.path(place.video_id)),
         dataset="celebdf",
-        method=FAKES if part == FAKES else REAL_METHOD,
+        method=(method.rpartition("/")[2] or FAKES) if part == FAKES else REAL_METHOD,
         label=int(part == FAKES),
         split="test" if in_test else "",
         original_id=originals.get((home, f"{pair['target']}_{pair['clip']}"), "") if pair else "",
-        source_id=pair["source"] if pair else "",
+        source_id=pair.groupdict().get("source", "") if pair else "",
         target_id=target,
     )
 
@@ -115,9 +124,8 @@ def _listed(tree: Tree, name: str, refused: list[Refused]) -> Iterator[Key]:
     home = name.rpartition("/")[0]
     for line in filter(str.strip, lines):
         video = line.strip().partition(" ")[2].strip().replace("\\", "/")
-        folders, _, file = video.rpartition("/")
-        part = PARTS.get(folders.casefold().removesuffix("/videos"))
-        if part:
-            yield home, part, file
+        place = _place(video)
+        if place and not place.key[0]:
+            yield home, *place.key[1:]
         else:
             refused.append(Refused(name, ascii(line[:200]), "no line such as  1 YouTube-real/00170.mp4"))

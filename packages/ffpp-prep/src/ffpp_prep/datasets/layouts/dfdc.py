@@ -1,4 +1,4 @@
-"""Kaggle DFDC: parts `dfdc_train_part_N/`, each with videos and a metadata.json, at any depth.
+"""Kaggle DFDC: parts `dfdc_train_part_N/`, each with videos and a metadata.json, at any depth, and its test set.
 
 {"x.mp4": {"label": "REAL" | "FAKE", "split": "train", "original": "y.mp4"}, ...}
 
@@ -11,12 +11,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ffpp_prep.datasets.layouts import dfdc_test
 from ffpp_prep.datasets.layouts.listing import Listing, Refused
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 
-PLACES = "listed by a metadata.json"
+PLACES = "listed by a metadata.json or labels.csv"
 LABELS = {"REAL": 0, "FAKE": 1}
 METADATA = "metadata.json"
 NOT_LISTED = "its folder's metadata.json doesn't list it"
@@ -41,16 +42,29 @@ class _Entry:
 
 
 def matches(tree: Tree) -> bool:
-    """Whether the root is a DFDC part or parts lie below it."""
-    return bool(_parts(tree))
+    """Whether the root is a DFDC part, parts lie below it, or its test set does."""
+    return bool(_parts(tree) or dfdc_test.lists(tree))
 
 
 def read(tree: Tree) -> Listing:
-    """Lists the videos that the parts' metadata.json name; names that leave the part's folder are left out.
+    """Lists the videos that the parts' metadata.json and the test set's lists name.
+
+    Names that leave the part's folder are left out.
 
     Raises:
-        UserError: a metadata.json isn't a JSON object.
+        UserError: a metadata.json isn't a JSON object, or the test set's lists can't be read or disagree.
     """
+    parts, test = _read_parts(tree), dfdc_test.read(tree)
+    return Listing(
+        (*parts.videos, *test.videos),
+        (*parts.notes, *test.notes),
+        (*parts.refused, *test.refused),
+        parts.used | test.used | {v.video_id for v in test.videos},
+        parts.reasons,
+    )
+
+
+def _read_parts(tree: Tree) -> Listing:
     parts = _parts(tree)
     present = set(tree.videos)
     deeper = _below(tree, parts)
@@ -122,10 +136,10 @@ def _told(video_id: str) -> str:
 
 
 def _parts(tree: Tree) -> list[_Part]:
-    found = []
+    found, tests = [], set(dfdc_test.lists(tree))
     for name in tree.others:
         folder, _, last = name.rpartition("/")
-        if last.casefold() == METADATA:
+        if last.casefold() == METADATA and name not in tests:
             found.append(_Part(folder, folder.rpartition("/")[2] or tree.root.name, name))
     return found
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -48,7 +48,7 @@ DFD_PAIR = re.compile(r"(?P<target>\d+)_(?P<source>\d+)__(?P<scene>.+)__(?P<take
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """A video by its folders."""
 
     video_id: str
@@ -59,10 +59,12 @@ class _Place:
 
     @property
     def name(self) -> str:
+        """The file's name."""
         return PurePosixPath(self.video_id).name
 
     @property
     def stem(self) -> str:
+        """The file's name without its ending."""
         return PurePosixPath(self.video_id).stem
 
 
@@ -73,7 +75,11 @@ def matches(tree: Tree) -> bool:
 
 def read(tree: Tree) -> Listing:
     """Lists every original and every manipulated video, with notes on what is missing."""
-    places = [place for name in tree.videos if (place := _place(name))]
+    return listing_of(tree, [place for name in tree.videos if (place := _place(name))])
+
+
+def listing_of(tree: Tree, places: Sequence[Place]) -> Listing:
+    """Lists the videos of these places."""
     masks = {(p.home, p.method, p.name): p.video_id for p in places if p.kind == MASKS}
     originals = [(p.home, _original(tree, p)) for p in places if p.kind == ORIGINALS]
     by_name: dict[tuple[str, str, str], str] = {}
@@ -85,7 +91,7 @@ def read(tree: Tree) -> Listing:
     return Listing((*reals, *fakes), tuple(_notes(reals, fakes)), reasons=lonely)
 
 
-def _place(video_id: str) -> _Place | None:
+def _place(video_id: str) -> Place | None:
     """Where in the data set a video lies; None for one that lies elsewhere."""
     *folders, _ = video_id.split("/")
     low = [folder.casefold() for folder in folders]
@@ -105,17 +111,17 @@ def _place(video_id: str) -> _Place | None:
     if kind == FAKES and names[-1] == MASKS:
         kind = MASKS
     home = "/".join(folders[:at]) + "/" if at else ""
-    return _Place(video_id, home, kind, method, compression)
+    return Place(video_id, home, kind, method, compression)
 
 
 def _flat(video: VideoRecord) -> tuple[bool, str]:
     """Originals of the present layout before those of a flat copy beside it."""
     folders = PurePosixPath(video.video_id).parent.parts
     named = folders[:-1] if folders[-1].casefold() == "videos" else folders
-    return named[-2].casefold() == ORIGINALS, video.video_id
+    return len(named) > 1 and named[-2].casefold() == ORIGINALS, video.video_id
 
 
-def _original(tree: Tree, place: _Place) -> VideoRecord:
+def _original(tree: Tree, place: Place) -> VideoRecord:
     actor, of_dfd, _ = place.stem.partition("__")
     return VideoRecord(
         video_id=place.video_id,
@@ -130,7 +136,7 @@ def _original(tree: Tree, place: _Place) -> VideoRecord:
 
 def _fake(
     tree: Tree,
-    place: _Place,
+    place: Place,
     originals: dict[tuple[str, str, str], str],
     masks: dict[tuple[str, str, str], str],
 ) -> VideoRecord:

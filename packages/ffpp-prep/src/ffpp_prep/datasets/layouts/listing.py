@@ -27,6 +27,7 @@ class Listing:
         refused: lines of the data set's own lists that can't be taken as they are.
         used: other files that it read, or that `videos` or `refused` speak of, relative to the root.
         reasons: why a video of the tree isn't taken, where the layout knows better than that it lies elsewhere.
+        voices: videos whose picture is real and whose voice was altered; taken as real only where that is asked for.
     """
 
     videos: tuple[VideoRecord, ...]
@@ -34,3 +35,4 @@ class Listing:
     refused: tuple[Refused, ...] = ()
     used: frozenset[str] = frozenset()
     reasons: Mapping[str, str] = field(default_factory=dict)
+    voices: tuple[VideoRecord, ...] = ()

@@ -27,8 +27,12 @@ class Rows:
     rows: tuple[dict[str, str], ...]
 
 
-def read_rows(path: Path) -> Rows:
+def read_rows(path: Path, unnamed: bool = False) -> Rows:
     """Reads a table.
+
+    Args:
+        path: a CSV or Parquet file.
+        unnamed: whether columns without a name at the end of a CSV's first line count, the last of them as "".
 
     Of a CSV file the separator is found by its first line, UTF-8 and UTF-16 with a mark are understood, and spaces
     around values don't count.
@@ -39,7 +43,7 @@ def read_rows(path: Path) -> Rows:
     try:
         if path.suffix.lower() == ".parquet":
             return _parquet(path)
-        return _csv(path)
+        return _csv(path, unnamed)
     except (OSError, ValueError, csv.Error) as error:  # Arrow's and Unicode's own errors are ValueErrors
         if isinstance(error, UserError):
             raise
@@ -56,7 +60,7 @@ def _parquet(path: Path) -> Rows:
     return Rows(columns, tuple({str(k): v for k, v in row.items()} for row in text.to_dict("records")))
 
 
-def _csv(path: Path) -> Rows:
+def _csv(path: Path, unnamed: bool) -> Rows:
     csv.field_size_limit(LONGEST_FIELD)
     lines = _text(path.read_bytes())
     if not lines.strip():
@@ -69,7 +73,7 @@ def _csv(path: Path) -> Rows:
         io.StringIO(lines, newline=""), delimiter=separator, strict=True, skipinitialspace=True
     )
     header = [name.strip() for name in next(reader)]
-    while header and not header[-1]:
+    while header and not header[-1] and not unnamed:
         header.pop()
     _refuse_twice(path, tuple(header))
     return Rows(tuple(header), tuple(_rows(path, reader, header)))

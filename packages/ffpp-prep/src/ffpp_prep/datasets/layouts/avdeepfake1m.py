@@ -1,0 +1,103 @@
+"""AV-Deepfake1M and AV-Deepfake1M++: {train,val}_metadata.json, or one JSON beside each video (++).
+
+Entries are {file, original, modify_type, fake_segments, …}; `file` lies below train/ or val/, and its first folder is
+the person (VoxCeleb2's identity). modify_type is real, visual_modified, audio_modified or both_modified (once with a
+hyphen). The authors give out no labels of their test videos.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.lists import Files, absent_note, entries, orphans_note, peek
+from ffpp_prep.datasets.layouts.tree import Tree
+from ffpp_prep.datasets.layouts.words import split_of
+from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+
+PLACES = "listed by train_metadata.json or val_metadata.json, nor with a JSON of its own"
+LIST = re.compile(r"(.*/)?(?P<split>train|val)_metadata\.json", re.IGNORECASE)
+KINDS = {"real": 0, "visual_modified": 1, "both_modified": 1, "audio_modified": 0}
+TEST = re.compile(r"(.*/)?test[ab]?/", re.IGNORECASE)
+UNLABELLED = "a test video, whose label its authors don't give out"
+PERSON = re.compile(r"id\d+")
+
+
+def matches(tree: Tree) -> bool:
+    """Whether one of its lists, or a JSON beside a video, speaks of modify_type."""
+    return any('"modify_type"' in peek(tree, name) for name in (*_lists(tree), *_beside(tree)[:3]))
+
+
+def read(tree: Tree) -> Listing:
+    """Lists the videos whose labels are known. Raises: UserError: a list can't be read."""
+    files = Files(tree)
+    refused: list[Refused] = []
+    absent: list[str] = []
+    found: dict[str, VideoRecord] = {}
+    voices: dict[str, VideoRecord] = {}
+    lists, beside = _lists(tree), [] if _lists(tree) else _beside(tree)
+    listed = 0
+    for entry, home, name in _entries(tree, lists, beside, refused):
+        listed += 1
+        kind = str(entry.get("modify_type")).replace("-", "_").casefold()
+        if kind not in KINDS:
+            reason = f"modify_type must be one of {', '.join(KINDS)}"
+            refused.append(Refused(name, ascii(entry["file"])[:200], reason))
+            continue
+        video_id = files.find(entry["file"], home)
+        if not video_id:
+            absent.append(entry["file"])
+            continue
+        original = str(entry.get("original") or "")
+        video = VideoRecord(
+            video_id=video_id,
+            path=str(tree.path(video_id)),
+            dataset="avdeepfake1m",
+            method=kind if KINDS[kind] else REAL_METHOD,
+            label=KINDS[kind],
+            split=split_of(home.rpartition("/")[2]) or split_of(str(entry.get("split") or "")) or "",
+            original_id=files.find(original, home) if KINDS[kind] and original else "",
+            target_id=_person(entry["file"]),
+        )
+        (voices if kind == "audio_modified" else found)[video_id] = video
+    videos = tuple(found.values())
+    notes = absent_note("the lists", absent, listed) + orphans_note(videos)
+    if any(video.label for video in videos):
+        notes.append("fakes are altered for a part of their time only; all of their frames count as fake")
+    reasons = {name: UNLABELLED for name in tree.videos if TEST.match(name)}
+    used = frozenset((*lists, *beside))
+    return Listing(videos, tuple(notes), tuple(refused), used, reasons, tuple(voices.values()))
+
+
+def _entries(
+    tree: Tree, lists: list[str], beside: list[str], refused: list[Refused]
+) -> Iterator[tuple[Mapping[str, Any], str, str]]:
+    """Each entry, the folder that its `file` is relative to, and where it stands."""
+    for name in lists:
+        match = LIST.fullmatch(name)
+        home = f"{match[1] or ''}{match['split']}" if match else ""
+        for entry in entries(tree, name, refused):
+            yield entry, home, name
+    for name in beside:
+        for entry in entries(tree, name, refused):
+            folder, _, last = name.rpartition("/")
+            own = f"{folder}/{last.rpartition('.')[0]}.mp4".lstrip("/")
+            split = next((part for part in folder.split("/") if split_of(part)), "")
+            home = f"{folder.partition(f'{split}/')[0]}{split}" if split else ""
+            yield {**entry, "file": own.removeprefix(f"{home}/")}, home, name
+
+
+def _lists(tree: Tree) -> list[str]:
+    return [name for name in tree.others if LIST.fullmatch(name)]
+
+
+def _beside(tree: Tree) -> list[str]:
+    """The JSON files that stand beside a video of their name."""
+    stems = {name.rpartition(".")[0] for name in tree.videos}
+    return [name for name in tree.others if name.endswith(".json") and name.rpartition(".")[0] in stems]
+
+
+def _person(file: str) -> str:
+    return next((part for part in file.replace("\\", "/").split("/") if PERSON.fullmatch(part)), "")

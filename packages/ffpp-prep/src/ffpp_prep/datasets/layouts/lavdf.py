@@ -1,0 +1,60 @@
+"""LAV-DF: {train,dev,test}/NNNNNN.mp4 and metadata.json, a list of {file, split, original, modify_video, …}.
+
+Its authors' README (ControlNet/LAV-DF). A fake is altered in parts, `fake_periods`; `dev` is val. metadata.min.json
+holds the same rows. Where only the voice was altered, the picture is real.
+"""
+
+from __future__ import annotations
+
+from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.lists import Files, absent_note, entries, named, orphans_note, peek
+from ffpp_prep.datasets.layouts.tree import Tree
+from ffpp_prep.datasets.layouts.words import split_of
+from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+
+PLACES = "listed by LAV-DF's metadata.json"
+LISTS = ("metadata.json", "metadata.min.json")
+
+
+def matches(tree: Tree) -> bool:
+    """Whether a metadata.json speaks of modify_video."""
+    return bool(_lists(tree))
+
+
+def read(tree: Tree) -> Listing:
+    """Lists the videos that its metadata names. Raises: UserError: it can't be read."""
+    files, lists = Files(tree), _lists(tree)
+    refused: list[Refused] = []
+    absent: list[str] = []
+    found: dict[str, VideoRecord] = {}
+    voices: dict[str, VideoRecord] = {}
+    listed = 0
+    for name in lists[:1]:
+        home = name.rpartition("/")[0]
+        for entry in entries(tree, name, refused):
+            listed += 1
+            video_id = files.find(entry["file"], home)
+            if not video_id:
+                absent.append(entry["file"])
+                continue
+            picture, voice = entry.get("modify_video") is True, entry.get("modify_audio") is True
+            video = VideoRecord(
+                video_id=video_id,
+                path=str(tree.path(video_id)),
+                dataset="lavdf",
+                method="LAV-DF" if picture else REAL_METHOD,
+                label=int(picture),
+                split=split_of(str(entry.get("split") or "")) or "",
+                original_id=files.find(str(entry.get("original") or ""), home) if picture else "",
+            )
+            (voices if voice and not picture else found)[video_id] = video
+    videos = tuple(found.values())
+    notes = absent_note(LISTS[0], absent, listed) + orphans_note(videos)
+    if any(video.label for video in videos):
+        notes.append("fakes are altered for a part of their time only; all of their frames count as fake")
+    notes.append("LAV-DF names no people: leaks can't be audited by person")
+    return Listing(videos, tuple(notes), tuple(refused), frozenset(lists), voices=tuple(voices.values()))
+
+
+def _lists(tree: Tree) -> list[str]:
+    return [name for name in named(tree, *LISTS) if '"modify_video"' in peek(tree, name)]
