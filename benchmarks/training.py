@@ -16,9 +16,10 @@ import torch
 
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation, BatchLoader, default_workers
-from dfd_train.engine.gradients import Learner, Moment
+from dfd_train.engine.data import TrainingData, open_data
+from dfd_train.engine.detector import new_detector
+from dfd_train.engine.learner import Learner, Moment
 from dfd_train.engine.processes import Processes
-from dfd_train.engine.start import TrainingData, new_detector, open_data
 from dfd_train.settings.config import RunConfig, build_config, find_config, read_config
 
 

@@ -30,7 +30,8 @@ from training import (
     where,
 )
 
-from dfd_train.engine.gradients import GradientFlow, Learner
+from dfd_train.engine.gradient_flow import GradientFlow
+from dfd_train.engine.learner import Learner
 from dfd_train.settings.config import RunConfig
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from dfd_train.data.transforms import InputSpec
-from dfd_train.engine.gradients import Learner
+from dfd_train.engine.learner import Learner
 from dfd_train.engine.processes import Processes
 from dfd_train.models.build import Detector
 from dfd_train.settings.config import OptimizerConfig

@@ -7,7 +7,7 @@ from torch import nn
 from dfd_train.models.baselines import BASELINES
 from dfd_train.models.batch_norm import synchronize
 from dfd_train.models.build import build_detector
-from dfd_train.runs.checkpoint import Facts, load_model, save_checkpoint
+from dfd_train.runs.checkpoint import CheckpointFacts, load_model, save_checkpoint
 from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import ModelConfig, RunConfig
 
@@ -87,7 +87,7 @@ def test_frozen_parts_stay_still_after_their_batch_norm_was_replaced():
 def test_runs_that_lost_their_activations_are_told_apart(device, processes, mark, refused, tmp_path):
     folder = RunFolder(tmp_path / "run")
     model = ModelConfig(name="timm:efficientnet_b0", input_size=64)
-    facts = Facts(RunConfig(model=model), (), "f" * 64, True, 1)
+    facts = CheckpointFacts(RunConfig(model=model), (), "f" * 64, True, 1)
     save_checkpoint(folder.best, facts, build_detector(model).network.state_dict())
     if not mark:
         content = torch.load(folder.best, weights_only=True)

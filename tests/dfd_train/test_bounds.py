@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dfd_train.models.build import build_detector
-from dfd_train.runs.checkpoint import Facts, load_checkpoint, load_model, save_checkpoint
+from dfd_train.runs.checkpoint import CheckpointFacts, load_checkpoint, load_model, save_checkpoint
 from dfd_train.settings.config import ModelConfig, RunConfig
 
 
@@ -30,7 +30,9 @@ def test_absurd_arguments_are_refused_before_they_are_built(arguments, message, 
     with pytest.raises(ValueError, match=message):
         build_detector(model)
     path = tmp_path / "best.pt"
-    save_checkpoint(path, Facts(RunConfig(model=model), (), "f" * 64, True, 1), {"a": torch.zeros(1)})
+    save_checkpoint(
+        path, CheckpointFacts(RunConfig(model=model), (), "f" * 64, True, 1), {"a": torch.zeros(1)}
+    )
     with pytest.raises(ValueError, match=message) as caught:
         load_model(path)
     assert "at most" in message or "best.pt, with 0.0 MB" in str(caught.value)
@@ -42,7 +44,7 @@ def test_a_checkpoint_that_unpacks_to_more_than_its_size_is_refused(tmp_path):
     import zipfile
 
     path, bomb = tmp_path / "whole.pt", tmp_path / "best.pt"
-    save_checkpoint(path, Facts(RunConfig(), (), "f" * 64, True, 1), {"a": torch.zeros(50_000_000)})
+    save_checkpoint(path, CheckpointFacts(RunConfig(), (), "f" * 64, True, 1), {"a": torch.zeros(50_000_000)})
     with zipfile.ZipFile(path) as whole, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
         for member in whole.infolist():
             packed.writestr(member.filename, whole.read(member))

@@ -8,7 +8,8 @@ import torch
 from small_learning import PLAIN, batch, gradients, learner, small_network
 from torch import nn
 
-from dfd_train.engine.gradients import GradientFlow, Moment
+from dfd_train.engine.gradient_flow import GradientFlow
+from dfd_train.engine.learner import Moment
 
 
 def test_a_step_is_plain_gradient_descent_on_binary_cross_entropy():

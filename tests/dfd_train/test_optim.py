@@ -9,7 +9,7 @@ import torch_optimizer
 from small_learning import PLAIN, batch, gradients, learner, small_network
 from torch import nn
 
-from dfd_train.engine.gradients import Moment
+from dfd_train.engine.learner import Moment
 from dfd_train.optim.optimizers import UNFIT, add_gradient_noise, make_optimizer
 from dfd_train.settings.config import OptimizerConfig, build_config
 

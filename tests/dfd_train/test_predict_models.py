@@ -19,7 +19,7 @@ import torch
 from dfd_train.calibration.learned import calibrate
 from dfd_train.cli import main
 from dfd_train.data.geometry import CropGeometry
-from dfd_train.engine.evaluate import Request, evaluate
+from dfd_train.engine.evaluate import EvaluationRequest, evaluate
 from dfd_train.metrics import summarize
 from dfd_train.models.card import METADATA_KEY, DetectorCard
 from dfd_train.predict.scorer import load_scorer, run_geometry
@@ -216,7 +216,7 @@ def test_the_gain_on_a_labelled_set(runs, small_set, capsys) -> None:
     capsys.readouterr()
     assert main(arguments) == 0
     text = capsys.readouterr().out
-    request = Request(workers=0, device="cpu", frames=12, trust=prediction.TRUST)
+    request = EvaluationRequest(workers=0, device="cpu", frames=12, trust=prediction.TRUST)
     tables = [evaluate(run, request).predictions for run in runs]
     mean = tables[0].assign(logit=(tables[0]["logit"] + tables[1]["logit"]) / 2)
     expected = [summarize(table) for table in (*tables, mean)]

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from dfd_train.cli import main
 from dfd_train.models.baselines import BASELINES
 from dfd_train.models.build import build_detector
-from dfd_train.runs.checkpoint import Facts, load_checkpoint, load_model, save_checkpoint, untrained
+from dfd_train.runs.checkpoint import CheckpointFacts, load_checkpoint, load_model, save_checkpoint, untrained
 from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import ModelConfig, RunConfig
 from ffpp_prep.format.files import sha256_of
@@ -135,7 +135,7 @@ def test_no_argument_makes_timm_load_what_it_names(argument, tmp_path):
     with pytest.raises(ValueError, match=rf"model.arguments.{argument} is .*timm would load"):
         build_detector(model)
     path = tmp_path / "run/checkpoints/best.pt"
-    save_checkpoint(path, Facts(RunConfig(model=model), (), "f" * 64, True, 1), {})
+    save_checkpoint(path, CheckpointFacts(RunConfig(model=model), (), "f" * 64, True, 1), {})
     if argument != "pretrained":  # which a checkpoint's own weights replace
         with pytest.raises(ValueError, match="timm would load"):
             load_model(path)
@@ -184,7 +184,9 @@ def test_a_checkpoint_of_before_origins_were_kept_is_the_network_that_it_was(tmp
     """Then efficientnet_b5 was timm's own, not TensorFlow's port: the names of their weights are the same."""
     then = ModelConfig(name="timm:efficientnet_b5", input_size=64, arguments={"drop_rate": 0.0})
     network = build_detector(then).network
-    facts = Facts(RunConfig(model=ModelConfig(name="efficientnet_b5", input_size=64)), (), "f" * 64, True, 1)
+    facts = CheckpointFacts(
+        RunConfig(model=ModelConfig(name="efficientnet_b5", input_size=64)), (), "f" * 64, True, 1
+    )
     path = tmp_path / "run/checkpoints/best.pt"
     save_checkpoint(path, facts, network.state_dict())
     content = torch.load(path, weights_only=True)

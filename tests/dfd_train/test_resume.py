@@ -7,17 +7,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from resuming import FULL, assert_same_run, command, epochs, straight_run
+from resuming import FULL, assert_same_run, command, epochs, events, straight_run
 
 from dfd_train.cli import main
 from dfd_train.data.loader import BatchLoader
 from dfd_train.data.prepared import load_prepared
 from dfd_train.data.transforms import InputSpec
+from dfd_train.engine import train
+from dfd_train.engine.data import open_data
 from dfd_train.engine.length import check_length
 from dfd_train.engine.place import Place
 from dfd_train.engine.processes import Processes
 from dfd_train.engine.score import Scoring, score_videos, scoring_batches
-from dfd_train.engine.start import open_data
 from dfd_train.settings.config import build_config
 
 
@@ -182,3 +183,42 @@ def test_only_the_folder_is_needed_to_go_on(straight, caplog):
     with caplog.at_level("INFO"):
         assert main(["run", "--out", str(straight)]) == 0
     assert "all 3 epochs are done" in caplog.text
+
+
+@pytest.fixture
+def stopped(small_set, tmp_path) -> Path:
+    """A run of three epochs after its first."""
+    out = tmp_path / "stopped"
+    assert main([*command(small_set.work), "--out", str(out), *FULL, "--epochs", "1"]) == 0
+    return out
+
+
+def test_the_last_checkpoint_is_read_once(stopped, small_set, monkeypatch):
+    read, load = [], torch.load
+
+    def counted(path: Path, **options: object) -> object:
+        read.append(Path(path).name)
+        return load(path, **options)
+
+    monkeypatch.setattr(torch, "load", counted)
+    assert main([*command(small_set.work), "--out", str(stopped), *FULL, "--epochs", "2"]) == 0
+    assert read == ["last.pt"]
+    assert main([*command(small_set.work), "--out", str(stopped), *FULL, "--epochs", "2"]) == 0  # done
+    assert read == ["last.pt"] * 2
+
+
+def test_what_another_run_did_in_the_meantime_counts(stopped, small_set, straight, monkeypatch):
+    """One that had the folder between this one's look at the last checkpoint and its own hold on the folder."""
+    arguments = [*command(small_set.work), "--out", str(stopped), *FULL]
+    describe = train.describe_data
+
+    def meanwhile(*given: object) -> list[str]:
+        monkeypatch.undo()
+        assert main([*arguments, "--epochs", "2"]) == 0
+        return describe(*given)
+
+    monkeypatch.setattr(train, "describe_data", meanwhile)
+    assert main(arguments) == 0
+    assert_same_run(straight, stopped)
+    begun = [(event["event"], event["epoch"]) for event in events(stopped) if "processes" in event]
+    assert begun == [("start", 1), ("resume", 2), ("resume", 3)]

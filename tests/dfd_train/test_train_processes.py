@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from dfd_train.cli import main
-from dfd_train.engine.processes import Processes, start_processes
+from dfd_train.engine.processes import Processes, join_processes, own_processes
 from dfd_train.runs.folder import RunFolder
 
 OFF = ["--max-steps", "3", "--accumulate", "2", "--clip-norm", "0.5"]
@@ -51,7 +51,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     with pytest.raises(
         ValueError, match=r"torchrun started 4 processes here.* sees 1; allowed: --nproc-per-node 1"
     ):
-        start_processes("cuda")
+        join_processes(own_processes(), torch.device("cuda", 0))
 
 
 @pytest.mark.parametrize("kind", ["various", pytest.param("shuffled", marks=pytest.mark.full)])

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from dfd_train.cli import main
-from dfd_train.engine.start import new_detector
-from dfd_train.runs.checkpoint import Facts, load_model, save_checkpoint
+from dfd_train.engine.detector import new_detector
+from dfd_train.runs.checkpoint import CheckpointFacts, load_model, save_checkpoint
 from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig
 
@@ -29,7 +29,7 @@ def write_run(path: Path, config: RunConfig, members: tuple[ModelConfig, ...] = 
     folder.best.parent.mkdir(parents=True)
     folder.write_config(config)
     for checkpoint in (folder.best, folder.last):
-        save_checkpoint(checkpoint, Facts(config, members, "f" * 64, True, 1), weights or {})
+        save_checkpoint(checkpoint, CheckpointFacts(config, members, "f" * 64, True, 1), weights or {})
     return path
 
 

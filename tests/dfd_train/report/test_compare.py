@@ -291,14 +291,14 @@ def test_identities_are_compared_within_a_data_set(make_run, work, tmp_path):
 
 
 def test_size_of_a_real_checkpoint(make_run):
-    from dfd_train.engine.start import new_detector
-    from dfd_train.runs.checkpoint import Facts, save_checkpoint
+    from dfd_train.engine.detector import new_detector
+    from dfd_train.runs.checkpoint import CheckpointFacts, save_checkpoint
     from dfd_train.settings.config import build_config, read_config
 
     run = make_run("v1", splits=())
     config = build_config(read_config(run / "config.toml"))
     detector, _ = new_detector(config)
-    facts = Facts(config, (), "f00d", True, 1)
+    facts = CheckpointFacts(config, (), "f00d", True, 1)
     save_checkpoint(run / "checkpoints" / "best.pt", facts, detector.network.state_dict())
     size = model_size(run)
     assert size.parameters == size.trained == 16_888_257

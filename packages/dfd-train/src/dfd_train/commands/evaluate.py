@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _evaluate(folder: Path, options: argparse.Namespace) -> None:
     """The table by method stands at the end, where a terminal shows it, and where the predictions are."""
-    from dfd_train.engine.evaluate import Request, deepfakebench, evaluate, validation_threshold
+    from dfd_train.engine.evaluate import EvaluationRequest, deepfakebench, evaluate, validation_threshold
     from dfd_train.metrics import intervals, summarize
     from dfd_train.report.operating import operating_table
     from dfd_train.report.tables import (
@@ -71,7 +71,7 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> None:
         summary_table,
     )
 
-    request = Request(
+    request = EvaluationRequest(
         split=options.split,
         data=options.data,
         frames=options.frames,

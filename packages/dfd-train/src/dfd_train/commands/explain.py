@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Explains, writes and prints the tables."""
-    from dfd_train.explain.explain import Request, explain
+    from dfd_train.explain.explain import ExplainRequest, explain
 
     if options.seed < 0 or (options.frame or 0) < 0:
         raise UserError(f"seed {options.seed}, frame {options.frame}: allowed are numbers from 0")
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
         if (options.image or options.crop) and getattr(options, name) is not None:
             raise UserError(f"--{name} is of a prepared data set's videos: not with --image or --crop")
     outcome = explain(
-        Request(
+        ExplainRequest(
             runs=tuple(options.runs),
             out=options.out,
             methods=tuple(dict.fromkeys(options.method)),

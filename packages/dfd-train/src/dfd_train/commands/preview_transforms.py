@@ -28,7 +28,8 @@ def run(options: argparse.Namespace) -> int:
     config = run_config(options)
     from dfd_train.data.preview import write_preview
     from dfd_train.data.selection import select_videos
-    from dfd_train.engine.start import new_detector, open_prepared
+    from dfd_train.engine.data import open_prepared
+    from dfd_train.engine.detector import new_detector
     from dfd_train.runs.checkpoint import untrained
 
     prepared = open_prepared(config)

@@ -51,12 +51,12 @@ def run(options: argparse.Namespace) -> int:
     """Scores every run under every condition, writes the page and prints the table; goes on after a stop."""
     from dfd_train.robustness.conditions import choose_sweeps
     from dfd_train.robustness.show import write_results
-    from dfd_train.robustness.sweep import Request, score_run
+    from dfd_train.robustness.sweep import SweepRequest, score_run
     from dfd_train.runs.names import run_names
 
     run_names(options.runs)  # two of one name are refused before anything is scored
     sweeps = choose_sweeps([name.strip() for name in options.only.split(",") if name.strip()])
-    request = Request(
+    request = SweepRequest(
         options.split,
         options.data,
         options.frames,

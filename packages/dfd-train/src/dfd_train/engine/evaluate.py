@@ -14,10 +14,10 @@ from dfd_train.data.loader import default_workers
 from dfd_train.data.overlap import Overlap, overlap
 from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import in_split, select_videos, trained_on
+from dfd_train.engine.device import choose_device
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, require_numbers, score_videos
 from dfd_train.engine.sources import crop_sources
-from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.videos import Aggregation
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """What to evaluate; unset values are the run's own."""
 
     split: str = "test"
@@ -65,7 +65,7 @@ class Evaluation:
     """on another data set: who of its people trained the model; None on the own one, or where that is gone"""
 
 
-def evaluate(run: Path, request: Request) -> Evaluation:
+def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     """Score a split with a run's checkpoint and write `predictions-<split>.parquet`.
 
     Of another data set it is `predictions-<split>-on-<its folder>.parquet`, of the benchmark's protocol
@@ -127,7 +127,7 @@ def evaluate(run: Path, request: Request) -> Evaluation:
     return Evaluation(predictions, videos, path, checkpoint, demonstration, shared)
 
 
-def deepfakebench(request: Request) -> Request:
+def deepfakebench(request: EvaluationRequest) -> EvaluationRequest:
     """The common benchmark's way of scoring: 32 frames a video, crops of 256 pixels, no video left out."""
     return replace(request, frames=32, benchmark=True, multiple_faces="keep")
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from dfd_train.data.batches import EpochPlan
 from dfd_train.engine.place import Place
 from dfd_train.errors import UserError
-from dfd_train.runs.checkpoint import Facts
+from dfd_train.runs.checkpoint import CheckpointFacts
 from dfd_train.settings.config import RunConfig
 
 Planner = Callable[[RunConfig, int], EpochPlan]
 """The batches of an epoch (from 1) under a configuration."""
 
 
-def is_done(facts: Facts, config: RunConfig) -> bool:
+def is_done(facts: CheckpointFacts, config: RunConfig) -> bool:
     """Whether a run of this length has come to its end; one of another length `check_length` judges."""
     return facts.epoch >= config.train.epochs and not _changed_length(facts.config, config)
 

@@ -70,28 +70,31 @@ class Processes:
         return [index for index in range(total) if index // 2 % self.count == rank]
 
 
-def start_processes(device: str) -> Processes:
-    """Join the other processes of `torchrun`; alone where there are none.
-
-    Raises: UserError where this machine has more processes than GPUs; RuntimeError where the others cannot be reached.
-    """
+def own_processes() -> Processes:
+    """This process among those of `torchrun`, as it says in the environment; alone where there is none."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return Processes()
-    processes = Processes(int(os.environ["RANK"]), count, int(os.environ["LOCAL_RANK"]))
-    if device == "cuda":
-        here, gpus = (
-            int(os.environ.get("LOCAL_WORLD_SIZE", processes.local_rank + 1)),
-            torch.cuda.device_count(),
-        )
+    return Processes(int(os.environ["RANK"]), count, int(os.environ["LOCAL_RANK"]))
+
+
+def join_processes(processes: Processes, device: torch.device) -> None:
+    """Join the others; nothing to do where there are none.
+
+    Raises: UserError where this machine has more processes than GPUs; RuntimeError where the others cannot be reached.
+    """
+    if processes.count == 1:
+        return
+    if device.type == "cuda":
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", processes.local_rank + 1))
+        gpus = torch.cuda.device_count()
         if here > gpus:
             raise UserError(
                 f"torchrun started {here} processes here, of which each takes a GPU, but torch sees {gpus}; "
                 f"allowed: --nproc-per-node {gpus}, or --device cpu"
             )
-        torch.cuda.set_device(processes.local_rank)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
-    return processes
+        torch.cuda.set_device(device)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
 
 
 def lost_another(error: RuntimeError) -> bool:

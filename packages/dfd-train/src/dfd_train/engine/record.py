@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
+from torch import nn
 from tqdm import tqdm
 
 from dfd_train.data.prepared import PreparedSet
+from dfd_train.engine.place import Place
+from dfd_train.engine.processes import Processes
 from dfd_train.errors import UserError
 from dfd_train.metrics import Summary
+from dfd_train.runs.checkpoint import CheckpointFacts
 from dfd_train.runs.folder import RunFolder
 from ffpp_prep.format.files import sha256_of
 
@@ -110,7 +115,54 @@ def prediction_facts(
     }
 
 
-def numbers(prefix: str, summary: Summary) -> dict[str, float]:
+def begin_event(
+    place: Place, facts: CheckpointFacts, network: nn.Module, processes: Processes, resumed: bool
+) -> dict[str, Any]:
+    """With what a run begins, or goes on."""
+    return {
+        "event": "resume" if resumed else "start",
+        "epoch": place.epoch,
+        "batch": place.batches_done,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "processes": processes.count,
+        "batch_norm": facts.batch_norm,
+        "network": facts.origin.network,
+        "weights_sha256": facts.origin.weights_sha256,
+        "time": time.time(),
+    }
+
+
+def epoch_event(
+    epoch: int, lr: float, trained: Summary, validated: Summary, seconds: float, images: int
+) -> dict[str, Any]:
+    """An epoch's numbers as events.jsonl and epochs.csv keep them; `images` were trained in `seconds`."""
+    return {
+        "event": "epoch",
+        "epoch": epoch,
+        "lr": lr,
+        **_numbers("train", trained),
+        **_numbers("val", validated),
+        "seconds": round(seconds, 3),
+        "images_per_second": round(images / max(seconds, 1e-9), 2),
+    }
+
+
+def epoch_line(event: Mapping[str, Any], epochs: int, better: bool) -> str:
+    """The same for a person."""
+    return (
+        f"epoch {event['epoch']}/{epochs}  lr {event['lr']:.3g}  "
+        f"train loss {event['train_loss']:.4f}  val loss {event['val_loss']:.4f}  "
+        f"val balanced accuracy {event['val_balanced_accuracy']:.4f}  val AUC {event['val_auc']:.4f}"
+        f"{'  best' if better else ''}  {event['images_per_second']} images/s"
+    )
+
+
+def finish_event(best_epoch: int) -> dict[str, Any]:
+    """With what a run ends."""
+    return {"event": "finish", "best_epoch": best_epoch, "time": time.time()}
+
+
+def _numbers(prefix: str, summary: Summary) -> dict[str, float]:
     """An epoch's numbers of one split, as events.jsonl names them."""
     return {
         f"{prefix}_loss": summary.loss,

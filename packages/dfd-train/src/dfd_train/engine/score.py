@@ -18,7 +18,7 @@ from dfd_train.data.degradation import Loss
 from dfd_train.data.loader import BatchLoader, LoadedBatch
 from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec
-from dfd_train.engine.gradients import autocast
+from dfd_train.engine.learner import autocast
 from dfd_train.engine.processes import Processes
 from dfd_train.errors import NotANumber
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfd_train.calibration.kept import current_calibration, keep_calibration, validation_predictions
-from dfd_train.engine.evaluate import Request, evaluate
+from dfd_train.engine.evaluate import EvaluationRequest, evaluate
 from dfd_train.errors import UserError
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
@@ -38,7 +38,7 @@ def _validate(run: Path, device: str, trust: Sequence[str], *, alone: bool) -> N
         load_model(run, trust=trust)  # a model that can't be loaded is a mistake of its own
         log.info("%s: scoring its validation split, for the calibration", run)
         try:
-            evaluate(run, Request(split="val", device=device, trust=tuple(trust)))
+            evaluate(run, EvaluationRequest(split="val", device=device, trust=tuple(trust)))
         except (OSError, UserError) as error:
             log.warning("%s: its validation split can't be scored: %s", run, " ".join(str(error).split()))
     else:

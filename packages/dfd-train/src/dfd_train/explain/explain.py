@@ -15,8 +15,8 @@ import torch
 from tqdm import tqdm
 
 from dfd_train.data.prepared import load_prepared
+from dfd_train.engine.device import choose_device
 from dfd_train.engine.score import require_numbers
-from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.explain.attribution import (
     BATCH,
@@ -52,7 +52,7 @@ PROBE = 2 * BATCH
 
 
 @dataclass(frozen=True)
-class Request:
+class ExplainRequest:
     """What to explain, and how."""
 
     runs: tuple[Path, ...]
@@ -98,7 +98,7 @@ class _Explained:
     explanations: list[list[Explanation]]
 
 
-def explain(request: Request) -> Outcome:
+def explain(request: ExplainRequest) -> Outcome:
     """Explain each picture for each run and write figures, tables, `settings.json` and `explain.html` under `out`.
 
     Raises: FileNotFoundError, UserError for runs, pictures or data that are missing or do not fit, two runs of one
@@ -137,7 +137,7 @@ def _remove_earlier(out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _open_pictures(request: Request) -> tuple[list[Picture], bool]:
+def _open_pictures(request: ExplainRequest) -> tuple[list[Picture], bool]:
     """The pictures, and whether they are sample data."""
     if request.crops:
         return open_crops(request.crops), False
@@ -159,7 +159,7 @@ def _open_pictures(request: Request) -> tuple[list[Picture], bool]:
 
 
 def _explain_all(
-    request: Request, models: Sequence[TrainedModel], pictures: Sequence[Picture], device: torch.device
+    request: ExplainRequest, models: Sequence[TrainedModel], pictures: Sequence[Picture], device: torch.device
 ) -> list[_Explained]:
     probs = [_probs(models, picture, device) for picture in pictures]
     passes = [
@@ -184,7 +184,7 @@ def _explain_all(
 
 
 def _explain_one(
-    request: Request,
+    request: ExplainRequest,
     models: Sequence[TrainedModel],
     picture: Picture,
     probs: list[float],
@@ -231,7 +231,7 @@ def _seconds_a_pass(model: TrainedModel, picture: Picture, device: torch.device)
 
 
 def _write(
-    request: Request,
+    request: ExplainRequest,
     names: Sequence[str],
     models: Sequence[TrainedModel],
     explained: Sequence[_Explained],
@@ -272,7 +272,7 @@ def _write(
 
 
 def _write_figures(
-    request: Request, names: Sequence[str], explained: Sequence[_Explained], warned: str
+    request: ExplainRequest, names: Sequence[str], explained: Sequence[_Explained], warned: str
 ) -> list[tuple[str, str]]:
     """Write the figures of each method, several where there are many pictures; their titles and file names."""
     written = []
@@ -289,7 +289,7 @@ def _write_figures(
 
 
 def _settings(
-    request: Request, models: Sequence[TrainedModel], pictures: Sequence[Picture], warned: str
+    request: ExplainRequest, models: Sequence[TrainedModel], pictures: Sequence[Picture], warned: str
 ) -> dict[str, object]:
     """What it takes to make the same explanations again."""
     return {

@@ -19,9 +19,9 @@ from dfd_train.calibration.kept import run_calibration
 from dfd_train.calibration.learned import Calibration
 from dfd_train.data.geometry import CropGeometry, Image
 from dfd_train.data.transforms import InputSpec, normalize, resize
-from dfd_train.engine.gradients import autocast
+from dfd_train.engine.device import choose_device
+from dfd_train.engine.learner import autocast
 from dfd_train.engine.score import require_numbers
-from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.models.build import Detector
 from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard

@@ -61,7 +61,7 @@ class Results:
 
 
 @dataclass(frozen=True)
-class Facts:
+class FactList:
     """A titled list of names and values."""
 
     title: str
@@ -212,14 +212,14 @@ def _data_table(videos: pd.DataFrame) -> Table:
     return Table("Videos by method and split", header, tuple(rows), slug="data")
 
 
-def _facts(run: Run) -> tuple[Facts, ...]:
+def _facts(run: Run) -> tuple[FactList, ...]:
     sections = [
-        Facts("Data set", tuple(_flat(run.data))),
-        Facts("Environment", tuple(_flat(run.environment))),
+        FactList("Data set", tuple(_flat(run.data))),
+        FactList("Environment", tuple(_flat(run.environment))),
     ]
-    sections += [Facts(f"Settings: {name}", tuple(_flat(table))) for name, table in run.config.items()]
+    sections += [FactList(f"Settings: {name}", tuple(_flat(table))) for name, table in run.config.items()]
     for predictions in run.predictions:
-        sections.append(Facts(f"Predictions: {predictions.name}", tuple(_flat(predictions.metadata))))
+        sections.append(FactList(f"Predictions: {predictions.name}", tuple(_flat(predictions.metadata))))
     return tuple(section for section in sections if section.rows)
 
 

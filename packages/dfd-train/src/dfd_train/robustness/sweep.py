@@ -14,10 +14,10 @@ from tqdm import tqdm
 from dfd_train.data.loader import default_workers
 from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import select_videos
+from dfd_train.engine.device import choose_device
 from dfd_train.engine.evaluate import check_split, warn_of_known
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, require_numbers, score_videos
-from dfd_train.engine.start import choose_device
 from dfd_train.errors import UserError
 from dfd_train.metrics import Summary, summarize
 from dfd_train.robustness.conditions import Condition, Sweep
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Request:
+class SweepRequest:
     """What to score; unset values are the run's own."""
 
     split: str = "test"
@@ -54,7 +54,7 @@ class Result:
     summaries: dict[Condition, Summary]
 
 
-def score_run(run: Path, sweeps: Sequence[Sweep], request: Request) -> Result:
+def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Result:
     """Score a split with a run's best checkpoint under every condition of the sweeps.
 
     Each condition's predictions stand in RUN/robustness; those of this checkpoint and data are not made again.

@@ -27,7 +27,7 @@ FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Facts:
+class CheckpointFacts:
     """What a checkpoint says about itself."""
 
     config: RunConfig
@@ -48,12 +48,12 @@ class TrainedModel:
     """A detector with trained weights."""
 
     detector: Detector
-    facts: Facts
+    facts: CheckpointFacts
     path: Path
 
 
 def save_checkpoint(
-    path: Path, facts: Facts, network: Mapping[str, Any], state: Mapping[str, Any] | None = None
+    path: Path, facts: CheckpointFacts, network: Mapping[str, Any], state: Mapping[str, Any] | None = None
 ) -> None:
     """Write a checkpoint: `network` alone for scoring, with `state` to go on training."""
     content = {
@@ -72,7 +72,7 @@ def save_checkpoint(
         torch.save(content, file)
 
 
-def load_checkpoint(path: Path) -> tuple[Facts, dict[str, Any]]:
+def load_checkpoint(path: Path) -> tuple[CheckpointFacts, dict[str, Any]]:
     """A checkpoint's facts and its whole content, on the CPU.
 
     Raises: FileNotFoundError; UserError where it cannot be read, is no checkpoint of ours or of another version.
@@ -104,7 +104,7 @@ def load_checkpoint(path: Path) -> tuple[Facts, dict[str, Any]]:
     members = tuple(build_config({"model": member}).model for member in content["members"])
     if "origin" not in content:
         config, members = replace(config, model=_as_then(config.model)), tuple(map(_as_then, members))
-    facts = Facts(
+    facts = CheckpointFacts(
         config=config,
         members=members,
         fingerprint=content["fingerprint"],
@@ -116,7 +116,7 @@ def load_checkpoint(path: Path) -> tuple[Facts, dict[str, Any]]:
     return facts, content
 
 
-def check_batch_norm(path: Path, facts: Facts, network: nn.Module) -> None:
+def check_batch_norm(path: Path, facts: CheckpointFacts, network: nn.Module) -> None:
     """Refuse weights that were trained by another function than the network that is built from them.
 
     On several GPUs timm's networks lost activations to torch's conversion of batch norm, before that was mended: the

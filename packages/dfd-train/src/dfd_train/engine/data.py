@@ -1,15 +1,13 @@
-"""Before the first step: which data, which model, and whether a run may start or go on."""
+"""The data of a run: which videos train and validate, the batches of an epoch, what a person is told of them."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from dfd_train.data.batches import EpochPlan, Spot, plan_epoch, plan_evaluation
 from dfd_train.data.fakes import untouched_frames
@@ -23,16 +21,11 @@ from dfd_train.data.selection import (
     shuffle_labels,
     usable_by_split,
 )
-from dfd_train.engine.length import check_length
-from dfd_train.engine.place import Place
 from dfd_train.engine.sources import crop_sources
 from dfd_train.errors import UserError
-from dfd_train.models.build import Detector, build_detector
 from dfd_train.optim.optimizers import mix_seed
-from dfd_train.runs.checkpoint import Facts, TrainedModel, load_checkpoint, load_model, untrained
-from dfd_train.runs.folder import DEMONSTRATION, RunFolder
-from dfd_train.settings.config import RunConfig, changed_settings
-from ffpp_prep.work.lock import LOCK, OWNER
+from dfd_train.runs.folder import DEMONSTRATION
+from dfd_train.settings.config import RunConfig
 
 log = logging.getLogger(__name__)
 
@@ -179,70 +172,3 @@ def data_record(data: TrainingData) -> dict[str, object]:
             for selection in (data.train, data.val)
         },
     }
-
-
-def new_detector(
-    config: RunConfig, trust: Sequence[str] = (), begun: Facts | None = None
-) -> tuple[Detector, list[TrainedModel]]:
-    """The newly initialised detector of a run, a function of its seed, and the trained members of an ensemble.
-
-    `trust`: as `load_model`, for the members. `begun`: what the checkpoint says from which the run goes on; no
-    pretrained weights are read then.
-    """
-    if config.model.members and config.model.name != "reseption_ensemble":
-        raise UserError(f"model.members is for reseption_ensemble, not for {config.model.name}")
-    members = [load_model(Path(member), trust=trust) for member in config.model.members]
-    for member in members:
-        if member.facts.members:
-            raise UserError(f"{member.path} is an ensemble: name its members' runs instead")
-    torch.manual_seed(mix_seed(config.train.seed, 0))
-    model = untrained(config.model) if begun else config.model
-    detector = build_detector(model, [member.detector for member in members])
-    return (replace(detector, origin=begun.origin) if begun else detector), members
-
-
-def check_folder(folder: RunFolder, config: RunConfig) -> None:
-    """Refuse a folder that holds something else, or a run with other settings.
-
-    Raises: UserError naming what differs.
-    """
-    path = folder.path
-    if not path.exists() or (path.is_dir() and all(file.name in (LOCK, OWNER) for file in path.iterdir())):
-        return
-    if not path.is_dir() or not (path / "config.toml").is_file():
-        raise UserError(f"{path} exists and is no run folder: choose another --out")
-    changed = changed_settings(folder.read_config(), config)
-    if changed:
-        raise UserError(
-            f"{path} holds a run with other settings ({'; '.join(changed)}): choose another --out"
-        )
-
-
-def check_resumable(last: Path, config: RunConfig, data: TrainingData) -> None:
-    """Refuse to go on from a last checkpoint with other data, other frames left out, or a length that does not fit.
-
-    Raises: UserError.
-    """
-    facts, content = load_checkpoint(last)
-    prepared, state = data.prepared, content["state"]
-    if facts.fingerprint != prepared.fingerprint:
-        videos = len(prepared.videos)
-        raise UserError(f"{prepared.work} ({videos} videos) is not the data that this run began with")
-    if state.get("untouched", "") != data.untouched_sha256:
-        raise UserError(
-            f"{prepared.work}/fakes says of other frames that they are untouched than when this run began"
-        )
-    check_length(facts.config, config, Place.from_state(state), data.plan, data.shortest)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of a name: auto takes a GPU where there is one. Raises: UserError where there is none."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("train.device is cuda, but torch sees no GPU here; allowed: auto, cpu")
-    use_gpu = name != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda", torch.cuda.current_device()) if use_gpu else torch.device("cpu")
-
-
-def device_name(device: torch.device) -> str:
-    """What the device is called in environment.json."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -1,0 +1,27 @@
+"""Where a network computes."""
+
+from __future__ import annotations
+
+import torch
+
+from dfd_train.engine.processes import Processes
+from dfd_train.errors import UserError
+
+
+def choose_device(name: str, processes: Processes | None = None) -> torch.device:
+    """The device of a name: auto takes a GPU where there is one; each of several processes takes its own.
+
+    Raises: UserError where there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("train.device is cuda, but torch sees no GPU here; allowed: auto, cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if processes is not None and processes.count > 1:
+        return torch.device("cuda", processes.local_rank)
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is called in environment.json."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
