@@ -200,8 +200,10 @@ def _fingerprint(
     ]
     text = videos[columns].sort_values("video_id").to_csv(index=False)
     geometry = crops.geometry if crops is not None else CropGeometry()
+    # these words stand in the checkpoints of all runs: another field of CropGeometry must not change them
+    cut = f"CropGeometry(margin={geometry.margin!r}, border={geometry.border!r}, size={geometry.size!r})"
     # the recorded squares' margin is none of the crops': theirs is the geometry's
     faces = {name: sorted(map(str, values)) for name, values in detection.items() if name != "margin"}
     lossy = "" if crops is None or crops.lossless else crops.fingerprint
-    told = json.dumps([str(geometry), faces, lossy], sort_keys=True)
+    told = json.dumps([cut, faces, lossy], sort_keys=True)
     return hashlib.sha256(f"{told}\n{text}".encode()).hexdigest()
