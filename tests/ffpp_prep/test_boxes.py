@@ -38,7 +38,7 @@ def rows(result: VideoBoxes) -> pd.DataFrame:
 class Scripted:
     """A detector that gives what a test says, for rules that no real clip shows in a few frames."""
 
-    engine, weights_sha256 = "scripted", ""
+    engine, weights_sha256, longest = "scripted", "", 0
 
     def __init__(self, frames: list[list[tuple[float, tuple[float, float, float, float]]]]) -> None:
         self.frames = iter(frames)

@@ -169,7 +169,7 @@ class Film:
 class Jumping:
     """A detector whose box is in each frame somewhere else, as in footage without a face."""
 
-    engine, weights_sha256 = "jumping", ""
+    engine, weights_sha256, longest = "jumping", "", 0
 
     def __init__(self) -> None:
         self.frames = 0

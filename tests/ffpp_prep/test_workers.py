@@ -25,7 +25,7 @@ from ffpp_prep.one_video.boxes import BoxSettings, detect_video
 class Slow:
     """A detector whose best score is the frame's mean, and that notes who called it, and when."""
 
-    engine, weights_sha256 = "slow", "ab"
+    engine, weights_sha256, longest = "slow", "ab", 0
 
     def __init__(self) -> None:
         self.threads: set[int] = set()

@@ -1,4 +1,4 @@
-"""The face detector: one network, its embedded weights, and the two engines that run it."""
+"""The face detectors: the thesis's SSD, with two engines that run it, and BlazeFace, which is much faster."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ from pathlib import Path
 
 from ffpp_prep.detector.gpus import may_have_gpu
 from ffpp_prep.detector.interface import Detections, Detector
+from ffpp_prep.errors import UserError
 
-__all__ = ["ENGINES", "Detections", "Detector", "load_detector"]
+__all__ = ["DETECTORS", "ENGINES", "SSD", "Detections", "Detector", "load_detector"]
 
 ENGINES = ("auto", "litert", "tensorflow")
+SSD, BLAZEFACE = "ssd", "blazeface"
+DETECTORS = (SSD, BLAZEFACE)
 
 
-def load_detector(engine: str = "auto", threads: int = 1, frozen_graph: Path | None = None) -> Detector:
-    """Return a face detector (SSD MobileNet V1 trained on WIDER FACE; thesis [29]).
+def load_detector(
+    engine: str = "auto", threads: int = 1, frozen_graph: Path | None = None, detector: str = SSD
+) -> Detector:
+    """Return a face detector.
 
     engine: "litert", "tensorflow" (needs the extra `ffpp-prep[tensorflow]`), or "auto": TensorFlow where it is
     installed and sees a GPU, or where a frozen graph is given, else LiteRT.
     threads: processor threads of one detector, at least 1.
     frozen_graph: the thesis's `frozen_inference_graph_face.pb`, to be run in place of the embedded weights; only
     TensorFlow can.
-    Raises ValueError for an unknown engine, too few threads, a frozen graph with "litert", or when TensorFlow is
-    wanted and can't be had; FileNotFoundError when the frozen graph is not there.
+    detector: "ssd", SSD MobileNet V1 trained on WIDER FACE (thesis [29]), or "blazeface", which runs on LiteRT only.
+    Raises ValueError for an unknown engine or detector, BlazeFace with another engine, too few threads, a frozen graph
+    with "litert", or when TensorFlow is wanted and can't be had; FileNotFoundError when the frozen graph is not there.
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown detector engine {engine!r}: choose from {', '.join(ENGINES)}")
@@ -32,6 +38,11 @@ def load_detector(engine: str = "auto", threads: int = 1, frozen_graph: Path | N
         raise ValueError(
             "engine litert runs the embedded weights only: a frozen graph needs engine tensorflow"
         )
+    check_detector(detector, engine, frozen_graph)
+    if detector == BLAZEFACE:
+        from ffpp_prep.detector.blazeface import BlazeFaceDetector
+
+        return BlazeFaceDetector(threads)
     if engine == "tensorflow" or (engine == "auto" and (frozen_graph is not None or _tensorflow_sees_gpu())):
         from ffpp_prep.detector.tensorflow_engine import TensorFlowDetector
 
@@ -39,6 +50,16 @@ def load_detector(engine: str = "auto", threads: int = 1, frozen_graph: Path | N
     from ffpp_prep.detector.litert_engine import LiteRTDetector
 
     return LiteRTDetector(threads)
+
+
+def check_detector(detector: str, engine: str = "auto", frozen_graph: Path | None = None) -> None:
+    """Raises UserError for an unknown detector, or for one that the engine can't run."""
+    if detector not in DETECTORS:
+        raise UserError(f"--detector {detector}: unknown; allowed are {', '.join(DETECTORS)}")
+    if detector == BLAZEFACE and engine == "tensorflow":
+        raise UserError("--engine tensorflow: --detector blazeface runs on litert only")
+    if detector == BLAZEFACE and frozen_graph is not None:
+        raise UserError(f"--frozen-graph {frozen_graph}: is of --detector ssd, not blazeface")
 
 
 def _tensorflow_sees_gpu() -> bool:

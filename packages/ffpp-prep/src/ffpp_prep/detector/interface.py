@@ -33,6 +33,7 @@ class Detector(Protocol):
 
     engine: "litert" or "tensorflow".
     weights_sha256: hexadecimal SHA-256 of the file that the weights came from.
+    longest: pixels of a frame's longer side that it makes use of; 0 where it wants the whole frame.
     """
 
     @property
@@ -43,6 +44,11 @@ class Detector(Protocol):
     @property
     def weights_sha256(self) -> str:
         """The checksum of the weights file."""
+        ...
+
+    @property
+    def longest(self) -> int:
+        """Pixels of a frame's longer side that are of use; 0 for all."""
         ...
 
     def detect(self, frames: NDArray[np.uint8]) -> list[Detections]:

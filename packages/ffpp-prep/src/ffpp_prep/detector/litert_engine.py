@@ -25,6 +25,7 @@ class LiteRTDetector:
     """
 
     engine = "litert"
+    longest = 0
     weights_sha256 = WEIGHTS_SHA256
 
     def __init__(self, threads: int = 1) -> None:

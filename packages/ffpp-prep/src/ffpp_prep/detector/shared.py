@@ -41,6 +41,11 @@ class SharedDetector:
         """The checksum of the weights file."""
         return self._detector.weights_sha256
 
+    @property
+    def longest(self) -> int:
+        """Pixels of a frame's longer side that are of use; 0 for all."""
+        return self._detector.longest
+
     def detect(self, frames: Frames) -> list[Detections]:
         """Return the faces of each frame, uint8 (N, H, W, 3), RGB, once it is this batch's turn."""
         faces: Future[list[Detections]] = Future()

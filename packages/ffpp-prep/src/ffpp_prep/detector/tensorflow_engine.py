@@ -38,6 +38,7 @@ class TensorFlowDetector:
     """
 
     engine = "tensorflow"
+    longest = 0
 
     def __init__(self, threads: int = 1, frozen_graph: Path | None = None) -> None:
         if find_spec("tensorflow") is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ffpp_prep.detector import ENGINES, Detector, load_detector
+from ffpp_prep.detector import ENGINES, SSD, Detector, check_detector, load_detector
 from ffpp_prep.detector.gpus import may_have_gpu, visible_gpus
 from ffpp_prep.detector.shared import SharedDetector
 from ffpp_prep.errors import UserError
@@ -27,6 +27,7 @@ class Engine:
         name: auto, litert or tensorflow, see `ffpp_prep.detector.load_detector`.
         threads: processor threads of each detector.
         frozen_graph: to be run in place of the embedded network.
+        detector: ssd or blazeface; that of the boxes' settings.
         gpus: worker processes, one a GPU, in place of the jobs; None for as many as TensorFlow sees, 0 for none.
         decode_threads: in each worker process, one video each, whose frames go to the process's one detector; None
             for 1, and for the GPU's share of the cores where there is one.
@@ -37,6 +38,7 @@ class Engine:
     frozen_graph: Path | None = None
     gpus: int | None = None
     decode_threads: int | None = None
+    detector: str = SSD
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def find_workers(engine: Engine, jobs: int) -> Workers:
         UserError: what is wanted can't be had.
     """
     _check(engine, jobs)
+    if engine.detector != SSD:  # LiteRT runs it, on processors
+        engine = replace(engine, name="litert")
     wanted = 0 if engine.name == "litert" else engine.gpus
     devices = () if wanted == 0 else visible_gpus()
     if wanted is not None and wanted > len(devices):
@@ -92,6 +96,9 @@ def find_workers(engine: Engine, jobs: int) -> Workers:
 def _check(engine: Engine, jobs: int) -> None:
     if engine.name not in ENGINES:
         raise UserError(f"--engine {engine.name}: unknown; allowed are {', '.join(ENGINES)}")
+    check_detector(engine.detector, engine.name, engine.frozen_graph)
+    if engine.detector != SSD and engine.gpus:
+        raise UserError(f"--gpus {engine.gpus}: --detector {engine.detector} runs on the processor only")
     for option, value, least in (
         ("jobs", jobs, 1),
         ("threads", engine.threads, 1),
@@ -129,7 +136,7 @@ def process_detector(engine: Engine) -> Detector:
 def _started(engine: Engine) -> Detector:
     threads = engine.decode_threads or 1
     try:
-        detector = load_detector(engine.name, engine.threads, engine.frozen_graph)
+        detector = load_detector(engine.name, engine.threads, engine.frozen_graph, engine.detector)
         if threads > 1:
             detector = SharedDetector(detector, waiting=threads)
         detector.detect(np.zeros((1, 8, 8, 3), np.uint8))  # a fault of the engine's is not the first video's

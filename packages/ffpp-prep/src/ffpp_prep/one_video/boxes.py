@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ffpp_prep.detector import Detections, Detector
+from ffpp_prep.detector import SSD, Detections, Detector, check_detector
 from ffpp_prep.format.geometry import THESIS_MARGIN, expanded_square
 from ffpp_prep.one_video.likeness import Likeness
 from ffpp_prep.one_video.tracks import Face, Linker, between
@@ -62,6 +62,7 @@ class BoxSettings:
         weights_sha256: of the detector's weights.
         decoder: pyav or decord, see `ffpp_prep.video`; they number frames alike, 10-bit colours differ slightly.
         from_original: any fake whose frames match its original's takes that one's boxes; DFDC's do so anyway.
+        detector: ssd, the thesis's, or blazeface. The thesis's is kept as "", as in files of before there were two.
     """
 
     threshold: float = 0.45
@@ -70,12 +71,15 @@ class BoxSettings:
     weights_sha256: str = field(default="", metadata={"flag": "--frozen-graph with SHA-256"})
     decoder: str = "pyav"
     from_original: bool = field(default=False, metadata={"flag": "--boxes-from-original"})
+    detector: str = field(default="", metadata={"empty": "ssd"})
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold < 1:
             raise ValueError(f"--threshold {self.threshold} is not in 0 ≤ threshold < 1")
         if self.every < 1:
             raise ValueError(f"--detect-every {self.every}: must be at least 1")
+        check_detector(self.detector or SSD)
+        object.__setattr__(self, "detector", "" if self.detector == SSD else self.detector)
 
 
 @dataclass(frozen=True)
@@ -129,20 +133,19 @@ def detect_video(
             info = reader.info
             likeness = Likeness(info)
             frames = likeness.watched(beating(islice(reader, limit), beat))
-            batches = _batches(frames, settings.every, pts)
+            batches = _batches(frames, settings.every, pts, detector.longest)
             while True:
                 started = time.perf_counter()
                 batch = next(batches, None)
                 decode_s += time.perf_counter() - started
                 if batch is None:
                     break
-                indices, pictures = batch
-                shape = shape if shape != (0, 0) else (pictures.shape[1], pictures.shape[2])
-                found.begin_batch((pictures.shape[1], pictures.shape[2]))
+                shape = batch.shape if shape == (0, 0) else shape
+                found.begin_batch(batch.shape)
                 started = time.perf_counter()
-                detections = detector.detect(pictures)
+                detections = [batch.placed(one) for one in detector.detect(batch.pictures)]
                 detect_s += time.perf_counter() - started
-                for index, detected in zip(indices, detections, strict=True):
+                for index, detected in zip(batch.indices, detections, strict=True):
                     found.add(index, detected)
                 beat()
             error = reader.error
@@ -181,23 +184,41 @@ def detect_video(
     )
 
 
-def _batches(
-    frames: Iterator[Frame], every: int, pts: array[int]
-) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
-    """Frames to detect, in batches of one size; `pts` collects the times of all frames, detected or not."""
+@dataclass(frozen=True)
+class _Batch:
+    """Frames of one size: their indices, their pictures (N, H, W, 3), maybe scaled, and their own height and width."""
+
+    indices: list[int]
+    pictures: NDArray[np.uint8]
+    shape: tuple[int, int]
+
+    def placed(self, found: Detections) -> Detections:
+        """What was found in a picture, in the frame's own pixels."""
+        height, width = self.pictures.shape[1:3]
+        if (height, width) == self.shape:
+            return found
+        scale = np.array([self.shape[1] / width, self.shape[0] / height] * 2, np.float32)
+        return replace(found, boxes=found.boxes * scale)
+
+
+def _batches(frames: Iterator[Frame], every: int, pts: array[int], longest: int) -> Iterator[_Batch]:
+    """Frames to detect, scaled to their `longest` side where that is less; `pts` collects the times of all frames."""
     indices: list[int] = []
     pictures: list[NDArray[np.uint8]] = []
+    size = (0, 0)
 
-    def flush() -> tuple[list[int], NDArray[np.uint8]]:
-        batch = (indices.copy(), np.stack(pictures))
+    def flush() -> _Batch:
+        batch = _Batch(indices.copy(), np.stack(pictures), (size[1], size[0]))
         indices.clear()
         pictures.clear()
         return batch
 
     for frame in _to_detect(frames, every, pts):
-        picture = frame.rgb()
-        if pictures and pictures[0].shape != picture.shape:
+        seen = frame.within(longest)
+        picture = seen.picture
+        if pictures and seen.size != size:
             yield flush()
+        size = seen.size
         indices.append(frame.index)
         pictures.append(picture)
         if len(pictures) >= min(BATCH_FRAMES, max(1, BATCH_BYTES // picture.nbytes)):

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ffpp_prep.detector import SSD, check_detector
+from ffpp_prep.detector.embedded import BLAZEFACE_SHA256
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.detector.workers import Engine, Workers, find_workers, process_detector
 from ffpp_prep.errors import UserError
@@ -79,9 +81,8 @@ def detect_boxes(
     settings = settings or BoxSettings()
     require_decoder(settings.decoder)
     videos = read_scan(work)
-    workers = _workers(engine or Engine(), jobs, scheduler)
-    graph = workers.engine.frozen_graph
-    settings = replace(settings, weights_sha256=sha256_of(graph) if graph else WEIGHTS_SHA256)
+    workers = _workers(replace(engine or Engine(), detector=settings.detector or SSD), jobs, scheduler)
+    settings = replace(settings, weights_sha256=_weights(workers.engine))
     store = BoxStore(work)
     started = time.monotonic()
     with only_run(work):
@@ -138,7 +139,14 @@ def _workers(engine: Engine, jobs: int, scheduler: str) -> Workers:
         raise UserError(
             "--gpus and --decode-threads are for this machine; a cluster's workers have one thread each"
         )
+    check_detector(engine.detector, engine.name, engine.frozen_graph)
     return Workers(engine, jobs)  # each worker finds out whether it has a GPU
+
+
+def _weights(engine: Engine) -> str:
+    if engine.frozen_graph:
+        return sha256_of(engine.frozen_graph)
+    return WEIGHTS_SHA256 if engine.detector == SSD else BLAZEFACE_SHA256
 
 
 def _originals(store: BoxStore, video_ids: Iterable[str]) -> dict[str, Original]:

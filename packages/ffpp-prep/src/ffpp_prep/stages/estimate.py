@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ffpp_prep.datasets.layouts import TableWords, list_videos
 from ffpp_prep.datasets.splits import SplitSettings, assign
-from ffpp_prep.detector import Detector
+from ffpp_prep.detector import SSD, Detector
 from ffpp_prep.detector.workers import Engine, find_workers, process_detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.codecs import codec
@@ -98,7 +98,7 @@ def estimate_root(
     boxes, crop = boxes or BoxSettings(), crop or CropSettings()
     require_decoder(boxes.decoder)
     crop = replace(crop, decoder=boxes.decoder)
-    workers = find_workers(engine or Engine(), jobs)
+    workers = find_workers(replace(engine or Engine(), detector=boxes.detector or SSD), jobs)
     detecting = workers.processes * workers.threads
     videos: Sequence[VideoRecord] = list_videos(Path(root), layout, words).videos
     if crop.for_training:

@@ -13,7 +13,7 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from ffpp_prep.video.budget import too_large
-from ffpp_prep.video.interface import DecodeFailed, reason_of
+from ffpp_prep.video.interface import DecodeFailed, Scaled, reason_of
 
 # The same pixels on every processor, so that crops made on different machines are equal.
 CONVERSION = Interpolation.BILINEAR | Interpolation.BITEXACT
@@ -46,6 +46,14 @@ class Display:
         Raises:
             DecodeFailed: it can't be had.
         """
+        return self.scaled(frame, 0).picture
+
+    def scaled(self, frame: av.VideoFrame, longest: int) -> Scaled:
+        """The picture with a longer side of at most `longest` pixels, 0 for no limit, scaled while it is converted.
+
+        Raises:
+            DecodeFailed: it can't be had.
+        """
         try:
             width, height = frame.width, frame.height
             if self._aspect != 1.0:
@@ -53,10 +61,13 @@ class Display:
                 height = round(height * max(1.0, 1 / self._aspect))
             if refusal := too_large(width, height):
                 raise ValueError(refusal)
-            converted = frame.reformat(width, height, format="rgb24", interpolation=CONVERSION, threads=1)
+            scale = min(1.0, longest / max(width, height)) if longest else 1.0
+            small = max(1, round(width * scale)), max(1, round(height * scale))
+            converted = frame.reformat(*small, format="rgb24", interpolation=CONVERSION, threads=1)
             if frame.rotation != self._rotation:
                 self._rotation, self._turn = frame.rotation, _turn_of(frame)
-            return self._turn.applied(_array(converted))
+            size = (height, width) if self._turn.transposed else (width, height)
+            return Scaled(self._turn.applied(_array(converted)), size)
         except Exception as error:
             raise DecodeFailed(f"no RGB of a {frame.format.name} frame: {reason_of(error)}") from error
 

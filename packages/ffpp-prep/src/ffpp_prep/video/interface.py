@@ -44,6 +44,14 @@ class VideoInfo:
 
 
 @dataclass(frozen=True)
+class Scaled:
+    """A frame's picture, (H, W, 3) uint8 RGB, maybe smaller than the frame; and the frame's own width and height."""
+
+    picture: NDArray[np.uint8]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Frame:
     """One decoded frame: index in display order from 0, presentation time in stream units, picture.
 
@@ -58,6 +66,18 @@ class Frame:
     """False where the decoder knows no time, and `pts` is the index"""
     size: tuple[int, int] = (0, 0)
     """in the file; a change of it is a change of the picture's"""
+    scaled: Callable[[int], Scaled] | None = field(default=None, repr=False)
+    """as `within`, of decoders that scale for less than a whole picture costs"""
+
+    def within(self, longest: int) -> Scaled:
+        """The picture with a longer side of at most `longest` pixels, 0 for no limit.
+
+        It is whole where the decoder can't scale. Raises as `rgb`.
+        """
+        if longest and self.scaled is not None:
+            return self.scaled(longest)
+        picture = self.rgb()
+        return Scaled(picture, (picture.shape[1], picture.shape[0]))
 
 
 def reason_of(error: Exception) -> str:

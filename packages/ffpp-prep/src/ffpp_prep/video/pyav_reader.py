@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.video.budget import Budget
-from ffpp_prep.video.interface import DecodeFailed, Frame, VideoInfo, reason_of
+from ffpp_prep.video.interface import DecodeFailed, Frame, Scaled, VideoInfo, reason_of
 from ffpp_prep.video.source import MAX_COUNT, open_source
 
 
@@ -130,7 +130,8 @@ class VideoReader:
                 self.frames_decoded += 1
                 self._budget.decoded(picture.width * picture.height)
                 timed, size = picture.pts is not None, (picture.width, picture.height)
-                yield Frame(index, picture.pts if timed else index, partial(self._rgb, picture), timed, size)
+                pts, rgb = picture.pts if timed else index, partial(self._rgb, picture)
+                yield Frame(index, pts, rgb, timed, size, partial(self._scaled, picture))
             if not decoded and self._spent():
                 return
         self.error = "; ".join(filter(None, (*read.faults(self.frames_decoded), reason)))
@@ -138,6 +139,10 @@ class VideoReader:
     def _rgb(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
         self._budget.used()
         return self._source.display.picture(picture)
+
+    def _scaled(self, picture: av.VideoFrame, longest: int) -> Scaled:
+        self._budget.used()
+        return self._source.display.scaled(picture, longest)
 
     def _spent(self) -> bool:
         """Whether the file has cost what it may."""

@@ -107,7 +107,7 @@ class PartStore(Generic[Result]):
         metadata = {
             **metadata,
             "format_version": str(FORMAT_VERSION),
-            "settings": json.dumps(asdict(settings)),
+            "settings": json.dumps(_recorded(asdict(settings))),
             "fingerprint": fingerprint(settings),
         }
         tables = [r.rows for r in done if r.rows is not None]
@@ -228,8 +228,11 @@ def fingerprint(settings: Any) -> str:
 
 def fingerprint_of(settings: dict[str, Any]) -> str:
     """As `fingerprint`, of settings as they stand in a file."""
-    counting = {name: value for name, value in settings.items() if value not in ("", None)}
-    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_recorded(settings), sort_keys=True).encode()).hexdigest()
+
+
+def _recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value not in ("", None)}
 
 
 def told(path: Path, metadata: dict[bytes, bytes], remedy: str) -> dict[str, Any]:
@@ -269,15 +272,18 @@ def refuse_other_settings(
 ) -> None:
     """Compares stored settings with this run's.
 
-    A field whose flag isn't its name has it in its metadata, as `flag`. `built_on`: folders to remove with `where`.
+    A field whose flag isn't its name has it in its metadata, as `flag`; what is typed where it is empty, as `empty`.
+    `built_on`: folders to remove with `where`.
 
     Raises:
         UserError: they differ; the message names each difference as the user types it.
     """
-    current = asdict(now)
+    before, current = _recorded(before), _recorded(asdict(now))
     flags = {field.name: field.metadata["flag"] for field in fields(now) if "flag" in field.metadata}
+    empty = {field.name: field.metadata["empty"] for field in fields(now) if "empty" in field.metadata}
     differing = [
-        f"{flags.get(name, '--' + name.replace('_', '-'))} {before.get(name)} (now {current.get(name)})"
+        f"{flags.get(name, '--' + name.replace('_', '-'))} {before.get(name, empty.get(name))} "
+        f"(now {current.get(name, empty.get(name))})"
         for name in sorted({*before, *current})
         if before.get(name) != current.get(name)
     ]

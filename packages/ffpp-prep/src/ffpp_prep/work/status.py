@@ -13,7 +13,7 @@ from ffpp_prep.work.failures import Failure, failure_lines
 from ffpp_prep.work.lock import is_at_work
 from ffpp_prep.work.manifest import read_plan, read_summaries
 from ffpp_prep.work.progress import Progress, read_progress
-from ffpp_prep.work.store import read_videos
+from ffpp_prep.work.store import BoxStore, read_videos
 from ffpp_prep.work.usable import usable_lines
 
 
@@ -30,12 +30,13 @@ def status_text(work: str | Path) -> str:
     lines += ["", _counts(videos, "state", "boxes, by status")]
     done = videos[videos["status"].notna()]
     if len(done):
+        detector = (BoxStore(work).settings() or {}).get("detector") or "ssd, the thesis's"
         frames = int(done["frames_decoded"].sum())
         flagged = int(done["multiple_faces"].sum())
         lines += [
             "",
             f"{frames} frames decoded; a face in {int(done['frames_with_face'].sum())} of them; "
-            f"{flagged} videos with multiple faces",
+            f"{flagged} videos with multiple faces; boxes by {detector}",
         ]
     if failed := failures_of(videos):
         lines += ["", "not ok:", *failure_lines(failed, work)]

@@ -1,0 +1,73 @@
+"""The face mesh: 468 points of a face, and whether it is one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ffpp_prep.detector.embedded import MESH
+from ffpp_prep.detector.sampling import Picture, TurnedSquare
+from ffpp_prep.detector.tflite import Floats, TFLiteNetwork
+
+SIDE = 192  # of the network's input, pixels
+POINTS = 468
+REACH = 1.5  # side of the square that the network sees, of the box's longer side
+_CLIP = 80.0
+
+# Of the mesh's points; "right" is the person's own right, on the left of the picture.
+RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)
+NOSE_TIP, RIGHT_MOUTH, LEFT_MOUTH = 1, 61, 291
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """What the network says of one face.
+
+    Attributes:
+        points: float32 (468, 3), x and y in the picture's pixels, and depth in the same unit.
+        flag: 0…1, whether it is a face.
+    """
+
+    points: Floats
+    flag: float
+
+    def five(self) -> Floats:
+        """(5, 2) right eye, left eye, nose tip, right and left corner of the mouth: the points of alignment."""
+        return five_points(self.points[:, :2])
+
+
+class FaceMesh:
+    """Runs the network; can be pickled and used after a fork, but not be shared between threads."""
+
+    def __init__(self, threads: int = 1) -> None:
+        self._network = TFLiteNetwork(MESH, threads)
+
+    def of(self, picture: Picture, box: NDArray[np.floating], eyes: NDArray[np.floating]) -> Mesh:
+        """The mesh of one face.
+
+        Args:
+            picture: uint8 (H, W, 3) RGB.
+            box: x1, y1, x2, y2 of BlazeFace.
+            eyes: (2, 2) x, y of the right and of the left eye, whose line shows how the head is turned.
+        """
+        across = eyes[1] - eyes[0]
+        longer = max(float(box[2] - box[0]), float(box[3] - box[1]), 1.0)
+        angle = math.atan2(float(across[1]), float(across[0]))
+        x, y = float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2
+        square = TurnedSquare(x, y, REACH * longer, angle)
+        crop = square.cut(picture, SIDE).astype(np.float32) / np.float32(255)
+        outputs = {values.size: values.reshape(-1) for values in self._network.run(crop)}
+        points = outputs[3 * POINTS].reshape(POINTS, 3)
+        depth = points[:, 2:] * np.float32(square.side / SIDE)
+        placed = np.concatenate([square.to_picture(points[:, :2], SIDE), depth], axis=1)
+        return Mesh(placed, float(1 / (1 + np.exp(-np.clip(outputs[1][0], -_CLIP, _CLIP)))))
+
+
+def five_points(points: Floats) -> Floats:
+    """(..., 5, 2) right eye, left eye, nose tip, right and left corner of the mouth; `points`: (..., 468, 2)."""
+    eyes = [points[..., list(corners), :].mean(axis=-2) for corners in (RIGHT_EYE, LEFT_EYE)]
+    others = [points[..., index, :] for index in (NOSE_TIP, RIGHT_MOUTH, LEFT_MOUTH)]
+    return np.stack([*eyes, *others], axis=-2)
