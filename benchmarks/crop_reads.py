@@ -28,7 +28,7 @@ from PIL import Image
 from tqdm import tqdm
 from training import print_table, ratio
 
-from dfd_train.data.prepared import load_prepared
+from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.video import Encoder, open_output
 
 CODECS = ("jxl", "webp", "qoi", "png", "raw")

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from lime.lime_image import LimeImageExplainer
 
-from dfd_train.data.prepared import load_prepared
 from dfd_train.data.transforms import normalize, resize
 from dfd_train.explain.attribution import SIDE, Sampling, lime, superpixels
 from dfd_train.explain.pictures import choose_videos, open_videos
 from dfd_train.runs.checkpoint import TrainedModel, load_model
+from ffpp_prep.format.prepared import load_prepared
 
 
 def by_captum(model: TrainedModel, crop: np.ndarray, samples: int, seed: int) -> np.ndarray:

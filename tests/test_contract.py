@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import re
 import shutil
@@ -11,8 +10,12 @@ import sys
 from pathlib import Path
 
 import clips
+import imagecodecs
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,15 +42,15 @@ def test_what_an_import_does_not_load(statement: str, forbidden: list[str]) -> N
     assert result.stdout.strip() == "[]"
 
 
-def test_both_sides_ask_for_the_same_frames() -> None:
-    from dfd_train.data import frames as reading
-    from ffpp_prep.format import frames as writing
+def test_what_is_extracted_for_training_is_what_training_asks_for() -> None:
+    from ffpp_prep.format.frames import asked_for, evaluation_frames, various_frame
 
     for length in (1, 5, 9, 17, 21, 22, 49, 50, 51, 58, 300, 1000):
-        for epoch in range(1, 51):
-            assert writing.training_frame(epoch, 50, length) == reading.various_frame(epoch, length, 50)[0]
-        for count in (7, 12, 32):
-            assert writing.evaluation_frames(count, length) == reading.evaluation_frames(length, count)[0]
+        of_training = {various_frame(epoch, length, 50)[0] for epoch in range(1, 51)}
+        assert set(asked_for("train", 50, length)) == of_training
+        for split, count in (("val", 7), ("test", 12)):
+            assert set(asked_for(split, 50, length)) == set(evaluation_frames(length, count)[0])
+    assert asked_for("", 50, 300) == asked_for("unused", 50, 300) == []
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +65,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_dfd_train_reads_what_ffpp_prep_writes(work: Path, tmp_path: Path) -> None:
-    from dfd_train.data.prepared import load_prepared
+    from ffpp_prep.format.prepared import load_prepared
 
     prepared = load_prepared(work)
     videos = prepared.videos.set_index("video_id")
@@ -84,50 +87,42 @@ def test_dfd_train_reads_what_ffpp_prep_writes(work: Path, tmp_path: Path) -> No
         assert np.array_equal(from_video.read_crop(row.video_id, row.frame, row.face), expected)
 
 
-def test_the_reader_of_the_page_reads_the_shards(
-    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The code of docs/format.md as it stands there, with two workers; every codec by its decoders and by Pillow."""
-    import pandas as pd
-    import torch
-    from PIL import Image
+def test_the_scripts_of_the_page_run(work: Path) -> None:
+    """The code of docs/format.md as it stands there."""
+    page = (ROOT / "docs/format.md").read_text()
+    with_torch, without = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    videos = work / "videos.parquet"
+    before = videos.read_bytes()
+    table = pq.read_table(videos)
+    split = pa.array(["train"] * table.num_rows, pa.string())
+    pq.write_table(table.set_column(table.schema.get_field_index("split"), "split", split), videos)
+    try:
+        for code, said in ((with_torch, "torch.Size([12, 3, 299, 299])"), (without, "real/a.mp4 5 0 (")):
+            script = work.parent / "script.py"
+            script.write_text(code)
+            command = [sys.executable, script.name]
+            result = subprocess.run(command, cwd=work.parent, capture_output=True, text=True, check=True)
+            assert said in result.stdout
+    finally:
+        videos.write_bytes(before)
 
-    from ffpp_prep import read_boxes
+
+def test_other_programs_decode_what_is_stored() -> None:
+    """Every codec by the decoders that docs/format.md names, Pillow among them."""
     from ffpp_prep.format.codecs import CODECS
 
-    (code,) = re.findall(
-        r"^```python\n(.*?)^```", (ROOT / "docs/format.md").read_text(), re.MULTILINE | re.DOTALL
-    )
-    (tmp_path / "page_reader.py").write_text(code)
-    monkeypatch.syspath_prepend(tmp_path)
-    reader = importlib.import_module("page_reader")
-
-    videos = pd.read_parquet(work / "videos.parquet").set_index("video_id", drop=False)
-    crops = reader.Crops(work / "faces", videos, size=48, threshold=0)
-    crops[0]  # what this process opened, workers must not share
-    loader = torch.utils.data.DataLoader(crops, batch_size=5, num_workers=2)
-    found = [(picture, label) for batch in loader for picture, label in zip(*batch, strict=True)]
-    boxes = read_boxes(work)
-    assert len(found) == len(boxes) == 12
-    decoded = {video_id: clips.decode(Path(videos.loc[video_id, "path"])) for video_id in videos.index}
-    for row in boxes.itertuples():
-        crop = decoded[row.video_id][row.frame][max(row.top, 0) : row.bottom, max(row.left, 0) : row.right]
-        tensor = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None] / 255
-        expected = torch.nn.functional.interpolate(tensor, (48, 48), mode="bilinear", antialias=True)[0]
-        label = videos.loc[row.video_id, "label"]
-        assert sum(torch.equal(picture, expected) and other == label for picture, other in found) == 1
-
-    middle = float(boxes["score"].median())
-    above = reader.Crops(work / "faces", videos[videos["label"] == 1], threshold=middle)
-    chosen = boxes[boxes["video_id"].str.startswith("fake/") & (boxes["score"] >= middle)]
-    assert len(above) == len(chosen) and above[0][0].shape == (3, 299, 299) and above[0][1] == 1
-
-    assert set(reader.DECODERS) == {codec.name for codec in CODECS} - {"raw"}
-    crop = np.ascontiguousarray(decoded["real/a.mp4"][0][:33, :20])
+    decoders = {"webp": "webp", "jxl": "jpegxl", "png": "png", "qoi": "qoi", "jpeg": "jpeg8"}
+    assert set(decoders) == {codec.name for codec in CODECS} - {"raw"}
+    crop = np.ascontiguousarray(clips.decode(clips.talking_head())[0][:33, :20])
     for codec in CODECS:
+        data = bytes(codec.encode(crop))
+        pictures = [codec.decode(data, 33, 20)]
         if codec.name != "raw":
-            data = bytes(codec.encode(crop))
-            pictures = [reader.DECODERS[codec.name](data)]
-            if codec.name != "jxl":
-                pictures.append(np.array(Image.open(io.BytesIO(data))))
-            assert all(np.allclose(p, crop, atol=0 if codec.lossless else 40) for p in pictures), codec.name
+            pictures.append(getattr(imagecodecs, f"{decoders[codec.name]}_decode")(data))
+        if codec.name not in ("raw", "jxl"):
+            pictures.append(np.array(Image.open(io.BytesIO(data))))
+        assert all(np.allclose(p, crop, atol=0 if codec.lossless else 40) for p in pictures), codec.name
+        with pytest.raises(ValueError):
+            codec.decode(data, 33, 21)  # of another size than recorded: never decoded to see how large
+        with pytest.raises(ValueError, match="allowed are up to"):
+            codec.decode(data, 1 << 14, 1 << 13)

@@ -14,10 +14,10 @@ import torch
 from dfd_train.cli import main
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import BatchLoader
-from dfd_train.data.prepared import load_prepared
 from dfd_train.data.transforms import InputSpec
 from dfd_train.errors import TrainingError
 from dfd_train.settings.config import PRESETS, presets
+from ffpp_prep.format.prepared import load_prepared
 
 
 def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
@@ -83,8 +83,8 @@ def test_missing_and_unreadable_data(run_command, small_set_writer, tmp_path, ca
     for work, message in (
         (tmp_path / "none", "no such folder"),
         (tmp_path / "empty", "is no prepared data set: it has no videos.parquet"),
-        (tmp_path / "broken", "cannot read"),
-        (newer, "has format version 2, this dfd-train reads version 1"),
+        (tmp_path / "broken", "videos.parquet: damaged: not readable as Parquet"),
+        (newer, "format version 2; this ffpp-prep reads 1"),
         (only_train, "no video is in split 'val'"),
         (no_boxes, "no usable video in split 'train': 9 not done; run `ffpp-prep boxes WORK`"),
         (no_pairs, "batches of pairs need both, --batches shuffled needs none"),

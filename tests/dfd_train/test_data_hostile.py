@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dfd_train.data.boxes import BoxStore
-from dfd_train.data.prepared import load_prepared
 from dfd_train.errors import UserError
+from ffpp_prep.format.box_reader import BoxReader
 from ffpp_prep.format.checksums import read_checked_json, write_checked_json
 from ffpp_prep.format.hdf5 import open_shard
+from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.format.tables import write_table
 
 SHARD = "faces/faces-00000.h5"
@@ -67,15 +67,15 @@ def test_a_flip_in_one_videos_boxes_is_seen(tmp_path: Path) -> None:
     path = tmp_path / "boxes-00000.parquet"
     write_table(pa.table(columns), path)
     parts = dict.fromkeys(names, "00000")
-    before = BoxStore(tmp_path, parts).find("v042", 7)
+    before = BoxReader(tmp_path, parts).find("v042", 7)
     row = 42 * 300 + 7
     assert before is not None
     assert before[1:] == pytest.approx([columns[name][row] for name in ("x1", "y1", "x2", "y2")])
     for bit in flips(path, 100):
         try:
-            assert BoxStore(tmp_path, parts).find("v042", 7) == before, bit
+            assert BoxReader(tmp_path, parts).find("v042", 7) == before, bit
         except UserError as error:
-            assert f"cannot read {path}" in str(error) and "verify" in str(error)
+            assert f"{path}: damaged" in str(error) and "verify" in str(error)
 
 
 def test_a_flip_in_what_a_shard_says_of_its_crops_is_seen(work: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_shard_leads_nowhere_else_and_is_no_larger_than_its_file(
     secret.write_bytes((work / SHARD).read_bytes())
     harm(work / SHARD, secret)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(UserError, match=r"cannot read .*faces-00000\.h5: damaged: .*verify .* --repair"):
+    with pytest.raises(UserError, match=r".*faces-00000\.h5: damaged: .*verify .* --repair"):
         load_prepared(work)
     with pytest.raises(UserError, match=r"faces-00000\.h5: damaged"):
         open_shard(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dfd_train.data import open_files
-from dfd_train.data.open_files import OpenFiles
+from ffpp_prep.format import open_files
+from ffpp_prep.format.open_files import OpenFiles
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_copy_in_another_process_opens_its_own(paths: list[Path]) -> None:
 @pytest.mark.parametrize(("soft", "hard", "open_at_once"), [(400, 4096, 20), (64, 64, 20), (24, 24, 12)])
 def test_no_more_than_the_system_allows(paths: list[Path], soft: int, hard: int, open_at_once: int) -> None:
     code = (
-        "import os, resource, sys; from pathlib import Path; from dfd_train.data.open_files import OpenFiles; "
+        "import os, resource, sys; from pathlib import Path; from ffpp_prep.format.open_files import OpenFiles; "
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard})); "
         "files = OpenFiles([Path(p) for p in sys.argv[1:]]); "
         "assert [files.read(n, 0, 1)[0] for n in (*range(20), *range(20))] == [*range(20)] * 2; "

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dfd_train.data.fakes import untouched_frames
-from dfd_train.data.prepared import load_prepared
+from ffpp_prep.format.prepared import load_prepared
+from ffpp_prep.format.untouched import untouched_frames
 
 
 @pytest.mark.parametrize("codec", ["jxl", "png", "qoi", "webp", "raw", "jpeg"])
@@ -120,9 +120,12 @@ def test_the_fingerprint_follows_how_crops_came_about(small_set_writer, tmp_path
 def test_boxes_whose_settings_cannot_be_read(small_set_writer, tmp_path):
     work = small_set_writer(tmp_path / "work", splits=("train",), length=1).work
     part = work / "boxes/videos-00001.parquet"
-    for settings, message in (("{", "Expecting"), ("[1]", "its settings are .1., must be names with values")):
+    for settings, message in (
+        ("{", "not readable as JSON"),
+        ("[1]", "its settings are .1., must be names with values"),
+    ):
         pq.write_table(pq.read_table(part).replace_schema_metadata({"settings": settings}), part)
-        with pytest.raises(ValueError, match=rf"cannot read .*videos-00001\.parquet: {message}"):
+        with pytest.raises(ValueError, match=rf"videos-00001\.parquet: damaged: {message}"):
             load_prepared(work)
 
 
@@ -164,7 +167,7 @@ def test_sets_that_cannot_be_read(small_set_writer, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no videos\.parquet \(`ffpp-prep scan` writes it\)"):
         load_prepared(tmp_path / "empty")
     (tmp_path / "empty/videos.parquet").write_bytes(b"PAR1 nothing of the kind")
-    with pytest.raises(ValueError, match=r"cannot read .*videos\.parquet"):
+    with pytest.raises(ValueError, match=r"videos\.parquet: damaged"):
         load_prepared(tmp_path / "empty")
     pq.write_table(pa.table({"video_id": ["a"]}), tmp_path / "empty/videos.parquet")
     with pytest.raises(ValueError, match="lacks the columns path, dataset, method"):
@@ -173,25 +176,21 @@ def test_sets_that_cannot_be_read(small_set_writer, tmp_path):
     newest = small_set_writer(tmp_path / "newest", splits=("train",), length=1).work
     table = pq.read_table(newest / "videos.parquet").replace_schema_metadata({"format_version": "3"})
     pq.write_table(table, newest / "videos.parquet")
-    with pytest.raises(
-        ValueError, match=r"videos\.parquet has format version 3, this dfd-train reads version 1"
-    ):
+    with pytest.raises(ValueError, match=r"videos\.parquet: format version 3; this ffpp-prep reads 1"):
         load_prepared(newest)
 
     newer = small_set_writer(tmp_path / "newer", splits=("train",), length=1, format_version=2).work
-    with pytest.raises(
-        ValueError, match=r"manifest\.json has format version 2, this dfd-train reads version 1"
-    ):
+    with pytest.raises(ValueError, match=r"manifest\.json: format version 2; this ffpp-prep reads 1"):
         load_prepared(newer)
     manifest = json.loads((newer / "faces/manifest.json").read_text())
     (newer / "faces/manifest.json").write_text(json.dumps(manifest | {"format_version": 1}))
-    with pytest.raises(ValueError, match=r"faces-00000\.h5 has format version 2"):
+    with pytest.raises(ValueError, match=r"faces-00000\.h5: format version 2"):
         load_prepared(newer)
     (newer / "faces/faces-00000.h5").unlink()
     with pytest.raises(FileNotFoundError, match=r"faces-00000\.h5 is listed in the manifest but missing"):
         load_prepared(newer)
     (newer / "faces/manifest.json").write_text(json.dumps(manifest | {"format_version": 1, "codec": "gif"}))
-    with pytest.raises(ValueError, match="codec is 'gif', allowed: raw, jxl"):
+    with pytest.raises(ValueError, match="codec is 'gif', allowed: webp, jxl"):
         load_prepared(newer)
     (newer / "faces/manifest.json").write_text("{}")
     with pytest.raises(ValueError, match=r"cannot read .*manifest\.json"):

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dfd_train.data.geometry import CropGeometry, cut_face
-from dfd_train.data.prepared import load_prepared
+from ffpp_prep.format.geometry import CropGeometry, cut_face
+from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.one_video.faces import CropSettings, crops
 from ffpp_prep.video import Encoder, open_output, read_frame
 

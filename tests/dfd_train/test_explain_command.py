@@ -18,11 +18,11 @@ import pytest
 from PIL import Image
 
 from dfd_train.cli import main
-from dfd_train.data.prepared import load_prepared
 from dfd_train.explain.figure import FAKE, _called
 from dfd_train.explain.pictures import Picture, choose_videos, open_videos
 from dfd_train.explain.tables import prediction_table
 from dfd_train.report.svg import GREY
+from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.video import Encoder, open_output
 
 FRAMES, WIDTH, HEIGHT = 20, 160, 120

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from dfd_train.cli import main
-from dfd_train.data.prepared import load_prepared
 from dfd_train.models.card import DetectorCard
 from dfd_train.predict.scorer import load_scorer
 from dfd_train.runs.checkpoint import load_model
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.format.prepared import load_prepared
 
 TINY = ("--set", "model.arguments.width_multiplier=0.125", "--set", "model.arguments.depth_multiplier=0.34")
 

@@ -12,9 +12,9 @@ from resuming import command
 
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import BatchLoader
-from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.errors import TrainingError
+from ffpp_prep.format.prepared import PreparedSet, load_prepared
 
 BATCHES = [[Sample(row, frame, 0, 0, epoch=0, position=0) for row in (0, 1)] for frame in range(12)]
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from dfd_train.data.prepared import PreparedSet
 from dfd_train.engine import sources
 from dfd_train.engine.data import describe_data, open_data
 from dfd_train.engine.pace import Pace
 from dfd_train.settings.config import build_config
 from dfd_train.units import duration_text
+from ffpp_prep.format.prepared import PreparedSet
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ import torch
 
 from dfd_train.calibration.learned import calibrate
 from dfd_train.cli import main
-from dfd_train.data.geometry import CropGeometry
 from dfd_train.engine.evaluate import EvaluationRequest, evaluate
 from dfd_train.metrics import summarize
 from dfd_train.models.card import METADATA_KEY, DetectorCard
 from dfd_train.predict.scorer import load_scorer, run_geometry
+from ffpp_prep.format.geometry import CropGeometry
 
 
 @pytest.fixture(scope="module")

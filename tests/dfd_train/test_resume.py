@@ -11,7 +11,6 @@ from resuming import FULL, assert_same_run, command, epochs, events, straight_ru
 
 from dfd_train.cli import main
 from dfd_train.data.loader import BatchLoader
-from dfd_train.data.prepared import load_prepared
 from dfd_train.data.transforms import InputSpec
 from dfd_train.engine import train
 from dfd_train.engine.data import open_data
@@ -20,6 +19,7 @@ from dfd_train.engine.place import Place
 from dfd_train.engine.processes import Processes
 from dfd_train.engine.score import Scoring, score_videos, scoring_batches
 from dfd_train.settings.config import build_config
+from ffpp_prep.format.prepared import load_prepared
 
 
 @pytest.fixture(scope="module")

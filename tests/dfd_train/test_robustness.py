@@ -13,10 +13,10 @@ from sklearn.metrics import roc_auc_score
 
 from dfd_train.cli import main
 from dfd_train.data.degradation import Loss, degrade, reseeded
-from dfd_train.data.prepared import load_prepared
 from dfd_train.data.transforms import normalize, resize
 from dfd_train.robustness.conditions import SWEEPS, choose_sweeps
 from dfd_train.runs.checkpoint import load_model
+from ffpp_prep.format.prepared import load_prepared
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,6 @@ import pandas as pd
 import pytest
 
 from dfd_train.data.batches import plan_epoch, plan_evaluation
-from dfd_train.data.fakes import untouched_frames
-from dfd_train.data.frames import benchmark_frames, dual_frames, evaluation_frames, various_frame
-from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import (
     Count,
     find_leaks,
@@ -22,6 +19,9 @@ from dfd_train.data.selection import (
 )
 from dfd_train.errors import UserError
 from dfd_train.settings.config import DataConfig
+from ffpp_prep.format.frames import benchmark_frames, dual_frames, evaluation_frames, various_frame
+from ffpp_prep.format.prepared import load_prepared
+from ffpp_prep.format.untouched import untouched_frames
 
 LENGTHS = [*range(1, 130), 300, 450, 1000]
 
@@ -85,7 +85,7 @@ def test_benchmark_frames(count):
 
 
 def test_a_video_without_frames_is_refused():
-    with pytest.raises(ValueError, match="length is 0"):
+    with pytest.raises(ValueError, match="length=0: a video has at least one frame"):
         various_frame(1, 0, 50)
 
 

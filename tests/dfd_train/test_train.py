@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from dfd_train.cli import main
-from dfd_train.data.frames import evaluation_frames
-from dfd_train.data.prepared import load_prepared
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.format.frames import evaluation_frames
+from ffpp_prep.format.prepared import load_prepared
 
 TRUST = ("tiny_networks:with_batch_norm",)  # what `learned` is
 

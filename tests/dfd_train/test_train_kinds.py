@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from dfd_train.cli import main
-from dfd_train.data.prepared import load_prepared
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
+from ffpp_prep.format.prepared import load_prepared
 
 
 def epochs(run: Path) -> pd.DataFrame:

@@ -13,9 +13,9 @@ from torchvision.transforms.v2 import functional
 
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation, BatchLoader, default_workers
-from dfd_train.data.prepared import load_prepared
 from dfd_train.data.transforms import Draw, InputSpec, adjust_hue, augment, draw, normalize, resize
 from dfd_train.settings.config import DegradationConfig, TransformConfig
+from ffpp_prep.format.prepared import load_prepared
 
 SPEC = InputSpec(64)
 NOTHING = Draw(order=("flip", "jitter", "rotation"), flip=False, jitter=(), angle=0.0, erased=None)

@@ -14,8 +14,8 @@ from dfd_train.data.batches import Sample
 from dfd_train.data.blending import self_blend
 from dfd_train.data.degradation import Loss, degrade, draw_losses
 from dfd_train.data.loader import Augmentation
-from dfd_train.data.prepared import load_prepared
 from dfd_train.settings.config import DegradationConfig, TransformConfig, build_config
+from ffpp_prep.format.prepared import load_prepared
 
 NAMES = ("downscale", "blur", "noise", "jpeg", "crf")
 

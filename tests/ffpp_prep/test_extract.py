@@ -14,8 +14,9 @@ from PIL import Image
 
 from ffpp_prep import read_videos
 from ffpp_prep.format.codecs import CODECS, codec
+from ffpp_prep.format.shard_writer import MissingCrops
 from ffpp_prep.one_video.faces import CropSettings
-from ffpp_prep.work.shards import MissingCrops, VideoSlice, write_shard
+from ffpp_prep.work.shards import VideoSlice, write_shard
 
 
 def test_every_crop_byte_for_byte(extracted: Path) -> None:

@@ -16,7 +16,7 @@ from crops import expected, extract, shards, stored
 
 from ffpp_prep import read_boxes, read_videos, verify_work
 from ffpp_prep.format.checksums import KEY
-from ffpp_prep.format.frames import evaluation_frames, training_frame
+from ffpp_prep.format.frames import evaluation_frames, various_frame
 
 
 def test_choosing_frames(detected: Path, tmp_path: Path) -> None:
@@ -30,8 +30,8 @@ def test_for_training_stores_what_training_asks_for(detected: Path, tmp_path: Pa
     work, _ = extract(detected, tmp_path, "--for-training", 4)
     split = read_videos(work).set_index("video_id")["split"]
     asked = {
-        "train": {training_frame(epoch, 4, FRAMES) for epoch in range(1, 5)},
-        "val": set(evaluation_frames(7, FRAMES)),
+        "train": {various_frame(epoch, FRAMES, 4)[0] for epoch in range(1, 5)},
+        "val": set(evaluation_frames(FRAMES, 7)[0]),
     }
     usable = {video_id for video_id, _, _ in expected(work)}
     assert {(video_id, frame) for video_id, frame, _ in stored(work)} == {
@@ -80,9 +80,9 @@ def scan_again(work: Path, splits: dict[str, str]) -> None:
 def test_for_training_after_scanning_again_with_other_splits(detected: Path, tmp_path: Path) -> None:
     """What is planned stays what it is, written or not; what only the new split asks for is added, once."""
     asked = {
-        "train": {training_frame(epoch, 4, FRAMES) for epoch in range(1, 5)},
-        "val": set(evaluation_frames(7, FRAMES)),
-        "test": set(evaluation_frames(12, FRAMES)),
+        "train": {various_frame(epoch, FRAMES, 4)[0] for epoch in range(1, 5)},
+        "val": set(evaluation_frames(FRAMES, 7)[0]),
+        "test": set(evaluation_frames(FRAMES, 12)[0]),
     }
     assert not asked["train"] <= asked["val"] < asked["test"]
     options = ("--for-training", 4, "--codec", "raw")
@@ -255,11 +255,11 @@ def test_wrong_options(detected: Path, options: tuple, words: str) -> None:
 
 def test_frame_formulas() -> None:
     # By hand: n = 8, 50 epochs of a 300-frame video: (8 * 40) mod 250 + floor(320 / 300) = 70 + 1.
-    assert training_frame(40, 50, 300) == 71
-    assert [training_frame(e, 50, 300) for e in (1, 2, 31)] == [8, 16, 248]
-    assert evaluation_frames(7, 300) == [10 + 41 * i for i in range(7)]
-    assert evaluation_frames(12, 15) == [i * 15 // 12 for i in range(12)]
-    assert all(0 <= training_frame(e, 50, n) < n for e in range(1, 51) for n in (1, 2, 49, 50, 51, 52, 400))
+    assert various_frame(40, 300, 50)[0] == 71
+    assert [various_frame(e, 300, 50)[0] for e in (1, 2, 31)] == [8, 16, 248]
+    assert evaluation_frames(300, 7)[0] == [10 + 41 * i for i in range(7)]
+    assert evaluation_frames(15, 12)[0] == [i * 15 // 12 for i in range(12)]
+    assert all(0 <= various_frame(e, n, 50)[0] < n for e in range(1, 51) for n in (1, 2, 49, 50, 51, 52, 400))
 
 
 def test_crops_that_are_probably_no_face_are_counted(detected: Path, tmp_path: Path) -> None:

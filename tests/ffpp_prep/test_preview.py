@@ -58,7 +58,7 @@ def test_the_sheet_shows_the_faces(shown: Path, detected: Path) -> None:
     top = 40 + row * (SIDE + TEXT + GAP)
     picture = decode(Path(read_videos(detected).set_index("video_id").loc[REAL, "path"]))
     boxes = read_boxes(detected)
-    for column, frame in enumerate(spaced_frames(5, FRAMES)):
+    for column, frame in enumerate(spaced_frames(FRAMES, 5)):
         box = boxes[(boxes["video_id"] == REAL) & (boxes["frame"] == frame) & (boxes["face"] == 0)].iloc[0]
         crop = picture[frame][max(0, box["top"]) : box["bottom"], max(0, box["left"]) : box["right"]]
         expected = np.asarray(

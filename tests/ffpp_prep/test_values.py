@@ -12,11 +12,10 @@ import pytest
 from clips import ffpp_prep
 
 from ffpp_prep import read_boxes, read_videos
+from ffpp_prep.format.schemas import CHECKS_SCHEMA, STATUS_SCHEMA
 from ffpp_prep.one_video.boxes import VideoBoxes
 from ffpp_prep.one_video.fakes import FakeCheck
-from ffpp_prep.work.fakes import CHECKS_SCHEMA
 from ffpp_prep.work.parts import storable
-from ffpp_prep.work.store import STATUS_SCHEMA
 
 # What a decoder may make of a header, whatever is bounded today; given for every video of one name.
 HOOK = """

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from dfd_train.calibration.kept import run_calibration
 from dfd_train.calibration.learned import Calibration
-from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import select_videos
 from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.engine.score import require_numbers
@@ -32,6 +31,7 @@ from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.files import replacing, write_atomically
 from dfd_train.runs.folder import DEMONSTRATION, RunFolder
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.format.prepared import load_prepared
 
 if TYPE_CHECKING:
     from reseption_models import ModelCard

@@ -13,7 +13,7 @@ import msgspec
 import tomli_w
 from msgspec import Meta
 
-from dfd_train.data.geometry import CropGeometry
+from dfd_train.data.cuts import CropRule
 from dfd_train.data.transforms import InputSpec
 from dfd_train.errors import UserError
 from dfd_train.settings.suggest import did_you_mean, listed
@@ -86,7 +86,7 @@ class Card:
     trained_on: tuple[Line, ...]
     """data sets, in words"""
     input: InputSpec
-    crop: CropGeometry
+    crop: CropRule
     known_as: tuple[str, ...] = ()
     """names of those data sets in prepared sets, in small letters: evaluating on them is flagged"""
     non_commercial: bool = False
@@ -162,7 +162,7 @@ def _refuse_unknown(tables: Mapping[str, Any]) -> None:
     parts = {
         "": Card,
         "input": InputSpec,
-        "crop": CropGeometry,
+        "crop": CropRule,
         "keys": Keys,
         "output": Output,
         "video": Video,

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dfd_train.data.frames import benchmark_frames, dual_frames, evaluation_frames, various_frame
 from dfd_train.data.selection import Pair
 from dfd_train.settings.config import DataConfig
+from ffpp_prep.format.frames import benchmark_frames, dual_frames, evaluation_frames, various_frame
 
 Spot = tuple[int, int]
 """A frame: the video's row and the frame's number."""

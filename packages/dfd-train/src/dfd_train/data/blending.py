@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torchvision.transforms.v2 import functional
 
-from dfd_train.data.geometry import Image
+from ffpp_prep.format.geometry import Image
 
 
 def self_blend(crop: Image, random: np.random.Generator) -> Image:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from dfd_train.data.fitting import need_opencv
-from dfd_train.data.geometry import CropGeometry, Image, cut_face
 from dfd_train.data.transforms import InputSpec
+from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
 
 Box = tuple[float, float, float, float]
 Points = npt.NDArray[np.float64]
@@ -25,27 +27,47 @@ TEMPLATES = {"deepfakebench": np.array(_DEEPFAKEBENCH) / 112, "gend": np.array(_
 """Shares of the crop's side."""
 
 
+@dataclass(frozen=True)
+class CropRule(CropGeometry):
+    """How a published detector's crops derive from boxes; margin, border and size as the prepared set has them.
+
+    Attributes:
+        rule: square: the thesis's; box: each side grows by its own length; aligned: by five points; frame: the whole
+            picture.
+        whole_pixels: box: its corners are cut to whole pixels before it grows, and not after.
+        template: aligned: where the five points come to lie.
+        scale: aligned: how much more than the template is shown.
+    """
+
+    rule: Literal["square", "box", "aligned", "frame"] = "square"
+    whole_pixels: bool = False
+    template: Literal["", "deepfakebench", "gend"] = ""
+    scale: float = 1.3
+
+
 def cut(frame: Image, box: Box, geometry: CropGeometry, points: Callable[[], Points]) -> Image:
     """The crop of a face by any rule: `frame` (H, W, 3) uint8 RGB, `box` x1, y1, x2, y2 in pixels.
 
     `points` is asked only where the rule needs them. Raises: UserError where OpenCV is needed and missing.
     """
-    if geometry.rule == "frame":
-        return frame
-    if geometry.rule == "box":
-        return _grown(frame, box, geometry)
-    if geometry.rule == "aligned":
-        return align(frame, points(), geometry)
+    if isinstance(geometry, CropRule):
+        if geometry.rule == "frame":
+            return frame
+        if geometry.rule == "box":
+            return _grown(frame, box, geometry)
+        if geometry.rule == "aligned":
+            return align(frame, points(), geometry)
     return cut_face(frame, box, geometry)
 
 
 def need_opencv_for(geometry: CropGeometry, spec: InputSpec) -> None:
     """Raise UserError where these crops need OpenCV and it is missing."""
-    if geometry.rule == "aligned" or spec.interpolation.startswith("opencv"):
+    aligned = isinstance(geometry, CropRule) and geometry.rule == "aligned"
+    if aligned or spec.interpolation.startswith("opencv"):
         need_opencv()
 
 
-def _grown(frame: Image, box: Box, geometry: CropGeometry) -> Image:
+def _grown(frame: Image, box: Box, geometry: CropRule) -> Image:
     """Each side moves out by `margin` of the box's length in that direction, and ends at the frame."""
     height, width = frame.shape[:2]
     rows, columns = (
@@ -54,7 +76,7 @@ def _grown(frame: Image, box: Box, geometry: CropGeometry) -> Image:
     return np.ascontiguousarray(frame[rows, columns])
 
 
-def _ends(low: float, high: float, limit: int, geometry: CropGeometry) -> tuple[int, int]:
+def _ends(low: float, high: float, limit: int, geometry: CropRule) -> tuple[int, int]:
     if geometry.whole_pixels:
         low, high = int(low), int(high)
         grow = int((high - low) * geometry.margin)
@@ -66,7 +88,7 @@ def _ends(low: float, high: float, limit: int, geometry: CropGeometry) -> tuple[
     return start, max(min(limit, last), start + 1)
 
 
-def align(frame: Image, points: Points, geometry: CropGeometry) -> Image:
+def align(frame: Image, points: Points, geometry: CropRule) -> Image:
     """The face turned and scaled so that its points lie where the template has them; black beyond the frame.
 
     Without a size of its own the crop keeps the face's: `scale` times the mean ratio of the points' ten distances to

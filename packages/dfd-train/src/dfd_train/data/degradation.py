@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torchvision.transforms.v2 import functional
 
-from dfd_train.data.geometry import Image
 from dfd_train.settings.config import DegradationConfig
+from ffpp_prep.format.geometry import Image
 from ffpp_prep.video import Encoder, open_output
 
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode, functional
 
-from dfd_train.data.geometry import Image
 from dfd_train.data.transforms import InputSpec, resize
 from dfd_train.errors import UserError
+from ffpp_prep.format.geometry import Image
 
 
 def fit(crop: Image, spec: InputSpec) -> Tensor:

@@ -20,12 +20,12 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from dfd_train.data.batches import Sample
 from dfd_train.data.blending import self_blend
 from dfd_train.data.degradation import Loss, degrade, draw_losses, reseeded
-from dfd_train.data.geometry import Image
-from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.signals import children_block_sigterm, deaths_are_expected, only_the_parent_ends
 from dfd_train.data.transforms import InputSpec, augment, draw, normalize, resize
 from dfd_train.errors import TrainingError, UserError
 from dfd_train.settings.config import DegradationConfig, TransformConfig
+from ffpp_prep.format.geometry import Image
+from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.machine import cores
 
 GLANCE_SECONDS = 1.0  # how long a batch is waited for before signals and processes are looked after

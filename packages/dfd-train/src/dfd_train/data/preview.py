@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from dfd_train.data.batches import Sample
-from dfd_train.data.frames import various_frame
-from dfd_train.data.geometry import Image
 from dfd_train.data.loader import Augmentation
-from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec, resize
 from dfd_train.settings.config import RunConfig
 from ffpp_prep.format.files import whole_file
+from ffpp_prep.format.frames import various_frame
+from ffpp_prep.format.geometry import Image
+from ffpp_prep.format.prepared import PreparedSet
 
 GAP = 4  # pixels between crops
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from dfd_train.data.prepared import READABLE
 from dfd_train.errors import UserError
 from ffpp_prep.datasets.people import people
+from ffpp_prep.format.schemas import USABLE
 
 SPLITS = ("train", "val", "test")
 
@@ -71,7 +71,7 @@ def select_videos(
     reason = pd.Series("", index=chosen.index)
     reason[chosen["multiple_faces"] & (multiple_faces == "drop")] = "multiple faces"
     reason[chosen["method"].isin(list(exclude_methods))] = "excluded method"
-    unreadable = ~chosen["status"].isin(READABLE) | (chosen["frames_decoded"] < 1)
+    unreadable = ~chosen["status"].isin(USABLE) | (chosen["frames_decoded"] < 1)
     reason[unreadable] = chosen["status"][unreadable].str.replace("_", " ")
     counts = reason[reason != ""].value_counts().sort_index()
     usable = chosen[reason == ""]

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from dfd_train.data.geometry import Image
 from dfd_train.settings.config import TransformConfig
+from ffpp_prep.format.geometry import Image
 
 Interpolation = Literal[
     "bilinear",

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from dfd_train.data.batches import EpochPlan, Spot, plan_epoch, plan_evaluation
-from dfd_train.data.fakes import untouched_frames
-from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import (
     Pair,
     Selection,
@@ -26,6 +24,8 @@ from dfd_train.errors import UserError
 from dfd_train.optim.optimizers import mix_seed
 from dfd_train.runs.folder import DEMONSTRATION
 from dfd_train.settings.config import RunConfig
+from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.format.untouched import untouched_frames
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from dfd_train.data.prepared import PreparedSet
 from dfd_train.engine.processes import Processes
 from dfd_train.engine.resume import LastCheckpoint
 from dfd_train.errors import UserError
@@ -17,6 +16,7 @@ from dfd_train.models.build import Detector, build_detector
 from dfd_train.optim.optimizers import mix_seed
 from dfd_train.runs.checkpoint import CheckpointFacts, TrainedModel, check_batch_norm, load_model, untrained
 from dfd_train.settings.config import RunConfig
+from ffpp_prep.format.prepared import PreparedSet
 
 
 def new_detector(

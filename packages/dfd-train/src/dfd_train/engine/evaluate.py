@@ -9,10 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from dfd_train.calibration.kept import keep_calibration
-from dfd_train.data.boxes import detection_settings
 from dfd_train.data.loader import default_workers
 from dfd_train.data.overlap import Overlap, overlap
-from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import in_split, select_videos, trained_on
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.record import prediction_facts
@@ -26,6 +24,8 @@ from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
 from dfd_train.settings.config import DataConfig
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.format.made_with import detection_settings
+from ffpp_prep.format.prepared import PreparedSet, load_prepared
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ from typing import Any, Self
 from torch import nn
 from tqdm import tqdm
 
-from dfd_train.data.prepared import PreparedSet
 from dfd_train.engine.place import Place
 from dfd_train.engine.processes import Processes
 from dfd_train.errors import UserError
@@ -23,6 +22,7 @@ from dfd_train.metrics import Summary
 from dfd_train.runs.checkpoint import CheckpointFacts
 from dfd_train.runs.folder import RunFolder
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.format.prepared import PreparedSet
 
 log = logging.getLogger("dfd_train")
 

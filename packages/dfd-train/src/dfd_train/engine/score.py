@@ -16,11 +16,11 @@ from tqdm import tqdm
 from dfd_train.data.batches import EpochPlan, Sample, plan_evaluation
 from dfd_train.data.degradation import Loss
 from dfd_train.data.loader import BatchLoader, LoadedBatch
-from dfd_train.data.prepared import PreparedSet
 from dfd_train.data.transforms import InputSpec
 from dfd_train.engine.learner import autocast
 from dfd_train.engine.processes import Processes
 from dfd_train.errors import NotANumber
+from ffpp_prep.format.prepared import PreparedSet
 
 Logits = TypeVar("Logits", NDArray[np.float32], NDArray[np.float64])
 

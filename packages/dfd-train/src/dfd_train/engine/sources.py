@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfd_train.data.batches import Spots
-from dfd_train.data.prepared import PreparedSet
+from ffpp_prep.format.prepared import PreparedSet
 
 TRIED = 3  # crops that are cut to know what one costs
 FEW = 0.05  # below this share cutting is not worth a warning

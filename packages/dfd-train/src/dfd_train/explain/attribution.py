@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dfd_train.data.geometry import Image
 from dfd_train.data.transforms import normalize, resize
 from dfd_train.explain.layers import last_maps
 from dfd_train.models.build import Detector
+from ffpp_prep.format.geometry import Image
 
 SIDE = 299
 METHODS = ("lime", "gradcam", "occlusion")

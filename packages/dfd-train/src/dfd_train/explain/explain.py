@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dfd_train.data.prepared import load_prepared
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.score import require_numbers
 from dfd_train.errors import UserError
@@ -45,6 +44,7 @@ from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.names import run_names
 from dfd_train.units import duration_text
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.text.spreadsheet import cell
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import av
 
-from dfd_train.data.geometry import Image, cut_face
 from dfd_train.engine.validation import validate_models
 from dfd_train.errors import UserError
 from dfd_train.explain.pictures import Picture
@@ -20,6 +19,7 @@ from dfd_train.predict.inputs import Input
 from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import judge
 from dfd_train.predict.scorer import Scorer, load_scorer
+from ffpp_prep.format.geometry import Image, cut_face
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import VideoError
 

@@ -14,13 +14,13 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dfd_train.data.geometry import Image
 from dfd_train.data.transforms import resize
 from dfd_train.explain.attribution import SIDE, Explanation
 from dfd_train.explain.pictures import Picture
 from dfd_train.explain.score import enlarge
 from dfd_train.explain.tables import TITLES, place
 from dfd_train.report.svg import GREY
+from ffpp_prep.format.geometry import Image
 
 FAKE, REAL, MASK = "#d62728", "#1a9641", "#ffd400"
 STRONGEST = 10

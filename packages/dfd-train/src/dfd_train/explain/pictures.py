@@ -14,13 +14,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from dfd_train.data.geometry import Image, cut_face
-from dfd_train.data.prepared import READABLE, PreparedSet
 from dfd_train.data.selection import SPLITS, select_videos
 from dfd_train.errors import UserError
 from dfd_train.predict.inputs import require_file
 from dfd_train.predict.photographs import read_image
 from dfd_train.report.tables import methods_in
+from ffpp_prep.format.geometry import Image, cut_face
+from ffpp_prep.format.prepared import PreparedSet
+from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import read_frame
 
@@ -109,7 +110,7 @@ def open_videos(prepared: PreparedSet, video_ids: Sequence[str], frame: int | No
 def _open_video(prepared: PreparedSet, video_id: str, frame: int | None) -> Picture:
     row = prepared.row(video_id)
     status, length = str(prepared.videos.at[row, "status"]), prepared.length(row)
-    if status not in READABLE:
+    if status not in USABLE:
         raise UserError(f"{video_id} has no usable face: {status.replace('_', ' ')}")
     number = length // 2 if frame is None else frame
     if number >= length:

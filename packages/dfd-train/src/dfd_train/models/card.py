@@ -30,7 +30,7 @@ class DetectorCard:
     """How to make a detector's input from a video's frame, and how to read its output.
 
     Crop: the square around the detector's box, larger by `margin`, at the frame's edge as `border` says
-    (`dfd_train.data.geometry`); then resized to `input_size`, bilinear with antialiasing
+    (`ffpp_prep.format.geometry`); then resized to `input_size`, bilinear with antialiasing
     (`dfd_train.data.transforms.resize`); RGB in [0, 1]; minus `mean`, over `std`.
     Probability of fake: 1 / (1 + e^(-logit / temperature)).
     """

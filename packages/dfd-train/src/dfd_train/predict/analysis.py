@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from dfd_train.data.geometry import CropGeometry, Image
 from dfd_train.errors import UserError
 from dfd_train.predict.faces import Advance, FaceFinder, FoundFace, ImageFaces, Rates, VideoFaces
 from dfd_train.predict.inputs import Input, require_file
 from dfd_train.predict.scorer import BATCH, Scorer
 from dfd_train.predict.thumbs import Thumbs
+from ffpp_prep.format.geometry import CropGeometry, Image
 
 BATCH_BYTES = 64 << 20
 

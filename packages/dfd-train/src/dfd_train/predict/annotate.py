@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from av.video.reformatter import Interpolation
 
-from dfd_train.data.geometry import Image
 from dfd_train.errors import UserError
 from dfd_train.predict.drawing import Mark, draw_marks
 from dfd_train.predict.faces import Advance, Footage
+from ffpp_prep.format.geometry import Image
 from ffpp_prep.video import Encoder, OpenFailed, open_container, open_output
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ import numpy as np
 import PIL.Image
 from PIL import ImageDraw, ImageFont
 
-from dfd_train.data.geometry import Image
 from dfd_train.predict.result import short_percent
 from dfd_train.report.svg import BLUE, GOLD, GREY, ORANGE, PURPLE, TEAL
+from ffpp_prep.format.geometry import Image
 
 WHITE = "#ffffff"
 FACE_COLOURS = (

@@ -16,7 +16,6 @@ from tqdm import tqdm
 from dfd_train.calibration.kept import validation_predictions
 from dfd_train.calibration.learned import Calibration, calibrate
 from dfd_train.data.batches import plan_evaluation
-from dfd_train.data.prepared import load_prepared
 from dfd_train.data.selection import select_videos
 from dfd_train.engine.score import prediction_table
 from dfd_train.errors import UserError
@@ -25,6 +24,7 @@ from dfd_train.predict.known import warn_of_differences
 from dfd_train.predict.scorer import BATCH, Scorer
 from dfd_train.report.table import Table, number, percent, words
 from dfd_train.runs.folder import DEMONSTRATION
+from ffpp_prep.format.prepared import load_prepared
 
 log = logging.getLogger(__name__)
 

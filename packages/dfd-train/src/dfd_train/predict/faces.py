@@ -14,10 +14,10 @@ from types import TracebackType
 
 import numpy as np
 
-from dfd_train.data.geometry import CropGeometry, Image, cut_face
 from dfd_train.predict.animation import AnimationReader, is_animated
 from dfd_train.predict.photographs import read_image
 from ffpp_prep.detector import Detections, load_detector
+from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
 from ffpp_prep.machine import cores
 from ffpp_prep.one_video.boxes import BoxSettings
 from ffpp_prep.one_video.tracks import Face, Linker, between

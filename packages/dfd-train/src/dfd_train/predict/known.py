@@ -7,13 +7,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from dfd_train.data.geometry import CropGeometry
 from dfd_train.data.overlap import overlap
-from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import Selection, trained_on
 from dfd_train.errors import UserError
 from dfd_train.predict.scorer import Facts, Scorer
 from dfd_train.runs.folder import RunFolder
+from ffpp_prep.format.geometry import CropGeometry
+from ffpp_prep.format.prepared import PreparedSet, load_prepared
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from dfd_train.data.geometry import Image
 from dfd_train.errors import UserError
+from ffpp_prep.format.geometry import Image
 from ffpp_prep.machine import open_to_read, read_at
 from ffpp_prep.video import MAX_PIXELS, too_large
 

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from dfd_train.calibration.kept import run_calibration
 from dfd_train.calibration.learned import Calibration
-from dfd_train.data.geometry import CropGeometry, Image
 from dfd_train.data.transforms import InputSpec, normalize, resize
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.learner import autocast
@@ -28,6 +27,7 @@ from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, Detect
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)

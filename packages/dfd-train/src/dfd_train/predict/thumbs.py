@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import PIL.Image
 
-from dfd_train.data.geometry import Image
+from ffpp_prep.format.geometry import Image
 
 SIDE = 144  # pixels
 A_TRACK = 8  # pictures kept of one; while collecting up to twice as many

@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from dfd_train.data.overlap import identity_overlap
-from dfd_train.data.prepared import load_prepared
 from dfd_train.errors import UserError
 from dfd_train.metrics import intervals, summarize
 from dfd_train.metrics.paired import judged_videos
@@ -20,6 +19,7 @@ from dfd_train.report.run import Run
 from dfd_train.report.sizes import THESIS_MEGABYTE, ModelSize
 from dfd_train.report.table import Cell, Mark, Table, between, count, number, percent, words
 from dfd_train.report.tables import DEMONSTRATION, hardest_videos, methods_in
+from ffpp_prep.format.prepared import load_prepared
 
 log = logging.getLogger(__name__)
 WRITERS: dict[str, Callable[..., Cell]] = {

@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from dfd_train import reference
-from dfd_train.data.boxes import detection_settings
 from dfd_train.data.overlap import identity_overlap
-from dfd_train.data.prepared import load_prepared
 from dfd_train.errors import UserError
 from dfd_train.report.run import Predictions, Run, read_run
 from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import PRESETS, RunConfig, build_config, read_config, settings
+from ffpp_prep.format.made_with import detection_settings
+from ffpp_prep.format.prepared import load_prepared
 
 DETECTION: Mapping[str, float] = {"every": 1, "threshold": 0.45, "margin": 0.3}
 """the thesis's face detection, as `ffpp-prep boxes` names it (section 4.4.1)"""

@@ -117,7 +117,7 @@ class _Prepared:
 
 
 def _open_prepared(run: Run) -> _Prepared | None:
-    from dfd_train.data.prepared import load_prepared
+    from ffpp_prep.format.prepared import load_prepared
 
     work = run.config["data"]["work"]
     if not work:

@@ -12,7 +12,6 @@ import torch
 from tqdm import tqdm
 
 from dfd_train.data.loader import default_workers
-from dfd_train.data.prepared import PreparedSet, load_prepared
 from dfd_train.data.selection import select_videos
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.evaluate import check_split, warn_of_known
@@ -25,6 +24,7 @@ from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions, write_predictions
 from ffpp_prep.errors import Damaged
+from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
 
+__all__ = ["CODECS", "MOST_PIXELS", "Codec", "codec"]
+
 Picture = NDArray[np.uint8]
+MOST_PIXELS = 1 << 26  # of a crop; a whole frame of 8K has half as many
 
 
 @dataclass(frozen=True)
@@ -24,31 +27,48 @@ class Codec:
 
     name: str
     encode: Callable[[Picture], bytes | bytearray | memoryview]
-    decode: Callable[[bytes, int, int], Picture]
+    picture: Callable[[bytes, int, int], Picture]
     ratio: float
     lossless: bool = True
+
+    def decode(self, data: bytes, height: int, width: int) -> Picture:
+        """The crop of these bytes, (height, width, 3) uint8 RGB.
+
+        Raises:
+            ValueError: it is of another size than that, larger than MOST_PIXELS, or can't be decoded.
+        """
+        if min(height, width) < 1 or height * width > MOST_PIXELS:
+            raise ValueError(f"it is {width}x{height} pixels, allowed are up to {MOST_PIXELS}")
+        return self.picture(data, height, width)
+
+
+def _room(height: int, width: int) -> Picture:
+    """What a crop is decoded into: bytes of another size are refused before there is memory for them."""
+    return np.empty((height, width, 3), np.uint8)
 
 
 CODECS: tuple[Codec, ...] = (
     Codec(
         "webp",
         lambda crop: imagecodecs.webp_encode(crop, lossless=True, level=0, method=0, numthreads=0),
-        lambda data, h, w: imagecodecs.webp_decode(data),
+        lambda data, h, w: imagecodecs.webp_decode(data, out=_room(h, w)),
         2.9,
     ),
     Codec(
         "jxl",
         lambda crop: imagecodecs.jpegxl_encode(crop, lossless=True, effort=1, numthreads=1),
-        lambda data, h, w: imagecodecs.jpegxl_decode(data, numthreads=1),
+        lambda data, h, w: imagecodecs.jpegxl_decode(data, numthreads=1, out=_room(h, w)),
         3.3,
     ),
     Codec(
         "png",
         lambda crop: imagecodecs.png_encode(crop, level=1),
-        lambda data, h, w: imagecodecs.png_decode(data),
+        lambda data, h, w: imagecodecs.png_decode(data, out=_room(h, w)),
         1.9,
     ),
-    Codec("qoi", imagecodecs.qoi_encode, lambda data, h, w: imagecodecs.qoi_decode(data), 1.6),
+    Codec(
+        "qoi", imagecodecs.qoi_encode, lambda data, h, w: imagecodecs.qoi_decode(data, out=_room(h, w)), 1.6
+    ),
     Codec(
         "raw",
         lambda crop: crop.data.cast("B"),  # no copy
@@ -58,7 +78,7 @@ CODECS: tuple[Codec, ...] = (
     Codec(
         "jpeg",
         lambda crop: imagecodecs.jpeg8_encode(crop, level=95, subsampling="444"),
-        lambda data, h, w: imagecodecs.jpeg8_decode(data),
+        lambda data, h, w: imagecodecs.jpeg8_decode(data, out=_room(h, w)),
         5.7,
         lossless=False,
     ),

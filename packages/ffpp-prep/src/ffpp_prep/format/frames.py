@@ -1,47 +1,84 @@
-"""Which frames of a video training and evaluation ask for (thesis section 4.3).
+"""Which frames of a video training and evaluation ask for: the formulas of thesis section 4.3, short videos included.
 
-dfd-train has the same formulas for the reading side; tests/test_contract.py holds the two together.
+`epoch` counts from 1, `length` is the number of decodable frames, indices are 0-based; a length stands before a count.
+The formulas also return how many indices are substitutes, that is, not what the thesis's formula yields because the
+video is too short for it.
 """
 
 from __future__ import annotations
+
+from ffpp_prep.errors import UserError
+
+__all__ = [
+    "EVALUATION_FRAMES",
+    "FRAME_STEP",
+    "asked_for",
+    "benchmark_frames",
+    "dual_frames",
+    "evaluation_frames",
+    "spaced_frames",
+    "various_frame",
+]
 
 FRAME_STEP = 8  # n of the thesis
 FIRST_EVALUATION_FRAME = 10
 EVALUATION_FRAMES = {"val": 7, "test": 12}
 
 
-def training_frame(epoch: int, total_epochs: int, length: int) -> int:
-    """The frame that *various* batches take from a video in an epoch.
+def various_frame(epoch: int, length: int, total_epochs: int, stride: int = FRAME_STEP) -> tuple[int, int]:
+    """The one frame of a video in an epoch of *various* batches.
 
-    Args:
-        epoch: from 1.
-        total_epochs: of the whole training.
-        length: frames in the video, at least 1.
+    `(stride * epoch) mod (length - total_epochs) + floor(stride * epoch / length)`, section 4.3.1.
     """
+    _check_length(length)
     span = max(1, length - total_epochs)
-    return min((FRAME_STEP * epoch) % span + FRAME_STEP * epoch // length, length - 1)
+    frame = (stride * epoch) % span + (stride * epoch) // length
+    return min(frame, length - 1), int(length - total_epochs < 1 or frame > length - 1)
 
 
-def evaluation_frames(count: int, length: int) -> list[int]:
-    """`count` equally spaced frames; in videos too short for the thesis's start at frame 10, over the whole length."""
+def dual_frames(epoch: int, length: int, total_epochs: int, count: int) -> tuple[list[int], int]:
+    """The `count` frames of a video in an epoch of *dual* batches: epoch, epoch + step, … (section 4.3.1)."""
+    _check_length(length)
+    step = (length - total_epochs) // count
+    wanted = [epoch + i * max(1, step) for i in range(count)]
+    frames = [min(frame, length - 1) for frame in wanted]
+    substituted = count if step < 1 else sum(a != b for a, b in zip(frames, wanted, strict=True))
+    return frames, substituted
+
+
+def evaluation_frames(length: int, count: int) -> tuple[list[int], int]:
+    """`count` equally spaced frames from frame 10 on; a video below `10 + count` frames is spread from frame 0."""
+    _check_length(length)
     if length < FIRST_EVALUATION_FRAME + count:
-        return [i * length // count for i in range(count)]
+        return [i * length // count for i in range(count)], count
     step = (length - FIRST_EVALUATION_FRAME) // count
-    return [FIRST_EVALUATION_FRAME + i * step for i in range(count)]
+    return [FIRST_EVALUATION_FRAME + i * step for i in range(count)], 0
 
 
-def spaced_frames(count: int, length: int) -> list[int]:
+def benchmark_frames(length: int, count: int) -> tuple[list[int], int]:
+    """`count` frames from the first to the last, as DeepfakeBench chooses them; a shorter video shows each once."""
+    _check_length(length)
+    frames = sorted({i * (length - 1) // max(1, count - 1) for i in range(count)})
+    return frames, 0
+
+
+def spaced_frames(length: int, count: int) -> list[int]:
     """At most `count` equally spaced frames over the whole length, each once."""
     return sorted({i * length // count for i in range(count)})
 
 
 def asked_for(split: str, epochs: int, length: int) -> list[int]:
-    """Every frame that `epochs` epochs of training, or the evaluation of its split, will ask a video for.
+    """Every frame that `epochs` epochs of *various* batches, or the evaluation of its split, will ask a video for.
 
     Videos of no split, or of `unused`, are asked for none.
     """
     if split in EVALUATION_FRAMES:
-        return sorted(set(evaluation_frames(EVALUATION_FRAMES[split], length)))
+        return sorted(set(evaluation_frames(length, EVALUATION_FRAMES[split])[0]))
     if split != "train":
         return []
-    return sorted({training_frame(epoch, epochs, length) for epoch in range(1, epochs + 1)})
+    return sorted({various_frame(epoch, length, epochs)[0] for epoch in range(1, epochs + 1)})
+
+
+def _check_length(length: int) -> None:
+    if length < 1:
+        raise UserError(f"length={length}: a video has at least one frame")

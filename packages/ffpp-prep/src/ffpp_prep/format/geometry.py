@@ -1,4 +1,4 @@
-"""From a detector's box to the square that is cropped: pure functions, the thesis's rules (section 4.4.1).
+"""From a detector's box to the crop around it: pure functions, the thesis's rules (section 4.4.1).
 
 Pixel coordinates; `right` and `bottom` are exclusive, as in array slices.
 """
@@ -11,8 +11,28 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ffpp_prep.video import resized
+
+__all__ = ["THESIS_MARGIN", "Border", "CropGeometry", "Image", "Square", "cut", "cut_face", "expanded_square"]
+
 THESIS_MARGIN = 0.3
 Border = Literal["clip", "pad"]
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class CropGeometry:
+    """How crops derive from the detector's boxes; the defaults are the thesis's.
+
+    Attributes:
+        margin: how much larger than the box the square is.
+        border: `clip` to the frame, or `pad` with black beyond it.
+        size: side in pixels, 0 for native size.
+    """
+
+    margin: float = THESIS_MARGIN
+    border: Border = "clip"
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -23,6 +43,21 @@ class Square:
     bottom: int
     left: int
     right: int
+
+
+def cut_face(frame: Image, box: tuple[float, float, float, float], geometry: CropGeometry) -> Image:
+    """Cuts a face out of a frame: the box is expanded, made square, clipped or padded, and resized where asked.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB.
+        box: x1, y1, x2, y2 in pixels, as the detector gave it.
+        geometry: how the crop derives from it.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
+    """
+    crop = cut(frame, expanded_square(*box, geometry.margin), geometry.border)
+    return resized(crop, geometry.size) if geometry.size else crop
 
 
 def expanded_square(x1: float, y1: float, x2: float, y2: float, margin: float = THESIS_MARGIN) -> Square:
@@ -43,7 +78,7 @@ def expanded_square(x1: float, y1: float, x2: float, y2: float, margin: float = 
     return Square(top, bottom, left, right)
 
 
-def cut(frame: NDArray[np.uint8], square: Square, border: Border = "clip") -> NDArray[np.uint8]:
+def cut(frame: Image, square: Square, border: Border = "clip") -> Image:
     """Cuts a square out of a frame.
 
     Args:

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ffpp_prep.format.schemas import BOXES_SCHEMA
 from ffpp_prep.format.tables import read_table
-from ffpp_prep.one_video.boxes import BOXES_SCHEMA, VideoBoxes
+from ffpp_prep.one_video.boxes import VideoBoxes
 from ffpp_prep.one_video.likeness import Likeness
 from ffpp_prep.video import VideoError, beating, open_video
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from ffpp_prep.detector import SSD, Detections, Detector, check_detector
 from ffpp_prep.format.geometry import THESIS_MARGIN, expanded_square
+from ffpp_prep.format.schemas import BOXES_SCHEMA
 from ffpp_prep.one_video.likeness import Likeness
 from ffpp_prep.one_video.tracks import Face, Linker, between
 from ffpp_prep.video import DecodeFailed, Frame, OpenFailed, beating, open_video
 
 Status = Literal["ok", "partial", "no_face", "open_failed", "decode_failed", "timeout", "crashed"]
-USABLE: tuple[Status, ...] = ("ok", "partial")  # videos with faces to crop
 LOST: tuple[Status, ...] = ("open_failed", "decode_failed", "timeout", "crashed")  # videos without boxes
 
 MULTIPLE_FACES_SHARE = 0.10  # of a video's frames; above it the video is flagged (thesis 4.1.2)
@@ -29,26 +29,6 @@ NO_FACE_SHARE = 0.05  # of a video's frames; below it the video has no usable fa
 BATCH_FRAMES = 16
 BATCH_BYTES = 64 << 20  # a batch of 4K frames stays as small as one of 480p frames
 BLOCK_ROWS = 8192  # held as Python objects, which take ten times as much memory as rows
-
-BOXES_SCHEMA = pa.schema(
-    [
-        ("video_id", pa.dictionary(pa.int32(), pa.string())),
-        ("frame", pa.int32()),
-        ("pts", pa.int64()),
-        ("face", pa.int8()),
-        ("track", pa.int32()),
-        ("score", pa.float32()),
-        ("x1", pa.float32()),
-        ("y1", pa.float32()),
-        ("x2", pa.float32()),
-        ("y2", pa.float32()),
-        ("top", pa.int32()),
-        ("bottom", pa.int32()),
-        ("left", pa.int32()),
-        ("right", pa.int32()),
-        ("interpolated", pa.bool_()),
-    ]
-)
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.codecs import codec
 from ffpp_prep.format.frames import asked_for, spaced_frames
-from ffpp_prep.format.geometry import THESIS_MARGIN, Border, cut, expanded_square
-from ffpp_prep.video import DecodeFailed, beating, open_video, resized
+from ffpp_prep.format.geometry import THESIS_MARGIN, Border, CropGeometry, Image, cut_face
+from ffpp_prep.video import DecodeFailed, beating, open_video
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,11 @@ class CropSettings:
         if sum((self.every > 1, self.frames > 0, self.for_training > 0)) > 1:
             raise UserError("--every, --frames and --for-training exclude each other; give one of them")
 
+    @property
+    def geometry(self) -> CropGeometry:
+        """How the crops derive from their boxes."""
+        return CropGeometry(self.margin, self.border, self.size)
+
 
 def chosen_boxes(boxes: pd.DataFrame, split: str, length: int, settings: CropSettings) -> pd.DataFrame:
     """The rows of one video's boxes that become crops, in order."""
@@ -68,7 +72,7 @@ def chosen_boxes(boxes: pd.DataFrame, split: str, length: int, settings: CropSet
     if settings.every > 1:
         return chosen[chosen["frame"] % settings.every == 0]
     if settings.frames:
-        return chosen[chosen["frame"].isin(spaced_frames(settings.frames, length))]
+        return chosen[chosen["frame"].isin(spaced_frames(length, settings.frames))]
     if settings.for_training:
         return chosen[chosen["frame"].isin(asked_for(split, settings.for_training, length))]
     return chosen
@@ -80,7 +84,7 @@ def crops(
     settings: CropSettings,
     beat: Callable[[], None] = lambda: None,
     size: tuple[int, int] = (0, 0),
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+) -> Iterator[tuple[int, Image]]:
     """Decodes a video up to the last wanted frame and yields (row position in `boxes`, crop (h, w, 3) uint8).
 
     Frames that can't be decoded any more have no crop; the caller sees which rows are missing. `beat` is called every
@@ -103,7 +107,7 @@ def crops(
             if wanted:
                 picture = frame.rgb()
                 for position in wanted:
-                    crop = _crop(picture, corners[position].tolist(), settings)
+                    crop = _crop(picture, corners[position].tolist(), settings.geometry)
                     yield position, crop
                     del crop
                 del picture  # its memory is taken for the next one, which costs less than other memory
@@ -111,11 +115,10 @@ def crops(
                 return
 
 
-def _crop(picture: NDArray[np.uint8], corners: list[float], settings: CropSettings) -> NDArray[np.uint8]:
+def _crop(picture: Image, corners: list[float], geometry: CropGeometry) -> Image:
     try:
         x1, y1, x2, y2 = corners
-        crop = cut(picture, expanded_square(x1, y1, x2, y2, settings.margin), settings.border)
-        return resized(crop, settings.size) if settings.size else crop
+        return cut_face(picture, (x1, y1, x2, y2), geometry)
     except Exception as error:  # padded beyond memory, or of a shape that can't be resized
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DecodeFailed(f"no crop can be cut out: {reason}") from error

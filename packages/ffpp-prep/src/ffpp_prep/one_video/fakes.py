@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.geometry import expanded_square
+from ffpp_prep.format.schemas import FAKES_SCHEMA
 from ffpp_prep.video import VideoError, open_video
 
 Status = Literal["ok", "partial", "size_differs", "open_failed", "timeout", "crashed"]
@@ -35,20 +36,6 @@ NOISE_FLOOR = 0.5  # grey levels: decoders and colour conversion alone differ by
 TEXTURE_CLASSES = 20
 LEAST_BLOCKS = 16  # outside faces, for a noise level to be known
 BEAT_FRAMES = 16
-
-FAKES_SCHEMA = pa.schema(
-    [
-        ("video_id", pa.dictionary(pa.int32(), pa.string())),
-        ("frame", pa.int32()),
-        ("face", pa.int8()),
-        ("difference", pa.float32()),
-        ("background", pa.float32()),
-        ("contrast", pa.float32()),
-        ("touched", pa.bool_()),
-        pa.field("noise", pa.float32(), metadata={"since": "0.2"}),
-        pa.field("unknown", pa.bool_(), metadata={"since": "0.2"}),
-    ]
-)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def look_at(video: Row, boxes: pd.DataFrame | None, settings: dict[str, Any]) ->
     """Decodes a few equally spaced frames of a video."""
     if boxes is None:
         return ShownVideo((), "it has no boxes")
-    wanted = set(spaced_frames(FRAMES, min(int(video["frames_decoded"]), LOOK_AHEAD)))
+    wanted = set(spaced_frames(min(int(video["frames_decoded"]), LOOK_AHEAD), FRAMES))
     frames = []
     try:
         with open_video(video["path"], settings.get("decoder", "pyav")) as reader:

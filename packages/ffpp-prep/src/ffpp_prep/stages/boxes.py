@@ -17,6 +17,7 @@ from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.detector.workers import Engine, Workers, find_workers, process_detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.format.schemas import STATUS_SCHEMA
 from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.one_video.borrowed import Original, borrow_boxes
 from ffpp_prep.one_video.boxes import LOST, BoxSettings, VideoBoxes, detect_video
@@ -28,7 +29,7 @@ from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.manifest import read_plan
 from ffpp_prep.work.parts import storable
 from ffpp_prep.work.progress import ProgressBar
-from ffpp_prep.work.store import STATUS_SCHEMA, BoxStore, read_scan
+from ffpp_prep.work.store import BoxStore, read_scan
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.format.checksums import write_checked_json
 from ffpp_prep.format.files import sweep
 from ffpp_prep.format.frames import EVALUATION_FRAMES
+from ffpp_prep.format.schemas import USABLE
+from ffpp_prep.format.shard_writer import ShardSummary, scored_below, shard_name
 from ffpp_prep.jobs import Beat, Outcome, run_tasks
-from ffpp_prep.one_video.boxes import USABLE
 from ffpp_prep.one_video.faces import CropSettings
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.manifest import (
@@ -34,7 +35,7 @@ from ffpp_prep.work.manifest import (
 from ffpp_prep.work.parts import refuse_other_settings
 from ffpp_prep.work.planning import pending_slices, plan_shards, planned_slices, spoken_for, unplanned
 from ffpp_prep.work.progress import ProgressBar
-from ffpp_prep.work.shards import ShardSummary, scored_below, shard_name, write_shard
+from ffpp_prep.work.shards import write_shard
 from ffpp_prep.work.store import BoxStore, read_videos_and_parts
 
 NOT_DETECTED = "boxes not detected yet"  # why a video is left out

@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from ffpp_prep.errors import UserError
+from ffpp_prep.format.schemas import CHECKS_SCHEMA, USABLE
 from ffpp_prep.jobs import Beat, Lost, run_tasks
-from ffpp_prep.one_video.boxes import USABLE
 from ffpp_prep.one_video.fakes import FakeCheck, FakeSettings, check_fake
 from ffpp_prep.stages.collect import collect
 from ffpp_prep.text.printable import printable
-from ffpp_prep.work.fakes import CHECKS_SCHEMA, FakeStore
+from ffpp_prep.work.fakes import FakeStore
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.parts import storable
 from ffpp_prep.work.progress import ProgressBar

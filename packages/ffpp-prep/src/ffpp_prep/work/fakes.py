@@ -5,25 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
-from ffpp_prep.one_video.fakes import FAKES_SCHEMA, FakeCheck
+from ffpp_prep.format.schemas import CHECKS_SCHEMA, FAKES_SCHEMA
+from ffpp_prep.one_video.fakes import FakeCheck
 from ffpp_prep.work.parts import PartStore
-
-CHECKS_SCHEMA = pa.schema(
-    [
-        ("video_id", pa.string()),
-        ("status", pa.string()),
-        ("error", pa.string()),
-        ("frames_decoded", pa.int32()),
-        ("faces", pa.int32()),
-        ("faces_untouched", pa.int32()),
-        ("frames_untouched", pa.int32()),
-        ("changes", pa.int32()),
-        ("switches", pa.int32()),
-        pa.field("faces_unknown", pa.int32(), metadata={"since": "0.2"}),
-    ]
-)
 
 
 class FakeStore(PartStore[FakeCheck]):

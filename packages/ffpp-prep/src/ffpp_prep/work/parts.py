@@ -25,9 +25,8 @@ import pyarrow.compute as pc
 from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.checksums import parsed_json
 from ffpp_prep.format.files import sha256_of, sweep, whole_file
+from ffpp_prep.format.schemas import FORMAT_VERSION, refuse_other_version
 from ffpp_prep.format.tables import read_metadata, read_table, write_table
-
-FORMAT_VERSION = 1
 
 
 class VideoResult(Protocol):
@@ -247,24 +246,6 @@ def told(path: Path, metadata: dict[bytes, bytes], remedy: str) -> dict[str, Any
     if not isinstance(settings, dict) or fingerprint_of(settings).encode() != metadata.get(b"fingerprint"):
         raise Damaged(path, "its settings don't match their fingerprint", remedy)
     return settings
-
-
-def refuse_other_version(path: Path, metadata: Mapping[bytes, bytes]) -> None:
-    """Compares the format version in a table's metadata with ours; raises as `refuse_version`."""
-    refuse_version(path, metadata.get(b"format_version", b"?").decode(errors="replace"))
-
-
-def refuse_version(path: Path, version: object) -> None:
-    """Compares a file's format version with ours.
-
-    Raises:
-        UserError: they differ.
-    """
-    if str(version) != str(FORMAT_VERSION):
-        raise UserError(
-            f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}. Take the one that wrote it; "
-            "if this one did, the file is damaged:  ffpp-prep verify WORK --repair"
-        )
 
 
 def refuse_other_settings(

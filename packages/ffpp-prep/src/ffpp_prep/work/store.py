@@ -8,7 +8,7 @@ WORK/boxes/videos-00000.parquet
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,33 +18,20 @@ import pyarrow as pa
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import whole_file
+from ffpp_prep.format.made_with import remedy_of
 from ffpp_prep.format.records import VideoRecord
-from ffpp_prep.format.tables import read_table, write_table
-from ffpp_prep.one_video.boxes import BOXES_SCHEMA, BoxSettings, VideoBoxes
-from ffpp_prep.work.parts import FORMAT_VERSION, PartStore, refuse_other_version
-
-SCAN_COLUMNS = tuple(f.name for f in fields(VideoRecord))
-STATUS_SCHEMA = pa.schema(
-    [
-        ("video_id", pa.string()),
-        ("status", pa.string()),
-        ("error", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("fps", pa.float32()),
-        ("frames_container", pa.int32()),
-        ("frames_decoded", pa.int32()),
-        ("frames_with_face", pa.int32()),
-        ("frames_multi_face", pa.int32()),
-        ("multiple_faces", pa.bool_()),
-        ("boxes_from", pa.string()),
-        ("decode_s", pa.float32()),
-        ("detect_s", pa.float32()),
-    ]
+from ffpp_prep.format.schemas import (
+    BOXES_SCHEMA,
+    FORMAT_VERSION,
+    LIKENESS_SCHEMA,
+    SCAN_COLUMNS,
+    SCAN_SCHEMA,
+    STATUS_SCHEMA,
+    refuse_other_version,
 )
-# Null in parts of before it was recorded.
-LIKENESS = pa.schema([pa.field("likeness", pa.binary(), metadata={"since": "0.2"})])
-
+from ffpp_prep.format.tables import read_table, write_table
+from ffpp_prep.one_video.boxes import BoxSettings, VideoBoxes
+from ffpp_prep.work.parts import PartStore
 
 # --- scan -----------------------------------------------------------------------------------------------------
 
@@ -55,7 +42,7 @@ def write_scan(work: Path, videos: Sequence[VideoRecord], metadata: dict[str, st
     frame["label"] = frame["label"].astype("int8")
     for name in ("split", "original_id", "source_id", "target_id", "mask_path", "compression", "group"):
         frame[name] = frame[name].astype(object).where(frame[name] != "", None)
-    table = pa.Table.from_pandas(frame, schema=_scan_schema(), preserve_index=False)
+    table = pa.Table.from_pandas(frame, schema=SCAN_SCHEMA, preserve_index=False)
     table = table.replace_schema_metadata({"format_version": str(FORMAT_VERSION), **metadata})
     with whole_file(work / "videos.parquet") as temporary:
         write_table(table, temporary)
@@ -81,12 +68,7 @@ def _scan_table(work: Path) -> pa.Table:
     path = work / "videos.parquet"
     if not path.is_file():
         raise UserError(f"{work}: no videos.parquet here; run  ffpp-prep scan ROOT -o {work}  first")
-    remedy = f"scan again, with  ffpp-prep scan ROOT -o {work}: boxes and crops stay"
-    return read_table(path, remedy, _scan_schema(), accept=partial(refuse_other_version, path))
-
-
-def _scan_schema() -> pa.Schema:
-    return pa.schema([(name, pa.int8() if name == "label" else pa.string()) for name in SCAN_COLUMNS])
+    return read_table(path, remedy_of(path), SCAN_SCHEMA, accept=partial(refuse_other_version, path))
 
 
 # --- boxes ----------------------------------------------------------------------------------------------------
@@ -96,7 +78,7 @@ class BoxStore(PartStore[VideoBoxes]):
     """The parts in WORK/boxes."""
 
     def __init__(self, work: Path) -> None:
-        super().__init__(work / "boxes", "boxes", BOXES_SCHEMA, STATUS_SCHEMA, LIKENESS)
+        super().__init__(work / "boxes", "boxes", BOXES_SCHEMA, STATUS_SCHEMA, LIKENESS_SCHEMA)
 
     def made_with(self) -> dict[str, Any]:
         """The settings of the boxes.

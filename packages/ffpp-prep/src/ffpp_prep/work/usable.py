@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ffpp_prep.one_video.boxes import USABLE
+from ffpp_prep.format.schemas import USABLE
 
 SPLITS = ("train", "val", "test")
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.checksums import read_checked_json
+from ffpp_prep.format.shard_writer import ShardSummary
 from ffpp_prep.work.fakes import FakeStore
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.manifest import (
@@ -27,7 +28,6 @@ from ffpp_prep.work.manifest import (
     read_summaries,
     write_plan,
 )
-from ffpp_prep.work.shards import ShardSummary
 from ffpp_prep.work.store import BoxStore, read_scan, read_videos_and_parts
 from ffpp_prep.work.verify.damage import Damage, Unread, unread
 from ffpp_prep.work.verify.parts import BOXES, FAKES, Content, check_parts

@@ -17,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dfd_train.data.boxes import check_made_of
-from dfd_train.data.checked import checked_json, opened_shard
-from dfd_train.data.geometry import CropGeometry, Image
-from dfd_train.data.open_files import OpenFiles
-from dfd_train.errors import UserError
-
-FORMAT_VERSION = 1
+from ffpp_prep.errors import UserError
+from ffpp_prep.format.checksums import read_checked_json
+from ffpp_prep.format.codecs import CODECS, codec
+from ffpp_prep.format.geometry import CropGeometry, Image
+from ffpp_prep.format.hdf5 import check_index, open_shard
+from ffpp_prep.format.made_with import check_made_of, remedy_of
+from ffpp_prep.format.open_files import OpenFiles
+from ffpp_prep.format.schemas import refuse_version
 
 # Where a crop stands: 32 bytes each, 35 MB for 1.1 million; forked loader processes share it
 PLACE = np.dtype(
@@ -32,15 +33,6 @@ PLACE = np.dtype(
 
 Number = TypeVar("Number", int, npt.NDArray[np.int64])
 
-_DECODERS = {
-    "jxl": "jpegxl_decode",
-    "png": "png_decode",
-    "qoi": "qoi_decode",
-    "webp": "webp_decode",
-    "jpeg": "jpeg8_decode",
-}
-_LOSSY = ("jpeg",)
-MOST_PIXELS = 1 << 26  # of a crop; a whole frame of 8K has half as many
 _SHARD = re.compile(r"faces-\d+\.h5")  # its folder's own: a manifest from elsewhere leads nowhere else
 _READ = ("blob", "offsets", "shape", "crc32", "video", "frame", "face", "videos/id")
 
@@ -58,10 +50,10 @@ class CropStore:
         self.fingerprint = str(manifest["fingerprint"])
         check_made_of(faces, manifest.get("boxes"))
         self.geometry = CropGeometry(
-            float(manifest["margin"]), str(manifest.get("border", "clip")), int(manifest["size"])
+            float(manifest["margin"]), manifest.get("border", "clip"), int(manifest["size"])
         )
         self._codec = str(manifest["codec"])
-        self.lossless = self._codec not in _LOSSY
+        self.lossless = codec(self._codec).lossless
         self._paths = [faces / shard["file"] for shard in manifest["shards"]]
         self._files = OpenFiles(self._paths)
         self._keys, self._places = self._build_index(video_ids, manifest["shards"])
@@ -102,7 +94,7 @@ class CropStore:
                 f"{self._paths[shard]}: the crop at byte {place['start']} is damaged (checksum differs)"
             )
         try:
-            return _decode(self._codec, encoded, shape)
+            return codec(self._codec).decode(encoded, *shape)
         except (
             ValueError
         ) as error:  # of another size than recorded, say: it is never decoded to see how large
@@ -135,10 +127,10 @@ def _key(video: Number, frame: Number, face: Number) -> Number:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    manifest = checked_json(path)
+    manifest = read_checked_json(path, remedy_of(path))
     if "format_version" not in manifest:
         raise UserError(f"cannot read {path}: it lacks format_version")
-    check_version(path, manifest["format_version"])
+    refuse_version(path, manifest["format_version"])
     missing = [
         name for name in ("fingerprint", "codec", "color", "margin", "size", "shards") if name not in manifest
     ]
@@ -146,9 +138,11 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise UserError(f"cannot read {path}: it lacks {', '.join(missing)}")
     if manifest["color"] != "RGB":
         raise UserError(f"{path}: color is {manifest['color']!r}, allowed: RGB")
-    if manifest["codec"] not in ("raw", *_DECODERS):
-        allowed = ", ".join(["raw", *_DECODERS])
+    if manifest["codec"] not in [known.name for known in CODECS]:
+        allowed = ", ".join(known.name for known in CODECS)
         raise UserError(f"{path}: codec is {manifest['codec']!r}, allowed: {allowed}")
+    if manifest.get("border", "clip") not in ("clip", "pad"):
+        raise UserError(f"{path}: border is {manifest['border']!r}, allowed: clip, pad")
     for name, kinds in {"margin": (int, float), "size": (int,), "shards": (list,)}.items():
         if not isinstance(manifest[name], kinds):
             raise UserError(f"{path}: {name} is {manifest[name]!r}")
@@ -167,8 +161,10 @@ def _read_index(
     if not path.is_file():
         raise FileNotFoundError(f"{path} is listed in the manifest but missing")
     start, stop = listed.get("blob", (0, 0))
-    with opened_shard(path, _READ, (start, stop), listed.get("index_crc32")) as file:
-        check_version(path, file.attrs.get("format_version"))
+    if listed.get("index_crc32") is not None:
+        check_index(path, (start, stop), listed["index_crc32"], remedy_of(path))
+    with open_shard(path, remedy_of(path), _READ) as file:
+        refuse_version(path, file.attrs.get("format_version"))
         ids = [name.decode(errors="replace") for name in file["videos/id"][:]]
         offsets, begin = file["offsets"][:], file["blob"].id.get_offset() or 0
         place = np.zeros(len(offsets) - 1, PLACE)
@@ -176,20 +172,3 @@ def _read_index(
         place["crc32"] = file["crc32"][:]
         place["height"], place["width"] = file["shape"][:].T
         return ids, file["video"][:], file["frame"][:], file["face"][:], place
-
-
-def check_version(path: Path, version: object) -> None:
-    """Raise UserError for a file of another format version than this program reads."""
-    if str(version) != str(FORMAT_VERSION):
-        raise UserError(f"{path} has format version {version}, this dfd-train reads version {FORMAT_VERSION}")
-
-
-def _decode(codec: str, encoded: bytes, shape: tuple[int, int]) -> Image:
-    if min(shape) < 1 or shape[0] * shape[1] > MOST_PIXELS:
-        raise ValueError(f"it is {shape[1]}x{shape[0]} pixels, allowed are up to {MOST_PIXELS}")
-    if codec == "raw":
-        return np.frombuffer(encoded, np.uint8).reshape(*shape, 3)
-    import imagecodecs
-
-    image: Image = getattr(imagecodecs, _DECODERS[codec])(encoded, out=np.empty((*shape, 3), np.uint8))
-    return image

@@ -10,19 +10,15 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dfd_train.data.checked import checked_table, metadata_of, settings_of
-from dfd_train.errors import UserError
+from ffpp_prep.format.made_with import remedy_of
+from ffpp_prep.format.schemas import BOXES_SCHEMA
+from ffpp_prep.format.tables import read_table
 
 _CACHED_VIDEOS = 64
-_COLUMNS = pa.schema(
-    [
-        ("video_id", pa.string()),
-        ("frame", pa.int32()),
-        ("face", pa.int8()),
-        *((name, pa.float32()) for name in ("x1", "y1", "x2", "y2")),
-        ("pts", pa.int64()),
-    ]
-)
+_NAMES = ("frame", "face", "x1", "y1", "x2", "y2", "pts")
+_COLUMNS = pa.schema([("video_id", pa.string()), *(BOXES_SCHEMA.field(name) for name in _NAMES)])
+
+__all__ = ["BoxReader", "FaceBox"]
 
 
 class FaceBox(NamedTuple):
@@ -38,7 +34,7 @@ class FaceBox(NamedTuple):
     y2: float
 
 
-class BoxStore:
+class BoxReader:
     """The boxes of `WORK/boxes`, one video at a time; `parts` tells in which part each video stands."""
 
     def __init__(self, folder: Path, parts: dict[str, str]) -> None:
@@ -46,7 +42,7 @@ class BoxStore:
         self._videos: OrderedDict[str, dict[tuple[int, int], FaceBox]] = OrderedDict()
 
     def find(self, video_id: str, frame: int, face: int = 0) -> FaceBox | None:
-        """The box of a face, or None where there is none. Raises: UserError where the part cannot be read."""
+        """The box of a face, or None where there is none. Raises: Damaged where the part isn't what was written."""
         if video_id not in self._videos:
             self._videos[video_id] = self._read(video_id)
             if len(self._videos) > _CACHED_VIDEOS:
@@ -61,39 +57,11 @@ class BoxStore:
         path = self._folder / f"boxes-{part}.parquet"
         if part is None or not path.is_file():
             return {}
-        table = checked_table(path, _COLUMNS, lambda low, high: low <= video_id <= high)
+        table = read_table(path, remedy_of(path), _COLUMNS, lambda low, high: low <= video_id <= high)
         table = table.filter(pc.equal(table["video_id"], video_id))
-        values = list(zip(*(table[name].to_pylist() for name in _COLUMNS.names[1:]), strict=True))
+        values = list(zip(*(table[name].to_pylist() for name in _NAMES), strict=True))
         times = sorted({(frame, pts) for frame, *_, pts in values})
         rising = all(first[1] < second[1] for first, second in pairwise(times))
         return {
             (frame, face): FaceBox(pts if rising else None, *corners) for frame, face, *corners, pts in values
         }
-
-
-def detection_settings(work: Path) -> dict[str, tuple[Any, ...]]:
-    """What `ffpp-prep boxes` was told for WORK, by the names of its settings; several values where parts differ.
-
-    Raises: UserError where a part can't be read.
-    """
-    found: dict[str, tuple[Any, ...]] = {}
-    for path in sorted((work / "boxes").glob("videos-*.parquet")):
-        for name, value in settings_of(path).items():
-            if value not in found.get(name, ()):
-                found[name] = (*found.get(name, ()), value)
-    return found
-
-
-def check_made_of(folder: Path, boxes: object) -> None:
-    """Compares the fingerprint of the boxes that WORK/faces or WORK/fakes was made of with those that there are now.
-
-    Raises: UserError where they differ.
-    """
-    work = folder.parent
-    parts = sorted((work / "boxes").glob("videos-*.parquet"))  # of one fingerprint, all of them
-    now = metadata_of(parts[0]).get(b"fingerprint", b"").decode(errors="replace") if parts else ""
-    if boxes and now and boxes != now:
-        raise UserError(
-            f"{folder} was made of other boxes than those in {work / 'boxes'}: "
-            f"`ffpp-prep verify {work} --repair` removes it"
-        )

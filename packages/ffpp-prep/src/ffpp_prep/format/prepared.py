@@ -1,7 +1,4 @@
-"""The prepared data set that ffpp-prep wrote: its videos, its boxes and its crops, opened for reading.
-
-Only files are shared with ffpp-prep, no code; the format is docs' *prepared data set*, version 1.
-"""
+"""A prepared data set opened for reading: its videos, its boxes and its crops (docs/format.md)."""
 
 from __future__ import annotations
 
@@ -16,18 +13,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dfd_train.data.boxes import BoxStore, detection_settings
-from dfd_train.data.checked import checked_table
-from dfd_train.data.geometry import CropGeometry, Image, cut_face
-from dfd_train.data.shards import FORMAT_VERSION, CropStore, check_version
-from dfd_train.errors import UserError
+from ffpp_prep.errors import UserError
+from ffpp_prep.format.box_reader import BoxReader
+from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
+from ffpp_prep.format.made_with import detection_settings, remedy_of
+from ffpp_prep.format.schemas import FORMAT_VERSION, USABLE, refuse_version
+from ffpp_prep.format.shard_reader import CropStore
+from ffpp_prep.format.tables import read_table
 from ffpp_prep.video import read_frame
 
-SCAN_COLUMNS = (
+NEEDED = (
     *("video_id", "path", "dataset", "method", "compression", "label"),
     *("split", "original_id", "source_id", "target_id"),
 )
-READABLE = ("ok", "partial")
 STATUS_COLUMNS = ("status", "frames_decoded", "multiple_faces")
 
 
@@ -44,7 +42,7 @@ class PreparedSet:
     """SHA-256 over what decides the crops' content: videos, labels, splits, lengths, settings of boxes and crops"""
     crops: CropStore | None
     """the stored crops; None before `extract` ran"""
-    boxes: BoxStore
+    boxes: BoxReader
     rows: pd.Index
     """`video_id` by row, to find a video's row"""
     recut: CropGeometry | None = None
@@ -67,7 +65,7 @@ class PreparedSet:
         if not isinstance(original_id, str) or original_id not in self.rows:
             return None
         original = self.row(original_id)
-        return original if self.videos.at[original, "status"] in READABLE else None
+        return original if self.videos.at[original, "status"] in USABLE else None
 
     def read_crop(self, video_id: str, frame: int, face: int = 0) -> Image:
         """One face crop, uint8 (H, W, 3) RGB, as `read_crop_at`."""
@@ -117,12 +115,14 @@ class PreparedSet:
         return replace(self, crops=None, recut=replace(self.geometry, margin=margin))
 
 
-def load_prepared(work: Path) -> PreparedSet:
-    """Open a work folder.
+def load_prepared(work: str | Path) -> PreparedSet:
+    """Opens a work folder.
 
-    Raises: FileNotFoundError where the folder or its table is missing; UserError where a file cannot be read, lacks
-    columns or has another format version.
+    Raises:
+        FileNotFoundError: the folder or its table is missing.
+        UserError: a file is damaged, lacks columns or has another format version.
     """
+    work = Path(work)
     if not work.is_dir():
         raise FileNotFoundError(f"no such folder: {work}")
     table = work / "videos.parquet"
@@ -130,10 +130,10 @@ def load_prepared(work: Path) -> PreparedSet:
         raise FileNotFoundError(
             f"{work} is no prepared data set: it has no videos.parquet (`ffpp-prep scan` writes it)"
         )
-    scan = checked_table(table)
-    _require(table, scan.column_names, SCAN_COLUMNS)
+    scan = read_table(table, remedy_of(table))
+    _require(table, scan.column_names, NEEDED)
     metadata = scan.schema.metadata or {}
-    check_version(
+    refuse_version(
         table, metadata.get(b"format_version", str(FORMAT_VERSION).encode()).decode(errors="replace")
     )
     videos = _merge_status(scan.to_pandas(), work)
@@ -149,7 +149,7 @@ def load_prepared(work: Path) -> PreparedSet:
         demonstration=metadata.get(b"demonstration") == b"true",
         fingerprint=_fingerprint(videos, detection_settings(work), crops),
         crops=crops,
-        boxes=BoxStore(work / "boxes", dict(zip(rows, videos["boxes_part"], strict=True))),
+        boxes=BoxReader(work / "boxes", dict(zip(rows, videos["boxes_part"], strict=True))),
         rows=rows,
     )
 
@@ -161,7 +161,7 @@ def _merge_status(videos: pd.DataFrame, work: Path) -> pd.DataFrame:
         return videos.assign(status="not_done", frames_decoded=0, multiple_faces=False, boxes_part=None)
     tables = []
     for path in parts:
-        part = checked_table(path)
+        part = read_table(path, remedy_of(path))
         _require(path, part.column_names, ("video_id", *STATUS_COLUMNS))
         tables.append(part.to_pandas().assign(boxes_part=path.stem.removeprefix("videos-")))
     status = pd.concat(tables, ignore_index=True).drop_duplicates("video_id", keep="last")

@@ -9,11 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from dfd_train.data.boxes import check_made_of
-from dfd_train.data.checked import checked_table, settings_of
+from ffpp_prep.format.made_with import check_made_of, remedy_of, settings_of
+from ffpp_prep.format.schemas import FAKES_SCHEMA
+from ffpp_prep.format.tables import read_table
 
 _VIDEO = pa.schema([("video_id", pa.string())])
-_FACES = pa.schema([*_VIDEO, ("frame", pa.int32()), ("face", pa.int8()), ("touched", pa.bool_())])
+_FACES = pa.schema([*_VIDEO, *(FAKES_SCHEMA.field(name) for name in ("frame", "face", "touched"))])
+
+__all__ = ["untouched_frames"]
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +40,13 @@ def untouched_frames(
     newest = {
         str(video): path.name
         for path in commits
-        for video in checked_table(path, _VIDEO)["video_id"].to_pylist()
+        for video in read_table(path, remedy_of(path), _VIDEO)["video_id"].to_pylist()
     }
     found: set[tuple[int, int]] = set()
     whole: list[str] = []
     for path in commits:
-        part = checked_table(path.with_name(path.name.replace("videos-", "fakes-", 1)), _FACES).to_pandas()
+        faces = path.with_name(path.name.replace("videos-", "fakes-", 1))
+        part = read_table(faces, remedy_of(faces), _FACES).to_pandas()
         part = part[part["face"] == face]
         part = part[part["video_id"].astype(str).map(newest) == path.name]
         touched = part.groupby(part["video_id"].astype(str))["touched"].any()

@@ -1,0 +1,124 @@
+"""The columns of WORK's tables, and the version of the format: the one place where a column is added.
+
+A column of a later version has `since` in its metadata: it is null where a file of before lacks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import pyarrow as pa
+
+from ffpp_prep.errors import UserError
+from ffpp_prep.format.records import VideoRecord
+
+__all__ = [
+    "BOXES_SCHEMA",
+    "CHECKS_SCHEMA",
+    "FAKES_SCHEMA",
+    "FORMAT_VERSION",
+    "LIKENESS_SCHEMA",
+    "SCAN_COLUMNS",
+    "SCAN_SCHEMA",
+    "STATUS_SCHEMA",
+    "USABLE",
+    "refuse_other_version",
+    "refuse_version",
+]
+
+FORMAT_VERSION = 1
+USABLE = ("ok", "partial")  # statuses of videos with faces to crop
+
+# videos.parquet
+SCAN_COLUMNS = tuple(field.name for field in fields(VideoRecord))
+SCAN_SCHEMA = pa.schema([(name, pa.int8() if name == "label" else pa.string()) for name in SCAN_COLUMNS])
+# boxes/boxes-*.parquet
+BOXES_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.dictionary(pa.int32(), pa.string())),
+        ("frame", pa.int32()),
+        ("pts", pa.int64()),
+        ("face", pa.int8()),
+        ("track", pa.int32()),
+        ("score", pa.float32()),
+        ("x1", pa.float32()),
+        ("y1", pa.float32()),
+        ("x2", pa.float32()),
+        ("y2", pa.float32()),
+        ("top", pa.int32()),
+        ("bottom", pa.int32()),
+        ("left", pa.int32()),
+        ("right", pa.int32()),
+        ("interpolated", pa.bool_()),
+    ]
+)
+# boxes/videos-*.parquet
+STATUS_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("status", pa.string()),
+        ("error", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("fps", pa.float32()),
+        ("frames_container", pa.int32()),
+        ("frames_decoded", pa.int32()),
+        ("frames_with_face", pa.int32()),
+        ("frames_multi_face", pa.int32()),
+        ("multiple_faces", pa.bool_()),
+        ("boxes_from", pa.string()),
+        ("decode_s", pa.float32()),
+        ("detect_s", pa.float32()),
+    ]
+)
+# and there, read only where it is asked for
+LIKENESS_SCHEMA = pa.schema([pa.field("likeness", pa.binary(), metadata={"since": "0.2"})])
+# fakes/fakes-*.parquet
+FAKES_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.dictionary(pa.int32(), pa.string())),
+        ("frame", pa.int32()),
+        ("face", pa.int8()),
+        ("difference", pa.float32()),
+        ("background", pa.float32()),
+        ("contrast", pa.float32()),
+        ("touched", pa.bool_()),
+        pa.field("noise", pa.float32(), metadata={"since": "0.2"}),
+        pa.field("unknown", pa.bool_(), metadata={"since": "0.2"}),
+    ]
+)
+# fakes/videos-*.parquet
+CHECKS_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("status", pa.string()),
+        ("error", pa.string()),
+        ("frames_decoded", pa.int32()),
+        ("faces", pa.int32()),
+        ("faces_untouched", pa.int32()),
+        ("frames_untouched", pa.int32()),
+        ("changes", pa.int32()),
+        ("switches", pa.int32()),
+        pa.field("faces_unknown", pa.int32(), metadata={"since": "0.2"}),
+    ]
+)
+
+
+def refuse_other_version(path: Path, metadata: Mapping[bytes, bytes]) -> None:
+    """Compares the format version in a table's metadata with ours; raises as `refuse_version`."""
+    refuse_version(path, metadata.get(b"format_version", b"?").decode(errors="replace"))
+
+
+def refuse_version(path: Path, version: object) -> None:
+    """Compares a file's format version with ours.
+
+    Raises:
+        UserError: they differ.
+    """
+    if str(version) != str(FORMAT_VERSION):
+        raise UserError(
+            f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}. Take the one that wrote it; "
+            "if this one did, the file is damaged:  ffpp-prep verify WORK --repair"
+        )
