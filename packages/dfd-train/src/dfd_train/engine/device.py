@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 
 from dfd_train.engine.processes import Processes
 from dfd_train.errors import UserError
+from dfd_train.settings.sections import Device
 
 
 def choose_device(name: str, processes: Processes | None = None) -> torch.device:
@@ -13,6 +16,8 @@ def choose_device(name: str, processes: Processes | None = None) -> torch.device
 
     Raises: UserError where there is none.
     """
+    if name not in get_args(Device):
+        raise UserError(f"device={name}: must be {', '.join(get_args(Device))}")
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("train.device is cuda, but torch sees no GPU here; allowed: auto, cpu")
     if name == "cpu" or not torch.cuda.is_available():

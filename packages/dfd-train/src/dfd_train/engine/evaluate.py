@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pandas as pd
+from msgspec import Meta
 
 from dfd_train.calibration.kept import keep_calibration
 from dfd_train.data.loader import default_workers
@@ -23,27 +25,29 @@ from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
 from dfd_train.settings.config import DataConfig
+from dfd_train.settings.sections import Count, Device
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.made_with import detection_settings
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.options import Checked
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class EvaluationRequest:
+class EvaluationRequest(Checked):
     """What to evaluate; unset values are the run's own."""
 
-    split: str = "test"
+    split: Literal["train", "val", "test", "all"] = "test"
     """train, val, test, or all: every video, whatever its split"""
     data: Path | None = None
     """another prepared set than the run's own"""
-    frames: int | None = None
-    checkpoint: str = "best"
-    device: str = "auto"
-    batch_size: int | None = None
-    workers: int | None = None
-    multiple_faces: str | None = None
+    frames: Count | None = None
+    checkpoint: Literal["best", "last"] = "best"
+    device: Device = "auto"
+    batch_size: Count | None = None
+    workers: Annotated[int, Meta(ge=0)] | None = None
+    multiple_faces: Literal["drop", "keep"] | None = None
     benchmark: bool = False
     """score what DeepfakeBench scores, into a file of its own"""
     trust: tuple[str, ...] = ()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
+from msgspec import Meta
 from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
@@ -20,7 +21,9 @@ from dfd_train.data.transforms import InputSpec
 from dfd_train.engine.learner import autocast
 from dfd_train.engine.processes import Processes
 from dfd_train.errors import NotANumber
+from dfd_train.settings.sections import Count
 from ffpp_prep.format.prepared import PreparedSet
+from ffpp_prep.options import Checked
 
 Logits = TypeVar("Logits", NDArray[np.float32], NDArray[np.float64])
 
@@ -28,13 +31,13 @@ BENCHMARK_CROP = 256  # pixels a side, as DeepfakeBench stores its crops
 
 
 @dataclass(frozen=True)
-class Scoring:
+class Scoring(Checked):
     """How videos are scored."""
 
-    frames_per_video: int
-    batch_size: int = 24
-    workers: int = 0
-    amp: str = "off"
+    frames_per_video: Count
+    batch_size: Count = 24
+    workers: Annotated[int, Meta(ge=0)] = 0
+    amp: Literal["off", "fp16", "bf16"] = "off"
     benchmark: bool = False
     """score what DeepfakeBench scores: its choice of frames, crops of 256 pixels first"""
     losses: tuple[Loss, ...] = ()

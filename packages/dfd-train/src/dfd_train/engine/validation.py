@@ -11,11 +11,12 @@ from dfd_train.engine.evaluate import EvaluationRequest, evaluate
 from dfd_train.errors import UserError
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
+from dfd_train.settings.sections import Device
 
 log = logging.getLogger(__name__)
 
 
-def validate_models(models: Sequence[Path], device: str = "auto", trust: Sequence[str] = ()) -> None:
+def validate_models(models: Sequence[Path], device: Device = "auto", trust: Sequence[str] = ()) -> None:
     """Score the validation split of the runs among `models` where that was not done, and keep their calibrations.
 
     `dfd-train run` and `evaluate` have done it already; exports carry what they know. Several models together need
@@ -29,7 +30,7 @@ def validate_models(models: Sequence[Path], device: str = "auto", trust: Sequenc
             _validate(run, device, trust, alone=len(models) == 1)
 
 
-def _validate(run: Path, device: str, trust: Sequence[str], *, alone: bool) -> None:
+def _validate(run: Path, device: Device, trust: Sequence[str], *, alone: bool) -> None:
     if alone and current_calibration(run) is not None:
         return
     try:

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from msgspec import Meta
 from tqdm import tqdm
 
 from dfd_train.engine.device import choose_device
@@ -42,9 +44,11 @@ from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.files import write_atomically
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.names import run_names
+from dfd_train.settings.sections import Count, Device
 from dfd_train.units import duration_text
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.prepared import load_prepared
+from ffpp_prep.options import Checked
 from ffpp_prep.text.spreadsheet import cell
 
 log = logging.getLogger(__name__)
@@ -52,27 +56,27 @@ PROBE = 2 * BATCH
 
 
 @dataclass(frozen=True)
-class ExplainRequest:
+class ExplainRequest(Checked):
     """What to explain, and how."""
 
     runs: tuple[Path, ...]
     out: Path
     methods: tuple[str, ...] = ("lime",)
-    samples: int = 1000
+    samples: Count = 1000
     """of lime, for each picture and model"""
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0)] = 0
     data: Path | None = None
     """another prepared set than the first run's own"""
     videos: tuple[str, ...] = ()
     """empty: `per_method` of every method's test videos, drawn by seed"""
-    per_method: int = 1
-    frame: int | None = None
+    per_method: Count = 1
+    frame: Annotated[int, Meta(ge=0)] | None = None
     """unset: each video's middle one"""
     images: tuple[Path, ...] = ()
     """photographs and videos instead of a prepared set's; their faces are found as by predict"""
     crops: tuple[Path, ...] = ()
     """pictures of face crops instead"""
-    device: str = "auto"
+    device: Device = "auto"
     trust: tuple[str, ...] = ()
     """functions that the runs' checkpoints may have called, see `load_model`"""
 

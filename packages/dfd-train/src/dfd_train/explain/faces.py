@@ -19,6 +19,7 @@ from dfd_train.predict.inputs import Input
 from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import judge
 from dfd_train.predict.scorer import Scorer, load_scorer
+from dfd_train.settings.sections import Device
 from ffpp_prep.format.geometry import Image, cut_face
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import VideoError
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def open_files(
-    paths: Sequence[Path], runs: Sequence[Path], device: str, trust: Sequence[str] = ()
+    paths: Sequence[Path], runs: Sequence[Path], device: Device, trust: Sequence[str] = ()
 ) -> list[Picture]:
     """Of each file the face that its score is of; of a video in the frame, of those scored, that scores highest.
 

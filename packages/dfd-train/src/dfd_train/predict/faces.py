@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from dfd_train.predict.animation import AnimationReader, is_animated
 from dfd_train.predict.photographs import read_image
@@ -21,6 +23,7 @@ from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
 from ffpp_prep.machine import cores
 from ffpp_prep.one_video.boxes import BoxSettings
 from ffpp_prep.one_video.tracks import Face, Linker, between
+from ffpp_prep.options import Checked
 from ffpp_prep.video import Frame, FrameTimes, VideoReader
 
 __all__ = [
@@ -42,12 +45,15 @@ LOST_AFTER_S = 1.5  # a face that was not seen for so long gets a new number
 Advance = Callable[[float, float], None]
 
 
+Rate = Annotated[float, Meta(gt=0.0)] | None
+
+
 @dataclass(frozen=True)
-class Rates:
+class Rates(Checked):
     """How many frames a second are looked at for faces, and how many are scored; None: every frame."""
 
-    detect: float | None = 2.0
-    score: float | None = 2.0
+    detect: Rate = 2.0
+    score: Rate = 2.0
 
     def scored_in(self, duration: float) -> float | None:
         """The rate of scoring for a video of so many seconds: short ones are scored as often as in evaluation."""

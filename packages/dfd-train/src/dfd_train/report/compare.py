@@ -29,6 +29,7 @@ from dfd_train.report.tables import DEMONSTRATION
 from dfd_train.report.templates import render
 from dfd_train.report.thesis import thesis_tables
 from dfd_train.runs.names import run_names
+from ffpp_prep.options import Checked
 
 Reference = Literal["thesis"]
 
@@ -46,7 +47,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Others:
+class Others(Checked):
     """Other detectors' scores beside the runs."""
 
     files: Mapping[str, Path]

@@ -6,9 +6,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pandas as pd
 import torch
+from msgspec import Meta
 from tqdm import tqdm
 
 from dfd_train.data.loader import default_workers
@@ -23,24 +25,26 @@ from dfd_train.robustness.conditions import Condition, Sweep
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions, write_predictions
+from dfd_train.settings.sections import Count, Device
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.options import Checked
 from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class SweepRequest:
+class SweepRequest(Checked):
     """What to score; unset values are the run's own."""
 
-    split: str = "test"
+    split: Literal["train", "val", "test", "all"] = "test"
     """train, val, test, or all: every video, whatever its split"""
     data: Path | None = None
-    frames: int | None = None
-    device: str = "auto"
-    batch_size: int | None = None
-    workers: int | None = None
+    frames: Count | None = None
+    device: Device = "auto"
+    batch_size: Count | None = None
+    workers: Annotated[int, Meta(ge=0)] | None = None
     trust: tuple[str, ...] = ()
     """functions that the checkpoint may have called, see `load_model`"""
 

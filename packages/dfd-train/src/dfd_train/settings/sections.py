@@ -11,14 +11,17 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from dfd_train.errors import UserError
+from ffpp_prep.options import Checked
 
 Value = str | int | float | bool | tuple[str | int | float | bool, ...]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Range = tuple[float, float]
+Count = Annotated[int, Meta(ge=1)]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Checked):
     """Which network, and which of its parts train."""
 
     name: Annotated[
@@ -49,7 +52,7 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Checked):
     """Which videos and frames make the batches (thesis section 4.3)."""
 
     work: Annotated[str, Meta(description="the prepared data set, written by ffpp-prep")] = ""
@@ -83,12 +86,13 @@ class DataConfig:
     workers: Annotated[int, Meta(ge=0, description="loader processes; unset: chosen by cores")] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.batch_size % 2:
             raise UserError(f"batch_size is {self.batch_size}, must be even: half fake, half real")
 
 
 @dataclass(frozen=True)
-class TransformConfig:
+class TransformConfig(Checked):
     """Training-time augmentation (thesis section 4.2); every strength can be set, 0 switches it off."""
 
     flip: Annotated[Probability, Meta(description="probability of a horizontal flip")] = 0.5
@@ -112,6 +116,7 @@ class TransformConfig:
     ] = "workers"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, (low, high) in (
             ("erasing_scale", self.erasing_scale),
             ("erasing_ratio", self.erasing_ratio),
@@ -121,7 +126,7 @@ class TransformConfig:
 
 
 @dataclass(frozen=True)
-class DegradationConfig:
+class DegradationConfig(Checked):
     """Quality losses of training crops before resizing, beyond the thesis: all off unless set."""
 
     downscale: Annotated[Probability, Meta(description="probability of shrinking and enlarging again")] = 0.0
@@ -146,6 +151,7 @@ class DegradationConfig:
     ] = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, lowest, highest in (
             ("downscale_factor", 0.01, 1.0),
             ("blur_sigma", 0.01, 100.0),
@@ -161,7 +167,7 @@ class DegradationConfig:
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(Checked):
     """How gradients become steps (thesis sections 5.3, 7.1.2, 7.1.3)."""
 
     name: Annotated[
@@ -190,7 +196,7 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
-class ScheduleConfig:
+class ScheduleConfig(Checked):
     """The learning rate over time: one curve, times the plateau's factor, times the warm-up's."""
 
     curve: Annotated[
@@ -205,7 +211,7 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Checked):
     """How long, from which seed, and where."""
 
     epochs: Annotated[int, Meta(ge=1, description="epochs of the run")] = 50
@@ -230,7 +236,7 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Checked):
     """Everything that decides a run's outcome."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
