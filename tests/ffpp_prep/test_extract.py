@@ -12,10 +12,11 @@ from clips import FRAMES, ffpp_prep
 from crops import expected, extract, padded, shards, stored
 from PIL import Image
 
-from ffpp_prep import read_videos
+from ffpp_prep import extract_faces, read_videos
 from ffpp_prep.format.codecs import CODECS, codec
 from ffpp_prep.format.shard_writer import MissingCrops
 from ffpp_prep.one_video.faces import CropSettings
+from ffpp_prep.work import manifest
 from ffpp_prep.work.shards import VideoSlice, write_shard
 
 
@@ -65,6 +66,18 @@ def test_again_does_nothing(extracted: Path) -> None:
     result = ffpp_prep("extract", extracted)
     assert result.returncode == 0 and "extract: 0 shards, 0 crops" in result.stdout
     assert before == {p.name: p.stat().st_mtime_ns for p in (extracted / "faces").glob("faces-*")}
+
+
+def test_the_plan_is_read_once(extracted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, plan = [], manifest.read_one_plan
+
+    def counted(path: Path) -> manifest.Plan:
+        read.append(path.name)
+        return plan(path)
+
+    monkeypatch.setattr(manifest, "read_one_plan", counted)
+    extract_faces(extracted)
+    assert read == ["plan.json"]
 
 
 @pytest.mark.parametrize("name", [c.name for c in CODECS if c.lossless])

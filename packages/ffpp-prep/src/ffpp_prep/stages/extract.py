@@ -25,6 +25,7 @@ from ffpp_prep.one_video.faces import CropSettings
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.manifest import (
     MANIFEST,
+    Plan,
     PlannedSlice,
     commit_file,
     manifest,
@@ -115,17 +116,20 @@ def extract_faces(
     if jobs < 1:
         raise UserError(f"--jobs {jobs}: must be at least 1")
     store, folder = BoxStore(work), work / "faces"
-    made_with, before = store.made_with(), read_plan(folder)
-    settings = replace(
-        settings or CropSettings(),
-        decoder=made_with.get("decoder", "pyav"),
-        # plans of before it was recorded go on without
-        boxes="" if before and not before[0].boxes else store.fingerprint(),
-    )
+    made_with = store.made_with()
     started = time.monotonic()
     with only_run(work):
+        before = read_plan(folder)
+        settings = replace(
+            settings or CropSettings(),
+            decoder=made_with.get("decoder", "pyav"),
+            # plans of before it was recorded go on without
+            boxes="" if before and not before[0].boxes else store.fingerprint(),
+        )
+        if before is not None:
+            refuse_other_settings(folder, asdict(before[0]), settings)
         videos = read_videos_and_parts(work)
-        plan, left_out = _planned(work, videos, settings, choice, retry_failed)
+        plan, left_out = _planned(work, before, videos, settings, choice, retry_failed)
         by_id = videos.set_index("video_id")
         tasks = [
             _Task(work, number, slices, by_id.loc[[piece.video_id for piece in slices]], settings)
@@ -161,15 +165,17 @@ def extract_faces(
 
 
 def _planned(
-    work: Path, videos: pd.DataFrame, settings: CropSettings, choice: Choice, retry_failed: bool
+    work: Path,
+    before: Plan | None,
+    videos: pd.DataFrame,
+    settings: CropSettings,
+    choice: Choice,
+    retry_failed: bool,
 ) -> tuple[list[tuple[PlannedSlice, ...]], dict[str, int]]:
     """Adds to plan.json what is new; all planned shards, and how many videos are left out for which reason."""
     folder = work / "faces"
     folder.mkdir(exist_ok=True)
     sweep(folder)
-    before = read_plan(folder)
-    if before is not None:
-        refuse_other_settings(folder, asdict(before[0]), settings)
     plan = before[1] if before else []
     if retry_failed:
         _forget_incomplete(folder, len(plan))
