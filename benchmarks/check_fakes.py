@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ffpp_prep.detector import load_detector
 from ffpp_prep.one_video.fakes import Difference, FakeSettings, compare
 from ffpp_prep.sample import plan, render
-from ffpp_prep.video import Encoder, VideoReader, open_output
+from ffpp_prep.video import Encoder, PyAVReader, open_output
 
 # One of each person, and a second of the talking head.
 TAKES = ("000", "001", "002", "003", "012", "014", "022", "023")
@@ -97,7 +97,7 @@ def recoded(
         for picture in frames:
             encoder.write(picture)
         encoder.close()
-    with VideoReader(path) as reader:
+    with PyAVReader(path) as reader:
         return [frame.rgb() for frame in reader]
 
 

@@ -22,7 +22,7 @@ from dfd_train.predict.faces import FaceFinder, ImageFaces, Rates, VideoFaces
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import unreadable
-from ffpp_prep.video import VideoReader, budget
+from ffpp_prep.video import PyAVReader, budget
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -122,7 +122,7 @@ def test_an_animation_is_annotated(tmp_path: Path) -> None:
     rows = [(f.time, f.track, *f.box, 0.5) for f in video]
     table = pd.DataFrame(rows, columns=["time", "track", "x1", "y1", "x2", "y2", "prob"])
     annotate_video(path, tmp_path / "out.mp4", Marks(table), 0.5, "")
-    with VideoReader(tmp_path / "out.mp4") as reader:
+    with PyAVReader(tmp_path / "out.mp4") as reader:
         assert len(list(reader)) == 8
 
 
@@ -217,7 +217,7 @@ def test_a_video_of_too_large_frames_is_refused_in_plain_words(tmp_path: Path) -
     content[6:10] = struct.pack("<2H", 8192, 8192)
     (tmp_path / "x.gif").write_bytes(content)
     with pytest.raises(UserError) as raised:
-        VideoReader(tmp_path / "x.gif")
+        PyAVReader(tmp_path / "x.gif")
     reading = Reading(("m",), "x", False, 1.0, 0.5, None)
     found = unreadable(opened(tmp_path / "x.gif"), raised.value, reading, "")
     assert found.reason == "frame size 8192x8192 is not between 1 and 35389440 pixels"

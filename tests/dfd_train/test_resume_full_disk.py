@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file 
 
 @pytest.fixture(autouse=True)
 def _known_temporary_names(monkeypatch) -> None:
-    monkeypatch.setattr("dfd_train.runs.files.secrets.token_hex", lambda _: "0")
+    monkeypatch.setattr("ffpp_prep.format.files.secrets.token_hex", lambda _: "0")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def save_zeros(file: IO[bytes], size: int) -> None:
 def on_a_full_disk(path: Path) -> Path:
     """A checkpoint or table that is to be written next, its temporary file on a disk without room."""
     path.parent.mkdir(exist_ok=True)
-    path.with_name(f".{path.name}.0").symlink_to("/dev/full")
+    path.with_name(f".tmp-0-{path.name}").symlink_to("/dev/full")
     return path
 
 

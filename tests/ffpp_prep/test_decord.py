@@ -20,7 +20,7 @@ from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.detector import load_detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.one_video.boxes import BoxSettings, detect_video
-from ffpp_prep.video import DecodeFailed, OpenFailed, VideoReader, open_video, require_decoder
+from ffpp_prep.video import DecodeFailed, OpenFailed, PyAVReader, open_video, require_decoder
 from ffpp_prep.video.decord_reader import MAX_DIFFERENCE, _compare, decord
 from ffpp_prep.video.interface import Frame
 
@@ -140,9 +140,9 @@ def test_a_table_of_other_times_is_refused(
 
 def test_frames_of_one_time_are_refused(tmp_path: Path, head: list, monkeypatch: pytest.MonkeyPatch) -> None:
     path = encode(tmp_path / "v.mp4", head[:4])
-    found = VideoReader(path).packet_times()
+    found = PyAVReader(path).packet_times()
     twice = replace(found, pts=[*found.pts[:-1], found.pts[-2]])
-    monkeypatch.setattr(VideoReader, "packet_times", lambda reader: twice)
+    monkeypatch.setattr(PyAVReader, "packet_times", lambda reader: twice)
     with pytest.raises(DecodeFailed, match="several frames have the same presentation time"):
         open_video(path, "decord")
 

@@ -16,11 +16,11 @@ from ffpp_prep.detector import load_detector
 from ffpp_prep.format.geometry import cut, expanded_square
 from ffpp_prep.one_video.boxes import BoxSettings, detect_video
 from ffpp_prep.one_video.faces import CropSettings, crops
-from ffpp_prep.video import CONVERSION, Encoder, OpenFailed, VideoReader, open_output, read_frame
+from ffpp_prep.video import CONVERSION, Encoder, OpenFailed, PyAVReader, open_output, read_frame
 
 
 def first(path: Path) -> np.ndarray:
-    with VideoReader(path) as reader:
+    with PyAVReader(path) as reader:
         return next(iter(reader)).rgb()
 
 
@@ -76,7 +76,7 @@ def test_boxes_and_crops_of_stretched_pixels(tmp_path: Path) -> None:
     found = detect_video("v", str(talking_head()), detector, BoxSettings(), limit=3)
     assert (found.width, found.height) == (193, 144) and found.rows is not None
     boxes = found.rows.to_pandas()
-    with VideoReader(talking_head()) as reader:
+    with PyAVReader(talking_head()) as reader:
         pictures = [frame.rgb() for _, frame in zip(range(3), reader, strict=False)]
     assert np.allclose(boxes.loc[0, ["x1", "y1", "x2", "y2"]], detector.detect(pictures[0][None])[0].boxes[0])
     for row, crop in crops(str(talking_head()), boxes, CropSettings(), size=(193, 144)):
@@ -113,18 +113,18 @@ def two_tracks(path: Path, *tracks: list[np.ndarray]) -> Path:
 def test_the_film_is_taken_not_a_preview_nor_a_still(tmp_path: Path, head: list, name: str) -> None:
     small = [np.ascontiguousarray(picture[::2, ::2]) for picture in head[:3]]
     preview = two_tracks(tmp_path / f"preview-{name}", small, head[:6])
-    with VideoReader(preview) as reader:
+    with PyAVReader(preview) as reader:
         assert [frame.rgb().shape for frame in reader] == 6 * [(144, 176, 3)] and reader.error == ""
     assert read_frame(preview, 3, None).shape == (144, 176, 3)
     if name == "v.mp4":  # Matroska doesn't say how many frames a track has
         large = [np.repeat(np.repeat(head[0], 2, 0), 2, 1)]
-        with VideoReader(two_tracks(tmp_path / f"still-{name}", large, head[:6])) as reader:
+        with PyAVReader(two_tracks(tmp_path / f"still-{name}", large, head[:6])) as reader:
             assert len(list(reader)) == 6
 
 
 def test_the_first_of_equal_tracks_is_taken(tmp_path: Path, head: list) -> None:
     path = two_tracks(tmp_path / "v.mp4", head[:3], head[60:65])
-    with VideoReader(path) as reader:
+    with PyAVReader(path) as reader:
         assert len(list(reader)) == 3
 
 
@@ -141,7 +141,7 @@ def test_the_cover_of_a_sound_file_is_no_video(tmp_path: Path, head: list) -> No
         out.mux(sound.encode(tone))
         out.mux(sound.encode())
     with pytest.raises(OpenFailed, match=r"song\.m4a: no video stream, only a cover picture"):
-        VideoReader(path)
+        PyAVReader(path)
 
 
 @pytest.mark.parametrize("scale", [1, 12, 1000, 0, 2**32 - 1])
@@ -152,14 +152,14 @@ def test_a_wrong_time_scale_hides_no_frame(tmp_path: Path, head: list, scale: in
     at = content.index(b"mdhd") + 16
     content[at : at + 4] = struct.pack(">I", scale)
     path.write_bytes(content)
-    with VideoReader(path) as reader:
+    with PyAVReader(path) as reader:
         assert len(list(reader)) == 24 and reader.error == ""
         assert "edit list" in reader.remark and reader.info.fps == 0
     assert np.array_equal(read_frame(path, 20), decode_all(path)[20])
 
 
 def decode_all(path: Path) -> list[np.ndarray]:
-    with VideoReader(path) as reader:
+    with PyAVReader(path) as reader:
         return [frame.rgb() for frame in reader]
 
 
@@ -214,7 +214,7 @@ def test_frames_that_were_looked_at_are_let_go(tmp_path: Path, head: list) -> No
     gc.disable()
     try:
         held = []
-        with VideoReader(path) as reader:
+        with PyAVReader(path) as reader:
             for frame in reader:
                 frame.rgb()
                 held.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)

@@ -20,7 +20,7 @@ from PIL import Image
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.detector import load_detector
 from ffpp_prep.one_video.boxes import BoxSettings, detect_video
-from ffpp_prep.video import VideoReader, budget
+from ffpp_prep.video import PyAVReader, budget
 
 
 def absurdly_large(folder: Path, picture: np.ndarray) -> list[bytes]:
@@ -160,7 +160,7 @@ def test_a_small_file_of_enormous_frames_is_read_in_part(
     monkeypatch.setattr("ffpp_prep.video.budget.PIXELS_A_BYTE", budget.PIXELS_A_BYTE // 100)
     path = tmp_path / "v.gif"
     path.write_bytes(gif(820, 820, 2000))
-    with VideoReader(path) as reader:
+    with PyAVReader(path) as reader:
         read = len(list(reader))
     assert 20 < read < 200
     assert reader.error == f"stopped after {read} frames: more pixels than a file of 46 kB may cost"
@@ -171,7 +171,7 @@ def test_a_small_file_of_enormous_frames_is_read_in_part(
 def test_seconds_are_bounded_too(tmp_path: Path, head: list, monkeypatch: pytest.MonkeyPatch) -> None:
     path = encode(tmp_path / "v.mp4", head[:20])
     monkeypatch.setattr("ffpp_prep.video.budget.FREE_SECONDS", -1e6)
-    with VideoReader(path) as reader:
+    with PyAVReader(path) as reader:
         assert len(list(reader)) < 2 and "more seconds than a file of" in reader.error
 
 

@@ -17,7 +17,7 @@ from clips import encode
 
 from ffpp_prep.detector import load_detector
 from ffpp_prep.one_video.boxes import BoxSettings, detect_video
-from ffpp_prep.video import Frame, FrameTimes, VideoInfo, VideoReader
+from ffpp_prep.video import Frame, FrameTimes, PyAVReader, VideoInfo
 from ffpp_prep.work.store import BoxStore
 
 INFO = VideoInfo(4, 4, 25.0, 0, unit=0.001)
@@ -112,7 +112,7 @@ def test_header_numbers_are_bounded(
     tmp_path: Path, head: list, rate: int, scale: int, length: int | None
 ) -> None:
     path = avi(tmp_path / "v.avi", head[:6], rate=rate, scale=scale, length=length)
-    with VideoReader(path) as reader:
+    with PyAVReader(path) as reader:
         info, clock = reader.info, FrameTimes(reader.info)
         found = [clock.of(frame) for frame in reader]
     assert len(found) == 6 and all(0 < b - a <= 3600 for a, b in pairwise(found)) and found[-1] > 0.004
@@ -135,7 +135,7 @@ def joined(path: Path, first: Path, second: Path) -> Path:
 
 def test_a_joined_transport_stream(tmp_path: Path, head: list) -> None:
     parts = [encode(tmp_path / f"{i}.ts", head[i : i + 30], options={"bf": "0"}) for i in (0, 60)]
-    with VideoReader(joined(tmp_path / "joined.ts", *parts)) as reader:
+    with PyAVReader(joined(tmp_path / "joined.ts", *parts)) as reader:
         clock = FrameTimes(reader.info)
         found = [clock.of(frame) for frame in reader]
     assert len(found) >= 59 and np.allclose(np.diff(found), 0.04, atol=1e-6)
@@ -150,7 +150,7 @@ def test_one_gap_to_the_wall_clock(tmp_path: Path, head: list) -> None:
             packet.stream, packet.time_base = stream, Fraction(1, 1000)
             packet.pts = packet.dts = 1_700_000_000_000 + 40 * number if number else 0
             out.mux(packet)
-    with VideoReader(path) as reader:
+    with PyAVReader(path) as reader:
         clock = FrameTimes(reader.info)
         found = [clock.of(frame) for frame in reader]
         assert reader.info.duration == 0

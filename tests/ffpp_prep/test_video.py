@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from clips import decode, encode, rotate_metadata, square_head, talking_head
 
-from ffpp_prep.video import DecodeFailed, Encoder, OpenFailed, VideoReader, open_output, resized
+from ffpp_prep.video import DecodeFailed, Encoder, OpenFailed, PyAVReader, open_output, resized
 
 
-def read(path: Path) -> tuple[list[np.ndarray], list[int], VideoReader]:
-    with VideoReader(path) as reader:
+def read(path: Path) -> tuple[list[np.ndarray], list[int], PyAVReader]:
+    with PyAVReader(path) as reader:
         frames = list(reader)
         return [f.rgb() for f in frames], [f.pts for f in frames], reader
 
@@ -143,7 +143,7 @@ def test_an_avi_announces_repeated_frames_that_it_does_not_store(tmp_path: Path,
         for picture, time in zip(head, (0, 1, 2, 6, 7, 12, 13), strict=False):
             encoder.write(picture, time)
         encoder.close()
-    with VideoReader(path) as reader:
+    with PyAVReader(path) as reader:
         announced, frames = reader.info.frames, len(list(reader))
         assert (frames, announced, reader.error) == (7, 14, "")
 
@@ -155,7 +155,7 @@ def test_an_edit_list_may_end_early(tmp_path: Path, head: list) -> None:
     length = int.from_bytes(content[at : at + 4], "big")
     content[at : at + 4] = (length // 2).to_bytes(4, "big")
     path.write_bytes(content)
-    with VideoReader(path) as reader:
+    with PyAVReader(path) as reader:
         announced, frames = reader.info.frames, len(list(reader))
         assert (frames, announced, reader.error) == (60, 120, "")
 
@@ -185,26 +185,26 @@ def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes, reason: str
     path = tmp_path / "x.mp4"
     path.write_bytes(content)
     with pytest.raises(OpenFailed, match=reason) as raised:
-        VideoReader(path)
+        PyAVReader(path)
     assert "\n" not in str(raised.value) and "x.mp4" in str(raised.value)
 
 
 def test_missing_file_and_address_are_refused(tmp_path: Path) -> None:
     for name in (tmp_path / "none.mp4", "http://127.0.0.1:9/x.mp4", "concat:/etc/passwd"):
         with pytest.raises(OpenFailed, match="no such file"):
-            VideoReader(name)
+            PyAVReader(name)
 
 
 def test_a_file_that_can_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OpenFailed, match="File name too long"):
-        VideoReader(tmp_path / f"{'x' * 300}.mp4")
+        PyAVReader(tmp_path / f"{'x' * 300}.mp4")
 
     def stale(path: Path) -> None:
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     monkeypatch.setattr(Path, "stat", stale)
     with pytest.raises(OpenFailed, match=r"x.mp4: Stale file handle"):
-        VideoReader(tmp_path / "x.mp4")
+        PyAVReader(tmp_path / "x.mp4")
 
 
 def test_a_picture_that_can_not_be_converted(head: list, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ def test_a_picture_that_can_not_be_converted(head: list, monkeypatch: pytest.Mon
         raise RuntimeError("Unknown error")
 
     monkeypatch.setattr("ffpp_prep.video.display._array", refuse)
-    with VideoReader(talking_head()) as reader, pytest.raises(DecodeFailed, match=r"yuv420p.*Unknown error"):
+    with PyAVReader(talking_head()) as reader, pytest.raises(DecodeFailed, match=r"yuv420p.*Unknown error"):
         next(iter(reader)).rgb()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 from pathlib import Path
 
+__all__ = ["Damaged", "ExitStatus", "FatalError", "UserError"]
+
 
 class ExitStatus(IntEnum):
     """What the `ffpp-prep` command returns to the shell."""

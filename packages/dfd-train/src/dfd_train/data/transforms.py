@@ -18,6 +18,8 @@ from torchvision.transforms.v2 import functional
 from dfd_train.settings.config import TransformConfig
 from ffpp_prep.format.geometry import Image
 
+__all__ = ["Draw", "InputSpec", "Interpolation", "adjust_hue", "augment", "draw", "normalize", "resize"]
+
 Interpolation = Literal[
     "bilinear",
     "bilinear-float",

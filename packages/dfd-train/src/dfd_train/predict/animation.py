@@ -34,7 +34,7 @@ def is_animated(path: Path) -> bool:
 
 
 class AnimationReader:
-    """The pictures of a file, each as long as it is shown; used as `ffpp_prep.video.VideoReader` is.
+    """The pictures of a file, each as long as it is shown; used as a `ffpp_prep.video.VideoReader` is.
 
     Raises: UserError at construction, where the file can't be read.
     """

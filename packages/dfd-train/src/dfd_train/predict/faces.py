@@ -24,7 +24,7 @@ from ffpp_prep.machine import cores
 from ffpp_prep.one_video.boxes import BoxSettings
 from ffpp_prep.one_video.tracks import Face, Linker, between
 from ffpp_prep.options import Checked
-from ffpp_prep.video import Frame, FrameTimes, VideoReader
+from ffpp_prep.video import Frame, FrameTimes, PyAVReader
 
 __all__ = [
     "CONFIDENCE",
@@ -108,7 +108,7 @@ class Footage:
     """
 
     def __init__(self, path: Path) -> None:
-        self._reader = AnimationReader(path) if is_animated(path) else VideoReader(path)
+        self._reader = AnimationReader(path) if is_animated(path) else PyAVReader(path)
         info = self._reader.info
         self.fps, self.duration, self._unit = info.fps, info.duration, info.unit
         self.size = (info.width, info.height)

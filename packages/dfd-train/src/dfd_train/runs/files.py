@@ -1,13 +1,13 @@
-"""Files that appear whole or not at all: each is written beside its place, synced and renamed."""
+"""Files of a run, written whole or not at all by `ffpp_prep.format.files`; errors name the file."""
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from ffpp_prep.format import files
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -22,16 +22,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
     Raises: OSError naming `path` where it can't be written, as on a full disk; what was there before stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # two hosts have equal processes
-    try:
-        with naming(path), temporary.open("wb") as file:  # closing writes what is left, and can fail too
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # closing writes what is left, and can fail too
+    with naming(path), files.replacing(path) as temporary, temporary.open("wb") as file:
+        yield file
 
 
 @contextmanager

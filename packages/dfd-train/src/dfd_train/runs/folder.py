@@ -16,6 +16,7 @@ from dfd_train.runs import events
 from dfd_train.runs.events import Event
 from dfd_train.runs.files import write_atomically
 from dfd_train.settings.config import RunConfig, build_config, read_config, settings, to_tables
+from ffpp_prep.format.files import sweep
 from ffpp_prep.work.lock import only_run
 
 DEMONSTRATION = "demonstration model, not evidence"
@@ -54,7 +55,8 @@ class RunFolder:
         Raises: UserError naming host and process of a run that is at work there.
         """
         with only_run(self.path, "dfd-train"):
-            for path in self.last.parent.glob(".*.pt.*"):
+            sweep(self.last.parent)
+            for path in self.last.parent.glob(".*.pt.*"):  # as earlier versions named them
                 path.unlink(missing_ok=True)
             yield
 

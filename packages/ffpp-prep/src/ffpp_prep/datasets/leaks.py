@@ -24,6 +24,19 @@ from ffpp_prep.format.files import whole_file
 from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.work.store import read_scan, with_likeness
 
+__all__ = [
+    "KINDS",
+    "LABELS",
+    "SPLITS",
+    "TESTED",
+    "Audit",
+    "Leak",
+    "Pair",
+    "audit_splits",
+    "audit_tested",
+    "write_pairs",
+]
+
 SPLITS = ("train", "val", "test")
 TESTED = "tested"  # the side of the videos that `audit_tested` is asked about
 LABELS = ("real", "fake")  # the sides of a file that is labelled both ways

@@ -13,6 +13,8 @@ from functools import lru_cache
 
 import pandas as pd
 
+__all__ = ["NOBODY", "ROLES", "people", "person_key", "person_name"]
+
 NOBODY = frozenset({"", "nan", "none", "null", "nat", "<na>"})  # what programs write for an empty cell
 ROLES = ("target", "source")
 _WHOLE = re.compile(r"(\d+)\.0*")

@@ -19,6 +19,17 @@ from ffpp_prep.datasets.split_files import given_actors, official_lists
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
 
+__all__ = [
+    "DFDC_SHARES",
+    "FEWEST_PARTS",
+    "FFPP_SHARES",
+    "DfdRule",
+    "DfdcRule",
+    "SplitSettings",
+    "Splits",
+    "assign",
+]
+
 FFPP_SHARES = (0.72, 0.14, 0.14)
 DFDC_SHARES = (0.8, 0.1, 0.1)
 DfdRule = Literal["actors", "thesis"]

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
 
+__all__ = ["LONGEST_SIDE", "Detections", "Detector", "check_frames"]
+
 LONGEST_SIDE = 1 << 20  # pixels; engines fail at some more
 
 

@@ -16,6 +16,8 @@ from ffpp_prep.detector.shared import SharedDetector
 from ffpp_prep.errors import UserError
 from ffpp_prep.machine import cores
 
+__all__ = ["MOST_DECODE_THREADS", "Engine", "Workers", "find_workers", "process_detector"]
+
 MOST_DECODE_THREADS = 16  # a GPU: more would only wait
 
 

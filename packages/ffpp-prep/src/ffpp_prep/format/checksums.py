@@ -14,6 +14,16 @@ from typing import Any
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.files import crc32, write_json
 
+__all__ = [
+    "KEY",
+    "check_zip",
+    "parsed_json",
+    "read_checked_json",
+    "with_checksum",
+    "without_checksum",
+    "write_checked_json",
+]
+
 KEY = "content_crc32"
 
 

@@ -17,17 +17,27 @@ from imagecodecs import zlibng_crc32
 from ffpp_prep.errors import FatalError
 from ffpp_prep.machine import sync_file, sync_folder
 
+__all__ = [
+    "BLOCK",
+    "TEMPORARY",
+    "copy_bytes",
+    "crc32",
+    "crc32_of",
+    "need_space",
+    "replacing",
+    "sha256_of",
+    "sweep",
+    "whole_file",
+    "write_json",
+]
+
 TEMPORARY = ".tmp-"
 BLOCK = 256 << 10  # stays in the cache of a core: several times as fast as a block of megabytes
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder; on success it is synced and renamed to `path`.
-
-    Raises:
-        FatalError: the disk is full.
-    """
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path in the same folder; on success it is synced and renamed to `path`, else it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own: on a cluster a worker thought dead may still write the file that another one took over.
     temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}")
@@ -36,15 +46,26 @@ def whole_file(path: Path) -> Iterator[Path]:
         sync_file(temporary)
         temporary.replace(path)
         sync_folder(path.parent)
-    except OSError as error:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """As `replacing`, for what can't go on where the disk is full.
+
+    Raises:
+        FatalError: the disk is full.
+    """
+    try:
+        with replacing(path) as temporary:
+            yield temporary
+    except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise FatalError(
                 f"{path}: the disk is full; free space and run the same command again"
             ) from error
-        raise
-    except BaseException:
-        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.files import crc32
 
+__all__ = ["EVERY", "OTHER", "PER_CROP", "PER_VIDEO", "Kind", "check_index", "open_shard"]
+
 # name -> type, shape beyond the first axis; see docs/format.md
 Kind = tuple[str, tuple[int, ...]]
 PER_CROP: dict[str, Kind] = {

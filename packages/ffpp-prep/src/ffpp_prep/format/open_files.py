@@ -10,6 +10,8 @@ from typing import Any
 
 from ffpp_prep.machine import more_open_files, open_to_read, read_at
 
+__all__ = ["LEFT_FREE", "MOST_OPEN", "OpenFiles"]
+
 # Above the shards of DFDC: on a slow file system an open costs more than the crop that it is for
 MOST_OPEN = 2048
 LEFT_FREE = 256  # descriptors for everything else

@@ -22,6 +22,8 @@ from ffpp_prep.format.shard_reader import CropStore
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.video import read_frame
 
+__all__ = ["NEEDED", "STATUS_COLUMNS", "PreparedSet", "load_prepared"]
+
 NEEDED = (
     *("video_id", "path", "dataset", "method", "compression", "label"),
     *("split", "original_id", "source_id", "target_id"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+__all__ = ["REAL_METHOD", "VideoRecord"]
+
 REAL_METHOD = "original_sequences"  # the `method` of every real video, in every data set
 
 

@@ -26,6 +26,8 @@ from ffpp_prep.format.made_with import check_made_of, remedy_of
 from ffpp_prep.format.open_files import OpenFiles
 from ffpp_prep.format.schemas import refuse_version
 
+__all__ = ["PLACE", "CropStore", "Number"]
+
 # Where a crop stands: 32 bytes each, 35 MB for 1.1 million; forked loader processes share it
 PLACE = np.dtype(
     [("start", "u8"), ("size", "u4"), ("crc32", "u4"), ("shard", "i4"), ("height", "i4"), ("width", "i4")]

@@ -22,6 +22,8 @@ import pyarrow.parquet as pq
 from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.files import crc32
 
+__all__ = ["DIGITS", "GROUP_ROWS", "KEY", "read_metadata", "read_table", "rows_of", "write_table"]
+
 _NONE = b"crc32:"  # and 0s: what another program copies that reads such a table and writes it again
 GROUP_ROWS = 8192  # some 30 videos' boxes: what one video's reader reads
 KEY = b"checksums"

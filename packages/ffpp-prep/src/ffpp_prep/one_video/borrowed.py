@@ -17,6 +17,8 @@ from ffpp_prep.one_video.boxes import VideoBoxes
 from ffpp_prep.one_video.likeness import Likeness
 from ffpp_prep.video import VideoError, beating, open_video
 
+__all__ = ["Original", "borrow_boxes"]
+
 
 @dataclass(frozen=True)
 class Original:

@@ -21,6 +21,19 @@ from ffpp_prep.one_video.likeness import Likeness
 from ffpp_prep.one_video.tracks import Face, Linker, between
 from ffpp_prep.video import DecodeFailed, Frame, OpenFailed, beating, open_video
 
+__all__ = [
+    "BATCH_BYTES",
+    "BATCH_FRAMES",
+    "BLOCK_ROWS",
+    "LOST",
+    "MULTIPLE_FACES_SHARE",
+    "NO_FACE_SHARE",
+    "BoxSettings",
+    "Status",
+    "VideoBoxes",
+    "detect_video",
+]
+
 Status = Literal["ok", "partial", "no_face", "open_failed", "decode_failed", "timeout", "crashed"]
 LOST: tuple[Status, ...] = ("open_failed", "decode_failed", "timeout", "crashed")  # videos without boxes
 

@@ -14,6 +14,8 @@ from ffpp_prep.format.frames import asked_for, spaced_frames
 from ffpp_prep.format.geometry import THESIS_MARGIN, Border, CropGeometry, Image, cut_face
 from ffpp_prep.video import DecodeFailed, beating, open_video
 
+__all__ = ["CropSettings", "chosen_boxes", "crops"]
+
 
 @dataclass(frozen=True)
 class CropSettings:

@@ -24,6 +24,25 @@ from ffpp_prep.format.geometry import expanded_square
 from ffpp_prep.format.schemas import FAKES_SCHEMA
 from ffpp_prep.video import VideoError, open_video
 
+__all__ = [
+    "BEAT_FRAMES",
+    "BLOCK",
+    "LEAST_BLOCKS",
+    "NOISE_FLOOR",
+    "NOISE_SHARE",
+    "TEXTURE_CLASSES",
+    "TOP_SHARE",
+    "Blocks",
+    "Difference",
+    "FakeCheck",
+    "FakeSettings",
+    "Image",
+    "Status",
+    "Verdict",
+    "check_fake",
+    "compare",
+]
+
 Status = Literal["ok", "partial", "size_differs", "open_failed", "timeout", "crashed"]
 Verdict = Literal["touched", "untouched", "unknown"]
 Image = NDArray[np.uint8]

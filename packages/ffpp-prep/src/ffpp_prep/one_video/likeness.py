@@ -16,6 +16,8 @@ from PIL import Image
 
 from ffpp_prep.video import DecodeFailed, Frame, VideoInfo
 
+__all__ = ["Likeness", "frame_likeness", "frequencies"]
+
 SIDE = 32  # of the grey thumbnail that is transformed
 KEPT = 10  # frequencies along each side
 FRAME_BYTES = KEPT * KEPT

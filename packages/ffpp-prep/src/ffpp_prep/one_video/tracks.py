@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+__all__ = ["MIN_IOU", "Face", "Linker", "between", "iou"]
+
 MIN_IOU = 0.3  # two boxes of one face, a few frames apart, overlap at least this much
 
 

@@ -218,9 +218,9 @@ def footage(who: Person, start: int, frames: int) -> Footage:
 def read(source: Source) -> NDArray[np.uint8]:
     """All frames of a video, or a picture as one frame: (N, H, W, 3) uint8 RGB."""
     if source.path().suffix == ".mp4":
-        from ffpp_prep.video import VideoReader
+        from ffpp_prep.video import PyAVReader
 
-        with VideoReader(source.path()) as video:
+        with PyAVReader(source.path()) as video:
             video.match((video.info.width, video.info.height))  # the marks are in its own pixels
             return np.stack([frame.rgb() for frame in video])
     import cv2

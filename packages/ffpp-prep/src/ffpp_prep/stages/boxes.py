@@ -31,6 +31,8 @@ from ffpp_prep.work.parts import storable
 from ffpp_prep.work.progress import ProgressBar
 from ffpp_prep.work.store import BoxStore, read_scan
 
+__all__ = ["BoxesSummary", "detect_boxes"]
+
 
 @dataclass(frozen=True)
 class BoxesSummary:

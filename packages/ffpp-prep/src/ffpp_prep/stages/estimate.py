@@ -26,7 +26,9 @@ from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.one_video.boxes import BoxSettings, VideoBoxes, detect_video
 from ffpp_prep.one_video.faces import CropSettings, chosen_boxes, crops
 from ffpp_prep.stages.scan import own_splits
-from ffpp_prep.video import VideoError, VideoReader, require_decoder
+from ffpp_prep.video import PyAVReader, VideoError, require_decoder
+
+__all__ = ["HEADERS", "PROBES", "PROBE_FRAMES", "Estimate", "Thing", "estimate_root"]
 
 HEADERS = 200  # videos whose frames are counted
 PROBES = 2  # videos a job that are detected
@@ -153,7 +155,7 @@ class _Probe:
 
 def _header(video: VideoRecord) -> _Header | None:
     try:
-        with VideoReader(video.path) as reader:
+        with PyAVReader(video.path) as reader:
             info = reader.info
             frames = info.frames or len(reader.packet_times().pts)  # some containers don't say
     except VideoError:

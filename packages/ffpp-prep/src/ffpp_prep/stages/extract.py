@@ -39,6 +39,8 @@ from ffpp_prep.work.progress import ProgressBar
 from ffpp_prep.work.shards import write_shard
 from ffpp_prep.work.store import BoxStore, read_videos_and_parts
 
+__all__ = ["NOT_DETECTED", "Choice", "ExtractSummary", "extract_faces"]
+
 NOT_DETECTED = "boxes not detected yet"  # why a video is left out
 
 

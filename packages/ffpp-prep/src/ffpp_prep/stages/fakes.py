@@ -21,6 +21,8 @@ from ffpp_prep.work.parts import storable
 from ffpp_prep.work.progress import ProgressBar
 from ffpp_prep.work.store import BoxStore, read_videos_and_parts
 
+__all__ = ["FAILED", "FakesSummary", "check_fakes"]
+
 FAILED = ("open_failed", "timeout", "crashed")  # what --retry-failed tries
 
 

@@ -19,6 +19,8 @@ from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.store import BoxStore, scanned_root, write_scan
 
+__all__ = ["SAMPLE_MARK", "ScanSummary", "own_splits", "scan"]
+
 SAMPLE_MARK = "SAMPLE.json"  # `ffpp-prep sample` leaves it in the folders that it writes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["duration_text", "size_text"]
+
 
 def duration_text(seconds: float) -> str:
     """`45 s`, `12 min`, `3.5 h` or `2.1 days`."""

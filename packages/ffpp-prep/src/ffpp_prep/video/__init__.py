@@ -10,20 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.video.budget import MAX_FRAME_PIXELS, MAX_PIXELS, Budget, too_large
 from ffpp_prep.video.display import CONVERSION, resized
 from ffpp_prep.video.encoder import Encoder, open_output
-from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, TooLarge, VideoError, VideoInfo
-from ffpp_prep.video.pyav_reader import VideoReader
+from ffpp_prep.video.interface import (
+    DecodeFailed,
+    Frame,
+    OpenFailed,
+    TooLarge,
+    VideoError,
+    VideoInfo,
+    VideoReader,
+)
+from ffpp_prep.video.pyav_reader import PyAVReader
 from ffpp_prep.video.random_access import read_frame
 from ffpp_prep.video.source import open_container
 from ffpp_prep.video.times import FrameTimes
-
-if TYPE_CHECKING:
-    from ffpp_prep.video.decord_reader import DecordReader
 
 __all__ = [
     "CONVERSION",
@@ -36,6 +40,7 @@ __all__ = [
     "Frame",
     "FrameTimes",
     "OpenFailed",
+    "PyAVReader",
     "TooLarge",
     "VideoError",
     "VideoInfo",
@@ -54,7 +59,7 @@ DECODERS = ("pyav", "decord")
 BEAT_FRAMES = 64  # far less than a watcher's patience, whatever their size
 
 
-def open_video(path: str | Path, decoder: str = "pyav") -> VideoReader | DecordReader:
+def open_video(path: str | Path, decoder: str = "pyav") -> VideoReader:
     """Opens a video with one of DECODERS; both readers are used alike, see `VideoReader`.
 
     Raises:
@@ -62,7 +67,7 @@ def open_video(path: str | Path, decoder: str = "pyav") -> VideoReader | DecordR
         DecodeFailed: decord reads it otherwise than its packets say.
     """
     if decoder == "pyav":
-        return VideoReader(path)
+        return PyAVReader(path)
     from ffpp_prep.video.decord_reader import DecordReader
 
     return DecordReader(path)

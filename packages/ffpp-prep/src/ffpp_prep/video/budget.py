@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from time import thread_time
 
+__all__ = ["LEAST_PIXELS", "LOOK_PIXELS", "MAX_FRAME_PIXELS", "MAX_PIXELS", "MAX_SIDE", "Budget", "too_large"]
+
 MAX_PIXELS = 8192 * 8192  # of one photograph: 200 MB as RGB
 MAX_FRAME_PIXELS = 8192 * 4320  # of a video's frame, of which a decoder holds many
 MAX_SIDE = 32768  # pixels

@@ -23,7 +23,7 @@ from decord._ffi.base import DECORDError
 from numpy.typing import NDArray
 
 from ffpp_prep.video.interface import DecodeFailed, Frame, VideoInfo
-from ffpp_prep.video.pyav_reader import VideoReader
+from ffpp_prep.video.pyav_reader import PyAVReader
 
 # decord allows up to this share of a video's frames to be repeated ones; it takes 0 for no limit.
 TOLERATED_REPEATS = 0.000001
@@ -33,7 +33,7 @@ ADVICE = "read this video with --decoder pyav"
 
 
 class DecordReader:
-    """Decodes one video from its beginning with decord; used like `VideoReader`.
+    """Decodes one video from its beginning with decord; a `VideoReader`.
 
     A frame that can't be vouched for raises DecodeFailed while iterating; what was given before is then void.
 
@@ -45,7 +45,7 @@ class DecordReader:
     def __init__(self, path: str | Path) -> None:
         self.frames_decoded = 0
         self.error = ""
-        with VideoReader(path) as reader:
+        with PyAVReader(path) as reader:
             self.info: VideoInfo = reader.info
             times = reader.packet_times()
         self._pts = times.pts
@@ -63,7 +63,7 @@ class DecordReader:
             )
         if not np.allclose(found, np.array(times.seconds, np.float32), rtol=1e-6, atol=1e-6):
             raise DecodeFailed(f"decord: its presentation times are not those of the packets; {ADVICE}")
-        self._keys = VideoReader(path, only_key_frames=True)
+        self._keys = PyAVReader(path, only_key_frames=True)
 
     def __enter__(self) -> DecordReader:
         return self
@@ -75,7 +75,7 @@ class DecordReader:
         del self._decord
 
     def match(self, size: tuple[int, int]) -> None:
-        """As `VideoReader.match`."""
+        """As `PyAVReader.match`."""
         self._keys.match(size)
 
     def __iter__(self) -> Iterator[Frame]:

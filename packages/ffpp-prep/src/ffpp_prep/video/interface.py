@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
+
+__all__ = [
+    "DecodeFailed",
+    "Frame",
+    "OpenFailed",
+    "Scaled",
+    "TooLarge",
+    "VideoError",
+    "VideoInfo",
+    "VideoReader",
+    "reason_of",
+]
 
 
 class VideoError(UserError):
@@ -78,6 +92,35 @@ class Frame:
             return self.scaled(longest)
         picture = self.rgb()
         return Scaled(picture, (picture.shape[1], picture.shape[0]))
+
+
+class VideoReader(Protocol):
+    """What decodes one video, from its beginning: a context manager to iterate over.
+
+    Attributes:
+        frames_decoded: so far.
+        error: how it went, known at the end: one line, empty if all was well.
+    """
+
+    frames_decoded: int
+    error: str
+
+    @property
+    def info(self) -> VideoInfo:
+        """What the container announces."""
+        ...
+
+    def match(self, size: tuple[int, int]) -> None:
+        """Gives frames of the size (width, height) that boxes were recorded with, where that can be told."""
+        ...
+
+    def __enter__(self) -> VideoReader: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
 
 
 def reason_of(error: Exception) -> str:

@@ -29,7 +29,7 @@ class PacketTimes:
     hidden: int
 
 
-class VideoReader:
+class PyAVReader:
     """Decodes one video from its beginning.
 
     Use as a context manager and iterate; afterwards `frames_decoded` and `error` (one line, "" if all was
@@ -53,7 +53,7 @@ class VideoReader:
         if only_key_frames:
             self._stream.codec_context.skip_frame = "NONKEY"
 
-    def __enter__(self) -> VideoReader:
+    def __enter__(self) -> PyAVReader:
         return self
 
     def __exit__(

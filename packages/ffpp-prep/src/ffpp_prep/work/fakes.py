@@ -10,6 +10,8 @@ from ffpp_prep.format.schemas import CHECKS_SCHEMA, FAKES_SCHEMA
 from ffpp_prep.one_video.fakes import FakeCheck
 from ffpp_prep.work.parts import PartStore
 
+__all__ = ["FakeStore", "read_fakes"]
+
 
 class FakeStore(PartStore[FakeCheck]):
     """The parts in WORK/fakes."""

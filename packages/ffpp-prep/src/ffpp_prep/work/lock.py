@@ -18,6 +18,8 @@ from ffpp_prep import machine
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import sweep
 
+__all__ = ["LOCK", "NO_LOCKS", "OWNER", "is_at_work", "only_run"]
+
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
 LOCK, OWNER = ".lock", ".lock-owner"
 

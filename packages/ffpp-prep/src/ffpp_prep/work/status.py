@@ -16,6 +16,8 @@ from ffpp_prep.work.progress import Progress, read_progress
 from ffpp_prep.work.store import BoxStore, read_videos
 from ffpp_prep.work.usable import usable_lines
 
+__all__ = ["failures_of", "status_text"]
+
 
 def status_text(work: str | Path) -> str:
     """Videos by method, split and status, failures and their reasons, the run at work, what is extracted, disk.

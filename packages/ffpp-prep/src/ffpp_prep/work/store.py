@@ -33,6 +33,18 @@ from ffpp_prep.format.tables import read_table, write_table
 from ffpp_prep.one_video.boxes import BoxSettings, VideoBoxes
 from ffpp_prep.work.parts import PartStore
 
+__all__ = [
+    "BoxStore",
+    "iter_boxes",
+    "read_boxes",
+    "read_scan",
+    "read_videos",
+    "read_videos_and_parts",
+    "scanned_root",
+    "with_likeness",
+    "write_scan",
+]
+
 # --- scan -----------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from ffpp_prep.format.records import VideoRecord
 
+__all__ = ["Listing", "Refused"]
+
 
 @dataclass(frozen=True)
 class Refused:
