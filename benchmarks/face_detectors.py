@@ -2,6 +2,7 @@
 
     python benchmarks/face_detectors.py                # speed at 480p and 1080p, one process of one thread, five rounds
     python benchmarks/face_detectors.py --faces SAMPLE # a tree of `ffpp-prep sample`: recall, false faces, framing
+    python benchmarks/face_detectors.py --points       # the mesh against marks set by hand, and how still it is
     python benchmarks/face_detectors.py --fit SAMPLE   # the numbers of ffpp_prep.detector.ssd_framing
 
 Speed is from the file to rows of boxes, against plain decoding, which gives frames that nobody converts. Wanted: 8
@@ -25,10 +26,12 @@ from side_by_side import Contender, Run, clip, measure, table
 from ffpp_prep.detector import DETECTORS, load_detector
 from ffpp_prep.detector.blazeface import BlazeFaceDetector, BlazeFaces
 from ffpp_prep.detector.blazeface_decode import iou
+from ffpp_prep.detector.mesh import FaceMesh, five_points
 from ffpp_prep.format.geometry import expanded_square
 from ffpp_prep.one_video.boxes import BoxSettings, detect_video
+from ffpp_prep.one_video.landmarks import CHIN, landmarks_of_video, settled_mesh, unpacked
 from ffpp_prep.sample.plan import TWO_FACES, make_plan
-from ffpp_prep.sample.sources import NO_FACE, Source, read
+from ffpp_prep.sample.sources import NO_FACE, PEOPLE, Source, read
 from ffpp_prep.video import VideoError, open_video
 
 FRAMES = (0, 8, 16, 23)  # of each video of the sample
@@ -57,6 +60,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--faces", type=Path, metavar="SAMPLE")
+    parser.add_argument("--points", action="store_true")
     parser.add_argument("--fit", type=Path, metavar="SAMPLE")
     parser.add_argument("--frames", type=int, default=48, help="of each video (%(default)s)")
     parser.add_argument("--sizes", nargs="*", default=["854x480", "1920x1080"])
@@ -64,6 +68,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.fit:
         fit(list(seen(options.fit)))
+    elif options.points:
+        points()
     elif options.faces:
         found = list(seen(options.faces))
         recall(found)
@@ -189,6 +195,50 @@ def _alike(box: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     squares = [expanded_square(*map(float, one)) for one in (box, other)]
     one, two = (np.array([s.left, s.top, s.right, s.bottom], np.float32) for s in squares)
     return float(iou(one, two[None])[0])
+
+
+def points() -> None:
+    """Eyes, mouth and chin of the sample's people, in distances between the eyes; marks were set by hand.
+
+    Trembling: of the five points of the talking head over time, from their second differences, which six times the
+    variance of independent errors gives; in its box's longer side. The head's own movement is in it.
+    """
+    ssd, mesh = load_detector("litert"), FaceMesh()
+    errors = []
+    for person in PEOPLE:
+        pictures = read(person.source)[:, :, person.left :]
+        for frame, marks in person.marks[:: max(1, len(person.marks) // 4)]:
+            found = ssd.detect(pictures[frame][None])[0]
+            if found.scores[0] < 0.45:
+                continue
+            shown = settled_mesh(mesh, pictures[frame], tuple(map(float, found.boxes[0]))).points[:, :2]
+            eyes = five_points(shown)[:2]
+            own = np.stack([*eyes, shown[[13, 14]].mean(axis=0), shown[CHIN]])
+            theirs = np.array(marks) - [person.left, 0]
+            errors.append(np.linalg.norm(own - theirs, axis=1) / np.linalg.norm(theirs[1] - theirs[0]))
+    print(
+        f"\nerror in distances between the eyes, {len(errors)} pictures of {len(PEOPLE)} people: "
+        f"eyes {np.mean([e[:2].mean() for e in errors]):.3f}, mouth {np.mean([e[2] for e in errors]):.3f}, "
+        f"chin {np.mean([e[3] for e in errors]):.3f}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        video = clip(Path(folder) / "head.mp4", 48, 640, 480)
+        found = detect_video("v", str(video), load_detector(detector="blazeface"), BoxSettings())
+        assert found.rows is not None
+        boxes = found.rows.to_pandas()
+        boxes = boxes[boxes["face"] == 0]
+        rows = landmarks_of_video("v", str(video), boxes, mesh).rows
+        assert rows is not None
+        corners = boxes[["x1", "y1", "x2", "y2"]].to_numpy()
+        five = np.stack(
+            [
+                five_points(unpacked(content, tuple(box)))
+                for content, box in zip(rows["points"].to_pylist(), corners, strict=True)
+            ]
+        )
+        side = np.maximum(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]).mean()
+        tremble = np.sqrt((np.diff(five, n=2, axis=0) ** 2).sum(axis=2).mean() / 6) / side
+        print(f"trembling of the five points, 48 frames of 480p: {tremble:.4f} of the box's side")
 
 
 def fit(found: list[Seen]) -> None:

@@ -26,7 +26,7 @@ from dfd_train.engine.score import require_numbers
 from dfd_train.engine.validation import validate_models
 from dfd_train.errors import UserError, first_line
 from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
-from dfd_train.predict.scorer import run_geometry
+from dfd_train.predict.scorer import run_detector, run_geometry
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.files import replacing, write_atomically
 from dfd_train.runs.folder import DEMONSTRATION, RunFolder
@@ -98,6 +98,7 @@ def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> De
         margin=geometry.margin,
         border="pad" if geometry.border == "pad" else "clip",
         crop_size=geometry.size,
+        detector="blazeface" if run_detector(run) == "blazeface" else "ssd",
         checkpoint_sha256=sha256_of(model.path),
         validation_videos=(calibration.videos_real, calibration.videos_fake) if calibration else (0, 0),
         validation_real=calibration.real if calibration else (),

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from ffpp_prep.one_video.faces import CropSettings
     from ffpp_prep.preview import write_preview
     from ffpp_prep.sample import write_sample
-    from ffpp_prep.stages import check_fakes, detect_boxes, extract_faces
+    from ffpp_prep.stages import check_fakes, detect_boxes, extract_faces, find_landmarks
     from ffpp_prep.stages.estimate import estimate_root
     from ffpp_prep.stages.extract import Choice
     from ffpp_prep.stages.scan import scan
     from ffpp_prep.work.fakes import read_fakes
+    from ffpp_prep.work.landmarks import read_landmarks
     from ffpp_prep.work.status import status_text
     from ffpp_prep.work.store import iter_boxes, read_boxes, read_videos
     from ffpp_prep.work.verify import verify_work
@@ -34,9 +35,11 @@ __all__ = [
     "detect_boxes",
     "estimate_root",
     "extract_faces",
+    "find_landmarks",
     "iter_boxes",
     "read_boxes",
     "read_fakes",
+    "read_landmarks",
     "read_videos",
     "scan",
     "status_text",
@@ -56,6 +59,7 @@ _HOMES = {
     "iter_boxes": "ffpp_prep.work.store",
     "read_boxes": "ffpp_prep.work.store",
     "read_fakes": "ffpp_prep.work.fakes",
+    "read_landmarks": "ffpp_prep.work.landmarks",
     "read_videos": "ffpp_prep.work.store",
     "status_text": "ffpp_prep.work.status",
     "verify_work": "ffpp_prep.work.verify",

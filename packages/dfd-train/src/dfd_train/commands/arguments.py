@@ -80,3 +80,18 @@ def add_other_models(parser: argparse.ArgumentParser) -> None:
         metavar="RUN_OR_WEIGHTS",
         help="a further model, as often as you like: the mean of all logits counts",
     )
+
+
+def add_finder(parser: argparse.ArgumentParser) -> None:
+    """Adds which detector finds the faces, and from which score."""
+    parser.add_argument(
+        "--detector",
+        choices=("ssd", "blazeface"),
+        help="finds the faces (default: that of the model's data; where ssd finds none, blazeface looks again)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="SCORE",
+        help="of the detector, above which there is a face (default: 0.45)",
+    )

@@ -6,15 +6,18 @@ import argparse
 import logging
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfd_train.commands.arguments import add_device, add_other_models, add_trust
+from dfd_train.commands.arguments import add_device, add_finder, add_other_models, add_trust
 from dfd_train.errors import UserError
 
 if TYPE_CHECKING:
     from dfd_train.predict.batch import Done
+    from dfd_train.predict.finder import FaceFinder
     from dfd_train.predict.result import Status
+    from dfd_train.predict.scorer import Scorer
 
 HELP = "score your own videos and images: which face, when, how sure"
 FAILED: dict[Status, str] = {
@@ -55,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where to write (default: predictions)",
     )
+    add_finder(parser)
     parser.add_argument(
         "--every-frame",
         action="store_true",
@@ -93,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
     if not files:
         return 0
     from dfd_train.predict.batch import Job, predict_files
-    from dfd_train.predict.faces import FaceFinder, Rates
+    from dfd_train.predict.faces import Rates
 
     rates = Rates(
         detect=None if options.every_frame else 2.0,
@@ -104,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
         logging.warning("unfinished: %s", reading.unfinished)
     if reading.demonstration:
         print(f"{reading.title}: demonstration model, not evidence")
-    job = Job(scorers, reading, FaceFinder(), rates, video=not options.no_video)
+    job = Job(scorers, reading, finder(options, scorers), rates, video=not options.no_video)
     done = predict_files(files, options.out, job, _say)
     counts = Counter(one.result.status for one in done)
     if len(done) > 1:
@@ -115,6 +119,14 @@ def run(options: argparse.Namespace) -> int:
     if counts["internal_error"]:
         return BUG
     return 3 if counts["not_a_number"] else 1 if counts["unreadable"] else 0
+
+
+def finder(options: argparse.Namespace, scorers: Sequence[Scorer]) -> FaceFinder:
+    """The detector that was asked for, or else that of the models' training data."""
+    from dfd_train.predict.finder import CONFIDENCE, FaceFinder, detector_of
+
+    name = options.detector or detector_of([scorer.facts for scorer in scorers])
+    return FaceFinder(name, CONFIDENCE if options.threshold is None else options.threshold)
 
 
 def _say(done: Done) -> None:

@@ -56,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
     from dfd_train.predict.batch import Job
     from dfd_train.predict.ensemble import read_together
     from dfd_train.predict.faces import FaceFinder, Rates
+    from dfd_train.predict.finder import detector_of
     from dfd_train.predict.scorer import load_scorer
     from dfd_train.serve.app import Desk
     from dfd_train.serve.guard import Access
@@ -81,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
         place = stack.enter_context(_listen(options.host, options.port))
         port = place.getsockname()[1]
         access = Access.of(options.host, port, tuple(options.name))
-        jobs = Jobs(Job(scorers, reading, FaceFinder(), Rates()), keep=options.out is not None)
+        finder = FaceFinder(detector_of([scorer.facts for scorer in scorers]))
+        jobs = Jobs(Job(scorers, reading, finder, Rates()), keep=options.out is not None)
         desk = Desk(out, jobs, options.limit * 1_000_000, title, note)
         stack.callback(desk.remove_unfinished)
         stack.callback(jobs.close)

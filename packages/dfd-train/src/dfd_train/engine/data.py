@@ -155,6 +155,7 @@ def data_record(data: TrainingData) -> dict[str, object]:
         "fingerprint": data.prepared.fingerprint,
         "demonstration": data.prepared.demonstration,
         "crops": asdict(data.prepared.geometry),
+        "detector": data.prepared.detector,
         "pairs": len(data.pairs),
         "fakes_without_original": data.unpaired,
         "leaks": len(data.leaks),

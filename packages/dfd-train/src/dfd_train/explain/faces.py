@@ -15,6 +15,7 @@ from dfd_train.explain.pictures import Picture
 from dfd_train.predict.analysis import analyse
 from dfd_train.predict.ensemble import Reading, read_together
 from dfd_train.predict.faces import FaceFinder, Footage, Rates
+from dfd_train.predict.finder import detector_of
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import judge
@@ -42,7 +43,7 @@ def open_files(
     scorers = [load_scorer(run, device, trust) for run in runs]
     if len({scorer.facts.geometry for scorer in scorers}) > 1:
         log.warning("the runs cut faces differently: all see the crop of %s", runs[0])
-    reading, finder = read_together(scorers), FaceFinder()
+    reading, finder = read_together(scorers), FaceFinder(detector_of([one.facts for one in scorers]))
     pictures, refusals = [], []
     for path in paths:
         try:

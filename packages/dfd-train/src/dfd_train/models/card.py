@@ -55,6 +55,8 @@ class DetectorCard:
     """side to which crops were resized before they were stored; 0: native"""
     checkpoint_sha256: str
     """of the checkpoint that was exported"""
+    detector: Literal["ssd", "blazeface"] = "ssd"
+    """which one of ffpp-prep's found the faces of its training data"""
     labels: tuple[Literal["real"], Literal["fake"]] = ("real", "fake")
     """what label 0 and label 1 mean; a positive logit speaks for label 1"""
     validation_videos: tuple[int, int] = (0, 0)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from dfd_train.errors import UserError
-from dfd_train.predict.faces import Advance, FaceFinder, FoundFace, ImageFaces, Rates, VideoFaces
+from dfd_train.predict.faces import Advance, FoundFace, ImageFaces, Rates, VideoFaces
+from dfd_train.predict.finder import CONFIDENCE, FaceFinder
 from dfd_train.predict.inputs import Input, require_file
 from dfd_train.predict.scorer import BATCH, Scorer
 from dfd_train.predict.thumbs import Thumbs
@@ -30,6 +31,14 @@ class Seconds:
     network: float
     total: float
 
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(
+            self.decode + other.decode,
+            self.detect + other.detect,
+            self.network + other.network,
+            self.total + other.total,
+        )
+
 
 @dataclass(frozen=True)
 class Media:
@@ -47,6 +56,12 @@ class Media:
     """for faces, by the detector"""
     frames_scored: int
     """or that would have been, had they shown a face"""
+    detector: str = "ssd"
+    """which one found the faces; results of before there were two don't say"""
+    second_look: bool = False
+    """the detector of the model's data found none, and this one looked once more"""
+    threshold: float = CONFIDENCE
+    """of the detector, above which there is a face"""
     remark: str = ""
     """what the file says that can't be true, and what was taken in its place; mostly empty"""
 
@@ -74,12 +89,25 @@ def analyse(
     rates: Rates,
     advance: Advance = lambda at, duration: None,
 ) -> Analysis:
-    """Find, follow and score the faces of one file.
+    """Find, follow and score the faces of one file; where the finder sees none, another one looks once more.
 
     advance: called with (seconds of video done, seconds of video announced) as it goes.
     Raises: UserError where the file can't be read; NotANumber where a model gives no number.
     """
     require_file(file.path)
+    found = _analyse(file, scorers, finder, rates, advance)
+    second = finder.second() if found.faces.empty else None
+    if second is None:
+        return found
+    again = _analyse(file, scorers, second, rates, advance)
+    if again.faces.empty:
+        return found
+    return replace(again, media=replace(again.media, second_look=True), seconds=found.seconds + again.seconds)
+
+
+def _analyse(
+    file: Input, scorers: Sequence[Scorer], finder: FaceFinder, rates: Rates, advance: Advance
+) -> Analysis:
     started = time.perf_counter()
     source = ImageFaces(file.path, finder) if file.is_image else VideoFaces(file.path, finder, rates, advance)
     batch, thumbs = _Batch(scorers), Thumbs()
@@ -110,6 +138,8 @@ def analyse(
         frames=source.frames,
         frames_looked_at=source.frames_looked_at,
         frames_scored=source.frames_scored,
+        detector=finder.name,
+        threshold=finder.threshold,
         remark=source.remark,
     )
     return Analysis(

@@ -189,7 +189,8 @@ def _identity(file: Input, job: Job) -> str:
     except (UserError, OSError):  # which may be otherwise the next time, whatever its date
         return ""
     name = os.fsencode(file.path).decode(errors="backslashreplace")
-    parts = (name, status.st_size, status.st_mtime_ns, job.reading.sha256, job.finder.weights_sha256)
+    finder = (job.finder.weights_sha256, job.finder.threshold)
+    parts = (name, status.st_size, status.st_mtime_ns, job.reading.sha256, *finder)
     # a page that says "unfinished" must not outlive the end of the run, even where its best epoch stays the same
     text = "\n".join(map(str, (*parts, job.rates, job.video, job.reading.unfinished)))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -13,15 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated
 
-import numpy as np
 from msgspec import Meta
 
 from dfd_train.predict.animation import AnimationReader, is_animated
+from dfd_train.predict.finder import CONFIDENCE, FaceFinder
 from dfd_train.predict.photographs import read_image
-from ffpp_prep.detector import Detections, load_detector
+from ffpp_prep.detector import Detections
 from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
-from ffpp_prep.machine import cores
-from ffpp_prep.one_video.boxes import BoxSettings
 from ffpp_prep.one_video.tracks import Face, Linker, between
 from ffpp_prep.options import Checked
 from ffpp_prep.video import Frame, FrameTimes, PyAVReader
@@ -36,7 +34,6 @@ __all__ = [
     "VideoFaces",
 ]
 
-CONFIDENCE = BoxSettings.threshold  # of the detector, above which there is a face, as in preparation
 HELD_BYTES = 256 << 20  # frames waiting for the next detection; 4K ones are looked at more often
 FEWEST_SCORED = 12  # frames of a video, where it has them: the thesis's test takes as many
 NESTED = 0.8  # of a box inside another one: both are of one head
@@ -78,27 +75,6 @@ class FoundFace:
     """not detected in this frame, but between two in which it was"""
     cut: Callable[[CropGeometry], Image] | None
     """the crop around it; None where the frame is not to be scored. To be called before the next face is taken."""
-
-
-DETECTED = 4096  # pixels of the longer side: 4K film and less is looked at as it is
-
-
-class FaceFinder:
-    """The detector, on LiteRT: TensorFlow would abort a process in which torch is loaded."""
-
-    def __init__(self) -> None:
-        self._detector = load_detector("litert", threads=min(4, cores()))
-        self.weights_sha256 = self._detector.weights_sha256
-
-    def detect(self, picture: Image) -> Detections:
-        """All candidates of one frame, uint8 (H, W, 3).
-
-        The network sees 512 pixels a side, whatever the picture's size; but its engine holds all of the picture as
-        floats, 0.8 GB of 8192x8192. So of pictures above DETECTED pixels it gets every second pixel, or fewer.
-        """
-        step = -(-max(picture.shape[:2]) // DETECTED)
-        found = self._detector.detect(np.ascontiguousarray(picture[::step, ::step])[None])[0]
-        return found if step == 1 else replace(found, boxes=found.boxes * step)
 
 
 class Footage:
@@ -217,7 +193,7 @@ class VideoFaces:
         self.frames_looked_at += 1
         self.best_confidence = max(self.best_confidence, float(detections.scores[0]))
         self._advance(self.last_time, self.duration)
-        return _faces(frame, detections)
+        return _faces(frame, detections, self._finder.threshold)
 
     def _far_end(self, before: list[Face], held: list[_Held], linker: Linker) -> Iterator[FoundFace]:
         """Looks at the last frame of what was followed."""
@@ -255,13 +231,16 @@ class ImageFaces:
         self.picture = read_image(path)
         self.decode_s = time.perf_counter() - started
         started = time.perf_counter()
-        self._detections = finder.detect(self.picture)
+        self._detections, self._threshold = finder.detect(self.picture), finder.threshold
         self.detect_s = time.perf_counter() - started
         self.best_confidence = float(self._detections.scores[0])
         self.size = (self.picture.shape[1], self.picture.shape[0])
 
     def __iter__(self) -> Iterator[FoundFace]:
-        faces = [replace(face, track=rank) for rank, face in enumerate(_faces(0, self._detections))]
+        faces = [
+            replace(face, track=rank)
+            for rank, face in enumerate(_faces(0, self._detections, self._threshold))
+        ]
         yield from _seen(faces, 0.0, self.picture)
 
 
@@ -291,14 +270,14 @@ def _too_many(held: list[_Held], size: tuple[int, int]) -> bool:
     return len(held) * size[0] * size[1] * 1.5 > HELD_BYTES  # decoded frames are 4:2:0
 
 
-def _faces(frame: int, detections: Detections) -> list[Face]:
-    """The faces of one frame, the best first; of two boxes of one head the better one."""
+def _faces(frame: int, detections: Detections, threshold: float = CONFIDENCE) -> list[Face]:
+    """The faces of one frame above the threshold, the best first; of two boxes of one head the better one."""
     kept: list[Face] = []
     for rank, (box, score) in enumerate(
         zip(detections.boxes.tolist(), detections.scores.tolist(), strict=True)
     ):
         face = Face(frame, rank, score, *box)
-        if score > CONFIDENCE and not any(_nested(face, better) for better in kept):
+        if score > threshold and not any(_nested(face, better) for better in kept):
             kept.append(face)
     return kept
 

@@ -12,7 +12,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dfd_train.metrics.scores import sigmoid
-from dfd_train.predict.analysis import Analysis
+from dfd_train.predict.analysis import Analysis, Media
 from dfd_train.predict.drawing import colour, face_colour
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.result import STATUSES, Face, Result, percent, short_percent
@@ -143,6 +143,17 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
     )
 
 
+def _finder(media: Media) -> str:
+    """The detector, in words."""
+    name = {"ssd": "SSD MobileNet", "blazeface": "BlazeFace"}.get(media.detector, media.detector)
+    if not media.second_look:
+        return f"{name}, score above {media.threshold:g}"
+    return (
+        f"{name} at a second look, score above {media.threshold:g}: the detector of the model's training data found "
+        "none, so these faces are of a kind that the model knows less well"
+    )
+
+
 def _facts(result: Result, reading: Reading) -> list[tuple[str, str]]:
     facts = [("File", result.path)]
     if result.media is not None:
@@ -152,6 +163,7 @@ def _facts(result: Result, reading: Reading) -> list[tuple[str, str]]:
             frames = f"{media.frames} frame{'s' * (media.frames != 1)}"
             facts.append(("Length", f"{media.duration:.1f} seconds, {frames}"))
             facts.append(("Frames looked at for faces", str(media.frames_looked_at)))
+        facts.append(("Faces found by", _finder(media)))
         if media.remark:
             facts.append(("Mended", _sentence(media.remark)))
     facts.append(("Model" if len(result.models) == 1 else "Models (mean of their logits)", reading.title))

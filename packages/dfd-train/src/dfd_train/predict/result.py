@@ -12,7 +12,6 @@ from dfd_train.errors import NotANumber
 from dfd_train.metrics.scores import sigmoid
 from dfd_train.predict.analysis import Analysis, Media, Seconds
 from dfd_train.predict.ensemble import Reading
-from dfd_train.predict.faces import CONFIDENCE
 from dfd_train.predict.inputs import Input
 from dfd_train.runs.folder import DEMONSTRATION
 from ffpp_prep.text.printable import printable
@@ -278,7 +277,8 @@ def _why_no_face(analysis: Analysis, faces: tuple[Face, ...]) -> str:
     if not faces:
         return (
             f"no face found in {where}; very small, turned or covered faces are missed "
-            f"(the detector's highest score is {analysis.best_confidence:.2f}, a face needs {CONFIDENCE:.2f})"
+            f"(the detector's highest score is {analysis.best_confidence:.2f}, "
+            f"a face needs {analysis.media.threshold:.2f})"
         )
     if len(faces) == 1:
         return f"the only face found in {where} is not usable: {faces[0].left_out}"

@@ -49,6 +49,8 @@ class Facts:
     spec: InputSpec
     geometry: CropGeometry
     """how the crops that it was trained on derive from face boxes"""
+    detector: str
+    """which one found the faces of its training data: ssd or blazeface"""
     demonstration: bool
     """trained on sample data: nothing that it says is evidence"""
     temperature: float
@@ -167,6 +169,14 @@ def run_geometry(run: Path) -> CropGeometry:
     return CropGeometry()
 
 
+def run_detector(run: Path) -> str:
+    """Which detector found the faces of a run's data; runs of before there were two had the thesis's."""
+    try:
+        return str(json.loads((run / "data.json").read_text(encoding="utf-8")).get("detector", "ssd"))
+    except (OSError, ValueError):
+        return "ssd"
+
+
 def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScorer:
     device = choose_device(device_name)
     model = load_model(path, device, trust)
@@ -178,6 +188,7 @@ def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScor
         sha256=sha256_of(RunFolder(path).best),
         spec=model.detector.spec,
         geometry=run_geometry(path),
+        detector=run_detector(path),
         demonstration=model.facts.demonstration,
         temperature=calibration.temperature if calibration else 1.0,
         threshold=calibration.threshold if calibration else None,
@@ -209,6 +220,7 @@ def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
             sha256=sha256,
             spec=spec,
             geometry=CropGeometry(),
+            detector="ssd",
             demonstration="demonstration" in network.card.training_data.lower(),
             temperature=1.0,
             threshold=None,
@@ -225,6 +237,7 @@ def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts
         sha256=sha256,
         spec=InputSpec(card.input_size, card.mean, card.std),
         geometry=CropGeometry(card.margin, card.border, card.crop_size),
+        detector=card.detector,
         demonstration=card.demonstration,
         temperature=card.temperature,
         threshold=card.threshold if card.calibrated_on == "validation" else None,

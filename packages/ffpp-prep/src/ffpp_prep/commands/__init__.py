@@ -10,6 +10,7 @@ from ffpp_prep.commands import (
     check_splits,
     estimate,
     extract,
+    landmarks,
     preview,
     sample,
     scan,
@@ -23,10 +24,11 @@ COMMANDS = (
     ("scan", scan),
     ("check-splits", check_splits),
     ("boxes", boxes),
+    ("landmarks", landmarks),
     ("check-fakes", check_fakes),
     ("extract", extract),
     ("status", status),
     ("preview", preview),
     ("verify", verify),
 )
-GO_ON = (boxes, check_fakes, extract)  # these keep what is finished when they are interrupted
+GO_ON = (boxes, landmarks, check_fakes, extract)  # these keep what is finished when they are interrupted

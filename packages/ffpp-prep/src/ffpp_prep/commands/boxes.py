@@ -25,13 +25,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_folder_arguments(parser)
     add_scan_arguments(parser, WITH_ROOT)
     add_detection_arguments(parser, "--every")
+    parser.add_argument(
+        "--landmarks",
+        action="store_true",
+        help="then find 468 points of every kept face, as `ffpp-prep landmarks`",
+    )
     add_job_arguments(parser)
     add_retry_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Detects, and prints what failed and why; for a data set, scans first."""
-    return detect(options)
+    from ffpp_prep.commands import landmarks
+
+    status = detect(options)
+    if not options.landmarks:
+        return status
+    return max(status, landmarks.find(work_folder(options), options))
 
 
 def add_folder_arguments(parser: argparse.ArgumentParser) -> None:

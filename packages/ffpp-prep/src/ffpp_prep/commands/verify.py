@@ -69,5 +69,6 @@ def _commands(work: Path) -> dict[str, str]:
         # --retry-failed: a video's earlier failure counts again where its success was removed
         "boxes": f"ffpp-prep boxes {work}{boxes} --retry-failed",
         "fakes": f"ffpp-prep check-fakes {work}",
+        "landmarks": f"ffpp-prep landmarks {work}",
         "faces": f"ffpp-prep extract {work}{faces}",
     }

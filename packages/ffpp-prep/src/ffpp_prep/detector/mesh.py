@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class FaceMesh:
     def __init__(self, threads: int = 1) -> None:
         self._network = TFLiteNetwork(MESH, threads)
 
-    def of(self, picture: Picture, box: NDArray[np.floating], eyes: NDArray[np.floating]) -> Mesh:
+    def of(self, picture: Picture, box: NDArray[Any], eyes: NDArray[Any]) -> Mesh:
         """The mesh of one face.
 
         Args:
@@ -57,7 +58,10 @@ class FaceMesh:
         longer = max(float(box[2] - box[0]), float(box[3] - box[1]), 1.0)
         angle = math.atan2(float(across[1]), float(across[0]))
         x, y = float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2
-        square = TurnedSquare(x, y, REACH * longer, angle)
+        return self.within(picture, TurnedSquare(x, y, REACH * longer, angle))
+
+    def within(self, picture: Picture, square: TurnedSquare) -> Mesh:
+        """The mesh of the face that a square of the picture shows."""
         crop = square.cut(picture, SIDE).astype(np.float32) / np.float32(255)
         outputs = {values.size: values.reshape(-1) for values in self._network.run(crop)}
         points = outputs[3 * POINTS].reshape(POINTS, 3)

@@ -47,6 +47,8 @@ class PreparedSet:
     boxes: BoxReader
     rows: pd.Index
     """`video_id` by row, to find a video's row"""
+    detector: str = "ssd"
+    """which one found the faces; work folders of before there were two don't say: the thesis's"""
     recut: CropGeometry | None = None
     """cut crops from the videos by this geometry, whatever is stored"""
 
@@ -145,14 +147,16 @@ def load_prepared(work: str | Path) -> PreparedSet:
         raise UserError(f"{table}: video_id {rows[rows.duplicated()][0]!r} appears more than once")
     manifest = work / "faces" / "manifest.json"
     crops = CropStore(manifest.parent, rows) if manifest.is_file() else None
+    detection = detection_settings(work)
     return PreparedSet(
         work=work,
         videos=videos,
         demonstration=metadata.get(b"demonstration") == b"true",
-        fingerprint=_fingerprint(videos, detection_settings(work), crops),
+        fingerprint=_fingerprint(videos, detection, crops),
         crops=crops,
         boxes=BoxReader(work / "boxes", dict(zip(rows, videos["boxes_part"], strict=True))),
         rows=rows,
+        detector=str(next(iter(detection.get("detector", ())), "ssd")),
     )
 
 

@@ -38,7 +38,20 @@ def write_table(table: pa.Table, path: Path) -> None:
     groups = max(1, -(-table.num_rows // GROUP_ROWS))
     place = "crc32:" + "0" * DIGITS * (groups + 1)
     sealed = table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: place})
-    pq.write_table(sealed, path, compression="zstd", write_page_checksum=True, row_group_size=GROUP_ROWS)
+    # Of long rows of bytes, such as a face's points, each byte is much the same from row to row.
+    long = [field.name for field in table.schema if pa.types.is_fixed_size_binary(field.type)]
+    options = {
+        "use_dictionary": [name for name in table.column_names if name not in long],
+        "use_byte_stream_split": long,
+    }
+    pq.write_table(
+        sealed,
+        path,
+        compression="zstd",
+        write_page_checksum=True,
+        row_group_size=GROUP_ROWS,
+        **(options if long else {}),
+    )
     with path.open("r+b") as file:
         start, footer = _footer(file)
         found = _RECORDED.search(footer)

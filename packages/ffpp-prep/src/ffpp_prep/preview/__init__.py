@@ -12,6 +12,7 @@ from ffpp_prep.format.files import sweep, whole_file
 from ffpp_prep.preview.draw import contact_sheet
 from ffpp_prep.preview.page import page
 from ffpp_prep.preview.videos import choose, look_at
+from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.store import BoxStore, read_videos
 
 
@@ -48,8 +49,11 @@ def write_preview(work: str | Path, videos: int = 4, output: Path | None = None)
     sections = choose(table, videos)
     chosen = {row["video_id"]: row for section in sections for row in section.videos}
     boxes = dict(iter(store.read_rows(chosen).groupby("video_id", sort=False)))
+    points = dict(iter(LandmarkStore(work).read_rows(chosen).groupby("video_id", sort=False)))
     bar = tqdm(chosen.items(), desc="preview", unit="video", disable=None)
-    shown = {video_id: look_at(row, boxes.get(video_id), settings) for video_id, row in bar}
+    shown = {
+        video_id: look_at(row, boxes.get(video_id), settings, points.get(video_id)) for video_id, row in bar
+    }
     sweep(output)
     with whole_file(output / "contact-sheet.png") as temporary:
         title = f"Boxes in {work.name}; under each its score, in brackets where its box is interpolated"

@@ -14,6 +14,7 @@ BEST, OTHER = "#12b76a", "#f79009"  # the frame's best face, a further one
 SQUARE, SHADE = "#ffffff", "#475467"  # what a crop shows, to be seen on bright and dark pictures
 INK, SOFT = "#101828", "#475467"
 WIDTH = 320  # of a frame on the page
+POINT = "#53b1fd"  # of a face's mesh
 SIDE, GAP, LABEL, TEXT = 112, 6, 190, 16  # of the contact sheet, in pixels
 FACES = 10  # in a row of it
 
@@ -32,6 +33,9 @@ def with_boxes(frame: ShownFrame) -> Image.Image:
         color = BEST if face.face == 0 else OTHER
         draw.rectangle((x1, y1, x2, y2), outline=color, width=2)
         _tag(draw, x1, max(y1, 14), _score(face), color)
+    for points in frame.points:
+        for x, y in (points * scale).tolist():
+            draw.point((x, y), fill=POINT)
     return image
 
 

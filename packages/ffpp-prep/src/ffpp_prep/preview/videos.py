@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ffpp_prep.format.frames import spaced_frames
 from ffpp_prep.format.records import REAL_METHOD
+from ffpp_prep.one_video.landmarks import unpacked
 from ffpp_prep.video import VideoError, open_video
 
 FRAMES = 5  # of each video
@@ -39,6 +40,8 @@ class ShownFrame:
     index: int
     picture: NDArray[np.uint8]
     boxes: pd.DataFrame
+    points: tuple[NDArray[np.float32], ...] = ()
+    """of each face whose landmarks are known, (468, 2) x, y"""
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,10 @@ def choose(videos: pd.DataFrame, count: int) -> list[Section]:
     return [section for section in sections if section.videos]
 
 
-def look_at(video: Row, boxes: pd.DataFrame | None, settings: dict[str, Any]) -> ShownVideo:
-    """Decodes a few equally spaced frames of a video."""
+def look_at(
+    video: Row, boxes: pd.DataFrame | None, settings: dict[str, Any], landmarks: pd.DataFrame | None = None
+) -> ShownVideo:
+    """Decodes a few equally spaced frames of a video; `landmarks`: its rows, where there are any."""
     if boxes is None:
         return ShownVideo((), "it has no boxes")
     wanted = set(spaced_frames(min(int(video["frames_decoded"]), LOOK_AHEAD), FRAMES))
@@ -75,12 +80,21 @@ def look_at(video: Row, boxes: pd.DataFrame | None, settings: dict[str, Any]) ->
             for frame in reader:
                 if frame.index in wanted:
                     own = boxes[boxes["frame"] == frame.index]
-                    frames.append(ShownFrame(frame.index, frame.rgb(), own))
+                    frames.append(ShownFrame(frame.index, frame.rgb(), own, _points(own, landmarks)))
                 if len(frames) == len(wanted):
                     break
     except VideoError as error:
         return ShownVideo((), str(error))
     return ShownVideo(tuple(frames), "" if len(frames) == len(wanted) else "it has fewer frames than it had")
+
+
+def _points(boxes: pd.DataFrame, landmarks: pd.DataFrame | None) -> tuple[NDArray[np.float32], ...]:
+    if landmarks is None:
+        return ()
+    known = boxes.merge(
+        landmarks[landmarks["flag"] >= 0.5][["frame", "face", "points"]], on=["frame", "face"]
+    )
+    return tuple(unpacked(row.points, (row.x1, row.y1, row.x2, row.y2)) for row in known.itertuples())
 
 
 def _worth_a_look(done: pd.DataFrame) -> pd.DataFrame:

@@ -39,6 +39,7 @@ def collect(
     commit: Callable[[list[Result]], None],
     bar: ProgressBar,
     statuses: Counter[str],
+    part_rows: int = PART_ROWS,
 ) -> int:
     """Commits results at least every minute, and what is finished when the run is interrupted.
 
@@ -48,6 +49,7 @@ def collect(
         commit: writes one part.
         bar: advanced by one for each result.
         statuses: counts results by status; added to.
+        part_rows: after so many rows a part is committed before its minute is over.
 
     Returns:
         the frames decoded.
@@ -76,7 +78,7 @@ def collect(
             rate = frames / (time.monotonic() - started)
             counts = ", ".join(f"{n} {s}" for s, n in sorted(statuses.items()))
             bar.advance(1, f"{rate:.1f} frames/s, {counts}")
-            if time.monotonic() - committed > PART_SECONDS or rows > PART_ROWS:
+            if time.monotonic() - committed > PART_SECONDS or rows > part_rows:
                 flush()
     finally:  # an interrupted run keeps what it finished
         flush()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ffpp_prep.text.units import duration_text, size_text
 from ffpp_prep.work.failures import Failure, failure_lines
+from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.lock import is_at_work
 from ffpp_prep.work.manifest import read_plan, read_summaries
 from ffpp_prep.work.progress import Progress, read_progress
@@ -42,7 +43,7 @@ def status_text(work: str | Path) -> str:
         ]
     if failed := failures_of(videos):
         lines += ["", "not ok:", *failure_lines(failed, work)]
-    lines += ["", *usable_lines(videos)]
+    lines += [*_landmarks(work), "", *usable_lines(videos)]
     lines += ["", *_faces(work)]
     progress = read_progress(work)
     if progress:
@@ -60,6 +61,17 @@ def _counts(videos: pd.DataFrame, column: str, title: str) -> str:
     table = pd.crosstab(videos["method"], videos[column].fillna("none"), margins=True, margins_name="all")
     table.index.name, table.columns.name = None, None
     return f"{title}\n{table.to_string()}"
+
+
+def _landmarks(work: Path) -> list[str]:
+    """How many faces have their points; nothing where nobody asked for them."""
+    status = LandmarkStore(work).read_status()
+    if status.empty:
+        return []
+    faces, none = int(status["faces"].sum()), int((status["faces"] - status["faces_flagged"]).sum())
+    failed = int((~status["status"].isin(["ok", "partial"])).sum())
+    text = f"landmarks of {faces} faces in {len(status)} videos; the mesh takes {none} of them for none"
+    return ["", text + (f"; {failed} videos failed" if failed else "")]
 
 
 def _faces(work: Path) -> list[str]:

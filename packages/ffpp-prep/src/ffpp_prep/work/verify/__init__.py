@@ -16,6 +16,7 @@ from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.checksums import read_checked_json
 from ffpp_prep.format.shard_writer import ShardSummary
 from ffpp_prep.work.fakes import FakeStore
+from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.manifest import (
     COPY,
@@ -30,7 +31,7 @@ from ffpp_prep.work.manifest import (
 )
 from ffpp_prep.work.store import BoxStore, read_scan, read_videos_and_parts
 from ffpp_prep.work.verify.damage import Damage, Unread, unread
-from ffpp_prep.work.verify.parts import BOXES, FAKES, Content, check_parts
+from ffpp_prep.work.verify.parts import BOXES, FAKES, LANDMARKS, Content, check_parts
 from ffpp_prep.work.verify.shards import ShardTask, check_shards
 
 __all__ = ["Damage", "Unread", "Verification", "verify_work"]
@@ -98,12 +99,22 @@ class _Check:
         if fakes.commits() and known == len(self.damage) + len(self.unread):
             files = sorted(fakes.folder.glob("*.parquet"), reverse=True)
             self.damage += _of_other_boxes((fakes.settings() or {}).get("boxes"), now, files)
+        points = self._landmarks(now)
         shards = self._shards(now, sound)
         crops, size = sum(s.crops for s in shards), sum(s.bytes for s in shards)
         found = (tuple(self.damage), tuple(self.unread))
-        return Verification(parts + checks, rows, len(shards), crops, size, *found)
+        return Verification(parts + checks + points, rows, len(shards), crops, size, *found)
 
-    def _parts(self, store: BoxStore | FakeStore, content: Content) -> tuple[int, int]:
+    def _landmarks(self, now: str) -> int:
+        """Parts that are sound."""
+        store, known = LandmarkStore(self.work), len(self.damage) + len(self.unread)
+        parts, _ = self._parts(store, LANDMARKS)
+        if store.commits() and known == len(self.damage) + len(self.unread):
+            files = sorted(store.folder.glob("*.parquet"), reverse=True)
+            self.damage += _of_other_boxes((store.settings() or {}).get("boxes"), now, files)
+        return parts
+
+    def _parts(self, store: BoxStore | FakeStore | LandmarkStore, content: Content) -> tuple[int, int]:
         parts, rows, damage, lost = check_parts(store, content, self.jobs)
         self.damage += damage
         self.unread += lost

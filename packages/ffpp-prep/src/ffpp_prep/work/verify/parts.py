@@ -153,6 +153,15 @@ def _count_faces(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> 
     )
 
 
+def _count_landmarks(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> Iterator[tuple[int, str]]:
+    """The numbers of the video's row."""
+    return _different(
+        videos,
+        faces=_number(rows.owner, len(videos)),
+        faces_flagged=_number(rows.owner[rows["flag"] >= 0.5], len(videos)),
+    )
+
+
 def _number(owner: NDArray[np.int64], videos: int) -> NDArray[np.int64]:
     return np.bincount(owner, minlength=videos)
 
@@ -168,6 +177,7 @@ _ID = ("video_id", pa.dictionary(pa.int32(), pa.string()))
 BOXES = Content(
     pa.schema([_ID, ("frame", pa.int32()), ("face", pa.int8()), ("score", pa.float32())]), _count_boxes
 )
+LANDMARKS = Content(pa.schema([_ID, ("flag", pa.float32())]), _count_landmarks)
 FAKES = Content(pa.schema([_ID, ("touched", pa.bool_())]), _count_faces)
 
-__all__: Sequence[str] = ("BOXES", "FAKES", "Content", "check_parts")
+__all__: Sequence[str] = ("BOXES", "FAKES", "LANDMARKS", "Content", "check_parts")

@@ -1,0 +1,84 @@
+"""Which detector finds the faces of a file: that of the model's training data, and another where it finds none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+
+from dfd_train.errors import UserError
+from ffpp_prep.detector import DETECTORS, SSD, Detections, load_detector
+from ffpp_prep.format.geometry import Image
+from ffpp_prep.machine import cores
+from ffpp_prep.one_video.boxes import BoxSettings
+
+CONFIDENCE = BoxSettings.threshold  # of the detector, above which there is a face, as in preparation
+DETECTED = 4096  # pixels of the longer side: 4K film and less is looked at as it is
+BLAZEFACE = "blazeface"
+
+
+class HasDetector(Protocol):
+    """What says which detector cut the faces that a model was trained on."""
+
+    @property
+    def detector(self) -> str:
+        """ssd or blazeface."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The model's, for people."""
+        ...
+
+
+class FaceFinder:
+    """A detector, on LiteRT: TensorFlow would abort a process in which torch is loaded.
+
+    name: ssd or blazeface. threshold: score above which there is a face.
+    Raises: UserError for an unknown name, or a threshold outside 0…1.
+    """
+
+    def __init__(self, name: str = SSD, threshold: float = CONFIDENCE) -> None:
+        if not 0 <= threshold < 1:
+            raise UserError(f"--threshold {threshold}: must be from 0 to less than 1")
+        if name not in DETECTORS:
+            raise UserError(f"--detector {name}: unknown; allowed are {', '.join(DETECTORS)}")
+        self.name, self.threshold = name, threshold
+        self._detector = load_detector("litert", threads=min(4, cores()), detector=name)
+        self.weights_sha256 = self._detector.weights_sha256
+
+    def detect(self, picture: Image) -> Detections:
+        """All candidates of one frame, uint8 (H, W, 3).
+
+        The SSD sees 512 pixels a side, whatever the picture's size; but its engine holds all of the picture as floats,
+        0.8 GB of 8192x8192. So of pictures above DETECTED pixels it gets every second pixel, or fewer.
+        """
+        step = -(-max(picture.shape[:2]) // DETECTED)
+        found = self._detector.detect(np.ascontiguousarray(picture[::step, ::step])[None])[0]
+        return found if step == 1 else replace(found, boxes=found.boxes * step)
+
+    def second(self) -> FaceFinder | None:
+        """Who looks where this one finds no face at all; None where there is nobody better."""
+        return _second(self.threshold) if self.name == SSD else None
+
+
+@lru_cache(maxsize=4)
+def _second(threshold: float) -> FaceFinder:
+    return FaceFinder(BLAZEFACE, threshold)
+
+
+def detector_of(models: Sequence[HasDetector]) -> str:
+    """The detector of the models' training data.
+
+    Raises: UserError where they had different ones: their crops are framed alike, but not the same.
+    """
+    names = {model.detector: model.name for model in models}
+    if len(names) > 1:
+        told = ", ".join(f"{model} by {detector}" for detector, model in names.items())
+        raise UserError(
+            f"the models learned from faces of different detectors ({told}): choose one, --detector NAME"
+        )
+    return next(iter(names), SSD)

@@ -1,0 +1,38 @@
+"""The parts in WORK/landmarks: 468 points of every kept face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from ffpp_prep.one_video.landmarks import LANDMARKS_SCHEMA, VideoLandmarks
+from ffpp_prep.work.parts import PartStore
+
+LANDMARK_STATUS_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("status", pa.string()),
+        ("error", pa.string()),
+        ("frames_decoded", pa.int32()),
+        ("faces", pa.int32()),
+        ("faces_flagged", pa.int32()),
+    ]
+)
+
+
+class LandmarkStore(PartStore[VideoLandmarks]):
+    """The parts in WORK/landmarks."""
+
+    def __init__(self, work: Path) -> None:
+        super().__init__(work / "landmarks", "landmarks", LANDMARKS_SCHEMA, LANDMARK_STATUS_SCHEMA)
+
+
+def read_landmarks(work: str | Path, videos: Iterable[str] | None = None) -> pd.DataFrame:
+    """Committed landmarks of WORK, one row a kept face, sorted by video, frame, face: see LANDMARKS_SCHEMA.
+
+    `ffpp_prep.one_video.landmarks.unpacked` turns `points` and the face's box into pixels.
+    """
+    return LandmarkStore(Path(work)).read_rows(videos)
