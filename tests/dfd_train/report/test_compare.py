@@ -309,6 +309,21 @@ def test_size_of_a_real_checkpoint(make_run):
     assert table["v1 (ours)"]["Parameters (M)"].text == "16.89"
 
 
+def test_size_of_a_network_whose_shapes_depend_on_numbers(tmp_path):
+    from dfd_train.models.build import build_detector
+    from dfd_train.runs.checkpoint import CheckpointFacts, save_checkpoint
+    from dfd_train.runs.folder import RunFolder
+    from dfd_train.settings.config import ModelConfig, RunConfig
+
+    name, folder = "tiny_networks:looking_at_numbers", RunFolder(tmp_path / "run")
+    config = RunConfig(model=ModelConfig(name=name, input_size=32))
+    folder.write_config(config)
+    weights = build_detector(config.model).network.state_dict()
+    save_checkpoint(folder.best, CheckpointFacts(config, (), "f00d", True, 1), weights)
+    size = model_size(folder.path, trust=(name,))
+    assert (size.macs, size.parameters, size.stored_bytes) == (3, 4, 16)
+
+
 def test_a_run_without_checkpoint_has_dashes(make_run, tmp_path):
     compare_runs([make_run("a")], tmp_path / "out")
     rows = list(csv.DictReader((tmp_path / "out" / "tables" / "models.csv").open(encoding="utf-8")))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -197,6 +198,8 @@ def _from_timm(config: ModelConfig, name: str) -> Detector:
     except UserError:
         raise
     except Exception as error:  # whatever a network makes of arguments that it does not know
+        if not config.arguments:
+            raise
         raise UserError(f"model {config.name}: {first_line(error)}") from None
     own: Any = network.pretrained_cfg
     own.pop("state_dict", None)
@@ -220,20 +223,33 @@ def _load_all(network: nn.Module, weights: Weights, path: str, name: str) -> Non
 
 def _from_function(config: ModelConfig) -> Detector:
     module_name, _, function_name = config.name.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), function_name)):
+        raise UserError(f"model {config.name!r} cannot be imported: it is no package.module:function")
     try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:  # ValueError: an empty name
+        module = importlib.import_module(module_name)
+    except ImportError as error:  # whatever else the module does wrong is a fault in it, with a traceback
         raise UserError(f"model {config.name!r} cannot be imported: {error}") from None
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise UserError(
+            f"model {config.name!r} cannot be imported: {module_name} has no function {function_name}"
+        )
     if config.input_size is None:
         raise UserError(f"model {config.name!r} needs model.input_size")
     return Detector(_call(function, config, **config.arguments), InputSpec(config.input_size))
 
 
-def _call(function: object, config: ModelConfig, *positional: object, **arguments: object) -> nn.Module:
+def _call(
+    function: Callable[..., object], config: ModelConfig, *positional: object, **arguments: object
+) -> nn.Module:
+    """What a function makes of a configuration's arguments; its own faults keep their traceback."""
     try:
-        network = function(*positional, **arguments)  # type: ignore[operator]
+        inspect.signature(function).bind(*positional, **arguments)
     except TypeError as error:
         raise UserError(f"model {config.name}: {error}") from None
+    except ValueError:  # one of Python's own says nothing of its arguments
+        pass
+    network = function(*positional, **arguments)
     if not isinstance(network, nn.Module):
         raise UserError(f"model {config.name} returns a {type(network).__name__}, must be a torch.nn.Module")
     return network
@@ -251,7 +267,7 @@ def _try_out(network: nn.Module, name: str, size: int) -> None:
     except Exception:  # the image does not fit, or what the network does with it depends on more than shapes
         try:
             logits = _output(network, torch.zeros(shape))
-        except Exception as error:
+        except (RuntimeError, ValueError, AssertionError) as error:  # as torch and timm refuse a size
             raise UserError(
                 f"model {name} cannot take images of {size} x {size} pixels: {first_line(error)}"
             ) from None

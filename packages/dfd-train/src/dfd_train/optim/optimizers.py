@@ -50,7 +50,9 @@ def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) 
     try:
         _try_out(kind, trained[:1], arguments)
         return kind(trained, **arguments)
-    except Exception as error:  # whatever an optimiser makes of what it cannot use
+    except Exception as error:  # whatever an optimiser makes of arguments that it cannot use
+        if not config.arguments:
+            raise
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         raise UserError(f"optimizer {config.name} with {given}: {first_line(error)}") from None
 

@@ -1,11 +1,18 @@
 """What a run's network costs: parameters, multiply-adds, bytes (Tables 5.1, 5.2, 7.1)."""
 
+from __future__ import annotations
+
+import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dfd_train.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 log = logging.getLogger(__name__)
 THESIS_MEGABYTE = 1_024_000  # the unit of the thesis's size column, see reference/tables.toml
@@ -27,13 +34,10 @@ class ModelSize:
 
 
 def model_size(run: Path, trust: Sequence[str] = ()) -> ModelSize | None:
-    """Cost of the network of a run's best checkpoint, counted without computing; None where it has none.
+    """Cost of the network of a run's best checkpoint, on one image; None, with a warning, where it has none.
 
     `trust`: as `load_model`.
     """
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
     from dfd_train.runs.checkpoint import load_model
     from reseption_models.errors import UserError as NetworkError
 
@@ -46,9 +50,18 @@ def model_size(run: Path, trust: Sequence[str] = ()) -> ModelSize | None:
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     stored = sum(t.numel() * t.element_size() for t in detector.network.state_dict().values())
     size = detector.spec.size
+    try:
+        macs = _macs(copy.deepcopy(detector.network), size, "meta")  # counted without computing
+    except RuntimeError:  # what the network does with an image depends on more than shapes
+        macs = _macs(detector.network, size, "cpu")
+    return ModelSize(size, macs, sum(p.numel() for p in parameters), trained, stored)
+
+
+def _macs(network: nn.Module, size: int, device: str) -> int:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
-        detector.network.to("meta")(torch.zeros(1, 3, size, size, device="meta"))
-    return ModelSize(
-        size, counter.get_total_flops() // 2, sum(p.numel() for p in parameters), trained, stored
-    )
+        network.to(device)(torch.zeros(1, 3, size, size, device=device))
+    return int(counter.get_total_flops()) // 2
