@@ -2,6 +2,7 @@
 
 import pytest
 import tomli_w
+from records import settings_text
 
 from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import (
@@ -123,7 +124,7 @@ def test_a_run_folder_names_every_setting(tmp_path):
     config = build_config({"train": {"max_steps": 3}, "model": {"arguments": {"width_multiplier": 0.5}}})
     folder.write_config(config)
     assert folder.read_config() == config
-    text = (tmp_path / "config.toml").read_text()
+    text = settings_text(tmp_path)
     first, written = text.splitlines()[0], read_config(tmp_path / "config.toml")
     unset = first.removeprefix("# unset: ").split(", ")
     for setting in settings():

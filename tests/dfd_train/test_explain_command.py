@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from records import settings_text
 
 from dfd_train.cli import main
 from dfd_train.explain.figure import FAKE, _called
@@ -237,7 +238,7 @@ def test_a_file_without_a_face_is_left_out(runs, tmp_path, caplog):
 def test_an_unfinished_run_is_named(runs, tmp_path, caplog):
     early = tmp_path / "early"
     shutil.copytree(runs[0], early)
-    config = (early / "config.toml").read_text()
+    config = settings_text(early)
     (early / "config.toml").write_text(config.replace("epochs = 1\n", "epochs = 8\n"))
     command = [
         "explain",

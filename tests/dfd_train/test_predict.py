@@ -13,6 +13,7 @@ import PIL.Image
 import prediction
 import pytest
 import torch
+from records import settings_text
 from torchvision.transforms.v2 import functional
 
 from dfd_train.calibration.kept import read_calibration
@@ -195,7 +196,7 @@ def test_a_single_frame_is_no_average_and_no_timeline(run, tmp_path) -> None:
 def test_an_unfinished_run_says_so(run, tmp_path, caplog) -> None:
     early, face = tmp_path / "early", tmp_path / "face.png"
     shutil.copytree(run, early)
-    config = (early / "config.toml").read_text()
+    config = settings_text(early)
     (early / "config.toml").write_text(config.replace("epochs = 1\n", "epochs = 8\n"))
     PIL.Image.fromarray(prediction.faces(1)[0]).save(face)
     page = tmp_path / "out/face.png/report.html"
@@ -310,7 +311,7 @@ def test_without_validation_no_verdict(run, tmp_path) -> None:
     shutil.copytree(run, bare)
     for name in ("calibration.json", "predictions-val.parquet"):
         (bare / name).unlink()
-    config = (bare / "config.toml").read_text().split("\n")
+    config = settings_text(bare).split("\n")
     (bare / "config.toml").write_text(
         "\n".join(f'work = "{tmp_path}/gone"' if line.startswith("work =") else line for line in config)
     )

@@ -15,6 +15,7 @@ import PIL.Image
 import prediction
 import pytest
 import torch
+from records import record, settings_text
 
 from dfd_train.calibration.learned import calibrate
 from dfd_train.cli import main
@@ -154,9 +155,9 @@ def test_a_run_knows_how_its_crops_were_cut(runs, small_set_writer, tmp_path) ->
     run = prediction.train(work, tmp_path / "run")
     assert run_geometry(runs[0]) == CropGeometry(0.3, "clip", 0)
     assert run_geometry(run) == CropGeometry(0.5, "pad", 0)
-    record = json.loads((run / "data.json").read_text())
-    del record["crops"]  # a run of before it was recorded: its data set still says it
-    (run / "data.json").write_text(json.dumps(record))
+    before = record(run, "data.json")
+    del before["crops"]  # a run of before it was recorded: its data set still says it
+    (run / "data.json").write_text(json.dumps(before))
     assert run_geometry(run) == CropGeometry(0.5, "pad", 0)
 
 
@@ -185,9 +186,7 @@ def test_several_runs_without_their_validation_sets_give_no_verdict(runs, face, 
         assert (run / "calibration.json").is_file()  # which alone does not say how to read both
         copies.append(shutil.copytree(run, tmp_path / run.name))
         (copies[-1] / "predictions-val.parquet").unlink()
-        config = re.sub(
-            "^work = .*$", 'work = "/nowhere"', (copies[-1] / "config.toml").read_text(), flags=re.M
-        )
+        config = re.sub("^work = .*$", 'work = "/nowhere"', settings_text(copies[-1]), flags=re.M)
         (copies[-1] / "config.toml").write_text(config)
     both = ["predict", str(copies[0]), str(face), "--with", str(copies[1]), "--out", str(tmp_path / "out")]
     assert main(both) == 0

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from records import settings_text
 
 from dfd_train.cli import main
 from dfd_train.runs.checkpoint import load_model
@@ -207,7 +208,7 @@ def test_a_set_without_splits_is_scored_whole(learned, small_set_writer, tmp_pat
 def test_evaluate_says_which_epoch_and_whether_the_run_finished(learned, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(learned, run)
-    config = (run / "config.toml").read_text()
+    config = settings_text(run)
     (run / "config.toml").write_text(config.replace("epochs = 25", "epochs = 30"))
     best = load_model(learned, trust=TRUST).facts.epoch
     capsys.readouterr()

@@ -15,6 +15,7 @@ from torch import Tensor
 from reseption_models import ModelCard, create_model, export_onnx, export_program, fuse, save_pretrained
 from reseption_models.errors import UserError
 from reseption_models.export import CARD_KEY
+from reseption_models.onnx_file import check_onnx
 
 Noise = Callable[..., Tensor]
 CARD = ModelCard(threshold=0.644, temperature=1.7, licence="CC-BY-4.0", metrics={"auc": 0.9})
@@ -93,3 +94,25 @@ def test_height_and_width_can_stay_open(model: torch.nn.Module, noise: Noise, tm
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     with pytest.raises(UserError, match="input_size is 96; allowed with dynamic_size: 107 and more"):
         export_onnx(model, tmp_path / "small.onnx", 96, dynamic_size=True)
+
+
+def test_every_bit_of_an_onnx_file(model: torch.nn.Module, tmp_path: Path) -> None:
+    """Files of before have no checksum; what flips it away leaves all else as it was."""
+    path = tmp_path / "model.onnx"
+    export_onnx(model, path)
+    content = path.read_bytes()
+    seal = content.index(b"content_sha256")
+    around = range(8 * (seal - 4), 8 * (seal + 90))
+    for bit in [*range(0, 8 * len(content), (8 * len(content) // 100) | 1), *around]:
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            check_onnx(path)
+        except ValueError as error:
+            assert "model.onnx: damaged" in str(error)
+        else:
+            assert seal <= bit // 8 < seal + 16 + 64
+    path.write_bytes(content)
+    check_onnx(path)
+    onnx.checker.check_model(str(path))

@@ -179,7 +179,7 @@ def test_errors_name_the_file(make_run, tmp_path):
         read_run(run)
     (run / "predictions-val.parquet").unlink()
     (run / "data.json").write_text("[1]")
-    with pytest.raises(ValueError, match=r"data\.json holds list"):
+    with pytest.raises(ValueError, match=r"data\.json: damaged: list where an object"):
         read_run(run)
 
 

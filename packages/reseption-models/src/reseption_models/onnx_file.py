@@ -1,6 +1,8 @@
 """A traced network as one ONNX file that says what it is, and nothing of whoever wrote it."""
 
+import hashlib
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,10 @@ import torch
 from .errors import UserError
 
 INPUT, OUTPUT = "image", "logits"
+_CHECKSUM, _ZEROS = "content_sha256", "0" * 64
+# an entry of a protobuf map: the field of the name, that of the value with its length, the value
+_PLACE = _CHECKSUM.encode() + b"\x12\x40" + _ZEROS.encode()
+_RECORDED = re.compile(_CHECKSUM.encode() + rb"\x12\x40([0-9a-f]{64})")
 
 
 def write_onnx(
@@ -55,9 +61,31 @@ def write_onnx(
             f"opset is {opset}, but the exporter writes {written} for this network; allowed: {written} and more"
         )
     ClearMetadataAndDocStringPass()(model)
-    model.metadata_props.update(metadata)
+    model.metadata_props.update({**metadata, _CHECKSUM: _ZEROS})
     model.doc_string = description
     program.save(path)
+    _seal(Path(path))
+
+
+def check_onnx(path: Path) -> None:
+    """Raise ValueError where an ONNX file is not as `write_onnx` wrote it; one without its checksum is let through."""
+    content = path.read_bytes()
+    found = _RECORDED.findall(content)
+    if len(found) > 1 or (found and found[0] != _digits(_RECORDED.sub(_PLACE, content))):
+        raise UserError(
+            f"{path}: damaged: its content doesn't match its checksum; copy it, or export it, again"
+        )
+
+
+def _seal(path: Path) -> None:
+    """Put a checksum of the whole file, with zeros where it stands, into its place."""
+    content = path.read_bytes()
+    assert content.count(_PLACE) == 1
+    path.write_bytes(content.replace(_PLACE, _PLACE[: -len(_ZEROS)] + _digits(content)))
+
+
+def _digits(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def without_traces(traced: torch.export.ExportedProgram) -> torch.export.ExportedProgram:

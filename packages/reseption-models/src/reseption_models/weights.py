@@ -5,6 +5,7 @@ import json
 import os
 import re
 import tempfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ TIMM_NAMES = ("reseption_v1", "reseption_v2")  # any configuration is one of the
 
 _INNER = ("network", "_orig_mod", "module")  # of FeatureExtractor, torch.compile and DataParallel
 _MAX_CONFIG = 1_000_000  # bytes
+_CHECKSUM = "content_crc32"  # of all else in config.json; files of before have none
 _MARGIN = 100_000_000  # bytes that a file of weights may have beside its numbers
 
 
@@ -79,6 +81,7 @@ def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None =
     checked_numbers("this network", state, state)
     content = safetensors.torch.save(state, metadata={"format": "pt"})
     settings = {**describe(model, card), "sha256": hashlib.sha256(content).hexdigest()}
+    settings = {_CHECKSUM: _crc32(settings), **settings}
     text = json.dumps(settings, indent=2, allow_nan=False) + "\n"
     _write(Path(folder), {WEIGHTS_FILE: content, CONFIG_FILE: text.encode()})
 
@@ -212,10 +215,19 @@ def _read_settings(path: Path) -> dict[str, Any]:
         settings = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({error})") from error
+    if isinstance(settings, dict) and settings.pop(_CHECKSUM, None) not in (None, _crc32(settings)):
+        raise UserError(
+            f"{path}: damaged: its content doesn't match its checksum; copy it again, or, where it was changed on "
+            f"purpose, remove its {_CHECKSUM}"
+        )
     version = settings.pop("format_version", None) if isinstance(settings, dict) else None
     if version != FORMAT_VERSION:
         raise UserError(f"{path}: format version {shown(version)}; allowed: {FORMAT_VERSION}")
     return dict(settings)
+
+
+def _crc32(settings: Mapping[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(settings, sort_keys=True).encode()):08x}"
 
 
 def _parse_config(folder: Path, settings: dict[str, Any]) -> ReseptionConfig | EnsembleConfig:

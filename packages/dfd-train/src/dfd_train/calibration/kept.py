@@ -30,13 +30,15 @@ FILE = "calibration.json"
 def run_calibration(run: Path) -> Calibration | None:
     """The calibration of a run's best checkpoint: the kept one, or else that of the validation predictions at hand.
 
-    Nothing is written. None, with a warning, where there is neither.
+    Nothing is written. None, with a warning, where there is neither. Raises: UserError where predictions are damaged.
     """
     kept = current_calibration(run)
     if kept is not None:
         return kept
     try:
         return calibrate(validation_predictions(run), sha256_of(RunFolder(run).best))
+    except Damaged:
+        raise
     except (OSError, UserError) as error:
         log.warning("%s: no calibration, so no verdicts: %s", run, " ".join(str(error).split()))
         return None

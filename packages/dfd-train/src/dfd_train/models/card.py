@@ -72,11 +72,14 @@ class DetectorCard:
         return json.dumps(with_checksum(msgspec.to_builtins(self)), indent=2)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> DetectorCard:
-        """The card of an exported detector. Raises: UserError where the text is none, or of another version."""
-        here, again = Path(CARD_FILE), "export the run again"
+    def from_json(cls, text: str | bytes, here: Path = Path(CARD_FILE)) -> DetectorCard:
+        """The card of an exported detector, that stands in a file `here`.
+
+        Raises: UserError where the text is none, or of another version.
+        """
+        again = "export the run again"
         content = without_checksum(parsed_json(text, here, again), here, again)
         try:
             return msgspec.convert(content, cls)
         except msgspec.ValidationError as error:
-            raise UserError(f"not the metadata of an exported detector: {error}") from None
+            raise UserError(f"{here}: not the metadata of an exported detector: {error}") from None

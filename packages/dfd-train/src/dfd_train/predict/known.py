@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,14 +34,14 @@ def _met(facts: Facts, prepared: PreparedSet, selection: Selection) -> str:
     if facts.kind != "run":
         return unknown
     try:
-        record = json.loads((facts.path / "data.json").read_text(encoding="utf-8"))
+        record = RunFolder(facts.path).read_json("data.json")
         if record["fingerprint"] == prepared.fingerprint:
             chose = "these videos chose its checkpoint and its temperature"
             return chose if selection.split == "val" else ""
         videos = load_prepared(Path(record["work"])).videos
         left_out = RunFolder(facts.path).read_config().data.exclude_methods
         shared = overlap(trained_on(videos, left_out), selection.videos)
-    except (OSError, KeyError, json.JSONDecodeError, UserError) as error:
+    except (OSError, KeyError, UserError) as error:
         return f"{unknown} ({' '.join(str(error).split())})"
     return shared.line() if shared.identities or shared.files or shared.unknown else ""
 

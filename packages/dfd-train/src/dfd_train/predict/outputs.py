@@ -32,6 +32,8 @@ from dfd_train.predict.page import write_page
 from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import Result, frame_probs
 from dfd_train.predict.timeline import draw_timeline
+from ffpp_prep.errors import Damaged
+from ffpp_prep.format.checksums import read_checked_json, with_checksum
 from ffpp_prep.machine import lock, sync_file
 from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.video import VideoError
@@ -80,13 +82,17 @@ def write_outputs(
         if traceback:
             (target / TRACEBACK).write_text(traceback, encoding="utf-8", errors="backslashreplace")
         write_page(target, result, analysis, reading)
-        (target / RESULT).write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+        content = with_checksum(msgspec.json.decode(msgspec.json.encode(result)))
+        (target / RESULT).write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
 
 
 def read_result(folder: Path) -> Result | None:
-    """What a folder of outputs holds; None where it is none, or of another version."""
+    """What a folder of outputs holds; None where it is none, of another version, or damaged, which is said."""
     try:
-        return msgspec.json.decode((folder / RESULT).read_bytes(), type=Result)
+        return msgspec.convert(read_checked_json(folder / RESULT, "it counts as not there"), Result)
+    except Damaged as damage:
+        log.warning("%s", damage)
+        return None
     except (OSError, msgspec.MsgspecError):
         return None
 

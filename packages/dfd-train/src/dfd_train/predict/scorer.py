@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from dfd_train.models.build import Detector
 from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
+from ffpp_prep.format.checksums import read_checked_json
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.text.printable import printable
@@ -129,12 +129,14 @@ class OnnxScorer:
 
     def __init__(self, path: Path) -> None:
         from reseption_models.files import check_is_file
+        from reseption_models.onnx_file import check_onnx
 
         try:
             import onnxruntime
         except ImportError:
             raise UserError(f"{path} needs ONNX Runtime: pip install 'dfd-train[onnx]'") from None
         check_is_file(path)
+        check_onnx(path)
         try:
             self._session: Any = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's own exceptions share no base class
@@ -142,7 +144,7 @@ class OnnxScorer:
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
             raise UserError(f"{path} carries no metadata of `dfd-train export`: export the run again")
-        self.facts = _card_facts(DetectorCard.from_json(text), "onnx", path, sha256_of(path))
+        self.facts = _card_facts(DetectorCard.from_json(text, path), "onnx", path, sha256_of(path))
 
     def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
         """See `Scorer`."""
@@ -156,14 +158,22 @@ class OnnxScorer:
 
 
 def run_geometry(run: Path) -> CropGeometry:
-    """How the crops of a run's data derive from face boxes: as data.json says, or its data set, or the thesis."""
+    """How the crops of a run's data derive from face boxes: as data.json says, or its data set, or the thesis.
+
+    Raises: UserError where one of them is damaged.
+    """
+    folder = RunFolder(run)
+    record = folder.read_json("data.json")
     try:
-        record = json.loads((run / "data.json").read_text(encoding="utf-8"))
         if "crops" in record:
             return msgspec.convert(record["crops"], CropGeometry)
-        manifest = json.loads((Path(record["work"]) / "faces" / "manifest.json").read_text(encoding="utf-8"))
+        work = Path(record["work"] if record else folder.read_config().data.work)
+        remedy = f"run  ffpp-prep verify {work} --repair"
+        manifest = read_checked_json(work / "faces" / "manifest.json", remedy)
         return CropGeometry(float(manifest["margin"]), manifest.get("border", "clip"), int(manifest["size"]))
-    except (OSError, KeyError, ValueError) as error:
+    except UserError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError) as error:
         log.debug("%s: %s", run, error)
     log.warning("%s doesn't say how its crops were cut: the thesis's margin of 0.3 is taken", run)
     return CropGeometry()
@@ -210,7 +220,9 @@ def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
     sha256 = sha256_of(path / "model.safetensors")
     spec = InputSpec(network.config.input_size, tuple(network.card.mean), tuple(network.card.std))
     if (path / CARD_FILE).is_file():
-        facts = _card_facts(DetectorCard.from_json((path / CARD_FILE).read_bytes()), "weights", path, sha256)
+        facts = _card_facts(
+            DetectorCard.from_json((path / CARD_FILE).read_bytes(), path / CARD_FILE), "weights", path, sha256
+        )
         facts = replace(facts, spec=spec)
     else:
         facts = Facts(

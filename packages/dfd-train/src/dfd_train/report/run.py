@@ -1,6 +1,5 @@
 """A run folder, read: what was run, how it went, what it predicted."""
 
-import json
 import logging
 import shlex
 from collections.abc import Mapping
@@ -10,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from dfd_train.errors import UserError
 from dfd_train.models.baselines import BASELINES, baseline_of
 from dfd_train.runs.events import begins_with, epochs_of, gradients_of, how_far
 from dfd_train.runs.folder import RunFolder
@@ -160,8 +158,8 @@ def read_run(path: Path) -> Run:
     return Run(
         path=path,
         config=asdict(config),
-        environment=_json(path / "environment.json"),
-        data=_json(path / "data.json"),
+        environment=RunFolder(path).read_json("environment.json"),
+        data=RunFolder(path).read_json("data.json"),
         epochs=epochs_of(events),
         gradients=gradients_of(events),
         predictions=_predictions(path),
@@ -180,18 +178,6 @@ def warn_of_outdated(run: Run) -> None:
                 "%s: the predictions of %s are of epoch %s, the best is now epoch %d; run  %s",
                 *(run.name, one.name, one.metadata["checkpoint_epoch"], newer, shlex.join(command)),
             )
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds {type(content).__name__}, must be an object")
-    return content
 
 
 def _predictions(path: Path) -> tuple[Predictions, ...]:

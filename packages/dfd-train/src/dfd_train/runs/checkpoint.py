@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -133,10 +132,7 @@ def check_batch_norm(path: Path, facts: CheckpointFacts, network: nn.Module) -> 
 
 def _was_on_several_gpus(run: Path) -> bool:
     """Whether a run's folder says so."""
-    try:
-        device = json.loads((run / "environment.json").read_text(encoding="utf-8"))["device"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    device = RunFolder(run).read_json("environment.json").get("device", "cpu")
     return device != "cpu" and any(event.get("processes", 1) > 1 for event in RunFolder(run).read_events())
 
 

@@ -15,11 +15,13 @@ import tomli_w
 from dfd_train.runs import events
 from dfd_train.runs.events import Event
 from dfd_train.runs.files import write_atomically
-from dfd_train.settings.config import RunConfig, build_config, read_config, settings, to_tables
+from dfd_train.settings.config import RunConfig, build_config, read_config, sealed, settings, to_tables
+from ffpp_prep.format.checksums import read_checked_json, with_checksum
 from ffpp_prep.format.files import sweep
 from ffpp_prep.work.lock import only_run
 
 DEMONSTRATION = "demonstration model, not evidence"
+_REMEDY = "it is a record: take it from a copy of the run, or remove it and do without"
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,20 @@ class RunFolder:
         tables = to_tables(config)
         names = (setting.name for setting in settings())
         unset = [name for name in names if name.split(".")[1] not in tables[name.split(".")[0]]]
-        comment = f"# unset: {', '.join(unset)}\n\n" if unset else ""
-        write_atomically(self.path / "config.toml", (comment + tomli_w.dumps(tables)).encode())
+        comment = f"# unset: {', '.join(unset)}\n\n" if unset else "\n"
+        write_atomically(self.path / "config.toml", sealed(comment + tomli_w.dumps(tables)))
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write one JSON file."""
-        write_atomically(self.path / name, (json.dumps(value, indent=2) + "\n").encode())
+        """Write one JSON file, with its checksum."""
+        write_atomically(self.path / name, (json.dumps(with_checksum(dict(value)), indent=2) + "\n").encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """What `write_json` was given; empty where there is no such file.
+
+        Raises: UserError naming a file that is not as it was written; OSError where it can't be read.
+        """
+        path = self.path / name
+        return read_checked_json(path, _REMEDY) if path.is_file() else {}
 
     def add_event(self, event: Event) -> None:
         """Append one line to events.jsonl."""

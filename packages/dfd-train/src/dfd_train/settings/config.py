@@ -7,7 +7,9 @@ messages derive from them.
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from dfd_train.settings.sections import (
     TransformConfig,
 )
 from dfd_train.settings.suggest import did_you_mean, listed
+from ffpp_prep.errors import Damaged
 
 __all__ = [
     "PRESETS",
@@ -45,11 +48,15 @@ __all__ = [
     "find_config",
     "presets",
     "read_config",
+    "sealed",
     "settings",
     "to_tables",
 ]
 
 PRESETS = Path(__file__).parent / "presets"
+MOST_BYTES = 1_000_000
+_SEAL = re.compile(rb"# content_crc32: ([0-9a-f]{8})[^\n]*\n")
+_REMEDY = "take it from a copy, or, where it was changed on purpose, remove its first line"
 
 
 @dataclass(frozen=True)
@@ -105,16 +112,35 @@ def settings() -> Iterator[Setting]:
             )
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file, unchecked: `build_config` checks them.
+def sealed(text: str) -> bytes:
+    """A TOML text for a file, below a comment with its checksum; `text` begins with a comment or an empty line."""
+    return b"# content_crc32: %08x (a record: in a copy to be changed, remove this line)\n%b" % (
+        zlib.crc32(text.encode()),
+        text.encode(),
+    )
 
-    Raises: FileNotFoundError; UserError if it is not TOML.
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file, not yet checked for what `build_config` checks.
+
+    Raises: FileNotFoundError; UserError if it is not TOML, too large, or not what `sealed` made.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise UserError(f"{path} is no configuration: allowed are {MOST_BYTES:,} bytes")
+        seal = _SEAL.match(content)
+        if seal is not None and int(seal[1], 16) != zlib.crc32(content[seal.end() :]):
+            raise Damaged(path, "its content doesn't match its checksum", _REMEDY)
+        return tomllib.loads(content.decode())
     except FileNotFoundError:
         raise FileNotFoundError(f"no such configuration: {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UserError:
+        raise
+    except RecursionError:
+        raise UserError(f"{path} is not TOML: too many brackets in one another") from None
+    except ValueError as error:  # of TOML, of UTF-8, of a number with thousands of figures
         raise UserError(f"{path} is not TOML: {error}") from None
 
 

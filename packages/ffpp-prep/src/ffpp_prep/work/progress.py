@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from ffpp_prep.format.files import write_json
+from ffpp_prep.format.checksums import read_checked_json, write_checked_json
 
 WRITE_S = 5.0
 
@@ -74,12 +73,12 @@ class ProgressBar:
             self._written = time.monotonic()
             seconds, now = self._written - self._started, time.time()
             state = Progress(self._stage, self._unit, self._done, self._total, seconds, now, self._detail)
-            write_json(self._path, asdict(state))
+            write_checked_json(self._path, asdict(state))
 
 
 def read_progress(work: Path) -> Progress | None:
     """What the latest run left; None where there is nothing readable."""
     try:
-        return Progress(**json.loads((work / "progress.json").read_text(encoding="utf-8")))
+        return Progress(**read_checked_json(work / "progress.json", ""))
     except (OSError, ValueError, TypeError):
         return None
