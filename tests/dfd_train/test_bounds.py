@@ -2,13 +2,16 @@
 
 import resource
 import time
+import zipfile
+from copy import copy
 
 import pytest
 import torch
 
 from dfd_train.models.build import build_detector
 from dfd_train.runs.checkpoint import CheckpointFacts, load_checkpoint, load_model, save_checkpoint
-from dfd_train.settings.config import ModelConfig, RunConfig
+from dfd_train.settings.config import ModelConfig, RunConfig, build_config
+from ffpp_prep.format.geometry import CropGeometry
 
 
 def peak() -> int:
@@ -53,3 +56,42 @@ def test_a_checkpoint_that_unpacks_to_more_than_its_size_is_refused(tmp_path):
     with pytest.raises(ValueError, match="isn't stored within the file"):
         load_checkpoint(bomb)
     assert peak() - before < 50_000_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("model.input_size", "data.batch_size", "data.frame_stride", "data.train_frames", "data.val_frames"),
+        *("data.test_frames", "data.workers", "optimizer.accumulate", "train.epochs", "train.threads"),
+    ],
+)
+def test_no_setting_asks_for_any_number(name):
+    section, field = name.split(".")
+    with pytest.raises(ValueError, match=rf"{name} is 2000000000: .*<="):
+        build_config({section: {field: 2_000_000_000}})
+
+
+@pytest.mark.parametrize("value", [{"margin": 1e9}, {"margin": float("nan")}, {"size": 10**9}, {"size": -1}])
+def test_no_crop_is_cut_to_any_size(value):
+    with pytest.raises(ValueError, match=r"of crops is .*; allowed: 0 to"):
+        CropGeometry(**value)
+
+
+def overlapping(path):
+    """Forty parts of a megabyte that lie over one another."""
+    torch.save({str(i): torch.full((250_000,), float(i)) for i in range(3)}, path)
+    with zipfile.ZipFile(path) as archive:
+        parts = [part for part in archive.infolist() if part.filename.split("/")[-2] == "data"]
+    with zipfile.ZipFile(path, "a") as archive:
+        for number in range(40):
+            other = copy(parts[0])
+            other.filename = f"{parts[0].filename}{number}"
+            archive.filelist.append(other)
+        archive._didModify = True  # the directory is written anew
+
+
+def test_parts_that_lie_over_one_another_are_refused(tmp_path):
+    path = tmp_path / "best.pt"
+    overlapping(path)
+    with pytest.raises(ValueError, match=r"best\.pt: damaged: .*over one another"):
+        load_checkpoint(path)

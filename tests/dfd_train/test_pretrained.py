@@ -1,7 +1,12 @@
 """Pretrained weights: exactly which, from a cache of the hub that the test writes, and nothing that is code."""
 
 import logging
+import os
 import pickle
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,6 +109,39 @@ def test_out_of_reach_is_one_line_after_one_attempt(hub, monkeypatch, caplog):
     ):
         build_detector(ModelConfig(name=NAME, pretrained=True))
     assert asked == ["model.safetensors"] and not caplog.text
+
+
+@pytest.mark.parametrize("answer", ["refused", "silent"])
+def test_out_of_reach_is_said_within_seconds(answer, tmp_path):
+    """The hub's client alone asks again for half a minute (31 s, measured). A process of its own, a real socket."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as place, ExitStack() as stack:
+        port = place.getsockname()[1]
+        if answer == "refused":
+            place.close()
+        else:  # a full queue: who comes now is never answered
+            for _ in range(8):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(("127.0.0.1", port))
+        variables = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": f"http://127.0.0.1:{port}", "no_proxy": "*"}
+        script = (
+            "import time; from dfd_train.models.pretrained import timm_weights; import timm, huggingface_hub\n"
+            "began = time.monotonic()\n"
+            f"try: timm_weights('{NAME.removeprefix('timm:')}')\n"
+            "except ValueError as error: print(error)\n"
+            "print(time.monotonic() - began)"
+        )
+        found = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+    said, seconds = found.stdout.splitlines()
+    assert "cannot be reached" in said and "--no-pretrained" in said
+    assert float(seconds) < 15 and not found.stderr
 
 
 def test_weights_that_are_code_are_refused(hub, tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -169,3 +171,80 @@ def test_what_the_system_cannot_read_is_no_damage(tmp_path: Path) -> None:
     for read in (read_table, read_metadata, read_checked_json, check_zip):
         with pytest.raises(IsADirectoryError):
             read(tmp_path, REMEDY)  # type: ignore[operator]
+
+
+def lying_page(path: Path) -> None:
+    """The page's header says that it is 1 GB; the footer says what it is."""
+    values = pa.table({"x": np.arange(1000) % 7})
+    pq.write_table(values, path, compression="zstd", use_dictionary=False, write_page_checksum=True)
+    content = bytearray(path.read_bytes())
+    # fields 1 to 4, each a 5-byte number at most: kind, size, stored, checksum; then the struct of the values
+    assert content[4:7] == b"\x15\x00\x15"
+    at = 7
+    while content[at] >= 128:
+        at += 1
+    assert content[at + 1] == 0x15
+    stored = at + 2
+    end = stored
+    while content[end] >= 128:
+        end += 1
+    assert content[end + 1] == 0x15
+    crc = end + 2
+    while content[crc] >= 128:
+        crc += 1
+    assert content[crc + 1] == 0x1C
+    size, number = 1 << 30, bytearray()
+    zigzag = size << 1
+    while zigzag >= 128:
+        number.append(zigzag & 127 | 128)
+        zigzag >>= 7
+    number.append(zigzag)
+    kept = content[stored : end + 1]
+    room = (crc + 1 - 7) - len(number) - 1
+    padded = kept[:-1] + bytes([kept[-1] | 128]) + b"\x80" * (room - len(kept) - 1) + b"\0"
+    content[7 : crc + 2] = (
+        number + b"\x15" + padded + b"\x2c"
+    )  # without its checksum: the struct is two fields on
+    path.write_bytes(content)
+
+
+def beginnings(path: Path) -> None:
+    """Each text begins with all of the one before it."""
+    texts = ["x" * 200_000 + str(i) for i in range(2000)]
+    table = pa.table({"x": texts[:1]})
+    with pq.ParquetWriter(
+        path,
+        table.schema,
+        use_dictionary=False,
+        column_encoding={"x": "DELTA_BYTE_ARRAY"},
+        compression="zstd",
+    ) as writer:
+        writer.write_table(pa.table({"x": texts}))
+
+
+def long_fixed(path: Path) -> None:
+    kind = pa.binary(1 << 20)
+    texts = pa.DictionaryArray.from_arrays(np.zeros(400, "i4"), pa.array([bytes(1 << 20)], kind))
+    pq.write_table(pa.table({"x": texts}), path, compression="zstd", store_schema=False)
+
+
+@pytest.mark.parametrize("bomb", [lying_page, beginnings, long_fixed])
+def test_pages_are_measured_before_memory_is_asked_for(tmp_path: Path, bomb: Callable[[Path], None]) -> None:
+    path = tmp_path / "bomb.parquet"
+    bomb(path)
+    pa.default_memory_pool().release_unused()
+    assert path.stat().st_size < 8 << 20
+    script = (
+        "import sys, pathlib, resource; from ffpp_prep.errors import Damaged\n"
+        "from ffpp_prep.format.tables import read_table\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: read_table(pathlib.Path(sys.argv[1]), 'do this')\n"
+        "except Damaged as error: print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
+    )
+    said, grown = answer.stdout.splitlines()
+    assert "rows of" in said and "in a file of" in said and said.endswith("do this")
+    assert int(grown) < 100_000  # kB

@@ -7,6 +7,7 @@ import json
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,21 @@ def test_seconds_are_bounded_too(tmp_path: Path, head: list, monkeypatch: pytest
     monkeypatch.setattr("ffpp_prep.video.budget.FREE_SECONDS", -1e6)
     with PyAVReader(path) as reader:
         assert len(list(reader)) < 2 and "more seconds than a file of" in reader.error
+
+
+def test_seconds_of_what_is_done_with_frames_are_bounded_too(
+    tmp_path: Path, head: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = encode(tmp_path / "v.mp4", head[:20])
+    monkeypatch.setattr("ffpp_prep.video.budget.FREE_USE", -path.stat().st_size / 512 + 0.2)
+    with PyAVReader(path) as reader:
+        frames = 0
+        for _ in reader:
+            frames += 1
+            until = time.thread_time() + 0.06
+            while time.thread_time() < until:
+                pass
+    assert 3 <= frames <= 6 and "more seconds than a file of" in reader.error
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,12 @@ import argparse
 import errno
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from threading import current_thread, main_thread
+from types import FrameType
 
 from dfd_train import __version__
 from dfd_train.commands import COMMANDS
@@ -33,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=readable(sys.stderr))
     try:
+        if current_thread() is main_thread():
+            signal.signal(signal.SIGTERM, _interrupt)  # of `timeout` and batch schedulers: as Ctrl-C
         return int(options.run(options))
     except KeyboardInterrupt:
         print("dfd-train: interrupted", file=sys.stderr)
@@ -43,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return status
         traceback.print_exc(file=readable(sys.stderr))
         return BUG
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _status(error: Exception) -> int:

@@ -23,6 +23,7 @@ from .ensemble import Network, ReseptionEnsemble, build
 from .errors import UserError
 from .files import check_is_file, check_safetensors_size, is_safetensors
 from .fusion import is_fused
+from .hub import check_reachable
 from .reseption import Reseption
 
 WEIGHTS_FILE = "model.safetensors"
@@ -198,8 +199,14 @@ def _locate(source: str | Path, hub: HubOptions) -> Path:
         raise FileNotFoundError(
             f"{source}: no such folder; for the hub, pip install 'reseption-models[hub]'"
         ) from None
+    wanted: dict[str, Any] = {"allow_patterns": [CONFIG_FILE, WEIGHTS_FILE], **asdict(hub)}
     try:
-        return Path(snapshot_download(str(source), allow_patterns=[CONFIG_FILE, WEIGHTS_FILE], **asdict(hub)))
+        if not hub.local_files_only:
+            check_reachable()
+    except OSError:
+        wanted["local_files_only"] = True  # what was fetched before
+    try:
+        return Path(snapshot_download(str(source), **wanted))
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise FileNotFoundError(

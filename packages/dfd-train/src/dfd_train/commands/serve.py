@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
 import sys
 import tempfile
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from socket import socket
-from types import FrameType
 
 from dfd_train.commands.arguments import add_device, add_other_models, add_trust, positive
 from dfd_train.errors import UserError
@@ -63,7 +61,6 @@ def run(options: argparse.Namespace) -> int:
     from dfd_train.serve.jobs import Jobs
     from dfd_train.serve.listening import serve
 
-    signal.signal(signal.SIGTERM, _end)  # what was uploaded goes, however the server is ended
     models = (options.model, *options.others)
     validate_models(models, options.device, options.trust)
     scorers = [load_scorer(model, options.device, options.trust) for model in models]
@@ -94,10 +91,6 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.flush()
         serve(desk.app(access), place)
     return 0
-
-
-def _end(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _listen(host: str, port: int) -> socket:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -106,6 +108,7 @@ class BatchLoader:
         self._spec = spec
         self._on_device = augmentation if augmentation and augmentation.transforms.on == "model" else None
         self._plan = _PlanSampler()
+        self._processes: set[BaseProcess] = set()
         self._loader: DataLoader[Any] = DataLoader(
             _Crops(prepared, spec, augmentation, crop_size, losses),
             batch_sampler=self._plan,
@@ -117,8 +120,6 @@ class BatchLoader:
             worker_init_fn=only_the_parent_ends,
             timeout=GLANCE_SECONDS if workers else 0,
         )
-
-    _processes: AbstractSet[BaseProcess] = frozenset()
 
     def load(
         self,
@@ -150,18 +151,28 @@ class BatchLoader:
 
     def _loaded(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Batch]:
         """The batches, each looked for again and again, so that no wait is without end."""
+        watch = Watch(self._end_processes, stopped)
         try:
             others = set(multiprocessing.active_children())
             with children_block_sigterm():
                 batches = iter(self._loader)
-            self._processes = self._processes or set(multiprocessing.active_children()) - others
-            while (batch := _next(batches, stopped)) is not None:
+            if not self._processes:
+                self._processes |= set(multiprocessing.active_children()) - others
+                atexit.register(_end, self._processes)  # this process would wait for one that hangs
+            while (batch := _next(batches, stopped, watch)) is not None:
                 yield batch
         except (KeyboardInterrupt, TrainingError):
             self._kill()
             raise
-        except (OSError, EOFError):
+        except (OSError, EOFError, RuntimeError):
             if not self._loader.num_workers:
+                raise
+            if watch.fired:
+                deaths_are_expected()
+                if stopped():
+                    raise KeyboardInterrupt from None
+                raise TrainingError(_no_batch()) from None
+            if isinstance(sys.exception(), RuntimeError):
                 raise
             # not raised in a process but in talking to it: its crops are fetched over a socket of its own.
             # torch raises here too when the signal of the death arrives, and says more; never while this is told
@@ -169,21 +180,78 @@ class BatchLoader:
             raise TrainingError(
                 "DataLoader worker exited unexpectedly, before its batch was fetched"
             ) from None
+        finally:
+            watch.end()
 
     def _kill(self) -> None:
         """End the loader's processes, which may hang: this one would wait for them at its own end."""
         deaths_are_expected()
+        self._end_processes()
+
+    def _end_processes(self) -> None:
         for process in self._processes:
             process.kill()
 
 
-def _next(batches: Iterator[Batch], stopped: Callable[[], bool]) -> Batch | None:
+def _end(processes: Iterable[BaseProcess]) -> None:
+    """For the end of this process."""
+    deaths_are_expected()
+    for process in processes:
+        if process.is_alive():
+            process.kill()
+
+
+def _no_batch() -> str:
+    return (
+        f"no batch has come in {BATCH_SECONDS / 60:g} minutes: a loader process hangs, or its disk does; "
+        "with --workers 0 crops are read without such processes"
+    )
+
+
+class Watch:
+    """Ends loader processes where a batch that is begun to be fetched doesn't come, as of one that was stopped.
+
+    The fetch itself has no timeout: it waits at a socket of the process.
+    """
+
+    def __init__(self, end_processes: Callable[[], None], stopped: Callable[[], bool]) -> None:
+        self.fired = False
+        self._end_processes, self._stopped = end_processes, stopped
+        self._since: float | None = None
+        self._over = Event()
+        Thread(target=self._look, daemon=True).start()
+
+    def __enter__(self) -> None:
+        self._since = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._since = None
+
+    def end(self) -> None:
+        """Looks no more."""
+        self._over.set()
+
+    def _look(self) -> None:
+        asked = None
+        while not self._over.wait(GLANCE_SECONDS):
+            since, now = self._since, time.monotonic()
+            asked = asked or (now if self._stopped() else None)
+            late = since is not None and now - since > BATCH_SECONDS + 2 * GLANCE_SECONDS
+            unanswered = since is not None and asked is not None and now - max(asked, since) > GRACE_SECONDS
+            if late or unanswered:
+                self.fired = True
+                self._end_processes()
+                return
+
+
+def _next(batches: Iterator[Batch], stopped: Callable[[], bool], watch: Watch) -> Batch | None:
     """The next batch, None at the end; raises as `BatchLoader.load` where none comes."""
     began = time.monotonic()
     asked = None
     while True:
         try:
-            return next(batches, None)
+            with watch:
+                return next(batches, None)
         except RuntimeError as error:
             if not str(error).startswith("DataLoader timed out"):
                 raise
@@ -192,10 +260,7 @@ def _next(batches: Iterator[Batch], stopped: Callable[[], bool]) -> Batch | None
         if asked is not None and now - asked > GRACE_SECONDS:
             raise KeyboardInterrupt
         if now - began > BATCH_SECONDS:
-            raise TrainingError(
-                f"no batch has come in {BATCH_SECONDS / 60:g} minutes: a loader process hangs, or its disk does; "
-                "with --workers 0 crops are read without such processes"
-            )
+            raise TrainingError(_no_batch())
 
 
 def default_workers() -> int:

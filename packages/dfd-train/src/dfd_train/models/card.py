@@ -37,7 +37,7 @@ class DetectorCard:
 
     model: str
     """the name in the run's settings, for people"""
-    input_size: Annotated[int, Meta(ge=1)]
+    input_size: Annotated[int, Meta(ge=1, le=4096)]
     """side of the square input, pixels"""
     mean: Channels
     std: Channels
@@ -51,7 +51,7 @@ class DetectorCard:
     """trained on sample data: shown as a demonstration, and no verdict is given"""
     margin: Annotated[float, Meta(ge=0.0)]
     border: Literal["clip", "pad"]
-    crop_size: Annotated[int, Meta(ge=0)]
+    crop_size: Annotated[int, Meta(ge=0, le=8192)]
     """side to which crops were resized before they were stored; 0: native"""
     checkpoint_sha256: str
     """of the checkpoint that was exported"""

@@ -63,12 +63,15 @@ def _from_hub(source: Any) -> Path:
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
+    from reseption_models.hub import check_reachable
+
     repository, _, revision = source.hf_hub_id.partition("@")
     files = (source.hf_hub_filename,) if source.hf_hub_filename else _FILES
     for file in files:
         cached = try_to_load_from_cache(repository, file, revision=revision or None)
         if isinstance(cached, str):
             return Path(cached)
+    check_reachable()
     for file in files:
         try:
             return Path(hf_hub_download(repository, file, revision=revision or None))

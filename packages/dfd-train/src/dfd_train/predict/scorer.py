@@ -23,6 +23,7 @@ from dfd_train.engine.score import require_numbers
 from dfd_train.errors import UserError
 from dfd_train.models.build import Detector
 from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
+from dfd_train.predict.onnx_trial import try_onnx
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
 from ffpp_prep.format.checksums import read_checked_json
@@ -137,6 +138,7 @@ class OnnxScorer:
             raise UserError(f"{path} needs ONNX Runtime: pip install 'dfd-train[onnx]'") from None
         check_is_file(path)
         check_onnx(path)
+        try_onnx(path)
         try:
             self._session: Any = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's own exceptions share no base class

@@ -7,10 +7,10 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from dfd_train.errors import UserError
 from dfd_train.report.run import Predictions, Run
+from ffpp_prep.format.tables import read_table
 
 Missing = Literal["refuse", "as-real", "as-fake", "as-chance"]
 MISSING: tuple[Missing, ...] = get_args(Missing)
@@ -94,9 +94,11 @@ def _table(path: Path) -> pd.DataFrame:
         raise FileNotFoundError(f"no such file: {path}")
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
-            table = pq.read_table(path).to_pandas()
+            table = read_table(path, "write it again").to_pandas()
         else:
             table = pd.read_csv(path, dtype={"video_id": "str"}, skipinitialspace=True)
+    except UserError:
+        raise
     except (OSError, ValueError) as error:  # pyarrow's and pandas' errors derive from these
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{path} can't be read as a table: {reason}") from None

@@ -76,12 +76,13 @@ def load_checkpoint(path: Path) -> tuple[CheckpointFacts, dict[str, Any]]:
 
     Raises: FileNotFoundError; UserError where it cannot be read, is no checkpoint of ours or of another version.
     """
-    from reseption_models.files import check_is_file
+    from reseption_models.files import check_is_file, check_torch_size
 
     if not path.is_file():
         raise FileNotFoundError(f"no such checkpoint: {path}")
     check_is_file(path)
     check_zip(path, _remedy(path))
+    check_torch_size(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except RuntimeError as error:  # of what lies between the parts of the archive

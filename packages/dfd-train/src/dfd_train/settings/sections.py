@@ -18,6 +18,7 @@ Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Range = tuple[float, float]
 Count = Annotated[int, Meta(ge=1)]
 Device = Literal["auto", "cpu", "cuda"]
+MOST = 1_000_000  # of what nobody wants more: files of strangers may ask for any number
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class ModelConfig(Checked):
         Meta(description="a reseption_models name, a baseline, timm:NAME or package.module:function"),
     ] = "reseption_v1"
     input_size: (
-        Annotated[int, Meta(ge=1, description="side of the square input in pixels; unset: the model's")]
+        Annotated[
+            int, Meta(ge=1, le=4096, description="side of the square input in pixels; unset: the model's")
+        ]
         | None
     ) = None
     arguments: Annotated[
@@ -60,13 +63,15 @@ class DataConfig(Checked):
         Literal["various", "dual", "shuffled"],
         Meta(description="various pairs a batch, one pair a batch, or plain shuffled frames"),
     ] = "various"
-    batch_size: Annotated[int, Meta(ge=2, description="crops a batch, even")] = 24
-    frame_stride: Annotated[int, Meta(ge=1, description="n of the various formula")] = 8
+    batch_size: Annotated[int, Meta(ge=2, le=16384, description="crops a batch, even")] = 24
+    frame_stride: Annotated[int, Meta(ge=1, le=MOST, description="n of the various formula")] = 8
     train_frames: Annotated[
-        int, Meta(ge=0, description="frames a video and epoch of shuffled batches; 0: all of them")
+        int, Meta(ge=0, le=MOST, description="frames a video and epoch of shuffled batches; 0: all of them")
     ] = 7
-    val_frames: Annotated[int, Meta(ge=1, description="equally spaced frames a validation video")] = 7
-    test_frames: Annotated[int, Meta(ge=1, description="equally spaced frames a test video")] = 12
+    val_frames: Annotated[
+        int, Meta(ge=1, le=MOST, description="equally spaced frames a validation video")
+    ] = 7
+    test_frames: Annotated[int, Meta(ge=1, le=MOST, description="equally spaced frames a test video")] = 12
     multiple_faces: Annotated[
         Literal["drop", "keep"],
         Meta(description="videos with several faces: left out (thesis) or best face kept"),
@@ -83,7 +88,9 @@ class DataConfig(Checked):
     shuffle_labels: Annotated[
         bool, Meta(description="permute the labels of training and validation videos: the chance control")
     ] = False
-    workers: Annotated[int, Meta(ge=0, description="loader processes; unset: chosen by cores")] | None = None
+    workers: (
+        Annotated[int, Meta(ge=0, le=1024, description="loader processes; unset: chosen by cores")] | None
+    ) = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -189,7 +196,7 @@ class OptimizerConfig(Checked):
     clip_norm: Annotated[
         float, Meta(ge=0.0, description="largest gradient norm, after unscaling; 0: none")
     ] = 0.0
-    accumulate: Annotated[int, Meta(ge=1, description="batches whose gradients make one step")] = 1
+    accumulate: Annotated[int, Meta(ge=1, le=MOST, description="batches whose gradients make one step")] = 1
     ema_decay: Annotated[
         float, Meta(ge=0.0, lt=1.0, description="moving average of the weights; 0: none")
     ] = 0.0
@@ -214,7 +221,7 @@ class ScheduleConfig(Checked):
 class TrainConfig(Checked):
     """How long, from which seed, and where."""
 
-    epochs: Annotated[int, Meta(ge=1, description="epochs of the run")] = 50
+    epochs: Annotated[int, Meta(ge=1, le=MOST, description="epochs of the run")] = 50
     max_steps: (
         Annotated[int, Meta(ge=1, description="at most so many batches an epoch (smoke runs)")] | None
     ) = None
@@ -222,9 +229,9 @@ class TrainConfig(Checked):
     device: Annotated[
         Literal["auto", "cpu", "cuda"], Meta(description="where to compute; auto: a GPU where there is one")
     ] = "auto"
-    threads: Annotated[int, Meta(ge=1, description="CPU threads of torch; unset: torch's choice")] | None = (
-        None
-    )
+    threads: (
+        Annotated[int, Meta(ge=1, le=1024, description="CPU threads of torch; unset: torch's choice")] | None
+    ) = None
     channels_last: Annotated[bool, Meta(description="memory layout NHWC: faster on CPUs and GPUs")] = True
     checkpoint_minutes: Annotated[
         float, Meta(ge=0.0, description="save within an epoch after so many minutes; 0: at its end only")

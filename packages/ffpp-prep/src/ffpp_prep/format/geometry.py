@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ffpp_prep.errors import UserError
 from ffpp_prep.video import resized
 
 __all__ = ["THESIS_MARGIN", "Border", "CropGeometry", "Image", "Square", "cut", "cut_face", "expanded_square"]
@@ -33,6 +34,12 @@ class CropGeometry:
     margin: float = THESIS_MARGIN
     border: Border = "clip"
     size: int = 0
+
+    def __post_init__(self) -> None:
+        for name, most in (("margin", 10.0), ("size", 8192)):
+            value = getattr(self, name)
+            if not 0 <= value <= most:  # a file may say any number, and each crop would be as large
+                raise UserError(f"{name} of crops is {value}; allowed: 0 to {most:g}")
 
 
 @dataclass(frozen=True)

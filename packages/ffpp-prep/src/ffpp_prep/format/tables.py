@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.files import crc32
+from ffpp_prep.format.pages import pages
 
 __all__ = ["DIGITS", "GROUP_ROWS", "KEY", "read_metadata", "read_table", "rows_of", "write_table"]
 
@@ -30,6 +31,7 @@ KEY = b"checksums"
 DIGITS = 8
 _RECORDED = re.compile(rb"crc32:([0-9a-f]{16,})")
 # What a file may take in memory: so much, or so many times its size. The rows of 119,000 videos take 40 MB.
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 4}
 MOST_BYTES, MOST_TIMES = 1 << 28, 200
 
 
@@ -139,6 +141,7 @@ class _Opened:
         names = [name for name in wanted.names if name not in [field.name for field in later]]
         if missing := set(names) - set(self.schema.names):
             raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+        self.check_pages(groups, names)
         found = self.file.read_row_groups(groups, columns=names)
         if not self.recorded:
             found.validate(full=True)
@@ -147,6 +150,20 @@ class _Opened:
         for field in later:
             found = found.append_column(field, pa.nulls(found.num_rows, field.type))
         return found.select(wanted.names).cast(wanted.remove_metadata())
+
+    def check_pages(self, groups: Sequence[int], names: Sequence[str]) -> None:
+        """Compares what the pages to be read would take with the file: the footer may say otherwise than they do."""
+        needed = rows = 0
+        for group in map(self.file.metadata.row_group, groups):
+            rows += group.num_rows
+            for column in map(group.column, range(group.num_columns)):
+                if column.path_in_schema.partition(".")[0] not in names or not column.num_values:
+                    continue
+                start, length = _start_of(column), column.total_compressed_size
+                if not 0 < start <= start + length <= self.footer_at:
+                    raise ValueError("a column lies outside of the file")
+                needed += sum(page.most_bytes for page in pages(self.raw, start, length))
+        _refuse_bomb(rows, needed, self.size)
 
     def check(self, groups: Sequence[int]) -> None:
         if not self.recorded:
@@ -170,8 +187,7 @@ def _opened(path: Path, remedy: str) -> Iterator[_Opened]:
             if not recorded and (metadata.metadata or {}).get(KEY, _NONE).replace(b"0", b"") != _NONE:
                 raise ValueError("its checksums can't be read")
             size, schema = raw.seek(0, 2), metadata.schema.to_arrow_schema()
-            groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
-            _refuse_bomb(metadata.num_rows, max(sum(groups), metadata.num_rows * len(schema)), size)
+            _refuse_bomb(metadata.num_rows, _told(metadata), size)
             texts = [field.name for field in schema if _is_text(field.type)]
             with pq.ParquetFile(
                 raw, metadata=metadata, page_checksum_verification=True, read_dictionary=texts
@@ -212,9 +228,26 @@ def _recorded(footer: bytes) -> tuple[str, ...]:
 
 def _bounds(metadata: pq.FileMetaData, footer_at: int) -> list[int]:
     """Where the row groups begin, and where the last one ends."""
-    first = [metadata.row_group(i).column(0) for i in range(1, metadata.num_row_groups)]
-    starts = [c.dictionary_page_offset if c.has_dictionary_page else c.data_page_offset for c in first]
+    starts = [_start_of(metadata.row_group(i).column(0)) for i in range(1, metadata.num_row_groups)]
     return [0, *starts, footer_at]
+
+
+def _start_of(column: pq.ColumnChunkMetaData) -> int:
+    return int(column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset)
+
+
+def _told(metadata: pq.FileMetaData) -> int:
+    """What the values take in memory, by the footer: unpacked pages, and values that are written once a row."""
+    unpacked = values = 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        unpacked += group.total_byte_size
+        for number in range(group.num_columns):
+            kind = metadata.schema.column(number)
+            width = (
+                kind.length if kind.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS[kind.physical_type]
+            )
+            values += width * max(group.num_rows, group.column(number).num_values)
+    return max(unpacked, values)
 
 
 def _refuse_bomb(rows: int, needed: int, size: int) -> None:

@@ -18,6 +18,10 @@ FREE_PIXELS, PIXELS_A_BYTE = 1 << 31, 1 << 17  # of all frames together
 LEAST_PIXELS = 1 << 12  # what a frame counts for, however small
 LOOK_PIXELS = 1 << 20  # what the use of a frame counts for, beside its decoding
 FREE_SECONDS, BYTES_A_SECOND = 120.0, 4096  # of reading
+FREE_USE, BYTES_A_SECOND_OF_USE = (
+    300.0,
+    512,
+)  # of what is done with the frames: finding faces, scoring, drawing
 
 
 def too_large(width: int, height: int, most: int = MAX_PIXELS) -> str:
@@ -40,16 +44,23 @@ class Budget:
         self._size = size
         self._pixels = FREE_PIXELS + PIXELS_A_BYTE * size
         self._seconds = FREE_SECONDS + size / BYTES_A_SECOND
-        self._spent = 0.0
+        self._use = FREE_USE + size / BYTES_A_SECOND_OF_USE
+        self._spent = self._used = 0.0
         self._started = thread_time()
+        self._ended: float | None = None
 
     def start(self) -> None:
-        """Begins to count seconds of this thread."""
+        """Begins to count seconds of this thread as reading, and ends to count them as use."""
         self._started = thread_time()
+        if self._ended is not None:
+            self._used += max(
+                0.0, self._started - self._ended
+            )  # less than nothing where the thread is another one
 
     def stop(self) -> None:
-        """Ends counting them."""
-        self._spent += thread_time() - self._started
+        """Ends counting them as reading."""
+        self._ended = thread_time()
+        self._spent += max(0.0, self._ended - self._started)
 
     def decoded(self, pixels: int) -> None:
         """Counts a frame."""
@@ -61,7 +72,7 @@ class Budget:
 
     def exceeded(self, frames: int) -> str:
         """Says which limit was reached after so many frames; empty where none was."""
-        if self._pixels >= 0 and self._spent <= self._seconds:
+        if self._pixels >= 0 and self._spent <= self._seconds and self._used <= self._use:
             return ""
         what = "pixels" if self._pixels < 0 else "seconds"
         size = f"{self._size / 1000:.0f} kB" if self._size < 10e6 else f"{self._size / 1e6:.0f} MB"

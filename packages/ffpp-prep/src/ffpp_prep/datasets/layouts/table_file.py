@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from ffpp_prep.errors import UserError
+from ffpp_prep.format.tables import read_table
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 SEPARATORS = ",;\t|"
@@ -52,7 +53,7 @@ def read_rows(path: Path, unnamed: bool = False) -> Rows:
 
 
 def _parquet(path: Path) -> Rows:
-    frame = pd.read_parquet(path).astype(object)
+    frame = read_table(path, "write it again").to_pandas().astype(object)
     columns = tuple(str(name) for name in frame.columns)
     _refuse_twice(path, columns)
     frame.columns = pd.Index(columns)

@@ -1,0 +1,136 @@
+"""Loader processes that are stopped or die, in real commands: signals are answered, and one line says the end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from prediction import TRUST, train
+from resuming import command
+
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system can't stop a process"),
+]
+ANSWERED_S = 30.0  # on a busy machine; a few seconds of it are waited for a batch that may still come
+# the program with shorter times, and where asked for a loader process that stops just as its batch is fetched
+PROGRAM = """
+import os, signal, sys
+import dfd_train.data.loader as loader
+from dfd_train.cli import main
+loader.BATCH_SECONDS = float(sys.argv[1])
+if sys.argv[2] != "none":
+    number = int(sys.argv[2])
+    import multiprocessing.resource_sharer as sharer
+    whole = sharer.DupFd.detach
+    def detach(self):
+        import psutil
+        for child in psutil.Process().children():
+            os.kill(child.pid, number)
+        return whole(self)
+    sharer.DupFd.detach = detach
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def started(arguments: list[str], batch_s: float = 600.0, at_fetch: str = "none") -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(batch_s), at_fetch, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(
+    process: subprocess.Popen[str], children: list[psutil.Process], within: float
+) -> tuple[int, list[str]]:
+    """Status and lines of a command, which leaves nobody behind."""
+    try:
+        said = process.communicate(timeout=within)[1]
+    finally:
+        process.kill()
+        left = [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        for child in left:
+            child.kill()
+    assert "Traceback" not in said, said
+    assert not left
+    return process.returncode, said.splitlines()
+
+
+def loaders(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Its loader processes, as soon as there are any."""
+    for _ in range(1200):
+        assert process.poll() is None, process.communicate()[1]
+        if children := psutil.Process(process.pid).children():
+            return children
+        time.sleep(0.1)
+    raise AssertionError("it started no loader process")
+
+
+@pytest.fixture(scope="module")
+def run(small_set_writer, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("stuck")
+    return train(small_set_writer(folder / "work").work, folder / "run")
+
+
+def commands(run: Path, out: Path) -> dict[str, list[str]]:
+    work = run.parent / "work"
+    return {
+        "run": [*command(work), "--workers", "1", "--epochs", "500", "--out", str(out)],
+        "evaluate": ["evaluate", str(run), "--split", "test", "--workers", "1"],
+        "robustness": ["robustness", str(run), "--out", str(out), "--split", "test", "--workers", "1"],
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["run", "evaluate", "robustness"])
+def test_a_signal_is_answered_while_a_loader_process_is_stopped(name, number, run, tmp_path) -> None:
+    process = started(commands(run, tmp_path / "out")[name])
+    children = loaders(process)
+    for child in children:
+        child.suspend()
+    time.sleep(1)
+    process.send_signal(number)
+    status, said = ended(process, children, ANSWERED_S)
+    assert status == 130 and said[-1].startswith("dfd-train: "), said
+
+
+@pytest.mark.parametrize("name", ["run", "evaluate"])
+def test_a_signal_is_answered_while_a_batch_is_fetched_from_a_stopped_process(name, run, tmp_path) -> None:
+    process = started(commands(run, tmp_path / "out")[name], at_fetch=str(int(signal.SIGSTOP)))
+    children = loaders(process)
+    deadline = time.monotonic() + 60
+    while any(child.status() != psutil.STATUS_STOPPED for child in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    status, said = ended(process, children, ANSWERED_S)
+    assert status == 130 and said[-1].startswith("dfd-train: "), said
+
+
+@pytest.mark.parametrize("at_fetch", ["SIGSTOP", "SIGKILL"])
+def test_a_process_that_ends_or_stops_while_its_batch_is_fetched_ends_the_run(
+    at_fetch, run, tmp_path
+) -> None:
+    number = str(int(getattr(signal, at_fetch)))
+    process = started(commands(run, tmp_path / "out")["evaluate"], batch_s=3.0, at_fetch=number)
+    children = loaders(process)
+    status, said = ended(process, children, 60 + ANSWERED_S)
+    assert status == 3 and len([line for line in said if line.startswith("dfd-train: ")]) == 1, said
+    assert "no batch has come" in said[-1] or "DataLoader worker" in said[-1]
+
+
+def test_explain_answers_a_signal_at_work(run, tmp_path) -> None:
+    arguments = ["explain", str(run), "--out", str(tmp_path / "out"), "--samples", "1000000"]
+    process = started([*arguments, "--trust", TRUST[0]])
+    time.sleep(20)
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    status, said = ended(process, [], ANSWERED_S)
+    assert status in (130, -signal.SIGTERM), said
+    assert os.path.lexists(run)
