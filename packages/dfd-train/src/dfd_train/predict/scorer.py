@@ -183,10 +183,7 @@ def run_geometry(run: Path) -> CropGeometry:
 
 def run_detector(run: Path) -> str:
     """Which detector found the faces of a run's data; runs of before there were two had the thesis's."""
-    try:
-        return str(json.loads((run / "data.json").read_text(encoding="utf-8")).get("detector", "ssd"))
-    except (OSError, ValueError):
-        return "ssd"
+    return str(RunFolder(run).read_json("data.json").get("detector", "ssd"))
 
 
 def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScorer:
