@@ -1,14 +1,17 @@
 """Networks made ready for inference: the same logits, whatever kind of batch norm they were trained with."""
 
+import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from reseption_models import create_model, fuse, optimize
+from reseption_models import create_model, export_int8, fuse, optimize
 from reseption_models.blocks import BasicConv2d
 from reseption_models.errors import UserError
 
@@ -79,6 +82,33 @@ def test_bf16_is_folded_before_it_is_rounded(model: nn.Module, noise: Noise) -> 
     assert (logits - expected).abs().max().item() < 0.25 * spread + 0.05
 
 
-def test_precisions_that_are_not_there_are_named(model: nn.Module) -> None:
-    with pytest.raises(UserError, match="precision is 'int4'; allowed: fp32, bf16"):
+@torch.no_grad()
+def test_int8_decides_alike(noise: Noise, settle: Any, tmp_path: Path) -> None:
+    """Smooth images, as noise of single pixels has next to no spread of logits; those it is tried on are others."""
+    torch.manual_seed(0)
+    smooth = [nn.functional.interpolate(noise(8, 9, seed), size=128, mode="bilinear") for seed in range(3)]
+    model = settle(create_model("reseption_v1_tiny"), smooth[0]).eval()
+    expected = model(smooth[2])
+    optimized = optimize(model, "int8", smooth[:2])
+    logits = optimized(smooth[2])
+    assert logits.dtype == torch.float32 and logits.shape == expected.shape
+    assert torch.corrcoef(torch.cat([logits, expected], 1).T)[0, 1] > 0.9
+    assert torch.equal(copy.deepcopy(optimized)(smooth[2]), logits)
+    path = tmp_path / "int8.onnx"
+    deviation = export_int8(model, path, smooth[:2])
+    assert 0 < deviation < 0.5 * expected.std().item()
+    assert path.stat().st_size < 0.5 * 4 * sum(value.numel() for value in model.parameters())
+    session = onnxruntime.InferenceSession(path)
+    assert "reseption_models" in session.get_modelmeta().custom_metadata_map
+    assert len(session.run(["logits"], {"image": smooth[2][:3].numpy()})[0]) == 3
+
+
+def test_precisions_that_are_not_there_are_named(model: nn.Module, noise: Noise) -> None:
+    with pytest.raises(UserError, match="precision is 'int4'; allowed: fp32, bf16, int8"):
         optimize(model, "int4")
+    with pytest.raises(UserError, match="images is None; allowed with precision='int8'"):
+        optimize(model, "int8")
+    with pytest.raises(UserError, match="images is empty"):
+        optimize(model, "int8", [])
+    with pytest.raises(UserError, match="images were given with precision='bf16'"):
+        optimize(model, "bf16", [noise(1, 128)])

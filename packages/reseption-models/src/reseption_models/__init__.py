@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .features import Feature, FeatureExtractor, FeatureInfo
     from .fusion import fuse
     from .optimization import optimize
+    from .quantization import export_int8
     from .registry import create_model
     from .reseption import Reseption
     from .timm_models import register_timm
@@ -53,6 +54,7 @@ __all__ = [
     "ReseptionConfig",
     "ReseptionEnsemble",
     "create_model",
+    "export_int8",
     "export_onnx",
     "export_program",
     "from_pretrained",
@@ -77,6 +79,7 @@ _HOMES = {
     "ReseptionConfig": "config",
     "ReseptionEnsemble": "ensemble",
     "create_model": "registry",
+    "export_int8": "quantization",
     "export_onnx": "export",
     "export_program": "export",
     "from_pretrained": "weights",

@@ -1,13 +1,15 @@
 """A trained network made ready for inference: fused, its weights where the processor wants them, in fewer bits."""
 
 import copy
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
 
 from .errors import UserError
 from .fusion import fuse
+from .quantization import Quantized, quantize
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -32,19 +34,36 @@ class Optimized(nn.Module):
         return super().__getattr__(name)
 
 
-def optimize(network: nn.Module, precision: str = "fp32") -> Optimized:
+@overload
+def optimize(network: nn.Module, precision: Literal["int8"], images: Iterable[Tensor]) -> Quantized: ...
+@overload
+def optimize(network: nn.Module, precision: str = ..., images: None = ...) -> Optimized: ...
+
+
+def optimize(
+    network: nn.Module, precision: str = "fp32", images: Iterable[Tensor] | None = None
+) -> Optimized | Quantized:
     """Return a copy for inference: batch norm folded away, 1×1 convolutions merged, weights channels-last.
 
     Args:
         network: a network of this package, in any dtype; it stays as it is.
         precision: fp32 gives the same logits to 1e-4. bf16 keeps 8 bits of each number, which processors with AMX or
-            AVX-512 BF16 and GPUs compute faster: compare the decisions on your own images before you use it.
+            AVX-512 BF16 and GPUs compute faster. int8 computes in 8-bit integers on the CPU, by ONNX Runtime (extra
+            `onnx`). Compare the decisions of both on your own images before you use them.
+        images: with int8, and only there: batches to find the ranges of activations with, see `export_int8`.
 
     Raises:
-        ValueError: another precision, or a network without this package's blocks.
+        ValueError: another precision, images without int8 or the reverse, or a network without this package's blocks.
+        ImportError: int8 without the extra.
     """
+    if precision == "int8":
+        if images is None:
+            raise UserError("images is None; allowed with precision='int8': batches of images")
+        return quantize(network, images)
     if precision not in PRECISIONS:
-        raise UserError(f"precision is {precision!r}; allowed: {', '.join(PRECISIONS)}")
+        raise UserError(f"precision is {precision!r}; allowed: {', '.join(PRECISIONS)}, int8")
+    if images is not None:
+        raise UserError(f"images were given with precision={precision!r}; allowed with 'int8' only")
     dtype = PRECISIONS[precision]
     fused = fuse(copy.deepcopy(network).float())  # folded before it is rounded
     return Optimized(fused.to(dtype=dtype, memory_format=torch.channels_last), dtype).eval()  # type: ignore[call-overload]
