@@ -27,6 +27,9 @@ from dfd_train.settings import sections
 from dfd_train.settings.config import build_config
 from ffpp_prep.errors import UserError
 from ffpp_prep.options import Checked, check_options
+from reseption_models import EnsembleConfig, ModelCard, ReseptionConfig
+from reseption_models.errors import UserError as NetworkError
+from reseption_models.weights import HubOptions
 
 NEEDED = {
     Scoring: {"frames_per_video": 3},
@@ -137,6 +140,23 @@ def test_a_settings_file_names_the_section_too():
         build_config({"optimizer": {"lr": math.inf}})
 
 
+@pytest.mark.parametrize(
+    ("kind", "needed"),
+    [
+        (ReseptionConfig, {}),
+        (EnsembleConfig, {"members": (ReseptionConfig(), ReseptionConfig())}),
+        (ModelCard, {}),
+        (HubOptions, {}),
+    ],
+)
+def test_networks_refuse_wrong_values_too(kind, needed):
+    """The library stands alone, and has errors and words of its own."""
+    for field in dataclasses.fields(kind):
+        for value in (object(), math.nan, -1, [object()], {"a": object()}):
+            with pytest.raises(NetworkError, match=field.name):
+                kind(**{**needed, field.name: value})
+
+
 def test_what_types_can_say_is_checked():
     @dataclasses.dataclass(frozen=True)
     class Made(Checked):
@@ -160,5 +180,5 @@ def test_no_dataclass_of_options_is_forgotten():
             found = importlib.import_module(module.name)
             for name, value in vars(found).items():
                 own = isinstance(value, type) and value.__module__ == module.name and word.match(name)
-                if own and dataclasses.is_dataclass(value) and package is not reseption_models:
+                if own and dataclasses.is_dataclass(value) and value not in (ReseptionConfig, EnsembleConfig):
                     assert value in OPTIONS, f"{module.name}.{name}"

@@ -184,7 +184,10 @@ class EnsembleConfig:
     """Dropout before the classifier."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "members", tuple(self.members))
+        members = self.members
+        if not isinstance(members, list | tuple) or not all(isinstance(m, ReseptionConfig) for m in members):
+            raise UserError(f"members is {shown(members)}; allowed: ReseptionConfig, two or more")
+        object.__setattr__(self, "members", tuple(members))
         if not 2 <= len(self.members) <= MAX_MEMBERS:
             raise UserError(f"an ensemble needs 2 to {MAX_MEMBERS} members, not {len(self.members)}")
         shapes = {(member.in_chans, member.input_size) for member in self.members}

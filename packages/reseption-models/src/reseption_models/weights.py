@@ -46,6 +46,18 @@ class HubOptions:
     cache_dir: str | Path | None = None
     local_files_only: bool = False
 
+    def __post_init__(self) -> None:
+        for name, kinds, allowed in (
+            ("revision", (str,), "a branch, tag or commit, or None"),
+            ("token", (str, bool), "a text, True, False or None"),
+            ("cache_dir", (str, Path), "a folder, or None"),
+        ):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kinds):
+                raise UserError(f"{name} is {shown(value)}; allowed: {allowed}")
+        if not isinstance(self.local_files_only, bool):
+            raise UserError(f"local_files_only is {shown(self.local_files_only)}; allowed: True, False")
+
 
 def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None = None) -> None:
     """Write `model.safetensors` and `config.json` to a folder, which is made where needed.
