@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from dfd_train.cli import main
+from dfd_train.engine.device import choose_device
 from dfd_train.engine.processes import Processes, join_processes, own_processes
 from dfd_train.runs.folder import RunFolder
 
@@ -52,6 +53,19 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
         ValueError, match=r"torchrun started 4 processes here.* sees 1; allowed: --nproc-per-node 1"
     ):
         join_processes(own_processes(), torch.device("cuda", 0))
+
+
+def test_each_process_takes_its_own_gpu(monkeypatch):
+    """As on a machine of several; on a real one by `test_gpu.py`."""
+    for name, value in {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    assert choose_device("auto", own_processes()) == torch.device("cuda", 1)
+    assert choose_device("cuda") == choose_device("auto", Processes()) == torch.device("cuda", 0)
+    assert choose_device("cpu", own_processes()) == torch.device("cpu")
+    with pytest.raises(ValueError, match=r"^device=gpu: must be auto, cpu, cuda$"):
+        choose_device("gpu")
 
 
 @pytest.mark.parametrize("kind", ["various", pytest.param("shuffled", marks=pytest.mark.full)])
