@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.detector import load_detector
-from ffpp_prep.one_video.fakes import Difference, FakeSettings, compare
+from ffpp_prep.one_video.fakes import Difference, compare
 from ffpp_prep.sample import plan, render
+from ffpp_prep.settings import FakeSettings
 from ffpp_prep.video import Encoder, PyAVReader, open_output
 
 # One of each person, and a second of the talking head.

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.detector import load_detector
 from ffpp_prep.format.codecs import CODECS, Codec
-from ffpp_prep.one_video.boxes import BoxSettings, detect_video
-from ffpp_prep.one_video.faces import CropSettings, crops
+from ffpp_prep.one_video.boxes import detect_video
+from ffpp_prep.one_video.faces import crops
+from ffpp_prep.settings import BoxSettings, CropSettings
 
 TAKE_FRAMES = 24
 

@@ -16,7 +16,8 @@ import numpy as np
 from side_by_side import Contender, Run, clip, measure, table
 
 from ffpp_prep.detector import load_detector
-from ffpp_prep.one_video.boxes import BATCH_FRAMES, BoxSettings, detect_video
+from ffpp_prep.one_video.boxes import BATCH_FRAMES, detect_video
+from ffpp_prep.settings import BoxSettings
 from ffpp_prep.video import open_video
 
 

@@ -23,9 +23,10 @@ from statistics import mean
 import numpy as np
 from side_by_side import clip
 
-from ffpp_prep.detector.workers import Engine, Workers, find_workers, process_detector
+from ffpp_prep.detector.workers import Workers, find_workers, process_detector
 from ffpp_prep.jobs import Beat, run_tasks
-from ffpp_prep.one_video.boxes import BATCH_FRAMES, BoxSettings, detect_video
+from ffpp_prep.one_video.boxes import BATCH_FRAMES, detect_video
+from ffpp_prep.settings import BoxSettings, Engine
 from ffpp_prep.video import open_video
 
 

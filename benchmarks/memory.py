@@ -19,8 +19,8 @@ from pathlib import Path
 from side_by_side import long_clip
 
 from ffpp_prep.detector import load_detector
-from ffpp_prep.one_video.boxes import BoxSettings, detect_video
-from ffpp_prep.one_video.faces import CropSettings
+from ffpp_prep.one_video.boxes import detect_video
+from ffpp_prep.settings import BoxSettings, CropSettings
 from ffpp_prep.work.shards import VideoSlice, write_shard
 
 FPS = 25

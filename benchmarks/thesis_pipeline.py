@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from side_by_side import Contender, Run, clip, measure, table
 
 from ffpp_prep.detector import load_detector
-from ffpp_prep.one_video.boxes import BoxSettings, detect_video
+from ffpp_prep.one_video.boxes import detect_video
+from ffpp_prep.settings import BoxSettings
 from ffpp_prep.video import open_video
 
 BATCH = 16

@@ -12,7 +12,8 @@ import pytest
 
 from ffpp_prep.format.geometry import CropGeometry, cut_face
 from ffpp_prep.format.prepared import load_prepared
-from ffpp_prep.one_video.faces import CropSettings, crops
+from ffpp_prep.one_video.faces import crops
+from ffpp_prep.settings import CropSettings
 from ffpp_prep.video import Encoder, open_output, read_frame
 
 FRAMES = 40

@@ -11,6 +11,8 @@ import types
 import pytest
 from markdown_pages import COMMAND, DOCS, PAGES, READMES, ROOT, blocks, code
 
+from ffpp_prep.command_line.program import build_parser
+
 
 def test_the_site_builds_strictly_with_every_page(site):
     assert {
@@ -50,11 +52,9 @@ def test_api_pages_hold_what_they_name(site):
 def parsers(program: str) -> dict[str, argparse.ArgumentParser]:
     """The parser of each subcommand."""
     package = {"ffpp-prep": "ffpp_prep", "dfd-train": "dfd_train"}[program]
-    found = {}
-    for name, command in importlib.import_module(f"{package}.commands").COMMANDS:
-        found[name] = argparse.ArgumentParser(prog=name)
-        command.add_arguments(found[name])
-    return found
+    parser = build_parser(importlib.import_module(f"{package}.cli").PROGRAM)
+    (subparsers,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return dict(subparsers.choices)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *READMES], ids=lambda page: page.relative_to(ROOT).as_posix())

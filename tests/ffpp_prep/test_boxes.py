@@ -11,8 +11,9 @@ from clips import FRAMES, encode, ffpp_prep, square_head
 from ffpp_prep import read_boxes
 from ffpp_prep.detector import Detections, Detector, load_detector
 from ffpp_prep.format.geometry import expanded_square
-from ffpp_prep.one_video.boxes import BoxSettings, VideoBoxes, detect_video
+from ffpp_prep.one_video.boxes import VideoBoxes, detect_video
 from ffpp_prep.one_video.tracks import Face, iou
+from ffpp_prep.settings import BoxSettings
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,9 @@ from test_faults import killed_at
 from ffpp_prep.cli import main
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.schemas import FAKES_SCHEMA
-from ffpp_prep.one_video.fakes import FakeCheck, FakeSettings, check_fake, compare
+from ffpp_prep.one_video.fakes import FakeCheck, check_fake, compare
 from ffpp_prep.sample import render
+from ffpp_prep.settings import FakeSettings
 from ffpp_prep.stages import scan
 from ffpp_prep.stages.fakes import check_fakes
 from ffpp_prep.work.fakes import FakeStore, read_fakes

@@ -12,8 +12,8 @@ from clips import ffpp_prep
 
 from ffpp_prep.datasets.layouts import list_videos
 from ffpp_prep.datasets.leaks import Leak, audit_splits
-from ffpp_prep.datasets.splits import SplitSettings
 from ffpp_prep.errors import UserError
+from ffpp_prep.settings import SplitSettings
 from ffpp_prep.stages import scan
 from ffpp_prep.work.store import read_scan, write_scan
 

@@ -22,7 +22,7 @@ def test_help_has_an_example(command: str) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     heavy = "{'numpy', 'pandas', 'pyarrow', 'av', 'h5py', 'tensorflow', 'torch', 'ai_edge_litert', 'joblib'}"
-    code = "import sys; from ffpp_prep.cli import _parser; _parser(); "
+    code = "import sys; from ffpp_prep.cli import PROGRAM, build_parser; build_parser(PROGRAM); "
     code += f"sys.exit(str(sorted({heavy} & set(sys.modules))))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stderr.strip() == "[]"
@@ -41,25 +41,34 @@ def test_help_loads_nothing_heavy() -> None:
         (("extract", "empty"), "empty: no videos.parquet here"),
         (("status", "nowhere"), "nowhere: no videos.parquet here"),
         (("boxes", "broken"), "not readable as Parquet"),
-        (("boxes", "work", "--threshold", "2"), "threshold 2.0 is not in 0"),
-        (("boxes", "tree", "-o", "work", "--threshold", "2"), "threshold 2.0 is not in 0"),
-        (("extract", "tree", "-o", "work", "--every", "0"), "--every 0: must be between"),
+        (("boxes", "work", "--threshold", "2"), "--threshold 2.0: must be a number in 0 ≤ threshold < 1"),
+        (
+            ("boxes", "tree", "-o", "work", "--threshold", "2"),
+            "--threshold 2.0: must be a number in 0 ≤ threshold < 1",
+        ),
+        (
+            ("extract", "tree", "-o", "work", "--every", "0"),
+            "--every 0: must be a whole number in 1 ≤ every",
+        ),
         (("sample", "tree"), "not an empty folder"),
         (("scan", "tree", "-o", "tree/real/a.mp4"), "tree/real/a.mp4: not a folder"),
         (("scan", "tree", "-o", "tree/real/a.mp4/work"), "tree/real/a.mp4/work: Not a directory"),
-        (("scan", "tree", "-o", "work", "--seed", "-1"), "--seed -1: must be at least 0"),
+        (("scan", "tree", "-o", "work", "--seed", "-1"), "--seed -1: must be a whole number in 0 ≤ seed"),
         (("boxes", "work", "--timeout", "0"), "--timeout: 0: must be above 0"),
         (("boxes", "work", "--decoder", "opencv"), "invalid choice: 'opencv'"),
         (("boxes", "work", "--jobs"), "--jobs: expected one argument"),
         (("boxes", "work", "--timeout", "soon"), "--timeout: soon: must be above 0"),
-        (("boxes", "tree", "-o", "work", "--detect-every", "0"), "--detect-every 0: must be at least 1"),
+        (
+            ("boxes", "tree", "-o", "work", "--detect-every", "0"),
+            "--detect-every 0: must be a whole number in 1 ≤",
+        ),
         (("crop", "work"), "invalid choice: 'crop'"),
         (("extarct", "work"), "did you mean extract? see  ffpp-prep --help"),
         (
             ("extract", "--for-trianing=3"),
             "unknown flag --for-trianing; did you mean --for-training? see  ffpp-prep extract --help",
         ),
-        (("scan", "tree", "work"), "required: -o/--output"),
+        (("scan", "tree", "work"), "required: -o/--out"),
         (("status", "work", "more"), "ffpp-prep status: unexpected: more; see  ffpp-prep status --help"),
         (("estimate", "tree", "--jobs", "0"), "--jobs 0: must be at least 1"),
         (("verify", "empty", "--jobs", "0"), "--jobs 0: must be at least 1"),

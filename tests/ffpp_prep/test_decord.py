@@ -19,7 +19,8 @@ from clips import encode, ffpp_prep, rotate_metadata, square_head
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.detector import load_detector
 from ffpp_prep.errors import UserError
-from ffpp_prep.one_video.boxes import BoxSettings, detect_video
+from ffpp_prep.one_video.boxes import detect_video
+from ffpp_prep.settings import BoxSettings
 from ffpp_prep.video import DecodeFailed, OpenFailed, PyAVReader, open_video, require_decoder
 from ffpp_prep.video.decord_reader import MAX_DIFFERENCE, _compare, decord
 from ffpp_prep.video.interface import Frame

@@ -14,8 +14,9 @@ from clips import encode, rotate_metadata, set_display_matrix, set_pixel_aspect,
 
 from ffpp_prep.detector import load_detector
 from ffpp_prep.format.geometry import cut, expanded_square
-from ffpp_prep.one_video.boxes import BoxSettings, detect_video
-from ffpp_prep.one_video.faces import CropSettings, crops
+from ffpp_prep.one_video.boxes import detect_video
+from ffpp_prep.one_video.faces import crops
+from ffpp_prep.settings import BoxSettings, CropSettings
 from ffpp_prep.video import CONVERSION, Encoder, OpenFailed, PyAVReader, open_output, read_frame
 
 

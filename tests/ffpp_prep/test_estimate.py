@@ -13,9 +13,8 @@ import pytest
 from clips import FRAMES, ffpp_prep
 
 from ffpp_prep import estimate_root, read_boxes
-from ffpp_prep.datasets.splits import SplitSettings
 from ffpp_prep.errors import UserError
-from ffpp_prep.one_video.faces import CropSettings
+from ffpp_prep.settings import CropSettings, SplitSettings
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.progress import ProgressBar
 from ffpp_prep.work.status import status_text

@@ -241,7 +241,7 @@ def test_budget_takes_methods_in_turn_and_can_grow(detected: Path, tmp_path: Pat
     [
         (("--codec", "bmp"), "allowed are webp, jxl"),
         (("--frames", 3, "--every", 2), "exclude each other"),
-        (("--margin", -1), "--margin -1.0: must be between"),
+        (("--margin", -1), "--margin -1.0: must be a number in 0 ≤ margin ≤ 4"),
         (("--max-gb", -1), "--max-gb -1.0: must be"),
         (("--methods", "Deepfake"), "not in WORK; it has Deepfakes"),
         (("--jobs", 0), "--jobs 0"),

@@ -20,7 +20,8 @@ from PIL import Image
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.detector import load_detector
-from ffpp_prep.one_video.boxes import BoxSettings, detect_video
+from ffpp_prep.one_video.boxes import detect_video
+from ffpp_prep.settings import BoxSettings
 from ffpp_prep.video import PyAVReader, budget
 
 
@@ -123,7 +124,8 @@ def test_what_became_hostile_after_detection_is_missing_crops(tmp_path: Path, he
 GROWTH = """
 import sys
 from pathlib import Path
-from ffpp_prep.one_video.boxes import BoxSettings, detect_video
+from ffpp_prep.one_video.boxes import detect_video
+from ffpp_prep.settings import BoxSettings
 from ffpp_prep.detector import load_detector
 detector = load_detector("litert")
 for _ in range(8):

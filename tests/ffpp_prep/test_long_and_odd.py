@@ -20,8 +20,9 @@ from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.detector import Detections, load_detector
 from ffpp_prep.format.geometry import cut, expanded_square
 from ffpp_prep.jobs import Beat, run_tasks
-from ffpp_prep.one_video.boxes import BLOCK_ROWS, BoxSettings, detect_video
-from ffpp_prep.one_video.faces import CropSettings, crops
+from ffpp_prep.one_video.boxes import BLOCK_ROWS, detect_video
+from ffpp_prep.one_video.faces import crops
+from ffpp_prep.settings import BoxSettings, CropSettings
 from ffpp_prep.video import Frame, VideoInfo
 
 GIB = 1 << 20  # of VmHWM's kB
@@ -29,9 +30,11 @@ GIB = 1 << 20  # of VmHWM's kB
 WORKER = """
 import json, sys
 from pathlib import Path
-from ffpp_prep.one_video.boxes import BoxSettings, detect_video
+from ffpp_prep.one_video.boxes import detect_video
+from ffpp_prep.settings import BoxSettings
 from ffpp_prep.detector import load_detector
-from ffpp_prep.one_video.faces import CropSettings, chosen_boxes
+from ffpp_prep.one_video.faces import chosen_boxes
+from ffpp_prep.settings import CropSettings
 from ffpp_prep.work.shards import VideoSlice, write_shard
 video, folder, every, frames = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 found = detect_video("video", video, load_detector("litert"), BoxSettings(every=every))

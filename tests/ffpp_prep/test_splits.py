@@ -14,9 +14,10 @@ from clips import ffpp_prep
 
 from ffpp_prep.datasets import split_files
 from ffpp_prep.datasets.layouts import list_videos
-from ffpp_prep.datasets.splits import SplitSettings, assign
+from ffpp_prep.datasets.splits import assign
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
+from ffpp_prep.settings import SplitSettings
 from ffpp_prep.stages import scan
 from ffpp_prep.work.store import read_scan
 

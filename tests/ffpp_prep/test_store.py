@@ -13,9 +13,9 @@ from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.format.tables import write_table
-from ffpp_prep.one_video.boxes import BoxSettings, VideoBoxes, _rows
-from ffpp_prep.one_video.faces import CropSettings
+from ffpp_prep.one_video.boxes import VideoBoxes, _rows
 from ffpp_prep.one_video.tracks import Face
+from ffpp_prep.settings import BoxSettings, CropSettings
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.manifest import read_plan, write_plan
 from ffpp_prep.work.parts import refuse_other_settings

@@ -16,7 +16,8 @@ import pytest
 from clips import encode
 
 from ffpp_prep.detector import load_detector
-from ffpp_prep.one_video.boxes import BoxSettings, detect_video
+from ffpp_prep.one_video.boxes import detect_video
+from ffpp_prep.settings import BoxSettings
 from ffpp_prep.video import Frame, FrameTimes, PyAVReader, VideoInfo
 from ffpp_prep.work.store import BoxStore
 

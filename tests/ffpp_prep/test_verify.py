@@ -23,7 +23,7 @@ from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.checksums import read_checked_json, write_checked_json
 from ffpp_prep.format.files import crc32_of, sha256_of
 from ffpp_prep.format.tables import write_table
-from ffpp_prep.one_video.boxes import BoxSettings
+from ffpp_prep.settings import BoxSettings
 from ffpp_prep.work.store import BoxStore
 
 SHARD = "faces/faces-00001"

@@ -17,9 +17,10 @@ from test_faults import same_boxes
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.detector import Detections, load_detector
 from ffpp_prep.detector.shared import SharedDetector
-from ffpp_prep.detector.workers import Engine, find_workers
+from ffpp_prep.detector.workers import find_workers
 from ffpp_prep.errors import UserError
-from ffpp_prep.one_video.boxes import BoxSettings, detect_video
+from ffpp_prep.one_video.boxes import detect_video
+from ffpp_prep.settings import BoxSettings, Engine
 
 
 class Slow:
@@ -160,8 +161,8 @@ def test_one_process_a_gpu(monkeypatch: pytest.MonkeyPatch, wanted: int | None, 
     [
         (("--gpus", 1), "--gpus 1: TensorFlow sees 0 here"),
         (("--gpus", 1, "--engine", "litert"), "runs on the processor only"),
-        (("--decode-threads", 0), "--decode-threads 0: must be at least 1"),
-        (("--threads", 0), "--threads 0: must be at least 1"),
+        (("--decode-threads", 0), "--decode-threads 0: must be a whole number in 1 ≤"),
+        (("--threads", 0), "--threads 0: must be a whole number in 1 ≤"),
         (("--jobs", 0), "--jobs 0: must be at least 1"),
         (("--frozen-graph", "nowhere.pb"), "nowhere.pb: no such file"),
         (("--frozen-graph", "videos.parquet"), "not a frozen graph of the face detector"),

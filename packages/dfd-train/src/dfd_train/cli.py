@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import logging
 import os
@@ -14,15 +13,20 @@ from threading import current_thread, main_thread
 from types import FrameType
 
 from dfd_train import __version__
-from dfd_train.commands import COMMANDS
+from dfd_train.commands import COMMANDS, SYNONYMS
 from dfd_train.errors import TrainingError, caused_by_user
-from dfd_train.parser import Parser
+from ffpp_prep.command_line.program import Program, build_parser, execute, typed
 from ffpp_prep.errors import FatalError
 from ffpp_prep.text.printable import printing, readable
 
-EXIT_STATUSES = (
-    "exit status: 0 done, 2 a mistake in the command, its files or its settings, 3 training cannot go on, "
-    "or the disk is full, 70 a fault of the program, shown with its traceback, 130 interrupted"
+PROGRAM = Program(
+    name="dfd-train",
+    version=__version__,
+    description="Trains deepfake detectors, evaluates them, and scores videos.",
+    statuses="exit status: 0 done, 2 a mistake in the command, its files or its settings, 3 training cannot go on, "
+    "or the disk is full, 70 a fault of the program, shown with its traceback, 130 interrupted",
+    commands=COMMANDS,
+    synonyms=SYNONYMS,
 )
 BUG = 70  # as sysexits.h calls it: an internal software error
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -31,20 +35,20 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 @printing()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    options = _parser().parse_args(arguments)
+    options = build_parser(PROGRAM).parse_args(arguments)
     # before torch loads: OpenMP's waiting threads must not spin away the cores of the loader processes
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=readable(sys.stderr))
     try:
         if current_thread() is main_thread():
             signal.signal(signal.SIGTERM, _interrupt)  # of `timeout` and batch schedulers: as Ctrl-C
-        return int(options.run(options))
+        return execute(options, logging.INFO)
     except KeyboardInterrupt:
         print("dfd-train: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
         if status := _status(error):
-            print(f"dfd-train: {_one_line(error)}", file=readable(sys.stderr))
+            print(f"dfd-train: {_one_line(typed(error, options))}", file=readable(sys.stderr))
             return status
         traceback.print_exc(file=readable(sys.stderr))
         return BUG
@@ -65,24 +69,5 @@ def _status(error: Exception) -> int:
     return 2 if caused_by_user(error) else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="dfd-train", description="Train and evaluate deepfake detectors.", epilog=EXIT_STATUSES
-    )
-    parser.add_argument("--version", action="version", version=f"dfd-train {__version__}")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, command in COMMANDS:
-        own = subparsers.add_parser(
-            name,
-            help=command.HELP,
-            description=command.HELP,
-            epilog=f"example: {command.EXAMPLE}\n\n{EXIT_STATUSES}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.add_arguments(own)
-        own.set_defaults(run=command.run)
-    return parser
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

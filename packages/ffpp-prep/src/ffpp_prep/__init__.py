@@ -8,15 +8,11 @@ from ffpp_prep.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from ffpp_prep.datasets.leaks import audit_splits
-    from ffpp_prep.datasets.splits import SplitSettings
-    from ffpp_prep.detector.workers import Engine
-    from ffpp_prep.one_video.boxes import BoxSettings
-    from ffpp_prep.one_video.faces import CropSettings
     from ffpp_prep.preview import write_preview
     from ffpp_prep.sample import write_sample
+    from ffpp_prep.settings import BoxSettings, Choice, CropSettings, Engine, SplitSettings
     from ffpp_prep.stages import check_fakes, detect_boxes, extract_faces, find_landmarks
     from ffpp_prep.stages.estimate import estimate_root
-    from ffpp_prep.stages.extract import Choice
     from ffpp_prep.stages.scan import scan
     from ffpp_prep.work.fakes import read_fakes
     from ffpp_prep.work.landmarks import read_landmarks
@@ -49,11 +45,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BoxSettings": "ffpp_prep.one_video.boxes",
-    "Choice": "ffpp_prep.stages.extract",
-    "CropSettings": "ffpp_prep.one_video.faces",
-    "Engine": "ffpp_prep.detector.workers",
-    "SplitSettings": "ffpp_prep.datasets.splits",
+    "BoxSettings": "ffpp_prep.settings",
+    "Choice": "ffpp_prep.settings",
+    "CropSettings": "ffpp_prep.settings",
+    "Engine": "ffpp_prep.settings",
+    "SplitSettings": "ffpp_prep.settings",
     "audit_splits": "ffpp_prep.datasets.leaks",
     "estimate_root": "ffpp_prep.stages.estimate",
     "iter_boxes": "ffpp_prep.work.store",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
@@ -11,14 +10,21 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-from ffpp_prep.commands import COMMANDS, GO_ON
-from ffpp_prep.commands.parser import Parser
+from ffpp_prep.command_line.program import Program, build_parser, execute, typed
+from ffpp_prep.commands import COMMANDS, GO_ON, SYNONYMS
 from ffpp_prep.errors import ExitStatus, FatalError, UserError
 from ffpp_prep.machine import BROKEN_PIPE
 from ffpp_prep.text.printable import printing, readable
 from ffpp_prep.version import __version__
 
-EXIT_STATUSES = "exit status: 0 clean, 1 some videos failed, 2 usage, 3 fatal (a full disk), 130 interrupted"
+PROGRAM = Program(
+    name="ffpp-prep",
+    version=__version__,
+    description="Turns a data set of videos into face boxes (Parquet) and face crops (HDF5).",
+    statuses="exit status: 0 clean, 1 some videos failed, 2 usage, 3 fatal (a full disk), 130 interrupted",
+    commands=COMMANDS,
+    synonyms=SYNONYMS,
+)
 
 
 @printing()
@@ -26,15 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; faults a user can cause are one line on standard error."""
     stream = readable(sys.stderr)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=stream)
-    options = _parser().parse_args(arguments)
+    options = build_parser(PROGRAM).parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)  # of `timeout` and batch schedulers: as Ctrl-C
     try:
-        status = int(options.run(options))
+        status = execute(options, logging.WARNING)
         sys.stdout.flush()
         return status
     except UserError as error:
-        return _fail(error, ExitStatus.USAGE)
+        return _fail(typed(error, options), ExitStatus.USAGE)
     except FatalError as error:
         return _fail(error, ExitStatus.FATAL)
     except BrokenPipeError:  # whoever read the output, as `head` does, has seen enough
@@ -45,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full or broken disk, where nothing was being written that counts
         return _fail(_said(error), ExitStatus.FATAL)
     except KeyboardInterrupt:
-        again = "to go on" if options.goes_on else "to start over; nothing was kept"
+        again = "to go on" if options.command in GO_ON else "to start over; nothing was kept"
         return _fail(f"interrupted; run the same command again {again}", ExitStatus.INTERRUPTED)
 
 
@@ -62,24 +68,3 @@ def _said(error: OSError) -> str:
 def _fail(error: object, status: ExitStatus) -> int:
     print(f"ffpp-prep: {error}", file=readable(sys.stderr))
     return int(status)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="ffpp-prep",
-        description="From a data set of videos to face boxes (Parquet) and face crops (HDF5).",
-        epilog=EXIT_STATUSES,
-    )
-    parser.add_argument("--version", action="version", version=f"ffpp-prep {__version__}")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, command in COMMANDS:
-        own = subparsers.add_parser(
-            name,
-            help=command.HELP,
-            description=command.HELP,
-            epilog=f"example: {command.EXAMPLE}\n\n{EXIT_STATUSES}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.add_arguments(own)
-        own.set_defaults(run=command.run, goes_on=command in GO_ON)
-    return parser

@@ -1,6 +1,6 @@
-"""The subcommands of `dfd-train`, one module each: HELP, EXAMPLE, `add_arguments(parser)` and `run(options)`.
+"""The subcommands of `dfd-train`, one module each.
 
-Modules here import nothing heavy at the top: `dfd-train --help` answers at once.
+What a module holds is described by `ffpp_prep.command_line.program.Command`.
 """
 
 from dfd_train.commands import (
@@ -15,6 +15,7 @@ from dfd_train.commands import (
     run,
     serve,
 )
+from dfd_train.settings.synonyms import SYNONYMS as SETTINGS
 
 COMMANDS = (
     ("run", run),
@@ -28,3 +29,32 @@ COMMANDS = (
     ("report", report),
     ("compare", compare),
 )
+SYNONYMS = {  # other programs' words for commands and flags
+    "train": "run",
+    "fit": "run",
+    "resume": "run",
+    "test": "evaluate",
+    "eval": "evaluate",
+    "validate": "evaluate",
+    "score": "predict",
+    "detect": "predict",
+    "infer": "predict",
+    "inference": "predict",
+    "onnx": "export",
+    "convert": "export",
+    "gradcam": "explain",
+    "lime": "explain",
+    "server": "serve",
+    "gui": "serve",
+    "augment": "preview-transforms",
+    "output": "--out",
+    "outputdir": "--out",
+    "savedir": "--out",
+    "work": "--data",
+    "dataset": "--data",
+    **{word: f"--{name.rpartition('.')[2].replace('_', '-')}" for word, name in SETTINGS.items()},
+    "arch": "--model",
+    "architecture": "--model",
+    "network": "--model",
+    "backbone": "--model",
+}

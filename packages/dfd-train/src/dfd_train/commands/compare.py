@@ -6,15 +6,17 @@ import argparse
 from pathlib import Path
 
 from dfd_train.commands.arguments import add_hardest, add_trust
+from ffpp_prep.command_line.program import Outcome
 
 HELP = "several runs side by side"
 EXAMPLE = "dfd-train compare runs/v1 runs/v2 --reference thesis --out comparison"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
-    parser.add_argument("--out", type=Path, default=Path("comparison"), metavar="DIR", help="where to write")
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("comparison"), metavar="DIR", help="where to write"
+    )
     parser.add_argument("--reference", choices=("thesis",), help="the thesis's tables beside the runs'")
     parser.add_argument(
         "--common",
@@ -47,8 +49,7 @@ def named_file(text: str) -> tuple[str, Path]:
     return name.strip(), Path(file)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Writes the comparison; says which runs were not evaluated."""
+def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.errors import UserError
     from dfd_train.report.compare import Others, compare_runs
 
@@ -69,4 +70,4 @@ def run(options: argparse.Namespace) -> int:
     for note in comparison.notes:
         print(note)
     print(comparison.files[0])
-    return 0
+    return Outcome(0, {"files": comparison.files, "notes": comparison.notes})

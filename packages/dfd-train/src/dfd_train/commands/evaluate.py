@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 
 from dfd_train.commands.arguments import add_trust, positive, threshold
+from ffpp_prep.command_line.program import Outcome
 
 HELP = "score a split: predictions and the table per method"
 EXAMPLE = "dfd-train evaluate runs/v1 --split test --threshold validation"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="runs' folders, one after another")
     parser.add_argument(
         "--split",
@@ -45,20 +45,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_trust(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Scores each run, writes its predictions and prints its tables."""
+def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.runs.folder import RunFolder
 
     for folder in options.runs:
         RunFolder(folder).read_config()  # before any is scored: a mistyped name is said at once
+    found = []
     for folder in options.runs:
         if len(options.runs) > 1:
             print(f"{folder}\n")
-        _evaluate(folder, options)
-    return 0
+        found.append(_evaluate(folder, options))
+    return Outcome(0, found)
 
 
-def _evaluate(folder: Path, options: argparse.Namespace) -> None:
+def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     """The table by method stands at the end, where a terminal shows it, and where the predictions are."""
     from dfd_train.engine.evaluate import EvaluationRequest, deepfakebench, evaluate, validation_threshold
     from dfd_train.metrics import intervals, summarize
@@ -105,3 +105,4 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> None:
     if options.protocol:
         print("\n" + protocol_table(predictions, demonstration).to_text())
     print(f"predictions: {result.path}")
+    return {"run": folder, "split": options.split, "predictions": result.path, "measures": summary}

@@ -7,20 +7,20 @@ from pathlib import Path
 
 from dfd_train.commands.arguments import add_device, add_trust, positive
 from dfd_train.errors import UserError
+from ffpp_prep.command_line.program import Outcome
 
 HELP = "what in a face moved the models: LIME, Grad-CAM, occlusion"
 EXAMPLE = "dfd-train explain runs/v1 runs/v2 --out explained --method lime gradcam --samples 1000"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
     parser.epilog = str(parser.epilog) + (
         "\nhere also: 1 some files of --image or --crop could not be read or show no usable face"
     )
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN", help="runs' folders, compared side by side"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write")
     parser.add_argument(
         "--method",
         nargs="+",
@@ -72,8 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_trust(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Explains, writes and prints the tables."""
+def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.explain.explain import ExplainRequest, explain
 
     if options.seed < 0 or (options.frame or 0) < 0:
@@ -101,4 +100,4 @@ def run(options: argparse.Namespace) -> int:
     print(outcome.predictions.to_text())
     print(outcome.scores.to_text() if outcome.scores else "No manipulation mask is at hand: no score.\n")
     print(outcome.page)
-    return 1 if outcome.left_out else 0
+    return Outcome(1 if outcome.left_out else 0, {"page": outcome.page, "left_out": outcome.left_out})

@@ -6,15 +6,16 @@ import argparse
 from pathlib import Path
 
 from dfd_train.commands.arguments import add_trust
+from ffpp_prep.command_line.program import Outcome
 
 HELP = "a trained run as an ONNX file or as safetensors, compared on real crops"
 EXAMPLE = "dfd-train export runs/v1 --out v1.onnx"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
     parser.add_argument("folder", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument(
+        "-o",
         "--out",
         type=Path,
         required=True,
@@ -27,8 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_trust(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Exports and says how near the file is to the network."""
+def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.export import export_run
     from dfd_train.runs.folder import DEMONSTRATION
 
@@ -44,4 +44,5 @@ def run(options: argparse.Namespace) -> int:
     if card.demonstration:
         print(f"This is a {DEMONSTRATION}.")
     print(export.path)
-    return 0
+    numbers = {"crops": export.crops, "deviation": export.deviation}
+    return Outcome(0, {"file": export.path, "threshold": card.threshold, **numbers})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dfd_train.commands.arguments import add_device, add_finder, add_other_models, add_trust
 from dfd_train.errors import UserError
+from ffpp_prep.command_line.program import Outcome
 
 if TYPE_CHECKING:
     from dfd_train.predict.batch import Done
@@ -29,7 +30,6 @@ EXAMPLE = "dfd-train predict runs/v1 holiday.mp4 photos/ --out predictions"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
     parser.epilog = (
         f"{parser.epilog}\nhere also: 1 some files could not be read (a file without a face can), 3 the model gave no "
         "number for some, 70 the program failed at some: traceback.log in their folders says where"
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split", choices=("val", "test"), default="test", help="of --labelled (default: test)"
     )
     parser.add_argument(
+        "-o",
         "--out",
         type=Path,
         default=Path("predictions"),
@@ -74,8 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_trust(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Scores the files and prints a line for each."""
+def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.predict.inputs import IMAGES, VIDEOS, find_inputs
 
     if options.model.suffix.lower() in IMAGES | VIDEOS and not options.model.is_dir():
@@ -95,7 +95,9 @@ def run(options: argparse.Namespace) -> int:
     if options.labelled is not None:
         print(gain_table(scorers, options.labelled, options.split).to_text())
     if not files:
-        return 0
+        return Outcome(0, [])
+    import msgspec
+
     from dfd_train.predict.batch import Job, predict_files
     from dfd_train.predict.faces import Rates
 
@@ -116,9 +118,9 @@ def run(options: argparse.Namespace) -> int:
         print(
             f"{len(done)} files, {counts['unreadable']} of them unreadable{failed}: {options.out / 'index.html'}"
         )
-    if counts["internal_error"]:
-        return BUG
-    return 3 if counts["not_a_number"] else 1 if counts["unreadable"] else 0
+    status = 3 if counts["not_a_number"] else 1 if counts["unreadable"] else 0
+    results = [msgspec.to_builtins(one.result) for one in done]
+    return Outcome(BUG if counts["internal_error"] else status, results)
 
 
 def finder(options: argparse.Namespace, scorers: Sequence[Scorer]) -> FaceFinder:

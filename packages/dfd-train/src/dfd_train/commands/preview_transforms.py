@@ -14,17 +14,15 @@ EXAMPLE = "dfd-train preview-transforms --data work --out transforms.png --set t
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
     parser.usage = (
         "dfd-train preview-transforms --data WORK --out FILE.png [--rows N] [--config FILE] [settings]"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the picture")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE.png", help="the picture")
     parser.add_argument("--rows", type=positive, default=6, metavar="N", help="videos to show (default: 6)")
     add_settings(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Writes the picture."""
     config = run_config(options)
     from dfd_train.data.preview import write_preview
     from dfd_train.data.selection import select_videos

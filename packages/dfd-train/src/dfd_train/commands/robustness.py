@@ -6,15 +6,16 @@ import argparse
 from pathlib import Path
 
 from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive
+from ffpp_prep.command_line.program import Outcome
 
 HELP = "accuracy and AUC as curves over compression, scaling, blur, noise, gamma, frames and crop margin"
 EXAMPLE = "dfd-train robustness runs/v1 runs/v2 --out robustness"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="runs' folders")
     parser.add_argument(
+        "-o",
         "--out",
         type=Path,
         default=Path("robustness"),
@@ -47,8 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_trust(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Scores every run under every condition, writes the page and prints the table; goes on after a stop."""
+def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.robustness.conditions import choose_sweeps
     from dfd_train.robustness.show import write_results
     from dfd_train.robustness.sweep import SweepRequest, score_run
@@ -69,4 +69,4 @@ def run(options: argparse.Namespace) -> int:
     page, table = write_results(results, sweeps, options.split, options.out)
     print(table.to_text())
     print(page)
-    return 0
+    return Outcome(0, {"page": page})

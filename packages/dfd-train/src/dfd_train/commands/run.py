@@ -14,16 +14,14 @@ EXAMPLE = "dfd-train run --data work --model reseption_v1 --out runs/v1 --epochs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
     parser.usage = (
         "dfd-train run --data WORK --model NAME --out RUN [--config FILE] [--set NAME=VALUE] [settings]"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="RUN", help="the run's folder")
     add_settings(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Trains; the same command goes on after a stop."""
     config = run_config(options)
     from dfd_train.engine.train import train
 

@@ -20,7 +20,6 @@ EXAMPLE = "dfd-train serve runs/v1 --port 8000"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
     parser.add_argument("model", type=Path, metavar="RUN_OR_WEIGHTS", help="as for predict")
     add_other_models(parser)
     parser.add_argument(
@@ -33,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", type=positive, default=2000, metavar="MB", help="largest upload (default: 2000)"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="keep reports here; else they go when the server ends"
+        "-o", "--out", type=Path, metavar="DIR", help="keep reports here; else they go when the server ends"
     )
     parser.add_argument(
         "--name",
@@ -47,7 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serves until it is interrupted."""
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise UserError("serve needs starlette and uvicorn: pip install 'dfd-train[serve]'")
     from dfd_train.engine.validation import validate_models

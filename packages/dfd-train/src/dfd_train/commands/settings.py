@@ -13,6 +13,7 @@ from dfd_train.settings.config import (
     Setting,
     build_config,
     find_config,
+    merged,
     presets,
     read_config,
     settings,
@@ -24,8 +25,10 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         type=Path,
+        action="append",
+        default=[],
         metavar="FILE",
-        help="TOML file of settings, or the name of a preset (listed below)",
+        help="a TOML file of settings, or the name of a preset (listed below); of several, later ones win",
     )
     parser.add_argument(
         "--set",
@@ -33,6 +36,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="SECTION.FIELD=VALUE",
         help="one setting, as often as you like",
+    )
+    parser.add_argument(
+        "work", type=Path, nargs="?", metavar="WORK", help="the prepared data set; or --data WORK"
     )
     add_trust(parser)
     group = parser.add_argument_group("settings")
@@ -50,16 +56,19 @@ def run_config(options: argparse.Namespace) -> RunConfig:
     overrides = [_split_setting(text) for text in options.set]
     given = vars(options)
     overrides += [(s.name, _text(given[s.name])) for s in settings() if given[s.name] is not None]
+    if options.work is not None:
+        if given["data.work"] is not None:
+            raise UserError(f"WORK is {options.work} and --data {given['data.work']}: give one of them")
+        overrides.append(("data.work", str(options.work)))
+    files = [find_config(file) for file in options.config]
     saved = options.out / "config.toml"
-    if options.config is not None:
-        file = find_config(options.config)
-    elif not overrides and saved.is_file():
-        file = saved
-    else:
-        return build_config({}, overrides)
-    config = build_config(read_config(file), overrides)
-    if "model.name" not in dict(overrides):
-        check_trust(file, [config.model.name], options.trust)
+    if not files and not overrides and saved.is_file():
+        files = [saved]
+    tables = [read_config(file) for file in files]
+    config = build_config(merged(tables), overrides)
+    named = [file for file, table in zip(files, tables, strict=True) if "name" in table.get("model", {})]
+    if named and "model.name" not in dict(overrides):
+        check_trust(named[-1], [config.model.name], options.trust)
     return config
 
 

@@ -24,7 +24,7 @@ from dfd_train.models.bounds import Bounds, check_arguments, of_this_machine
 from dfd_train.models.pretrained import Weights, read_weights, timm_weights
 from dfd_train.models.trust import names_function
 from dfd_train.settings.config import ModelConfig
-from dfd_train.settings.suggest import did_you_mean, listed
+from ffpp_prep.command_line.suggest import did_you_mean, listed
 
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -15,7 +15,7 @@ from torch import nn
 from dfd_train.errors import UserError, first_line
 from dfd_train.optim.radam import RAdam
 from dfd_train.settings.config import OptimizerConfig
-from dfd_train.settings.suggest import did_you_mean, listed
+from ffpp_prep.command_line.suggest import did_you_mean, listed
 
 UNFIT = {
     "Adahessian": "it needs second derivatives",

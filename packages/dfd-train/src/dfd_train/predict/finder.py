@@ -13,7 +13,7 @@ from dfd_train.errors import UserError
 from ffpp_prep.detector import DETECTORS, SSD, Detections, load_detector
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.machine import cores
-from ffpp_prep.one_video.boxes import BoxSettings
+from ffpp_prep.settings import BoxSettings
 
 CONFIDENCE = BoxSettings.threshold  # of the detector, above which there is a face, as in preparation
 DETECTED = 4096  # pixels of the longer side: 4K film and less is looked at as it is

@@ -29,7 +29,8 @@ from dfd_train.settings.sections import (
     TrainConfig,
     TransformConfig,
 )
-from dfd_train.settings.suggest import did_you_mean, listed
+from dfd_train.settings.synonyms import SYNONYMS
+from ffpp_prep.command_line.suggest import did_you_mean, listed
 from ffpp_prep.errors import Damaged
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "build_config",
     "changed_settings",
     "find_config",
+    "merged",
     "presets",
     "read_config",
     "sealed",
@@ -142,6 +144,16 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not TOML: too many brackets in one another") from None
     except ValueError as error:  # of TOML, of UTF-8, of a number with thousands of figures
         raise UserError(f"{path} is not TOML: {error}") from None
+
+
+def merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the tables of several files as one, field by field; later ones win."""
+    result: dict[str, Any] = {}
+    for table in tables:
+        for section, fields in table.items():
+            both = isinstance(fields, Mapping) and isinstance(result.get(section), Mapping)
+            result[section] = {**result[section], **fields} if both else fields
+    return result
 
 
 def find_config(path: Path) -> Path:
@@ -265,7 +277,11 @@ def _meant(name: str) -> str:
     names = [setting.name for setting in settings()]
     field = name.rpartition(".")[2]
     same = [known for known in names if known.rpartition(".")[2] == field]
-    return f"; did you mean {same[0]}?" if same else did_you_mean(name, names)
+    return (
+        f"; did you mean {same[0]}?"
+        if same
+        else did_you_mean(field, names, SYNONYMS) or did_you_mean(name, names)
+    )
 
 
 def _explain(message: str, tables: Mapping[str, Any]) -> str:

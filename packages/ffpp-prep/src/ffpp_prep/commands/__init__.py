@@ -1,7 +1,6 @@
 """The subcommands of `ffpp-prep`, one module each.
 
-A module has HELP, EXAMPLE, `add_arguments(parser)` and `run(options) -> exit status`; it imports what is heavy
-inside `run`, so that `--help` answers at once.
+What a module holds is described by `ffpp_prep.command_line.program.Command`.
 """
 
 from ffpp_prep.commands import (
@@ -31,4 +30,34 @@ COMMANDS = (
     ("preview", preview),
     ("verify", verify),
 )
-GO_ON = (boxes, landmarks, check_fakes, extract)  # these keep what is finished when they are interrupted
+GO_ON = (
+    "boxes",
+    "landmarks",
+    "check-fakes",
+    "extract",
+)  # these keep what is finished when they are interrupted
+SYNONYMS = {  # other programs' words
+    "detect": "boxes",
+    "mesh": "landmarks",
+    "keypoints": "landmarks",
+    "crop": "extract",
+    "crops": "extract",
+    "faces": "extract",
+    "download": "sample",
+    "demo": "sample",
+    "list": "scan",
+    "index": "scan",
+    "check": "verify",
+    "repair": "verify",
+    "leaks": "check-splits",
+    "output": "--out",
+    "workers": "--jobs",
+    "numworkers": "--jobs",
+    "nproc": "--jobs",
+    "stride": "--every",
+    "imagesize": "--size",
+    "resolution": "--size",
+    "numframes": "--frames",
+    "confidence": "--threshold",
+    "scale": "--margin",
+}

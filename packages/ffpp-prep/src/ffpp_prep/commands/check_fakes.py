@@ -6,8 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffpp_prep.commands.boxes import add_job_arguments, add_retry_argument
-from ffpp_prep.errors import ExitStatus, UserError
+from ffpp_prep.command_line.flags import add_flags, from_flags
+from ffpp_prep.command_line.parser import Parser
+from ffpp_prep.command_line.program import Outcome
+from ffpp_prep.commands.arguments import add_csv, add_retry, add_sharing, add_work, work_of
+from ffpp_prep.errors import ExitStatus
+from ffpp_prep.settings import FakeSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,54 +19,33 @@ if TYPE_CHECKING:
     from ffpp_prep.stages.fakes import FakesSummary
     from ffpp_prep.work.failures import Failure
 
-HELP = "measure per frame and face whether a fake differs from its original -> WORK/fakes"
+HELP = "measure, face by face, whether a fake differs from its original, and write that to WORK/fakes"
 EXAMPLE = "ffpp-prep check-fakes work --jobs 8"
 LISTED = 10  # videos of a kind that are printed; the others are counted
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
-    parser.add_argument("work", type=Path, metavar="WORK", help="a work folder with boxes")
-    group = parser.add_argument_group("what is untouched")
-    group.add_argument(
-        "--threshold",
-        type=float,
-        default=1.45,
-        metavar="T",
-        help="a face is touched where its most different parts reach so many times the codec's noise (%(default)s)",
-    )
-    group.add_argument(
-        "--faintest",
-        type=float,
-        default=5.5,
-        metavar="GREY",
-        help="grey levels that the faintest manipulation changes: below the threshold, a face in which so much would "
-        "not stand out of the noise is unknown, and counts as touched (%(default)s)",
-    )
-    parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write every fake that is not ok, and why, as a table"
-    )
-    add_job_arguments(parser)
-    add_retry_argument(parser)
+def add_arguments(parser: Parser) -> None:
+    add_work(parser, "a work folder with boxes")
+    add_flags(parser.add_argument_group("what is untouched"), FakeSettings)
+    add_csv(parser, "write every fake that is not ok, and why, as a table")
+    add_sharing(parser)
+    add_retry(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Measures, and prints what was not manipulated, flickers or switches faces."""
-    from ffpp_prep.one_video.fakes import FakeSettings
+def run(options: argparse.Namespace) -> Outcome:
     from ffpp_prep.stages.fakes import FAILED, check_fakes
     from ffpp_prep.work.failures import failure_lines, write_failures
 
-    if options.csv and options.csv.is_dir():
-        raise UserError(f"--csv {options.csv}: a folder; give the name of a file")
+    work = work_of(options)
     summary = check_fakes(
-        options.work,
+        work,
         options.jobs,
         options.retry_failed,
         options.timeout,
         options.scheduler,
-        FakeSettings(options.threshold, options.faintest),
+        from_flags(FakeSettings, options),
     )
-    _print(summary, options.work)
+    _print(summary, work)
     checks = summary.checks
     untouched = checks["faces_untouched"] == checks["faces"]
     _print_some(
@@ -78,17 +61,18 @@ def run(options: argparse.Namespace) -> int:
     if not summary.asks_compression:
         print(
             f"measured before compression was asked for: in strongly compressed video touched faces may be called "
-            f"untouched; to measure again, remove {options.work / 'fakes'} and repeat this"
+            f"untouched; to measure again, remove {work / 'fakes'} and repeat this"
         )
     _print_some("flickering", checks[(checks["changes"] > 0) & ~untouched])
     _print_some("manipulation switches faces", checks[checks["switches"] > 0])
     failed = _failures(checks)
-    for line in failure_lines(failed, options.work, "check-fakes"):
+    for line in failure_lines(failed, work, "check-fakes"):
         print(line)
     if options.csv:
         write_failures(failed, options.csv)
         print(f"{len(failed)} fakes that are not ok -> {options.csv}")
-    return ExitStatus.SOME_FAILED if checks["status"].isin(FAILED).any() else ExitStatus.OK
+    some = checks["status"].isin(FAILED).any()
+    return Outcome(ExitStatus.SOME_FAILED if some else ExitStatus.OK, summary)
 
 
 def _print(summary: FakesSummary, work: Path) -> None:

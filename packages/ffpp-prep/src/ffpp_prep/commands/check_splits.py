@@ -4,46 +4,43 @@ from __future__ import annotations
 
 import argparse
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffpp_prep.errors import ExitStatus, UserError
+from ffpp_prep.command_line.parser import Parser
+from ffpp_prep.command_line.program import Outcome
+from ffpp_prep.commands.arguments import add_csv, add_work, work_of
+from ffpp_prep.errors import ExitStatus
 
 if TYPE_CHECKING:
     from ffpp_prep.datasets.leaks import Audit, Leak
 
-HELP = "audit splits for leaks: the same original, group, person, file or pictures in two; exits 1 where there are any"
+HELP = "look for the same original, group, person, file or pictures in two splits; exits with 1 where there are any"
 EXAMPLE = "ffpp-prep check-splits work --csv pairs.csv"
 LISTED = 10  # leaks of a kind that are printed; the others are counted
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
-    parser.add_argument("work", type=Path, metavar="WORK", help="a work folder")
-    parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write every pair of videos that share something"
-    )
+def add_arguments(parser: Parser) -> None:
+    add_work(parser)
+    add_csv(parser, "write every pair of videos that share something")
     parser.add_argument(
         "--no-content", action="store_true", help="don't read files to find identical ones under other names"
     )
 
 
-def run(options: argparse.Namespace) -> int:
-    """Prints the leaks of most pairs, and returns 1 where there is one."""
+def run(options: argparse.Namespace) -> Outcome:
+    work = work_of(options)
     from ffpp_prep.datasets.leaks import audit_splits, write_pairs
 
-    if options.csv and options.csv.is_dir():
-        raise UserError(f"--csv {options.csv}: a folder; give the name of a file")
-    audit = audit_splits(options.work, content=not options.no_content)
+    audit = audit_splits(work, content=not options.no_content)
     for kind, leaks in groupby(audit.leaks, key=lambda leak: leak.kind):
         _print_kind(kind, list(leaks))
     if options.csv:
         write_pairs(audit.leaks, options.csv)
         print(f"all {sum(leak.pairs for leak in audit.leaks)} pairs -> {options.csv}")
     elif audit.leaks:
-        print(f"every pair, as a table:  ffpp-prep check-splits {options.work} --csv pairs.csv")
+        print(f"every pair, as a table:  ffpp-prep check-splits {work} --csv pairs.csv")
     _print_summary(audit)
-    return ExitStatus.SOME_FAILED if audit.leaks else ExitStatus.OK
+    return Outcome(ExitStatus.SOME_FAILED if audit.leaks else ExitStatus.OK, audit)
 
 
 def _print_kind(kind: str, leaks: list[Leak]) -> None:

@@ -6,46 +6,47 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffpp_prep.commands.boxes import add_detection_arguments, box_settings, engine
-from ffpp_prep.commands.extract import add_crop_arguments, crop_settings
-from ffpp_prep.commands.scan import add_scan_arguments, split_settings, table_words
+from ffpp_prep.command_line.flags import add_flags, from_flags
+from ffpp_prep.command_line.parser import Parser
+from ffpp_prep.command_line.program import Outcome
+from ffpp_prep.commands.arguments import add_jobs
+from ffpp_prep.commands.boxes import add_detection_arguments
+from ffpp_prep.commands.scan import add_scan_arguments, table_words
 from ffpp_prep.errors import ExitStatus
-from ffpp_prep.machine import cores
+from ffpp_prep.settings import BoxSettings, CropSettings, Engine, SplitSettings
 from ffpp_prep.text.units import duration_text, size_text
 
 if TYPE_CHECKING:
     from ffpp_prep.stages.estimate import Estimate
 
-HELP = "videos, hours, frames, time and disk of a data set, from a timed probe of a few videos"
+HELP = "tell how long a data set will take and how much disk, from a timed probe of a few videos"
 EXAMPLE = "ffpp-prep estimate /data/FaceForensics++ --jobs 8 --for-training 50"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
+def add_arguments(parser: Parser) -> None:
     parser.add_argument("root", type=Path, metavar="ROOT", help="the data set's folder, or a table of videos")
-    parser.add_argument("--jobs", type=int, default=cores(), help="worker processes (%(default)s)")
+    add_jobs(parser)
     add_scan_arguments(parser)
-    add_crop_arguments(parser)
+    add_flags(parser.add_argument_group("crops"), CropSettings)
     add_detection_arguments(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Probes, and prints what is to be expected."""
+def run(options: argparse.Namespace) -> Outcome:
     from ffpp_prep.stages.estimate import estimate_root
 
-    crop = crop_settings(options)
+    crop = from_flags(CropSettings, options)
     found = estimate_root(
         options.root,
         options.layout,
-        box_settings(options),
+        from_flags(BoxSettings, options),
         crop,
-        engine(options),
+        from_flags(Engine, options),
         options.jobs,
-        split_settings(options),
+        from_flags(SplitSettings, options),
         table_words(options),
     )
     print(_text(found, crop.codec))
-    return ExitStatus.OK
+    return Outcome(ExitStatus.OK, found)
 
 
 def _text(found: Estimate, codec: str) -> str:

@@ -6,99 +6,44 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffpp_prep.commands.boxes import (
-    WITH_ROOT,
-    add_detection_arguments,
-    add_folder_arguments,
-    add_job_arguments,
-    add_retry_argument,
-    detect,
-)
+from ffpp_prep.command_line.flags import add_flags, from_flags
+from ffpp_prep.command_line.parser import Parser
+from ffpp_prep.command_line.program import Outcome
+from ffpp_prep.commands.arguments import add_retry, add_sharing
+from ffpp_prep.commands.boxes import WITH_ROOT, add_detection_arguments, add_folder_arguments, detect
 from ffpp_prep.commands.scan import add_scan_arguments, work_folder
 from ffpp_prep.errors import ExitStatus
+from ffpp_prep.settings import Choice, CropSettings
 
 if TYPE_CHECKING:
-    from ffpp_prep.one_video.faces import CropSettings
     from ffpp_prep.stages.extract import ExtractSummary
 
-HELP = "cut the faces out -> WORK/faces"
+HELP = "cut the faces out and write them to WORK/faces"
 EXAMPLE = "ffpp-prep extract work --jobs 8 --for-training 50"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
+def add_arguments(parser: Parser) -> None:
     add_folder_arguments(parser)
-    add_crop_arguments(parser)
-    group = parser.add_argument_group("which videos get crops")
-    group.add_argument("--methods", default="", metavar="A,B", help="only these methods, and the originals")
-    group.add_argument("--max-gb", type=float, default=0.0, help="stop at about this size, originals first")
-    group.add_argument(
-        "--include-multiple-faces", action="store_true", help="also videos flagged multiple_faces"
-    )
+    add_flags(parser.add_argument_group("crops"), CropSettings)
+    add_flags(parser.add_argument_group("which videos get crops"), Choice)
     add_scan_arguments(parser, WITH_ROOT)
     add_detection_arguments(parser, when=WITH_ROOT)
-    add_job_arguments(parser)
-    add_retry_argument(parser)
+    add_sharing(parser)
+    add_retry(parser)
 
 
-def add_crop_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what a crop is, and which frames get one."""
-    group = parser.add_argument_group("crops")
-    group.add_argument(
-        "--frames", type=int, default=0, metavar="N", help="only N equally spaced frames a video"
-    )
-    group.add_argument("--every", type=int, default=1, metavar="K", help="only every K-th frame")
-    group.add_argument(
-        "--for-training",
-        type=int,
-        default=0,
-        metavar="EPOCHS",
-        help="only the frames that so many epochs and the evaluation ask for with dfd-train's default batches "
-        "and frame numbers; with others, what is not stored is cut from its video, slower, with the same pixels",
-    )
-    group.add_argument("--margin", type=float, default=0.3, help="how much larger than the box (%(default)s)")
-    group.add_argument(
-        "--codec", default="webp", help="webp, jxl, png, qoi, raw (lossless) or jpeg (%(default)s)"
-    )
-    group.add_argument("--size", type=int, default=0, help="side in pixels; 0 keeps the native size")
-    group.add_argument(
-        "--border", choices=("clip", "pad"), default="clip", help="beyond the frame's edge (%(default)s)"
-    )
-    group.add_argument("--min-score", type=float, default=0.0, help="leave out boxes below this score")
-
-
-def run(options: argparse.Namespace) -> int:
-    """Extracts; for a data set, scans and detects first."""
+def run(options: argparse.Namespace) -> Outcome:
     from ffpp_prep.stages import extract_faces
-    from ffpp_prep.stages.extract import Choice
 
-    settings = crop_settings(options)
-    methods = tuple(method for method in options.methods.split(",") if method)
-    choice = Choice(methods, options.include_multiple_faces, options.max_gb)
-    before = detect(options) if options.output else ExitStatus.OK
+    settings, choice = from_flags(CropSettings, options), from_flags(Choice, options)
+    before = detect(options).status if options.out else ExitStatus.OK
     work = work_folder(options)
     summary = extract_faces(
         work, settings, choice, options.jobs, options.timeout, options.scheduler, options.retry_failed
     )
     _print(summary, work)
     failed = summary.missing or summary.lost or not summary.planned
-    return ExitStatus.SOME_FAILED if failed else before
-
-
-def crop_settings(options: argparse.Namespace) -> CropSettings:
-    """What a crop is, after the options of `add_crop_arguments`."""
-    from ffpp_prep.one_video.faces import CropSettings
-
-    return CropSettings(
-        codec=options.codec,
-        margin=options.margin,
-        border=options.border,
-        size=options.size,
-        min_score=options.min_score,
-        every=options.every,
-        frames=options.frames,
-        for_training=options.for_training,
-    )
+    return Outcome(ExitStatus.SOME_FAILED if failed else before, summary)
 
 
 def _print(summary: ExtractSummary, work: Path) -> None:

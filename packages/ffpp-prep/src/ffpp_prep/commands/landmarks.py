@@ -5,32 +5,28 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ffpp_prep.commands.boxes import add_job_arguments, add_retry_argument
-from ffpp_prep.errors import ExitStatus, UserError
+from ffpp_prep.command_line.parser import Parser
+from ffpp_prep.command_line.program import Outcome
+from ffpp_prep.commands.arguments import add_csv, add_retry, add_sharing, add_work, work_of
+from ffpp_prep.errors import ExitStatus
 
-HELP = "find 468 points, a face flag and the pose of every kept face -> WORK/landmarks"
+HELP = "find 468 points, a face flag and the pose of every kept face, and write them to WORK/landmarks"
 EXAMPLE = "ffpp-prep landmarks work --jobs 8"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
-    parser.add_argument("work", type=Path, metavar="WORK", help="a work folder with boxes")
-    parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write every video that is not ok, and why, as a table"
-    )
-    add_job_arguments(parser)
-    add_retry_argument(parser)
+def add_arguments(parser: Parser) -> None:
+    add_work(parser, "a work folder with boxes")
+    add_csv(parser, "write every video that is not ok, and why, as a table")
+    add_sharing(parser)
+    add_retry(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Finds the points, and prints what failed and why."""
-    if options.csv and options.csv.is_dir():
-        raise UserError(f"--csv {options.csv}: a folder; give the name of a file")
-    return find(options.work, options, options.csv)
+def run(options: argparse.Namespace) -> Outcome:
+    return find(work_of(options), options, options.csv)
 
 
-def find(work: Path, options: argparse.Namespace, csv: Path | None = None) -> int:
-    """Runs the stage on WORK with the options of `add_job_arguments` and `add_retry_argument`."""
+def find(work: Path, options: argparse.Namespace, csv: Path | None = None) -> Outcome:
+    """Runs the stage on WORK with the options of `add_sharing` and `add_retry`."""
     from ffpp_prep.stages.landmarks import FAILED, find_landmarks
     from ffpp_prep.work.failures import failure_lines, write_failures
 
@@ -49,4 +45,4 @@ def find(work: Path, options: argparse.Namespace, csv: Path | None = None) -> in
         write_failures(summary.failures, csv)
         print(f"{len(summary.failures)} videos that are not ok -> {csv}")
     failed = any(status in FAILED for _, status, _ in summary.failures)
-    return ExitStatus.SOME_FAILED if failed else ExitStatus.OK
+    return Outcome(ExitStatus.SOME_FAILED if failed else ExitStatus.OK, summary)

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from ffpp_prep.command_line.parser import Parser
+from ffpp_prep.command_line.program import Outcome
+from ffpp_prep.commands.arguments import add_out, add_work, work_of
 from ffpp_prep.errors import ExitStatus
 
-HELP = "a contact sheet of faces and a page of frames with boxes and scores -> WORK/preview"
+HELP = "draw a sheet of faces and a page of frames with boxes and scores, in WORK/preview"
 EXAMPLE = "ffpp-prep preview work"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
-    parser.add_argument("work", type=Path, metavar="WORK", help="a work folder")
+def add_arguments(parser: Parser) -> None:
+    add_work(parser)
     parser.add_argument(
-        "--videos", type=int, default=4, metavar="N", help="so many of each method (%(default)s)"
+        "--videos",
+        type=int,
+        default=4,
+        metavar="N",
+        help="videos of each method to show (default: %(default)s)",
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write there, not to WORK/preview")
+    add_out(parser, "DIR", "write there, not to WORK/preview")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Draws, and prints where the files are."""
+def run(options: argparse.Namespace) -> Outcome:
+    work = work_of(options)
     from ffpp_prep.preview import write_preview
 
-    made = write_preview(options.work, options.videos, options.output)
+    made = write_preview(work, options.videos, options.out)
     print(f"preview: {made.frames} frames of {made.videos} videos -> {made.sheet} and {made.page}")
-    return ExitStatus.OK
+    return Outcome(ExitStatus.OK, made)

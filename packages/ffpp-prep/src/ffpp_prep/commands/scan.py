@@ -7,65 +7,49 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ffpp_prep.command_line.flags import add_flags, from_flags
+from ffpp_prep.command_line.parser import Parser
+from ffpp_prep.command_line.program import Outcome
+from ffpp_prep.commands.arguments import add_out, work_of
 from ffpp_prep.errors import ExitStatus, UserError
+from ffpp_prep.settings import SplitSettings
 
 if TYPE_CHECKING:
     from ffpp_prep.datasets.layouts import Refused, TableWords
-    from ffpp_prep.datasets.splits import SplitSettings
+    from ffpp_prep.stages.scan import ScanSummary
 
-HELP = "list a data set's videos with labels, pairs and splits -> WORK/videos.parquet"
+HELP = "list a data set's videos, with labels, pairs and splits, in WORK/videos.parquet"
 EXAMPLE = "ffpp-prep scan /data/FaceForensics++ -o work"
 REASONS = 8  # why something isn't taken, that are printed; all of them are in refused.csv
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
+def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "root", type=Path, metavar="ROOT", help="the data set's folder, or a CSV or Parquet table"
     )
+    add_out(parser, "WORK", "the folder to write to", required=True)
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="WORK", help="the folder to write to"
-    )
-    parser.add_argument(
-        "--moved", action="store_true", help="ROOT is what WORK was scanned from before, at another place"
+        "--moved",
+        action="store_true",
+        help="ROOT is the data set that WORK was scanned from, at another place",
     )
     add_scan_arguments(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Scans, and prints the counts."""
-    scan_root(options.root, options, options.moved)
-    return ExitStatus.OK
+def run(options: argparse.Namespace) -> Outcome:
+    return Outcome(ExitStatus.OK, scan_root(options.root, options, options.moved))
 
 
-def add_scan_arguments(parser: argparse.ArgumentParser, when: str = "") -> None:
+def add_scan_arguments(parser: Parser, when: str = "") -> None:
     """Adds what `boxes ROOT -o WORK` and `extract ROOT -o WORK` take as well; `when` they count."""
     group = parser.add_argument_group(f"which videos{when}")
     group.add_argument(
         "--layout",
         default="auto",
         metavar="NAME",
-        help="how the data set lies on the disk; an unknown name lists those that are known (%(default)s)",
+        help="how the data set lies on the disk; an unknown name lists those that are known (default: %(default)s)",
     )
-    group.add_argument(
-        "--splits",
-        type=Path,
-        metavar="DIR",
-        help="train.json, val.json, test.json; default ROOT/splits, else the official ones are fetched",
-    )
-    group.add_argument(
-        "--dfd-splits",
-        choices=("actors", "thesis"),
-        default="actors",
-        help="DeepFakeDetection: actor-disjoint, or the thesis's random split, which leaks (%(default)s)",
-    )
-    group.add_argument(
-        "--dfdc-splits",
-        choices=("parts", "thesis"),
-        default="parts",
-        help="DFDC: whole parts held out, or the thesis's draw inside each part, where people leak (%(default)s)",
-    )
-    group.add_argument("--seed", type=int, default=0, help="of drawn splits (%(default)s)")
+    add_flags(group, SplitSettings)
     group.add_argument(
         "--altered-voice",
         action="store_true",
@@ -93,24 +77,17 @@ def work_folder(options: argparse.Namespace) -> Path:
     """
     from ffpp_prep.work.store import scanned_root
 
-    work: Path | None = options.output
+    folder, work = work_of(options), options.out
     if work is None:
-        return Path(options.folder)
+        return folder
     if not (work / "videos.parquet").is_file():
-        scan_root(options.folder, options)
-    elif (before := scanned_root(work)) != str(options.folder.resolve()):
+        scan_root(folder, options)
+    elif (before := scanned_root(work)) != str(folder.resolve()):
         raise UserError(
-            f"{work} was scanned from {before}, not from {options.folder}; give another -o, or, if the same videos "
-            f"lie there now, run  ffpp-prep scan {options.folder} -o {work} --moved  first"
+            f"{work} was scanned from {before}, not from {folder}; give another -o, or, if the same videos "
+            f"lie there now, run  ffpp-prep scan {folder} -o {work} --moved  first"
         )
-    return work
-
-
-def split_settings(options: argparse.Namespace) -> SplitSettings:
-    """Where splits come from, after the options of `add_scan_arguments`."""
-    from ffpp_prep.datasets.splits import SplitSettings
-
-    return SplitSettings(options.splits, options.dfd_splits, options.dfdc_splits, options.seed)
+    return Path(work)
 
 
 def table_words(options: argparse.Namespace) -> TableWords:
@@ -128,17 +105,17 @@ def _pairs(flag: str, text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> None:
-    """Scans `root` into `options.output` and prints what was found."""
+def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> ScanSummary:
+    """Scans `root` into `options.out` and prints what was found."""
     from ffpp_prep.stages import scan
     from ffpp_prep.work.store import read_scan
     from ffpp_prep.work.usable import usable_lines
 
     summary = scan(
         root,
-        options.output,
+        options.out,
         options.layout,
-        split_settings(options),
+        from_flags(SplitSettings, options),
         moved,
         table_words(options),
         options.altered_voice,
@@ -148,12 +125,13 @@ def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> N
     _print_refused(summary.refused)
     for (method, split), count in sorted(summary.counts.items()):
         print(f"{count:7} {method}, {split}")
-    for line in usable_lines(read_scan(options.output)):
+    for line in usable_lines(read_scan(options.out)):
         print(line)
-    refused = f"; {len(summary.refused)} entries refused -> {options.output / 'refused.csv'}"
+    refused = f"; {len(summary.refused)} entries refused -> {options.out / 'refused.csv'}"
     print(
-        f"scan: {summary.videos} videos -> {options.output / 'videos.parquet'}{refused if summary.refused else ''}"
+        f"scan: {summary.videos} videos -> {options.out / 'videos.parquet'}{refused if summary.refused else ''}"
     )
+    return summary
 
 
 def _print_refused(refused: Sequence[Refused]) -> None:

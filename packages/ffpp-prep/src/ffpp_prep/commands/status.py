@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from ffpp_prep.errors import ExitStatus, UserError
+from ffpp_prep.command_line.parser import Parser
+from ffpp_prep.command_line.program import Outcome
+from ffpp_prep.commands.arguments import add_csv, add_work, work_of
+from ffpp_prep.errors import ExitStatus
 
-HELP = "what is done, what failed and why, what is left"
+HELP = "tell what is done, what failed and why, and what is left"
 EXAMPLE = "ffpp-prep status work"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
-    parser.add_argument("work", type=Path, metavar="WORK", help="a work folder")
-    parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write every video that is not ok, and why, as a table"
-    )
+def add_arguments(parser: Parser) -> None:
+    add_work(parser)
+    add_csv(parser, "write every video that is not ok, and why, as a table")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Prints the status."""
+def run(options: argparse.Namespace) -> Outcome:
+    work = work_of(options)
     from ffpp_prep.work.failures import write_failures
     from ffpp_prep.work.status import failures_of, status_text
     from ffpp_prep.work.store import read_videos
 
-    if options.csv and options.csv.is_dir():
-        raise UserError(f"--csv {options.csv}: a folder; give the name of a file")
-    print(status_text(options.work))
+    print(status_text(work))
+    videos = read_videos(work)
     if options.csv:
-        failed = failures_of(read_videos(options.work))
+        failed = failures_of(videos)
         write_failures(failed, options.csv)
         print(f"{len(failed)} videos that are not ok -> {options.csv}")
-    return ExitStatus.OK
+    return Outcome(ExitStatus.OK, videos)

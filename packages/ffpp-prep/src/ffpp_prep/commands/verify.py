@@ -6,28 +6,29 @@ import argparse
 from contextlib import suppress
 from pathlib import Path
 
+from ffpp_prep.command_line.parser import Parser
+from ffpp_prep.command_line.program import Outcome
+from ffpp_prep.commands.arguments import add_jobs, add_work, work_of
 from ffpp_prep.errors import ExitStatus, UserError
-from ffpp_prep.machine import cores
 
 HELP = "check every checksum, count and crop of a work folder"
 EXAMPLE = "ffpp-prep verify work --repair"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
-    parser.add_argument("work", type=Path, metavar="WORK", help="a work folder")
+def add_arguments(parser: Parser) -> None:
+    add_work(parser)
     parser.add_argument(
         "--repair", action="store_true", help="remove what is damaged, so that the next run makes it again"
     )
-    parser.add_argument("--jobs", type=int, default=cores(), help="worker processes (%(default)s)")
+    add_jobs(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Verifies, and prints what is damaged; exit status 1 if anything is, 3 if anything couldn't be read."""
+def run(options: argparse.Namespace) -> Outcome:
+    work = work_of(options)
     from ffpp_prep.work.verify import verify_work
 
-    commands = _commands(options.work) if options.repair else {}  # before what they are read from is removed
-    found = verify_work(options.work, options.repair, options.jobs)
+    commands = _commands(work) if options.repair else {}  # before what they are read from is removed
+    found = verify_work(work, options.repair, options.jobs)
     for damage in found.damage:
         print(f"damaged: {damage.file}: {damage.what}")
     for file in found.unread:
@@ -42,19 +43,19 @@ def run(options: argparse.Namespace) -> int:
         again = "  and  ".join(command for folder, command in commands.items() if folder in damaged)
         print(f"what was damaged is removed; to make it again:  {again}" if again else "mended")
     elif found.damage:
-        print(f"to make it again:  ffpp-prep verify {options.work} --repair")
+        print(f"to make it again:  ffpp-prep verify {work} --repair")
     if found.unread:
         kept = "; nothing of it was removed" if options.repair else ""
         print(
             f"whether what could not be read is sound isn't known{kept}; check the drive, then run this again"
         )
-        return ExitStatus.FATAL
-    return ExitStatus.SOME_FAILED if found.damage else ExitStatus.OK
+        return Outcome(ExitStatus.FATAL, found)
+    return Outcome(ExitStatus.SOME_FAILED if found.damage else ExitStatus.OK, found)
 
 
 def _commands(work: Path) -> dict[str, str]:
     """What makes each folder of WORK again, with the settings that it was made with where they can be read."""
-    from ffpp_prep.one_video.boxes import BoxSettings
+    from ffpp_prep.settings import BoxSettings
     from ffpp_prep.work.manifest import read_plan
     from ffpp_prep.work.parts import as_typed
     from ffpp_prep.work.store import BoxStore

@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from dataclasses import replace
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from ffpp_prep.datasets.split_files import given_actors, official_lists
-from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
+from ffpp_prep.settings import SplitSettings
 
 __all__ = [
     "DFDC_SHARES",
     "FEWEST_PARTS",
     "FFPP_SHARES",
-    "DfdRule",
-    "DfdcRule",
     "SplitSettings",
     "Splits",
     "assign",
@@ -32,38 +29,8 @@ __all__ = [
 
 FFPP_SHARES = (0.72, 0.14, 0.14)
 DFDC_SHARES = (0.8, 0.1, 0.1)
-DfdRule = Literal["actors", "thesis"]
-DfdcRule = Literal["parts", "thesis"]
 FEWEST_PARTS = 3
 Splits = dict[str, str]  # video_id or a person -> split
-
-
-@dataclass(frozen=True)
-class SplitSettings:
-    """How splits are assigned.
-
-    Attributes:
-        folder: with train.json, val.json and test.json in the official format, and optionally dfd.json
-            ({"train": ["01", …], "val": […], "test": […]}: actors); None fetches the official lists.
-        dfd: `actors` draws an actor-disjoint split of DeepFakeDetection, whose fakes between splits become
-            `unused`; `thesis` draws over originals, fakes following theirs, which leaks identities.
-        dfdc: `parts` holds out whole parts of DFDC, in which most people stay; `thesis` draws over the originals
-            inside each part, fakes following theirs, so that most people of the test videos also train.
-        seed: of every draw; 0 or more.
-    """
-
-    folder: Path | None = None
-    dfd: DfdRule = "actors"
-    dfdc: DfdcRule = "parts"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.dfd not in ("actors", "thesis"):
-            raise UserError(f"--dfd-splits {self.dfd}: must be actors or thesis")
-        if self.dfdc not in ("parts", "thesis"):
-            raise UserError(f"--dfdc-splits {self.dfdc}: must be parts or thesis")
-        if self.seed < 0:
-            raise UserError(f"--seed {self.seed}: must be at least 0")
 
 
 def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[list[VideoRecord], list[str]]:

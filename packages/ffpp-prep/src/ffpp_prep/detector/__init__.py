@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Final
 
 from ffpp_prep.detector.gpus import may_have_gpu
 from ffpp_prep.detector.interface import Detections, Detector
@@ -12,7 +13,8 @@ from ffpp_prep.errors import UserError
 __all__ = ["DETECTORS", "ENGINES", "SSD", "Detections", "Detector", "load_detector"]
 
 ENGINES = ("auto", "litert", "tensorflow")
-SSD, BLAZEFACE = "ssd", "blazeface"
+SSD: Final = "ssd"
+BLAZEFACE: Final = "blazeface"
 DETECTORS = (SSD, BLAZEFACE)
 
 
@@ -55,11 +57,11 @@ def load_detector(
 def check_detector(detector: str, engine: str = "auto", frozen_graph: Path | None = None) -> None:
     """Raises UserError for an unknown detector, or for one that the engine can't run."""
     if detector not in DETECTORS:
-        raise UserError(f"--detector {detector}: unknown; allowed are {', '.join(DETECTORS)}")
+        raise UserError(f"detector={detector}: unknown; allowed are {', '.join(DETECTORS)}")
     if detector == BLAZEFACE and engine == "tensorflow":
-        raise UserError("--engine tensorflow: --detector blazeface runs on litert only")
+        raise UserError("engine=tensorflow: detector blazeface runs on litert only")
     if detector == BLAZEFACE and frozen_graph is not None:
-        raise UserError(f"--frozen-graph {frozen_graph}: is of --detector ssd, not blazeface")
+        raise UserError(f"frozen_graph={frozen_graph}: is of detector ssd, not blazeface")
 
 
 def _tensorflow_sees_gpu() -> bool:

@@ -6,41 +6,20 @@ import threading
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
-from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from ffpp_prep.detector import ENGINES, SSD, Detector, check_detector, load_detector
+from ffpp_prep.detector import SSD, Detector, check_detector, load_detector
 from ffpp_prep.detector.gpus import may_have_gpu, visible_gpus
 from ffpp_prep.detector.shared import SharedDetector
 from ffpp_prep.errors import UserError
 from ffpp_prep.machine import cores
+from ffpp_prep.settings import Engine
 
 __all__ = ["MOST_DECODE_THREADS", "Engine", "Workers", "find_workers", "process_detector"]
 
 MOST_DECODE_THREADS = 16  # a GPU: more would only wait
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Which detector runs, and how: it changes speed, not boxes (see docs/decisions.md).
-
-    Attributes:
-        name: auto, litert or tensorflow, see `ffpp_prep.detector.load_detector`.
-        threads: processor threads of each detector.
-        frozen_graph: to be run in place of the embedded network.
-        detector: ssd or blazeface; that of the boxes' settings.
-        gpus: worker processes, one a GPU, in place of the jobs; None for as many as TensorFlow sees, 0 for none.
-        decode_threads: in each worker process, one video each, whose frames go to the process's one detector; None
-            for 1, and for the GPU's share of the cores where there is one.
-    """
-
-    name: str = "auto"
-    threads: int = 1
-    frozen_graph: Path | None = None
-    gpus: int | None = None
-    decode_threads: int | None = None
-    detector: str = SSD
 
 
 @dataclass(frozen=True)
@@ -80,7 +59,7 @@ def find_workers(engine: Engine, jobs: int) -> Workers:
     devices = () if wanted == 0 else visible_gpus()
     if wanted is not None and wanted > len(devices):
         raise UserError(
-            f"--gpus {wanted}: TensorFlow sees {len(devices)} here; "
+            f"gpus={wanted}: TensorFlow sees {len(devices)} here; "
             "leave the option out, or run  pip install 'tensorflow[and-cuda]'  where there are more"
         )
     devices = devices[:wanted]
@@ -90,31 +69,24 @@ def find_workers(engine: Engine, jobs: int) -> Workers:
         engine = replace(engine, name="tensorflow", gpus=len(devices), decode_threads=threads)
         return Workers(engine, len(devices), devices)
     tensorflow = engine.name == "tensorflow" or engine.frozen_graph is not None
-    name, threads = "tensorflow" if tensorflow else "litert", engine.decode_threads or 1
+    name: Literal["tensorflow", "litert"] = "tensorflow" if tensorflow else "litert"
+    threads = engine.decode_threads or 1
     hidden = ("",) * jobs if tensorflow and may_have_gpu() else ()
     return Workers(replace(engine, name=name, gpus=0, decode_threads=threads), jobs, hidden)
 
 
 def _check(engine: Engine, jobs: int) -> None:
-    if engine.name not in ENGINES:
-        raise UserError(f"--engine {engine.name}: unknown; allowed are {', '.join(ENGINES)}")
+    if jobs < 1:
+        raise UserError(f"jobs={jobs}: must be at least 1")
     check_detector(engine.detector, engine.name, engine.frozen_graph)
     if engine.detector != SSD and engine.gpus:
-        raise UserError(f"--gpus {engine.gpus}: --detector {engine.detector} runs on the processor only")
-    for option, value, least in (
-        ("jobs", jobs, 1),
-        ("threads", engine.threads, 1),
-        ("gpus", engine.gpus, 0),
-        ("decode-threads", engine.decode_threads, 1),
-    ):
-        if value is not None and value < least:
-            raise UserError(f"--{option} {value}: must be at least {least}")
+        raise UserError(f"gpus={engine.gpus}: detector {engine.detector} runs on the processor only")
     if engine.name == "litert" and engine.gpus:
-        raise UserError(f"--gpus {engine.gpus}: engine litert runs on the processor only")
+        raise UserError(f"gpus={engine.gpus}: engine litert runs on the processor only")
     if engine.name == "litert" and engine.frozen_graph:
-        raise UserError("--frozen-graph: engine litert runs the embedded network only")
+        raise UserError(f"frozen_graph={engine.frozen_graph}: engine litert runs the embedded network only")
     if engine.frozen_graph and not engine.frozen_graph.is_file():
-        raise UserError(f"--frozen-graph {engine.frozen_graph}: no such file")
+        raise UserError(f"frozen_graph={engine.frozen_graph}: no such file")
     if (engine.name == "tensorflow" or engine.frozen_graph or engine.gpus) and find_spec(
         "tensorflow"
     ) is None:

@@ -6,18 +6,16 @@ Pixel coordinates; `right` and `bottom` are exclusive, as in array slices.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
+from ffpp_prep.settings import THESIS_MARGIN, Border
 from ffpp_prep.video import resized
 
 __all__ = ["THESIS_MARGIN", "Border", "CropGeometry", "Image", "Square", "cut", "cut_face", "expanded_square"]
 
-THESIS_MARGIN = 0.3
-Border = Literal["clip", "pad"]
 Image = NDArray[np.uint8]
 
 

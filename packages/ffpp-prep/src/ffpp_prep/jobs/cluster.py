@@ -81,7 +81,7 @@ def _connect(scheduler: str) -> Client:
     # Now, not whenever it falls due: collected while the next client starts its thread, what is left of this one waits
     # for a lock of Dask's that the next one holds, and both stand still.
     gc.collect()
-    raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers ({reason})")
+    raise UserError(f"scheduler={scheduler}: no Dask scheduler answers ({reason})")
 
 
 class _Cluster:

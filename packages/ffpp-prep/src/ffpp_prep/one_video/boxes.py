@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ffpp_prep.detector import SSD, Detections, Detector, check_detector
-from ffpp_prep.format.geometry import THESIS_MARGIN, expanded_square
+from ffpp_prep.detector import Detections, Detector
+from ffpp_prep.format.geometry import expanded_square
 from ffpp_prep.format.schemas import BOXES_SCHEMA
 from ffpp_prep.one_video.likeness import Likeness
 from ffpp_prep.one_video.tracks import Face, Linker, between
+from ffpp_prep.settings import BoxSettings
 from ffpp_prep.video import DecodeFailed, Frame, OpenFailed, beating, open_video
 
 __all__ = [
@@ -42,37 +43,6 @@ NO_FACE_SHARE = 0.05  # of a video's frames; below it the video has no usable fa
 BATCH_FRAMES = 16
 BATCH_BYTES = 64 << 20  # a batch of 4K frames stays as small as one of 480p frames
 BLOCK_ROWS = 8192  # held as Python objects, which take ten times as much memory as rows
-
-
-@dataclass(frozen=True)
-class BoxSettings:
-    """What decides the boxes; two runs with equal settings write equal rows.
-
-    Attributes:
-        threshold: a second face is kept above this score, and a frame has a face above it (thesis: 0.45).
-        every: detect every K-th frame and interpolate between; 1 detects all.
-        margin: how much larger than the box the recorded square is (thesis: 0.3).
-        weights_sha256: of the detector's weights.
-        decoder: pyav or decord, see `ffpp_prep.video`; they number frames alike, 10-bit colours differ slightly.
-        from_original: any fake whose frames match its original's takes that one's boxes; DFDC's do so anyway.
-        detector: ssd, the thesis's, or blazeface. The thesis's is kept as "", as in files of before there were two.
-    """
-
-    threshold: float = 0.45
-    every: int = field(default=1, metadata={"flag": "--detect-every"})
-    margin: float = THESIS_MARGIN
-    weights_sha256: str = field(default="", metadata={"flag": "--frozen-graph with SHA-256"})
-    decoder: str = "pyav"
-    from_original: bool = field(default=False, metadata={"flag": "--boxes-from-original"})
-    detector: str = field(default="", metadata={"empty": "ssd"})
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.threshold < 1:
-            raise ValueError(f"--threshold {self.threshold} is not in 0 ≤ threshold < 1")
-        if self.every < 1:
-            raise ValueError(f"--detect-every {self.every}: must be at least 1")
-        check_detector(self.detector or SSD)
-        object.__setattr__(self, "detector", "" if self.detector == SSD else self.detector)
 
 
 @dataclass(frozen=True)

@@ -3,69 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from ffpp_prep.errors import UserError
-from ffpp_prep.format.codecs import codec
 from ffpp_prep.format.frames import asked_for, spaced_frames
-from ffpp_prep.format.geometry import THESIS_MARGIN, Border, CropGeometry, Image, cut_face
+from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
+from ffpp_prep.settings import CropSettings
 from ffpp_prep.video import DecodeFailed, beating, open_video
 
 __all__ = ["CropSettings", "chosen_boxes", "crops"]
 
 
-@dataclass(frozen=True)
-class CropSettings:
-    """What decides the crops; two runs with equal settings write equal pixels.
-
-    Attributes:
-        codec: how crops are stored; see `ffpp_prep.format.codecs`.
-        margin: how much larger than the raw box the square is (thesis: 0.3).
-        border: `clip` to the frame, or `pad` with black beyond it.
-        size: side of the stored square in pixels; 0 keeps the native size.
-        min_score: boxes below this detector score are left out.
-        every: take every K-th frame.
-        frames: take this many equally spaced frames a video; 0 for no limit.
-        for_training: take just the frames that this many epochs, and the evaluation, ask for; 0 for all.
-        decoder: pyav or decord; that of the boxes.
-        boxes: fingerprint of the boxes that are cut out by.
-    """
-
-    codec: str = "webp"
-    margin: float = THESIS_MARGIN
-    border: Border = "clip"
-    size: int = 0
-    min_score: float = 0.0
-    every: int = 1
-    frames: int = 0
-    for_training: int = 0
-    decoder: str = field(default="pyav", metadata={"flag": "boxes of --decoder"})
-    boxes: str = field(default="", metadata={"flag": "boxes of fingerprint"})
-
-    def __post_init__(self) -> None:
-        codec(self.codec)
-        for name, value, low, high in (
-            ("margin", self.margin, 0, 4),
-            ("size", self.size, 0, 4096),
-            ("min-score", self.min_score, 0, 1),
-            ("every", self.every, 1, 1 << 30),
-            ("frames", self.frames, 0, 1 << 30),
-            ("for-training", self.for_training, 0, 1 << 20),
-        ):
-            if not low <= value <= high:
-                raise UserError(f"--{name} {value}: must be between {low} and {high}")
-        if self.border not in ("clip", "pad"):
-            raise UserError(f"--border {self.border}: must be clip or pad")
-        if sum((self.every > 1, self.frames > 0, self.for_training > 0)) > 1:
-            raise UserError("--every, --frames and --for-training exclude each other; give one of them")
-
-    @property
-    def geometry(self) -> CropGeometry:
-        """How the crops derive from their boxes."""
-        return CropGeometry(self.margin, self.border, self.size)
+def geometry_of(settings: CropSettings) -> CropGeometry:
+    """Returns how the crops derive from their boxes."""
+    return CropGeometry(settings.margin, settings.border, settings.size)
 
 
 def chosen_boxes(boxes: pd.DataFrame, split: str, length: int, settings: CropSettings) -> pd.DataFrame:
@@ -109,7 +61,7 @@ def crops(
             if wanted:
                 picture = frame.rgb()
                 for position in wanted:
-                    crop = _crop(picture, corners[position].tolist(), settings.geometry)
+                    crop = _crop(picture, corners[position].tolist(), geometry_of(settings))
                     yield position, crop
                     del crop
                 del picture  # its memory is taken for the next one, which costs less than other memory

@@ -8,9 +8,8 @@ noise as large as they were: there it can't be told, and the face counts as touc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
@@ -19,9 +18,9 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ffpp_prep.errors import UserError
 from ffpp_prep.format.geometry import expanded_square
 from ffpp_prep.format.schemas import FAKES_SCHEMA
+from ffpp_prep.settings import FakeSettings
 from ffpp_prep.video import VideoError, open_video
 
 __all__ = [
@@ -55,38 +54,6 @@ NOISE_FLOOR = 0.5  # grey levels: decoders and colour conversion alone differ by
 TEXTURE_CLASSES = 20
 LEAST_BLOCKS = 16  # outside faces, for a noise level to be known
 BEAT_FRAMES = 16
-
-
-@dataclass(frozen=True)
-class FakeSettings:
-    """What decides whether a face is touched.
-
-    Attributes:
-        threshold: of `contrast`, from which a face is touched.
-        faintest: grey levels by which the most different parts of the faintest manipulation differ from the
-            original. Where the codec's noise comes so near to it that it wouldn't stand out, a face below the
-            threshold isn't untouched but unknown. None: not asked for, as in folders of before there was noise.
-            Both were chosen by benchmarks/check_fakes.py.
-        boxes: fingerprint of the boxes that were measured.
-    """
-
-    threshold: float = 1.45
-    faintest: float | None = 5.5
-    boxes: str = field(default="", metadata={"flag": "boxes of fingerprint"})
-
-    def __post_init__(self) -> None:
-        if not 0 < self.threshold < math.inf:
-            raise UserError(f"--threshold {self.threshold:g}: must be above 0")
-        if self.faintest is not None and not 0 <= self.faintest < math.inf:
-            raise UserError(f"--faintest {self.faintest:g}: must be 0 or more grey levels")
-
-    def judge(self, measured: Difference) -> Verdict:
-        """What is known of one face."""
-        if measured.contrast >= self.threshold:
-            return "touched"
-        # Where the noise isn't known nothing is; nan is in no relation to any number.
-        visible = self.faintest is None or measured.contrast * (measured.noise + NOISE_FLOOR) < self.faintest
-        return "untouched" if measured.contrast < self.threshold and visible else "unknown"
 
 
 @dataclass(frozen=True)
@@ -275,7 +242,7 @@ def _summary(
     settings: FakeSettings,
 ) -> FakeCheck:
     # Where nothing is known a face counts as touched, as it did without this check.
-    verdicts = [settings.judge(d) for *_, d in found]
+    verdicts = [judge(settings, d) for *_, d in found]
     touched = [verdict != "untouched" for verdict in verdicts]
     by_frame: dict[int, set[int]] = {}  # frame -> touched tracks
     for (frame, _, track, _), is_touched in zip(found, touched, strict=True):
@@ -311,3 +278,14 @@ def _rows(video_id: str, found: list[tuple[int, int, int, Difference]], verdicts
         "unknown": [verdict == "unknown" for verdict in verdicts],
     }
     return pa.table(columns, schema=FAKES_SCHEMA)
+
+
+def judge(settings: FakeSettings, measured: Difference) -> Verdict:
+    """Says what is known of one face."""
+    if measured.contrast >= settings.threshold:
+        return "touched"
+    # Where the noise isn't known nothing is; nan is in no relation to any number.
+    visible = (
+        settings.faintest is None or measured.contrast * (measured.noise + NOISE_FLOOR) < settings.faintest
+    )
+    return "untouched" if measured.contrast < settings.threshold and visible else "unknown"

@@ -42,7 +42,7 @@ def write_preview(work: str | Path, videos: int = 4, output: Path | None = None)
     work = Path(work).resolve()
     output = output or work / "preview"
     if videos < 1:
-        raise UserError(f"--videos {videos}: must be at least 1")
+        raise UserError(f"videos={videos}: must be at least 1")
     table = read_videos(work)
     store = BoxStore(work)
     settings = store.made_with()

@@ -14,13 +14,14 @@ from pathlib import Path
 from ffpp_prep.detector import SSD, check_detector
 from ffpp_prep.detector.embedded import BLAZEFACE_SHA256
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
-from ffpp_prep.detector.workers import Engine, Workers, find_workers, process_detector
+from ffpp_prep.detector.workers import Workers, find_workers, process_detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.schemas import STATUS_SCHEMA
 from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.one_video.borrowed import Original, borrow_boxes
-from ffpp_prep.one_video.boxes import LOST, BoxSettings, VideoBoxes, detect_video
+from ffpp_prep.one_video.boxes import LOST, VideoBoxes, detect_video
+from ffpp_prep.settings import BoxSettings, Engine
 from ffpp_prep.stages.collect import collect
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import require_decoder

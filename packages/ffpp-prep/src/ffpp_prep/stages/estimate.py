@@ -16,15 +16,16 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from ffpp_prep.datasets.layouts import TableWords, list_videos
-from ffpp_prep.datasets.splits import SplitSettings, assign
+from ffpp_prep.datasets.splits import assign
 from ffpp_prep.detector import SSD, Detector
-from ffpp_prep.detector.workers import Engine, find_workers, process_detector
+from ffpp_prep.detector.workers import find_workers, process_detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.codecs import codec
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.jobs import Beat, run_tasks
-from ffpp_prep.one_video.boxes import BoxSettings, VideoBoxes, detect_video
-from ffpp_prep.one_video.faces import CropSettings, chosen_boxes, crops
+from ffpp_prep.one_video.boxes import VideoBoxes, detect_video
+from ffpp_prep.one_video.faces import chosen_boxes, crops
+from ffpp_prep.settings import BoxSettings, CropSettings, Engine, SplitSettings
 from ffpp_prep.stages.scan import own_splits
 from ffpp_prep.video import PyAVReader, VideoError, require_decoder
 

@@ -6,7 +6,6 @@ on when it is written; shards are tasks of their own, and what is left is the pl
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +20,7 @@ from ffpp_prep.format.frames import EVALUATION_FRAMES
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.shard_writer import ShardSummary, scored_below, shard_name
 from ffpp_prep.jobs import Beat, Outcome, run_tasks
-from ffpp_prep.one_video.faces import CropSettings
+from ffpp_prep.settings import Choice, CropSettings
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.manifest import (
     MANIFEST,
@@ -42,26 +41,6 @@ from ffpp_prep.work.store import BoxStore, read_videos_and_parts
 __all__ = ["NOT_DETECTED", "Choice", "ExtractSummary", "extract_faces"]
 
 NOT_DETECTED = "boxes not detected yet"  # why a video is left out
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which videos are extracted; may grow from run to run.
-
-    Attributes:
-        methods: only these methods (and always the originals); empty for all.
-        include_multiple_faces: also videos flagged `multiple_faces`.
-        max_gb: stop planning when the shards are estimated to reach this many GB; 0 for no limit. Originals come
-            first, then fakes in turn by method: originals are read most in training.
-    """
-
-    methods: tuple[str, ...] = ()
-    include_multiple_faces: bool = False
-    max_gb: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.max_gb < math.inf:
-            raise UserError(f"--max-gb {self.max_gb}: must be a number of GB, or 0 for no limit")
 
 
 @dataclass(frozen=True)
@@ -116,7 +95,7 @@ def extract_faces(
     work = Path(work).resolve()
     choice = choice or Choice()
     if jobs < 1:
-        raise UserError(f"--jobs {jobs}: must be at least 1")
+        raise UserError(f"jobs={jobs}: must be at least 1")
     store, folder = BoxStore(work), work / "faces"
     made_with = store.made_with()
     started = time.monotonic()
@@ -209,7 +188,7 @@ def _usable(
     unknown = set(choice.methods) - set(videos["method"])
     if unknown:
         raise UserError(
-            f"--methods {', '.join(sorted(unknown))}: not in WORK; it has {', '.join(sorted(set(videos['method'])))}"
+            f"methods={', '.join(sorted(unknown))}: not in WORK; it has {', '.join(sorted(set(videos['method'])))}"
         )
     reasons = videos["status"].fillna(NOT_DETECTED)
     reasons = reasons.where(~reasons.isin(USABLE), "")

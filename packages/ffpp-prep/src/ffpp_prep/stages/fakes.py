@@ -12,7 +12,8 @@ import pandas as pd
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.schemas import CHECKS_SCHEMA, USABLE
 from ffpp_prep.jobs import Beat, Lost, run_tasks
-from ffpp_prep.one_video.fakes import FakeCheck, FakeSettings, check_fake
+from ffpp_prep.one_video.fakes import FakeCheck, check_fake
+from ffpp_prep.settings import FakeSettings
 from ffpp_prep.stages.collect import collect
 from ffpp_prep.text.printable import printable
 from ffpp_prep.work.fakes import FakeStore
@@ -85,7 +86,7 @@ def check_fakes(
     """
     work = Path(work).resolve()
     if jobs < 1:
-        raise UserError(f"--jobs {jobs}: must be at least 1")
+        raise UserError(f"jobs={jobs}: must be at least 1")
     boxes, store = BoxStore(work), FakeStore(work)
     made_with = boxes.made_with()
     settings = replace(settings or FakeSettings(), boxes=boxes.fingerprint())

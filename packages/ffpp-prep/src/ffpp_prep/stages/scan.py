@@ -12,9 +12,10 @@ from pathlib import Path
 from ffpp_prep.datasets.layouts import Refused, TableWords, list_videos
 from ffpp_prep.datasets.layouts.ffpp import ORIGINALS as FFPP_ORIGINALS
 from ffpp_prep.datasets.split_files import SPLITS
-from ffpp_prep.datasets.splits import SplitSettings, assign
+from ffpp_prep.datasets.splits import assign
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import whole_file
+from ffpp_prep.settings import SplitSettings
 from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.store import BoxStore, scanned_root, write_scan

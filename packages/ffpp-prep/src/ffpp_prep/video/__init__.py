@@ -88,6 +88,6 @@ def require_decoder(decoder: str) -> None:
         UserError: it doesn't, or isn't.
     """
     if decoder not in DECODERS:
-        raise UserError(f"--decoder {decoder}: unknown; allowed are {', '.join(DECODERS)}")
+        raise UserError(f"decoder={decoder}: unknown; allowed are {', '.join(DECODERS)}")
     if decoder == "decord" and find_spec("decord") is None:
         raise UserError("--decoder decord: not installed; run  pip install 'ffpp-prep[decord]'")

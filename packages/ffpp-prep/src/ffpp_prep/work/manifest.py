@@ -18,7 +18,7 @@ from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import parsed_json, read_checked_json, without_checksum, write_checked_json
 from ffpp_prep.format.schemas import FORMAT_VERSION, refuse_version
 from ffpp_prep.format.shard_writer import MissingCrops, ShardSummary, shard_name
-from ffpp_prep.one_video.faces import CropSettings
+from ffpp_prep.settings import CropSettings
 from ffpp_prep.work.parts import fingerprint, fingerprint_of
 
 

@@ -21,7 +21,8 @@ from ffpp_prep.format.shard_writer import (
     shard_name,
     store_shard,
 )
-from ffpp_prep.one_video.faces import CropSettings, crops
+from ffpp_prep.one_video.faces import crops, geometry_of
+from ffpp_prep.settings import CropSettings
 from ffpp_prep.video import VideoError
 from ffpp_prep.work.parts import fingerprint
 
@@ -53,7 +54,7 @@ def write_shard(
         OSError: the shard can't be written; what is wrong with a video becomes missing crops.
     """
     encoded = partial(_encode, slices, settings, beat)
-    header = ShardHeader(settings.codec, settings.geometry, fingerprint(settings))
+    header = ShardHeader(settings.codec, geometry_of(settings), fingerprint(settings))
     return store_shard(folder / shard_name(number), header, encoded, beat)
 
 

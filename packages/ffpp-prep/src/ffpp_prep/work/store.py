@@ -30,7 +30,8 @@ from ffpp_prep.format.schemas import (
     refuse_other_version,
 )
 from ffpp_prep.format.tables import read_table, write_table
-from ffpp_prep.one_video.boxes import BoxSettings, VideoBoxes
+from ffpp_prep.one_video.boxes import VideoBoxes
+from ffpp_prep.settings import BoxSettings
 from ffpp_prep.work.parts import PartStore
 
 __all__ = [

@@ -95,7 +95,7 @@ def list_videos(
         raise UserError(f"{root}: no such folder or table")
     modules = dict(zip(layout_names(), LAYOUTS, strict=True))
     if layout != "auto" and layout not in modules:
-        raise UserError(f"--layout {layout}: unknown; allowed are auto, {', '.join(modules)}")
+        raise UserError(f"layout={layout}: unknown; allowed are auto, {', '.join(modules)}")
     tree = read_tree(root, apart)
     chosen = modules.get(layout) or next((module for module in LAYOUTS if module.matches(tree)), None)
     if chosen is None:

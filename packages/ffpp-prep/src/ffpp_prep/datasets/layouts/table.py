@@ -47,10 +47,10 @@ class TableWords:
     def __post_init__(self) -> None:
         for name in self.columns:
             if name not in COLUMNS:
-                raise UserError(f"--columns {name}=…: must be one of {', '.join(COLUMNS)}")
+                raise UserError(f"columns={name}=…: must be one of {', '.join(COLUMNS)}")
         for value, meaning in self.labels.items():
             if meaning not in MEANINGS:
-                raise UserError(f"--labels {value}={meaning}: must be {', '.join(MEANINGS)}")
+                raise UserError(f"labels={value}={meaning}: must be {', '.join(MEANINGS)}")
 
 
 def matches(tree: Tree) -> bool:

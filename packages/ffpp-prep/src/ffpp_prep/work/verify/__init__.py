@@ -64,7 +64,7 @@ def verify_work(work: str | Path, repair: bool = False, jobs: int = 1) -> Verifi
     """
     work = Path(work).resolve()
     if jobs < 1:
-        raise UserError(f"--jobs {jobs}: must be at least 1")
+        raise UserError(f"jobs={jobs}: must be at least 1")
     read_scan(work)
     if not repair:
         return _Check(work, jobs).run()

@@ -19,7 +19,7 @@ from ffpp_prep.format.hdf5 import open_shard
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.shard_writer import ShardSummary
 from ffpp_prep.jobs import Beat
-from ffpp_prep.one_video.faces import CropSettings
+from ffpp_prep.settings import CropSettings
 from ffpp_prep.work.manifest import MANIFEST, PlannedSlice, commit_file, read_summary
 from ffpp_prep.work.parts import fingerprint
 from ffpp_prep.work.planning import planned_slices

@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any, NoReturn
 
+from ffpp_prep.command_line.suggest import did_you_mean
 from ffpp_prep.errors import ExitStatus
+
+__all__ = ["Parser"]
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser for a command or for its subcommands; abbreviated flags are none."""
+    """A parser for a command or for its subcommands; abbreviated flags are none.
 
-    def __init__(self, **arguments: Any) -> None:
+    Args:
+        synonyms: other words for its flags and subcommands, see `did_you_mean`.
+        arguments: as argparse takes them.
+    """
+
+    def __init__(self, synonyms: Mapping[str, str] | None = None, **arguments: Any) -> None:
         super().__init__(**arguments, allow_abbrev=False)
+        self._synonyms = synonyms or {}
+        self._old_names: dict[str, str] = {}
+
+    def add_old_name(self, old: str, new: str) -> None:
+        """Keeps a flag's old name working for one version, with a note on standard error; the help hasn't it."""
+        self._old_names[old] = new
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Refuses unknown flags first: the one that is missing may be the one that is misspelt."""
-        args = sys.argv[1:] if args is None else args
+        args = [self._today(text) for text in (sys.argv[1:] if args is None else args)]
         own = takewhile(lambda text: text.startswith("-"), args) if self._subparsers else args
         for text in takewhile(lambda text: text != "--", own):
             flag = text.partition("=")[0]
             if flag.startswith("--") and flag not in self._option_string_actions:
-                self.error(f"unknown flag {flag}{did_you_mean(flag, self._option_string_actions)}")
+                self.error(
+                    f"unknown flag {flag}{did_you_mean(flag, self._option_string_actions, self._synonyms)}"
+                )
         parsed, left = super().parse_known_args(args, namespace)
         if left:
             self.error(f"unexpected: {' '.join(left)}")
@@ -40,11 +55,15 @@ class Parser(argparse.ArgumentParser):
         try:
             super()._check_value(action, value)
         except argparse.ArgumentError as error:
-            meant = did_you_mean(str(value), map(str, action.choices or ()))
+            meant = did_you_mean(str(value), map(str, action.choices or ()), self._synonyms)
             raise argparse.ArgumentError(action, f"{error.message}{meant}") from None
 
-
-def did_you_mean(seen: str, known: Iterable[str]) -> str:
-    """The end of an error message: `; did you mean NAME?`, or nothing where no name is near."""
-    near = get_close_matches(seen, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    def _today(self, text: str) -> str:
+        """The argument with the flag's name of today."""
+        old, sign, value = text.partition("=")
+        if old not in self._old_names:
+            return text
+        new = self._old_names[old]
+        note = f"{self.prog}: {old} is called {new} now; the old name works until the next version"
+        print(note, file=sys.stderr)
+        return f"{new}{sign}{value}"

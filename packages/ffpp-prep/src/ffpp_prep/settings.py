@@ -1,0 +1,285 @@
+"""Every setting of ffpp-prep, declared once: its default, what is allowed, and what the command line says of it.
+
+Flags, help and messages follow from these fields (`ffpp_prep.command_line.flags`). Nothing heavy is imported, so that
+`--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from ffpp_prep.errors import UserError
+from ffpp_prep.options import Checked
+
+__all__ = [
+    "THESIS_MARGIN",
+    "Border",
+    "BoxSettings",
+    "Choice",
+    "CropSettings",
+    "DfdRule",
+    "DfdcRule",
+    "Engine",
+    "FakeSettings",
+    "SplitSettings",
+    "flag_of",
+]
+
+THESIS_MARGIN = 0.3
+Border = Literal["clip", "pad"]
+Decoder = Literal["pyav", "decord"]
+DfdRule = Literal["actors", "thesis"]
+DfdcRule = Literal["parts", "thesis"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a field allows, see `ffpp_prep.options`."""
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+
+
+Count = Annotated[int, Range(ge=1)]
+CountOrZero = Annotated[int, Range(ge=0)]
+Margin = Annotated[float, Range(ge=0, le=4)]
+
+
+def setting(default: Any, said: str = "", *, flag: str = "", metavar: str = "", empty: str = "") -> Any:
+    """Returns a dataclass's field that knows its flag and its help; what is allowed stands in its type.
+
+    Args:
+        default: the value where none is given.
+        said: the help text; a field without one has no flag, and `flag` is what messages call it.
+        flag: where it isn't the field's name.
+        metavar: what the help calls the value.
+        empty: what an empty text stands for, in files of before the field was there.
+    """
+    known = {"said": said, "flag": flag, "metavar": metavar, "empty": empty}
+    return dataclasses.field(default=default, metadata={name: text for name, text in known.items() if text})
+
+
+def flag_of(field: dataclasses.Field[Any]) -> str:
+    """Returns what a person types for a field, or where it has no flag, what messages call it."""
+    return str(field.metadata.get("flag") or f"--{field.name.replace('_', '-')}")
+
+
+@dataclass(frozen=True)
+class BoxSettings(Checked):
+    """What decides the boxes; two runs with equal settings write equal rows.
+
+    Attributes:
+        threshold: a second face is kept above this score, and a frame has a face above it (thesis: 0.45).
+        every: detect every K-th frame and interpolate between; 1 detects all.
+        margin: how much larger than the box the recorded square is (thesis: 0.3).
+        weights_sha256: of the detector's weights.
+        decoder: pyav or decord, see `ffpp_prep.video`; they number frames alike, 10-bit colours differ slightly.
+        from_original: any fake whose frames match its original's takes that one's boxes; DFDC's do so anyway.
+        detector: ssd, the thesis's, or blazeface. The thesis's is kept as "", as in files of before there were two.
+
+    Raises:
+        UserError: a value that isn't allowed.
+    """
+
+    threshold: Annotated[float, Range(ge=0, lt=1)] = setting(
+        0.45, "the score above which a further face of a frame is kept"
+    )
+    every: Count = setting(
+        1,
+        "detect every K-th frame and interpolate between them",
+        flag="--detect-every",
+        metavar="K",
+    )
+    margin: Margin = setting(THESIS_MARGIN)
+    weights_sha256: str = setting("", flag="--frozen-graph with SHA-256")
+    decoder: Decoder = setting("pyav", "the library that reads the videos")
+    from_original: bool = setting(
+        False,
+        "let a fake take its original's boxes where their frames match; DFDC's fakes always do",
+        flag="--boxes-from-original",
+    )
+    detector: Literal["", "ssd", "blazeface"] = setting(
+        "",
+        "ssd is the thesis's; blazeface takes a fifth of its time, see docs/detectors.md",
+        empty="ssd",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.detector == "ssd":
+            object.__setattr__(self, "detector", "")
+
+
+@dataclass(frozen=True)
+class Engine(Checked):
+    """Which detector runs, and how: it changes speed, not boxes (see docs/decisions.md).
+
+    Attributes:
+        name: auto, litert or tensorflow, see `ffpp_prep.detector.load_detector`.
+        threads: processor threads of each detector.
+        frozen_graph: to be run in place of the embedded network.
+        gpus: worker processes, one a GPU, in place of the jobs; None for as many as TensorFlow sees, 0 for none.
+        decode_threads: in each worker process, one video each, whose frames go to the process's one detector; None
+            for 1, and for the GPU's share of the cores where there is one.
+        detector: ssd or blazeface; that of the boxes' settings.
+
+    Raises:
+        UserError: a value that isn't allowed.
+    """
+
+    name: Literal["auto", "litert", "tensorflow"] = setting("auto", "the detector's engine", flag="--engine")
+    threads: Count = setting(1, "threads of the engine in each job", metavar="N")
+    frozen_graph: Path | None = setting(
+        None, "run this frozen_inference_graph_face.pb in place of the embedded network", metavar="PB"
+    )
+    gpus: CountOrZero | None = setting(
+        None,
+        "processes, one a GPU, in place of --jobs (default: all GPUs that TensorFlow sees; 0: none)",
+        metavar="N",
+    )
+    decode_threads: Count | None = setting(
+        None,
+        "threads that decode in each process and feed its one engine (default: 1; with GPUs their share of the cores)",
+        metavar="N",
+    )
+
+    detector: Literal["ssd", "blazeface"] = setting("ssd")
+
+
+@dataclass(frozen=True)
+class CropSettings(Checked):
+    """What decides the crops; two runs with equal settings write equal pixels.
+
+    Attributes:
+        codec: how crops are stored; see `ffpp_prep.format.codecs`.
+        margin: how much larger than the raw box the square is (thesis: 0.3).
+        border: `clip` to the frame, or `pad` with black beyond it.
+        size: side of the stored square in pixels; 0 keeps the native size.
+        min_score: boxes below this detector score are left out.
+        every: take every K-th frame.
+        frames: take this many equally spaced frames a video; 0 for no limit.
+        for_training: take just the frames that this many epochs, and the evaluation, ask for; 0 for all.
+        decoder: pyav or decord; that of the boxes.
+        boxes: fingerprint of the boxes that are cut out by.
+
+    Raises:
+        UserError: a value that isn't allowed.
+    """
+
+    codec: Literal["webp", "jxl", "png", "qoi", "raw", "jpeg"] = setting(
+        "webp",
+        "how crops are stored; all but jpeg are lossless",
+    )
+    margin: Margin = setting(THESIS_MARGIN, "how much larger than the box a crop is")
+    border: Border = setting("clip", "what happens beyond the frame's edge")
+    size: Annotated[int, Range(ge=0, le=4096)] = setting(
+        0, "the side of a crop in pixels; 0 keeps its own size", metavar="PIXELS"
+    )
+    min_score: Annotated[float, Range(ge=0, le=1)] = setting(0.0, "leave out boxes below this score")
+    every: Count = setting(1, "cut crops from every K-th frame only", metavar="K")
+    frames: CountOrZero = setting(0, "cut crops from N equally spaced frames of each video only", metavar="N")
+    for_training: Annotated[int, Range(ge=0, le=1 << 20)] = setting(
+        0,
+        "cut only the frames that so many epochs and the evaluation ask for with dfd-train's default batches and "
+        "frame numbers; with other settings, crops that aren't stored are cut from the video, more slowly",
+        metavar="EPOCHS",
+    )
+    decoder: Decoder = setting("pyav", flag="boxes of --decoder")
+    boxes: str = setting("", flag="boxes of fingerprint")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if sum((self.every > 1, self.frames > 0, self.for_training > 0)) > 1:
+            raise UserError("every, frames and for_training exclude each other; give one of them")
+
+
+@dataclass(frozen=True)
+class Choice(Checked):
+    """Which videos are extracted; may grow from run to run.
+
+    Attributes:
+        methods: only these methods (and always the originals); empty for all.
+        include_multiple_faces: also videos flagged `multiple_faces`.
+        max_gb: stop planning when the shards are estimated to reach this many GB; 0 for no limit. Originals come
+            first, then fakes in turn by method: originals are read most in training.
+
+    Raises:
+        UserError: a value that isn't allowed.
+    """
+
+    methods: tuple[str, ...] = setting((), "only these methods, and the originals", metavar="A,B")
+    include_multiple_faces: bool = setting(False, "also take videos flagged multiple_faces")
+    max_gb: Annotated[float, Range(ge=0)] = setting(
+        0.0, "stop at about this size, originals first", metavar="GB"
+    )
+
+
+@dataclass(frozen=True)
+class SplitSettings(Checked):
+    """How splits are assigned.
+
+    Attributes:
+        folder: with train.json, val.json and test.json in the official format, and optionally dfd.json
+            ({"train": ["01", …], "val": […], "test": […]}: actors); None fetches the official lists.
+        dfd: `actors` draws an actor-disjoint split of DeepFakeDetection, whose fakes between splits become
+            `unused`; `thesis` draws over originals, fakes following theirs, which leaks identities.
+        dfdc: `parts` holds out whole parts of DFDC, in which most people stay; `thesis` draws over the originals
+            inside each part, fakes following theirs, so that most people of the test videos also train.
+        seed: of every draw; 0 or more.
+
+    Raises:
+        UserError: a value that isn't allowed.
+    """
+
+    folder: Path | None = setting(
+        None,
+        "train.json, val.json, test.json; default ROOT/splits, else the official ones are fetched",
+        flag="--splits",
+        metavar="DIR",
+    )
+    dfd: DfdRule = setting(
+        "actors",
+        "DeepFakeDetection: actor-disjoint, or the thesis's random split, which leaks",
+        flag="--dfd-splits",
+    )
+    dfdc: DfdcRule = setting(
+        "parts",
+        "DFDC: whole parts held out, or the thesis's draw inside each part, where people leak",
+        flag="--dfdc-splits",
+    )
+    seed: CountOrZero = setting(0, "the seed of drawn splits", metavar="N")
+
+
+@dataclass(frozen=True)
+class FakeSettings(Checked):
+    """What decides whether a face is touched.
+
+    Attributes:
+        threshold: of `contrast`, from which a face is touched.
+        faintest: grey levels by which the most different parts of the faintest manipulation differ from the
+            original. Where the codec's noise comes so near to it that it wouldn't stand out, a face below the
+            threshold isn't untouched but unknown. None: not asked for, as in folders of before there was noise.
+            Both were chosen by benchmarks/check_fakes.py.
+        boxes: fingerprint of the boxes that were measured.
+
+    Raises:
+        UserError: a value that isn't allowed.
+    """
+
+    threshold: Annotated[float, Range(gt=0)] = setting(
+        1.45,
+        "a face is touched where its most different parts reach so many times the codec's noise",
+        metavar="T",
+    )
+    faintest: Annotated[float, Range(ge=0)] | None = setting(
+        5.5,
+        "grey levels that the faintest manipulation changes: below the threshold, a face in which so much would not "
+        "stand out of the noise is unknown, and counts as touched",
+        metavar="GREY",
+    )
+    boxes: str = setting("", flag="boxes of fingerprint")
