@@ -16,7 +16,7 @@ from msgspec import Meta
 from dfd_train.data.cuts import CropRule
 from dfd_train.data.transforms import InputSpec
 from dfd_train.errors import UserError
-from dfd_train.settings.suggest import did_you_mean, listed
+from ffpp_prep.command_line.suggest import did_you_mean, listed
 
 CARDS = Path(__file__).parent / "cards"
 Value = Any  # of TOML: what a builder's function takes

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dfd_train.adopt.builders import efficientnet, encoders, huggingface, reseption, timm_networks
 from dfd_train.adopt.card import Card
 from dfd_train.errors import UserError, first_line
-from dfd_train.settings.suggest import did_you_mean, listed
+from ffpp_prep.command_line.suggest import did_you_mean, listed
 
 State = dict[str, Tensor]
 
