@@ -108,7 +108,12 @@ def normalize(image: Tensor, spec: InputSpec) -> Tensor:
 
 def augment(image: Tensor, choices: Draw, spec: InputSpec) -> Tensor:
     """uint8 (3, S, S) to a normalised float32 training input, on the device of `image`."""
-    picture: Tensor = functional.to_dtype(image, torch.float32, scale=True)
+    picture = move(functional.to_dtype(image, torch.float32, scale=True), choices)
+    return erase(_center(picture, spec), choices)
+
+
+def move(picture: Tensor, choices: Draw) -> Tensor:
+    """All that is done before normalisation; without jitter bytes are moved as numbers are, and stay bytes."""
     for step in choices.order:
         if step == "flip" and choices.flip:
             picture = functional.horizontal_flip(picture)
@@ -118,7 +123,11 @@ def augment(image: Tensor, choices: Draw, spec: InputSpec) -> Tensor:
         elif step == "rotation" and choices.angle:
             # nearest neighbour, around the centre, filled with black
             picture = functional.rotate(picture, choices.angle)
-    picture = _center(picture, spec)
+    return picture
+
+
+def erase(picture: Tensor, choices: Draw) -> Tensor:
+    """A normalised picture (3, S, S), a part of which becomes the mean colour, in place."""
     if choices.erased is not None:
         top, left, height, width = choices.erased
         picture[:, top : top + height, left : left + width] = 0.0
