@@ -71,7 +71,10 @@ def _allowed(hint: Any) -> str:
 
 def _limit(meta: Meta) -> str:
     words = (("from", meta.ge), ("above", meta.gt), ("to", meta.le), ("below", meta.lt))
-    return " ".join(f"{word} {limit:g}" for word, limit in words if limit is not None)
+    numbers = ((word, limit) for word, limit in words if limit is not None)
+    return " ".join(
+        f"{word} {limit if isinstance(limit, int) else format(limit, 'g')}" for word, limit in numbers
+    )
 
 
 def _toml(value: Any) -> str:
