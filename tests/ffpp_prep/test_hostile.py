@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,47 @@ def test_a_small_file_of_enormous_frames_is_read_in_part(
     assert reader.error == f"stopped after {read} frames: more pixels than a file of 46 kB may cost"
     found = detect_video("v", str(path), load_detector("litert"), BoxSettings(every=500))
     assert 0.9 * read < found.frames_decoded <= read and "stopped after" in found.error
+
+
+def lying_index(content: bytes, samples: int) -> bytes:
+    """An MP4 whose index names so many samples of one byte, all of one chunk."""
+    changed = bytearray(content)
+    sizes, chunks, times = (content.index(name) for name in (b"stsz", b"stsc", b"stts"))
+    changed[sizes + 8 : sizes + 16] = struct.pack(">II", 1, samples)
+    changed[chunks + 16 : chunks + 20] = struct.pack(">I", samples)
+    changed[times + 12 : times + 16] = struct.pack(">I", samples)
+    return bytes(changed)
+
+
+def lying_fragment(content: bytes, samples: int) -> bytes:
+    """The same of a fragment, whose samples all have the sizes that were said before."""
+    fields = struct.pack(">4sII", b"trun", 0, samples)
+    header = struct.pack(">I4sII", 16, b"tfhd", 0, 1)
+    boxes = header + struct.pack(">I", 4 + len(fields)) + fields
+    track = struct.pack(">I4s", 8 + len(boxes), b"traf") + boxes
+    return content + struct.pack(">I4s", 8 + len(track), b"moof") + track
+
+
+@pytest.mark.parametrize("lie", [lying_index, lying_fragment])
+def test_an_index_is_measured_before_it_is_listed(
+    tmp_path: Path, head: list, lie: Callable[[bytes, int], bytes]
+) -> None:
+    """20 million samples of 1.6 kB took 1.5 GB and 9 s."""
+    whole = encode(tmp_path / "v.mp4", head[:5]).read_bytes()
+    path = tmp_path / "lie.mov"
+    path.write_bytes(lie(whole, 200_000_000))
+    script = (
+        "import sys, pathlib, resource; from ffpp_prep.video import PyAVReader, VideoError\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: PyAVReader(pathlib.Path(sys.argv[1]))\n"
+        "except VideoError as error: print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True, timeout=120
+    )
+    said, grown = answer.stdout.splitlines()
+    assert "lie.mov: an index of 200,000,0" in said and int(grown) < 50_000  # kB
 
 
 def test_seconds_are_bounded_too(tmp_path: Path, head: list, monkeypatch: pytest.MonkeyPatch) -> None:
