@@ -1,5 +1,6 @@
 """Loader processes that are stopped or die, in real commands: signals are answered, and one line says the end."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -66,7 +67,12 @@ def loaders(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """Its loader processes, as soon as there are any."""
     for _ in range(1200):
         assert process.poll() is None, process.communicate()[1]
-        if children := psutil.Process(process.pid).children():
+        children = []
+        for child in psutil.Process(process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess, IndexError):  # others that end at once
+                if child.cmdline()[0] == sys.executable:
+                    children.append(child)
+        if children:
             return children
         time.sleep(0.1)
     raise AssertionError("it started no loader process")
