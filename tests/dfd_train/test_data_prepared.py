@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ffpp_prep.errors import UserError
 from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.format.untouched import untouched_frames
 
@@ -190,11 +191,36 @@ def test_sets_that_cannot_be_read(small_set_writer, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"faces-00000\.h5 is listed in the manifest but missing"):
         load_prepared(newer)
     (newer / "faces/manifest.json").write_text(json.dumps(manifest | {"format_version": 1, "codec": "gif"}))
-    with pytest.raises(ValueError, match="codec is 'gif', allowed: webp, jxl"):
+    with pytest.raises(ValueError, match="codec 'gif': unknown; allowed are webp, jxl"):
         load_prepared(newer)
     (newer / "faces/manifest.json").write_text("{}")
     with pytest.raises(ValueError, match=r"cannot read .*manifest\.json"):
         load_prepared(newer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"margin": "wide"}, "margin is 'wide'"),
+        ({"border": ["clip"]}, r"border is \['clip'\], allowed: clip, pad"),
+        ({"color": "BGR"}, "color is 'BGR', allowed: RGB"),
+        ({"codec": {}}, "codec '{}': unknown; allowed are webp"),
+        ({"shards": ["faces-00000.h5"]}, "lists 'faces-00000.h5', must be a shard"),
+        ({"shards": [{"file": "../faces-00000.h5"}]}, "of its own folder"),
+        (
+            {"shards": [{"file": "faces-00000.h5", "blob": 7}]},
+            "blob 7 and index_crc32 None of faces-00000.h5",
+        ),
+        ({"shards": [{"file": "faces-00000.h5", "blob": [9, 2]}]}, r"blob \[9, 2\]"),
+        ({"shards": [{"file": "faces-00000.h5", "index_crc32": "f"}]}, "index_crc32 'f'"),
+    ],
+)
+def test_a_manifest_that_says_what_cannot_be(small_set_writer, tmp_path, changes, message):
+    work = small_set_writer(tmp_path / "work", splits=("train",), length=1, shards=1).work
+    manifest = work / "faces/manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | changes))
+    with pytest.raises(UserError, match=message):
+        load_prepared(work)
 
 
 def test_a_fake_that_is_left_out_whole_is_warned_of(small_set_writer, tmp_path, caplog):

@@ -17,8 +17,8 @@ from ffpp_prep.one_video.boxes import VideoBoxes, _rows
 from ffpp_prep.one_video.tracks import Face
 from ffpp_prep.settings import BoxSettings, CropSettings
 from ffpp_prep.work.lock import only_run
-from ffpp_prep.work.manifest import read_plan, write_plan
 from ffpp_prep.work.parts import refuse_other_settings
+from ffpp_prep.work.plan import read_plan, write_plan
 from ffpp_prep.work.store import BoxStore, read_scan, write_scan
 
 SETTINGS = BoxSettings()

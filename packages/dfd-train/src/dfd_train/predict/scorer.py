@@ -26,9 +26,9 @@ from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, Detect
 from dfd_train.predict.onnx_trial import try_onnx
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
-from ffpp_prep.format.checksums import read_checked_json
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.geometry import CropGeometry, Image
+from ffpp_prep.format.manifest import MANIFEST, read_manifest
 from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)
@@ -170,9 +170,7 @@ def run_geometry(run: Path) -> CropGeometry:
         if "crops" in record:
             return msgspec.convert(record["crops"], CropGeometry)
         work = Path(record["work"] if record else folder.read_config().data.work)
-        remedy = f"run  ffpp-prep verify {work} --repair"
-        manifest = read_checked_json(work / "faces" / "manifest.json", remedy)
-        return CropGeometry(float(manifest["margin"]), manifest.get("border", "clip"), int(manifest["size"]))
+        return read_manifest(work / "faces" / MANIFEST).header.geometry
     except UserError:
         raise
     except (OSError, KeyError, ValueError, TypeError) as error:

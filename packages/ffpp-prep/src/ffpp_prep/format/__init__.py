@@ -5,7 +5,7 @@ are public; what a change to them means stands in docs/compatibility.md. Modules
 
 - what a crop is: `geometry` (box to crop), `frames` (which ones), `codecs` (pixels to bytes)
 - tables: `schemas` (columns, and the format's version), `records`, `tables` (Parquet that checks itself), `made_with`
-- shards: `shard_writer`, and beside it `shard_reader` with `open_files` and `hdf5`
+- shards: `shard_writer`, and beside it `shard_reader` with `open_files` and `hdf5`; which there are: `manifest`
 - reading a whole set: `prepared`, `box_reader`, `untouched`, `crops`
 - files: `files` (whole or not there), `checksums` (JSON and zip that check themselves)
 """

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+__all__ = ["DELTA_BYTE_ARRAY", "MOST_HEADER", "Page", "pages"]
+
 DELTA_BYTE_ARRAY = 7  # each text is the beginning of the one before it, and what follows
 MOST_HEADER = 1 << 16
 _SIZE, _STORED, _OF_VALUES = 2, 3, (5, 7, 8)  # fields of PageHeader

@@ -17,6 +17,7 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.format.box_reader import BoxReader
 from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
 from ffpp_prep.format.made_with import detection_settings, remedy_of
+from ffpp_prep.format.manifest import MANIFEST
 from ffpp_prep.format.schemas import FORMAT_VERSION, USABLE, refuse_version
 from ffpp_prep.format.shard_reader import CropStore
 from ffpp_prep.format.tables import read_table
@@ -145,7 +146,7 @@ def load_prepared(work: str | Path) -> PreparedSet:
     rows = pd.Index(videos["video_id"])
     if not rows.is_unique:
         raise UserError(f"{table}: video_id {rows[rows.duplicated()][0]!r} appears more than once")
-    manifest = work / "faces" / "manifest.json"
+    manifest = work / "faces" / MANIFEST
     crops = CropStore(manifest.parent, rows) if manifest.is_file() else None
     detection = detection_settings(work)
     return PreparedSet(

@@ -7,9 +7,8 @@ files open lazily, once a process (committed shards never change).
 
 from __future__ import annotations
 
-import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,11 +17,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.format.checksums import read_checked_json
-from ffpp_prep.format.codecs import CODECS, codec
-from ffpp_prep.format.geometry import CropGeometry, Image
+from ffpp_prep.format.codecs import codec
+from ffpp_prep.format.geometry import Image
 from ffpp_prep.format.hdf5 import check_index, open_shard
 from ffpp_prep.format.made_with import check_made_of, remedy_of
+from ffpp_prep.format.manifest import MANIFEST, ListedShard, read_manifest
 from ffpp_prep.format.open_files import OpenFiles
 from ffpp_prep.format.schemas import refuse_version
 
@@ -35,7 +34,6 @@ PLACE = np.dtype(
 
 Number = TypeVar("Number", int, npt.NDArray[np.int64])
 
-_SHARD = re.compile(r"faces-\d+\.h5")  # its folder's own: a manifest from elsewhere leads nowhere else
 _READ = ("blob", "offsets", "shape", "crc32", "video", "frame", "face", "videos/id")
 
 
@@ -48,17 +46,15 @@ class CropStore:
 
     def __init__(self, faces: Path, video_ids: pd.Index) -> None:
         """`faces` is the folder of the shards; `video_ids` gives each video its row."""
-        manifest = _read_manifest(faces / "manifest.json")
-        self.fingerprint = str(manifest["fingerprint"])
-        check_made_of(faces, manifest.get("boxes"))
-        self.geometry = CropGeometry(
-            float(manifest["margin"]), manifest.get("border", "clip"), int(manifest["size"])
-        )
-        self._codec = str(manifest["codec"])
+        manifest = read_manifest(faces / MANIFEST)
+        check_made_of(faces, manifest.boxes)
+        self.fingerprint = manifest.header.fingerprint
+        self.geometry = manifest.header.geometry
+        self._codec = manifest.header.codec
         self.lossless = codec(self._codec).lossless
-        self._paths = [faces / shard["file"] for shard in manifest["shards"]]
+        self._paths = [faces / shard.file for shard in manifest.shards]
         self._files = OpenFiles(self._paths)
-        self._keys, self._places = self._build_index(video_ids, manifest["shards"])
+        self._keys, self._places = self._build_index(video_ids, manifest.shards)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -109,7 +105,7 @@ class CropStore:
         return position if position < len(self._keys) and self._keys[position] == key else None
 
     def _build_index(
-        self, video_ids: pd.Index, shards: Sequence[Mapping[str, Any]]
+        self, video_ids: pd.Index, shards: Sequence[ListedShard]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.void]]:
         keys, places = [np.empty(0, np.int64)], [np.empty(0, PLACE)]
         for number, path in enumerate(self._paths):
@@ -128,43 +124,14 @@ def _key(video: Number, frame: Number, face: Number) -> Number:
     return (video << 40) + (frame << 8) + face
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
-    manifest = read_checked_json(path, remedy_of(path))
-    if "format_version" not in manifest:
-        raise UserError(f"cannot read {path}: it lacks format_version")
-    refuse_version(path, manifest["format_version"])
-    missing = [
-        name for name in ("fingerprint", "codec", "color", "margin", "size", "shards") if name not in manifest
-    ]
-    if missing:
-        raise UserError(f"cannot read {path}: it lacks {', '.join(missing)}")
-    if manifest["color"] != "RGB":
-        raise UserError(f"{path}: color is {manifest['color']!r}, allowed: RGB")
-    if manifest["codec"] not in [known.name for known in CODECS]:
-        allowed = ", ".join(known.name for known in CODECS)
-        raise UserError(f"{path}: codec is {manifest['codec']!r}, allowed: {allowed}")
-    if manifest.get("border", "clip") not in ("clip", "pad"):
-        raise UserError(f"{path}: border is {manifest['border']!r}, allowed: clip, pad")
-    for name, kinds in {"margin": (int, float), "size": (int,), "shards": (list,)}.items():
-        if not isinstance(manifest[name], kinds):
-            raise UserError(f"{path}: {name} is {manifest[name]!r}")
-    for shard in manifest["shards"]:
-        if not (isinstance(shard, dict) and _SHARD.fullmatch(str(shard.get("file")))):
-            raise UserError(
-                f"{path}: lists {shard!r}, must be a shard, such as faces-00000.h5, of its own folder"
-            )
-    return manifest
-
-
 def _read_index(
-    path: Path, listed: Mapping[str, Any]
+    path: Path, listed: ListedShard
 ) -> tuple[list[str], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.void]]:
     """Ids of the shard's videos; of each crop its video, frame and face, and its place in the file."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is listed in the manifest but missing")
-    start, stop = listed.get("blob", (0, 0))
-    if listed.get("index_crc32") is not None:
-        check_index(path, (start, stop), listed["index_crc32"], remedy_of(path))
+    if listed.index_crc32 is not None:
+        check_index(path, listed.blob, listed.index_crc32, remedy_of(path))
     with open_shard(path, remedy_of(path), _READ) as file:
         refuse_version(path, file.attrs.get("format_version"))
         ids = [name.decode(errors="replace") for name in file["videos/id"][:]]

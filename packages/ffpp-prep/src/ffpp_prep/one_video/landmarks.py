@@ -16,6 +16,24 @@ from ffpp_prep.detector.mesh import LEFT_EYE, POINTS, REACH, RIGHT_EYE, FaceMesh
 from ffpp_prep.detector.sampling import Picture, TurnedSquare
 from ffpp_prep.video import VideoError, beating, open_video
 
+__all__ = [
+    "BOX_SIDE",
+    "LANDMARKS_SCHEMA",
+    "POINT_BYTES",
+    "STEPS",
+    "Floats",
+    "LandmarkSettings",
+    "Pose",
+    "Status",
+    "VideoLandmarks",
+    "head_pose",
+    "landmarks_of_video",
+    "mesh_of_box",
+    "packed",
+    "settled_mesh",
+    "unpacked",
+]
+
 Status = Literal["ok", "partial", "open_failed", "timeout", "crashed"]
 Floats = NDArray[np.float32]
 

@@ -27,8 +27,8 @@ from ffpp_prep.text.printable import printable
 from ffpp_prep.video import require_decoder
 from ffpp_prep.work.fakes import FakeStore
 from ffpp_prep.work.lock import only_run
-from ffpp_prep.work.manifest import read_plan
 from ffpp_prep.work.parts import storable
+from ffpp_prep.work.plan import read_plan
 from ffpp_prep.work.progress import ProgressBar
 from ffpp_prep.work.store import BoxStore, read_scan
 

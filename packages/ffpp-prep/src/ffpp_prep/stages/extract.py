@@ -17,25 +17,17 @@ from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.format.checksums import write_checked_json
 from ffpp_prep.format.files import sweep
 from ffpp_prep.format.frames import EVALUATION_FRAMES
+from ffpp_prep.format.manifest import MANIFEST, commit_file, manifest_of, read_summaries
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.shard_writer import ShardSummary, scored_below, shard_name
 from ffpp_prep.jobs import Beat, Outcome, run_tasks
 from ffpp_prep.settings import Choice, CropSettings
 from ffpp_prep.work.lock import only_run
-from ffpp_prep.work.manifest import (
-    MANIFEST,
-    Plan,
-    PlannedSlice,
-    commit_file,
-    manifest,
-    read_plan,
-    read_summaries,
-    write_plan,
-)
 from ffpp_prep.work.parts import refuse_other_settings
+from ffpp_prep.work.plan import Plan, PlannedSlice, read_plan, write_plan
 from ffpp_prep.work.planning import pending_slices, plan_shards, planned_slices, spoken_for, unplanned
 from ffpp_prep.work.progress import ProgressBar
-from ffpp_prep.work.shards import write_shard
+from ffpp_prep.work.shards import header_of, write_shard
 from ffpp_prep.work.store import BoxStore, read_videos_and_parts
 
 __all__ = ["NOT_DETECTED", "Choice", "ExtractSummary", "extract_faces"]
@@ -128,7 +120,7 @@ def extract_faces(
             if shard_name(task.number) not in told and not commit_file(folder, task.number).exists()
         ]
         summaries = read_summaries(folder, len(plan))
-        write_checked_json(folder / MANIFEST, manifest(summaries, settings))
+        write_checked_json(folder / MANIFEST, manifest_of(summaries, header_of(settings), settings.boxes))
     written = {task.number for task in tasks}
     new = [s for s in summaries if int(Path(s.file).stem.split("-")[1]) in written]
     return ExtractSummary(

@@ -15,10 +15,11 @@ import pandas as pd
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.codecs import codec
+from ffpp_prep.format.manifest import commit_file, read_summaries
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.one_video.faces import chosen_boxes
 from ffpp_prep.settings import CropSettings
-from ffpp_prep.work.manifest import PlannedSlice, commit_file, read_summaries
+from ffpp_prep.work.plan import PlannedSlice
 from ffpp_prep.work.shards import VideoSlice
 from ffpp_prep.work.store import BoxStore
 

@@ -54,8 +54,12 @@ def write_shard(
         OSError: the shard can't be written; what is wrong with a video becomes missing crops.
     """
     encoded = partial(_encode, slices, settings, beat)
-    header = ShardHeader(settings.codec, geometry_of(settings), fingerprint(settings))
-    return store_shard(folder / shard_name(number), header, encoded, beat)
+    return store_shard(folder / shard_name(number), header_of(settings), encoded, beat)
+
+
+def header_of(settings: CropSettings) -> ShardHeader:
+    """What all crops of these settings have in common."""
+    return ShardHeader(settings.codec, geometry_of(settings), fingerprint(settings))
 
 
 def _encode(

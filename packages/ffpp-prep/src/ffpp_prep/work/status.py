@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from ffpp_prep.format.manifest import read_summaries
 from ffpp_prep.text.units import duration_text, size_text
 from ffpp_prep.work.failures import Failure, failure_lines
 from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.lock import is_at_work
-from ffpp_prep.work.manifest import read_plan, read_summaries
+from ffpp_prep.work.plan import read_plan
 from ffpp_prep.work.progress import Progress, read_progress
 from ffpp_prep.work.store import BoxStore, read_videos
 from ffpp_prep.work.usable import usable_lines

@@ -14,21 +14,13 @@ import pandas as pd
 
 from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.checksums import read_checked_json
+from ffpp_prep.format.manifest import MANIFEST, manifest_of, read_summaries
 from ffpp_prep.format.shard_writer import ShardSummary
 from ffpp_prep.work.fakes import FakeStore
 from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.lock import only_run
-from ffpp_prep.work.manifest import (
-    COPY,
-    MANIFEST,
-    PLAN,
-    Plan,
-    PlannedSlice,
-    manifest,
-    read_one_plan,
-    read_summaries,
-    write_plan,
-)
+from ffpp_prep.work.plan import COPY, PLAN, Plan, PlannedSlice, read_one_plan, write_plan
+from ffpp_prep.work.shards import header_of
 from ffpp_prep.work.store import BoxStore, read_scan, read_videos_and_parts
 from ffpp_prep.work.verify.damage import Damage, Unread, unread
 from ffpp_prep.work.verify.parts import BOXES, FAKES, LANDMARKS, Content, check_parts
@@ -172,7 +164,9 @@ class _Check:
             if not path.exists():  # the run that writes it isn't over
                 return
             content = read_checked_json(path, "")
-            expected = manifest(read_summaries(folder, len(plan[1])), plan[0])
+            settings, shards = plan
+            summaries = read_summaries(folder, len(shards))
+            expected = manifest_of(summaries, header_of(settings), settings.boxes)
         except Damaged as error:
             if error.path == path:
                 self.damage.append(Damage(path, error.reason, (path,)))

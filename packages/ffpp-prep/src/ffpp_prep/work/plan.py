@@ -1,9 +1,6 @@
-"""What stands beside the shards in WORK/faces.
+"""WORK/faces/plan.json: which rows of which video go to which shard; it only grows.
 
-plan.json          which rows of which video go to which shard; it only grows
-plan-copy.json     the same: without it nobody would know what the shards hold
-faces-00000.json   one a shard: counts and checksum, the commit
-manifest.json      the shards that there are, for readers
+plan-copy.json is the same: without it nobody would know what the shards hold.
 """
 
 from __future__ import annotations
@@ -15,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ffpp_prep.errors import Damaged
-from ffpp_prep.format.checksums import parsed_json, read_checked_json, without_checksum, write_checked_json
+from ffpp_prep.format.checksums import parsed_json, without_checksum, write_checked_json
+from ffpp_prep.format.made_with import remedy_of
 from ffpp_prep.format.schemas import FORMAT_VERSION, refuse_version
-from ffpp_prep.format.shard_writer import MissingCrops, ShardSummary, shard_name
 from ffpp_prep.settings import CropSettings
 from ffpp_prep.work.parts import fingerprint, fingerprint_of
 
@@ -40,7 +37,7 @@ class PlannedSlice:
 
 Shards = Sequence[Sequence[PlannedSlice]]
 Plan = tuple[CropSettings, list[tuple[PlannedSlice, ...]]]
-PLAN, COPY, MANIFEST = "plan.json", "plan-copy.json", "manifest.json"
+PLAN, COPY = "plan.json", "plan-copy.json"
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +65,7 @@ def read_plan(folder: Path) -> Plan | None:
 
 def read_one_plan(path: Path) -> Plan:
     """As `read_plan`, of one of the two files."""
-    remedy = _remedy(path.parent)
+    remedy = remedy_of(path)
     content = parsed_json(path.read_bytes(), path, remedy)
     if isinstance(content, dict):  # a later version may have other checksums
         refuse_version(path, content.get("format_version"))
@@ -92,67 +89,6 @@ def write_plan(folder: Path, plan: Shards, settings: CropSettings) -> None:
     }
     for name in (COPY, PLAN):
         write_checked_json(folder / name, content)
-
-
-def commit_file(folder: Path, number: int) -> Path:
-    """Where a shard's summary is, once it is whole."""
-    return (folder / shard_name(number)).with_suffix(".json")
-
-
-def read_summary(path: Path) -> ShardSummary | None:
-    """What a shard holds, by its commit file; None where it isn't committed.
-
-    Raises:
-        Damaged: the file is not a summary.
-    """
-    if not path.exists():
-        return None
-    remedy = _remedy(path.parent)
-    content = read_checked_json(path, remedy)
-    try:
-        missing = tuple(MissingCrops(**m) for m in content.pop("missing"))
-        first, last = content.pop("blob", (0, 0))
-        summary = ShardSummary(**content, missing=missing, blob=(int(first), int(last)))
-        if summary.file != path.with_suffix(".h5").name:
-            raise ValueError(f"it is of {summary.file}")
-        if min(summary.videos, summary.crops, summary.bytes, summary.crc32) < 0:
-            raise ValueError("a count is negative")
-        return summary
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Damaged(path, f"not a shard's summary ({type(error).__name__}: {error})", remedy) from error
-
-
-def read_summaries(folder: Path, shards: int) -> list[ShardSummary]:
-    """The summaries of the committed ones among the first `shards` shards."""
-    found = (read_summary(commit_file(folder, number)) for number in range(shards))
-    return [summary for summary in found if summary is not None]
-
-
-def manifest(summaries: Sequence[ShardSummary], settings: CropSettings) -> dict[str, Any]:
-    """The content of manifest.json."""
-    boxes = {"boxes": settings.boxes} if settings.boxes else {}  # plans of before it was recorded lack it
-    return {
-        "format_version": FORMAT_VERSION,
-        "codec": settings.codec,
-        "color": "RGB",
-        "margin": settings.margin,
-        "border": settings.border,
-        "size": settings.size,
-        "fingerprint": fingerprint(settings),
-        **boxes,
-        "shards": [_entry(summary) for summary in summaries],
-    }
-
-
-def _entry(summary: ShardSummary) -> dict[str, Any]:
-    entry = asdict(summary)
-    if summary.index_crc32 is None:  # a shard of before it was recorded, and so the manifest of its time
-        del entry["index_crc32"], entry["blob"]
-    return entry
-
-
-def _remedy(folder: Path) -> str:
-    return f"run  ffpp-prep verify {folder.parent} --repair"
 
 
 def _slice(entry: list[Any]) -> PlannedSlice:

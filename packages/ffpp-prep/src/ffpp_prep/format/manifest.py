@@ -1,0 +1,161 @@
+"""The JSON beside the shards in WORK/faces: what each holds, and which there are.
+
+faces-00000.json   one a shard: counts and checksums, the commit
+manifest.json      all of them, and what their crops have in common: where a reader begins
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ffpp_prep.errors import Damaged, UserError
+from ffpp_prep.format.checksums import read_checked_json
+from ffpp_prep.format.codecs import codec
+from ffpp_prep.format.geometry import CropGeometry
+from ffpp_prep.format.made_with import remedy_of
+from ffpp_prep.format.schemas import FORMAT_VERSION, refuse_version
+from ffpp_prep.format.shard_writer import MissingCrops, ShardHeader, ShardSummary, shard_name
+
+__all__ = [
+    "MANIFEST",
+    "ListedShard",
+    "Manifest",
+    "commit_file",
+    "manifest_of",
+    "read_manifest",
+    "read_summaries",
+    "read_summary",
+]
+
+MANIFEST = "manifest.json"
+_SHARD = re.compile(r"faces-\d+\.h5")  # its folder's own: a manifest from elsewhere leads nowhere else
+
+
+@dataclass(frozen=True)
+class ListedShard:
+    """What a reader needs to know of a shard: `blob` and `index_crc32` as in `ShardSummary`."""
+
+    file: str
+    blob: tuple[int, int] = (0, 0)
+    index_crc32: int | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What manifest.json says.
+
+    Attributes:
+        header: what all crops have in common.
+        shards: those that are committed.
+        boxes: fingerprint of the boxes that the crops were cut out by; "" where it wasn't recorded.
+    """
+
+    header: ShardHeader
+    shards: tuple[ListedShard, ...]
+    boxes: str = ""
+
+
+def manifest_of(summaries: Sequence[ShardSummary], header: ShardHeader, boxes: str) -> dict[str, Any]:
+    """The content of manifest.json."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "codec": header.codec,
+        "color": "RGB",
+        "margin": header.geometry.margin,
+        "border": header.geometry.border,
+        "size": header.geometry.size,
+        "fingerprint": header.fingerprint,
+        **({"boxes": boxes} if boxes else {}),  # plans of before it was recorded lack it
+        "shards": [_entry(summary) for summary in summaries],
+    }
+
+
+def read_manifest(path: Path) -> Manifest:
+    """What `manifest_of` was given, as far as a reader needs it.
+
+    Raises:
+        UserError: it is damaged, of another format version, or says what can't be.
+        OSError: it can't be read.
+    """
+    content = read_checked_json(path, remedy_of(path))
+    if "format_version" not in content:
+        raise UserError(f"cannot read {path}: it lacks format_version")
+    refuse_version(path, content["format_version"])
+    needed = ("fingerprint", "codec", "color", "margin", "size", "shards")
+    if missing := [name for name in needed if name not in content]:
+        raise UserError(f"cannot read {path}: it lacks {', '.join(missing)}")
+    if content["color"] != "RGB":
+        raise UserError(f"{path}: color is {content['color']!r}, allowed: RGB")
+    if content.get("border", "clip") not in ("clip", "pad"):
+        raise UserError(f"{path}: border is {content['border']!r}, allowed: clip, pad")
+    for name, kinds in {"margin": (int, float), "size": (int,), "shards": (list,)}.items():
+        if not isinstance(content[name], kinds):
+            raise UserError(f"{path}: {name} is {content[name]!r}")
+    try:
+        known = codec(str(content["codec"]))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    geometry = CropGeometry(float(content["margin"]), content.get("border", "clip"), content["size"])
+    header = ShardHeader(known.name, geometry, str(content["fingerprint"]))
+    shards = tuple(_listed(entry, path) for entry in content["shards"])
+    return Manifest(header, shards, str(content.get("boxes", "")))
+
+
+def commit_file(folder: Path, number: int) -> Path:
+    """Where a shard's summary is, once it is whole."""
+    return (folder / shard_name(number)).with_suffix(".json")
+
+
+def read_summary(path: Path) -> ShardSummary | None:
+    """What a shard holds, by its commit file; None where it isn't committed.
+
+    Raises:
+        Damaged: the file is not a summary.
+    """
+    if not path.exists():
+        return None
+    remedy = remedy_of(path)
+    content = read_checked_json(path, remedy)
+    try:
+        missing = tuple(MissingCrops(**m) for m in content.pop("missing"))
+        first, last = content.pop("blob", (0, 0))
+        summary = ShardSummary(**content, missing=missing, blob=(int(first), int(last)))
+        if summary.file != path.with_suffix(".h5").name:
+            raise ValueError(f"it is of {summary.file}")
+        if min(summary.videos, summary.crops, summary.bytes, summary.crc32) < 0:
+            raise ValueError("a count is negative")
+        return summary
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Damaged(path, f"not a shard's summary ({type(error).__name__}: {error})", remedy) from error
+
+
+def read_summaries(folder: Path, shards: int) -> list[ShardSummary]:
+    """The summaries of the committed ones among the first `shards` shards."""
+    found = (read_summary(commit_file(folder, number)) for number in range(shards))
+    return [summary for summary in found if summary is not None]
+
+
+def _entry(summary: ShardSummary) -> dict[str, Any]:
+    entry = asdict(summary)
+    if summary.index_crc32 is None:  # a shard of before it was recorded, and so the manifest of its time
+        del entry["index_crc32"], entry["blob"]
+    return entry
+
+
+def _listed(entry: Any, path: Path) -> ListedShard:
+    if not (isinstance(entry, dict) and _SHARD.fullmatch(str(entry.get("file")))):
+        raise UserError(
+            f"{path}: lists {entry!r}, must be a shard, such as faces-00000.h5, of its own folder"
+        )
+    blob, index_crc32 = entry.get("blob", [0, 0]), entry.get("index_crc32")
+    whole = (
+        isinstance(blob, list) and [type(place) for place in blob] == [int, int] and 0 <= blob[0] <= blob[1]
+    )
+    if not whole or not (index_crc32 is None or type(index_crc32) is int):
+        told = f"blob {blob!r} and index_crc32 {index_crc32!r}"
+        raise UserError(f"{path}: {told} of {entry['file']}, must be two places in it and a checksum")
+    return ListedShard(entry["file"], (blob[0], blob[1]), index_crc32)
