@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from dfd_train.data.transforms import InputSpec
+from dfd_train.data.spec import InputSpec
 from dfd_train.engine.learner import Learner
 from dfd_train.engine.processes import Processes
 from dfd_train.models.build import Detector

@@ -12,7 +12,8 @@ from resuming import command
 
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation, BatchLoader
-from dfd_train.data.transforms import InputSpec, normalize, resize
+from dfd_train.data.spec import InputSpec
+from dfd_train.data.transforms import normalize, resize
 from dfd_train.errors import TrainingError
 from dfd_train.settings.config import DegradationConfig, TransformConfig
 from ffpp_prep.format.prepared import PreparedSet, load_prepared

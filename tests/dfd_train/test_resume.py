@@ -11,7 +11,7 @@ from resuming import FULL, assert_same_run, command, epochs, events, straight_ru
 
 from dfd_train.cli import main
 from dfd_train.data.loader import BatchLoader
-from dfd_train.data.transforms import InputSpec
+from dfd_train.data.spec import InputSpec
 from dfd_train.engine import train
 from dfd_train.engine.data import open_data
 from dfd_train.engine.length import check_length

@@ -20,8 +20,10 @@ from torch import Tensor, nn
 
 from dfd_train.calibration.kept import run_calibration
 from dfd_train.calibration.learned import Calibration
+from dfd_train.data.fitting import fit
 from dfd_train.data.selection import select_videos
-from dfd_train.data.transforms import InputSpec, normalize, resize
+from dfd_train.data.spec import CropRule
+from dfd_train.data.transforms import normalize
 from dfd_train.engine.score import require_numbers
 from dfd_train.engine.validation import validate_models
 from dfd_train.errors import UserError, first_line
@@ -29,8 +31,9 @@ from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, Detect
 from dfd_train.predict.scorer import run_detector, run_geometry
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.files import replacing, write_atomically
-from dfd_train.runs.folder import DEMONSTRATION, RunFolder
+from dfd_train.runs.folder import DEMONSTRATION
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.format.geometry import CropGeometry
 from ffpp_prep.format.prepared import load_prepared
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ def export_run(run: Path, out: Path, data: Path | None = None, trust: Sequence[s
     model = load_model(run, trust=trust)
     validate_models([run], trust=trust)
     card = _card(run, model, run_calibration(run))
-    images = _real_images(run, model.detector.spec, data)
+    images = _real_images(model, data)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-export-") as name:
         temporary = Path(name)
@@ -85,7 +88,8 @@ def export_run(run: Path, out: Path, data: Path | None = None, trust: Sequence[s
 
 
 def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> DetectorCard:
-    spec, geometry = model.detector.spec, run_geometry(run)
+    spec, published = model.detector.spec, model.card
+    geometry = published.crop if published else _as_rule(run_geometry(run))
     return DetectorCard(
         model=model.facts.config.model.name,
         input_size=spec.size,
@@ -103,23 +107,36 @@ def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> De
         validation_videos=(calibration.videos_real, calibration.videos_fake) if calibration else (0, 0),
         validation_real=calibration.real if calibration else (),
         validation_fake=calibration.fake if calibration else (),
+        fit=spec.fit,
+        interpolation=spec.interpolation,
+        shorter=spec.shorter,
+        rule=geometry.rule,
+        whole_pixels=geometry.whole_pixels,
+        template=geometry.template,
+        scale=geometry.scale,
+        remarks=published.sentences() if published else (),
     )
 
 
-def _real_images(run: Path, spec: InputSpec, data: Path | None) -> Tensor:
+def _as_rule(geometry: CropGeometry) -> CropRule:
+    return CropRule(geometry.margin, geometry.border, geometry.size)
+
+
+def _real_images(model: TrainedModel, data: Path | None) -> Tensor:
     """Network inputs (N, 3, S, S): the middle frames of validation videos, equally spaced over the table."""
-    config = RunFolder(run).read_config().data
-    work = data or Path(config.work)
     try:
-        prepared = load_prepared(work)
+        prepared = model.crops_of(load_prepared(model.work(data)))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{error}; to compare on crops of another prepared set: --data WORK"
         ) from None
-    videos = select_videos(prepared.videos, "val", multiple_faces=config.multiple_faces).videos
+    videos = select_videos(
+        prepared.videos, "val", multiple_faces=model.facts.config.data.multiple_faces
+    ).videos
     places = np.unique(np.linspace(0, len(videos) - 1, CROPS).round().astype(int))
     crops = [prepared.read_crop_at(int(row), prepared.length(int(row)) // 2) for row in videos.index[places]]
-    return normalize(torch.stack([resize(crop, spec.size) for crop in crops]), spec)
+    spec = model.detector.spec
+    return normalize(torch.stack([fit(crop, spec) for crop in crops]), spec)
 
 
 def _write_onnx(model: TrainedModel, card: DetectorCard, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,13 +13,13 @@ import msgspec
 import tomli_w
 from msgspec import Meta
 
-from dfd_train.data.cuts import CropRule
-from dfd_train.data.transforms import InputSpec
+from dfd_train.data.spec import CropRule, InputSpec
 from dfd_train.errors import UserError
 from ffpp_prep.command_line.suggest import did_you_mean, listed
 
 CARDS = Path(__file__).parent / "cards"
 Value = Any  # of TOML: what a builder's function takes
+_LIKE_THEIRS = "Its crops are cut like its authors' own, not the same: another finder looks for the face."
 Line = Annotated[str, Meta(min_length=1)]
 
 
@@ -83,10 +83,10 @@ class Card:
     citation: Line
     source: Line
     """where the authors' code is, with the commit that was read"""
-    trained_on: tuple[Line, ...]
-    """data sets, in words"""
     input: InputSpec
     crop: CropRule
+    trained_on: tuple[Line, ...] = ()
+    """data sets, in words; empty where it isn't known"""
     known_as: tuple[str, ...] = ()
     """names of those data sets in prepared sets, in small letters: evaluating on them is flagged"""
     non_commercial: bool = False
@@ -111,6 +111,23 @@ class Card:
                 re.compile(pattern)
             except re.error as error:
                 raise UserError(f"keys: {pattern!r} is no regular expression: {error}") from None
+
+    def sentences(self) -> tuple[str, ...]:
+        """What stands beside its scores wherever they are shown."""
+        return (
+            f"{self.title}: a published detector, not trained here. Licence: {self.licence}"
+            + (", not for commercial use" * self.non_commercial)
+            + f". By: {self.citation}. Code: {self.source}.",
+            f"It was trained on {', '.join(self.trained_on)}."
+            if self.trained_on
+            else "Which data it was trained on is not known here.",
+            *(_LIKE_THEIRS,) * (self.crop.rule in ("box", "aligned")),
+            *self.remarks,
+        )
+
+    def seen(self, datasets: Iterable[str]) -> tuple[str, ...]:
+        """Which of these data sets, by their names in prepared sets, it was trained on."""
+        return tuple(sorted(set(self.known_as) & {name.lower() for name in datasets}))
 
     def to_toml(self) -> str:
         """The card as a TOML file."""

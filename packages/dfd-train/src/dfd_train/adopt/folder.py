@@ -17,8 +17,9 @@ from dfd_train.adopt.card import Card, card_of
 from dfd_train.adopt.states import Weights, fitted, read_weights, renamed
 from dfd_train.data.cuts import need_opencv_for
 from dfd_train.errors import UserError
-from dfd_train.models.bounds import check_arguments, of_weights
+from dfd_train.models.bounds import check_arguments, of_this_machine
 from dfd_train.models.build import Detector
+from dfd_train.settings.config import DataConfig, ModelConfig, RunConfig
 from ffpp_prep.format.files import whole_file
 
 CARD_FILE, WEIGHTS_FILE = "detector.toml", "model.safetensors"
@@ -40,6 +41,16 @@ def is_adopted(folder: Path) -> bool:
     return (folder / CARD_FILE).is_file()
 
 
+def settings_of(folder: Path) -> RunConfig:
+    """A detector's folder as a run that has no data of its own: its network's name, its frames, whole videos."""
+    card, _ = read_folder_card(folder)
+    frames = card.video.frames
+    return RunConfig(
+        model=ModelConfig(name=card.name, input_size=card.input.size),
+        data=DataConfig(val_frames=frames, test_frames=frames, multiple_faces="keep"),
+    )
+
+
 def check_licence(card: Card, accepted: bool) -> None:
     """Refuse a card whose licence has to be agreed to. Raises: UserError."""
     if card.non_commercial and not accepted:
@@ -56,13 +67,17 @@ def adopt(card: Card, weights: Path, out: Path) -> Adopted:
     """
     if (out.exists() and not out.is_dir()) or (out.is_dir() and any(out.iterdir()) and not is_adopted(out)):
         raise UserError(f"{out} holds something else than an adopted detector: choose another --out")
-    adopted, network = _from_weights(card, read_weights(weights))
+    given = read_weights(weights)
+    if card.weights_sha256 and given.sha256 not in card.weights_sha256:
+        raise UserError(f"{given.path} is not the file that {card.name} is of: its SHA-256 is {given.sha256}")
+    adopted = _adopted(card, given, given.sha256)
     _try_out(adopted)
     out.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.contiguous().clone() for name, tensor in network.state_dict().items()}
+    # as the authors named them: libraries rename their networks' parts from version to version
+    tensors = {name: tensor.contiguous().clone() for name, tensor in given.state.items()}
     with whole_file(out / WEIGHTS_FILE) as path:
         safetensors.torch.save_file(tensors, path)
-    facts = {"format_version": FORMAT_VERSION, "weights_sha256": adopted.weights_sha256}
+    facts = {"format_version": FORMAT_VERSION, "weights_sha256": given.sha256}
     text = tomli_w.dumps(facts) + "\n" + _indented(card)
     with whole_file(out / CARD_FILE) as path:
         path.write_text(text, encoding="utf-8")
@@ -92,38 +107,19 @@ def read_folder_card(folder: Path) -> tuple[Card, str]:
 def load_adopted(folder: Path) -> Adopted:
     """The detector of a folder, on the CPU, in evaluation mode. Raises: FileNotFoundError, UserError."""
     card, sha256 = read_folder_card(folder)
-    weights = read_weights(folder / WEIGHTS_FILE)
-    network = _network(card, weights)
-    _load(network, weights, dict(weights.state), card)
-    return _adopted(card, sha256, network)
+    return _adopted(card, read_weights(folder / WEIGHTS_FILE), sha256)
 
 
-def _from_weights(card: Card, weights: Weights) -> tuple[Adopted, nn.Module]:
-    if card.weights_sha256 and weights.sha256 not in card.weights_sha256:
-        raise UserError(
-            f"{weights.path} is not the file that {card.name} is of: its SHA-256 is {weights.sha256}"
-        )
-    network = _network(card, weights)
-    state = builder_of(card).convert(renamed(weights.state, card), network)
-    _load(network, weights, state, card)
-    return _adopted(card, weights.sha256, network), network
-
-
-def _network(card: Card, weights: Weights) -> nn.Module:
-    """A card's network, counted before it is allocated. Raises: UserError."""
-    builder_of(card)
-    check_arguments({name: value for name, value in card.arguments.items() if not isinstance(value, list)})
-    with of_weights(weights.state, f"{weights.path}, which is to fill it,").shapes_only(card.name):
-        build(card)
-    return build(card)
-
-
-def _load(network: nn.Module, weights: Weights, state: dict[str, Tensor], card: Card) -> None:
-    network.load_state_dict(fitted(weights, state, network.state_dict(), card))
-
-
-def _adopted(card: Card, sha256: str, network: nn.Module) -> Adopted:
+def _adopted(card: Card, weights: Weights, sha256: str) -> Adopted:
+    """A card's network with its weights; counted before it is allocated. Raises: UserError."""
+    builder = builder_of(card)
     need_opencv_for(card.crop, card.input)
+    check_arguments({name: value for name, value in card.arguments.items() if not isinstance(value, list)})
+    with of_this_machine().shapes_only(card.name):
+        build(card)
+    network = build(card)
+    state = builder.convert(renamed(weights.state, card), network)
+    network.load_state_dict(fitted(weights, state, network.state_dict(), card))
     return Adopted(card, sha256, Detector(FakeLogit(network, card).eval(), card.input))
 
 

@@ -90,6 +90,8 @@ def validation_predictions(run: Path) -> pd.DataFrame:
     folder = RunFolder(run)
     path = folder.predictions("val")
     remedy = f"`dfd-train evaluate {run} --split val` scores them"
+    if folder.is_adopted:
+        remedy = f"`dfd-train calibrate {run} --data WORK` makes them of labelled videos of yours"
     if not path.is_file():
         raise FileNotFoundError(f"no validation predictions: {path}; {remedy}")
     predictions, facts = read_predictions(path)

@@ -4,6 +4,8 @@ What a module holds is described by `ffpp_prep.command_line.program.Command`.
 """
 
 from dfd_train.commands import (
+    adopt,
+    calibrate,
     compare,
     evaluate,
     explain,
@@ -26,6 +28,8 @@ COMMANDS = (
     ("robustness", robustness),
     ("export", export),
     ("serve", serve),
+    ("adopt", adopt),
+    ("calibrate", calibrate),
     ("report", report),
     ("compare", compare),
 )

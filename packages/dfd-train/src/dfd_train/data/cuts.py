@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
 from dfd_train.data.fitting import need_opencv
-from dfd_train.data.transforms import InputSpec
+from dfd_train.data.points import Box, Points, five_points
+from dfd_train.data.spec import CropRule, InputSpec
 from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
-
-Box = tuple[float, float, float, float]
-Points = npt.NDArray[np.float64]
-"""(5, 2): x, y of the eye on the left of the picture, the other one, the nose's tip, the mouth's corners likewise."""
 
 # of 112 pixels: where face recognition puts the five points
 _DEEPFAKEBENCH = (
@@ -27,28 +20,10 @@ TEMPLATES = {"deepfakebench": np.array(_DEEPFAKEBENCH) / 112, "gend": np.array(_
 """Shares of the crop's side."""
 
 
-@dataclass(frozen=True)
-class CropRule(CropGeometry):
-    """How a published detector's crops derive from boxes; margin, border and size as the prepared set has them.
-
-    Attributes:
-        rule: square: the thesis's; box: each side grows by its own length; aligned: by five points; frame: the whole
-            picture.
-        whole_pixels: box: its corners are cut to whole pixels before it grows, and not after.
-        template: aligned: where the five points come to lie.
-        scale: aligned: how much more than the template is shown.
-    """
-
-    rule: Literal["square", "box", "aligned", "frame"] = "square"
-    whole_pixels: bool = False
-    template: Literal["", "deepfakebench", "gend"] = ""
-    scale: float = 1.3
-
-
-def cut(frame: Image, box: Box, geometry: CropGeometry, points: Callable[[], Points]) -> Image:
+def cut(frame: Image, box: Box, geometry: CropGeometry) -> Image:
     """The crop of a face by any rule: `frame` (H, W, 3) uint8 RGB, `box` x1, y1, x2, y2 in pixels.
 
-    `points` is asked only where the rule needs them. Raises: UserError where OpenCV is needed and missing.
+    Raises: UserError where OpenCV is needed and missing.
     """
     if isinstance(geometry, CropRule):
         if geometry.rule == "frame":
@@ -56,11 +31,11 @@ def cut(frame: Image, box: Box, geometry: CropGeometry, points: Callable[[], Poi
         if geometry.rule == "box":
             return _grown(frame, box, geometry)
         if geometry.rule == "aligned":
-            return align(frame, points(), geometry)
+            return align(frame, five_points(frame, box), geometry)
     return cut_face(frame, box, geometry)
 
 
-def need_opencv_for(geometry: CropGeometry, spec: InputSpec) -> None:
+def need_opencv_for(geometry: CropRule, spec: InputSpec) -> None:
     """Raise UserError where these crops need OpenCV and it is missing."""
     aligned = isinstance(geometry, CropRule) and geometry.rule == "aligned"
     if aligned or spec.interpolation.startswith("opencv"):

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode, functional
 
-from dfd_train.data.transforms import InputSpec, resize
+from dfd_train.data.spec import InputSpec
+from dfd_train.data.transforms import resize
 from dfd_train.errors import UserError
 from ffpp_prep.format.geometry import Image
 
@@ -37,14 +38,17 @@ def fit(crop: Image, spec: InputSpec) -> Tensor:
         picture[:, top : top + inner.shape[1], left : left + inner.shape[2]] = inner
         return picture
     shorter, least = min(height, width), max(spec.shorter, size)
-    sides = tuple(least if side == shorter else int(least * side / shorter) for side in (height, width))
+    sides = tuple(
+        least if side == shorter or spec.fit == "stretch-centre" else int(least * side / shorter)
+        for side in (height, width)
+    )
     scaled = _scaled(crop, (sides[0], sides[1]), spec)
     top, left = (_start(side - size, spec) for side in scaled.shape[1:])
     return scaled[:, top : top + size, left : left + size]
 
 
 def _start(left_over: int, spec: InputSpec) -> int:
-    return left_over // 2 if spec.fit == "centre-floor" else round(left_over / 2)
+    return left_over // 2 if spec.fit != "centre" else round(left_over / 2)
 
 
 def _scaled(crop: Image, sides: tuple[int, int], spec: InputSpec) -> Tensor:

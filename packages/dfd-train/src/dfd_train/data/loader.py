@@ -22,8 +22,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from dfd_train.data.batches import Sample
 from dfd_train.data.blending import self_blend
 from dfd_train.data.degradation import Loss, degrade, draw_losses, reseeded
+from dfd_train.data.fitting import fit
 from dfd_train.data.signals import children_block_sigterm, deaths_are_expected, only_the_parent_ends
-from dfd_train.data.transforms import Draw, InputSpec, augment, draw, erase, move, normalize, resize
+from dfd_train.data.spec import InputSpec
+from dfd_train.data.transforms import Draw, augment, draw, erase, move, normalize, resize
 from dfd_train.errors import TrainingError, UserError
 from dfd_train.settings.config import DegradationConfig, TransformConfig
 from ffpp_prep.format.geometry import Image
@@ -308,7 +310,9 @@ class _Crops(Dataset[tuple[Tensor | str, Sample]]):
                 crop = resize(crop, self._crop_size).permute(1, 2, 0).numpy()
             if self._losses:
                 crop = degrade(crop, reseeded(self._losses, sample.video, sample.frame))
-            return resize(crop, self._spec.size)  # bytes are a quarter of what numbers take in shared memory
+            image = fit(crop, self._spec)
+            # bytes are a quarter of what numbers take in shared memory; some libraries' ways don't round to them
+            return image if image.dtype == torch.uint8 else normalize(image, self._spec)
         image = resize(self._augmentation.read(self._prepared, sample), self._spec.size)
         if self._augmentation.transforms.on == "model":
             return image

@@ -11,7 +11,8 @@ import pandas as pd
 
 from dfd_train.data.batches import Sample
 from dfd_train.data.loader import Augmentation
-from dfd_train.data.transforms import InputSpec, resize
+from dfd_train.data.spec import InputSpec
+from dfd_train.data.transforms import resize
 from dfd_train.settings.config import RunConfig
 from ffpp_prep.format.files import whole_file
 from ffpp_prep.format.frames import various_frame

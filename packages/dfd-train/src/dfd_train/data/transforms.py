@@ -8,50 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
+from dfd_train.data.spec import InputSpec
 from dfd_train.settings.config import TransformConfig
 from ffpp_prep.format.geometry import Image
 
-__all__ = ["Draw", "InputSpec", "Interpolation", "adjust_hue", "augment", "draw", "normalize", "resize"]
-
-Interpolation = Literal[
-    "bilinear",
-    "bilinear-float",
-    "bicubic-float",
-    "opencv-linear",
-    "opencv-cubic",
-    "opencv-area-cubic",
-    "pillow-nearest",
-    "pillow-bilinear",
-    "pillow-bicubic",
-    "pillow-lanczos",
-]
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """What a network expects: a square of `size` pixels, RGB, each channel as (value - mean) / std of [0, 1].
-
-    How a crop becomes that square is `data.fitting`'s; the defaults are those of every network trained here.
-    """
-
-    size: int
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    fit: Literal["stretch", "letterbox", "centre", "centre-floor"] = "stretch"
-    """stretch both sides; longer side to `size`, centred on black; shorter side to `shorter`, then the centre: where
-    that lies between two pixels, the nearer even one or the one before"""
-    interpolation: Interpolation = "bilinear"
-    """torch's with antialiasing, without rounding to bytes where it says float; OpenCV's without antialiasing, area
-    where it shrinks and cubic where it grows; Pillow's"""
-    shorter: int = 0
-    """centre: to how many pixels the shorter side goes first; 0: to `size`"""
+__all__ = ["Draw", "InputSpec", "adjust_hue", "augment", "draw", "normalize", "resize"]
 
 
 @dataclass(frozen=True)

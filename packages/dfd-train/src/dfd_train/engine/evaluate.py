@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import pandas as pd
 from msgspec import Meta
 
+from dfd_train.adopt.card import Card
 from dfd_train.calibration.kept import keep_calibration
 from dfd_train.data.loader import default_workers
 from dfd_train.data.overlap import Overlap, overlap
@@ -82,7 +83,7 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     config = folder.read_config()
     device = choose_device(request.device)
     model = load_model({"best": folder.best, "last": folder.last}[request.checkpoint], device, request.trust)
-    prepared = load_prepared(request.data or Path(config.data.work))
+    prepared = load_prepared(model.work(request.data))
     other = request.data is not None and prepared.fingerprint != model.facts.fingerprint
     if request.data is None and prepared.fingerprint != model.facts.fingerprint:
         log.warning("%s changed since the run was trained on it", prepared.work)
@@ -91,6 +92,7 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
         prepared.videos, request.split, multiple_faces=request.multiple_faces or config.data.multiple_faces
     )
     log.info(selection.summary())
+    prepared = model.crops_of(prepared)
     if request.split == "all" and not other:
         warn_of_known(selection.videos)
     frames = request.frames or (config.data.val_frames if request.split == "val" else config.data.test_frames)
@@ -118,10 +120,18 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     }
     name = f"{request.split}-deepfakebench" if request.benchmark else request.split
     path = _path_on(folder, name, prepared.work) if other else folder.predictions(name)
+    if model.card is not None and request.split == "test" and _is_of(folder.predictions(name), prepared.work):
+        path = folder.predictions(
+            name
+        )  # without data of its own, the first set that it is tested on stands for it
     write_predictions(path, predictions, facts)
     if path == folder.predictions("test"):
         write_predictions(run / "predictions.parquet", predictions, facts)
     keep_calibration(run)
+    if model.card is not None:
+        said = " ".join((*model.card.sentences(), *_known_data(model.card, selection.videos)))
+        videos = in_split(prepared.videos, request.split)
+        return Evaluation(predictions, videos, path, said, demonstration, None)
     stopped = folder.unfinished()
     checkpoint = f"Checkpoint: {request.checkpoint}, of epoch {model.facts.epoch}" + (
         f"; the run is unfinished, {stopped}." if stopped else "."
@@ -189,13 +199,29 @@ def _overlap(prepared: PreparedSet, videos: pd.DataFrame, data: DataConfig) -> O
 def _path_on(folder: RunFolder, name: str, work: Path) -> Path:
     """Where predictions on another set go: named after its folder, with folders above it where that name is taken."""
     place = work.resolve()
-    taken = Path(folder.read_config().data.work).resolve().name
+    taken = "" if folder.is_adopted else Path(folder.read_config().data.work).resolve().name
     for start in range(len(place.parts) - 1, 0, -1):
         known = "-".join(place.parts[start:])
         path = folder.predictions(f"{name}-on-{known}")
         if known != taken and (not path.is_file() or _work_of(path) == str(place)):
             return path
     raise UserError(f"{folder.path} has predictions on another {work}: remove {path}")
+
+
+def _is_of(predictions: Path, work: Path) -> bool:
+    """Whether a table of predictions is of this prepared set, or there is none yet."""
+    return not predictions.is_file() or _work_of(predictions) == str(work.resolve())
+
+
+def _known_data(card: Card, videos: pd.DataFrame) -> tuple[str, ...]:
+    """A warning where a published detector learned from the data set that it is tested on."""
+    known = card.seen(videos["dataset"].dropna().astype(str))
+    if not known:
+        return ()
+    count = int(videos["dataset"].astype(str).str.lower().isin(known).sum())
+    return (
+        f"{count} of these videos are of {', '.join(known)}, on which it was TRAINED: its figures flatter it.",
+    )
 
 
 def _work_of(predictions: Path) -> str:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from dfd_train.data.batches import EpochPlan, Sample, plan_evaluation
 from dfd_train.data.degradation import Loss
 from dfd_train.data.loader import BatchLoader, LoadedBatch
-from dfd_train.data.transforms import InputSpec
+from dfd_train.data.spec import InputSpec
 from dfd_train.engine.learner import autocast
 from dfd_train.engine.processes import Processes
 from dfd_train.errors import NotANumber

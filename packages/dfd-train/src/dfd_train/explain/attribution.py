@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dfd_train.data.fitting import fit
 from dfd_train.data.transforms import normalize, resize
 from dfd_train.explain.layers import last_maps
 from dfd_train.models.build import Detector
@@ -161,7 +162,7 @@ def gradcam_steps(detector: Detector) -> int:
 
 
 def _input(detector: Detector, crop: Image, device: torch.device) -> Tensor:
-    return normalize(resize(crop, detector.spec.size), detector.spec)[None].to(device)
+    return normalize(fit(crop, detector.spec), detector.spec)[None].to(device)
 
 
 def _seen(detector: Detector, progress: Progress) -> Callable[[Tensor], Tensor]:

@@ -114,7 +114,7 @@ def explain(request: ExplainRequest) -> Outcome:
     names = run_names(request.runs)
     device = choose_device(request.device)
     models = [load_model(run, device, request.trust) for run in request.runs]
-    pictures, sample_data = _open_pictures(request)
+    pictures, sample_data = _open_pictures(request, models[0])
     demonstration = sample_data or any(model.facts.demonstration for model in models)
     unfinished = [
         f"{name}: {far}"
@@ -141,7 +141,7 @@ def _remove_earlier(out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _open_pictures(request: ExplainRequest) -> tuple[list[Picture], bool]:
+def _open_pictures(request: ExplainRequest, first: TrainedModel) -> tuple[list[Picture], bool]:
     """The pictures, and whether they are sample data."""
     if request.crops:
         return open_crops(request.crops), False
@@ -151,7 +151,7 @@ def _open_pictures(request: ExplainRequest) -> tuple[list[Picture], bool]:
         return open_files(request.images, request.runs, request.device, request.trust), False
     config = RunFolder(request.runs[0]).read_config()
     try:
-        prepared = load_prepared(request.data or Path(config.data.work))
+        prepared = first.crops_of(load_prepared(first.work(request.data)))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{error}; another prepared set: --data WORK, your own picture: --image FILE"
@@ -267,6 +267,11 @@ def _write(
         models=names,
         demonstration=warned,
         unfinished="; ".join(unfinished),
+        remarks=[
+            f"{name}: {remark}"
+            for name, run in zip(names, request.runs, strict=True)
+            for remark in RunFolder(run).remarks
+        ],
         tables=tables,
         figures=figures,
         samples=request.samples if "lime" in request.methods else None,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 
+from dfd_train.data.cuts import cut
 from dfd_train.engine.validation import validate_models
 from dfd_train.errors import UserError
 from dfd_train.explain.pictures import Picture
@@ -21,7 +22,7 @@ from dfd_train.predict.photographs import read_image
 from dfd_train.predict.result import judge
 from dfd_train.predict.scorer import Scorer, load_scorer
 from dfd_train.settings.sections import Device
-from ffpp_prep.format.geometry import Image, cut_face
+from ffpp_prep.format.geometry import Image
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import VideoError
 
@@ -71,7 +72,7 @@ def _open_file(file: Input, scorers: Sequence[Scorer], reading: Reading, finder:
     picture = read_image(file.path) if file.is_image else _read_frame(file.path, frame)
     return Picture(
         name=file.shown_name + f", face {highest.face}" * (len(counted) > 1),
-        crop=cut_face(picture, box, scorers[0].facts.geometry),
+        crop=cut(picture, box, scorers[0].facts.geometry),
         frame=None if file.is_image else frame,
         source=printable(str(file.path.resolve())),
         remark="" if file.is_image else "highest of the frames that predict scores",

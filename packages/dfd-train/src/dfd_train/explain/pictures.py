@@ -14,12 +14,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
+from dfd_train.data.cuts import cut
 from dfd_train.data.selection import SPLITS, select_videos
 from dfd_train.errors import UserError
 from dfd_train.predict.inputs import require_file
 from dfd_train.predict.photographs import read_image
 from dfd_train.report.tables import methods_in
-from ffpp_prep.format.geometry import Image, cut_face
+from ffpp_prep.format.geometry import Image
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.text.printable import printable
@@ -146,9 +147,9 @@ def _read_mask(prepared: PreparedSet, row: int, frame: int, shape: tuple[int, ..
     if size is not None and picture.shape[:2] != size:
         log.warning("%s: its mask is %s, the video %s (height, width)", video_id, picture.shape[:2], size)
         return None
-    cut = cut_face(picture, (box.x1, box.y1, box.x2, box.y2), prepared.geometry)
-    if cut.shape[:2] != shape:
-        log.warning("%s: the mask's crop is %s, the face's %s", video_id, cut.shape[:2], shape)
+    shown = cut(picture, (box.x1, box.y1, box.x2, box.y2), prepared.geometry)
+    if shown.shape[:2] != shape:
+        log.warning("%s: the mask's crop is %s, the face's %s", video_id, shown.shape[:2], shape)
         return None
-    mask: Mask = cut.max(2) >= MANIPULATED
+    mask: Mask = shown.max(2) >= MANIPULATED
     return mask

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dfd_train.data.transforms import InputSpec
+from dfd_train.data.spec import InputSpec
 from dfd_train.errors import UserError, first_line
 from dfd_train.models.baselines import BASELINES, lower_parts
 from dfd_train.models.bounds import Bounds, check_arguments, of_this_machine

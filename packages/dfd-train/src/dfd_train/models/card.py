@@ -14,8 +14,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from dfd_train.data.spec import CropRule, Fit, InputSpec, Interpolation, Rule, Template
 from dfd_train.errors import UserError
 from ffpp_prep.format.checksums import parsed_json, with_checksum, without_checksum
+from ffpp_prep.format.geometry import CropGeometry
 
 METADATA_KEY = "dfd_train"
 CARD_FILE = "dfd_train.json"
@@ -65,7 +67,31 @@ class DetectorCard:
     """probabilities of the real ones, ascending; quantiles of them where there are more than 1001"""
     validation_fake: tuple[float, ...] = ()
     """the same of the fakes"""
+    fit: Fit = "stretch"
+    """how a crop becomes the square, see `dfd_train.data.spec.InputSpec`: of published detectors, as the next"""
+    interpolation: Interpolation = "bilinear"
+    shorter: Annotated[int, Meta(ge=0)] = 0
+    rule: Rule = "square"
+    """how a crop derives from a box, see `dfd_train.data.spec.CropRule`: of published detectors, as the next"""
+    whole_pixels: bool = False
+    template: Template = ""
+    scale: float = 1.3
+    remarks: tuple[str, ...] = ()
+    """what must stand beside its scores: of a published detector its licence, and what it learned from"""
     format_version: Literal[1] = 1
+
+    @property
+    def input(self) -> InputSpec:
+        """What the network takes."""
+        return InputSpec(self.input_size, self.mean, self.std, self.fit, self.interpolation, self.shorter)
+
+    @property
+    def geometry(self) -> CropGeometry:
+        """What crops it is used to."""
+        rule = CropRule(
+            self.margin, self.border, self.crop_size, self.rule, self.whole_pixels, self.template, self.scale
+        )
+        return rule.plain
 
     def to_json(self) -> str:
         """The card as JSON, one object."""

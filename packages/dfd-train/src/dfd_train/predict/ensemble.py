@@ -44,6 +44,8 @@ class Reading:
     calibration: Calibration | None
     unfinished: str = ""
     """which of the models are of unfinished runs, and how far these came; empty where none is"""
+    remarks: tuple[str, ...] = ()
+    """of published detectors among them, sentences for each page"""
 
     @property
     def title(self) -> str:
@@ -73,6 +75,7 @@ def read_together(scorers: Sequence[Scorer]) -> Reading:
         threshold=threshold,
         calibration=calibration,
         unfinished="; ".join(f"{one.name}: {one.unfinished}" for one in facts if one.unfinished),
+        remarks=tuple(dict.fromkeys(remark for one in facts for remark in one.remarks)),
     )
 
 
@@ -125,7 +128,9 @@ def _common_calibration(scorers: Sequence[Scorer]) -> Calibration | None:
 
     None too, with a warning, where a run's validation predictions are not at hand.
     """
-    if any(scorer.facts.kind != "run" or scorer.facts.calibration is None for scorer in scorers):
+    if any(
+        scorer.facts.kind not in ("run", "adopted") or scorer.facts.calibration is None for scorer in scorers
+    ):
         return None
     try:
         tables = [

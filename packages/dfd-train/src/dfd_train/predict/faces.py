@@ -15,11 +15,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from dfd_train.data.cuts import cut
 from dfd_train.predict.animation import AnimationReader, is_animated
 from dfd_train.predict.finder import CONFIDENCE, FaceFinder
 from dfd_train.predict.photographs import read_image
 from ffpp_prep.detector import Detections
-from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
+from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.one_video.tracks import Face, Linker, between
 from ffpp_prep.options import Checked
 from ffpp_prep.video import Frame, FrameTimes, PyAVReader
@@ -293,5 +294,5 @@ def _seen(faces: list[Face], at: float, picture: Image | None) -> Iterator[Found
     """The faces of one frame; without its picture they are not to be scored."""
     for face in faces:
         box = (face.x1, face.y1, face.x2, face.y2)
-        cut = None if picture is None else partial(cut_face, picture, box)
-        yield FoundFace(face.frame, at, face.track, face.score, box, face.interpolated, cut)
+        crop_of = None if picture is None else partial(cut, picture, box)
+        yield FoundFace(face.frame, at, face.track, face.score, box, face.interpolated, crop_of)

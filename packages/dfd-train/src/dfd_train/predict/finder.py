@@ -75,7 +75,7 @@ def detector_of(models: Sequence[HasDetector]) -> str:
 
     Raises: UserError where they had different ones: their crops are framed alike, but not the same.
     """
-    names = {model.detector: model.name for model in models}
+    names = {model.detector: model.name for model in models if model.detector}
     if len(names) > 1:
         told = ", ".join(f"{model} by {detector}" for detector, model in names.items())
         raise UserError(

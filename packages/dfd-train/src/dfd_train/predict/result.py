@@ -102,12 +102,18 @@ def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> R
         status="no_usable_face" if prob is None else "scored",
         prob=prob,
         verdict=verdict,
-        meaning=meaning(highest.prob, reading, len(usable), _kind(highest, analysis)) if highest else (),
+        meaning=(*_meaning(highest, usable, reading, analysis), *reading.remarks),
         faces=faces,
         media=analysis.media,
         seconds=analysis.seconds,
         damage=printable(analysis.error),
     )
+
+
+def _meaning(
+    highest: Face | None, usable: list[Face], reading: Reading, analysis: Analysis
+) -> tuple[str, ...]:
+    return meaning(highest.prob, reading, len(usable), _kind(highest, analysis)) if highest else ()
 
 
 def unreadable(file: Input, error: Exception, reading: Reading, identity: str) -> Result:

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from dfd_train.calibration.kept import run_calibration
 from dfd_train.calibration.learned import Calibration
-from dfd_train.data.transforms import InputSpec, normalize, resize
+from dfd_train.data.fitting import fit
+from dfd_train.data.spec import InputSpec
+from dfd_train.data.transforms import normalize
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.learner import autocast
 from dfd_train.engine.score import require_numbers
@@ -43,7 +45,7 @@ class Facts:
     name: str
     """for people"""
     kind: str
-    """run, weights or onnx"""
+    """run, adopted, weights or onnx"""
     path: Path
     sha256: str
     """of the file of its weights"""
@@ -51,7 +53,7 @@ class Facts:
     geometry: CropGeometry
     """how the crops that it was trained on derive from face boxes"""
     detector: str
-    """which one found the faces of its training data: ssd or blazeface"""
+    """which one found the faces of its training data: ssd or blazeface; empty: neither"""
     demonstration: bool
     """trained on sample data: nothing that it says is evidence"""
     temperature: float
@@ -61,6 +63,8 @@ class Facts:
     """the scores of its validation videos, where they are at hand"""
     unfinished: str = ""
     """how far the run came that has not finished; empty where it has, and of exports, which don't say"""
+    remarks: tuple[str, ...] = ()
+    """of a published detector, sentences that stand on each page: its licence, what it learned from, how it is fed"""
 
 
 class Scorer(Protocol):
@@ -93,7 +97,7 @@ def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> 
         )
     if path.is_file() and path.suffix == ".onnx":
         return OnnxScorer(path)
-    if RunFolder(path).is_run:
+    if RunFolder(path).is_run or RunFolder(path).is_adopted:
         return _run_scorer(path, device, trust)
     if path.is_dir() and (path / "model.safetensors").is_file():
         return _weights_scorer(path, device)
@@ -190,17 +194,18 @@ def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScor
     calibration = run_calibration(path)
     facts = Facts(
         name=printable(f"{path.resolve().name} ({model.facts.config.model.name})"),
-        kind="run",
+        kind="run" if model.card is None else "adopted",
         path=path,
         sha256=sha256_of(RunFolder(path).best),
         spec=model.detector.spec,
-        geometry=run_geometry(path),
-        detector=run_detector(path),
+        geometry=run_geometry(path) if model.card is None else model.card.crop.plain,
+        detector=run_detector(path) if model.card is None else "",  # its authors had a finder of their own
         demonstration=model.facts.demonstration,
         temperature=calibration.temperature if calibration else 1.0,
         threshold=calibration.threshold if calibration else None,
         calibration=calibration,
         unfinished=RunFolder(path).unfinished(),
+        remarks=() if model.card is None else model.card.sentences(),
     )
     return TorchScorer(facts, model.detector, device, model.facts.config.optimizer.amp)
 
@@ -244,13 +249,14 @@ def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts
         kind=kind,
         path=path,
         sha256=sha256,
-        spec=InputSpec(card.input_size, card.mean, card.std),
-        geometry=CropGeometry(card.margin, card.border, card.crop_size),
+        spec=card.input,
+        geometry=card.geometry,
         detector=card.detector,
         demonstration=card.demonstration,
         temperature=card.temperature,
         threshold=card.threshold if card.calibrated_on == "validation" else None,
         calibration=_card_calibration(card),
+        remarks=card.remarks,
     )
 
 
@@ -286,4 +292,4 @@ def _numbers(batches: list[NDArray[np.float32]], facts: Facts) -> NDArray[np.flo
 
 
 def _images(crops: Sequence[Image], spec: InputSpec) -> Tensor:
-    return normalize(torch.stack([resize(crop, spec.size) for crop in crops]), spec)
+    return normalize(torch.stack([fit(crop, spec) for crop in crops]), spec)

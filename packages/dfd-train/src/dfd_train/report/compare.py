@@ -103,6 +103,7 @@ def compare_runs(
         "compare.html",
         runs=contents,
         notes=notes,
+        remarks=[f"{run.name}: {remark}" for run in contents for remark in run.published],
         demonstration=DEMONSTRATION if any(run.demonstration for run in contents) else "",
         tables=own,
         thesis=of_thesis,

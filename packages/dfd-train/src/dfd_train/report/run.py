@@ -97,6 +97,11 @@ class Run:
         return Path(str(self.data.get("work") or self.config["data"]["work"]))
 
     @property
+    def published(self) -> tuple[str, ...]:
+        """Of a published detector what must stand beside its numbers; empty for a run."""
+        return RunFolder(self.path).remarks
+
+    @property
     def trained_on(self) -> str:
         """The name of the prepared data set's folder."""
         return self.work.name
@@ -122,6 +127,8 @@ class Run:
     @property
     def unfinished(self) -> str:
         """How far the run came, where it did not finish; else empty."""
+        if self.published:
+            return ""
         return how_far(self.epochs, int(self.config["train"]["epochs"]))
 
     def evaluated(self, predictions: Predictions) -> str:

@@ -42,6 +42,7 @@ def write_results(
     page = render(
         "robustness.html", names=[result.run for result in results], split=split, plot=plot, table=table,
         demonstration=_warning(results), columns=min(COLUMNS, len(sweeps)),
+        remarks=[f"{result.run}: {remark}" for result in results for remark in result.remarks],
     )  # fmt: skip
     plot.write(out)
     table.write(out)

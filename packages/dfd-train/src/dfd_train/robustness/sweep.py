@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from dfd_train.data.loader import default_workers
 from dfd_train.data.selection import select_videos
+from dfd_train.data.spec import CropRule
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.evaluate import check_split, warn_of_known
 from dfd_train.engine.record import prediction_facts
@@ -56,6 +57,8 @@ class Result:
     run: str
     demonstration: bool
     summaries: dict[Condition, Summary]
+    remarks: tuple[str, ...] = ()
+    """of a published detector, for the page"""
 
 
 def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Result:
@@ -70,10 +73,11 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Resu
     device = choose_device(request.device)
     model = load_model(folder.best, device, request.trust)
     try:
-        prepared = load_prepared(request.data or Path(config.data.work))
+        prepared = load_prepared(model.work(request.data))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error}; if the prepared set lies elsewhere: --data WORK") from None
     check_split(prepared, request.split)
+    prepared = model.crops_of(prepared)
     videos = select_videos(prepared.videos, request.split, multiple_faces=config.data.multiple_faces).videos
     if request.split == "all" and prepared.fingerprint == model.facts.fingerprint:
         warn_of_known(videos)
@@ -85,6 +89,9 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Resu
     )
     demonstration = model.facts.demonstration or prepared.demonstration
     wanted = [condition for sweep in sweeps for condition in sweep.conditions()]
+    if isinstance(prepared.geometry, CropRule):
+        wanted = [condition for condition in wanted if condition.margin is None]
+        log.warning("%s has crops of its own kind: no sweep over the crop margin", run)
     wanted = _without_unreachable(wanted, prepared, videos)
     predicted: dict[str, Summary] = {}
     for condition in tqdm(wanted, desc=run.resolve().name, unit="condition", disable=None):
@@ -101,7 +108,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Resu
                 write_predictions(path, predictions, facts)
             predicted[condition.name] = summarize(predictions)
     summaries = {condition: predicted[condition.name] for condition in wanted}
-    return Result(printable(run.resolve().name), demonstration, summaries)
+    return Result(printable(run.resolve().name), demonstration, summaries, folder.remarks)
 
 
 def _scoring(plain: Scoring, condition: Condition) -> Scoring:

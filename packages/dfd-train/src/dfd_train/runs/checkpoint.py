@@ -10,6 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from dfd_train.adopt.card import Card
+from dfd_train.adopt.folder import load_adopted
+from dfd_train.data.cuts import cut
 from dfd_train.errors import UserError, first_line
 from dfd_train.models.baselines import BASELINES
 from dfd_train.models.batch_norm import OWN, computes_more
@@ -21,6 +24,7 @@ from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import ModelConfig, RunConfig, build_config, to_tables
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import check_zip
+from ffpp_prep.format.prepared import PreparedSet
 
 FORMAT_VERSION = 1
 
@@ -49,6 +53,20 @@ class TrainedModel:
     detector: Detector
     facts: CheckpointFacts
     path: Path
+    card: Card | None = None
+    """of a published detector; None of a run"""
+
+    def work(self, data: Path | None) -> Path:
+        """The prepared set to use: what is asked for, or that of the run. Raises: UserError where there is neither."""
+        if data is None and self.card is not None:
+            raise UserError(
+                f"{self.path.parent} is a published detector and has no data of its own: --data WORK"
+            )
+        return data or Path(self.facts.config.data.work)
+
+    def crops_of(self, prepared: PreparedSet) -> PreparedSet:
+        """A prepared set with the crops that the detector is used to: its own, or those that are stored."""
+        return prepared if self.card is None else prepared.cut_as(self.card.crop.plain, cut)
 
 
 def save_checkpoint(
@@ -176,6 +194,8 @@ def load_model(path: Path, device: torch.device | str = "cpu", trust: Sequence[s
     if path.is_dir():
         RunFolder(path).read_config()
         path = RunFolder(path).best
+    if RunFolder(path.parent).is_adopted:
+        return _adopted_model(path, device)
     facts, content = load_checkpoint(path)
     check_trust(path, [facts.config.model.name, *(member.name for member in facts.members)], trust)
     bounds = of_weights(content["network"], f"{path}, with {path.stat().st_size / 1e6:.1f} MB,")
@@ -185,6 +205,20 @@ def load_model(path: Path, device: torch.device | str = "cpu", trust: Sequence[s
     load_weights(detector.network, content["network"], path, facts.config.model.name)
     detector.network.to(device).eval()
     return TrainedModel(detector, facts, path)
+
+
+def _adopted_model(path: Path, device: torch.device | str) -> TrainedModel:
+    """The same of a published detector's folder."""
+    if path != RunFolder(path.parent).best:
+        raise UserError(
+            f"{path.parent} is a published detector and has one checkpoint; allowed: --checkpoint best"
+        )
+    adopted = load_adopted(path.parent)
+    adopted.detector.network.to(device)
+    facts = CheckpointFacts(
+        RunFolder(path.parent).read_config(), (), fingerprint="", demonstration=False, epoch=0
+    )
+    return TrainedModel(adopted.detector, facts, path, adopted.card)
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Any], path: Path, name: str) -> None:

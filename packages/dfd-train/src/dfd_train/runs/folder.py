@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import tomli_w
 
+from dfd_train.adopt.folder import WEIGHTS_FILE, is_adopted, read_folder_card, settings_of
 from dfd_train.runs import events
 from dfd_train.runs.events import Event
 from dfd_train.runs.files import write_atomically
@@ -36,14 +37,24 @@ class RunFolder:
         return (self.path / "config.toml").is_file()
 
     @property
+    def is_adopted(self) -> bool:
+        """Whether it is a published detector's, of `dfd-train adopt`: without training, epochs and data of its own."""
+        return is_adopted(self.path)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Of a published detector what must stand beside its numbers, its licence first; of a run nothing."""
+        return read_folder_card(self.path)[0].sentences() if self.is_adopted else ()
+
+    @property
     def last(self) -> Path:
         """The checkpoint from which the run goes on."""
         return self.path / "checkpoints" / "last.pt"
 
     @property
     def best(self) -> Path:
-        """The checkpoint of the highest balanced accuracy over validation videos."""
-        return self.path / "checkpoints" / "best.pt"
+        """The checkpoint of the highest balanced accuracy over validation videos; a published detector's weights."""
+        return self.path / WEIGHTS_FILE if self.is_adopted else self.path / "checkpoints" / "best.pt"
 
     @property
     def events(self) -> Path:
@@ -68,6 +79,8 @@ class RunFolder:
 
     def read_config(self) -> RunConfig:
         """The run's settings. Raises: FileNotFoundError where this is no run folder."""
+        if self.is_adopted:
+            return settings_of(self.path)
         config = self.path / "config.toml"
         if not config.is_file():
             raise FileNotFoundError(f"{self.path} is no run folder: it has no config.toml")
@@ -113,5 +126,7 @@ class RunFolder:
 
     def unfinished(self) -> str:
         """How far the run came that has not finished; empty where all its epochs are done."""
+        if self.is_adopted:
+            return ""
         epochs = events.epochs_of(self.read_events())
         return events.how_far(epochs, self.read_config().train.epochs)

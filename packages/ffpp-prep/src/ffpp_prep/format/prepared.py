@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,10 @@ NEEDED = (
 STATUS_COLUMNS = ("status", "frames_decoded", "multiple_faces")
 
 
+Cutter = Callable[[Image, tuple[float, float, float, float], CropGeometry], Image]
+"""A frame (H, W, 3) uint8 RGB, a box x1, y1, x2, y2 in pixels and a geometry to the crop, uint8 (h, w, 3)."""
+
+
 @dataclass(frozen=True)
 class PreparedSet:
     """One work folder: the table of its videos and access to their face crops."""
@@ -52,6 +56,8 @@ class PreparedSet:
     """which one found the faces; work folders of before there were two don't say: the thesis's"""
     recut: CropGeometry | None = None
     """cut crops from the videos by this geometry, whatever is stored"""
+    cutter: Cutter = cut_face
+    """what cuts them: published detectors are used to other crops than squares"""
 
     def row(self, video_id: str) -> int:
         """The row of a video in `videos`. Raises: UserError for an unknown video."""
@@ -91,7 +97,7 @@ class PreparedSet:
         if box is None:
             raise UserError(f"{self.work} has neither crop nor box of {video_id}, frame {frame}, face {face}")
         picture = read_frame(Path(self.videos.at[row, "path"]), frame, box.pts, self.frame_size(row))
-        return cut_face(picture, (box.x1, box.y1, box.x2, box.y2), self.geometry)
+        return self.cutter(picture, (box.x1, box.y1, box.x2, box.y2), self.geometry)
 
     def frame_size(self, row: int) -> tuple[int, int]:
         """Width and height of the frames that the boxes of a video are of; 0 where that isn't recorded."""
@@ -114,6 +120,21 @@ class PreparedSet:
         if self.recut is not None:
             return self.recut
         return self.crops.geometry if self.crops is not None else CropGeometry()
+
+    def cut_as(self, geometry: CropGeometry, cutter: Cutter) -> PreparedSet:
+        """The same videos, every crop cut from its video another way, where the stored ones are of another geometry.
+
+        Raises:
+            UserError: a video that is needed isn't there.
+        """
+        if geometry == self.geometry:
+            return self
+        gone = next((path for path in self.videos["path"] if not Path(path).is_file()), None)
+        if gone is not None:
+            raise UserError(
+                f"{self.work}: this detector needs crops of its own, and the videos are not there ({gone})"
+            )
+        return replace(self, crops=None, recut=geometry, cutter=cutter)
 
     def with_margin(self, margin: float) -> PreparedSet:
         """The same videos, every crop cut from its video with another margin around the face."""

@@ -37,7 +37,7 @@ BUILDERS = {
     "clip": Builder(encoders.clip, encoders.merged),
     "dinov3": Builder(encoders.dinov3, encoders.numbered),
     "perception-encoder": Builder(encoders.perception_encoder),
-    "huggingface": Builder(huggingface.build),
+    "huggingface": Builder(huggingface.build, huggingface.convert),
     "reseption": Builder(reseption.build, reseption.convert),
 }
 

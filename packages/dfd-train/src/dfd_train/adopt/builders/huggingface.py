@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from dfd_train.adopt.builders.encoders import need_transformers
@@ -26,6 +28,32 @@ def build(*, config: str, classes: int) -> nn.Module:
     except ValueError as error:
         raise UserError(f"config.json: {kind} is no picture classifier ({first_line(error)})") from None
     return _Logits(network)
+
+
+def convert(state: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
+    """Names as transformers writes them to those that its installed version uses inside, by its own loading."""
+    transformers = need_transformers()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    own = network.network
+    found, report = type(own).from_pretrained(
+        None,
+        config=own.config,
+        state_dict=dict(state),
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    done = {name: tensor for name, tensor in found.state_dict().items() if name not in report["missing_keys"]}
+    for name in report["unexpected_keys"]:
+        if not _UNUSED.fullmatch(name):
+            done[name] = torch.zeros(0)
+    for name, shape, *_ in report["mismatched_keys"]:
+        done[name] = torch.zeros(tuple(shape))
+    return {f"network.{name}": tensor for name, tensor in done.items()}
+
+
+# buffers that older versions saved
+_UNUSED = re.compile(r"(.*\.)?(position_ids|relative_position_index|attn_mask|relative_coords_table)")
 
 
 class _Logits(nn.Module):

@@ -1,0 +1,109 @@
+"""`dfd-train adopt`: a published detector's weights, which you have fetched, as a detector for every command."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dfd_train.errors import UserError
+
+HELP = "make a detector of published weights: every command takes it as it takes a run"
+EXAMPLE = "dfd-train adopt gend-clip-l14 --weights GenD_CLIP_L_14 --out gend"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument(
+        "card",
+        nargs="?",
+        metavar="CARD",
+        help="a name of --list, huggingface (a model's folder), hf:NAME, timm:NAME, or a card of yours, FILE.toml",
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="the cards there are, with licence and training data"
+    )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE_OR_FOLDER",
+        help="what you have fetched; with hf:NAME it is fetched",
+    )
+    parser.add_argument("-o", "--out", type=Path, metavar="DETECTOR", help="the folder to write")
+    parser.add_argument(
+        "--accept-licence", action="store_true", help="you keep to a licence that isn't commercial"
+    )
+    parser.add_argument(
+        "--fake",
+        action="append",
+        default=[],
+        metavar="LABEL",
+        help="without a card: the label or number of an output that means fake, as often as there are such",
+    )
+    parser.add_argument(
+        "--whole-picture", action="store_true", help="without a card: it is shown whole pictures, not faces"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Writes the detector, or lists the cards."""
+    if options.list:
+        print(_listing())
+        return 0
+    if not options.card or not options.out:
+        raise UserError("adopt needs CARD and --out DETECTOR; the cards there are: dfd-train adopt --list")
+    from dfd_train.adopt.card import find_card
+    from dfd_train.adopt.folder import adopt, check_licence
+    from dfd_train.adopt.generic import Wishes, huggingface_card, timm_card
+    from dfd_train.adopt.hub import fetched
+    from dfd_train.adopt.states import read_weights
+
+    weights = options.weights
+    if options.card.startswith("hf:"):
+        weights = weights or fetched(options.card.removeprefix("hf:"))
+    if weights is None:
+        raise UserError(
+            f"adopt {options.card} needs --weights FILE_OR_FOLDER: fetch them where its makers keep them"
+        )
+    wishes = Wishes(_name(options.out), tuple(options.fake), options.whole_picture)
+    if options.card.startswith("timm:"):
+        card = timm_card(options.card.removeprefix("timm:"), read_weights(weights), wishes)
+    elif options.card == "huggingface" or options.card.startswith("hf:"):
+        if not weights.is_dir():
+            raise UserError(f"{weights} is no folder: a Hugging Face model is one, with its config.json")
+        card = huggingface_card(weights, wishes)
+    else:
+        if options.fake or options.whole_picture:
+            raise UserError(
+                f"--fake and --whole-picture are for detectors without a card; {options.card} says it"
+            )
+        card = find_card(options.card)
+    check_licence(card, options.accept_licence)
+    adopt(card, weights, options.out)
+    for sentence in card.sentences():
+        print(sentence)
+    print("It gives scores and no verdict until it is calibrated on labelled footage of yours:")
+    print(f"  dfd-train calibrate {options.out} --data WORK")
+    print(options.out)
+    return 0
+
+
+def _name(out: Path) -> str:
+    """A card's name of a folder's."""
+    import re
+
+    return re.sub(r"[^a-z0-9.-]+", "-", out.resolve().name.lower()).strip("-.") or "detector"
+
+
+def _listing() -> str:
+    """A line of facts a card, and what stands in its parity test."""
+    from dfd_train.adopt.card import cards
+
+    parts = []
+    for card in cards():
+        terms = f"{card.licence}{' (--accept-licence)' if card.non_commercial else ''}"
+        parts.append(
+            f"{card.name}\n  {card.title}\n  licence: {terms}\n  trained on: {', '.join(card.trained_on)}\n"
+            f"  code: {card.source}\n  tested: {card.parity}"
+        )
+    more = "huggingface, hf:NAME: any picture classifier of transformers; timm:NAME: any of timm's networks"
+    return "\n".join([*parts, more])

@@ -1,0 +1,66 @@
+"""What a network takes, and what crops it is used to. Nothing here loads torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ffpp_prep.format.geometry import CropGeometry
+
+Rule = Literal["square", "box", "aligned", "frame"]
+Template = Literal["", "deepfakebench", "gend"]
+Fit = Literal["stretch", "letterbox", "centre", "centre-floor", "stretch-centre"]
+Interpolation = Literal[
+    "bilinear",
+    "bilinear-float",
+    "bicubic-float",
+    "opencv-linear",
+    "opencv-cubic",
+    "opencv-area-cubic",
+    "pillow-nearest",
+    "pillow-bilinear",
+    "pillow-bicubic",
+    "pillow-lanczos",
+]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network expects: a square of `size` pixels, RGB, each channel as (value - mean) / std of [0, 1].
+
+    How a crop becomes that square is `data.fitting`'s; the defaults are those of every network trained here.
+    """
+
+    size: int
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    fit: Fit = "stretch"
+    """stretch both sides; longer side to `size`, centred on black; shorter side to `shorter`, then the centre: where
+    that lies between two pixels, the nearer even one or the one before; both sides to `shorter`, then the centre"""
+    interpolation: Interpolation = "bilinear"
+    """torch's with antialiasing, without rounding to bytes where it says float; OpenCV's without antialiasing, area
+    where it shrinks and cubic where it grows; Pillow's"""
+    shorter: int = 0
+    """centre: to how many pixels the shorter side, or both, go first; 0: to `size`"""
+
+
+@dataclass(frozen=True)
+class CropRule(CropGeometry):
+    """How a published detector's crops derive from boxes, see `dfd_train.data.cuts`.
+
+    Margin, border and size are a prepared set's; of a box the margin is on each side, a share of its own length there.
+    """
+
+    rule: Rule = "square"
+    """square: the thesis's; box: each side grows by its own length; aligned: by five points; frame: the picture"""
+    whole_pixels: bool = False
+    """box: its corners are cut to whole pixels before it grows, and not after"""
+    template: Template = ""
+    """aligned: where the five points come to lie"""
+    scale: float = 1.3
+    """aligned: how much more than the template is shown"""
+
+    @property
+    def plain(self) -> CropGeometry:
+        """The same as a prepared set's geometry, where it can be one: equal ones are equal."""
+        return CropGeometry(self.margin, self.border, self.size) if self.rule == "square" else self

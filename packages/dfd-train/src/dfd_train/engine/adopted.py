@@ -1,0 +1,36 @@
+"""A published detector's scale, from somebody's own labelled videos, by what a run's is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dfd_train.calibration.kept import FILE, current_calibration, keep_calibration
+from dfd_train.calibration.learned import Calibration
+from dfd_train.engine.evaluate import EvaluationRequest, evaluate
+from dfd_train.errors import UserError
+from dfd_train.runs.folder import RunFolder
+from dfd_train.runs.predictions import read_predictions, write_predictions
+
+
+def calibrate_detector(detector: Path, request: EvaluationRequest) -> tuple[Calibration, str]:
+    """Score a split of a prepared set and keep what it says of the detector's scores; and what to know of them.
+
+    Raises: FileNotFoundError, UserError where the folder is no adopted detector, or a class is missing; NotANumber.
+    """
+    folder = RunFolder(detector)
+    if not folder.is_adopted:
+        raise UserError(f"{detector} is no folder of `dfd-train adopt`; a run calibrates itself")
+    result = evaluate(detector, request)
+    classes = result.predictions["label"].nunique()
+    if classes < 2:
+        raise UserError(
+            f"calibration needs real and fake videos; {request.data} has one of both in {request.split}"
+        )
+    predictions, facts = read_predictions(result.path)
+    write_predictions(folder.predictions("val"), predictions, facts)
+    (detector / FILE).unlink(missing_ok=True)  # of the same weights, on other videos
+    keep_calibration(detector)
+    calibration = current_calibration(detector)
+    if calibration is None:
+        raise UserError(f"{detector / FILE} can't be kept: is the folder writable?")
+    return calibration, result.checkpoint

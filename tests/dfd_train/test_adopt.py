@@ -1,0 +1,284 @@
+"""Adopted detectors: every command takes one, says its licence, and feeds it the crops that its card asks for."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import prediction
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from dfd_train.adopt.card import find_card
+from dfd_train.adopt.folder import adopt, load_adopted
+from dfd_train.adopt.generic import fake_outputs
+from dfd_train.cli import main
+from dfd_train.data.cuts import align, cut
+from dfd_train.data.fitting import fit
+from dfd_train.data.spec import CropRule, InputSpec
+from dfd_train.data.transforms import normalize
+from dfd_train.errors import UserError
+from dfd_train.predict.scorer import load_scorer
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of timm's with two outputs, as torch saves it."""
+    path = tmp_path_factory.mktemp("weights") / "network.pt"
+    network = timm.create_model("test_resnet", num_classes=2)
+    for parameter in network.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    torch.save(
+        {"state_dict": {f"module.{name}": value for name, value in network.state_dict().items()}}, path
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
+    out = tmp_path_factory.mktemp("detectors") / "mine"
+    assert main(["adopt", "timm:test_resnet", "--weights", str(weights), "-o", str(out), "--fake", "0"]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def aligned(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
+    """The same weights under a card with another input and aligned crops, not for commercial use, taught by ffpp."""
+    folder = tmp_path_factory.mktemp("aligned")
+    card = find_card("deepfakebench-xception")
+    card = replace(
+        card,
+        name="other",
+        arguments={"model": "test_resnet"},
+        keys=type(card.keys)(),
+        input=replace(card.input, size=64),
+        video=replace(card.video, frames=3),
+    )
+    (folder / "card.toml").write_text(card.to_toml())
+    command = ["adopt", str(folder / "card.toml"), "--weights", str(weights), "-o", str(folder / "other")]
+    assert main(command) == 2, "it is not for commercial use"
+    assert main([*command, "--accept-licence"]) == 0
+    return folder / "other"
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory, small_set_writer) -> Path:
+    return small_set_writer(tmp_path_factory.mktemp("set") / "work").work
+
+
+@pytest.fixture(scope="module")
+def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photo") / "face.png"
+    Image.fromarray(prediction.faces(1)[0]).save(path)
+    return path
+
+
+def result(out: Path, name: str) -> dict:
+    return json.loads((out / name / "result.json").read_text())
+
+
+def test_predict_gives_a_score_and_no_verdict_with_its_licence(detector, photograph, tmp_path) -> None:
+    assert main(["predict", str(detector), str(photograph), "--out", str(tmp_path), "--device", "cpu"]) == 0
+    found = result(tmp_path, "face.png")
+    assert found["status"] == "scored" and found["verdict"] is None
+    assert any("Licence:" in sentence for sentence in found["meaning"])
+    assert "Licence:" in (tmp_path / "face.png/report.html").read_text()
+
+
+def test_detectors_with_other_inputs_and_crops_each_see_their_own(
+    detector, aligned, photograph, tmp_path
+) -> None:
+    command = [str(photograph), "--device", "cpu", "--out"]
+    for name, models in (("a", [detector]), ("b", [aligned]), ("ab", [detector, "--with", aligned])):
+        assert main(["predict", str(models[0]), *command, str(tmp_path / name), *map(str, models[1:])]) == 0
+    logit = {
+        name: np.log(prob / (1 - prob))
+        for name in ("a", "b", "ab")
+        for prob in [result(tmp_path / name, "face.png")["prob"]]
+    }
+    assert logit["ab"] == pytest.approx((logit["a"] + logit["b"]) / 2, abs=1e-5)
+    assert abs(logit["a"] + logit["b"]) > 1e-3, "one has fake first, the other last, on crops that differ"
+
+
+def test_evaluate_calibrate_compare_and_robustness_take_it(detector, aligned, work, tmp_path, capsys) -> None:
+    run = prediction.train(work, tmp_path / "run")
+    assert main(["evaluate", str(run), "--device", "cpu", "--workers", "0"]) == 0
+    assert main(["evaluate", str(detector), "--device", "cpu"]) == 2
+    assert "--data WORK" in capsys.readouterr().err
+    data = ["--data", str(work), "--device", "cpu", "--workers", "0"]
+    assert main(["evaluate", str(detector), *data]) == 0
+    assert "Licence:" in capsys.readouterr().out
+    assert main(["calibrate", str(detector), *data]) == 0
+    assert "temperature" in capsys.readouterr().out
+    assert load_scorer(detector, "cpu").facts.threshold is not None
+    assert main(["compare", str(run), str(detector), "--out", str(tmp_path / "compared")]) == 0
+    page = (tmp_path / "compared/compare.html").read_text()
+    assert "a published detector" in page and "Licence:" in page
+    assert main(["robustness", str(detector), *data, "--only", "jpeg", "--out", str(tmp_path / "rob")]) == 0
+    assert "Licence:" in (tmp_path / "rob/robustness.html").read_text()
+    assert main(["evaluate", str(aligned), *data]) == 2, "its crops need the videos, which are not there"
+    assert "the videos are not there" in capsys.readouterr().err
+
+
+def test_testing_on_what_taught_it_is_flagged(detector, work, capsys, tmp_path) -> None:
+    import shutil
+
+    taught = tmp_path / "taught"
+    shutil.copytree(detector, taught)
+    text = (
+        (taught / "detector.toml").read_text().replace('name = "mine"', 'name = "mine"\nknown_as = ["ffpp"]')
+    )
+    (taught / "detector.toml").write_text(text)
+    assert main(["evaluate", str(taught), "--data", str(work), "--device", "cpu", "--workers", "0"]) == 0
+    assert "TRAINED" in capsys.readouterr().out
+
+
+def test_an_export_scores_as_the_detector(detector, work, photograph, tmp_path) -> None:
+    assert main(["export", str(detector), "--data", str(work), "--out", str(tmp_path / "it.onnx")]) == 0
+    a, b = load_scorer(detector, "cpu"), load_scorer(tmp_path / "it.onnx")
+    assert (a.facts.spec, a.facts.geometry) == (b.facts.spec, b.facts.geometry)
+    assert any("Licence:" in remark for remark in b.facts.remarks)
+    crop = prediction.faces(1)[0][50:190, 100:230]
+    assert a.logits([crop]) == pytest.approx(b.logits([crop]), abs=1e-4)
+
+
+def test_explain_takes_it(detector, photograph, tmp_path) -> None:
+    command = ["explain", str(detector), "--image", str(photograph), "--method", "gradcam", "--device", "cpu"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    assert "Licence:" in (tmp_path / "explain.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda state: state.pop("fc.weight"), "1 missing (fc.weight)"),
+        (
+            lambda state: state.update({f"x{i}": torch.zeros(1) for i in range(5)}),
+            "5 unknown (x0, x1, x2, …)",
+        ),
+        (lambda state: state.update({"fc.bias": torch.zeros(3)}), "of another shape (fc.bias (3,) for (2,))"),
+        (lambda state: state["fc.bias"].fill_(float("nan")), "fc.bias has numbers that aren't finite"),
+    ],
+)
+def test_weights_that_do_not_fit_are_counted_and_named(detector, tmp_path, change, said) -> None:
+    state = load_file(detector / "model.safetensors")
+    change(state)
+    save_file(state, tmp_path / "w.safetensors")
+    card = load_adopted(detector).card
+    with pytest.raises(ValueError) as error:  # that of one of the packages
+        adopt(card, tmp_path / "w.safetensors", tmp_path / "out")
+    assert said in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_model_is_one_line(weights, tmp_path, capsys) -> None:
+    (tmp_path / "lfs").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
+    (tmp_path / "page.safetensors").write_text("<!doctype html><p>sign in")
+    (tmp_path / "folder").mkdir()
+    torch.save(timm.create_model("test_resnet"), tmp_path / "whole.pt")
+    card = (find_card("community-forensics-384").to_toml()).replace('builder = "timm"', 'builder = "timmm"')
+    (tmp_path / "builder.toml").write_text(card)
+    (tmp_path / "field.toml").write_text(card.replace("licence", "license"))
+    out = ["-o", str(tmp_path / "out")]
+    for arguments, said in (
+        (["gend-clip", "--weights", str(weights)], "did you mean gend-clip-l14?"),
+        (["community-forensics-384", "--weights", str(tmp_path / "lfs")], "Git LFS pointer"),
+        (["community-forensics-384", "--weights", str(tmp_path / "page.safetensors")], "a web page"),
+        (["community-forensics-384", "--weights", str(tmp_path / "folder")], "no model's folder"),
+        (["community-forensics-384", "--weights", str(tmp_path / "none")], "no such file or folder"),
+        (
+            ["community-forensics-384", "--weights", str(tmp_path / "whole.pt")],
+            "save model.state_dict() instead",
+        ),
+        ([str(tmp_path / "builder.toml"), "--weights", str(weights)], "did you mean timm?"),
+        (
+            [str(tmp_path / "field.toml"), "--weights", str(weights)],
+            "unknown field license; did you mean licence?",
+        ),
+        (["timm:test_resnett", "--weights", str(weights)], "timm has no model"),
+        (["timm:test_resnet", "--weights", str(weights)], "--fake LABEL"),
+        (["huggingface", "--weights", str(tmp_path / "folder")], "no Hugging Face model"),
+        (["dfdc-b7"], "needs --weights"),
+    ):
+        assert main(["adopt", *arguments, *out]) == 2, arguments
+        error = capsys.readouterr().err.strip()
+        assert said in error and "\n" not in error, error
+
+
+@pytest.mark.parametrize(
+    ("labels", "fake"),
+    [
+        (("Fake", "Real"), (0,)),
+        (("Realism", "Deepfake"), (1,)),
+        (("AI", "human"), (0,)),
+        (("real", "ai-generated", "deepfake"), (1, 2)),
+        (("AiArtData", "RealArt"), (0,)),
+        (("LABEL_0", "LABEL_1"), None),
+        (("fake", "not fake"), None),
+        (("Real", "other"), None),
+    ],
+)
+def test_which_label_is_fake_is_read_or_asked(labels, fake) -> None:
+    if fake is None:
+        with pytest.raises(UserError, match="--fake LABEL"):
+            fake_outputs(labels, ())
+        assert fake_outputs(labels, (labels[1],)) == (1,)
+    else:
+        assert fake_outputs(labels, ()) == fake
+
+
+def test_grown_boxes_are_their_authors() -> None:
+    """Corners worked out by hand from the rules of DFDC's winner and of SBI."""
+    frame = np.arange(200 * 300 * 3, dtype=np.uint32).astype(np.uint8).reshape(200, 300, 3)
+    box = (40.7, 30.2, 101.9, 120.8)
+    dfdc = find_card("dfdc-b7").crop  # whole pixels 40, 30, 101, 120; 61 // 3 = 20, 90 // 3 = 30
+    np.testing.assert_array_equal(cut(frame, box, dfdc), frame[0:150, 20:121])
+    sbi = find_card(
+        "sbi-efficientnet-b4"
+    ).crop  # 40.7 - 7.65, 30.2 - 11.325; 101.9 + 7.65, 120.8 + 11.325, + 1
+    np.testing.assert_array_equal(cut(frame, box, sbi), frame[18:133, 33:110])
+    np.testing.assert_array_equal(cut(frame, box, CropRule(rule="frame")), frame)
+
+
+def test_aligned_points_come_to_lie_on_the_template() -> None:
+    """A dot at each point of a turned face is found where the authors' templates have it."""
+    geometry = find_card("deepfakebench-xception").crop
+    template = np.array(
+        [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+    )
+    wanted = (template / 112 * 256 + 256 * 0.15) / 1.3
+    turn = 0.6 * np.exp(0.4j)
+    placed = (wanted[:, 0] + 1j * wanted[:, 1]) * turn + (150 + 60j)
+    points = np.stack([placed.real, placed.imag], 1)
+    frame = np.zeros((400, 400, 3), np.uint8)
+    for x, y in points.round().astype(int):
+        frame[y - 1 : y + 2, x - 1 : x + 2] = 255
+    crop = align(frame, points, geometry)
+    assert crop.shape == (256, 256, 3)
+    for x, y in wanted.round().astype(int):
+        assert crop[y - 3 : y + 4, x - 3 : x + 4].max() > 200, "a dot is there"
+    own = align(frame, points, find_card("gend-clip-l14").crop)
+    assert abs(own.shape[0] - 256 * 0.6) < 256 * 0.6 * 0.2, "GenD's crop keeps the face's own size"
+
+
+@pytest.mark.parametrize("kind", ["stretch", "letterbox", "centre", "centre-floor", "stretch-centre"])
+@pytest.mark.parametrize("how", ["bilinear", "bilinear-float", "opencv-area-cubic", "pillow-bicubic"])
+@pytest.mark.parametrize("shape", [(7, 300), (300, 7), (64, 64), (1, 1), (201, 199)])
+def test_any_crop_becomes_the_square(kind, how, shape) -> None:
+    spec = InputSpec(64, fit=kind, interpolation=how, shorter=0 if kind in ("stretch", "letterbox") else 71)
+    image = fit(np.full((*shape, 3), 200, np.uint8), spec)
+    assert tuple(image.shape) == (3, 64, 64)
+    assert image.dtype == (torch.float32 if how.endswith("float") else torch.uint8)
+    centre = normalize(image, spec)[:, 31:33, 31:33].amax((1, 2))  # of what is not black at its sides
+    torch.testing.assert_close(centre, torch.full((3,), 200 / 255 * 2 - 1), atol=5e-3, rtol=0)
+
+
+def test_cards_survive_toml(tmp_path) -> None:
+    from dfd_train.adopt.card import cards, read_card
+
+    for card in cards():
+        (tmp_path / "card.toml").write_text(card.to_toml())
+        assert read_card(tmp_path / "card.toml") == card
