@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 from dfd_train.adopt.card import Card, Output, cards, find_card
 from dfd_train.adopt.folder import adopt, load_adopted
+from dfd_train.adopt.generic import Wishes, huggingface_card
 from dfd_train.data.fitting import fit
 from dfd_train.data.transforms import normalize
 
@@ -104,3 +105,35 @@ def test_two_outputs_are_one_logit_by_their_softmax() -> None:
 def _need_transformers(card: Card) -> None:
     if card.builder in ("clip", "dinov3"):
         pytest.importorskip("transformers")
+
+
+@pytest.mark.parametrize("kind", ["vit", "swin", "siglip", "deit", "clip"])
+def test_any_classifier_of_transformers_gives_its_own_logits(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    with gzip.open(PUBLISHED / f"huggingface-{kind}.json.gz") as file:
+        known = json.load(file)
+    save_file(filled(known["shapes"]), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(known["config"]))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(known["preprocessor"]))
+    card = huggingface_card(tmp_path, Wishes("one"))
+    assert card.output.fake == (1,)
+    check(f"huggingface-{kind}", card, tmp_path)
+
+
+def test_dinov3_files_of_before_transformers_5_fit_too(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    with gzip.open(PUBLISHED / "gend-dinov3-l-small.json.gz") as file:
+        known = json.load(file)
+    card = find_card("gend-dinov3-l")
+    card = replace(card, arguments={**card.arguments, **SMALL_ENCODER})
+    state = filled(known["shapes"])
+    old = {name.replace("backbone.model.layer.", "backbone.layer."): value for name, value in state.items()}
+    assert old.keys() != state.keys()
+    save_file(state, tmp_path / "new.safetensors")
+    save_file(old, tmp_path / "old.safetensors")
+    new, before = (
+        adopt(card, tmp_path / f"{name}.safetensors", tmp_path / name).detector for name in ("new", "old")
+    )
+    image = torch.ones(1, 3, 224, 224)
+    with torch.inference_mode():
+        torch.testing.assert_close(new.network(image), before.network(image))

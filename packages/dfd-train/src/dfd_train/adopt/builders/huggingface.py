@@ -20,12 +20,15 @@ def build(*, config: str, classes: int) -> nn.Module:
     kind = tables.get("model_type")
     if kind not in transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES:
         raise UserError(f"config.json: transformers knows no model_type {kind!r}")
-    known = transformers.CONFIG_MAPPING[kind].from_dict(
-        {**tables, "num_labels": classes} if "id2label" not in tables else tables
-    )
+    known = transformers.CONFIG_MAPPING[kind].from_dict(tables)
+    if not known.architectures:  # of a class that has several classifiers, the first
+        names = transformers.models.auto.modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES.get(
+            kind, ()
+        )
+        known.architectures = [names] if isinstance(names, str) else list(names[:1])
     try:
         network = transformers.AutoModelForImageClassification.from_config(known, trust_remote_code=False)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise UserError(f"config.json: {kind} is no picture classifier ({first_line(error)})") from None
     return _Logits(network)
 
