@@ -17,6 +17,7 @@ from msgspec import Meta
 import dfd_train
 import ffpp_prep
 import reseption_models
+from dfd_train.data.spec import CropRule, InputSpec
 from dfd_train.engine.evaluate import EvaluationRequest
 from dfd_train.engine.score import Scoring
 from dfd_train.explain.explain import ExplainRequest
@@ -25,7 +26,10 @@ from dfd_train.report.compare import Others
 from dfd_train.robustness.sweep import SweepRequest
 from dfd_train.settings import sections
 from dfd_train.settings.config import build_config
+from ffpp_prep import settings
 from ffpp_prep.errors import UserError
+from ffpp_prep.format.geometry import CropGeometry
+from ffpp_prep.one_video.landmarks import LandmarkSettings
 from ffpp_prep.options import Checked, check_options
 from reseption_models import EnsembleConfig, ModelCard, ReseptionConfig
 from reseption_models.errors import UserError as NetworkError
@@ -35,11 +39,14 @@ NEEDED = {
     Scoring: {"frames_per_video": 3},
     ExplainRequest: {"runs": (Path("run"),), "out": Path("out")},
     Others: {"files": {}},
+    InputSpec: {"size": 32},
 }
 """what a dataclass can't be built without"""
 OPTIONS = [
-    *(value for value in vars(sections).values() if isinstance(value, type) and value.__module__ == sections.__name__),
+    *(value for module in (sections, settings) for value in vars(module).values()
+      if isinstance(value, type) and issubclass(value, Checked) and value.__module__ == module.__name__),
     *(Scoring, EvaluationRequest, SweepRequest, ExplainRequest, Rates, Others),
+    *(CropGeometry, CropRule, InputSpec, LandmarkSettings),
 ]  # fmt: skip
 WRONG = {
     bool: ("yes", 1, None),
@@ -67,7 +74,8 @@ def wrong_values(hint: Any) -> Iterator[object]:
         yield None
     (kind,) = [one for one in kinds if one is not NoneType][:1]
     if get_origin(kind) is Literal:
-        yield from ("nonsense", 3, "", get_args(kind)[0].upper())
+        words = ("nonsense", 3, "", get_args(kind)[-1].upper())
+        yield from (word for word in words if word not in get_args(kind))
     elif get_origin(kind) is tuple:
         yield from ("abc", 3, (object(),), ["a", 3])
     elif kind in WRONG:
@@ -112,16 +120,15 @@ def test_defaults_and_numbers_of_numpy_are_taken(kind):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: sections.TrainConfig(epochs=0), "epochs=0: must be a whole number in 1 ≤ epochs"),
+        (lambda: settings.BoxSettings(threshold=2), "threshold=2: must be a number in 0 ≤ threshold < 1"),
+        (lambda: settings.BoxSettings(decoder="nonsense"), "decoder=nonsense: must be pyav or decord"),
+        (lambda: CropGeometry(size=-1), "size=-1: must be a whole number in 0 ≤ size ≤ 8192"),
         (
             lambda: sections.OptimizerConfig(momentum=2),
             "momentum=2: must be a number in 0 ≤ momentum < 1",
         ),
         (lambda: sections.DataConfig(batches="both"), "batches=both: must be various, dual or shuffled"),
-        (
-            lambda: sections.DataConfig(workers=-1),
-            "workers=-1: must be a whole number in 0 ≤ workers or None",
-        ),
+        (lambda: EvaluationRequest(frames=0), "frames=0: must be a whole number in 1 ≤ frames or None"),
         (
             lambda: EvaluationRequest(checkpoint="newest"),
             "checkpoint=newest: must be best or last",
@@ -172,7 +179,9 @@ def test_what_types_can_say_is_checked():
 
 def test_no_dataclass_of_options_is_forgotten():
     """By what such classes are called in the three packages."""
-    word = re.compile(r"^[A-Z]\w*(Config|Request|Rates|Scoring|Others)$")
+    word = re.compile(
+        r"^[A-Z]\w*(Config|Settings|Request|Rates|Scoring|Others|Engine|Choice|Geometry|Rule|Spec)$"
+    )
     for package in (ffpp_prep, reseption_models, dfd_train):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if "__main__" in module.name or "tensorflow" in module.name or "decord" in module.name:

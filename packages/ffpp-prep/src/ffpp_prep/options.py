@@ -1,7 +1,7 @@
 """Options that people set in Python: every field of a dataclass holds what it is declared to hold, or is refused.
 
 A field's type says what is allowed: words by `Literal`, numbers by `Annotated[int, RANGE]`, where RANGE has any of the
-attributes `ge`, `gt`, `le`, `lt`, as msgspec's `Meta` has. NaN and infinity are no numbers here.
+attributes `ge`, `gt`, `le`, `lt`: `Range`, or msgspec's `Meta`. NaN and infinity are no numbers here.
 """
 
 from __future__ import annotations
@@ -17,10 +17,20 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from ffpp_prep.errors import UserError
 
-__all__ = ["Checked", "check_options"]
+__all__ = ["Checked", "Range", "check_options"]
 
 _WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
 _LONGEST = 200  # characters of a value in a message
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range of numbers: at least `ge`, above `gt`, at most `le`, below `lt`."""
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.options import Checked
+from ffpp_prep.options import Checked, Range
 
 __all__ = [
     "THESIS_MARGIN",
@@ -33,16 +33,6 @@ Border = Literal["clip", "pad"]
 Decoder = Literal["pyav", "decord"]
 DfdRule = Literal["actors", "thesis"]
 DfdcRule = Literal["parts", "thesis"]
-
-
-@dataclass(frozen=True)
-class Range:
-    """The numbers that a field allows, see `ffpp_prep.options`."""
-
-    ge: float | None = None
-    gt: float | None = None
-    le: float | None = None
-    lt: float | None = None
 
 
 Count = Annotated[int, Range(ge=1)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from ffpp_prep.format.geometry import CropGeometry
+from ffpp_prep.options import Checked, Range
 
 Rule = Literal["square", "box", "aligned", "frame"]
 Template = Literal["", "deepfakebench", "gend"]
@@ -25,13 +26,13 @@ Interpolation = Literal[
 
 
 @dataclass(frozen=True)
-class InputSpec:
+class InputSpec(Checked):
     """What a network expects: a square of `size` pixels, RGB, each channel as (value - mean) / std of [0, 1].
 
     How a crop becomes that square is `data.fitting`'s; the defaults are those of every network trained here.
     """
 
-    size: int
+    size: Annotated[int, Range(ge=1)]
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     fit: Fit = "stretch"
@@ -40,7 +41,7 @@ class InputSpec:
     interpolation: Interpolation = "bilinear"
     """torch's with antialiasing, without rounding to bytes where it says float; OpenCV's without antialiasing, area
     where it shrinks and cubic where it grows; Pillow's"""
-    shorter: int = 0
+    shorter: Annotated[int, Range(ge=0)] = 0
     """centre: to how many pixels the shorter side, or both, go first; 0: to `size`"""
 
 
@@ -57,7 +58,7 @@ class CropRule(CropGeometry):
     """box: its corners are cut to whole pixels before it grows, and not after"""
     template: Template = ""
     """aligned: where the five points come to lie"""
-    scale: float = 1.3
+    scale: Annotated[float, Range(gt=0, le=100)] = 1.3
     """aligned: how much more than the template is shown"""
 
     @property

@@ -6,11 +6,12 @@ Pixel coordinates; `right` and `bottom` are exclusive, as in array slices.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ffpp_prep.errors import UserError
+from ffpp_prep.options import Checked, Range
 from ffpp_prep.settings import THESIS_MARGIN, Border
 from ffpp_prep.video import resized
 
@@ -20,7 +21,7 @@ Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class CropGeometry:
+class CropGeometry(Checked):
     """How crops derive from the detector's boxes; the defaults are the thesis's.
 
     Attributes:
@@ -29,15 +30,10 @@ class CropGeometry:
         size: side in pixels, 0 for native size.
     """
 
-    margin: float = THESIS_MARGIN
+    # a file may say any number, and each crop would be as large
+    margin: Annotated[float, Range(ge=0, le=10)] = THESIS_MARGIN
     border: Border = "clip"
-    size: int = 0
-
-    def __post_init__(self) -> None:
-        for name, most in (("margin", 10.0), ("size", 8192)):
-            value = getattr(self, name)
-            if not 0 <= value <= most:  # a file may say any number, and each crop would be as large
-                raise UserError(f"{name} of crops is {value}; allowed: 0 to {most:g}")
+    size: Annotated[int, Range(ge=0, le=8192)] = 0
 
 
 @dataclass(frozen=True)

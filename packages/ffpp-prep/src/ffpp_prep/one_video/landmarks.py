@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ffpp_prep.detector.mesh import LEFT_EYE, POINTS, REACH, RIGHT_EYE, FaceMesh, Mesh
 from ffpp_prep.detector.sampling import Picture, TurnedSquare
+from ffpp_prep.options import Checked
 from ffpp_prep.video import VideoError, beating, open_video
 
 __all__ = [
@@ -56,7 +57,7 @@ LANDMARKS_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class LandmarkSettings:
+class LandmarkSettings(Checked):
     """What decides the landmarks.
 
     Attributes:
