@@ -26,10 +26,11 @@ from side_by_side import Contender, Run, clip, measure, table
 from ffpp_prep.detector import DETECTORS, load_detector
 from ffpp_prep.detector.blazeface import BlazeFaceDetector, BlazeFaces
 from ffpp_prep.detector.blazeface_decode import iou
-from ffpp_prep.detector.mesh import FaceMesh, five_points
+from ffpp_prep.detector.mesh import FaceMesh
 from ffpp_prep.format.geometry import expanded_square
+from ffpp_prep.format.points import five_points, unpacked
 from ffpp_prep.one_video.boxes import detect_video
-from ffpp_prep.one_video.landmarks import CHIN, landmarks_of_video, settled_mesh, unpacked
+from ffpp_prep.one_video.landmarks import CHIN, landmarks_of_video, settled_mesh
 from ffpp_prep.sample.plan import TWO_FACES, make_plan
 from ffpp_prep.sample.sources import NO_FACE, PEOPLE, Source, read
 from ffpp_prep.settings import BoxSettings

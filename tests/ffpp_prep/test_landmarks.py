@@ -11,9 +11,10 @@ from clips import ffpp_prep
 from test_blazeface import FACES, picture
 
 from ffpp_prep import BoxSettings, detect_boxes, find_landmarks, read_boxes, read_landmarks, verify_work
-from ffpp_prep.detector.mesh import FaceMesh, five_points
+from ffpp_prep.detector.mesh import FaceMesh
 from ffpp_prep.errors import UserError
-from ffpp_prep.one_video.landmarks import head_pose, packed, settled_mesh, unpacked
+from ffpp_prep.format.points import five_points, packed, unpacked
+from ffpp_prep.one_video.landmarks import head_pose, settled_mesh
 
 SSD = {"astronaut": (181.1, 72.9, 264.4, 174.6), "grace_hopper": (173.6, 120.8, 349.5, 329.9)}
 

@@ -102,6 +102,7 @@ def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> De
         margin=geometry.margin,
         border="pad" if geometry.border == "pad" else "clip",
         crop_size=geometry.size,
+        align=geometry.align,
         detector="blazeface" if run_detector(run) == "blazeface" else "ssd",
         checkpoint_sha256=sha256_of(model.path),
         validation_videos=(calibration.videos_real, calibration.videos_fake) if calibration else (0, 0),
@@ -119,7 +120,7 @@ def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> De
 
 
 def _as_rule(geometry: CropGeometry) -> CropRule:
-    return CropRule(geometry.margin, geometry.border, geometry.size)
+    return CropRule(geometry.margin, geometry.border, geometry.size, geometry.align)
 
 
 def _real_images(model: TrainedModel, data: Path | None) -> Tensor:

@@ -16,6 +16,7 @@ from ffpp_prep.options import Checked, Range
 
 __all__ = [
     "THESIS_MARGIN",
+    "Align",
     "Border",
     "BoxSettings",
     "Choice",
@@ -30,6 +31,7 @@ __all__ = [
 
 THESIS_MARGIN = 0.3
 Border = Literal["clip", "pad"]
+Align = Literal["", "deepfakebench"]
 Decoder = Literal["pyav", "decord"]
 DfdRule = Literal["actors", "thesis"]
 DfdcRule = Literal["parts", "thesis"]
@@ -156,6 +158,10 @@ class CropSettings(Checked):
         for_training: take just the frames that this many epochs, and the evaluation, ask for; 0 for all.
         decoder: pyav or decord; that of the boxes.
         boxes: fingerprint of the boxes that are cut out by.
+        align: the template that a face's five points are laid on, in place of the square around its box; the crop then
+            shows 1 + margin times the template, 256 pixels a side unless `size` says otherwise. Needs landmarks. None
+            is kept as "", as in files of before there were templates.
+        landmarks: fingerprint of the landmarks that aligned crops are cut by.
 
     Raises:
         UserError: a value that isn't allowed.
@@ -181,9 +187,20 @@ class CropSettings(Checked):
     )
     decoder: Decoder = setting("pyav", flag="boxes of --decoder")
     boxes: str = setting("", flag="boxes of fingerprint")
+    align: Literal["", "none", "deepfakebench"] = setting(
+        "",
+        "turn and scale each face so that eyes, nose and mouth lie on this template; needs ffpp-prep landmarks; "
+        "--size is then 256 by default, and --margin 0.3 DeepfakeBench's scale of 1.3",
+        empty="none",
+    )
+    landmarks: str = setting("", flag="landmarks of fingerprint")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.align == "none":
+            object.__setattr__(self, "align", "")
+        if self.align and not self.size:
+            object.__setattr__(self, "size", 256)
         if sum((self.every > 1, self.frames > 0, self.for_training > 0)) > 1:
             raise UserError("every, frames and for_training exclude each other; give one of them")
 

@@ -20,9 +20,12 @@ TEMPLATES = {"deepfakebench": np.array(_DEEPFAKEBENCH) / 112, "gend": np.array(_
 """Shares of the crop's side."""
 
 
-def cut(frame: Image, box: Box, geometry: CropGeometry) -> Image:
+def cut(
+    frame: Image, box: Box, geometry: CropGeometry, points: npt.NDArray[np.floating] | None = None
+) -> Image:
     """The crop of a face by any rule: `frame` (H, W, 3) uint8 RGB, `box` x1, y1, x2, y2 in pixels.
 
+    points: the five of an aligned face (5, 2), where they are known; else the face mesh finds them.
     Raises: UserError where OpenCV is needed and missing.
     """
     if isinstance(geometry, CropRule):
@@ -32,7 +35,9 @@ def cut(frame: Image, box: Box, geometry: CropGeometry) -> Image:
             return _grown(frame, box, geometry)
         if geometry.rule == "aligned":
             return align(frame, five_points(frame, box), geometry)
-    return cut_face(frame, box, geometry)
+    if geometry.align and points is None:
+        points = five_points(frame, box)
+    return cut_face(frame, box, geometry, points)
 
 
 def need_opencv_for(geometry: CropRule, spec: InputSpec) -> None:

@@ -64,4 +64,6 @@ class CropRule(CropGeometry):
     @property
     def plain(self) -> CropGeometry:
         """The same as a prepared set's geometry, where it can be one: equal ones are equal."""
-        return CropGeometry(self.margin, self.border, self.size) if self.rule == "square" else self
+        return (
+            CropGeometry(self.margin, self.border, self.size, self.align) if self.rule == "square" else self
+        )

@@ -147,7 +147,9 @@ def _read_mask(prepared: PreparedSet, row: int, frame: int, shape: tuple[int, ..
     if size is not None and picture.shape[:2] != size:
         log.warning("%s: its mask is %s, the video %s (height, width)", video_id, picture.shape[:2], size)
         return None
-    shown = cut(picture, (box.x1, box.y1, box.x2, box.y2), prepared.geometry)
+    corners = (box.x1, box.y1, box.x2, box.y2)
+    points = prepared.points_at(row, frame, 0, corners)
+    shown = cut(picture, corners, prepared.geometry, points)
     if shown.shape[:2] != shape:
         log.warning("%s: the mask's crop is %s, the face's %s", video_id, shown.shape[:2], shape)
         return None

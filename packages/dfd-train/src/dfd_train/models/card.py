@@ -57,6 +57,8 @@ class DetectorCard:
     """side to which crops were resized before they were stored; 0: native"""
     checkpoint_sha256: str
     """of the checkpoint that was exported"""
+    align: Literal["", "deepfakebench"] = ""
+    """the template that its faces' five points were laid on, 1 + margin times as much shown; "" for squares"""
     detector: Literal["ssd", "blazeface"] = "ssd"
     """which one of ffpp-prep's found the faces of its training data"""
     labels: tuple[Literal["real"], Literal["fake"]] = ("real", "fake")
@@ -89,7 +91,14 @@ class DetectorCard:
     def geometry(self) -> CropGeometry:
         """What crops it is used to."""
         rule = CropRule(
-            self.margin, self.border, self.crop_size, self.rule, self.whole_pixels, self.template, self.scale
+            self.margin,
+            self.border,
+            self.crop_size,
+            self.align,
+            self.rule,
+            self.whole_pixels,
+            self.template,
+            self.scale,
         )
         return rule.plain
 

@@ -48,4 +48,5 @@ def _met(facts: Facts, prepared: PreparedSet, selection: Selection) -> str:
 
 def _text(geometry: CropGeometry) -> str:
     size = f"{geometry.size} pixels" if geometry.size else "native size"
-    return f"margin {geometry.margin:g}, border {geometry.border}, {size}"
+    aligned = f", aligned as {geometry.align}" if geometry.align else ""
+    return f"margin {geometry.margin:g}, border {geometry.border}, {size}{aligned}"

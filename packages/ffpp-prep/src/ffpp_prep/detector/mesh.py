@@ -12,15 +12,11 @@ from numpy.typing import NDArray
 from ffpp_prep.detector.embedded import MESH
 from ffpp_prep.detector.sampling import Picture, TurnedSquare
 from ffpp_prep.detector.tflite import Floats, TFLiteNetwork
+from ffpp_prep.format.points import POINTS, five_points
 
 SIDE = 192  # of the network's input, pixels
-POINTS = 468
 REACH = 1.5  # side of the square that the network sees, of the box's longer side
 _CLIP = 80.0
-
-# Of the mesh's points; "right" is the person's own right, on the left of the picture.
-RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)
-NOSE_TIP, RIGHT_MOUTH, LEFT_MOUTH = 1, 61, 291
 
 
 @dataclass(frozen=True)
@@ -68,10 +64,3 @@ class FaceMesh:
         depth = points[:, 2:] * np.float32(square.side / SIDE)
         placed = np.concatenate([square.to_picture(points[:, :2], SIDE), depth], axis=1)
         return Mesh(placed, float(1 / (1 + np.exp(-np.clip(outputs[1][0], -_CLIP, _CLIP)))))
-
-
-def five_points(points: Floats) -> Floats:
-    """(..., 5, 2) right eye, left eye, nose tip, right and left corner of the mouth; `points`: (..., 468, 2)."""
-    eyes = [points[..., list(corners), :].mean(axis=-2) for corners in (RIGHT_EYE, LEFT_EYE)]
-    others = [points[..., index, :] for index in (NOSE_TIP, RIGHT_MOUTH, LEFT_MOUTH)]
-    return np.stack([*eyes, *others], axis=-2)

@@ -11,8 +11,10 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from ffpp_prep.errors import UserError
+from ffpp_prep.format.alignment import aligned
 from ffpp_prep.options import Checked, Range
-from ffpp_prep.settings import THESIS_MARGIN, Border
+from ffpp_prep.settings import THESIS_MARGIN, Align, Border
 from ffpp_prep.video import resized
 
 __all__ = ["THESIS_MARGIN", "Border", "CropGeometry", "Image", "Square", "cut", "cut_face", "expanded_square"]
@@ -28,12 +30,20 @@ class CropGeometry(Checked):
         margin: how much larger than the box the square is.
         border: `clip` to the frame, or `pad` with black beyond it.
         size: side in pixels, 0 for native size.
+        align: the template that the face's five points are laid on, in place of the square around its box; the crop
+            then shows 1 + margin times the template, and has a size.
     """
 
     # a file may say any number, and each crop would be as large
     margin: Annotated[float, Range(ge=0, le=10)] = THESIS_MARGIN
     border: Border = "clip"
     size: Annotated[int, Range(ge=0, le=8192)] = 0
+    align: Align = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.align and not self.size:
+            raise UserError(f"size={self.size}: must be above 0 where align={self.align}")
 
 
 @dataclass(frozen=True)
@@ -46,17 +56,27 @@ class Square:
     right: int
 
 
-def cut_face(frame: Image, box: tuple[float, float, float, float], geometry: CropGeometry) -> Image:
+def cut_face(
+    frame: Image,
+    box: tuple[float, float, float, float],
+    geometry: CropGeometry,
+    points: NDArray[np.floating] | None = None,
+) -> Image:
     """Cuts a face out of a frame: the box is expanded, made square, clipped or padded, and resized where asked.
 
     Args:
         frame: (H, W, 3) uint8 RGB.
         box: x1, y1, x2, y2 in pixels, as the detector gave it.
         geometry: how the crop derives from it.
+        points: (5, 2) the face's points, needed where the geometry aligns it.
 
     Returns:
         (h, w, 3) uint8 RGB.
     """
+    if geometry.align:
+        if points is None:
+            raise ValueError("a face without points can't be aligned")
+        return aligned(frame, points, geometry.align, geometry.size, 1 + geometry.margin)
     crop = cut(frame, expanded_square(*box, geometry.margin), geometry.border)
     return resized(crop, geometry.size) if geometry.size else crop
 

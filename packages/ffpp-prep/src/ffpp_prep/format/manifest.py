@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.checksums import read_checked_json
@@ -19,6 +19,7 @@ from ffpp_prep.format.geometry import CropGeometry
 from ffpp_prep.format.made_with import remedy_of
 from ffpp_prep.format.schemas import FORMAT_VERSION, refuse_version
 from ffpp_prep.format.shard_writer import MissingCrops, ShardHeader, ShardSummary, shard_name
+from ffpp_prep.settings import Align
 
 __all__ = [
     "MANIFEST",
@@ -68,6 +69,7 @@ def manifest_of(summaries: Sequence[ShardSummary], header: ShardHeader, boxes: s
         "margin": header.geometry.margin,
         "border": header.geometry.border,
         "size": header.geometry.size,
+        **({"align": header.geometry.align} if header.geometry.align else {}),
         "fingerprint": header.fingerprint,
         **({"boxes": boxes} if boxes else {}),  # plans of before it was recorded lack it
         "shards": [_entry(summary) for summary in summaries],
@@ -99,7 +101,10 @@ def read_manifest(path: Path) -> Manifest:
         known = codec(str(content["codec"]))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    geometry = CropGeometry(float(content["margin"]), content.get("border", "clip"), content["size"])
+    align = content.get("align", "")
+    if align not in get_args(Align) or (align and not content["size"]):
+        raise UserError(f"{path}: align is {align!r}, allowed: deepfakebench, with a size")
+    geometry = CropGeometry(float(content["margin"]), content.get("border", "clip"), content["size"], align)
     header = ShardHeader(known.name, geometry, str(content["fingerprint"]))
     shards = tuple(_listed(entry, path) for entry in content["shards"])
     return Manifest(header, shards, str(content.get("boxes", "")))

@@ -18,6 +18,7 @@ from ffpp_prep.format.box_reader import BoxReader
 from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
 from ffpp_prep.format.made_with import detection_settings, remedy_of
 from ffpp_prep.format.manifest import MANIFEST
+from ffpp_prep.format.points import PointReader
 from ffpp_prep.format.schemas import FORMAT_VERSION, USABLE, refuse_version
 from ffpp_prep.format.shard_reader import CropStore
 from ffpp_prep.format.tables import read_table
@@ -52,6 +53,8 @@ class PreparedSet:
     boxes: BoxReader
     rows: pd.Index
     """`video_id` by row, to find a video's row"""
+    points: PointReader
+    """the faces' points, for aligned crops"""
     detector: str = "ssd"
     """which one found the faces; work folders of before there were two don't say: the thesis's"""
     recut: CropGeometry | None = None
@@ -97,7 +100,28 @@ class PreparedSet:
         if box is None:
             raise UserError(f"{self.work} has neither crop nor box of {video_id}, frame {frame}, face {face}")
         picture = read_frame(Path(self.videos.at[row, "path"]), frame, box.pts, self.frame_size(row))
-        return self.cutter(picture, (box.x1, box.y1, box.x2, box.y2), self.geometry)
+        corners = (box.x1, box.y1, box.x2, box.y2)
+        if self.geometry.align:
+            return cut_face(picture, corners, self.geometry, self.points_at(row, frame, face, corners))
+        return self.cutter(picture, corners, self.geometry)
+
+    def points_at(
+        self, row: int, frame: int, face: int, box: tuple[float, float, float, float]
+    ) -> npt.NDArray[np.float32] | None:
+        """The five points of a face (5, 2), where its crop is aligned by them; else None.
+
+        Raises: UserError where they are needed and unknown.
+        """
+        if not self.geometry.align:
+            return None
+        video_id = str(self.videos.at[row, "video_id"])
+        found = self.points.find(video_id, frame, face, box)
+        if found is None:
+            raise UserError(
+                f"{self.work} has no landmarks of {video_id}, frame {frame}, face {face}, which aligned crops need; "
+                f"run  ffpp-prep landmarks {self.work}"
+            )
+        return found
 
     def frame_size(self, row: int) -> tuple[int, int]:
         """Width and height of the frames that the boxes of a video are of; 0 where that isn't recorded."""
@@ -178,6 +202,7 @@ def load_prepared(work: str | Path) -> PreparedSet:
         crops=crops,
         boxes=BoxReader(work / "boxes", dict(zip(rows, videos["boxes_part"], strict=True))),
         rows=rows,
+        points=PointReader(work / "landmarks"),
         detector=str(next(iter(detection.get("detector", ())), "ssd")),
     )
 
@@ -230,6 +255,7 @@ def _fingerprint(
     geometry = crops.geometry if crops is not None else CropGeometry()
     # these words stand in the checkpoints of all runs: another field of CropGeometry must not change them
     cut = f"CropGeometry(margin={geometry.margin!r}, border={geometry.border!r}, size={geometry.size!r})"
+    cut += f" aligned {geometry.align}" if geometry.align else ""
     # the recorded squares' margin is none of the crops': theirs is the geometry's
     faces = {name: sorted(map(str, values)) for name, values in detection.items() if name != "margin"}
     lossy = "" if crops is None or crops.lossless else crops.fingerprint

@@ -180,6 +180,8 @@ def _write(
         file.attrs["margin"] = header.geometry.margin
         file.attrs["border"] = header.geometry.border
         file.attrs["size"] = header.geometry.size
+        if header.geometry.align:
+            file.attrs["align"] = header.geometry.align
         file.attrs["fingerprint"] = header.fingerprint
         blob = file.create_dataset("blob", (size,), np.uint8, dcpl=allocated)
         place = blob.id.get_offset() if size else 0

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ffpp_prep.format.frames import asked_for, spaced_frames
 from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
-from ffpp_prep.settings import CropSettings
+from ffpp_prep.format.points import FIVE
+from ffpp_prep.settings import Align, CropSettings
 from ffpp_prep.video import DecodeFailed, beating, open_video
 
 __all__ = ["CropSettings", "chosen_boxes", "crops"]
@@ -17,7 +19,8 @@ __all__ = ["CropSettings", "chosen_boxes", "crops"]
 
 def geometry_of(settings: CropSettings) -> CropGeometry:
     """Returns how the crops derive from their boxes."""
-    return CropGeometry(settings.margin, settings.border, settings.size)
+    align: Align = "deepfakebench" if settings.align == "deepfakebench" else ""
+    return CropGeometry(settings.margin, settings.border, settings.size, align)
 
 
 def chosen_boxes(boxes: pd.DataFrame, split: str, length: int, settings: CropSettings) -> pd.DataFrame:
@@ -54,6 +57,7 @@ def crops(
         return
     last = max(positions)
     corners = boxes[["x1", "y1", "x2", "y2"]].to_numpy(np.float64)
+    points = boxes[list(FIVE)].to_numpy(np.float64).reshape(-1, 5, 2) if settings.align else None
     with open_video(path, settings.decoder) as reader:
         reader.match(size)
         for frame in beating(reader, beat):
@@ -61,7 +65,10 @@ def crops(
             if wanted:
                 picture = frame.rgb()
                 for position in wanted:
-                    crop = _crop(picture, corners[position].tolist(), geometry_of(settings))
+                    if points is not None and np.isnan(points[position]).any():
+                        continue  # a face without points
+                    own = None if points is None else points[position]
+                    crop = _crop(picture, corners[position].tolist(), geometry_of(settings), own)
                     yield position, crop
                     del crop
                 del picture  # its memory is taken for the next one, which costs less than other memory
@@ -69,10 +76,12 @@ def crops(
                 return
 
 
-def _crop(picture: Image, corners: list[float], geometry: CropGeometry) -> Image:
+def _crop(
+    picture: Image, corners: list[float], geometry: CropGeometry, points: NDArray[np.float64] | None
+) -> Image:
     try:
         x1, y1, x2, y2 = corners
-        return cut_face(picture, (x1, y1, x2, y2), geometry)
+        return cut_face(picture, (x1, y1, x2, y2), geometry, points)
     except Exception as error:  # padded beyond memory, or of a shape that can't be resized
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DecodeFailed(f"no crop can be cut out: {reason}") from error

@@ -12,16 +12,15 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ffpp_prep.detector.mesh import LEFT_EYE, POINTS, REACH, RIGHT_EYE, FaceMesh, Mesh
+from ffpp_prep.detector.mesh import REACH, FaceMesh, Mesh
 from ffpp_prep.detector.sampling import Picture, TurnedSquare
+from ffpp_prep.format.points import LEFT_EYE, POINT_BYTES, RIGHT_EYE, packed
 from ffpp_prep.options import Checked
 from ffpp_prep.video import VideoError, beating, open_video
 
 __all__ = [
     "BOX_SIDE",
     "LANDMARKS_SCHEMA",
-    "POINT_BYTES",
-    "STEPS",
     "Floats",
     "LandmarkSettings",
     "Pose",
@@ -30,17 +29,13 @@ __all__ = [
     "head_pose",
     "landmarks_of_video",
     "mesh_of_box",
-    "packed",
     "settled_mesh",
-    "unpacked",
 ]
 
 Status = Literal["ok", "partial", "open_failed", "timeout", "crashed"]
 Floats = NDArray[np.float32]
 
 BOX_SIDE = 0.96  # of the square that BlazeFace would give, of a box's longer side: median over the sample
-STEPS = 1024  # to the box's side; finer ones than a point's own jitter would only take space
-POINT_BYTES = 2 * 2 * POINTS
 FOREHEAD, CHIN = 10, 152
 LANDMARKS_SCHEMA = pa.schema(
     [
@@ -154,26 +149,6 @@ def head_pose(points: Floats) -> Pose:
         pitch=math.degrees(math.atan2(float(down[2]), float(np.hypot(down[0], down[1])))),
         roll=math.degrees(math.atan2(float(across[1]), float(across[0]))),
     )
-
-
-def packed(points: Floats, box: tuple[float, float, float, float]) -> bytes:
-    """Points (468, 2) in pixels as they are stored: half floats relative to the box, little-endian, all x, then all y.
-
-    0 is the box's left and top, 1 its right and bottom; rounded to 1/1024.
-    """
-    x1, y1, x2, y2 = box
-    size = np.array([max(x2 - x1, 1e-3), max(y2 - y1, 1e-3)], np.float32)
-    relative = (points - np.array([x1, y1], np.float32)) / size
-    rounded = (np.rint(relative * STEPS) / STEPS).clip(-60000, 60000)
-    return rounded.T.astype("<f2").tobytes()
-
-
-def unpacked(content: bytes, box: tuple[float, float, float, float]) -> Floats:
-    """The points (468, 2) in pixels of the frame; the inverse of `packed`."""
-    x1, y1, x2, y2 = box
-    relative = np.frombuffer(content, "<f2").reshape(2, POINTS).T.astype(np.float32)
-    points: Floats = relative * np.array([x2 - x1, y2 - y1], np.float32) + np.array([x1, y1], np.float32)
-    return points
 
 
 def mesh_of_box(

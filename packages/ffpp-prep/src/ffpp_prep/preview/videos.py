@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ffpp_prep.format.frames import spaced_frames
+from ffpp_prep.format.points import unpacked
 from ffpp_prep.format.records import REAL_METHOD
-from ffpp_prep.one_video.landmarks import unpacked
 from ffpp_prep.video import VideoError, open_video
 
 FRAMES = 5  # of each video

@@ -100,7 +100,7 @@ def estimate_root(
     """
     boxes, crop = boxes or BoxSettings(), crop or CropSettings()
     require_decoder(boxes.decoder)
-    crop = replace(crop, decoder=boxes.decoder)
+    crop = replace(crop, decoder=boxes.decoder, align="")  # squares of the same size cost about as much
     workers = find_workers(replace(engine or Engine(), detector=boxes.detector or SSD), jobs)
     detecting = workers.processes * workers.threads
     videos: Sequence[VideoRecord] = list_videos(Path(root), layout, words).videos

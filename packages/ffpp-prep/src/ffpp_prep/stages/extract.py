@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ffpp_prep.errors import FatalError, UserError
@@ -18,16 +19,18 @@ from ffpp_prep.format.checksums import write_checked_json
 from ffpp_prep.format.files import sweep
 from ffpp_prep.format.frames import EVALUATION_FRAMES
 from ffpp_prep.format.manifest import MANIFEST, commit_file, manifest_of, read_summaries
+from ffpp_prep.format.points import FIVE, PointReader
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.shard_writer import ShardSummary, scored_below, shard_name
 from ffpp_prep.jobs import Beat, Outcome, run_tasks
 from ffpp_prep.settings import Choice, CropSettings
+from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.parts import refuse_other_settings
 from ffpp_prep.work.plan import Plan, PlannedSlice, read_plan, write_plan
 from ffpp_prep.work.planning import pending_slices, plan_shards, planned_slices, spoken_for, unplanned
 from ffpp_prep.work.progress import ProgressBar
-from ffpp_prep.work.shards import header_of, write_shard
+from ffpp_prep.work.shards import VideoSlice, header_of, write_shard
 from ffpp_prep.work.store import BoxStore, read_videos_and_parts
 
 __all__ = ["NOT_DETECTED", "Choice", "ExtractSummary", "extract_faces"]
@@ -99,6 +102,8 @@ def extract_faces(
             # plans of before it was recorded go on without
             boxes="" if before and not before[0].boxes else store.fingerprint(),
         )
+        if settings.align:
+            settings = replace(settings, landmarks=_landmarks(work, store))
         if before is not None:
             refuse_other_settings(folder, asdict(before[0]), settings)
         videos = read_videos_and_parts(work)
@@ -212,10 +217,45 @@ def _collect(
     return lost
 
 
+def _landmarks(work: Path, boxes: BoxStore) -> str:
+    """The fingerprint of the landmarks of all usable videos.
+
+    Raises:
+        UserError: there are none, of other boxes, or not of all.
+    """
+    landmarks = LandmarkStore(work)
+    status = boxes.read_status()
+    usable = set(status.loc[status["status"].isin(USABLE), "video_id"])
+    lacking = usable - landmarks.done(but=("open_failed", "timeout", "crashed"))
+    made_with = landmarks.settings() or {}
+    if lacking or made_with.get("boxes") != boxes.fingerprint():
+        how = (
+            f"{len(lacking)} videos have none, such as {min(lacking)}"
+            if lacking
+            else "they are of other boxes"
+        )
+        raise UserError(f"--align needs landmarks: {how}; run  ffpp-prep landmarks {work}  first")
+    return landmarks.fingerprint()
+
+
+def _with_points(part: VideoSlice, reader: PointReader) -> VideoSlice:
+    """The same boxes with the columns FIVE, NaN where a face has no points."""
+    boxes = part.boxes
+    rows = [
+        reader.find(part.video_id, int(row.frame), int(row.face), (row.x1, row.y1, row.x2, row.y2))
+        for row in boxes.itertuples()
+    ]
+    points = np.array([np.full((5, 2), np.nan) if one is None else one for one in rows]).reshape(-1, 10)
+    return replace(part, boxes=boxes.assign(**dict(zip(FIVE, points.T, strict=True))))
+
+
 def _extract(task: _Task, beat: Beat) -> ShardSummary | str:
     """Writes a shard; or says why that was not possible."""
     try:
         slices = planned_slices(BoxStore(task.work), task.videos, task.slices, task.settings)
+        if task.settings.align:
+            reader = PointReader(task.work / "landmarks")
+            slices = [_with_points(part, reader) for part in slices]
         return write_shard(task.work / "faces", task.number, slices, task.settings, beat)
     except (
         UserError,
