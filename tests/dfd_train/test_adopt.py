@@ -70,6 +70,20 @@ def work(tmp_path_factory: pytest.TempPathFactory, small_set_writer) -> Path:
 
 
 @pytest.fixture(scope="module")
+def real_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two clips of a talking head, called real and fake, with boxes of four frames each."""
+    from ffpp_prep.cli import main as prepare
+
+    folder = tmp_path_factory.mktemp("footage")
+    for name, start in (("real", 0), ("fake", 4)):
+        (folder / "clips" / name).mkdir(parents=True)
+        prediction.encode(folder / "clips" / name / "a.mp4", prediction.faces(8)[start : start + 4], crf=18)
+    assert prepare(["scan", str(folder / "clips"), "-o", str(folder / "work")]) == 0
+    assert prepare(["boxes", str(folder / "work"), "--jobs", "1"]) == 0
+    return folder / "work"
+
+
+@pytest.fixture(scope="module")
 def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photo") / "face.png"
     Image.fromarray(prediction.faces(1)[0]).save(path)
@@ -121,6 +135,28 @@ def test_evaluate_calibrate_compare_and_robustness_take_it(detector, aligned, wo
     assert "Licence:" in (tmp_path / "rob/robustness.html").read_text()
     assert main(["evaluate", str(aligned), *data]) == 2, "its crops need the videos, which are not there"
     assert "the videos are not there" in capsys.readouterr().err
+
+
+def test_a_slow_detector_says_its_time_beforehand(
+    detector, photograph, tmp_path, caplog, monkeypatch
+) -> None:
+    monkeypatch.setattr("dfd_train.predict.scorer.SLOW", 0.0)
+    with caplog.at_level("INFO"):
+        assert (
+            main(["predict", str(detector), str(photograph), "--out", str(tmp_path), "--device", "cpu"]) == 0
+        )
+    assert "s a face and frame on this cpu" in caplog.text
+
+
+def test_crops_are_cut_from_the_video_by_the_cards_rule(aligned, real_set, capsys) -> None:
+    """Real footage: the mesh finds the five points, and the crop that is scored is 256 pixels a side."""
+    from dfd_train.runs.checkpoint import load_model
+    from ffpp_prep.format.prepared import load_prepared
+
+    seen = load_model(aligned).crops_of(load_prepared(real_set))
+    assert seen.read_crop_at(0, 0).shape == (256, 256, 3)
+    assert main(["evaluate", str(aligned), "--data", str(real_set), "--split", "all", "--device", "cpu"]) == 0
+    assert "Licence:" in capsys.readouterr().out
 
 
 def test_testing_on_what_taught_it_is_flagged(detector, work, capsys, tmp_path) -> None:

@@ -86,12 +86,15 @@ def run(options: argparse.Namespace) -> Outcome:
         )
     from dfd_train.engine.validation import validate_models
     from dfd_train.predict.ensemble import gain_table, read_together
-    from dfd_train.predict.scorer import load_scorer
+    from dfd_train.predict.scorer import TorchScorer, load_scorer
 
     files = find_inputs(options.files, leave_out=options.out)
     models = (options.model, *options.others)
     validate_models(models, options.device, options.trust)
     scorers = [load_scorer(model, options.device, options.trust) for model in models]
+    for scorer in scorers:
+        if isinstance(scorer, TorchScorer) and (said := scorer.time_said()):
+            logging.info(said)
     if options.labelled is not None:
         print(gain_table(scorers, options.labelled, options.split).to_text())
     if not files:

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from dfd_train.predict.ensemble import read_together
     from dfd_train.predict.faces import FaceFinder, Rates
     from dfd_train.predict.finder import detector_of
-    from dfd_train.predict.scorer import load_scorer
+    from dfd_train.predict.scorer import TorchScorer, load_scorer
     from dfd_train.serve.app import Desk
     from dfd_train.serve.guard import Access
     from dfd_train.serve.jobs import Jobs
@@ -62,6 +62,9 @@ def run(options: argparse.Namespace) -> int:
     models = (options.model, *options.others)
     validate_models(models, options.device, options.trust)
     scorers = [load_scorer(model, options.device, options.trust) for model in models]
+    for scorer in scorers:
+        if isinstance(scorer, TorchScorer) and (said := scorer.time_said()):
+            logging.info(said)
     reading = read_together(scorers)
     title = reading.title
     if reading.unfinished:

@@ -17,7 +17,7 @@ from dfd_train.data.overlap import Overlap, overlap
 from dfd_train.data.selection import in_split, select_videos, trained_on
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.record import prediction_facts
-from dfd_train.engine.score import Scoring, require_numbers, score_videos
+from dfd_train.engine.score import Scoring, require_numbers, score_videos, seconds_a_crop
 from dfd_train.engine.sources import crop_sources
 from dfd_train.errors import UserError
 from dfd_train.metrics import best_threshold
@@ -27,6 +27,7 @@ from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
 from dfd_train.settings.config import DataConfig
 from dfd_train.settings.sections import Count, Device
+from dfd_train.units import duration_text
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.made_with import detection_settings
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
@@ -108,6 +109,14 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
         log.info("%s: %s", request.split, remark)
     extract = f"ffpp-prep extract {prepared.work} --for-training {config.train.epochs}"
     log.info(crop_sources(prepared, plan.batches.spots, request.split, extract))
+    if model.card is not None:
+        seconds = seconds_a_crop(model.detector.network, model.detector.spec, device) * plan.batches.crops
+        log.info(
+            "%s: %s crops through the network, about %s",
+            run,
+            f"{plan.batches.crops:,}",
+            duration_text(seconds),
+        )
     predictions = score_videos(
         model.detector.network, model.detector.spec, prepared, selection.videos, scoring, device=device
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
@@ -100,6 +101,18 @@ def score_videos(
                 raise KeyboardInterrupt
             progress.update(len(batch))
     return prediction_table(videos, batches.samples, np.concatenate(logits))
+
+
+def seconds_a_crop(network: nn.Module, spec: InputSpec, device: torch.device) -> float:
+    """How long a crop takes by itself, of a grey one, the second time: batches on a GPU take less."""
+    image = torch.zeros(1, 3, spec.size, spec.size, device=device)
+    seconds = 0.0
+    for _ in range(2):
+        started = time.perf_counter()
+        with torch.inference_mode():
+            network(image).cpu()
+        seconds = time.perf_counter() - started
+    return seconds
 
 
 def require_numbers(logits: Logits, model: str) -> Logits:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from dfd_train.calibration.kept import validation_predictions
 from dfd_train.calibration.learned import Calibration, calibrate
 from dfd_train.data.batches import plan_evaluation
+from dfd_train.data.cuts import cut
 from dfd_train.data.selection import select_videos
 from dfd_train.engine.score import prediction_table
 from dfd_train.errors import UserError
@@ -91,11 +92,14 @@ def gain_table(scorers: Sequence[Scorer], work: Path, split: str, frames: int = 
     warn_of_differences(scorers, prepared, selection)
     (samples, *_) = plan_evaluation(selection.videos, frames, len(selection.videos) * frames).batches
     logits: list[list[np.ndarray]] = [[] for _ in scorers]
+    sets = [  # a run has the stored crops, a published detector those that it is used to
+        prepared.cut_as(scorer.facts.geometry, cut) if scorer.facts.kind == "adopted" else prepared
+        for scorer in scorers
+    ]
     for start in tqdm(range(0, len(samples), BATCH), desc="labelled set", unit="batch", disable=None):
         some = samples[start : start + BATCH]
-        crops = [prepared.read_crop_at(one.video, one.frame, one.face) for one in some]
-        for own, scorer in zip(logits, scorers, strict=True):
-            own.append(scorer.logits(crops))
+        for own, scorer, seen in zip(logits, scorers, sets, strict=True):
+            own.append(scorer.logits([seen.read_crop_at(one.video, one.frame, one.face) for one in some]))
     columns = [np.concatenate(own) for own in logits]
     names = [scorer.facts.name for scorer in scorers]
     if len(scorers) > 1:

@@ -21,13 +21,14 @@ from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import normalize
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.learner import autocast
-from dfd_train.engine.score import require_numbers
+from dfd_train.engine.score import require_numbers, seconds_a_crop
 from dfd_train.errors import UserError
 from dfd_train.models.build import Detector
 from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.predict.onnx_trial import try_onnx
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
+from dfd_train.units import duration_text
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.format.manifest import MANIFEST, read_manifest
@@ -35,6 +36,7 @@ from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)
 
+SLOW = 0.2  # seconds a crop, above which a person is told beforehand
 BATCH = 32  # crops through a network at once, from however many frames
 
 
@@ -124,6 +126,19 @@ class TorchScorer:
             with torch.inference_mode(), autocast(self._device, self._amp):
                 found.append(self._network(images).flatten().float().cpu().numpy())
         return _numbers(found, self.facts)
+
+    def time_said(self) -> str:
+        """Of a published detector, which may be large, how long it takes; empty where that is not worth a word."""
+        if self.facts.kind != "adopted":
+            return ""
+        seconds = seconds_a_crop(self._network, self.facts.spec, self._device)
+        if seconds < SLOW:
+            return ""
+        minute = duration_text(120 * seconds)
+        return (
+            f"{self.facts.name}: {seconds:.1f} s a face and frame on this {self._device.type}; a minute of video with "
+            f"one face, 2 frames a second, takes about {minute}"
+        )
 
 
 class OnnxScorer:
