@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 import pandas as pd
 import PIL.features
 import PIL.Image
+import PIL.ImageOps
 import prediction
 import pytest
 
@@ -234,3 +237,29 @@ def test_a_huge_picture_is_looked_at_by_fewer_pixels() -> None:
     assert shapes == [(1, 144, 176, 3), (1, 1728, 2112, 3)]
     assert found.scores[0] > 0.9
     assert np.abs(found.boxes[0] / 24 - expected.boxes[0]).max() < 8
+
+
+def test_a_large_picture_is_read_without_copies_of_it(tmp_path: Path) -> None:
+    """A grey one of 67 megapixels took 700 MB as Pillow converts it; its RGB bytes are 200."""
+    PIL.Image.new("L", (8192, 8192)).save(tmp_path / "a.png")
+    script = (
+        "import sys, pathlib, resource; from dfd_train.predict.photographs import read_image\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "read_image(pathlib.Path(sys.argv[1]))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "a.png")]
+    grown = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert grown < 400_000  # kB
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_strips_are_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orientation: int) -> None:
+    monkeypatch.setattr("dfd_train.predict.photographs.STRIP", 300)
+    values = np.random.default_rng(0).integers(0, 255, (41, 70, 4), np.uint8)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    PIL.Image.fromarray(values).save(tmp_path / "a.png", exif=exif)
+    with PIL.Image.open(tmp_path / "a.png") as image:
+        expected = np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))
+    assert np.array_equal(read_image(tmp_path / "a.png"), expected)

@@ -52,6 +52,12 @@ def colour(face: int, prob: float | None, threshold: float | None) -> str:
 def draw_marks(picture: Image, marks: Sequence[Mark], threshold: float | None, note: str) -> Image:
     """A copy of `picture` (H, W, 3) uint8 with its faces marked, and `note` across its foot."""
     canvas = PIL.Image.fromarray(picture)
+    mark_picture(canvas, marks, threshold, note)
+    return np.asarray(canvas)
+
+
+def mark_picture(canvas: PIL.Image.Image, marks: Sequence[Mark], threshold: float | None, note: str) -> None:
+    """Draws the same into an RGB picture: of large ones there is no room for copies."""
     draw = ImageDraw.Draw(canvas)
     unit = max(1, round(min(canvas.size) / 240))
     font = _font(max(14, 9 * unit))
@@ -63,7 +69,6 @@ def draw_marks(picture: Image, marks: Sequence[Mark], threshold: float | None, n
         _label(draw, box[0], box[1], text, font, ink, unit, canvas.size)
     if note:
         _banner(draw, note, unit, canvas.size)
-    return np.asarray(canvas)
 
 
 def _label(

@@ -24,7 +24,7 @@ import PIL.PngImagePlugin
 from dfd_train.errors import UserError
 from dfd_train.predict.analysis import Analysis
 from dfd_train.predict.annotate import Marks, annotate_video
-from dfd_train.predict.drawing import Mark, draw_marks
+from dfd_train.predict.drawing import Mark, mark_picture
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import Advance
 from dfd_train.predict.inputs import Input
@@ -139,8 +139,9 @@ def _write_image(path: Path, file: Input, faces: pd.DataFrame, threshold: float 
     if note:
         info.add_text("Comment", note)
     out = io.BytesIO()
-    marked = draw_marks(read_image(file.path), marks, threshold, note)
-    PIL.Image.fromarray(marked).save(out, "PNG", pnginfo=info)
+    canvas = PIL.Image.fromarray(read_image(file.path))
+    mark_picture(canvas, marks, threshold, note)
+    canvas.save(out, "PNG", pnginfo=info)
     path.write_bytes(out.getvalue())
 
 

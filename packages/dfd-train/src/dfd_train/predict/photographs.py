@@ -30,6 +30,8 @@ HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 FILMS = (b"\x1a\x45\xdf\xa3", b"GIF8", b"OggS", b"FLV", b"\x30\x26\xb2\x75", b"\0\0\x01\xba", b"\0\0\x01\xb3")
 BITS_16 = ("I;16", "I;16L", "I;16B", "I;16N")
+ORIENTATION = 0x0112  # of Exif
+STRIP = 1 << 22  # pixels that are converted at a time
 FEWER_PIXELS = f"at most {MAX_PIXELS / 1e6:.0f} megapixels (8192x8192) are read; save it smaller"
 
 
@@ -104,7 +106,17 @@ def as_rgb(image: PIL.Image.Image) -> Image:
         grey = np.asarray(PIL.ImageOps.exif_transpose(image))
         white_is_zero = image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0
         return np.repeat(_eight_bits(grey, white_is_zero)[..., None], 3, axis=2)
-    return np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))
+    if image.getexif().get(ORIENTATION, 1) != 1:
+        image = PIL.ImageOps.exif_transpose(image)
+    width, height = image.size
+    rgb = np.empty((height, width, 3), np.uint8)
+    rows = max(1, STRIP // width)
+    for top in range(
+        0, height, rows
+    ):  # whole, Pillow's copies would be several times as large as the picture
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        rgb[top : top + rows] = np.asarray(strip.convert("RGB"))
+    return rgb
 
 
 def _eight_bits(grey: np.ndarray, white_is_zero: bool) -> Image:
