@@ -16,7 +16,7 @@ from ffpp_prep import extract_faces, read_videos
 from ffpp_prep.format.codecs import CODECS, codec
 from ffpp_prep.format.shard_writer import MissingCrops
 from ffpp_prep.settings import CropSettings
-from ffpp_prep.work import manifest
+from ffpp_prep.work import plan
 from ffpp_prep.work.shards import VideoSlice, write_shard
 
 
@@ -69,13 +69,13 @@ def test_again_does_nothing(extracted: Path) -> None:
 
 
 def test_the_plan_is_read_once(extracted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, plan = [], manifest.read_one_plan
+    read, one_plan = [], plan.read_one_plan
 
-    def counted(path: Path) -> manifest.Plan:
+    def counted(path: Path) -> plan.Plan:
         read.append(path.name)
-        return plan(path)
+        return one_plan(path)
 
-    monkeypatch.setattr(manifest, "read_one_plan", counted)
+    monkeypatch.setattr(plan, "read_one_plan", counted)
     extract_faces(extracted)
     assert read == ["plan.json"]
 
