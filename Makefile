@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := packages/reseption-models packages/ffpp-prep packages/dfd-train
 
-.PHONY: help setup demo demo-control test test-full test-anywhere coverage check packages bench docs clean
+.PHONY: help setup demo demo-control test-fast test test-full test-anywhere coverage check packages bench docs clean
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/  —/'
 
@@ -22,7 +22,10 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(PACKAGES:=/pyproject.toml
 		-e 'packages/dfd-train[explain,onnx,published,serve,tensorboard]'
 	@touch $@
 
-test: setup      ## the tests (under 25 minutes on 2 cores)
+test-fast: setup ## the tests that take no time; pre-commit runs them before a push
+	$(BIN)/python -m pytest -q -m "not full and not slow" -n 2 --timeout 300
+
+test: setup      ## the tests that every change must pass (under 25 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not full" -n 2 --timeout 900
 
 test-full: test  ## every test, the long ones included (under an hour)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.detector import load_detector
-from ffpp_prep.one_video.fakes import Difference, compare
+from ffpp_prep.one_video.fakes import Difference, compare, judge
 from ffpp_prep.sample import plan, render
 from ffpp_prep.settings import FakeSettings
 from ffpp_prep.video import Encoder, PyAVReader, open_output
@@ -53,7 +53,7 @@ def main() -> None:
         "| | | faces | contrast, median | touched | untouched | can't tell |\n|---|---|---|---|---|---|---|"
     )
     for (compression, kind), differences in sorted(groups.items()):
-        verdicts = Counter(settings.judge(d) for d in differences)
+        verdicts = Counter(judge(settings, d) for d in differences)
         shares = [f"{verdicts[v] / len(differences):.1%}" for v in ("touched", "untouched", "unknown")]
         middle = np.median([d.contrast for d in differences])
         print(f"| {compression} | {kind} | {len(differences)} | {middle:.2f} | {' | '.join(shares)} |")
