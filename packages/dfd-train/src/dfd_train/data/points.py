@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ffpp_prep.detector.mesh import FaceMesh
 from ffpp_prep.format.geometry import Image
-from ffpp_prep.one_video.landmarks import settled_mesh
+
+if TYPE_CHECKING:
+    from ffpp_prep.detector.mesh import FaceMesh
 
 Box = tuple[float, float, float, float]
 Points = npt.NDArray[np.float64]
@@ -21,6 +23,8 @@ _UPRIGHT = np.array([(0.31, 0.38), (0.69, 0.38), (0.5, 0.58), (0.34, 0.76), (0.6
 
 def five_points(picture: Image, box: Box) -> Points:
     """The points of the face in a box; where the mesh takes it for none, those of an upright one."""
+    from ffpp_prep.one_video.landmarks import settled_mesh  # which loads LiteRT: training needs none
+
     found = settled_mesh(_mesh(), picture, box)
     if found.flag >= 0.5:
         points: Points = found.five().astype(np.float64)
@@ -32,4 +36,6 @@ def five_points(picture: Image, box: Box) -> Points:
 
 @cache
 def _mesh() -> FaceMesh:
+    from ffpp_prep.detector.mesh import FaceMesh
+
     return FaceMesh()

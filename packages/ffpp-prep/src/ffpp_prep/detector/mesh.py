@@ -14,6 +14,8 @@ from ffpp_prep.detector.sampling import Picture, TurnedSquare
 from ffpp_prep.detector.tflite import Floats, TFLiteNetwork
 from ffpp_prep.format.points import POINTS, five_points
 
+__all__ = ["REACH", "SIDE", "FaceMesh", "Mesh"]
+
 SIDE = 192  # of the network's input, pixels
 REACH = 1.5  # side of the square that the network sees, of the box's longer side
 _CLIP = 80.0
