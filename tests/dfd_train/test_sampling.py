@@ -11,7 +11,6 @@ import pytest
 from dfd_train.data.batches import plan_epoch, plan_evaluation
 from dfd_train.data.selection import (
     Count,
-    find_leaks,
     make_pairs,
     select_videos,
     shuffle_labels,
@@ -208,22 +207,6 @@ def test_an_empty_split_names_what_would_take_its_videos(videos):
         and f"test none (no usable video in split 'test': {number}" in line
     )
     assert "test none" not in usable_by_split(several, "keep", ())
-
-
-def test_leaks_between_splits_are_found(videos):
-    assert find_leaks(videos) == []
-    fakes = videos.index[(videos["split"] == "train") & (videos["label"] == 1)]
-    moved = videos.copy()
-    moved.loc[fakes[0], "split"] = "test"
-    leaks = find_leaks(moved)
-    assert "ffpp identity 000 in test, train" in leaks
-    assert any(line.endswith("is in test, its original in train") for line in leaks)
-    unused = videos.copy()
-    unused.loc[fakes[0], "split"] = "unused"
-    assert find_leaks(unused) == []
-    other_set = videos.copy()
-    other_set.loc[other_set["split"] == "test", ["dataset", "source_id", "target_id"]] = ["dfd", "000", "000"]
-    assert find_leaks(other_set) == []
 
 
 def test_shuffled_labels_keep_their_number_and_leave_test_alone(videos):

@@ -140,7 +140,10 @@ def test_the_model_generalises_to_another_set(learned, small_set, small_set_writ
     )
     capsys.readouterr()
     assert main(["evaluate", str(learned), "--data", str(other), "--frames", "5", "--workers", "0"]) == 0
-    assert "No identity of the training videos is among the 6 tested ones." in capsys.readouterr().out
+    assert (
+        "No identity of the training and validation videos is among the 6 tested ones."
+        in capsys.readouterr().out
+    )
     predictions = pd.read_parquet(learned / "predictions-test-on-celeb.parquet")
     assert set(predictions["dataset"]) == {"celebdf"} and (predictions.groupby("video_id").size() == 5).all()
     if before:

@@ -231,12 +231,16 @@ def test_leaks_are_refused_unless_allowed_by_name(small_set_writer, tmp_path, ca
     command += ["--batch-size", "4", "--epochs", "1", "--workers", "0", "--out", str(tmp_path / "run")]
     assert main(command) == 2
     error = capsys.readouterr().err
-    assert "2 leaks between splits, such as: ffpp identity 000 in test, train" in error
+    assert (
+        "4 leaks, such as same original in several splits: original_sequences/youtube/c23/videos/000.mp4"
+        in error
+    )
+    assert f"all of them: ffpp-prep check-splits {work}; split anew" in error
     assert not (tmp_path / "run").exists()
     with caplog.at_level("INFO"):
         assert main([*command, "--set", "data.allow_leaks=true"]) == 0
-    assert "2 leaks between splits, allowed by name" in caplog.text
-    assert json.loads((tmp_path / "run/data.json").read_text())["leaks"] == 2
+    assert "4 leaks between splits, allowed by name" in caplog.text
+    assert json.loads((tmp_path / "run/data.json").read_text())["leaks"] == 4
 
 
 def tensorboard_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:

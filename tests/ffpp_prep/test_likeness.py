@@ -12,10 +12,11 @@ from PIL import Image
 
 from ffpp_prep.datasets.alike import agreement, look_alikes
 from ffpp_prep.datasets.leaks import audit_splits
+from ffpp_prep.format.prepared import with_likeness
 from ffpp_prep.one_video.likeness import FRAME_BYTES, FRAMES, Likeness, frame_likeness, frequencies
 from ffpp_prep.stages import detect_boxes, scan
 from ffpp_prep.video import VideoInfo, open_video
-from ffpp_prep.work.store import BoxStore, read_scan, with_likeness
+from ffpp_prep.work.store import BoxStore, read_scan
 
 
 def likeness(path: Path) -> bytes:

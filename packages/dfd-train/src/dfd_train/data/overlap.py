@@ -1,16 +1,23 @@
-"""Whether people or files of the training videos appear among those a model is tested on."""
+"""What tested videos share with those that trained a model or chose its checkpoint."""
 
-import hashlib
-import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pandas as pd
 
+from ffpp_prep.datasets.leaks import TESTED, Leak, audit_tested, audit_videos
 from ffpp_prep.datasets.people import people
+from ffpp_prep.format.prepared import PreparedSet, with_likeness
 
-log = logging.getLogger(__name__)
+NAMED = 5  # of identities and of pairs in a sentence
+OTHERS = {
+    "content": "{} of the tested files also trained the model or chose its checkpoint",
+    "pictures": "{} of the tested videos show the pictures of a training or validation video",
+    "original": "{} of the tested videos show the original of a training or validation video",
+    "group": "{} of the tested videos are in one group with a training or validation video",
+    "label": "{} of the tested files are labelled real and fake",
+}
+"""kinds of `ffpp_prep.datasets.leaks` besides people, and how many of a kind are told"""
 
 
 @dataclass(frozen=True)
@@ -23,38 +30,82 @@ class Overlap:
     tested: int
     unknown: int = 0
     """tested videos that name nobody"""
-    files: tuple[str, ...] = ()
-    """tested videos whose file is that of a training video, where that was looked for"""
+    leaks: tuple[Leak, ...] = ()
+    """what else is on both sides, where that was looked for"""
+    unread: int = 0
+    """files of either side that can't be read"""
+    without_pictures: int = 0
+    """videos of either side whose pictures `ffpp-prep boxes` didn't record"""
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is on both sides."""
+        return bool(self.identities or self.leaks)
 
     def line(self) -> str:
-        """One or a few sentences for people."""
+        """A few sentences for people; it names the pairs."""
+        return " ".join([self._of_people(), *self._of_others(), *self._not_seen()])
+
+    def _of_people(self) -> str:
         unknown = f" {self.unknown:,} of them do not say whom they show." if self.unknown else ""
         if self.identities:
-            people = (
-                f"{len(self.identities):,} identities of the training videos are in {self.videos:,} of the "
-                f"{self.tested:,} tested ones: {_some(self.identities)}.{unknown}"
+            return (
+                f"{len(self.identities):,} identities of the training and validation videos are in {self.videos:,} of "
+                f"the {self.tested:,} tested ones: {_some(self.identities)}.{unknown}"
             )
-        elif self.unknown == self.tested:
-            people = f"None of the {self.tested:,} tested videos says whom it shows: people in both sets can't be told."
-        else:
-            people = f"No identity of the training videos is among the {self.tested:,} tested ones.{unknown}"
-        if not self.files:
-            return people
-        return f"{people} {len(self.files):,} of the tested files are training videos: {_some(self.files)}."
+        if self.unknown == self.tested:
+            return f"None of the {self.tested:,} tested videos says whom it shows: people in both sets can't be told."
+        return f"No identity of the training and validation videos is among the {self.tested:,} tested ones.{unknown}"
+
+    def _of_others(self) -> list[str]:
+        told = []
+        for kind, sentence in OTHERS.items():
+            leaks = [leak for leak in self.leaks if leak.kind == kind]
+            side = "fake" if kind == "label" else TESTED
+            videos = {video for leak in leaks for video in leak.members[side]}
+            pairs = [
+                f"{b} is {a} ({of})" if kind == "content" else f"{b} and {a} ({of})"
+                for a, of, b in _pairs(leaks)
+            ]
+            if leaks:
+                told.append(f"{sentence.format(f'{len(videos):,}')}: {_some(pairs)}.")
+        return told
+
+    def _not_seen(self) -> list[str]:
+        told = []
+        if self.unread:
+            told.append(f"{self.unread:,} files of both sets can't be read and were not compared.")
+        if self.without_pictures:
+            told.append(
+                f"Of {self.without_pictures:,} videos of both sets no pictures are recorded: among them copies that "
+                "were encoded again can't be seen."
+            )
+        return told
 
 
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+def splits_leak(prepared: PreparedSet) -> tuple[Leak, ...]:
+    """What the splits of a set share, as `ffpp-prep check-splits` says."""
+    return audit_videos(with_likeness(prepared.work, prepared.videos)).leaks
 
 
-def overlap(trained: pd.DataFrame, tested: pd.DataFrame) -> Overlap:
-    """Of people and of files: see the two below. Where a file can't be read there is a warning, and of people only."""
-    people = identity_overlap(trained, tested)
-    try:
-        return replace(people, files=same_files(trained, tested))
-    except OSError as error:
-        log.warning("files cannot be compared: %s", error)
-        return people
+def overlap(
+    trained: PreparedSet, left_out: Sequence[str], tested: PreparedSet, videos: pd.DataFrame
+) -> Overlap:
+    """What `videos` of the set `tested` share with the training and validation videos of `trained`.
+
+    Args:
+        trained: the set that a model was trained on.
+        left_out: the methods that did not train it, nor choose its checkpoint.
+        tested: the set of `videos`; the same one or another.
+        videos: rows of its table.
+    """
+    met = trained.videos[trained.videos["split"].isin(("train", "val"))]
+    met = met[~met["method"].isin(list(left_out))]
+    known = with_likeness(trained.work, met)
+    audit = audit_tested(known, with_likeness(tested.work, videos))
+    leaks = audit.of(*OTHERS)
+    people = identity_overlap(known, videos)
+    return replace(people, leaks=leaks, unread=audit.unread, without_pictures=audit.without_pictures)
 
 
 def identity_overlap(trained: pd.DataFrame, tested: pd.DataFrame) -> Overlap:
@@ -73,29 +124,17 @@ def identity_overlap(trained: pd.DataFrame, tested: pd.DataFrame) -> Overlap:
     )
 
 
-def same_files(trained: pd.DataFrame, tested: pd.DataFrame) -> tuple[str, ...]:
-    """`video_id` of the tested videos whose file is a training video's, by `path` or by content, sorted.
-
-    Only files of equal size and another path are read.
-
-    Raises: OSError where one of them can't be read.
-    """
-    own, asked = set(trained["path"]), set(tested["path"])
-    sizes, others = _by_size(own), _by_size(asked - own)
-    both = sizes.keys() & others.keys()
-    known = {_sha256(path) for size in both for path in sizes[size]}
-    shared = (own & asked) | {path for size in both for path in others[size] if _sha256(path) in known}
-    return tuple(sorted(tested.loc[tested["path"].isin(shared), "video_id"]))
+def _pairs(leaks: Sequence[Leak]) -> list[tuple[str, str, str]]:
+    """The first pair of each leak: a known video, its split, and the tested one; of a label the real and the fake."""
+    pairs = []
+    for leak in leaks:
+        pair = next(
+            pair for pair in leak.each_pair() if leak.kind == "label" or TESTED in (pair[0][0], pair[1][0])
+        )
+        (side, video), (other, another) = pair
+        pairs.append((video, side, another) if other in (TESTED, "fake") else (another, other, video))
+    return pairs
 
 
-def _by_size(paths: Iterable[str]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    for path in paths:
-        if Path(path).is_file():
-            found.setdefault(Path(path).stat().st_size, []).append(path)
-    return found
-
-
-def _sha256(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from dfd_train.errors import UserError
-from ffpp_prep.datasets.people import people
 from ffpp_prep.format.schemas import USABLE
 
 SPLITS = ("train", "val", "test")
@@ -117,11 +116,6 @@ def in_split(videos: pd.DataFrame, split: str) -> pd.DataFrame:
     return videos if split == "all" else videos[videos["split"] == split]
 
 
-def trained_on(videos: pd.DataFrame, left_out: Sequence[str]) -> pd.DataFrame:
-    """The videos that train a network for which the methods `left_out` are excluded."""
-    return videos[(videos["split"] == "train") & ~videos["method"].isin(list(left_out))]
-
-
 def make_pairs(videos: pd.DataFrame) -> tuple[list[Pair], int]:
     """Each fake with its original, in the table's order, and how many fakes lack a usable original.
 
@@ -137,27 +131,6 @@ def make_pairs(videos: pd.DataFrame) -> tuple[list[Pair], int]:
             "--batches shuffled needs none"
         )
     return pairs, int(matched.isna().sum())
-
-
-def find_leaks(videos: pd.DataFrame) -> list[str]:
-    """Identities and originals that stand in more than one split, one line each; empty where splits are clean."""
-    used = videos[videos["split"].isin(SPLITS)]
-    seen = people(used)
-    splits_of = seen.assign(split=used["split"].loc[seen.index]).groupby("name")["split"].unique()
-    leaks = [
-        f"{' identity '.join(name.split(' ', 1))} in {', '.join(sorted(splits))}"
-        for name, splits in splits_of.items()
-        if len(splits) > 1
-    ]
-    split_of = used.set_index("video_id")["split"]
-    fakes = used[used["original_id"].notna() & (used["original_id"] != "")]
-    original_split = fakes["original_id"].map(split_of)
-    crossing = fakes[original_split.notna() & (original_split != fakes["split"])]
-    leaks += [
-        f"{row.video_id} is in {row.split}, its original in {split_of[row.original_id]}"
-        for row in crossing.itertuples()
-    ]
-    return leaks
 
 
 def shuffle_labels(videos: pd.DataFrame, seed: int) -> pd.DataFrame:

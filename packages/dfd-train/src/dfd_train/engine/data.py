@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from dfd_train.data.batches import EpochPlan, Spot, plan_epoch, plan_evaluation
+from dfd_train.data.overlap import splits_leak
 from dfd_train.data.selection import (
     Pair,
     Selection,
-    find_leaks,
     make_pairs,
     select_videos,
     shuffle_labels,
@@ -24,6 +24,7 @@ from dfd_train.errors import UserError
 from dfd_train.optim.optimizers import mix_seed
 from dfd_train.runs.folder import DEMONSTRATION
 from dfd_train.settings.config import RunConfig
+from ffpp_prep.datasets.leaks import KINDS, Leak
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.format.untouched import untouched_frames
 
@@ -40,7 +41,7 @@ class TrainingData:
     pairs: list[Pair]
     unpaired: int
     """fakes without a usable original; batches of pairs leave them out"""
-    leaks: tuple[str, ...]
+    leaks: tuple[Leak, ...]
     untouched: frozenset[Spot]
     """frames of fakes that do not train because nothing is manipulated in them"""
 
@@ -88,11 +89,12 @@ def open_data(config: RunConfig) -> TrainingData:
     Raises: FileNotFoundError or UserError for a missing or unreadable set, empty or one-sided splits, leaks.
     """
     prepared = open_prepared(config)
-    leaks = tuple(find_leaks(prepared.videos))
+    leaks = splits_leak(prepared)
     if leaks and not config.data.allow_leaks:
         raise UserError(
-            f"{len(leaks)} leak{'s' * (len(leaks) > 1)} between splits, such as: {leaks[0]}; "
-            "split anew, or allow it by name: --set data.allow_leaks=true"
+            f"{len(leaks)} leak{'s' * (len(leaks) > 1)}, such as {KINDS[leaks[0].kind]}: {leaks[0].line()}; all of "
+            f"them: ffpp-prep check-splits {prepared.work}; split anew, or allow it by name: "
+            "--set data.allow_leaks=true"
         )
     videos = prepared.videos
     if config.data.shuffle_labels:

@@ -14,7 +14,7 @@ from dfd_train.adopt.card import Card
 from dfd_train.calibration.kept import keep_calibration
 from dfd_train.data.loader import default_workers
 from dfd_train.data.overlap import Overlap, overlap
-from dfd_train.data.selection import in_split, select_videos, trained_on
+from dfd_train.data.selection import in_split, select_videos
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, require_numbers, score_videos, seconds_a_crop
@@ -68,7 +68,7 @@ class Evaluation:
     """one sentence: which checkpoint, of which epoch, and how far an unfinished run came"""
     demonstration: bool
     overlap: Overlap | None
-    """on another data set: who of its people trained the model; None on the own one, or where that is gone"""
+    """what the videos share with those of training; None on the own test split where that is nothing, or it is gone"""
 
 
 def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
@@ -145,7 +145,10 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     checkpoint = f"Checkpoint: {request.checkpoint}, of epoch {model.facts.epoch}" + (
         f"; the run is unfinished, {stopped}." if stopped else "."
     )
-    shared = _overlap(prepared, selection.videos, config.data) if other else None
+    shared = None
+    if other or request.split == "test":
+        shared = _overlap(prepared, selection.videos, config.data)
+        shared = shared if other or (shared and shared.any) else None
     videos = in_split(prepared.videos, request.split)
     return Evaluation(predictions, videos, path, checkpoint, demonstration, shared)
 
@@ -190,10 +193,10 @@ def check_split(prepared: PreparedSet, split: str) -> None:
 
 
 def _overlap(prepared: PreparedSet, videos: pd.DataFrame, data: DataConfig) -> Overlap | None:
-    """The people and files of `videos` that are in the training videos of the run's own set; None where it is gone."""
+    """What `videos` share with the training and validation videos of the run's own set; None where that is gone."""
     work = Path(data.work)
     try:
-        own = load_prepared(work).videos
+        own = load_prepared(work)
         theirs, ours = detection_settings(prepared.work), detection_settings(work)
     except (OSError, UserError) as error:
         log.warning("identities cannot be compared: %s", error)
@@ -202,7 +205,7 @@ def _overlap(prepared: PreparedSet, videos: pd.DataFrame, data: DataConfig) -> O
         if theirs.get(name) != ours.get(name):
             seen, before = (", ".join(map(str, each.get(name, ("unknown",)))) for each in (theirs, ours))
             log.warning("faces were detected with %s %s here, %s in training", name, seen, before)
-    return overlap(trained_on(own, data.exclude_methods), videos)
+    return overlap(own, data.exclude_methods, prepared, videos)
 
 
 def _path_on(folder: RunFolder, name: str, work: Path) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfd_train.data.overlap import overlap
-from dfd_train.data.selection import Selection, trained_on
+from dfd_train.data.selection import Selection
 from dfd_train.errors import UserError
 from dfd_train.predict.scorer import Facts, Scorer
 from dfd_train.runs.folder import RunFolder
@@ -38,12 +38,12 @@ def _met(facts: Facts, prepared: PreparedSet, selection: Selection) -> str:
         if record["fingerprint"] == prepared.fingerprint:
             chose = "these videos chose its checkpoint and its temperature"
             return chose if selection.split == "val" else ""
-        videos = load_prepared(Path(record["work"])).videos
+        trained = load_prepared(Path(record["work"]))
         left_out = RunFolder(facts.path).read_config().data.exclude_methods
-        shared = overlap(trained_on(videos, left_out), selection.videos)
+        shared = overlap(trained, left_out, prepared, selection.videos)
     except (OSError, KeyError, UserError) as error:
         return f"{unknown} ({' '.join(str(error).split())})"
-    return shared.line() if shared.identities or shared.files or shared.unknown else ""
+    return shared.line() if shared.any or shared.unknown else ""
 
 
 def _text(geometry: CropGeometry) -> str:

@@ -21,8 +21,9 @@ from ffpp_prep.datasets.copies import same_content
 from ffpp_prep.datasets.people import ROLES, people, person_key
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import whole_file
+from ffpp_prep.format.prepared import with_likeness
 from ffpp_prep.text.spreadsheet import cell
-from ffpp_prep.work.store import read_scan, with_likeness
+from ffpp_prep.work.store import read_scan
 
 __all__ = [
     "KINDS",
@@ -136,7 +137,13 @@ def audit_splits(work: str | Path, content: bool = True) -> Audit:
         raise UserError(
             f"{work}: none of its {len(videos)} videos is in train, val or test: nothing to audit"
         )
-    return _audit(with_likeness(Path(work), used).assign(side=used["split"]), SPLITS, content)
+    return audit_videos(with_likeness(Path(work), used), content)
+
+
+def audit_videos(videos: pd.DataFrame, content: bool = True) -> Audit:
+    """As `audit_splits`, of a table: the columns of scan, and `likeness` where it is known."""
+    used = videos[videos["split"].isin(SPLITS)]
+    return _audit(used.assign(side=used["split"]), SPLITS, content)
 
 
 def audit_tested(trained: pd.DataFrame, tested: pd.DataFrame, content: bool = True) -> Audit:

@@ -30,6 +30,7 @@ NEEDED = (
     *("video_id", "path", "dataset", "method", "compression", "label"),
     *("split", "original_id", "source_id", "target_id"),
 )
+LIKENESS = "likeness"  # of each video, for the audit of leaks only: all loaders would hold it
 STATUS_COLUMNS = ("status", "frames_decoded", "multiple_faces")
 
 
@@ -216,6 +217,7 @@ def _merge_status(videos: pd.DataFrame, work: Path) -> pd.DataFrame:
     for path in parts:
         part = read_table(path, remedy_of(path))
         _require(path, part.column_names, ("video_id", *STATUS_COLUMNS))
+        part = part.drop_columns(list({LIKENESS}.intersection(part.column_names)))
         tables.append(part.to_pandas().assign(boxes_part=path.stem.removeprefix("videos-")))
     status = pd.concat(tables, ignore_index=True).drop_duplicates("video_id", keep="last")
     new = [name for name in status.columns if name == "video_id" or name not in videos.columns]
@@ -225,6 +227,16 @@ def _merge_status(videos: pd.DataFrame, work: Path) -> pd.DataFrame:
         frames_decoded=merged["frames_decoded"].fillna(0).astype("int64"),
         multiple_faces=merged["multiple_faces"].astype("boolean").fillna(False).astype(bool),
     )
+
+
+def with_likeness(work: Path, videos: pd.DataFrame) -> pd.DataFrame:
+    """Videos of a work folder with the column that tells which look alike; null where `boxes` didn't record it."""
+    recorded = {}
+    for path in sorted((work / "boxes").glob("videos-*.parquet")):
+        part = read_table(path, remedy_of(path))
+        if LIKENESS in part.column_names:
+            recorded |= dict(zip(part["video_id"].to_pylist(), part[LIKENESS].to_pylist(), strict=True))
+    return videos.assign(**{LIKENESS: [recorded.get(video_id) for video_id in videos["video_id"]]})
 
 
 def _require(path: Path, present: list[str], wanted: tuple[str, ...]) -> None:

@@ -49,7 +49,7 @@ Result = TypeVar("Result", bound=VideoResult)
 class PartStore(Generic[Result]):
     """The parts in a folder: reads what is committed, commits more.
 
-    `kept` columns are written beside those of `status`, and read by `read_kept` only: they would weigh on all else.
+    `kept` columns are written beside those of `status`, and read by who needs them only: they would weigh on all else.
     """
 
     def __init__(
@@ -132,16 +132,6 @@ class PartStore(Generic[Result]):
             return self.status_schema.empty_table().to_pandas().assign(part="")
         status: pd.DataFrame = pa.concat_tables(tables).to_pandas()
         return status.drop_duplicates("video_id", keep="last", ignore_index=True)
-
-    def read_kept(self) -> pd.DataFrame:
-        """The `kept` columns of each committed video, and `video_id`; null in parts of before there were such."""
-        schema = pa.schema([self.status_schema.field("video_id"), *self._kept])
-        tables = [
-            read_table(path, self.remedy, schema, accept=partial(refuse_other_version, path))
-            for path in self.commits()
-        ]
-        kept: pd.DataFrame = (pa.concat_tables(tables) if tables else schema.empty_table()).to_pandas()
-        return kept.drop_duplicates("video_id", keep="last", ignore_index=True)
 
     def done(self, but: Sequence[str] = ()) -> set[str]:
         """The committed videos, `but` not those of these statuses."""

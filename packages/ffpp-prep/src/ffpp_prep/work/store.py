@@ -126,12 +126,6 @@ def read_videos_and_parts(work: Path) -> pd.DataFrame:
     return scan.merge(BoxStore(work).read_status(), on="video_id", how="left").fillna({"boxes_from": ""})
 
 
-def with_likeness(work: Path, videos: pd.DataFrame) -> pd.DataFrame:
-    """The videos of WORK with the column `likeness` (`ffpp_prep.one_video.likeness`), null where it isn't recorded."""
-    kept = BoxStore(work).read_kept().set_index("video_id")["likeness"]
-    return videos.assign(likeness=videos["video_id"].map(kept).astype(object))
-
-
 def read_boxes(
     work: str | Path, videos: Iterable[str] | None = None, columns: Sequence[str] | None = None
 ) -> pd.DataFrame:
