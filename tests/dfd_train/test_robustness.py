@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from dfd_train.cli import main
 from dfd_train.data.degradation import Loss, degrade, reseeded
 from dfd_train.data.transforms import normalize, resize
+from dfd_train.metrics.paired import difference, judged_videos
 from dfd_train.robustness.conditions import SWEEPS, choose_sweeps
 from dfd_train.runs.checkpoint import load_model
 from ffpp_prep.format.prepared import load_prepared
@@ -84,6 +85,15 @@ def test_crops_suffer_what_the_curve_says(run, work, tmp_path, capsys, caplog):
     assert "demonstration model, not evidence" in shown and "robustness.html" in shown
     # what is printed is what was written: no rows of a sweep that was left out
     assert (tmp_path / "out" / "robustness-table.txt").read_text() in shown and "margin" not in shown
+    apart = pd.read_csv(tmp_path / "out" / "robustness-differences.csv")
+    assert apart.columns.is_unique and {"Difference low", "Difference high"} <= set(apart.columns)
+    row = apart[
+        (apart["Change"] == "JPEG quality") & (apart["Level"] == 40) & (apart["Measure"] == "Video AUC")
+    ].iloc[0]
+    clean = pd.read_parquet(folder / "unchanged.parquet")
+    gap = difference(judged_videos(predictions), judged_videos(clean), "video_auc")
+    assert row["Difference"] == pytest.approx(gap.value) and row["Videos"] == label.size
+    assert row["Changed"] == pytest.approx(roc_auc_score(label, prob))
 
 
 def test_a_stopped_command_goes_on_and_changed_settings_begin_anew(run, tmp_path):

@@ -16,7 +16,6 @@ from dfd_train.report.tables import (
     hardest_table,
     methods_in,
     methods_table,
-    protocol_table,
     summary_table,
 )
 
@@ -127,26 +126,6 @@ def test_hardest_are_the_largest_mean_losses(predictions):
     table = hardest_table(predictions, 5)
     assert [row[3].value for row in table.rows] == pytest.approx(list(expected))
     assert [row[2].value for row in table.rows] == [video.rsplit("/", 1)[1] for video in expected.index]
-
-
-def test_merged_names_shrink_the_set(predictions):
-    table = protocol_table(predictions)
-    # three methods share the names of ten fakes: 40 videos by path, 20 by name
-    assert [cell.value for cell in table.rows[0][1:]] == [40, 20, -20]
-    assert ": up to 32 frames a video (here 4 on average) from the first to the last" in table.notes[0]
-    whole = pd.concat([predictions.assign(frame=predictions["frame"] + 4 * n) for n in range(8)])
-    assert ": 32 frames a video from the first to the last" in protocol_table(whole).notes[0]
-    rows = {row[0].text: [cell.value for cell in row[1:]] for row in table.rows}
-    assert rows["Frame AUC"][2] == 0.0 and rows["Frame average precision"][2] == 0.0
-    label, prob = predictions["label"], 1 / (1 + np.exp(-predictions["logit"]))
-    alarm, hit, _ = sk.roc_curve(label, prob)
-    eer = alarm[np.argmin(np.abs(1 - hit - alarm))]  # the benchmark's rule
-    assert rows["Frame equal error rate"][1] == pytest.approx(eer)
-    stem = predictions["video_id"].str.extract(r"videos/(.*)\.mp4")[0]
-    merged = predictions.assign(prob=prob).groupby(stem).agg(label=("label", "mean"), prob=("prob", "mean"))
-    assert rows["Video AUC"][1] == pytest.approx(
-        sk.roc_auc_score(merged["label"].astype(int), merged["prob"])
-    )
 
 
 def test_summary_table_shows_intervals(predictions):

@@ -63,12 +63,13 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     from dfd_train.engine.evaluate import EvaluationRequest, deepfakebench, evaluate, validation_threshold
     from dfd_train.metrics import intervals, summarize
     from dfd_train.report.operating import operating_table
+    from dfd_train.report.protocol import protocol_table
     from dfd_train.report.tables import (
         Coverage,
         evaluation_table,
         methods_table,
-        protocol_table,
         summary_table,
+        warning,
     )
 
     request = EvaluationRequest(
@@ -103,6 +104,6 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     if result.overlap is not None:
         print(result.overlap.line())
     if options.protocol:
-        print("\n" + protocol_table(predictions, demonstration).to_text())
+        print("\n" + protocol_table(predictions, warning(demonstration)).to_text())
     print(f"predictions: {result.path}")
     return {"run": folder, "split": options.split, "predictions": result.path, "measures": summary}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive
@@ -41,8 +42,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--only",
         default="",
         metavar="A,B",
-        help="of crf, downscale, blur, noise, jpeg, gamma, frames, margin; default: all",
+        help="of crf, downscale, blur, noise, jpeg, gamma, frames, margin; with --faithful of film-crf, film-h265, "
+        "film-side, film-rate, film-messenger; default: all",
     )
+    films = parser.add_argument_group("whole films")
+    films.add_argument(
+        "--faithful",
+        action="store_true",
+        help="encode whole films again, detect and cut faces again; by default crops suffer by themselves, which is "
+        "faster and milder",
+    )
+    films.add_argument(
+        "--detect-every",
+        type=positive,
+        metavar="K",
+        help="default: as the prepared set's faces were detected",
+    )
+    films.add_argument("--jobs", type=positive, default=os.cpu_count() or 1, help="that detect (%(default)s)")
+    films.add_argument("--keep-films", action="store_true", help="in RUN/robustness")
     add_device(parser)
     add_loading(parser)
     add_trust(parser)
@@ -55,7 +72,9 @@ def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.runs.names import run_names
 
     run_names(options.runs)  # two of one name are refused before anything is scored
-    sweeps = choose_sweeps([name.strip() for name in options.only.split(",") if name.strip()])
+    sweeps = choose_sweeps(
+        [name.strip() for name in options.only.split(",") if name.strip()], options.faithful
+    )
     request = SweepRequest(
         options.split,
         options.data,
@@ -64,9 +83,13 @@ def run(options: argparse.Namespace) -> Outcome:
         options.batch_size,
         options.workers,
         tuple(options.trust),
+        options.detect_every,
+        options.jobs,
+        options.keep_films,
     )
     results = [score_run(folder, sweeps, request) for folder in options.runs]
-    page, table = write_results(results, sweeps, options.split, options.out)
-    print(table.to_text())
+    page, tables = write_results(results, sweeps, options.split, options.out)
+    for table in tables:
+        print(table.to_text())
     print(page)
     return Outcome(0, {"page": page})

@@ -21,6 +21,7 @@ from dfd_train.engine.score import Scoring, require_numbers, score_videos, secon
 from dfd_train.engine.sources import crop_sources
 from dfd_train.errors import UserError
 from dfd_train.metrics import best_threshold
+from dfd_train.metrics.benchmark import benchmark_sets
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
@@ -93,6 +94,8 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
         prepared.videos, request.split, multiple_faces=request.multiple_faces or config.data.multiple_faces
     )
     log.info(selection.summary())
+    if request.benchmark:
+        benchmark_sets(selection.videos)  # refused before anything is scored
     prepared = model.crops_of(prepared)
     if request.split == "all" and not other:
         warn_of_known(selection.videos)

@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-import numpy as np
 import pandas as pd
 
 from dfd_train.metrics import Intervals, Summary, intervals, method_subset, summarize, video_scores
-from dfd_train.metrics.scores import benchmark_equal_error_rate, rank, sigmoid
 from dfd_train.metrics.summary import ORIGINALS
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
@@ -163,50 +161,6 @@ def hardest_videos(predictions: pd.DataFrame, hardest: int = 10) -> pd.DataFrame
     return video_scores(predictions).sort_values(["loss", "video_id"], ascending=[False, True]).head(hardest)
 
 
-def protocol_table(predictions: pd.DataFrame, demonstration: bool = False) -> Table:
-    """The set's numbers by this project's definitions and by DeepfakeBench's, and the difference.
-
-    The benchmark knows a video by its bare name: FF++'s four methods name their fakes alike, so 700 test videos
-    become 280 and their AUC is no longer that of videos. Its equal error rate is that of the nearest corner.
-    """
-    ours, theirs = summarize(predictions), summarize(predictions, group_by="name")
-    label, prob = (
-        predictions["label"].to_numpy(np.float64),
-        sigmoid(predictions["logit"].to_numpy(np.float64)),
-    )
-    corner = benchmark_equal_error_rate(rank(label, prob, np.ones(len(label))))
-    frames = predictions.groupby("video_id")["frame"].nunique()
-    shown = (
-        "32 frames a video"
-        if frames.min() == 32
-        else f"up to 32 frames a video (here {frames.mean():.0f} on average)"
-    )
-    rows = [(words("Videos"), count(ours.videos), count(theirs.videos), count(theirs.videos - ours.videos))]
-    for title, own, other in (
-        ("Video AUC", ours.video_auc, theirs.video_auc),
-        ("Video accuracy", ours.video_accuracy, theirs.video_accuracy),
-        ("Frame AUC", ours.frame_auc, theirs.frame_auc),
-        ("Frame average precision", ours.frame_ap, theirs.frame_ap),
-        ("Frame equal error rate", ours.frame_eer, corner),
-        ("Frame accuracy", ours.frame_accuracy, theirs.frame_accuracy),
-    ):
-        difference = round(other - own, 12) + 0.0  # no -0.00000 where the sums differ in their last bit
-        rows.append((words(title), number(own), number(other), _signed(number(difference))))
-    notes = (
-        f"Both of the same logits: {shown} from the first to the last, crops of 256 pixels.",
-        "The benchmark makes one video of all that have one file name, fake where all its frames are.",
-    )
-    header = ("Measure", "Ours", "DeepfakeBench", "Difference")
-    return Table(
-        "DeepfakeBench protocol",
-        header,
-        tuple(rows),
-        notes,
-        slug="protocol",
-        warning=warning(demonstration),
-    )
-
-
 def methods_in(predictions: pd.DataFrame) -> Sequence[str]:
     """The methods of a table in the thesis's order, unknown ones after them by name, the originals last."""
     present = set(predictions["method"].unique())
@@ -254,11 +208,6 @@ def _result_row(name: str, own: Summary, video_auc: float) -> tuple[Cell, ...]:
         percent(own.video_accuracy),
         number(video_auc, 4),
     )
-
-
-def _signed(cell: Cell) -> Cell:
-    positive = isinstance(cell.value, float) and cell.value > 0
-    return Cell("+" + cell.text, cell.value) if positive else cell
 
 
 def _share(value: float) -> str:

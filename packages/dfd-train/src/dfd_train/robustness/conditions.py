@@ -1,12 +1,28 @@
-"""What is done to the crops: one sweep a kind of change, each with its levels from none to strong."""
+"""What is done to crops, or to whole films: one sweep a kind of change, each with its levels from none to strong."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dfd_train.data.degradation import Loss
 from dfd_train.errors import UserError
+
+
+@dataclass(frozen=True)
+class Recoding:
+    """How a whole film is encoded again."""
+
+    crf: float
+    codec: str = "libx264"
+    side: int | None = None
+    """of its frames, the longer one, at most; unset: as it is"""
+    rate: float | None = None
+    """frames a second, at most; unset: as they are"""
+
+
+MESSENGER = Recoding(28, side=640)
+"""what a messenger makes of a film each time that it is sent"""
 
 
 @dataclass(frozen=True)
@@ -20,6 +36,8 @@ class Condition:
     """equally spaced frames a video, where that is what changes"""
     margin: float | None = None
     """the crop's margin around the face, where that is what changes"""
+    recodings: tuple[Recoding, ...] = ()
+    """of the whole film, one after another"""
 
     @property
     def name(self) -> str:
@@ -29,7 +47,7 @@ class Condition:
     @property
     def changes(self) -> bool:
         """Whether anything differs from the plain evaluation."""
-        return bool(self.losses) or self.frames is not None or self.margin is not None
+        return bool(self.losses or self.recodings) or self.frames is not None or self.margin is not None
 
 
 @dataclass(frozen=True)
@@ -52,11 +70,27 @@ class Sweep:
             return Condition(self.name, level, frames=int(level))
         if self.name == "margin":
             return Condition(self.name, level, margin=level)
+        if self.name in FILMS:
+            return Condition(self.name, level, recodings=FILMS[self.name](level))
         return Condition(self.name, level, (Loss(self.name, level, seed=0),))
 
 
+FILMS: Mapping[str, Callable[[float], tuple[Recoding, ...]]] = {
+    "film-crf": lambda level: (Recoding(level),),
+    "film-h265": lambda level: (Recoding(level, "libx265"),),
+    "film-side": lambda level: (Recoding(23, side=int(level)),),
+    "film-rate": lambda level: (Recoding(23, rate=level),),
+    "film-messenger": lambda level: (MESSENGER,) * int(level),
+}
+FAITHFUL = (
+    Sweep("film-crf", "Whole film: H.264 constant rate factor", None, (18, 23, 28, 33, 38)),
+    Sweep("film-h265", "Whole film: H.265 constant rate factor", None, (23, 28, 33)),
+    Sweep("film-side", "Whole film: longer side at most, CRF 23", None, (640, 480, 320)),
+    Sweep("film-rate", "Whole film: frames a second at most, CRF 23", None, (15, 10, 5)),
+    Sweep("film-messenger", "Whole film: 640 pixels and CRF 28, so many times", None, (1, 2)),
+)
 SWEEPS = (
-    Sweep("crf", "H.264 constant rate factor", None, (18, 23, 28, 33, 38, 43)),
+    Sweep("crf", "Face crop as one H.264 frame: constant rate factor", None, (18, 23, 28, 33, 38, 43)),
     Sweep("downscale", "Side after shrinking, as a share", 1.0, (0.75, 0.5, 0.35, 0.25, 0.15)),
     Sweep("blur", "Gaussian blur, deviation in pixels", 0.0, (0.5, 1, 2, 3, 4)),
     Sweep("noise", "Gaussian noise, deviation of 255", 0.0, (2, 5, 10, 20, 30)),
@@ -67,10 +101,17 @@ SWEEPS = (
 )
 
 
-def choose_sweeps(names: Sequence[str]) -> tuple[Sweep, ...]:
-    """The sweeps of these names, all where none is given. Raises: UserError for an unknown name."""
-    known = {sweep.name: sweep for sweep in SWEEPS}
+def choose_sweeps(names: Sequence[str], faithful: bool = False) -> tuple[Sweep, ...]:
+    """The sweeps of these names, all where none is given: of face crops, or of whole films where `faithful`.
+
+    Raises: UserError for an unknown name.
+    """
+    sweeps = FAITHFUL if faithful else SWEEPS
+    known = {sweep.name: sweep for sweep in sweeps}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise UserError(f"unknown sweep {unknown[0]!r}; allowed: {', '.join(known)}")
-    return tuple(sweep for sweep in SWEEPS if not names or sweep.name in names)
+        raise UserError(
+            f"--only {unknown[0]}: unknown sweep {unknown[0]!r}; allowed: {', '.join(known)}"
+            + ("" if faithful else "; with --faithful those of whole films")
+        )
+    return tuple(sweep for sweep in sweeps if not names or sweep.name in names)

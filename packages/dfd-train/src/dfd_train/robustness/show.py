@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from dfd_train.report.curves import Plot
 from dfd_train.report.files import write_text
 from dfd_train.report.svg import GREY, PALETTE, STYLE, to_svg
-from dfd_train.report.table import Cell, Table, number, percent, words
+from dfd_train.report.table import Cell, Table, between, count, number, percent, words
 from dfd_train.report.templates import render
-from dfd_train.robustness.conditions import Condition, Sweep
+from dfd_train.robustness.conditions import FILMS, Condition, Sweep
 from dfd_train.robustness.sweep import Result
 from dfd_train.runs.folder import DEMONSTRATION
 
@@ -30,23 +30,24 @@ COLUMNS = 4
 
 def write_results(
     results: Sequence[Result], sweeps: Sequence[Sweep], split: str, out: Path
-) -> tuple[Path, Table]:
-    """Write robustness.html, robustness.svg and the table as text, CSV, LaTeX and HTML; the page and the table.
+) -> tuple[Path, tuple[Table, Table]]:
+    """Write robustness.html, robustness.svg and the tables as text, CSV, LaTeX and HTML; the page and the tables.
 
     Sweeps that no run was scored under are left out.
     """
     scored = {condition.sweep for result in results for condition in result.summaries}
     sweeps = [sweep for sweep in sweeps if sweep.name in scored]
     plot = robustness_figure(results, sweeps)
-    table = robustness_table(results, sweeps, split)
+    tables = (robustness_table(results, sweeps, split), differences_table(results, sweeps, split))
     page = render(
-        "robustness.html", names=[result.run for result in results], split=split, plot=plot, table=table,
+        "robustness.html", names=[result.run for result in results], split=split, plot=plot, tables=tables,
         demonstration=_warning(results), columns=min(COLUMNS, len(sweeps)),
         remarks=[f"{result.run}: {remark}" for result in results for remark in result.remarks],
     )  # fmt: skip
     plot.write(out)
-    table.write(out)
-    return write_text(out / "robustness.html", page), table
+    for table in tables:
+        table.write(out)
+    return write_text(out / "robustness.html", page), tables
 
 
 def robustness_table(results: Sequence[Result], sweeps: Sequence[Sweep], split: str) -> Table:
@@ -66,10 +67,46 @@ def robustness_table(results: Sequence[Result], sweeps: Sequence[Sweep], split: 
                 cells.append(percent(summary.balanced_accuracy if summary else math.nan))
                 cells.append(number(summary.video_auc if summary else math.nan, 4))
             rows.append(tuple(cells))
-    notes = ("Each level stands alone, applied to the face crop; a video counts as fake above 0.5.",)
+    notes = (f"Each level stands alone, applied to {_what(sweeps)}; a video counts as fake above 0.5.",)
     return Table(
         f"Robustness, {split}", header, tuple(rows), notes, slug="robustness-table", warning=_warning(results)
     )
+
+
+def differences_table(results: Sequence[Result], sweeps: Sequence[Sweep], split: str) -> Table:
+    """A row a run, changed condition and measure: how far it is from the clean score on the same videos."""
+    rows: list[tuple[Cell, ...]] = []
+    sentences: dict[str, None] = {}
+    for result in results:
+        for condition in (c for sweep in sweeps for c in sweep.conditions() if c in result.differences):
+            title = next(sweep.title for sweep in sweeps if sweep.name == condition.sweep)
+            for measure, name in MEASURES:
+                gap = result.differences[condition][measure]
+                sentences.setdefault(gap.evidence.sentence())
+                rows.append(
+                    (
+                        *(words(result.run), words(title), _level(condition), words(name)),
+                        count(gap.evidence.videos),
+                        *(number(value, 4) for value in (gap.first, gap.second, gap.value)),
+                        between(gap.low, gap.high, lambda value: number(value, 4)),
+                        number(gap.p, 4),
+                    )
+                )
+    header = (
+        "Run", "Change", "Level", "Measure", "Videos", "Changed", "Clean", "Difference", "95 %\ninterval", "p",
+    )  # fmt: skip
+    notes = (
+        *sentences,
+        "Difference: changed less clean, on the videos that both scored; the interval is paired, over people.",
+        "p is of one comparison; of many rows some fall below 0.05 by chance.",
+    )
+    title = f"Differences to the clean score, {split}"
+    return Table(title, header, tuple(rows), notes, "robustness-differences", _warning(results))
+
+
+def _what(sweeps: Sequence[Sweep]) -> str:
+    films = all(sweep.name in FILMS for sweep in sweeps)
+    return "the whole film, whose faces are detected and cut again" if films else "the face crop by itself"
 
 
 def robustness_figure(results: Sequence[Result], sweeps: Sequence[Sweep]) -> Plot:

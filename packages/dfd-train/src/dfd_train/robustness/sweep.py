@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,12 +23,15 @@ from dfd_train.engine.score import Scoring, require_numbers, score_videos
 from dfd_train.errors import UserError
 from dfd_train.metrics import Summary, summarize
 from dfd_train.robustness.conditions import Condition, Sweep
+from dfd_train.robustness.differences import Differences, differences
+from dfd_train.robustness.films import has_codec, recoded_set, remove_films
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions, write_predictions
 from dfd_train.settings.sections import Count, Device
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.options import Checked
 from ffpp_prep.text.printable import printable
 
@@ -48,6 +51,11 @@ class SweepRequest(Checked):
     workers: Annotated[int, Meta(ge=0)] | None = None
     trust: tuple[str, ...] = ()
     """functions that the checkpoint may have called, see `load_model`"""
+    detect_every: Count | None = None
+    """of whole films; unset: as the prepared set's faces were detected"""
+    jobs: Count = 1
+    """processes that detect"""
+    keep_films: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,8 @@ class Result:
     summaries: dict[Condition, Summary]
     remarks: tuple[str, ...] = ()
     """of a published detector, for the page"""
+    differences: Differences = field(default_factory=dict)
+    """of each changed condition to the clean score, on the same videos"""
 
 
 def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Result:
@@ -93,22 +103,31 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Resu
         wanted = [condition for condition in wanted if condition.margin is None]
         log.warning("%s has crops of its own kind: no sweep over the crop margin", run)
     wanted = _without_unreachable(wanted, prepared, videos)
-    predicted: dict[str, Summary] = {}
-    for condition in tqdm(wanted, desc=run.resolve().name, unit="condition", disable=None):
+    predicted: dict[str, pd.DataFrame] = {}
+    clean = Condition("unchanged", 0.0)
+    for condition in tqdm([clean, *wanted], desc=run.resolve().name, unit="condition", disable=None):
         if condition.name not in predicted:
             path = run / "robustness" / request.split / f"{condition.name}.parquet"
             scoring = _scoring(plain, condition)
             facts = {
                 **prediction_facts(model.path, prepared, demonstration, scoring.frames_per_video),
                 "videos": str(len(videos)),
-            }
+            } | ({"films": f"{condition.recodings} {request.detect_every}"} if condition.recodings else {})
             predictions = _already(path, facts)
             if predictions is None:
-                predictions = _score(model, prepared, videos, condition, scoring, device)
+                films = path.with_suffix("")
+                source = _source(prepared, videos, condition, films, request)
+                source = model.crops_of(source) if condition.recodings else source
+                rows = _with_faces(source.videos) if condition.recodings else videos
+                predictions = _score(model, source, rows, scoring, device)
                 write_predictions(path, predictions, facts)
-            predicted[condition.name] = summarize(predictions)
-    summaries = {condition: predicted[condition.name] for condition in wanted}
-    return Result(printable(run.resolve().name), demonstration, summaries, folder.remarks)
+                if not request.keep_films:
+                    remove_films(films)
+            predicted[condition.name] = predictions
+    tables = {condition: predicted[condition.name] for condition in wanted}
+    summaries = {condition: summarize(table) for condition, table in tables.items()}
+    apart = differences(tables, predicted[clean.name])
+    return Result(printable(run.resolve().name), demonstration, summaries, folder.remarks, apart)
 
 
 def _scoring(plain: Scoring, condition: Condition) -> Scoring:
@@ -121,15 +140,28 @@ def _scoring(plain: Scoring, condition: Condition) -> Scoring:
     )
 
 
+def _source(
+    prepared: PreparedSet, videos: pd.DataFrame, condition: Condition, films: Path, request: SweepRequest
+) -> PreparedSet:
+    """The set whose crops are scored under a condition."""
+    if condition.recodings:
+        return recoded_set(prepared, videos, condition.recodings, films, request.detect_every, request.jobs)
+    return prepared if condition.margin is None else prepared.with_margin(condition.margin)
+
+
+def _with_faces(videos: pd.DataFrame) -> pd.DataFrame:
+    """Films in which a face was found again. Raises: UserError where there is none."""
+    found = videos[videos["status"].isin(USABLE) & (videos["frames_decoded"] > 0)]
+    if len(found) < len(videos):
+        log.warning("no face was found again in %d of %d films", len(videos) - len(found), len(videos))
+    if found.empty:
+        raise UserError(f"no face was found again in any of the {len(videos)} films")
+    return found
+
+
 def _score(
-    model: TrainedModel,
-    prepared: PreparedSet,
-    videos: pd.DataFrame,
-    condition: Condition,
-    scoring: Scoring,
-    device: torch.device,
+    model: TrainedModel, source: PreparedSet, videos: pd.DataFrame, scoring: Scoring, device: torch.device
 ) -> pd.DataFrame:
-    source = prepared if condition.margin is None else prepared.with_margin(condition.margin)
     detector = model.detector
     found = score_videos(detector.network, detector.spec, source, videos, scoring, device=device)
     require_numbers(found["logit"].to_numpy(), str(model.path))
@@ -155,10 +187,19 @@ def _without_unreachable(
 
     Raises: UserError where nothing else is asked for.
     """
+    if any(recoding.codec == "libx265" for c in conditions for recoding in c.recodings) and not has_codec(
+        "libx265"
+    ):
+        log.warning("no sweep over H.265: this build of FFmpeg can't write it")
+        conditions = [c for c in conditions if all(recoding.codec != "libx265" for recoding in c.recodings)]
     missing = next((path for path in videos["path"] if not Path(path).is_file()), None)
-    if missing is None or not any(condition.margin is not None for condition in conditions):
+    if missing is None:
         return conditions
     reason = f"{prepared.work}: the videos are not there ({missing})"
+    if any(condition.recodings for condition in conditions):
+        raise UserError(f"--faithful encodes whole films; {reason}")
+    if not any(condition.margin is not None for condition in conditions):
+        return conditions
     left = [condition for condition in conditions if condition.sweep != "margin"]
     if not left:
         raise UserError(f"no sweep left: another crop margin needs the videos; {reason}")

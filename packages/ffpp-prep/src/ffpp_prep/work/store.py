@@ -42,7 +42,6 @@ __all__ = [
     "read_videos",
     "read_videos_and_parts",
     "scanned_root",
-    "with_likeness",
     "write_scan",
 ]
 
