@@ -20,9 +20,7 @@ from dfd_train.explain.attribution import (
 )
 from dfd_train.explain.figure import overlay, strongest
 from dfd_train.explain.layers import last_maps
-from dfd_train.explain.pictures import Picture
-from dfd_train.explain.score import MaskScore, enlarge, mask_score
-from dfd_train.explain.tables import Scored, score_table
+from dfd_train.explain.score import enlarge, mask_score
 from dfd_train.models.baselines import BASELINES
 from dfd_train.models.build import Detector
 from reseption_models import ReseptionEnsemble, create_model
@@ -229,24 +227,6 @@ def test_what_has_no_score():
     assert mask_score(Explanation("gradcam", quarter(1.0), None), ~full) is None
     assert mask_score(Explanation("gradcam", quarter(-1.0), None), full) is None
     assert mask_score(Explanation("gradcam", quarter(1.0), None), full).inside == 1.0
-
-
-def test_a_manipulation_that_one_explainer_has_no_score_of_keeps_its_row():
-    """Else its "all" would be of other pictures than the other explainer's, and nothing would say so."""
-    score = MaskScore(0.4, 0.2, 1.0, 0.3)
-    scored = [
-        Scored("v1", explainer, Picture(f"{method}.mp4", crop(), method), score)
-        for explainer, method in (("lime", "Deepfakes"), ("lime", "FaceSwap"), ("gradcam", "Deepfakes"))
-    ]
-    rows = [[cell.text for cell in row] for row in score_table(scored, "").rows]
-    assert [(row[1], row[2], row[3], row[4]) for row in rows] == [
-        ("LIME", "Deepfakes", "1", "40.00%"),
-        ("LIME", "FaceSwap", "1", "40.00%"),
-        ("LIME", "all", "2", "40.00%"),
-        ("Grad-CAM", "Deepfakes", "1", "40.00%"),
-        ("Grad-CAM", "FaceSwap", "0", "–"),
-        ("Grad-CAM", "all", "1", "40.00%"),
-    ]
 
 
 def test_a_mask_keeps_its_place_when_enlarged():

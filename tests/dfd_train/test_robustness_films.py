@@ -101,7 +101,8 @@ def test_faces_are_found_and_cut_again(small_set, tmp_path: Path, capsys) -> Non
     train = ["run", "--data", str(small_set.work), "--model", "tiny_networks:with_batch_norm"]
     train += ["--input-size", "32", "--batch-size", "6", "--workers", "0", "--epochs", "1", "--device", "cpu"]
     assert main([*train, "--out", str(run)]) == 0
-    pictures = decoded(talking_head())
+    # enlarged: of the small head, encoded twice at CRF 28, the detector is no longer sure
+    pictures = [picture.repeat(3, axis=0).repeat(3, axis=1) for picture in decoded(talking_head())[:12]]
     for number in range(4):
         folder = tmp_path / "root" / ("fake" if number % 2 else "real")
         film(folder / f"{number}.mp4", pictures[3 * number : 3 * number + 3])
@@ -133,7 +134,7 @@ def test_faces_are_found_and_cut_again(small_set, tmp_path: Path, capsys) -> Non
     boxes, before = (
         [each.boxes.find(str(films.videos["video_id"][0]), 0, 0) for each in (films, load_prepared(work))]
     )  # fmt: skip
-    assert boxes != before and boxes is not None and abs(boxes.x1 - before.x1) < 12
+    assert boxes != before and boxes is not None and abs(boxes.x1 - before.x1) < 36
     table = pd.read_csv(tmp_path / "out" / "robustness-differences.csv")
     row = table[(table["Level"] == 2) & (table["Measure"] == "Video AUC")].iloc[0]
     assert row["Difference"] == pytest.approx(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from msgspec import Meta
 from tqdm import tqdm
@@ -31,11 +32,14 @@ from dfd_train.explain.attribution import (
     steps,
     superpixels,
 )
+from dfd_train.explain.baselines import randomised
+from dfd_train.explain.curves import PASSES
+from dfd_train.explain.evidence import Judged, curve_points, curves_table, frame_of, judge, mask_table
 from dfd_train.explain.figure import ROWS, Row, draw
 from dfd_train.explain.pictures import Picture, choose_videos, open_crops, open_videos
-from dfd_train.explain.score import mask_score
-from dfd_train.explain.tables import TITLES, Scored, frame_of, place, prediction_table, score_table
+from dfd_train.explain.tables import TITLES, place, prediction_table
 from dfd_train.metrics.scores import sigmoid
+from dfd_train.models import Detector
 from dfd_train.report.files import write_text
 from dfd_train.report.table import Table
 from dfd_train.report.tables import warning
@@ -100,6 +104,8 @@ class _Explained:
     picture: Picture
     probs: list[float]
     explanations: list[list[Explanation]]
+    random: list[list[Explanation]]
+    """of the same networks with random weights; none of a picture without a mask"""
 
 
 def explain(request: ExplainRequest) -> Outcome:
@@ -125,7 +131,7 @@ def explain(request: ExplainRequest) -> Outcome:
         log.warning("unfinished: %s", line)
     explained = _explain_all(request, models, pictures, device)
     _remove_earlier(request.out)
-    outcome = _write(request, names, models, explained, warning(demonstration), unfinished)
+    outcome = _write(request, names, models, explained, warning(demonstration), unfinished, device)
     return replace(outcome, left_out=len(pictures) < len(request.images or request.crops))
 
 
@@ -135,7 +141,9 @@ def _remove_earlier(out: Path) -> None:
         return
     figures = (path for method in TITLES for path in out.glob(f"{method}-[0-9]*.png"))
     tables = (
-        path for name in ("predictions", "scores", "explanations") for path in out.glob(f"tables/{name}.*")
+        path
+        for name in ("predictions", "scores", "curves", "curve-points", "explanations")
+        for path in out.glob(f"tables/{name}.*")
     )
     for path in (*figures, *tables, out / "explain.html", out / "settings.json"):
         path.unlink(missing_ok=True)
@@ -166,40 +174,54 @@ def _explain_all(
     request: ExplainRequest, models: Sequence[TrainedModel], pictures: Sequence[Picture], device: torch.device
 ) -> list[_Explained]:
     probs = [_probs(models, picture, device) for picture in pictures]
+    masked = sum(_has_mask(picture) for picture in pictures)
     passes = [
-        len(pictures) * sum(steps(method, model.detector, request.samples) for method in request.methods)
+        (len(pictures) + masked)
+        * sum(steps(method, model.detector, request.samples) for method in request.methods)
         for model in models
     ]
+    # of deletion and insertion, by each and two baselines
+    further = masked * 3 * PASSES * len(request.methods)
     seconds = sum(
-        number * _seconds_a_pass(model, pictures[0], device)
+        (number + further) * _seconds_a_pass(model, pictures[0], device)
         for number, model in zip(passes, models, strict=True)
     )
     log.info(
         "%s of %s by %s: %s passes through a network, about %s",
         ", ".join(TITLES[method] for method in request.methods),
         *(_number(len(pictures), "picture"), _number(len(models), "model")),
-        *(f"{sum(passes):,}", duration_text(seconds)),
+        *(f"{sum(passes) + further * len(models):,}", duration_text(seconds)),
     )
+    blind = [randomised(model.detector, request.seed) for model in models] if masked else []
     with tqdm(total=sum(passes), desc="explaining", unit="pass", disable=None, leave=False) as progress:
-        return [
-            _explain_one(request, models, picture, own, request.seed + number, device, progress)
-            for number, (picture, own) in enumerate(zip(pictures, probs, strict=True))
-        ]
+        found = []
+        for number, (picture, own) in enumerate(zip(pictures, probs, strict=True)):
+            segments = superpixels(picture.crop) if "lime" in request.methods else None
+            explanations, random = (
+                _explanations(request, detectors, picture, segments, request.seed + number, device, progress)
+                for detectors in ([model.detector for model in models], blind if _has_mask(picture) else [])
+            )
+            found.append(_Explained(picture, own, explanations, random))
+        return found
 
 
-def _explain_one(
+def _has_mask(picture: Picture) -> bool:
+    return picture.mask is not None and bool(picture.mask.any())
+
+
+def _explanations(
     request: ExplainRequest,
-    models: Sequence[TrainedModel],
+    detectors: Sequence[Detector],
     picture: Picture,
-    probs: list[float],
+    segments: npt.NDArray[np.int64] | None,
     seed: int,
     device: torch.device,
     progress: tqdm[object],
-) -> _Explained:
-    segments = superpixels(picture.crop) if "lime" in request.methods else None
+) -> list[list[Explanation]]:
+    """One picture's explanations, by detector, then by method."""
     explanations = []
-    for model in models:
-        detector, own = model.detector, []
+    for detector in detectors:
+        own = []
         for method in request.methods:
             if method == "lime":
                 assert segments is not None
@@ -210,7 +232,7 @@ def _explain_one(
                 found = function(detector, picture.crop, device=device, progress=progress.update)
             own.append(found)
         explanations.append(own)
-    return _Explained(picture, probs, explanations)
+    return explanations
 
 
 def _probs(models: Sequence[TrainedModel], picture: Picture, device: torch.device) -> list[float]:
@@ -241,25 +263,23 @@ def _write(
     explained: Sequence[_Explained],
     warned: str,
     unfinished: Sequence[str],
+    device: torch.device,
 ) -> Outcome:
     pictures = [one.picture for one in explained]
     predictions = prediction_table(pictures, names, [one.probs for one in explained], warned)
-    scored = [
-        Scored(name, explanation.method, one.picture, score)
-        for one in explained
-        for name, own in zip(names, one.explanations, strict=True)
-        for explanation in own
-        if (score := mask_score(explanation, one.picture.mask)) is not None
-    ]
-    scores = score_table(scored, warned)
+    judged = _judged(names, models, explained, device)
+    every = len(models) * len(request.methods)
+    frame = frame_of(judged, every)
+    left_out = sum(map(_has_mask, pictures)) - len(frame) // every
+    evidence = [make(frame, left_out, warned) for make in (mask_table, curves_table) if len(frame)]
     figures = _write_figures(request, names, explained, warned)
-    tables = [table for table in (predictions, scores) if table is not None]
+    tables = [predictions, *evidence]
     for table in tables:
         table.write(request.out / "tables")
-    if scored:
-        frame = frame_of(scored).assign(**({"Note": warned} if warned else {}))
-        safe = frame.map(cell).rename(columns=cell)
-        write_text(request.out / "tables" / "explanations.csv", safe.to_csv(index=False))
+    for name, rows in (("explanations", frame), ("curve-points", curve_points(judged))) if judged else ():
+        noted = rows.assign(**({"Note": warned} if warned else {}))
+        safe = noted.map(cell).rename(columns=cell)
+        write_text(request.out / "tables" / f"{name}.csv", safe.to_csv(index=False))
     settings = json.dumps(_settings(request, models, pictures, warned), indent=2)
     write_text(request.out / "settings.json", settings + "\n")
     page = render(
@@ -277,7 +297,24 @@ def _write(
         samples=request.samples if "lime" in request.methods else None,
         seed=request.seed,
     )
-    return Outcome(write_text(request.out / "explain.html", page), predictions, scores)
+    return Outcome(write_text(request.out / "explain.html", page), predictions, next(iter(evidence), None))
+
+
+def _judged(
+    names: Sequence[str],
+    models: Sequence[TrainedModel],
+    explained: Sequence[_Explained],
+    device: torch.device,
+) -> list[Judged]:
+    """The scores of all explanations of pictures that have a mask."""
+    masked = [one for one in explained if _has_mask(one.picture)]
+    pictures = [one.picture for one in masked]
+    found = []
+    for number, one in enumerate(tqdm(masked, "scoring", unit="picture", disable=None, leave=False)):
+        for name, model, own, random in zip(names, models, one.explanations, one.random, strict=True):
+            for explanation, blind in zip(own, random, strict=True):
+                found.append(judge(name, model.detector, number, pictures, explanation, blind, device))
+    return [each for each in found if each is not None]
 
 
 def _write_figures(

@@ -20,6 +20,7 @@ from dfd_train.errors import UserError
 from dfd_train.predict.inputs import require_file
 from dfd_train.predict.photographs import read_image
 from dfd_train.report.tables import methods_in
+from ffpp_prep.datasets.people import people
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.format.schemas import USABLE
@@ -49,6 +50,8 @@ class Picture:
     """the whole path of a file of one's own"""
     remark: str = ""
     """what else stands under the picture"""
+    group: str = ""
+    """equal for pictures that are no independent evidence: of one person, or of one original"""
 
 
 def open_crops(paths: Sequence[Path]) -> list[Picture]:
@@ -124,7 +127,18 @@ def _open_video(prepared: PreparedSet, video_id: str, frame: int | None) -> Pict
         label=int(prepared.videos.at[row, "label"]),
         frame=number,
         mask=_read_mask(prepared, row, number, crop.shape[:2]),
+        group=_group(prepared, row),
     )
+
+
+def _group(prepared: PreparedSet, row: int) -> str:
+    """Whom a picture shows, else of which original it is."""
+    seen = people(prepared.videos.loc[[row]])
+    targets = seen.loc[seen["role"] == "target", "key"]
+    if len(targets):
+        return str(targets.iloc[0])
+    original = prepared.videos.at[row, "original_id"]
+    return original if isinstance(original, str) and original else str(prepared.videos.at[row, "video_id"])
 
 
 def _read_mask(prepared: PreparedSet, row: int, frame: int, shape: tuple[int, ...]) -> Mask | None:

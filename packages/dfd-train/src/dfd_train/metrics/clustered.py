@@ -192,6 +192,17 @@ def mean_interval(value: Floats, group: Groups, freedom: int, level: float = 0.9
     return Interval(mean / factor, mean * factor)
 
 
+def plain_mean_interval(value: Floats, group: Groups, level: float = 0.95) -> Interval:
+    """Interval of a mean of any values: the groups' variance and Student's t with the groups less one."""
+    size = int(np.unique(group).size)
+    if size < 2:
+        return NONE
+    sums = np.bincount(group, value - value.mean())
+    error = float(np.sqrt(_less_one(size) * (sums @ sums))) / len(value)
+    reach = quantile(size - 1, level) * error
+    return Interval(float(value.mean()) - reach, float(value.mean()) + reach) if error > 0 else NONE
+
+
 def half_sum_interval(first: float, one: Interval, second: float, other: Interval) -> Interval:
     """Interval of (first + second) / 2 from those of its parts.
 

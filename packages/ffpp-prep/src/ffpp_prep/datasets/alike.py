@@ -20,7 +20,8 @@ SHARED = 0.5  # of the frames of the video with fewer
 COMPARED = 8  # frequencies along each side; to those just below KEPT a crop brings some from above it
 CROPS = ((0.0, 0.0), (0.025, 0.025), (0.05, 0.05), (0.05, 0.0), (0.0, 0.05))  # cut off at both ends of a side
 LOOKED_UP = ((0, 0), (1, 1), (2, 2), (3, 0), (4, 0), (0, 3), (0, 4))  # of the pairs of CROPS, for candidates
-TABLES, KEY_BITS, NEIGHBOURS = 16, 18, 16
+TABLES, NEIGHBOURS = 16, 16
+KEY_BITS = (18, 26)  # least and most; so many that buckets stay small, whatever the number of videos
 SEED = 20260428
 
 Floats = NDArray[np.float32]
@@ -87,19 +88,21 @@ def _candidates(
     looked_up = [_OPERATORS[a] @ every @ _OPERATORS[b].T for a, b in LOOKED_UP]
     signs = np.concatenate(looked_up).reshape(-1, KEPT * KEPT)[:, _LOW] > 0
     video = np.tile(owner, len(LOOKED_UP))
+    bits = int(np.clip(np.ceil(np.log2(len(video))), *KEY_BITS))
     pairs: Pairs = np.empty((0, 2), np.int64)
     for _ in range(TABLES):
         chosen = rng.permutation(len(_LOW))
-        key = signs[:, chosen[:KEY_BITS]] @ (1 << np.arange(KEY_BITS))
-        order = np.lexsort((signs[:, chosen[KEY_BITS:]] @ (1 << np.arange(len(_LOW) - KEY_BITS)), key))
+        key = signs[:, chosen[:bits]] @ (1 << np.arange(bits))
+        order = np.lexsort((signs[:, chosen[bits:]] @ (1 << np.arange(len(_LOW) - bits)), key))
+        found = [pairs]
         for step in range(1, NEIGHBOURS + 1):
             together = key[order[:-step]] == key[order[step:]]
             if not together.any():
                 break
             near, far = video[order[:-step][together]], video[order[step:][together]]
             wanted = (side[near] != side[far]) & (known[near] != known[far])
-            new = np.sort(np.stack([near[wanted], far[wanted]], axis=1), axis=1)
-            pairs = np.unique(np.concatenate([pairs, new]), axis=0)
+            found.append(np.sort(np.stack([near[wanted], far[wanted]], axis=1), axis=1))
+        pairs = np.unique(np.concatenate(found), axis=0)
     return pairs
 
 
