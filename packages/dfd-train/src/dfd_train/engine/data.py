@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -150,10 +151,12 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     return lines
 
 
-def data_record(data: TrainingData) -> dict[str, object]:
-    """What data.json keeps."""
+def data_record(data: TrainingData, run: Path) -> dict[str, object]:
+    """What data.json keeps; where the set is by two ways: run and set may be moved together."""
+    work = data.prepared.work.resolve()
     return {
-        "work": str(data.prepared.work.resolve()),
+        "work": str(work),
+        "work_beside": _beside(work, run.resolve()),
         "fingerprint": data.prepared.fingerprint,
         "demonstration": data.prepared.demonstration,
         "crops": asdict(data.prepared.geometry),
@@ -175,3 +178,11 @@ def data_record(data: TrainingData) -> dict[str, object]:
             for selection in (data.train, data.val)
         },
     }
+
+
+def _beside(work: Path, run: Path) -> str:
+    """The set's place from the run's folder, with / between; empty where there is no way, as to another drive."""
+    try:
+        return Path(os.path.relpath(work, run)).as_posix()
+    except ValueError:
+        return ""

@@ -26,7 +26,6 @@ from dfd_train.metrics.videos import Aggregation
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
-from dfd_train.settings.config import DataConfig
 from dfd_train.settings.sections import Count, Device
 from dfd_train.units import duration_text
 from ffpp_prep.format.files import sha256_of
@@ -150,7 +149,7 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     )
     shared = None
     if other or request.split == "test":
-        shared = _overlap(prepared, selection.videos, config.data)
+        shared = _overlap(prepared, selection.videos, folder)
         shared = shared if other or (shared and shared.any) else None
     videos = in_split(prepared.videos, request.split)
     return Evaluation(predictions, videos, path, checkpoint, demonstration, shared)
@@ -195,9 +194,9 @@ def check_split(prepared: PreparedSet, split: str) -> None:
         )
 
 
-def _overlap(prepared: PreparedSet, videos: pd.DataFrame, data: DataConfig) -> Overlap | None:
+def _overlap(prepared: PreparedSet, videos: pd.DataFrame, folder: RunFolder) -> Overlap | None:
     """What `videos` share with the training and validation videos of the run's own set; None where that is gone."""
-    work = Path(data.work)
+    work = folder.work()
     try:
         own = load_prepared(work)
         theirs, ours = detection_settings(prepared.work), detection_settings(work)
@@ -208,13 +207,13 @@ def _overlap(prepared: PreparedSet, videos: pd.DataFrame, data: DataConfig) -> O
         if theirs.get(name) != ours.get(name):
             seen, before = (", ".join(map(str, each.get(name, ("unknown",)))) for each in (theirs, ours))
             log.warning("faces were detected with %s %s here, %s in training", name, seen, before)
-    return overlap(own, data.exclude_methods, prepared, videos)
+    return overlap(own, folder.read_config().data.exclude_methods, prepared, videos)
 
 
 def _path_on(folder: RunFolder, name: str, work: Path) -> Path:
     """Where predictions on another set go: named after its folder, with folders above it where that name is taken."""
     place = work.resolve()
-    taken = "" if folder.is_adopted else Path(folder.read_config().data.work).resolve().name
+    taken = "" if folder.is_adopted else folder.work().resolve().name
     for start in range(len(place.parts) - 1, 0, -1):
         known = "-".join(place.parts[start:])
         path = folder.predictions(f"{name}-on-{known}")

@@ -56,7 +56,7 @@ from dfd_train.engine.resume import (
 )
 from dfd_train.engine.score import Scoring, prediction_table, score_videos, scoring_batches
 from dfd_train.errors import Interrupted, TrainingError
-from dfd_train.metrics import Summary, summarize
+from dfd_train.metrics import Summary, summarize, video_scores
 from dfd_train.models.build import check_name
 from dfd_train.optim.schedule import LearningRate
 from dfd_train.runs.checkpoint import save_checkpoint
@@ -243,6 +243,11 @@ class Training:
         scored = torch.tensor(predictions["logit"].to_numpy())
         check_finite(scored, partial(self._name, samples), f"the validation of epoch {epoch}")
         validated = summarize(predictions)
+        if self.processes.main:
+            of_videos = video_scores(predictions).drop(
+                columns=["split", "compression", "loss"], errors="ignore"
+            )
+            write_predictions(self.folder.validation(epoch), of_videos, {"epoch": str(epoch)})
         self.rate.observe(trained.loss)
         place = self.place
         event = epoch_event(epoch, lr, trained, validated, place.seconds, len(place.logits))
@@ -279,7 +284,7 @@ class Training:
         self.folder.write_config(self.written)
         self.folder.drop_epochs_after(self.place.epoch - 1)
         if last is None:
-            self.folder.write_json("data.json", data_record(self.data))
+            self.folder.write_json("data.json", data_record(self.data, self.folder.path))
             self.folder.write_json("environment.json", describe_environment(device_name(self.device)))
         begun = begin_event(
             self.place, self.facts, self.learner.detector.network, self.processes, last is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from dfd_train.data.overlap import overlap
 from dfd_train.data.selection import Selection
@@ -38,7 +37,7 @@ def _met(facts: Facts, prepared: PreparedSet, selection: Selection) -> str:
         if record["fingerprint"] == prepared.fingerprint:
             chose = "these videos chose its checkpoint and its temperature"
             return chose if selection.split == "val" else ""
-        trained = load_prepared(Path(record["work"]))
+        trained = load_prepared(RunFolder(facts.path).work())
         left_out = RunFolder(facts.path).read_config().data.exclude_methods
         shared = overlap(trained, left_out, prepared, selection.videos)
     except (OSError, KeyError, UserError) as error:

@@ -10,6 +10,7 @@ import pandas as pd
 from dfd_train.data.selection import in_split
 from dfd_train.errors import UserError
 from dfd_train.metrics import intervals, summarize
+from dfd_train.report.chosen import chosen_by
 from dfd_train.report.curves import Plot, gradient_flow, training_curves
 from dfd_train.report.distributions import roc_curves, score_histogram
 from dfd_train.report.files import write_text
@@ -119,11 +120,8 @@ class _Prepared:
 def _open_prepared(run: Run) -> _Prepared | None:
     from ffpp_prep.format.prepared import load_prepared
 
-    work = run.config["data"]["work"]
-    if not work:
-        return None
     try:
-        prepared = load_prepared(Path(work))
+        prepared = load_prepared(run.work)
     except (OSError, UserError) as error:
         log.warning("the report shows no crops: %s", error)
         return None
@@ -163,7 +161,7 @@ def _results(
         + (f"{per_video} frames a video." if per_video else f"{summary.frames:,} frames.")
         + (f" {evaluated[0].upper()}{evaluated[1:]}." if evaluated else "")
         + " Measures are over videos unless they name frames; intervals cover 95 %. "
-        + ends.evidence.sentence(),
+        + " ".join(filter(None, (ends.evidence.sentence(), chosen_by(run, predictions)))),
         headlines=headlines,
         tables=(
             evaluation_table(frames, coverage, demonstration=run.demonstration, ends=ends),

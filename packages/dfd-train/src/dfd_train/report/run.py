@@ -94,7 +94,7 @@ class Run:
     @property
     def work(self) -> Path:
         """The prepared data set's folder."""
-        return Path(str(self.data.get("work") or self.config["data"]["work"]))
+        return RunFolder(self.path).work()
 
     @property
     def published(self) -> tuple[str, ...]:

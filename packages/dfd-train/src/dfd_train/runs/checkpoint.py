@@ -62,7 +62,7 @@ class TrainedModel:
             raise UserError(
                 f"{self.path.parent} is a published detector and has no data of its own: --data WORK"
             )
-        return data or Path(self.facts.config.data.work)
+        return data or RunFolder(self.path.parent.parent).work()
 
     def crops_of(self, prepared: PreparedSet) -> PreparedSet:
         """A prepared set with the crops that the detector is used to: its own, or those that are stored."""

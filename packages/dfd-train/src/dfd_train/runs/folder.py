@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,27 @@ class RunFolder:
     def predictions(self, split: str) -> Path:
         """The predictions of one split."""
         return self.path / f"predictions-{split}.parquet"
+
+    def validation(self, epoch: int) -> Path:
+        """The validation videos' scores after an epoch, one row a video."""
+        return self.path / "validations" / f"epoch-{epoch:04d}.parquet"
+
+    def work(self) -> Path:
+        """The prepared set of the run, wherever the command is given.
+
+        First where it was, then as it lay beside the run, which both may have been moved; a path as it was typed
+        counts from the folder where the run was begun, and is the last resort.
+        """
+        record: Mapping[str, Any] = {}
+        with suppress(OSError, ValueError):
+            record = json.loads((self.path / "data.json").read_text(encoding="utf-8"))
+        typed = Path(self.read_config().data.work)
+        beside = record.get("work_beside")
+        told = [Path(str(record["work"]))] if record.get("work") else []
+        told += [Path(os.path.normpath(self.path.resolve() / str(beside)))] if beside else []
+        return next(
+            (work for work in (*told, typed) if (work / "videos.parquet").is_file()), (*told, typed)[0]
+        )
 
     def read_config(self) -> RunConfig:
         """The run's settings. Raises: FileNotFoundError where this is no run folder."""
