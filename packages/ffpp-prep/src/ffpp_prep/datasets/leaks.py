@@ -247,7 +247,9 @@ def _pictures(used: pd.DataFrame, known: pd.Series) -> tuple[list[Leak], int]:
         if "content" in used and used["content"].at[one] == used["content"].at[other]:
             continue
         both = sorted((used["side"].at[row], used["video_id"].at[row]) for row in (one, other))
-        members = {side: (video_id,) for side, video_id in sorted(both, key=lambda pair: _rank(pair[0]))}
+        members: dict[str, tuple[str, ...]] = {
+            side: (video_id,) for side, video_id in sorted(both, key=lambda pair: _rank(pair[0]))
+        }
         leaks.append(Leak("pictures", " and ".join(ids[0] for ids in members.values()), members))
     return leaks, int(lacking.sum())
 

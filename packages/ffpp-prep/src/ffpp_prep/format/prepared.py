@@ -231,7 +231,7 @@ def _merge_status(videos: pd.DataFrame, work: Path) -> pd.DataFrame:
 
 def with_likeness(work: Path, videos: pd.DataFrame) -> pd.DataFrame:
     """Videos of a work folder with the column that tells which look alike; null where `boxes` didn't record it."""
-    recorded = {}
+    recorded: dict[str, bytes | None] = {}
     for path in sorted((work / "boxes").glob("videos-*.parquet")):
         part = read_table(path, remedy_of(path))
         if LIKENESS in part.column_names:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ class Likeness:
                 yield frame
                 continue
             self._add(time, picture)
-            yield replace(frame, rgb=lambda picture=picture: picture)
+            yield replace(frame, rgb=partial(_given, picture))
 
     def content(self) -> bytes:
         """As it is stored: FRAME_BYTES for each frame; empty where none says anything."""
@@ -75,6 +76,10 @@ class Likeness:
             self._kept = thinned
 
 
+def _given(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return picture
+
+
 def frame_likeness(picture: NDArray[np.uint8]) -> bytes:
     """The lowest frequencies of one RGB picture (H, W, 3), int8 (KEPT, KEPT); empty of a plain one.
 
@@ -88,7 +93,8 @@ def frame_likeness(picture: NDArray[np.uint8]) -> bytes:
     found = _WHOLE @ values @ _WHOLE.T
     found[0, 0] = 0
     share = found / np.abs(found).max()
-    return np.rint(127 * np.sign(share) * np.sqrt(np.abs(share))).astype(np.int8).tobytes()
+    roots = np.rint(127 * np.sign(share) * np.sqrt(np.abs(share))).astype(np.int8)
+    return bytes(roots.tobytes())
 
 
 def frequencies(content: bytes) -> NDArray[np.float32]:
@@ -100,7 +106,7 @@ def frequencies(content: bytes) -> NDArray[np.float32]:
 def _cosines() -> NDArray[np.float64]:
     """The orthonormal DCT-II's lowest frequencies, (KEPT, SIDE)."""
     k, n = np.arange(KEPT)[:, None], np.arange(SIDE)[None, :]
-    basis = np.cos(np.pi * k * (2 * n + 1) / (2 * SIDE)) * np.sqrt(2 / SIDE)
+    basis: NDArray[np.float64] = np.cos(np.pi * k * (2 * n + 1) / (2 * SIDE)) * np.sqrt(2 / SIDE)
     basis[0] /= np.sqrt(2)
     return basis
 
