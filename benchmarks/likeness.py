@@ -86,7 +86,7 @@ def of_sample(root: Path) -> None:
 
 def costs() -> None:
     """Prints the time of the search by the number of videos, each of 5 frames of its own."""
-    print("\n| videos | seconds |\n|---|---|")
+    print("\n| videos, none alike | processor seconds of the search |\n|---|---|")
     rng = np.random.default_rng(0)
     for count in (2_000, 8_000, 32_000):
         fall = 1 / np.maximum(np.hypot(*np.mgrid[:10, :10]), 1)
@@ -94,9 +94,10 @@ def costs() -> None:
         share = frames / np.abs(frames).max((2, 3), keepdims=True)
         roots = np.rint(127 * np.sign(share) * np.sqrt(np.abs(share))).astype(np.int8)
         contents = [video.tobytes() for video in roots]
-        started = time.perf_counter()
+        started = time.process_time()
         found = look_alikes(contents, rng.integers(0, 3, count))
-        print(f"| {count:,} | {time.perf_counter() - started:.1f} ({len(found)} pairs) |")
+        assert not found
+        print(f"| {count:,} | {time.process_time() - started:.1f} |")
 
 
 def clip(seed: int) -> Clip:

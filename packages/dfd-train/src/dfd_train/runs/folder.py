@@ -18,6 +18,7 @@ from dfd_train.runs import events
 from dfd_train.runs.events import Event
 from dfd_train.runs.files import write_atomically
 from dfd_train.settings.config import RunConfig, build_config, read_config, sealed, settings, to_tables
+from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import read_checked_json, with_checksum
 from ffpp_prep.format.files import sweep
 from ffpp_prep.work.lock import only_run
@@ -89,8 +90,8 @@ class RunFolder:
         counts from the folder where the run was begun, and is the last resort.
         """
         record: Mapping[str, Any] = {}
-        with suppress(OSError, ValueError):
-            record = json.loads((self.path / "data.json").read_text(encoding="utf-8"))
+        with suppress(OSError, Damaged):  # then the path as it was typed is what is known
+            record = self.read_json("data.json")
         typed = Path(self.read_config().data.work)
         beside = record.get("work_beside")
         told = [Path(str(record["work"]))] if record.get("work") else []

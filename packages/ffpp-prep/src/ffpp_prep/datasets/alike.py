@@ -21,7 +21,9 @@ COMPARED = 8  # frequencies along each side; to those just below KEPT a crop bri
 CROPS = ((0.0, 0.0), (0.025, 0.025), (0.05, 0.05), (0.05, 0.0), (0.0, 0.05))  # cut off at both ends of a side
 LOOKED_UP = ((0, 0), (1, 1), (2, 2), (3, 0), (4, 0), (0, 3), (0, 4))  # of the pairs of CROPS, for candidates
 TABLES, NEIGHBOURS = 16, 16
-KEY_BITS = (18, 26)  # least and most; so many that buckets stay small, whatever the number of videos
+KEY_BITS = (18, 28)  # least and most; so many that buckets stay small, whatever the number of videos
+KEYED = 32  # of the lowest frequencies, whose signs make keys
+FLIPPED = 16  # signs, of all that are compared, by which two entries of a bucket may differ
 SEED = 20260428
 
 Floats = NDArray[np.float32]
@@ -85,25 +87,35 @@ def _candidates(
 ) -> Pairs:
     """Pairs of videos that may look alike, sorted; each frame stands in a bucket of each table with its crops."""
     rng = np.random.default_rng(SEED)
-    looked_up = [_OPERATORS[a] @ every @ _OPERATORS[b].T for a, b in LOOKED_UP]
-    signs = np.concatenate(looked_up).reshape(-1, KEPT * KEPT)[:, _LOW] > 0
+    words = np.concatenate([_signs(_OPERATORS[a] @ every @ _OPERATORS[b].T) for a, b in LOOKED_UP])
     video = np.tile(owner, len(LOOKED_UP))
-    bits = int(np.clip(np.ceil(np.log2(len(video))), *KEY_BITS))
+    bits = int(np.clip(np.ceil(np.log2(len(video))) + 2, *KEY_BITS))
     pairs: Pairs = np.empty((0, 2), np.int64)
     for _ in range(TABLES):
-        chosen = rng.permutation(len(_LOW))
-        key = signs[:, chosen[:bits]] @ (1 << np.arange(bits))
-        order = np.lexsort((signs[:, chosen[bits:]] @ (1 << np.arange(len(_LOW) - bits)), key))
+        mask = np.uint64(sum(1 << int(place) for place in rng.permutation(KEYED)[:bits]))
+        key = words & mask
+        order = np.lexsort((words, key))
         found = [pairs]
         for step in range(1, NEIGHBOURS + 1):
-            together = key[order[:-step]] == key[order[step:]]
+            first, second = order[:-step], order[step:]
+            together = key[first] == key[second]
             if not together.any():
                 break
-            near, far = video[order[:-step][together]], video[order[step:][together]]
+            first, second = first[together], second[together]
+            near, far = video[first], video[second]
             wanted = (side[near] != side[far]) & (known[near] != known[far])
+            wanted &= np.bitwise_count(words[first] ^ words[second]) <= FLIPPED
             found.append(np.sort(np.stack([near[wanted], far[wanted]], axis=1), axis=1))
         pairs = np.unique(np.concatenate(found), axis=0)
     return pairs
+
+
+def _signs(frames: Floats) -> NDArray[np.uint64]:
+    """Of each frame the signs of what is compared, the lowest frequency in the lowest bit."""
+    signs = frames.reshape(len(frames), -1)[:, _LOW] > 0
+    return np.asarray(
+        (signs * (np.uint64(1) << np.arange(len(_LOW), dtype=np.uint64))).sum(1, dtype=np.uint64)
+    )
 
 
 def _operator(first: float, last: float) -> Floats:
@@ -118,4 +130,5 @@ def _operator(first: float, last: float) -> Floats:
 _OPERATORS = [_operator(*ends) for ends in CROPS]
 _V, _U = np.mgrid[:KEPT, :KEPT]
 _WEIGHTS = np.asarray(np.sqrt(_U**2 + _V**2) * ((_U < COMPARED) & (_V < COMPARED)), np.float32)
-_LOW = np.lexsort((_U.ravel(), _V.ravel(), (_U**2 + _V**2).ravel()))[1:33]  # without the mean
+_COMPARED = np.flatnonzero(_WEIGHTS.ravel())
+_LOW = _COMPARED[np.argsort((_U**2 + _V**2).ravel()[_COMPARED], kind="stable")]
