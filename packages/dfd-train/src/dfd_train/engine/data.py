@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +28,7 @@ from dfd_train.runs.folder import DEMONSTRATION
 from dfd_train.settings.config import RunConfig
 from ffpp_prep.datasets.leaks import KINDS, Leak
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.format.tables import read_metadata
 from ffpp_prep.format.untouched import untouched_frames
 
 log = logging.getLogger(__name__)
@@ -164,6 +166,7 @@ def data_record(data: TrainingData, run: Path) -> dict[str, object]:
         "pairs": len(data.pairs),
         "fakes_without_original": data.unpaired,
         "leaks": len(data.leaks),
+        "split_rules": _split_rules(work),
         "untouched_frames_left_out": len(data.untouched),
         "untouched_sha256": data.untouched_sha256,
         "splits": {
@@ -178,6 +181,12 @@ def data_record(data: TrainingData, run: Path) -> dict[str, object]:
             for selection in (data.train, data.val)
         },
     }
+
+
+def _split_rules(work: Path) -> list[str]:
+    """How `scan` divided data sets that have no official split, such as DFDC by its parts; none of scans of before."""
+    metadata = read_metadata(work / "videos.parquet", f"run  ffpp-prep scan ROOT -o {work}  again")
+    return list(json.loads(metadata.get(b"split_rules", b"[]")))
 
 
 def _beside(work: Path, run: Path) -> str:
