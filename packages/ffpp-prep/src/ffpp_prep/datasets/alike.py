@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +111,7 @@ def _candidates(
     return pairs
 
 
-def _signs(frames: Floats) -> NDArray[np.uint64]:
+def _signs(frames: NDArray[np.floating[Any]]) -> NDArray[np.uint64]:
     """Of each frame the signs of what is compared, the lowest frequency in the lowest bit."""
     signs = frames.reshape(len(frames), -1)[:, _LOW] > 0
     return np.asarray(
