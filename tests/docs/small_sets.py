@@ -38,18 +38,20 @@ def ffpp_set(sample: Path, root: Path) -> Path:
 
 
 def dfdc_set(sample: Path, root: Path) -> Path:
-    """One part; its split is drawn, so that every original and its fake stand in it several times."""
-    part = root / "dfdc_train_part_0"
-    part.mkdir(parents=True)
-    entries = {}
-    for number in range(4):
-        for _, original, fake in pairs(sample):
-            real, forged = f"{original.stem}x{number}.mp4", f"{fake.stem}x{number}.mp4"
+    """Three parts of different people, so that whole parts can be held out."""
+    for number, split in enumerate(("train", "val", "test")):
+        part = root / f"dfdc_train_part_{number}"
+        part.mkdir(parents=True)
+        entries = {}
+        for own, original, fake in pairs(sample):
+            if own != split:
+                continue
+            real, forged = f"{original.stem}.mp4", f"{fake.stem}.mp4"
             shutil.copy(original, part / real)
             shutil.copy(fake, part / forged)
             entries[real] = {"label": "REAL", "split": "train"}
             entries[forged] = {"label": "FAKE", "split": "train", "original": real}
-    (part / "metadata.json").write_text(json.dumps(entries))
+        (part / "metadata.json").write_text(json.dumps(entries))
     return root
 
 
