@@ -110,7 +110,7 @@ def _allowed(hint: Any, name: str) -> str:
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(_allowed(part, name) for part in parts))
     if origin is Literal:
-        *first, last = map(str, parts)
+        *first, last = [str(part) for part in parts if part != ""]  # empty text is what files of before say
         return f"{', '.join(first)} or {last}" if first else last
     if origin is tuple:
         if parts[-1:] == (...,):

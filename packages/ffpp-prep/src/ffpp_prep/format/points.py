@@ -50,7 +50,7 @@ def packed(points: Floats, box: Box) -> bytes:
     size = np.array([max(x2 - x1, 1e-3), max(y2 - y1, 1e-3)], np.float32)
     relative = (points - np.array([x1, y1], np.float32)) / size
     rounded = (np.rint(relative * STEPS) / STEPS).clip(-60000, 60000)
-    return rounded.T.astype("<f2").tobytes()
+    return bytes(rounded.T.astype("<f2").tobytes())
 
 
 def unpacked(content: bytes, box: Box) -> Floats:
