@@ -210,6 +210,18 @@ def test_weights_that_do_not_fit_are_counted_and_named(detector, tmp_path, chang
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_best_loss_of_numpy_beside_the_weights_is_no_code(weights, tmp_path, zipped) -> None:
+    """As DFDC's winner saved them, in the format of before zip: with epoch and the best loss."""
+    state = torch.load(weights, weights_only=True)["state_dict"]
+    content = {"epoch": 3, "state_dict": state, "bce_best": np.float64(0.25)}
+    torch.save(content, tmp_path / "network", _use_new_zipfile_serialization=zipped)
+    out = ["-o", str(tmp_path / "out"), "--fake", "1"]
+    assert main(["adopt", "timm:test_resnet", "--weights", str(tmp_path / "network"), *out]) == 0
+    torch.save({**content, "bce_best": np.array([print], object)}, tmp_path / "code")
+    assert main(["adopt", "timm:test_resnet", "--weights", str(tmp_path / "code"), *out]) == 2
+
+
 def test_what_is_no_model_is_one_line(weights, tmp_path, capsys) -> None:
     (tmp_path / "lfs").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
     (tmp_path / "page.safetensors").write_text("<!doctype html><p>sign in")

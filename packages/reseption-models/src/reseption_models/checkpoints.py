@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,14 @@ _log = logging.getLogger(__name__)
 _PREFIXES = re.compile(r"^(?:module\.|_orig_mod\.)+")  # of DistributedDataParallel and torch.compile
 _CONTAINERS = ("state_dict", "model_state_dict", "model", "net")
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# a number of NumPy's, which training loops keep beside weights as their best loss: bytes and their type, no code
+_SCALAR = np.float64(0).__reduce__()[0]
+_NUMBER = [
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    type(np.dtype(np.float64)),
+]
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8)
 
 
@@ -115,7 +124,7 @@ def _read(path: Path) -> Any:
             return safetensors.torch.load_file(path)
         check_torch_size(path)
         # timm's train.py keeps its settings beside the weights, as a Namespace: attributes and nothing else
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace, *_NUMBER]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except (UserError, OSError):
         raise
