@@ -86,7 +86,7 @@ def test_the_table_of_where_things_live_names_what_there_is() -> None:
                 place = ROOT / roots[name[0]] / name[2:]
                 folder = place if place.is_dir() else place.parent
             else:
-                place = ROOT / name if "docs/" in name else folder / name
+                place = ROOT / name if name.startswith(("docs/", "tests/")) else folder / name
             assert place.exists(), name
 
 
