@@ -27,7 +27,7 @@ _CONTAINERS = ("state_dict", "model_state_dict", "model", "net")
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # a number of NumPy's, which training loops keep beside weights as their best loss: bytes and their type, no code
 _SCALAR = np.float64(0).__reduce__()[0]
-_NUMBER = [
+_NUMBER: list[Any] = [
     (_SCALAR, "numpy.core.multiarray.scalar"),
     (_SCALAR, "numpy._core.multiarray.scalar"),
     np.dtype,
