@@ -35,6 +35,7 @@ __all__ = [
     "Pair",
     "audit_splits",
     "audit_tested",
+    "audit_videos",
     "write_pairs",
 ]
 

@@ -24,7 +24,7 @@ from ffpp_prep.format.shard_reader import CropStore
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.video import read_frame
 
-__all__ = ["NEEDED", "STATUS_COLUMNS", "PreparedSet", "load_prepared"]
+__all__ = ["NEEDED", "STATUS_COLUMNS", "PreparedSet", "load_prepared", "with_likeness"]
 
 NEEDED = (
     *("video_id", "path", "dataset", "method", "compression", "label"),
