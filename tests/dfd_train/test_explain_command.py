@@ -195,12 +195,12 @@ def test_the_probabilities_are_those_of_the_runs(runs, work):
 
 
 def test_the_time_is_told_before(runs, work):
-    """In a process of its own, as a person sees it."""
+    """In a process of its own, as a person sees it: LIME also of random weights, and curves where there is a mask."""
     command = [sys.executable, "-m", "dfd_train", "explain", *runs, "--out", str(work.parent / "told")]
     done = subprocess.run(
         [*command, "--samples", "30", "--device", "cpu"], capture_output=True, text=True, check=True
     )
-    assert "LIME of 3 pictures by 2 models: 180 passes through a network, about " in done.stderr
+    assert "LIME of 3 pictures by 2 models: 804 passes through a network, about " in done.stderr
     assert "Explanations against manipulation masks" in done.stdout and MARK in done.stdout
 
 
