@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 import torch
 
+from dfd_train.calibration.card import DetectorCard
 from dfd_train.cli import main
-from dfd_train.models.card import DetectorCard
 from dfd_train.predict.scorer import load_scorer
 from dfd_train.runs.checkpoint import load_model
 from ffpp_prep.format.files import sha256_of

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dfd_train.models.card import DetectorCard
+from dfd_train.calibration.card import DetectorCard
 from ffpp_prep.format.checksums import KEY
 
 CARD = DetectorCard(
@@ -60,5 +60,5 @@ def test_no_json_is_refused() -> None:
 
 
 def test_reading_a_card_loads_no_torch() -> None:
-    program = "import sys, dfd_train.models.card; sys.exit('torch' in sys.modules)"
+    program = "import sys, dfd_train.calibration.card; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -10,8 +10,8 @@ import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from dfd_train.calibration.card import INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.errors import UserError
-from dfd_train.models.card import INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.predict import onnx_trial
 from dfd_train.predict.onnx_trial import try_onnx
 

@@ -10,6 +10,7 @@ import pytest
 from hostile_pages import ACTIVE, CHROMIUM, EVIL, HARMLESS, active
 from serving import serve
 
+from dfd_train.calibration.score import DeployedScore
 from dfd_train.cli import main
 from dfd_train.predict.batch import read_result
 from dfd_train.predict.ensemble import Reading
@@ -55,8 +56,9 @@ def test_every_field_of_a_result(run, photo, tmp_path) -> None:
     texts = [
         field.name for field in dataclasses.fields(result) if isinstance(getattr(result, field.name), str)
     ]
-    face: Face = dataclasses.replace(result.faces[0], left_out=EVIL)
-    reading = Reading((EVIL,), EVIL, False, 1.0, 0.5, None, EVIL)
+    face: Face = dataclasses.replace(result.faces[0], left_out=EVIL, doubt=EVIL)
+    doubted: Face = dataclasses.replace(result.faces[0], doubt=EVIL)
+    reading = Reading((EVIL,), EVIL, False, DeployedScore(), None, EVIL)
     pages = []
     for status in STATUSES:
         evil = dataclasses.replace(
@@ -66,7 +68,7 @@ def test_every_field_of_a_result(run, photo, tmp_path) -> None:
             verdict=None,
             models=(EVIL,),
             meaning=(EVIL,),
-            faces=(face, result.faces[0]),
+            faces=(face, doubted),
         )
         page = tmp_path / status
         write_page(page, evil, None, reading)

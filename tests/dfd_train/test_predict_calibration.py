@@ -46,8 +46,8 @@ def test_a_separated_set_stays_uncertain() -> None:
     logit, label = np.array([-30.0, -25.0, -20.0, 20.0, 25.0, 30.0]), np.array([0, 0, 0, 1, 1, 1])
     found = calibrate(predictions(logit, label, frames=3), "x")
     # Platt's target of a class of three is (3 + 1) / (3 + 2) = 0.8
-    assert np.mean(found.fake) == pytest.approx(0.8, abs=0.05)
-    assert np.mean(found.real) == pytest.approx(0.2, abs=0.05)
+    fake, real = (found.score.probs(np.array(own.values)).mean() for own in (found.fakes, found.reals))
+    assert (fake, real) == pytest.approx((0.8, 0.2), abs=0.05)
     assert found.threshold == 0.5
     assert (found.videos_real, found.videos_fake) == (3, 3)
 
@@ -57,10 +57,11 @@ def test_threshold_and_shares_by_hand() -> None:
     label = np.array([0, 0, 0, 1, 1, 1])
     found = calibrate(predictions(logit, label), "x")
     probs = sigmoid(logit / found.temperature)
-    assert found.threshold == pytest.approx((probs[2] + probs[3]) / 2)
-    assert found.real == pytest.approx(tuple(probs[:3]))
-    assert found.shares_above(float(probs[1])) == pytest.approx((2 / 3, 1.0))
-    assert found.shares_above(float(probs[4])) == pytest.approx((0.0, 2 / 3))
+    assert found.threshold == found.plain_threshold == pytest.approx(sigmoid(1.5 / found.temperature))
+    assert found.reals.values == (-1.0, 0.5, 1.0)
+    assert found.score.probs(np.array(found.reals.values)) == pytest.approx(probs[:3])
+    assert found.shares_above(0.5) == pytest.approx((2 / 3, 1.0))
+    assert found.shares_above(3.0) == pytest.approx((0.0, 2 / 3))
 
 
 def test_one_class_is_refused() -> None:

@@ -17,11 +17,11 @@ import pytest
 import torch
 from records import record, settings_text
 
+from dfd_train.calibration.card import METADATA_KEY, DetectorCard
 from dfd_train.calibration.learned import calibrate
 from dfd_train.cli import main
 from dfd_train.engine.evaluate import EvaluationRequest, evaluate
 from dfd_train.metrics import summarize
-from dfd_train.models.card import METADATA_KEY, DetectorCard
 from dfd_train.predict.scorer import load_scorer, run_geometry
 from ffpp_prep.format.geometry import CropGeometry
 
@@ -145,7 +145,8 @@ def test_the_card_beside_weights_counts(weights, face, tmp_path) -> None:
         json.loads((tmp_path / "out/face.png/result.json").read_text()),
     )
     assert float(row["prob"]) == pytest.approx(1 / (1 + np.exp(-float(row["logit"]) / 2)), abs=1e-5)
-    assert found["verdict"] == "real" and found["threshold"] == 0.999
+    # a threshold alone doesn't say how often the model is wrong
+    assert found["verdict"] is None and "not known how often" in found["reason"]
 
 
 def test_a_run_knows_how_its_crops_were_cut(runs, small_set_writer, tmp_path) -> None:
@@ -176,7 +177,9 @@ def test_several_models_count_by_their_mean_logit(runs, face, tmp_path) -> None:
     expected = calibrate(mean, "x")
     found = json.loads((tmp_path / "both/face.png/result.json").read_text())
     assert found["temperature"] == pytest.approx(expected.temperature)
-    assert found["threshold"] == pytest.approx(expected.threshold)
+    assert (
+        f"on {expected.competence.reals} real and {expected.competence.fakes} faked people" in found["reason"]
+    )
     assert found["models"] == ["one (tiny_networks:with_batch_norm)", "two (tiny_networks:with_batch_norm)"]
 
 

@@ -14,15 +14,15 @@ import prediction
 import pytest
 from matplotlib.figure import Figure
 
-from dfd_train.calibration.learned import Calibration
+from dfd_train.calibration.learned import from_probabilities
 from dfd_train.predict import faces, thumbs, timeline
 from dfd_train.predict.annotate import Marks
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
 from dfd_train.predict.inputs import find_inputs
 from dfd_train.predict.photographs import read_image
-from dfd_train.predict.result import meaning, percent, short_percent
 from dfd_train.predict.timeline import clock, draw_timeline
+from dfd_train.predict.words import meaning, percent, short_percent
 from ffpp_prep.detector import Detections
 
 
@@ -155,13 +155,18 @@ def test_words_for_numbers(prob, words, short) -> None:
 
 def reading(real: list[float], fake: list[float], **changes: object) -> Reading:
     """Of a model with the validation scores given and a threshold of 0.5."""
-    calibration = Calibration("x", 1.0, 0.5, len(real), len(fake), tuple(real), tuple(fake))
-    return replace(Reading(("m",), "x", False, 1.0, 0.5, calibration), **changes)
+    videos = len(real), len(fake)
+    calibration = from_probabilities("x", 1.0, 0.5, videos, tuple(sorted(real)), tuple(sorted(fake)))
+    return replace(Reading(("m",), "x", False, calibration.score, calibration), **changes)
+
+
+def value(prob: float) -> float:
+    return float(np.log(prob / (1 - prob)))
 
 
 def test_a_few_validation_videos_are_counted_and_a_low_score_acquits_nobody() -> None:
     few = reading([0.01, *[0.2] * 6], [0.9] * 19)
-    said, _ = meaning(0.03, few, 1, "video")
+    said, _ = meaning(value(0.03), few, 1, "video")
     assert (
         "19 fake and 7 real videos that did not train it: of those, 0 of 19 fakes and 1 of 7 reals scored"
         in said
@@ -169,13 +174,13 @@ def test_a_few_validation_videos_are_counted_and_a_low_score_acquits_nobody() ->
     assert "lower. 19 fake and 7 real videos are too few to mean much." in said
     assert "chose the model's checkpoint and settings, so they flatter it" in said
     assert "A low score does not show that a file is real." in said and "averaged over the frames" in said
-    said, _ = meaning(0.8, reading([0.1] * 99 + [0.85], [0.9] * 10 + [0.7] * 10), 3, "image")
+    said, _ = meaning(value(0.8), reading([0.1] * 99 + [0.85], [0.9] * 10 + [0.7] * 10), 3, "image")
     assert (
         "20 of 20" not in said and "10 of 20 fakes and 1 % of the real ones scored at least as high" in said
     )
     assert "20 fake videos are too few" in said and "the highest of 3 faces" in said
     assert "single picture" in said and "averaged over" not in said and "low score" not in said
-    said, _ = meaning(0.03, replace(few, demonstration=True), 1, "video")
+    said, _ = meaning(value(0.03), replace(few, demonstration=True), 1, "video")
     assert "fakes" not in said and "A low score does not show that a file is real." in said
 
 

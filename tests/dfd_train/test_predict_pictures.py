@@ -17,6 +17,7 @@ import PIL.ImageOps
 import prediction
 import pytest
 
+from dfd_train.calibration.score import DeployedScore
 from dfd_train.errors import UserError
 from dfd_train.predict.animation import AnimationReader
 from dfd_train.predict.annotate import Marks, annotate_video
@@ -221,7 +222,7 @@ def test_a_video_of_too_large_frames_is_refused_in_plain_words(tmp_path: Path) -
     (tmp_path / "x.gif").write_bytes(content)
     with pytest.raises(UserError) as raised:
         PyAVReader(tmp_path / "x.gif")
-    reading = Reading(("m",), "x", False, 1.0, 0.5, None)
+    reading = Reading(("m",), "x", False, DeployedScore(), None)
     found = unreadable(opened(tmp_path / "x.gif"), raised.value, reading, "")
     assert found.reason == "frame size 8192x8192 is not between 1 and 35389440 pixels"
 

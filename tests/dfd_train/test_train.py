@@ -13,6 +13,7 @@ import pytest
 import torch
 from records import settings_text
 
+from dfd_train.calibration.kept import read_calibration
 from dfd_train.cli import main
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
@@ -93,7 +94,12 @@ def test_predictions_are_the_networks_logits(learned, capsys):
     predictions = pd.read_parquet(path)
     columns = ["video_id", "dataset", "compression", "method", "split"]
     columns += ["original_id", "source_id", "target_id"]
-    assert predictions.columns.tolist() == [*columns, "face", "frame", "label", "logit"]
+    columns += ["face", "frame", "label", "logit", "video_value", "video_score"]
+    assert predictions.columns.tolist() == columns
+    calibration = read_calibration(learned)
+    assert calibration is not None
+    videos = calibration.score.videos(predictions).set_index("video_id")
+    assert (predictions["video_score"].to_numpy() == videos["prob"][predictions["video_id"]].to_numpy()).all()
     types = {"face": "int8", "frame": "int32", "label": "int8", "logit": "float32"}
     assert {name: str(predictions[name].dtype) for name in types} == types
     metadata = pq.read_schema(path).metadata

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from dfd_train.calibration.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.calibration.kept import run_calibration
 from dfd_train.calibration.learned import Calibration
 from dfd_train.data.fitting import fit
@@ -27,7 +28,6 @@ from dfd_train.data.transforms import normalize
 from dfd_train.engine.score import require_numbers
 from dfd_train.engine.validation import validate_models
 from dfd_train.errors import UserError, first_line
-from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.predict.scorer import run_detector, run_geometry
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.files import replacing, write_atomically
@@ -95,7 +95,7 @@ def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> De
         input_size=spec.size,
         mean=spec.mean,
         std=spec.std,
-        threshold=calibration.threshold if calibration else 0.5,
+        threshold=calibration.plain_threshold if calibration else 0.5,
         temperature=calibration.temperature if calibration else 1.0,
         calibrated_on="validation" if calibration else "nothing",
         demonstration=model.facts.demonstration,
@@ -105,9 +105,6 @@ def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> De
         align=geometry.align,
         detector="blazeface" if run_detector(run) == "blazeface" else "ssd",
         checkpoint_sha256=sha256_of(model.path),
-        validation_videos=(calibration.videos_real, calibration.videos_fake) if calibration else (0, 0),
-        validation_real=calibration.real if calibration else (),
-        validation_fake=calibration.fake if calibration else (),
         fit=spec.fit,
         interpolation=spec.interpolation,
         shorter=spec.shorter,
@@ -116,6 +113,7 @@ def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> De
         template=geometry.template,
         scale=geometry.scale,
         remarks=published.sentences() if published else (),
+        calibration=calibration,
     )
 
 

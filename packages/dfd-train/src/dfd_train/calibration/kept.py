@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pandas as pd
 
-from dfd_train.calibration.learned import Calibration, calibrate
+from dfd_train.calibration.learned import Calibration, calibrate, from_probabilities
 from dfd_train.errors import UserError
 from dfd_train.runs.files import write_atomically
 from dfd_train.runs.folder import RunFolder
@@ -25,6 +27,24 @@ from ffpp_prep.format.files import sha256_of
 log = logging.getLogger(__name__)
 
 FILE = "calibration.json"
+
+
+@dataclass(frozen=True)
+class _OfBefore:
+    """What calibration.json held while a temperature was all there was."""
+
+    checkpoint_sha256: str
+    temperature: float
+    threshold: float
+    videos_real: int
+    videos_fake: int
+    real: tuple[float, ...]
+    fake: tuple[float, ...]
+
+    def calibration(self) -> Calibration:
+        videos = self.videos_real, self.videos_fake
+        known = self.checkpoint_sha256, self.temperature, self.threshold
+        return from_probabilities(*known, videos, self.real, self.fake)
 
 
 def run_calibration(run: Path) -> Calibration | None:
@@ -74,11 +94,15 @@ def read_calibration(run: Path) -> Calibration | None:
     """What RUN/calibration.json says; None where there is no such file, or it is not as it was written."""
     try:
         content = read_checked_json(run / FILE, "it is made again")
-        return msgspec.convert(content, Calibration)
     except Damaged as damage:
         log.warning("%s", damage)
-    except (OSError, msgspec.ValidationError):
-        pass
+        return None
+    except OSError:
+        return None
+    with suppress(msgspec.ValidationError):
+        return msgspec.convert(content, Calibration)
+    with suppress(msgspec.ValidationError):
+        return msgspec.convert(content, _OfBefore).calibration()
     return None
 
 

@@ -1,4 +1,4 @@
-"""What a model's numbers are worth: temperature, threshold and spread of scores on its validation videos."""
+"""What validation videos teach: the deployed score, where its limits lie, and whether it may give verdicts at all."""
 
 from __future__ import annotations
 
@@ -7,13 +7,50 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dfd_train.calibration.choosing import Tried, choose_scale
+from dfd_train.calibration.limits import RISK, Limits, Sample
+from dfd_train.calibration.scales import Scale, at_an_end, fit_scale
+from dfd_train.calibration.score import OVER, DeployedScore, Over
 from dfd_train.errors import UserError
-from dfd_train.metrics import best_threshold
-from dfd_train.metrics.scores import Floats, sigmoid
+from dfd_train.metrics import scores
+from dfd_train.metrics.clustered import auc_interval
+from dfd_train.metrics.groups import Evidence, VideoGroups
+from dfd_train.metrics.scores import sigmoid
+from dfd_train.metrics.summary import best_threshold_of
 from dfd_train.metrics.videos import video_scores
 
-KEPT_SCORES = 1001
-TEMPERATURES = np.geomspace(0.05, 20.0, 400)
+MARGIN = 0.1
+"""by which the lower end of the validation AUC's interval must lie above one half, or there is no verdict"""
+GAIN = 0.01
+"""of AUC, which the worst stretch must bring to be taken for the mean over all frames"""
+SPLICED = 3
+"""of a spliced video one frame in so many is a fake's"""
+
+
+@dataclass(frozen=True)
+class Competence:
+    """How well validation videos were told apart by the deployed score."""
+
+    auc: float
+    low: float | None
+    """lower end of the 95 % interval over people; None where there were too few of them for one"""
+    reals: int
+    """groups of linked videos that hold reals; so for the fakes"""
+    fakes: int
+
+    def lacking(self) -> str:
+        """Why no verdict may be given; empty where one may."""
+        if self.low is None:
+            return (
+                f"it was validated on {self.reals} real and {self.fakes} faked people or groups of linked videos, "
+                "too few to know how often it is wrong"
+            )
+        if not self.low > 0.5 + MARGIN:
+            return (
+                f"on its validation videos it told real from fake too badly (AUC {self.auc:.2f}, which may be as low "
+                f"as {self.low:.2f}; {0.5 + MARGIN:.2f} is needed)"
+            )
+        return ""
 
 
 @dataclass(frozen=True)
@@ -22,68 +59,189 @@ class Calibration:
 
     checkpoint_sha256: str
     """of the checkpoint that it holds for; of several joined by commas, for their mean logit"""
+    score: DeployedScore
     temperature: float
-    """divides every frame's logit"""
-    threshold: float
-    """a video is called fake where the mean of its frames' probabilities, temperature applied, exceeds this"""
+    """that of a temperature alone, for programs that know no other scale"""
+    threshold_value: float
+    """the value of the best balanced accuracy over these videos"""
+    competence: Competence
     videos_real: int
     videos_fake: int
-    real: tuple[float, ...]
-    """probabilities of real validation videos, ascending; quantiles of them where there are more than 1001"""
-    fake: tuple[float, ...]
-    """the same of fakes"""
+    reals: Sample
+    """values of real validation videos"""
+    fakes: Sample
+    stretches: Sample
+    """values of the worst stretches of real ones"""
+    frames: int
+    """of a face of a validation video, median: so many are one look"""
+    tried: tuple[Tried, ...] = ()
+    """the scales among which cross-validation chose"""
 
-    def shares_above(self, prob: float) -> tuple[float, float]:
-        """Which shares of real and of fake validation videos scored at least `prob`."""
-        real, fake = (float((np.array(values) >= prob).mean()) for values in (self.real, self.fake))
+    @property
+    def threshold(self) -> float:
+        """The probability of the best balanced accuracy over validation videos."""
+        return self.score.prob(self.threshold_value)
+
+    @property
+    def plain_threshold(self) -> float:
+        """The same for programs that know no other scale than `temperature`."""
+        alone = 1.0 if self.score.frame_temperature != 1.0 else self.temperature
+        return float(sigmoid(np.array(self.threshold_value / alone)))
+
+    @property
+    def failed(self) -> str:
+        """Why this is no calibration; empty where it is one."""
+        return self.score.scale.failed
+
+    def lacking(self) -> str:
+        """Why no verdict may be given for any file; empty where one may."""
+        if lacking := self.competence.lacking():
+            return lacking
+        return f"its calibration failed: {self.failed}" if self.failed else ""
+
+    def looks(self, frames: list[int]) -> int:
+        """How many values a file's is the highest of, whose faces were scored in so many frames."""
+        if self.score.over == "all frames":
+            return len(frames)
+        return self.stretch_looks(frames)
+
+    def stretch_looks(self, frames: list[int]) -> int:
+        """The same of its worst stretch: a face seen for as long as two validation videos is two looks."""
+        return sum(-(-count // max(self.frames, 1)) for count in frames)
+
+    def limits(self, looks: int, risk: float = RISK) -> Limits:
+        """The values that decide about a file of so many looks."""
+        return Limits.of(self.reals, self.fakes, looks, risk)
+
+    def shares_above(self, value: float) -> tuple[float, float]:
+        """Which shares of real and of fake validation videos had at least this value."""
+        real, fake = (float((np.array(own.values) >= value).mean()) for own in (self.reals, self.fakes))
         return real, fake
 
 
 def calibrate(validation: pd.DataFrame, checkpoint_sha256: str) -> Calibration:
-    """The calibration of validation predictions, one row a frame (`video_id`, `label`, `logit`).
+    """The calibration of validation predictions, one row a frame (`video_id`, `label`, `logit`, `frame`, …).
 
-    The temperature (Guo et al. 2017) is the one under which the videos' probabilities (means over frames) have the
-    smallest cross-entropy, both classes weighing alike, so that a probability holds where real and fake are equally
-    likely beforehand. Targets are Platt's (1999), a little inside 0 and 1: without that a small set that the model
-    separates would make every number certain. The threshold is `best_threshold`'s.
+    Whether the mean over all frames or the worst stretch counts is decided by AUC on these videos as they are and on
+    spliced ones, of which a third of the frames is a fake's: validation sets hold fakes from beginning to end only.
 
     Raises: UserError where a class is absent, or as `video_scores` does.
     """
-    videos = video_scores(validation)
-    fake = videos["label"].to_numpy() == 1
+    video_scores(validation)  # whether it is what it should be
+    over = _better(validation)
+    videos = DeployedScore(over=over).videos(validation)
+    value, fake = videos["value"].to_numpy(np.float64), videos["label"].to_numpy() == 1
     counts = int((~fake).sum()), int(fake.sum())
     if 0 in counts:
         raise UserError("calibration needs real and fake validation videos; there is one class only")
-    temperature = _temperature(validation)
-    scaled = validation.assign(logit=validation["logit"] / temperature)
-    prob = video_scores(scaled)["prob"].to_numpy(np.float64)
+    groups = VideoGroups.of(videos)
+    choice = choose_scale(value, fake, groups.number)
+    stretches = DeployedScore(over="worst stretch").videos(validation)["value"].to_numpy(np.float64)
     return Calibration(
         checkpoint_sha256=checkpoint_sha256,
-        temperature=temperature,
-        threshold=best_threshold(scaled),
+        score=DeployedScore(choice.scale, over),
+        temperature=fit_scale("temperature", value, fake).temperature,
+        threshold_value=best_threshold_of(value, fake),
+        competence=competence(value, fake, groups),
         videos_real=counts[0],
         videos_fake=counts[1],
-        real=_kept(prob[~fake]),
-        fake=_kept(prob[fake]),
+        reals=Sample.of(value[~fake], groups.number[~fake]),
+        fakes=Sample.of(value[fake], groups.number[fake]),
+        stretches=Sample.of(stretches[~fake], groups.number[~fake]),
+        frames=int(np.median(np.bincount(pd.factorize(validation["video_id"])[0]) / videos["faces"])),
+        tried=choice.tried,
     )
 
 
-def _kept(prob: Floats) -> tuple[float, ...]:
-    return tuple(np.quantile(prob, np.linspace(0.0, 1.0, min(len(prob), KEPT_SCORES))).tolist())
+def with_deployed_score(predictions: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """Predictions, one row a frame, with the deployed score of each row's video: `video_value`, `video_score`."""
+    videos = calibration.score.videos(predictions).set_index("video_id")
+    owner = predictions["video_id"]
+    return predictions.assign(
+        video_value=videos["value"].reindex(owner).to_numpy(),
+        video_score=videos["prob"].reindex(owner).to_numpy(),
+    )
 
 
-def _temperature(validation: pd.DataFrame) -> float:
-    """The temperature of smallest balanced cross-entropy over videos, searched on a grid of 1.5 % steps."""
-    video = pd.factorize(validation["video_id"])[0]
-    logit = validation["logit"].to_numpy(np.float64)
-    frames = np.bincount(video)
-    fake = np.bincount(video, validation["label"].to_numpy(np.float64)) > 0
-    target = np.where(fake, (fake.sum() + 1) / (fake.sum() + 2), 1 / ((~fake).sum() + 2))
-    weight = np.where(fake, 0.5 / fake.sum(), 0.5 / (~fake).sum())
+def competence(value: np.ndarray, fake: np.ndarray, groups: VideoGroups) -> Competence:
+    """Of videos' values (V,), which are fakes, (V,), and whom they show."""
+    evidence = Evidence.of(groups, fake)
+    label = fake.astype(np.float64)
+    area = float(scores.auc(scores.rank(label, value, np.ones(len(label)))))
+    low = auc_interval(label, value, groups.number).low if evidence.enough else None
+    return Competence(area, low, evidence.reals, evidence.fakes)
 
-    def loss(temperature: float) -> float:
-        prob: Floats = np.bincount(video, sigmoid(logit / temperature)) / frames
-        prob = prob.clip(1e-12, 1 - 1e-12)
-        return float(-(weight * (target * np.log(prob) + (1 - target) * np.log1p(-prob))).sum())
 
-    return float(TEMPERATURES[np.argmin([loss(t) for t in TEMPERATURES])])
+def from_probabilities(
+    checkpoint_sha256: str,
+    temperature: float,
+    threshold: float,
+    videos: tuple[int, int],
+    real: tuple[float, ...],
+    fake: tuple[float, ...],
+) -> Calibration:
+    """A calibration as it was kept before: a temperature of frames, and the videos' probabilities under it.
+
+    Nobody wrote down then whom the videos show: each is taken for a group of its own.
+    """
+    tiny = np.finfo(np.float64).eps
+    of_reals, of_fakes = (np.array(each).clip(tiny, 1 - tiny) for each in (real, fake))
+    prob = np.concatenate([of_reals, of_fakes])
+    value, is_fake = np.log(prob) - np.log1p(-prob), np.repeat([False, True], [len(real), len(fake)])
+    alone = VideoGroups(np.arange(len(value)), 0, 0)
+    reals, fakes = (Sample.of(value[own], alone.number[own]) for own in (~is_fake, is_fake))
+    limit = threshold if 0 < threshold < 1 else 0.5
+    return Calibration(
+        checkpoint_sha256=checkpoint_sha256,
+        score=DeployedScore(Scale(failed=at_an_end(temperature)), frame_temperature=temperature),
+        temperature=temperature,
+        threshold_value=float(np.log(limit) - np.log1p(-limit)),
+        competence=competence(value, is_fake, alone),
+        videos_real=videos[0],
+        videos_fake=videos[1],
+        reals=reals,
+        fakes=fakes,
+        stretches=Sample((), (), 0),
+        frames=12,
+    )
+
+
+def _better(validation: pd.DataFrame) -> Over:
+    """What a face's value is taken over: all frames unless the worst stretch orders videos better by `GAIN`.
+
+    Fewer than five groups of a class say nothing of that.
+    """
+    videos = validation.drop_duplicates("video_id")
+    evidence = Evidence.of(VideoGroups.of(videos), videos["label"].to_numpy() == 1)
+    spliced = _spliced(validation)
+    if spliced is None or not evidence.enough:
+        return "all frames"
+    areas = {over: (_area(validation, over) + _area(spliced, over)) / 2 for over in OVER}
+    return "worst stretch" if areas["worst stretch"] > areas["all frames"] + GAIN else "all frames"
+
+
+def _area(predictions: pd.DataFrame, over: Over) -> float:
+    videos = DeployedScore(over=over).videos(predictions)
+    label, value = videos["label"].to_numpy(np.float64), videos["value"].to_numpy(np.float64)
+    return float(scores.auc(scores.rank(label, value, np.ones(len(label)))))
+
+
+def _spliced(validation: pd.DataFrame, seed: int = 0) -> pd.DataFrame | None:
+    """The reals, and each fake with all but a third of its frames taken from a real video; None without a class."""
+    columns = [name for name in ("video_id", "label", "logit", "frame", "face") if name in validation]
+    table = validation[columns]
+    by_video = table[table["label"] == 0].groupby("video_id", sort=True)["logit"]
+    reals = [own.to_numpy(np.float64) for _, own in by_video]
+    fakes = table[table["label"] == 1]
+    if not reals or fakes.empty:
+        return None
+    random = np.random.default_rng(seed)
+    logit = fakes["logit"].to_numpy(np.float64).copy()
+    rows = fakes.groupby("video_id", sort=True).indices
+    for number, own in enumerate(rows.values()):
+        base = np.resize(reals[number % len(reals)], len(own))
+        count = -(-len(own) // SPLICED)
+        start = int(random.integers(len(own) - count + 1))
+        base[start : start + count] = logit[own[start : start + count]]
+        logit[own] = base
+    return pd.concat([table[table["label"] == 0], fakes.assign(logit=logit)], ignore_index=True)

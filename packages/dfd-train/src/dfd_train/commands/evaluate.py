@@ -60,9 +60,10 @@ def run(options: argparse.Namespace) -> Outcome:
 
 def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     """The table by method stands at the end, where a terminal shows it, and where the predictions are."""
+    from dfd_train.calibration.kept import current_calibration
     from dfd_train.engine.evaluate import EvaluationRequest, deepfakebench, evaluate, validation_threshold
     from dfd_train.metrics import intervals, summarize
-    from dfd_train.report.operating import operating_table
+    from dfd_train.report.operating import deployed_tables, operating_table
     from dfd_train.report.protocol import protocol_table
     from dfd_train.report.tables import (
         Coverage,
@@ -95,7 +96,10 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     ends = intervals(predictions, options.aggregation, threshold)
     if (predictions["label"] == 1).any():
         print(methods_table(predictions, options.aggregation, threshold, demonstration, ends).to_text())
-    print(operating_table(predictions, options.aggregation, demonstration).to_text())
+    known = current_calibration(folder) if options.checkpoint == "best" else None
+    print(operating_table(predictions, options.aggregation, demonstration, known).to_text())
+    for table in deployed_tables(predictions, known, demonstration) if known else ():
+        print(table.to_text())
     print(summary_table(summary, ends, demonstration).to_text())
     print(
         evaluation_table(predictions, coverage, options.aggregation, threshold, demonstration, ends).to_text()

@@ -11,7 +11,8 @@ import pandas as pd
 from msgspec import Meta
 
 from dfd_train.adopt.card import Card
-from dfd_train.calibration.kept import keep_calibration
+from dfd_train.calibration.kept import current_calibration, keep_calibration
+from dfd_train.calibration.learned import with_deployed_score
 from dfd_train.data.loader import default_workers
 from dfd_train.data.overlap import Overlap, overlap
 from dfd_train.data.selection import in_split, select_videos
@@ -136,9 +137,13 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
             name
         )  # without data of its own, the first set that it is tested on stands for it
     write_predictions(path, predictions, facts)
+    keep_calibration(run)
+    calibration = current_calibration(run) if request.checkpoint == "best" else None
+    if calibration is not None:  # which validation predictions that were just written may have taught
+        predictions = with_deployed_score(predictions, calibration)
+        write_predictions(path, predictions, facts)
     if path == folder.predictions("test"):
         write_predictions(run / "predictions.parquet", predictions, facts)
-    keep_calibration(run)
     if model.card is not None:
         said = " ".join((*model.card.sentences(), *_known_data(model.card, selection.videos)))
         videos = in_split(prepared.videos, request.split)

@@ -8,8 +8,6 @@ import pandas as pd
 from dfd_train.metrics import scores
 from dfd_train.metrics.clustered import NONE, Interval, mean_interval
 from dfd_train.metrics.groups import Evidence, VideoGroups
-from dfd_train.metrics.paired import judged_videos
-from dfd_train.metrics.videos import Aggregation
 
 ALARM_RATES = (0.01, 0.001)
 
@@ -43,13 +41,12 @@ class AtFewAlarms:
         return self.reals * self.rate >= 1 - 1e-9
 
 
-def brier(predictions: pd.DataFrame, aggregation: Aggregation = "mean", level: float = 0.95) -> Brier:
-    """The Brier score with its parts over 15 bins of equal width.
+def brier(videos: pd.DataFrame, level: float = 0.95) -> Brier:
+    """The Brier score with its parts over 15 bins of equal width, of a table of `judged_videos` or the like.
 
     Brier, Monthly Weather Review 78:1, 1950; Murphy, Journal of Applied Meteorology 12:595, 1973; the resolution
     holds the terms within bins (Stephenson et al., Weather and Forecasting 23:752, 2008), so that the sum is exact.
     """
-    videos = judged_videos(predictions, aggregation)
     label, prob = videos["label"].to_numpy(np.float64), videos["prob"].to_numpy(np.float64)
     squares = (prob - label) ** 2
     bins = np.minimum((prob * scores.CALIBRATION_BINS).astype(int), scores.CALIBRATION_BINS - 1)
@@ -65,9 +62,8 @@ def brier(predictions: pd.DataFrame, aggregation: Aggregation = "mean", level: f
     return Brier(score, interval, reliability, reliability + uncertainty - score, uncertainty)
 
 
-def at_few_alarms(predictions: pd.DataFrame, aggregation: Aggregation = "mean") -> tuple[AtFewAlarms, ...]:
+def at_few_alarms(videos: pd.DataFrame) -> tuple[AtFewAlarms, ...]:
     """The share of fakes found at each of `ALARM_RATES`, at the best threshold of these very videos."""
-    videos = judged_videos(predictions, aggregation)
     label, key = videos["label"].to_numpy(np.float64), videos["key"].to_numpy(np.float64)
     reals, found = int((label == 0).sum()), []
     alarm, hit = scores.roc_curve(scores.rank(label, key, np.ones(len(label))))

@@ -58,18 +58,26 @@ def best_threshold(validation: pd.DataFrame, aggregation: Aggregation = "mean") 
     Candidates lie midway between neighbouring video scores. Raises UserError where a class is absent.
     """
     videos = video_scores(validation, aggregation)
-    label, prob = videos["label"].to_numpy(np.float64), videos["prob"].to_numpy(np.float64)
-    if len(np.unique(label)) < 2:
+    fake = videos["label"].to_numpy() == 1
+    if fake.all() or not fake.any():
         raise UserError(
             "a threshold needs real and fake videos; the validation predictions hold one class only"
         )
-    distinct = np.unique(prob)[::-1]
-    candidates = np.append((distinct[1:] + distinct[:-1]) / 2.0, 0.5)
-    called_fake = np.append(np.arange(1, len(distinct)), (distinct > 0.5).sum())  # distinct values above each
-    false_alarm, hit = scores.roc_curve(scores.rank(label, prob, np.ones(len(prob))))
+    return best_threshold_of(videos["prob"].to_numpy(np.float64), fake, middle=0.5)
+
+
+def best_threshold_of(value: Floats, fake: np.ndarray, middle: float = 0.0) -> float:
+    """The same of values (V,) of which fakes, (V,) bool, are the higher ones; `middle` is where nothing is said."""
+    distinct = np.unique(value)[::-1]
+    candidates = np.append((distinct[1:] + distinct[:-1]) / 2.0, middle)
+    called_fake = np.append(
+        np.arange(1, len(distinct)), (distinct > middle).sum()
+    )  # distinct values above each
+    ranking = scores.rank(fake.astype(np.float64), value, np.ones(len(value)))
+    false_alarm, hit = scores.roc_curve(ranking)
     reached = ((hit + 1.0 - false_alarm) / 2.0)[called_fake]
     best = candidates[reached >= reached.max() - 1e-12]
-    return float(best[np.argmin(np.abs(best - 0.5))])
+    return float(best[np.argmin(np.abs(best - middle))])
 
 
 def method_subset(predictions: pd.DataFrame, method: str) -> pd.DataFrame:

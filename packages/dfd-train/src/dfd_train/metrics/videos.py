@@ -56,11 +56,9 @@ def video_key(predictions: pd.DataFrame, group_by: Grouping) -> np.ndarray:
 
 
 def ranking_keys(logit: Floats, owner: NDArray[np.int64], aggregation: Aggregation) -> Floats:
-    """What orders videos as their scores do, (V,), also where those are all 1.0: 40 and 50 on the logit scale.
+    """What orders videos as their scores do, (V,), also where those are all 1.0: the scores' log odds.
 
-    `logit` (F,) and `owner` (F,), whose frame it is, from 0. The key rises with the aggregated score p: log 2p up to
-    one half, -log 2(1 - p) above, both taken from logarithms of frames' scores. The last digits, which rounding
-    decides, are cut so that equal scores stay equal.
+    `logit` (F,) and `owner` (F,), whose frame it is, from 0.
     """
     if aggregation != "mean":  # of the one or two frames that decide
         order = np.lexsort((logit, owner))
@@ -69,14 +67,24 @@ def ranking_keys(logit: Floats, owner: NDArray[np.int64], aggregation: Aggregati
         picked = [count - 1] if aggregation == "max" else [(count - 1) // 2, count // 2]
         logit = np.concatenate([logit[order[first + place]] for place in picked])
         owner = np.tile(np.arange(len(count)), len(picked))
+    return log_odds(logit, owner)
+
+
+def log_odds(logit: Floats, owner: NDArray[np.int64]) -> Floats:
+    """log(p / (1 - p)) of each owner's mean sigmoid p, (V,), from logarithms: 40 and 50 stay 40 and 50.
+
+    `owner` (F,): whose frame it is, from 0, nobody left out. The last digits, which rounding decides, are cut so
+    that equal scores stay equal.
+    """
     fake, real = (_log_mean(-np.logaddexp(0.0, sign * logit), owner) for sign in (-1.0, 1.0))
-    key: Floats = np.where(fake <= real, fake, -real) + np.where(fake <= real, 1.0, -1.0) * np.log(2.0)
-    return key.round(11)
+    odds: Floats = (fake - real).round(11)
+    return odds
 
 
 def _log_mean(log: Floats, owner: NDArray[np.int64]) -> Floats:
     """Logarithm of the mean by owner of what is given by logarithms, without underflow."""
-    largest = pd.Series(log).groupby(owner, sort=True).max().to_numpy()
+    largest = np.full(int(owner.max()) + 1, -np.inf)
+    np.maximum.at(largest, owner, log)
     total = np.bincount(owner, np.exp(log - largest[owner]))
     mean: Floats = largest + np.log(total / np.bincount(owner))
     return mean

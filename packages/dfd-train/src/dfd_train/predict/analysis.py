@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,8 +19,11 @@ from dfd_train.predict.thumbs import Thumbs
 from ffpp_prep.format.geometry import CropGeometry, Image
 
 BATCH_BYTES = 64 << 20
+JUDGED = 5
+"""looks at a face in which it is asked whether it is a human one"""
+SURROUNDINGS = CropGeometry(margin=1.0)
 
-COLUMNS = ("frame", "time", "track", "confidence", "x1", "y1", "x2", "y2", "followed")
+COLUMNS = ("frame", "time", "track", "confidence", "x1", "y1", "x2", "y2", "followed", "human")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Media:
     """the detector of the model's data found none, and this one looked once more"""
     threshold: float = CONFIDENCE
     """of the detector, above which there is a face"""
+    shots: int = 1
+    """stretches of film between two cuts"""
     remark: str = ""
     """what the file says that can't be true, and what was taken in its place; mostly empty"""
 
@@ -72,8 +78,9 @@ class Analysis:
 
     media: Media
     faces: pd.DataFrame
-    """one row a face and frame, by time: COLUMNS, `logit` (the mean of the models') and `logit_0`, `logit_1`, … (each
-    model's); NaN in frames that were looked at, but not scored"""
+    """one row a face and frame, by time: COLUMNS (`human`: `FaceFinder.humanity` of a face's first looks, else NaN),
+    `logit` (the mean of the models') and `logit_0`, `logit_1`, … (each model's); NaN in frames that were
+    looked at, but not scored"""
     best_confidence: float
     """of the detector, the highest of all candidates, those below the threshold included"""
     error: str
@@ -118,8 +125,15 @@ def _analyse(
             rows[index] += (float(np.mean(logits)), *logits)
             thumbs.add(int(rows[index][2]), crop, rows[index][1], rows[index][-len(scorers) - 1])
 
+    judged: Counter[int] = Counter()
     for face in source:
-        rows.append((face.frame, face.time, face.track, face.confidence, *face.box, float(face.followed)))
+        human = float("nan")
+        if face.cut is not None and not face.followed and judged[face.track] < JUDGED:
+            judged[face.track] += 1
+            human = finder.humanity(face.cut(SURROUNDINGS))
+        rows.append(
+            (face.frame, face.time, face.track, face.confidence, *face.box, float(face.followed), human)
+        )
         if face.cut is not None:
             batch.add(len(rows) - 1, face)
             if batch.full:
@@ -140,6 +154,7 @@ def _analyse(
         frames_scored=source.frames_scored,
         detector=finder.name,
         threshold=finder.threshold,
+        shots=source.shots,
         remark=source.remark,
     )
     return Analysis(

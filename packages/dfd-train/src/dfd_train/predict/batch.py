@@ -23,7 +23,15 @@ from dfd_train.predict.faces import Advance, FaceFinder, Rates
 from dfd_train.predict.inputs import Input, require_file, same_name
 from dfd_train.predict.outputs import RESULT, read_result, sweep, write_outputs
 from dfd_train.predict.page import INDEX, write_index
-from dfd_train.predict.result import STATUSES, Result, internal_error, judge, not_a_number, unreadable
+from dfd_train.predict.result import (
+    FORMAT_VERSION,
+    STATUSES,
+    Result,
+    internal_error,
+    judge,
+    not_a_number,
+    unreadable,
+)
 from dfd_train.predict.scorer import Scorer
 from dfd_train.report.files import write_text
 from ffpp_prep.text.spreadsheet import cell
@@ -33,7 +41,19 @@ log = logging.getLogger(__name__)
 
 TABLE = "summary.csv"
 SUMMARY = (
-    *("folder", "file", "path", "status", "verdict", "prob", "threshold", "faces", "faces_counted"),
+    *(
+        "folder",
+        "file",
+        "path",
+        "status",
+        "verdict",
+        "prob",
+        "threshold",
+        "real_below",
+        "faces",
+        "faces_counted",
+    ),
+    *("looks", "stretch_start_s", "stretch_end_s", "stretch_prob"),
     *("duration_s", "reason", "damage", "models", "models_sha256", "note"),
 )
 
@@ -190,7 +210,7 @@ def _identity(file: Input, job: Job) -> str:
         return ""
     name = os.fsencode(file.path).decode(errors="backslashreplace")
     finder = (job.finder.weights_sha256, job.finder.threshold)
-    parts = (name, status.st_size, status.st_mtime_ns, job.reading.sha256, *finder)
+    parts = (FORMAT_VERSION, name, status.st_size, status.st_mtime_ns, job.reading.sha256, *finder)
     # a page that says "unfinished" must not outlive the end of the run, even where its best epoch stays the same
     text = "\n".join(map(str, (*parts, job.rates, job.video, job.reading.unfinished)))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -216,5 +236,7 @@ def _write_summary(path: Path, answers: Sequence[tuple[str, Result]]) -> None:
             "faces_counted": sum(not face.left_out for face in result.faces),
             "duration_s": f"{result.media.duration:.3f}" if result.media else "",
         }
+        if result.stretch:
+            own |= {f"stretch_{name}": getattr(result.stretch, name) for name in ("start_s", "end_s", "prob")}
         writer.writerow({name: cell(value) for name, value in own.items()})
     write_text(path, out.getvalue())

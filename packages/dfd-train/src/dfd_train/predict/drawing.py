@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 from PIL import ImageDraw, ImageFont
 
-from dfd_train.predict.result import short_percent
+from dfd_train.predict.words import short_percent
 from dfd_train.report.svg import BLUE, GOLD, GREY, ORANGE, PURPLE, TEAL
 from ffpp_prep.format.geometry import Image
 

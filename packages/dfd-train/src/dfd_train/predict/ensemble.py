@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from dfd_train.calibration.kept import validation_predictions
 from dfd_train.calibration.learned import Calibration, calibrate
+from dfd_train.calibration.score import DeployedScore
 from dfd_train.data.batches import plan_evaluation
 from dfd_train.data.cuts import cut
 from dfd_train.data.selection import select_videos
@@ -40,8 +42,7 @@ class Reading:
     sha256: str
     """changes with any of the models or with how they are read"""
     demonstration: bool
-    temperature: float
-    threshold: float | None
+    score: DeployedScore
     calibration: Calibration | None
     unfinished: str = ""
     """which of the models are of unfinished runs, and how far these came; empty where none is"""
@@ -60,20 +61,18 @@ def read_together(scorers: Sequence[Scorer]) -> Reading:
     Nothing is scored for that: `engine.validation` sees to it that runs have their validation predictions.
     """
     facts = [scorer.facts for scorer in scorers]
-    temperature, threshold, calibration = facts[0].temperature, facts[0].threshold, facts[0].calibration
+    calibration, score = facts[0].calibration, facts[0].score
     if len(facts) > 1:
         calibration = _common_calibration(scorers)
-        temperature = (
-            calibration.temperature if calibration else float(np.mean([f.temperature for f in facts]))
-        )
-        threshold = calibration.threshold if calibration else None
-    identity = [*(one.sha256 for one in facts), f"{temperature:.6g} {threshold}"]
+        mean = float(np.mean([one.temperature for one in facts]))
+        score = calibration.score if calibration else DeployedScore(frame_temperature=mean)
+    read = msgspec.json.encode((score, calibration)).decode()
+    identity = [*(one.sha256 for one in facts), read]
     return Reading(
         names=tuple(one.name for one in facts),
         sha256=hashlib.sha256("\n".join(identity).encode()).hexdigest(),
         demonstration=any(one.demonstration for one in facts),
-        temperature=temperature,
-        threshold=threshold,
+        score=score,
         calibration=calibration,
         unfinished="; ".join(f"{one.name}: {one.unfinished}" for one in facts if one.unfinished),
         remarks=tuple(dict.fromkeys(remark for one in facts for remark in one.remarks)),
@@ -137,16 +136,17 @@ def _common_calibration(scorers: Sequence[Scorer]) -> Calibration | None:
     ):
         return None
     try:
-        tables = [
-            validation_predictions(scorer.facts.path)[[*FRAME, "label", "logit"]].rename(
-                columns={"logit": f"logit_{i}"}
-            )
-            for i, scorer in enumerate(scorers)
-        ]
+        tables = [validation_predictions(scorer.facts.path) for scorer in scorers]
     except (OSError, UserError) as error:
         log.warning("no common calibration, so no verdicts: %s", " ".join(str(error).split()))
         return None
-    joined: pd.DataFrame = reduce(lambda a, b: a.merge(b, on=[*FRAME, "label"]), tables)
+    named = [
+        own[[*FRAME, "label", "logit"]].rename(columns={"logit": f"logit_{i}"})
+        for i, own in enumerate(tables)
+    ]
+    # whom the videos show stands in each of the tables alike
+    known = tables[0].drop(columns="logit")
+    joined: pd.DataFrame = reduce(lambda a, b: a.merge(b, on=[*FRAME, "label"]), named, known)
     joined = joined.assign(logit=joined.filter(like="logit_").mean(axis=1))
     if joined["label"].nunique() < 2:
         return None

@@ -17,11 +17,13 @@ from msgspec import Meta
 
 from dfd_train.data.cuts import cut
 from dfd_train.predict.animation import AnimationReader, is_animated
+from dfd_train.predict.cuts import CutDetector
 from dfd_train.predict.finder import CONFIDENCE, FaceFinder
+from dfd_train.predict.following import Follower
 from dfd_train.predict.photographs import read_image
 from ffpp_prep.detector import Detections
 from ffpp_prep.format.geometry import CropGeometry, Image
-from ffpp_prep.one_video.tracks import Face, Linker, between
+from ffpp_prep.one_video.tracks import Face, between
 from ffpp_prep.options import Checked
 from ffpp_prep.video import Frame, FrameTimes, PyAVReader
 
@@ -141,31 +143,38 @@ class VideoFaces:
         self.fps, self.duration, self.size = self._footage.fps, self._footage.duration, self._footage.size
         self._detect_clock, self._score_clock = _Clock(rates.detect), _Clock(rates.scored_in(self.duration))
         self.frames = self.frames_looked_at = self.frames_scored = 0
+        self.shots = 1
         self.best_confidence = self.last_time = 0.0
         self.decode_s = self.detect_s = 0.0
         self.error = self.remark = ""
 
     def __iter__(self) -> Iterator[FoundFace]:
-        linker = Linker(max_gap=max(5, round(LOST_AFTER_S * (self.fps or 25.0))))
+        follower = Follower(max_gap=max(5, round(LOST_AFTER_S * (self.fps or 25.0))))
+        cuts = CutDetector()
         before: list[Face] = []
         held: list[_Held] = []
         with self._footage:
             size = (0, 0)
             for frame in self._decoded():
                 detect, score = self._detect_clock.due(self.last_time), self._score_clock.due(self.last_time)
-                if frame.size != size:  # boxes are not filled in between two sizes
-                    yield from self._far_end(before, held, linker)
+                cut = self._is_cut(frame, cuts)
+                if cut or frame.size != size:  # boxes are not filled in between two shots or sizes
+                    yield from self._far_end(before, held, follower)
                     before, held, size, detect = [], [], frame.size, True
+                if cut:
+                    follower.cut()
+                    self.shots += 1
+                    score = True  # of a short shot every look counts
                 self.frames_scored += score
                 if detect or _too_many(held, self.size):
                     picture = self._picture(frame)
-                    after = linker.step(frame.index, self._look(frame.index, picture))
+                    after = follower.step(frame.index, self._look(frame.index, picture), picture)
                     yield from self._between(before, after, held)
                     yield from _seen(after, self.last_time, picture if score else None)
                     before, held = after, []
                 elif score:
                     held.append(_Held(frame, self.last_time))
-            yield from self._far_end(before, held, linker)
+            yield from self._far_end(before, held, follower)
             self.error, self.remark = self._footage.error, self._footage.remark
 
     def _decoded(self) -> Iterator[Frame]:
@@ -179,6 +188,12 @@ class VideoFaces:
             frame, self.last_time = pair
             self.frames = frame.index + 1
             yield frame
+
+    def _is_cut(self, frame: Frame, cuts: CutDetector) -> bool:
+        started = time.perf_counter()
+        cut = cuts.step(frame)
+        self.decode_s += time.perf_counter() - started
+        return cut
 
     def _picture(self, frame: Frame) -> Image:
         started = time.perf_counter()
@@ -196,12 +211,12 @@ class VideoFaces:
         self._advance(self.last_time, self.duration)
         return _faces(frame, detections, self._finder.threshold)
 
-    def _far_end(self, before: list[Face], held: list[_Held], linker: Linker) -> Iterator[FoundFace]:
+    def _far_end(self, before: list[Face], held: list[_Held], follower: Follower) -> Iterator[FoundFace]:
         """Looks at the last frame of what was followed."""
         if held:
             end = held.pop()
             picture = self._picture(end.frame)
-            after = linker.step(end.frame.index, self._look(end.frame.index, picture))
+            after = follower.step(end.frame.index, self._look(end.frame.index, picture), picture)
             yield from self._between(before, after, held)
             yield from _seen(after, end.time, picture)
 
@@ -224,7 +239,7 @@ class ImageFaces:
     """
 
     fps = duration = last_time = 0.0
-    frames = frames_looked_at = frames_scored = 1
+    frames = frames_looked_at = frames_scored = shots = 1
     error = remark = ""
 
     def __init__(self, path: Path, finder: FaceFinder) -> None:

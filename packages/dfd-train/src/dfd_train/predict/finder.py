@@ -60,6 +60,11 @@ class FaceFinder:
         found = self._detector.detect(np.ascontiguousarray(picture[::step, ::step])[None])[0]
         return found if step == 1 else replace(found, boxes=found.boxes * step)
 
+    def humanity(self, surroundings: Image) -> float:
+        """How surely BlazeFace and the face mesh see a human face in a picture of one, 0 to 1; in cats they don't."""
+        judge = self if self.name == BLAZEFACE else _second(self.threshold)
+        return float(judge.detect(surroundings).scores[0])
+
     def second(self) -> FaceFinder | None:
         """Who looks where this one finds no face at all; None where there is nobody better."""
         return _second(self.threshold) if self.name == SSD else None

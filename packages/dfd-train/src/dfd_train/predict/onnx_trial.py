@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 
+from dfd_train.calibration.card import INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.errors import UserError
-from dfd_train.models.card import INPUT, METADATA_KEY, OUTPUT, DetectorCard
 
 FREE_BYTES, TIMES_ITS_SIZE = 2 << 30, 10  # of memory
 FREE_SECONDS, BYTES_A_SECOND = 60, 2_000_000  # of a processor

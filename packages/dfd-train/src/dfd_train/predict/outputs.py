@@ -71,7 +71,7 @@ def write_outputs(
             counted = [face.face - 1 for face in result.faces if not face.left_out]
             probs = frame_probs(analysis.faces, reading).where(analysis.faces["track"].isin(counted))
             faces = analysis.faces.assign(prob=probs)
-            line = None if reading.demonstration else reading.threshold
+            line = result.threshold
             if file.is_image:
                 _write_image(target / IMAGE, file, faces, line, result.note)
             elif faces.loc[probs.notna(), "frame"].nunique() > 1:  # one frame is no line

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from dfd_train.metrics.scores import sigmoid
 from dfd_train.predict.analysis import Analysis, Media
 from dfd_train.predict.drawing import colour, face_colour
 from dfd_train.predict.ensemble import Reading
-from dfd_train.predict.result import STATUSES, Face, Result, percent, short_percent
+from dfd_train.predict.result import STATUSES, Face, Result
 from dfd_train.predict.timeline import clock
+from dfd_train.predict.verdicts import Stretch
+from dfd_train.predict.words import percent, short_percent
 from dfd_train.report.files import write_text
 
 EMBEDDED_VIDEO = 8 << 20  # bytes; a longer one stays beside the page
@@ -69,14 +70,38 @@ def answer(result: Result) -> Answer:
     score = f"Score for {which}: {percent(result.prob)}, where 0 % is real and 100 % is fake."
     if damage:
         score += f" {damage}"
+    if result.stretch is not None and not result.note:
+        score += f" {stretch_sentence(result.stretch)}"
     if result.verdict is None:
         headline = "A demonstration, no verdict" if result.note else "No verdict"
         return Answer("none", headline, f"{score} {_sentence(result.reason)}")
-    assert result.threshold is not None
-    line = f"This model calls a video fake above {percent(result.threshold)}."
+    if result.verdict == "undecidable":
+        return Answer(
+            "none", "Undecidable for this model", f"{score} {_sentence(result.reason)} {_lines(result)}"
+        )
     if result.verdict == "fake":
-        return Answer("fake", "Looks like a fake to this model", f"{score} {line}")
-    return Answer("real", "Looks real to this model", f"{score} {line}")
+        return Answer("fake", "Looks like a fake to this model", f"{score} {_lines(result)}")
+    return Answer("real", "Looks real to this model", f"{score} {_lines(result)}")
+
+
+def stretch_sentence(stretch: Stretch) -> str:
+    """Where a file looks most like a fake."""
+    where = f"at {_at(stretch.start_s)}"
+    if stretch.seconds > 0:
+        where = f"from {_at(stretch.start_s)} to {_at(stretch.end_s)} ({stretch.seconds:.1f} seconds"
+        where += f", face {stretch.face})"
+    return f"Most suspicious {where}: {percent(stretch.prob)}."
+
+
+def _lines(result: Result) -> str:
+    """Where this file would be called what."""
+    parts = [
+        f"fake above {percent(result.threshold)}" if result.threshold is not None else "",
+        f"real below {percent(result.real_below)}" if result.real_below is not None else "",
+    ]
+    said = " and ".join(filter(None, parts))
+    looked = f", after {result.looks} looks" if result.looks > 1 else ""
+    return f"This model calls such a file {said}{looked}." if said else ""
 
 
 def write_page(folder: Path, result: Result, analysis: Analysis | None, reading: Reading) -> None:
@@ -128,7 +153,7 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
     def caption(time: float, logit: float) -> str:
         if face.left_out:
             return "" if whole else _at(time)
-        prob = float(sigmoid(np.array(logit / reading.temperature)))
+        prob = float(reading.score.frame_probs(np.array([logit]))[0])
         return short_percent(prob) if whole else f"{_at(time)}: {short_percent(prob)}"
 
     prob = None if face.left_out else face.prob
@@ -136,7 +161,7 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
     return _ShownFace(
         face=face,
         percent="–" if face.left_out else percent(face.prob),
-        colour=colour(face.face, prob, None if reading.demonstration else reading.threshold),
+        colour=colour(face.face, prob, result.threshold),
         line=face_colour(face.face),
         when="" if whole else _when(face),
         pictures=pictures,
@@ -163,13 +188,16 @@ def _facts(result: Result, reading: Reading) -> list[tuple[str, str]]:
             frames = f"{media.frames} frame{'s' * (media.frames != 1)}"
             facts.append(("Length", f"{media.duration:.1f} seconds, {frames}"))
             facts.append(("Frames looked at for faces", str(media.frames_looked_at)))
+            facts.append(("Shots", str(media.shots)))
         facts.append(("Faces found by", _finder(media)))
         if media.remark:
             facts.append(("Mended", _sentence(media.remark)))
     facts.append(("Model" if len(result.models) == 1 else "Models (mean of their logits)", reading.title))
     if reading.unfinished:
         facts.append(("Unfinished", reading.unfinished))
-    facts.append(("Temperature", f"{result.temperature:.3g}"))
+    scale = reading.score.scale.method
+    facts.append(("Scale", f"temperature {result.temperature:.3g}" if scale == "temperature" else scale))
+    facts.append(("Taken over", reading.score.over))
     if not reading.demonstration:  # which gives no verdict
         facts.append(("Threshold", "none" if result.threshold is None else f"{result.threshold:.4f}"))
     if reading.calibration is not None and not reading.demonstration:

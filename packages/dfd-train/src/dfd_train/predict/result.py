@@ -8,25 +8,25 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
+from dfd_train.calibration.score import FEWEST_FRAMES
 from dfd_train.errors import NotANumber
-from dfd_train.metrics.scores import sigmoid
 from dfd_train.predict.analysis import Analysis, Media, Seconds
 from dfd_train.predict.ensemble import Reading
+from dfd_train.predict.face_checks import doubt
 from dfd_train.predict.inputs import Input
+from dfd_train.predict.verdicts import Scored, Stretch, Verdict, most_suspicious, rule
+from dfd_train.predict.words import meaning
 from dfd_train.runs.folder import DEMONSTRATION
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import TooLarge, VideoError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SMALLEST_FACE = (
     40  # pixels of the box; a smaller face is mostly interpolation once enlarged to a network's input
 )
-FEW_VIDEOS = 50  # of a class: fewer are counted, as a share of them would look surer than it is
-FEWEST_FRAMES = 3  # in which a face of a video is scored; fewer are as often a pattern that looks like one
 
 Status = Literal["scored", "no_usable_face", "unreadable", "not_a_number", "internal_error"]
 STATUSES: tuple[Status, ...] = get_args(Status)
-Verdict = Literal["fake", "real"]
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,16 @@ class Face:
     pixels: int
     """the shorter side of its box, median"""
     prob: float
-    """mean over its frames of the probability that they are fake, 0 to 1"""
+    """that it is fake, 0 to 1, by the deployed score of its frames"""
     lowest: float
     highest: float
     """probabilities of single frames"""
     left_out: str
     """why it does not count towards the file's number; empty where it does"""
+    value: float = 0.0
+    """what the probability is of, on the logit scale: it still tells scores apart that print as 100 %"""
+    doubt: str = ""
+    """why it may be no human face; empty where nothing says so"""
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,10 @@ class Result:
     prob: float | None
     """that of the face that looks most like a fake; None where no face is usable"""
     verdict: Verdict | None
-    """prob above the threshold: fake; None where the model has no business to say"""
+    """fake where prob lies above threshold, real below real_below, undecidable between them; None where the model has
+    no business to say"""
     threshold: float | None
+    """above it this file is called fake, so many faces and stretches having been looked at; None where it can't be"""
     temperature: float
     models: tuple[str, ...]
     models_sha256: str
@@ -79,41 +85,44 @@ class Result:
     seconds: Seconds | None
     damage: str = ""
     """what could not be decoded of a file of which the rest was scored; may be empty"""
+    real_below: float | None = None
+    """below it the file is called real; None where it can't be"""
+    looks: int = 0
+    """how many faces and stretches the threshold is corrected for"""
+    stretch: Stretch | None = None
+    """the most suspicious one"""
 
 
 def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> Result:
     """The result of an analysis."""
-    faces = tuple(_faces(analysis, reading))
-    usable = [face for face in faces if not face.left_out]
-    highest = max(usable, key=lambda face: face.prob, default=None)
-    prob = highest.prob if highest else None
-    reason = ""
-    verdict: Verdict | None = None
-    if prob is None:
-        reason = _why_no_face(analysis, faces)
-    elif reading.demonstration:
-        reason = f"no verdict: {DEMONSTRATION}"
-    elif reading.threshold is None:
-        reason = "no verdict: it is not known how often this model is wrong (no validation set)"
-    else:
-        verdict = "fake" if prob > reading.threshold else "real"
-    return replace(
-        _unanswered(file, reading, identity, reason),
-        status="no_usable_face" if prob is None else "scored",
-        prob=prob,
-        verdict=verdict,
-        meaning=(*_meaning(highest, usable, reading, analysis), *reading.remarks),
+    faces, scored = _faces(analysis, reading)
+    answered = replace(
+        _unanswered(file, reading, identity, ""),
         faces=faces,
         media=analysis.media,
         seconds=analysis.seconds,
         damage=printable(analysis.error),
     )
-
-
-def _meaning(
-    highest: Face | None, usable: list[Face], reading: Reading, analysis: Analysis
-) -> tuple[str, ...]:
-    return meaning(highest.prob, reading, len(usable), _kind(highest, analysis)) if highest else ()
+    if not scored:
+        return replace(answered, status="no_usable_face", reason=_why_no_face(analysis, faces))
+    highest = max(scored, key=lambda face: face.value)
+    stretch = most_suspicious(scored, reading)
+    ruling = rule(scored, stretch, reading)
+    return replace(
+        answered,
+        status="scored",
+        reason=ruling.reason,
+        prob=reading.score.prob(highest.value),
+        verdict=ruling.verdict,
+        threshold=ruling.fake_above,
+        real_below=ruling.real_below,
+        looks=ruling.looks,
+        stretch=stretch if analysis.media.kind == "video" else None,
+        meaning=(
+            *meaning(highest.value, reading, len(scored), _kind(highest, analysis)),
+            *reading.remarks,
+        ),
+    )
 
 
 def unreadable(file: Input, error: Exception, reading: Reading, identity: str) -> Result:
@@ -152,8 +161,8 @@ def _unanswered(file: Input, reading: Reading, identity: str, reason: str) -> Re
         reason=reason,
         prob=None,
         verdict=None,
-        threshold=reading.threshold,
-        temperature=reading.temperature,
+        threshold=None,
+        temperature=reading.score.frame_temperature * reading.score.scale.temperature,
         models=reading.names,
         models_sha256=reading.sha256,
         note=DEMONSTRATION if reading.demonstration else "",
@@ -166,115 +175,46 @@ def _unanswered(file: Input, reading: Reading, identity: str, reason: str) -> Re
 
 def frame_probs(faces: pd.DataFrame, reading: Reading) -> pd.Series:
     """Probability of fake of each row of an analysis, NaN where it was not scored."""
-    return pd.Series(sigmoid(faces["logit"].to_numpy(np.float64) / reading.temperature), faces.index)
+    return pd.Series(reading.score.frame_probs(faces["logit"].to_numpy(np.float64)), faces.index)
 
 
-def meaning(prob: float, reading: Reading, faces: int, kind: str) -> tuple[str, ...]:
-    """What a probability says and what it does not, in sentences for anybody.
-
-    faces: how many count, of which `prob` is the highest. kind: video, image, or frame: a single one of a video.
-    """
-    which = "the face" if faces == 1 else "the face that looks most like a fake"
-    how = {
-        "video": "averaged over the frames",
-        "image": "from this single picture",
-        "frame": "from a single frame",
-    }[kind]
-    says = [f"{percent(prob)} is the model's own estimate, {how} of {which}.".capitalize()]
-    if faces > 1:
-        says.append(f"It is the highest of {faces} faces: the more faces, the likelier a high one.")
-    if not reading.demonstration:
-        says += _compared(prob, reading, kind)
-    if prob <= (0.5 if reading.threshold is None else reading.threshold):
-        says.append("A low score does not show that a file is real.")
-    return (
-        " ".join(says),
-        "It is not the chance that this file is a fake. It holds for footage like the one the model learned from, if"
-        " real and fake were equally frequent there; other kinds of manipulation, other cameras, heavy compression or"
-        " edits can raise or lower it without warning. It looks at faces only: not at voices, captions or the scene.",
-    )
-
-
-def _kind(face: Face, analysis: Analysis) -> str:
-    single = analysis.media.kind == "video" and face.frames_scored == 1
+def _kind(face: Scored, analysis: Analysis) -> str:
+    single = analysis.media.kind == "video" and len(face.logit) == 1
     return "frame" if single else analysis.media.kind
 
 
-def _compared(prob: float, reading: Reading, kind: str) -> list[str]:
-    """What is known of a score from the validation videos, and what that is worth."""
-    known = reading.calibration
-    if known is None:
-        if reading.threshold is not None:
-            return ["Its scale was set on the model's validation videos."]
-        return ["Its scale was never checked against videos whose truth is known."]
-    real, fake = known.shares_above(prob)
-    high = prob > known.threshold
-    if not high:
-        real, fake = 1.0 - real, 1.0 - fake
-    few = " and ".join(
-        f"{count} {word}"
-        for count, word in ((known.videos_fake, "fake"), (known.videos_real, "real"))
-        if count < FEW_VIDEOS
-    )
-    return [
-        f"Its scale was set on {known.videos_fake} fake and {known.videos_real} real videos that did not train it: of"
-        f" those, {_part(fake, known.videos_fake, 'fake')} and {_part(real, known.videos_real, 'real')} scored"
-        f" {'at least as high' if high else 'lower'}.",
-        *([f"{few} videos are too few to mean much.".capitalize()] if few else []),
-        *(
-            ["They were scored by averages over videos, which vary less than a single picture."]
-            * (kind != "video")
-        ),
-        "These videos chose the model's checkpoint and settings, so they flatter it.",
-    ]
-
-
-def _part(share: float, videos: int, word: str) -> str:
-    """A share of some videos: counted where they are few."""
-    if videos < FEW_VIDEOS:
-        return f"{round(share * videos)} of {videos} {word}s"
-    return f"{percent(share)} of the {word} ones"
-
-
-def percent(prob: float) -> str:
-    """A probability for people; never a false certainty."""
-    if 0 < prob < 0.005:
-        return "less than 1 %"
-    if 0.995 < prob < 1:
-        return "more than 99 %"
-    return f"{100 * prob:.0f} %"
-
-
-def short_percent(prob: float) -> str:
-    """The same where there is little room."""
-    return percent(prob).replace("less than ", "<").replace("more than ", ">")
-
-
-def _faces(analysis: Analysis, reading: Reading) -> list[Face]:
-    scored = analysis.faces.assign(prob=frame_probs(analysis.faces, reading)).dropna(subset="prob")
+def _faces(analysis: Analysis, reading: Reading) -> tuple[tuple[Face, ...], list[Scored]]:
+    """All faces that were scored, and those that count."""
+    rows = analysis.faces.assign(prob=frame_probs(analysis.faces, reading)).dropna(subset="prob")
     needed = min(FEWEST_FRAMES, analysis.media.frames_scored)
-    found = []
-    for track, own in scored.groupby("track", sort=True):
+    found, counted = [], []
+    for track, own in rows.groupby("track", sort=True):
         pixels = int(np.minimum(own["x2"] - own["x1"], own["y2"] - own["y1"]).median())
         reasons = []
         if pixels < SMALLEST_FACE:
             reasons.append(f"{pixels} pixels wide, {SMALLEST_FACE} are needed")
         if len(own) < needed:
             reasons.append(f"scored in {len(own)} frame{'s' * (len(own) > 1)}, {needed} are needed")
+        time, logit = own["time"].to_numpy(np.float64), own["logit"].to_numpy(np.float64)
+        scored = Scored(int(track) + 1, time, logit, reading.score.value(logit), doubt(own))
+        if not reasons:
+            counted.append(scored)
         found.append(
             Face(
-                face=int(track) + 1,
-                first_s=float(own["time"].iloc[0]),
-                last_s=float(own["time"].iloc[-1]),
+                face=scored.face,
+                first_s=float(time[0]),
+                last_s=float(time[-1]),
                 frames_scored=len(own),
                 pixels=pixels,
-                prob=float(own["prob"].mean()),
+                prob=reading.score.prob(scored.value),
                 lowest=float(own["prob"].min()),
                 highest=float(own["prob"].max()),
                 left_out="; ".join(reasons),
+                value=scored.value,
+                doubt=scored.doubt,
             )
         )
-    return found
+    return tuple(found), counted
 
 
 def _why_no_face(analysis: Analysis, faces: tuple[Face, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dfd_train.calibration.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.calibration.kept import run_calibration
-from dfd_train.calibration.learned import Calibration
+from dfd_train.calibration.learned import Calibration, from_probabilities
+from dfd_train.calibration.score import DeployedScore
 from dfd_train.data.fitting import fit
 from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import normalize
@@ -24,7 +26,6 @@ from dfd_train.engine.learner import autocast
 from dfd_train.engine.score import require_numbers, seconds_a_crop
 from dfd_train.errors import UserError
 from dfd_train.models.build import Detector
-from dfd_train.models.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.predict.onnx_trial import try_onnx
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
@@ -58,15 +59,29 @@ class Facts:
     """which one found the faces of its training data: ssd or blazeface; empty: neither"""
     demonstration: bool
     """trained on sample data: nothing that it says is evidence"""
-    temperature: float
-    threshold: float | None
-    """None: nothing is known of its errors, so it gives no verdict"""
     calibration: Calibration | None
-    """the scores of its validation videos, where they are at hand"""
+    """what its validation videos taught; None: nothing is known of its errors, so it gives no verdict"""
+    plain: DeployedScore = field(default_factory=DeployedScore)
+    """how its logits are read where there is no calibration"""
     unfinished: str = ""
     """how far the run came that has not finished; empty where it has, and of exports, which don't say"""
     remarks: tuple[str, ...] = ()
     """of a published detector, sentences that stand on each page: its licence, what it learned from, how it is fed"""
+
+    @property
+    def score(self) -> DeployedScore:
+        """How its logits are read."""
+        return self.calibration.score if self.calibration else self.plain
+
+    @property
+    def temperature(self) -> float:
+        """What divides its logits, for people; a scale that is no temperature alone says more."""
+        return self.score.frame_temperature * self.score.scale.temperature
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability of the best balanced accuracy over its validation videos, where there are any."""
+        return self.calibration.threshold if self.calibration else None
 
 
 class Scorer(Protocol):
@@ -216,8 +231,6 @@ def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScor
         geometry=run_geometry(path) if model.card is None else model.card.crop.plain,
         detector=run_detector(path) if model.card is None else "",  # its authors had a finder of their own
         demonstration=model.facts.demonstration,
-        temperature=calibration.temperature if calibration else 1.0,
-        threshold=calibration.threshold if calibration else None,
         calibration=calibration,
         unfinished=RunFolder(path).unfinished(),
         remarks=() if model.card is None else model.card.sentences(),
@@ -251,8 +264,6 @@ def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
             geometry=CropGeometry(),
             detector="ssd",
             demonstration="demonstration" in network.card.training_data.lower(),
-            temperature=1.0,
-            threshold=None,
             calibration=None,
         )
     return TorchScorer(facts, Detector(network, spec), choose_device(device_name))
@@ -268,25 +279,18 @@ def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts
         geometry=card.geometry,
         detector=card.detector,
         demonstration=card.demonstration,
-        temperature=card.temperature,
-        threshold=card.threshold if card.calibrated_on == "validation" else None,
         calibration=_card_calibration(card),
         remarks=card.remarks,
+        plain=DeployedScore(frame_temperature=card.temperature),
     )
 
 
 def _card_calibration(card: DetectorCard) -> Calibration | None:
     """The run's, which its export took along; None of cards of before that."""
-    if not card.validation_real or not card.validation_fake:
-        return None
-    return Calibration(
-        card.checkpoint_sha256,
-        card.temperature,
-        card.threshold,
-        *card.validation_videos,
-        card.validation_real,
-        card.validation_fake,
-    )
+    if card.calibration is not None or not card.validation_real or not card.validation_fake:
+        return card.calibration
+    known = card.checkpoint_sha256, card.temperature, card.threshold, card.validation_videos
+    return from_probabilities(*known, card.validation_real, card.validation_fake)
 
 
 def _for_inference(network: nn.Module) -> nn.Module:

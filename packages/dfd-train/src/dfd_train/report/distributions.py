@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from dfd_train.metrics import method_subset, video_scores
+from dfd_train.metrics.paired import judged_videos
 from dfd_train.metrics.scores import rank, roc_curve
 from dfd_train.metrics.summary import ORIGINALS
 from dfd_train.report.curves import Plot
@@ -53,6 +54,6 @@ def roc_curves(predictions: pd.DataFrame, name: str) -> Plot | None:
 
 
 def _roc(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    videos = video_scores(predictions)
-    label, prob = videos["label"].to_numpy(np.float64), videos["prob"].to_numpy(np.float64)
-    return roc_curve(rank(label, prob, np.ones(len(label))))
+    videos = judged_videos(predictions)  # by its key scores that print as 1.0 still rank
+    label, key = videos["label"].to_numpy(np.float64), videos["key"].to_numpy(np.float64)
+    return roc_curve(rank(label, key, np.ones(len(label))))

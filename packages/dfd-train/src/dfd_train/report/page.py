@@ -14,7 +14,7 @@ from dfd_train.report.chosen import chosen_by
 from dfd_train.report.curves import Plot, gradient_flow, training_curves
 from dfd_train.report.distributions import roc_curves, score_histogram
 from dfd_train.report.files import write_text
-from dfd_train.report.operating import operating_table
+from dfd_train.report.operating import deployed_plots, deployed_tables, operating_table
 from dfd_train.report.run import Predictions, Run, read_run, warn_of_outdated
 from dfd_train.report.sheets import CropReader, HardVideo, Sheet, contact_sheets, hardest_sheet
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
@@ -132,6 +132,7 @@ def _results(
     run: Run, predictions: Predictions, prepared: _Prepared | None, hardest: int, with_crops: bool
 ) -> Results:
     frames = predictions.frames
+    known = run.calibration(predictions)
     read = prepared.read if prepared and with_crops and not predictions.other_data else None
     summary, ends = summarize(frames), intervals(frames)
     coverage = None
@@ -166,15 +167,17 @@ def _results(
         tables=(
             evaluation_table(frames, coverage, demonstration=run.demonstration, ends=ends),
             summary_table(summary, ends, run.demonstration),
-            operating_table(frames, demonstration=run.demonstration),
+            operating_table(frames, demonstration=run.demonstration, calibration=known),
             methods_table(frames, demonstration=run.demonstration, ends=ends),
             hardest_table(frames, hardest, run.demonstration),
+            *(deployed_tables(frames, known, run.demonstration) if known else ()),
         ),
         plots=tuple(
             plot
             for plot in (score_histogram(frames, predictions.name), roc_curves(frames, predictions.name))
             if plot
-        ),
+        )
+        + (deployed_plots(frames, known, predictions.name) if known else ()),
         sheets=contact_sheets(frames, read) if read else (),
         hardest=hardest_sheet(frames, read, hardest),
     )

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from dfd_train.calibration.kept import read_calibration
+from dfd_train.calibration.learned import Calibration
 from dfd_train.models.baselines import BASELINES, baseline_of
 from dfd_train.runs.events import begins_with, epochs_of, gradients_of, how_far
 from dfd_train.runs.folder import RunFolder
@@ -147,6 +149,12 @@ class Run:
         said, best = predictions.metadata.get("checkpoint_epoch"), self.best_epoch()
         by_best = predictions.metadata.get("checkpoint", "best") == "best"
         return best if said and by_best and best != int(said) else None
+
+    def calibration(self, predictions: Predictions) -> Calibration | None:
+        """How the logits of these predictions are deployed; None where that is of another checkpoint or not known."""
+        kept = read_calibration(self.path)
+        said = predictions.metadata.get("checkpoint_sha256")
+        return kept if kept is not None and kept.checkpoint_sha256 == said else None
 
     def best_epoch(self) -> int | None:
         """The first epoch of the highest balanced accuracy over validation videos: the checkpoint that is kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 __all__ = ["MIN_IOU", "Face", "Linker", "between", "iou"]
@@ -46,8 +46,17 @@ class Linker:
         self._heads: dict[int, Face] = {}  # track -> its latest face
         self._tracks = 0
 
-    def step(self, frame: int, present: list[Face]) -> list[Face]:
-        """The faces of the next frame, in the same order, with their tracks."""
+    def end(self) -> None:
+        """Ends every track; the next ones have new numbers."""
+        self._heads = {}
+
+    def step(
+        self, frame: int, present: list[Face], alike: Callable[[int, int], bool] = lambda track, i: True
+    ) -> list[Face]:
+        """The faces of the next frame, in the same order, with their tracks.
+
+        alike: whether a track may go on with the i-th face present; asked where their boxes overlap.
+        """
         self._heads = {
             track: head for track, head in self._heads.items() if frame - head.frame <= self._max_gap
         }
@@ -61,7 +70,7 @@ class Linker:
         )
         chosen: dict[int, int] = {}  # index in `present` -> track
         for overlap, track, i in pairs:
-            if overlap >= MIN_IOU and i not in chosen and track not in chosen.values():
+            if overlap >= MIN_IOU and i not in chosen and track not in chosen.values() and alike(track, i):
                 chosen[i] = track
         linked = []
         for i, face in enumerate(present):

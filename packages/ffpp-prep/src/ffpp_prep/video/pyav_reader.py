@@ -16,6 +16,9 @@ from ffpp_prep.video.budget import Budget
 from ffpp_prep.video.interface import DecodeFailed, Frame, Scaled, VideoInfo, reason_of
 from ffpp_prep.video.source import MAX_COUNT, open_source
 
+GLANCE = 128
+"""pixels of a longer side: a picture so small is not looked at for faces, and does not count as looked at"""
+
 
 @dataclass(frozen=True)
 class PacketTimes:
@@ -141,7 +144,8 @@ class PyAVReader:
         return self._source.display.picture(picture)
 
     def _scaled(self, picture: av.VideoFrame, longest: int) -> Scaled:
-        self._budget.used()
+        if not 0 < longest <= GLANCE:
+            self._budget.used()
         return self._source.display.scaled(picture, longest)
 
     def _spent(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from dfd_train.calibration.learned import Calibration
 from dfd_train.data.spec import CropRule, Fit, InputSpec, Interpolation, Rule, Template
 from dfd_train.errors import UserError
 from ffpp_prep.format.checksums import parsed_json, with_checksum, without_checksum
@@ -34,7 +35,8 @@ class DetectorCard:
     Crop: the square around the detector's box, larger by `margin`, at the frame's edge as `border` says
     (`ffpp_prep.format.geometry`); then resized to `input_size`, bilinear with antialiasing
     (`dfd_train.data.transforms.resize`); RGB in [0, 1]; minus `mean`, over `std`.
-    Probability of fake: 1 / (1 + e^(-logit / temperature)).
+    Probability of fake: what `calibration.score` makes of the logits of a face's frames (docs/metrics.md, "The deployed
+    score"); 1 / (1 + e^(-logit / temperature)) for programs that know no other scale.
     """
 
     model: str
@@ -44,9 +46,9 @@ class DetectorCard:
     mean: Channels
     std: Channels
     threshold: Annotated[float, Meta(ge=0.0, le=1.0)]
-    """a video is called fake where the mean of its frames' probabilities, temperature applied, exceeds this"""
+    """a video leans to fake where the probability by `temperature` exceeds this: the best balanced accuracy"""
     temperature: Annotated[float, Meta(gt=0.0)]
-    """divides every frame's logit; 1: the network's own"""
+    """divides the logit; 1: the network's own"""
     calibrated_on: str
     """where threshold and temperature come from: "validation", or "nothing" for 0.5 and 1"""
     demonstration: bool
@@ -64,7 +66,7 @@ class DetectorCard:
     labels: tuple[Literal["real"], Literal["fake"]] = ("real", "fake")
     """what label 0 and label 1 mean; a positive logit speaks for label 1"""
     validation_videos: tuple[int, int] = (0, 0)
-    """how many real and fake videos it was calibrated on; cards of earlier exports don't say"""
+    """how many real and fake videos it was calibrated on; until there was `calibration`, whose fields say more"""
     validation_real: tuple[float, ...] = ()
     """probabilities of the real ones, ascending; quantiles of them where there are more than 1001"""
     validation_fake: tuple[float, ...] = ()
@@ -80,6 +82,8 @@ class DetectorCard:
     scale: float = 1.3
     remarks: tuple[str, ...] = ()
     """what must stand beside its scores: of a published detector its licence, and what it learned from"""
+    calibration: Calibration | None = None
+    """the run's, whole; cards of earlier exports have none"""
     format_version: Literal[1] = 1
 
     @property

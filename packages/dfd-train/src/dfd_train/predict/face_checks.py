@@ -1,0 +1,27 @@
+"""Whether what was found is a human face at all: a cat, a cartoon or a statue must not get a verdict.
+
+The one place for such checks: `doubt` is asked of each face that counts, and an answer keeps its file from a verdict.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+WEAK = 0.5
+"""of the detector, median over a face's frames: weaker boxes are as often something else"""
+
+HUMAN = 0.4
+"""of BlazeFace times the mesh's flag, median over a face's first looks: seven people and a film have 0.66 and more,
+two photographs of cats, of which the SSD is sure, 0.00"""
+
+
+def doubt(face: pd.DataFrame) -> str:
+    """Why a face may be none, in words; empty where nothing says so. face: its scored rows of `Analysis.faces`."""
+    detected = face[~face["followed"]] if not face["followed"].all() else face
+    confidence = float(detected["confidence"].median())
+    if confidence < WEAK:
+        return f"the detector's score is {confidence:.2f} only"
+    human = float(face["human"].median())
+    if human < HUMAN:
+        return f"a second detector with the face mesh gives it {human:.2f}, {HUMAN:.2f} are needed"
+    return ""

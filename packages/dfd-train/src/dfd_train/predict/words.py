@@ -1,0 +1,85 @@
+"""Words for numbers: what a probability says and what it doesn't, for anybody."""
+
+from __future__ import annotations
+
+from dfd_train.calibration.learned import Calibration
+from dfd_train.predict.ensemble import Reading
+
+FEW_VIDEOS = 50  # of a class: fewer are counted, as a share of them would look surer than it is
+
+
+def meaning(value: float, reading: Reading, faces: int, kind: str) -> tuple[str, ...]:
+    """What a file's probability says and what it does not, in sentences for anybody.
+
+    value: of its highest face, on the logit scale. faces: how many count. kind: video, image, or frame: a single one
+    of a video.
+    """
+    prob, known = reading.score.prob(value), reading.calibration
+    which = "the face" if faces == 1 else "the face that looks most like a fake"
+    how = {
+        "video": "averaged over the frames"
+        if reading.score.over == "all frames"
+        else "of the frames in a row that look most like one",
+        "image": "from this single picture",
+        "frame": "from a single frame",
+    }[kind]
+    says = [f"{percent(prob)} is the model's own estimate, {how} of {which}.".capitalize()]
+    if faces > 1:
+        says.append(f"It is the highest of {faces} faces: the more faces, the likelier a high one.")
+    if not reading.demonstration:
+        says += _compared(value, known, kind)
+    if value <= (known.threshold_value if known else 0.0):
+        says.append("A low score does not show that a file is real.")
+    return (
+        " ".join(says),
+        "It is not the chance that this file is a fake. It holds for footage like the one the model learned from, if"
+        " real and fake were equally frequent there; other kinds of manipulation, other cameras, heavy compression or"
+        " edits can raise or lower it without warning. It looks at faces only: not at voices, captions or the scene.",
+    )
+
+
+def _compared(value: float, known: Calibration | None, kind: str) -> list[str]:
+    """What is known of a score from the validation videos, and what that is worth."""
+    if known is None:
+        return ["Its scale was never checked against videos whose truth is known."]
+    real, fake = known.shares_above(value)
+    high = value > known.threshold_value
+    if not high:
+        real, fake = 1.0 - real, 1.0 - fake
+    few = " and ".join(
+        f"{count} {word}"
+        for count, word in ((known.videos_fake, "fake"), (known.videos_real, "real"))
+        if count < FEW_VIDEOS
+    )
+    return [
+        f"Its scale was set on {known.videos_fake} fake and {known.videos_real} real videos that did not train it: of"
+        f" those, {_part(fake, known.videos_fake, 'fake')} and {_part(real, known.videos_real, 'real')} scored"
+        f" {'at least as high' if high else 'lower'}.",
+        *([f"{few} videos are too few to mean much.".capitalize()] if few else []),
+        *(
+            ["They were scored by averages over videos, which vary less than a single picture."]
+            * (kind != "video")
+        ),
+        "These videos chose the model's checkpoint and settings, so they flatter it.",
+    ]
+
+
+def _part(share: float, videos: int, word: str) -> str:
+    """A share of some videos: counted where they are few."""
+    if videos < FEW_VIDEOS:
+        return f"{round(share * videos)} of {videos} {word}s"
+    return f"{percent(share)} of the {word} ones"
+
+
+def percent(prob: float) -> str:
+    """A probability for people; never a false certainty."""
+    if 0 < prob < 0.005:
+        return "less than 1 %"
+    if 0.995 < prob < 1:
+        return "more than 99 %"
+    return f"{100 * prob:.0f} %"
+
+
+def short_percent(prob: float) -> str:
+    """The same where there is little room."""
+    return percent(prob).replace("less than ", "<").replace("more than ", ">")

@@ -1,0 +1,97 @@
+"""Verdicts: none for what is no human face, none between the limits, and of a partly faked film the seconds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+import skimage.data
+from test_predict_shots import bluish, learned
+
+from dfd_train.predict.analysis import COLUMNS, Analysis, Media, Seconds, analyse
+from dfd_train.predict.ensemble import read_together
+from dfd_train.predict.faces import FaceFinder, Rates
+from dfd_train.predict.inputs import Input
+from dfd_train.predict.page import answer
+from dfd_train.predict.result import Result, judge
+from dfd_train.predict.thumbs import Thumbs
+
+
+def analysis(*faces: np.ndarray, confidence: float = 0.98, human: float = 0.8) -> Analysis:
+    """Of a film with faces of these logits, two a second, one face after the other."""
+    rows, time = [], 0.0
+    for track, logits in enumerate(faces):
+        for logit in logits:
+            rows.append((round(time * 25), time, track, confidence, 0, 0, 90, 90, False, human, logit, logit))
+            time += 0.5
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "logit", "logit_0"])
+    media = Media("video", 320, 240, 25.0, time, round(time * 25), len(rows), len(rows))
+    return Analysis(media, table, 0.98, "", Seconds(0, 0, 0, 0), Thumbs())
+
+
+def judged(found: Analysis, people: int = 400, gap: float = 8.0, demonstration: bool = False) -> Result:
+    reading = replace(read_together([bluish(learned(people, gap))]), demonstration=demonstration)
+    return judge(Input(Path("film.mp4"), "film.mp4"), found, reading, "")
+
+
+def test_scores_that_are_clear_are_called() -> None:
+    assert judged(analysis(np.full(12, 4.5))).verdict == "fake"
+    assert judged(analysis(np.full(12, -4.5))).verdict == "real"
+
+
+def test_between_the_limits_nothing_is_decided() -> None:
+    found = judged(analysis(np.full(12, 0.1)), gap=1.0)
+    assert found.verdict == "undecidable" and "wrong too often" in found.reason
+    assert found.real_below < found.prob < found.threshold
+    assert answer(found).tone == "none" and answer(found).headline == "Undecidable for this model"
+
+
+def test_many_faces_raise_the_bar() -> None:
+    one, many = (judged(analysis(*[np.full(12, 1.0)] * faces), gap=2.0) for faces in (1, 15))
+    assert (one.looks, many.looks) == (1, 15)
+    assert many.threshold > one.threshold + 0.01 and many.real_below == one.real_below
+
+
+def test_too_few_people_for_so_many_looks_is_said() -> None:
+    found = judged(analysis(*[np.full(12, 4.5)] * 13), people=60)
+    assert found.verdict == "undecidable" and found.threshold is None
+    assert "259 real people must have been validated on; there were 60" in found.reason
+
+
+@pytest.mark.parametrize("gap", [0.0, -4.0])
+def test_an_incompetent_model_says_nothing(gap) -> None:
+    """Seen: validation AUC 0.47 and 0.08, and "Looks like a fake"."""
+    found = judged(analysis(np.full(12, 9.0)), gap=gap)
+    assert found.verdict is None and "told real from fake too badly" in found.reason
+    assert found.threshold is None and answer(found).headline == "No verdict"
+
+
+def test_a_partly_faked_film_is_told_by_its_seconds() -> None:
+    """A minute of one face in one shot, three seconds of which are faked: the mean is near that of a real one."""
+    logit = np.full(120, -4.0)
+    logit[80:86] = 4.5
+    found = judged(analysis(logit))
+    assert found.stretch.suspicious and found.stretch.prob > 0.9
+    assert (found.stretch.start_s, found.stretch.end_s) == (40.0, 42.5) and found.stretch.frames == 6
+    assert found.verdict != "real"
+    assert "Most suspicious from 40.0 s to 42.5 s (2.5 seconds, face 1)" in answer(found).sentence
+
+
+def test_weak_boxes_and_what_the_mesh_denies_get_no_verdict() -> None:
+    for doubtful in (analysis(np.full(12, -4.5), confidence=0.47), analysis(np.full(12, 4.5), human=0.01)):
+        found = judged(doubtful)
+        assert found.verdict is None and "not certain that this is a human face" in found.reason
+
+
+@pytest.mark.parametrize("animal", ["cat", "chelsea"])
+def test_a_cat_gets_no_verdict(animal, tmp_path) -> None:
+    PIL.Image.fromarray(getattr(skimage.data, animal)()).save(tmp_path / "cat.png")
+    scorer = bluish(learned())
+    file = Input(tmp_path / "cat.png", "cat.png")
+    found = analyse(file, [scorer], FaceFinder(), Rates())
+    assert found.best_confidence > 0.9  # the detector is sure
+    result = judge(file, found, read_together([scorer]), "")
+    assert result.prob is not None and result.verdict is None
+    assert "not certain that this is a human face" in result.reason
