@@ -14,7 +14,9 @@ from ffpp_prep.errors import ExitStatus
 if TYPE_CHECKING:
     from ffpp_prep.datasets.leaks import Audit, Leak
 
-HELP = "look for the same original, group, person, file or pictures in two splits; exits with 1 where there are any"
+HELP = (
+    "look for the same original, group, person, file or pictures in two splits; exits 1 where there are any"
+)
 EXAMPLE = "ffpp-prep check-splits work --csv pairs.csv"
 LISTED = 10  # leaks of a kind that are printed; the others are counted
 
