@@ -37,7 +37,7 @@ class Quantized(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Become the copy."""
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._session = _session(self.content)
 
 

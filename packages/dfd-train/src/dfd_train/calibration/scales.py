@@ -75,7 +75,8 @@ def class_weights(fake: np.ndarray) -> Floats:
 def cross_entropies(scale: Scale, value: Floats, target: Floats) -> Floats:
     """Of each video, in nats, (V,)."""
     prob = scale.probs(value).clip(_CERTAIN, 1 - _CERTAIN)
-    return -(target * np.log(prob) + (1 - target) * np.log1p(-prob))
+    entropies: Floats = -(target * np.log(prob) + (1 - target) * np.log1p(-prob))
+    return entropies
 
 
 def at_an_end(temperature: float) -> str:

@@ -28,7 +28,8 @@ def thumbnail(frame: Frame) -> NDArray[np.uint8]:
     picture = frame.within(2 * max(THUMBNAIL)).picture
     sides = zip(THUMBNAIL, picture.shape[:2], strict=True)
     rows, columns = ((np.arange(count) * side + side // 2) // count for count, side in sides)
-    return picture[rows[:, None], columns]
+    small: NDArray[np.uint8] = picture[rows[:, None], columns]
+    return small
 
 
 class CutDetector:
@@ -61,7 +62,8 @@ def _colours(small: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Shares of 8 x 8 x 8 colours, (512,)."""
     eighth = (small >> 5).astype(np.int64)
     index = (eighth[..., 0] << 6) | (eighth[..., 1] << 3) | eighth[..., 2]
-    return np.bincount(index.ravel(), minlength=512) / index.size
+    shares: NDArray[np.float64] = np.bincount(index.ravel(), minlength=512) / index.size
+    return shares
 
 
 def _places(small: NDArray[np.uint8]) -> NDArray[np.float64]:

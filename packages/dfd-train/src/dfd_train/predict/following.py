@@ -59,4 +59,5 @@ def _points(picture: Image, face: Face) -> NDArray[np.uint8]:
     height, width = picture.shape[:2]
     rows = np.linspace(face.y1, face.y2, 48).clip(0, height - 1).astype(int)
     columns = np.linspace(face.x1, face.x2, 48).clip(0, width - 1).astype(int)
-    return picture[rows[:, None], columns]
+    points: NDArray[np.uint8] = picture[rows[:, None], columns]
+    return points
