@@ -68,4 +68,5 @@ def _colours(small: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 def _places(small: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Mean colours of 9 x 16 places, 0 to 1: small movements hardly change them."""
-    return small.reshape(9, 4, 16, 4, 3).mean((1, 3)) / 255.0
+    means: NDArray[np.float64] = small.reshape(9, 4, 16, 4, 3).mean((1, 3)) / 255.0
+    return means
