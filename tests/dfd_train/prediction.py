@@ -1,12 +1,15 @@
 """Clips of real faces and quickly trained runs, for the tests of predict and serve."""
 
+import re
 from pathlib import Path
 
 import av
 import numpy as np
 from clips import decode, encode, rotate_metadata, talking_head
+from records import settings_text
 
 from dfd_train.cli import main
+from dfd_train.runs.folder import RunFolder
 from ffpp_prep.video import Encoder, open_output
 
 __all__ = [
@@ -15,6 +18,7 @@ __all__ = [
     "encode",
     "faces",
     "long_clip",
+    "lose_data",
     "rotate_metadata",
     "sine",
     "talking_head",
@@ -79,3 +83,11 @@ def train(work: Path, out: Path, seed: int = 1) -> Path:
     arguments += ["--batch-size", "6", "--workers", "0", "--epochs", "1", "--device", "cpu", "--threads", "1"]
     assert main([*arguments, "--set", f"train.seed={seed}", "--out", str(out)]) == 0
     return out
+
+
+def lose_data(run: Path) -> None:
+    """Makes a run one whose prepared set is nowhere to be found."""
+    text = re.sub("^work = .*$", 'work = "/nowhere"', settings_text(run), flags=re.MULTILINE)
+    (run / "config.toml").write_text(text)
+    folder = RunFolder(run)
+    folder.write_json("data.json", folder.read_json("data.json") | {"work": "/nowhere", "work_beside": None})

@@ -325,10 +325,7 @@ def test_without_validation_no_verdict(run, tmp_path) -> None:
     shutil.copytree(run, bare)
     for name in ("calibration.json", "predictions-val.parquet"):
         (bare / name).unlink()
-    config = settings_text(bare).split("\n")
-    (bare / "config.toml").write_text(
-        "\n".join(f'work = "{tmp_path}/gone"' if line.startswith("work =") else line for line in config)
-    )
+    prediction.lose_data(bare)
     PIL.Image.fromarray(prediction.faces(1)[0]).save(tmp_path / "face.png")
     scored(bare, tmp_path / "face.png", "--out", tmp_path / "out")
     found = result(tmp_path / "out/face.png")

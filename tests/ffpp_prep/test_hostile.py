@@ -169,7 +169,8 @@ def test_a_small_file_of_enormous_frames_is_read_in_part(
     assert 20 < read < 200
     assert reader.error == f"stopped after {read} frames: more pixels than a file of 46 kB may cost"
     found = detect_video("v", str(path), load_detector("litert"), BoxSettings(every=500))
-    assert 0.9 * read < found.frames_decoded <= read and "stopped after" in found.error
+    # frames that are looked at, for faces or for what a copy is known by, count as well
+    assert 0.7 * read < found.frames_decoded <= read and "stopped after" in found.error
 
 
 def lying_index(content: bytes, samples: int) -> bytes:
