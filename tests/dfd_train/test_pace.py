@@ -6,8 +6,8 @@ from dfd_train.engine import sources
 from dfd_train.engine.data import describe_data, open_data
 from dfd_train.engine.pace import Pace
 from dfd_train.settings.config import build_config
-from dfd_train.units import duration_text
 from ffpp_prep.format.prepared import PreparedSet
+from ffpp_prep.text.units import duration_text
 
 
 @pytest.fixture

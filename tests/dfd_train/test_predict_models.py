@@ -23,6 +23,7 @@ from dfd_train.engine.evaluate import EvaluationRequest, evaluate
 from dfd_train.metrics import summarize
 from dfd_train.predict.scorer import load_scorer, run_geometry
 from ffpp_prep.format.geometry import CropGeometry
+from reseption_models import ModelCard, create_model, save_pretrained
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,16 @@ def test_the_faster_form_says_the_same(name, tmp_path) -> None:
     with torch.inference_mode():
         expected = network.eval()(images).flatten().numpy()
     assert load_scorer(tmp_path, "cpu").logits(crops) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_the_temperature_of_a_card_of_the_model_library_counts(tmp_path) -> None:
+    """Without a calibration there is no verdict, whatever threshold the card has."""
+    network = create_model("reseption_v1_tiny")
+    save_pretrained(network, tmp_path, ModelCard(temperature=2.5, threshold=0.7))
+    facts = load_scorer(tmp_path, "cpu", ()).facts
+    assert facts.calibration is None
+    logits = np.array([5.0])
+    assert facts.score.probs(np.array([facts.score.value(logits)]))[0] == pytest.approx(1 / (1 + np.exp(-2.0)))
 
 
 def test_the_card_beside_weights_counts(weights, face, tmp_path) -> None:

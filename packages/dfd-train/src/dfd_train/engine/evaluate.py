@@ -28,11 +28,11 @@ from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
 from dfd_train.settings.sections import Count, Device
-from dfd_train.units import duration_text
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.made_with import detection_settings
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.options import Checked
+from ffpp_prep.text.units import duration_text
 
 log = logging.getLogger(__name__)
 

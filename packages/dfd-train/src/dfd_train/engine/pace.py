@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from dfd_train.units import duration_text
+from ffpp_prep.text.units import duration_text
 
 FIRST = 2  # batches that are not timed: they start loader processes and choose kernels
 TIMED = 20  # batches, or

@@ -49,11 +49,11 @@ from dfd_train.runs.files import write_atomically
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.names import run_names
 from dfd_train.settings.sections import Count, Device
-from dfd_train.units import duration_text
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.options import Checked
 from ffpp_prep.text.spreadsheet import cell
+from ffpp_prep.text.units import duration_text
 
 log = logging.getLogger(__name__)
 PROBE = 2 * BATCH

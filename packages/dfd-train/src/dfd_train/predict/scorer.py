@@ -29,11 +29,11 @@ from dfd_train.models.build import Detector
 from dfd_train.predict.onnx_trial import try_onnx
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
-from dfd_train.units import duration_text
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.format.manifest import MANIFEST, read_manifest
 from ffpp_prep.text.printable import printable
+from ffpp_prep.text.units import duration_text
 
 log = logging.getLogger(__name__)
 
@@ -265,6 +265,7 @@ def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
             detector="ssd",
             demonstration="demonstration" in network.card.training_data.lower(),
             calibration=None,
+            plain=DeployedScore(frame_temperature=network.card.temperature),
         )
     return TorchScorer(facts, Detector(network, spec), choose_device(device_name))
 
