@@ -138,7 +138,9 @@ def test_the_temperature_of_a_card_of_the_model_library_counts(tmp_path) -> None
     facts = load_scorer(tmp_path, "cpu", ()).facts
     assert facts.calibration is None
     logits = np.array([5.0])
-    assert facts.score.probs(np.array([facts.score.value(logits)]))[0] == pytest.approx(1 / (1 + np.exp(-2.0)))
+    assert facts.score.probs(np.array([facts.score.value(logits)]))[0] == pytest.approx(
+        1 / (1 + np.exp(-2.0))
+    )
 
 
 def test_the_card_beside_weights_counts(weights, face, tmp_path) -> None:
