@@ -92,7 +92,7 @@ def test_the_thesis_dfd_split_leaks_actors(ffpp: Path, tmp_path: Path) -> None:
     assert all(seen_in[i][1] == s for i, s in zip(pairs["video_id"], pairs["split"], strict=True))
     assert set(pairs["kind"]) == {leak.kind for leak in audit_splits(work, content=False).leaks}
     refused = ffpp_prep("check-splits", work, "--csv", tmp_path)
-    assert refused.returncode == 2 and f"--csv {tmp_path}: a folder" in refused.stderr
+    assert refused.returncode == 2 and f"--csv: {tmp_path}: a folder" in refused.stderr
 
 
 def planted(root: Path, work: Path, **splits: str) -> Path:

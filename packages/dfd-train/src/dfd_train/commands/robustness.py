@@ -58,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help="default: as the prepared set's faces were detected",
     )
-    films.add_argument("--jobs", type=positive, default=os.cpu_count() or 1, help="that detect (%(default)s)")
+    films.add_argument(
+        "-j", "--jobs", type=positive, default=os.cpu_count() or 1, help="that detect (%(default)s)"
+    )
     films.add_argument("--keep-films", action="store_true", help="in RUN/robustness")
     add_device(parser)
     add_loading(parser)
