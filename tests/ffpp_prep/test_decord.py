@@ -211,7 +211,7 @@ def test_boxes_and_crops_are_those_of_pyav(tree: Path, extracted: Path, tmp_path
 def test_which_decoders_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     require_decoder("pyav")
     require_decoder("decord")
-    with pytest.raises(UserError, match="--decoder opencv: unknown; allowed are pyav, decord"):
+    with pytest.raises(UserError, match="decoder=opencv: unknown; allowed are pyav, decord"):
         require_decoder("opencv")
     monkeypatch.setattr("ffpp_prep.video.find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install 'ffpp-prep"):
