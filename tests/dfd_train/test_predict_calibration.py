@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import prediction
 import pytest
-from records import settings_text
 
 from dfd_train.calibration.kept import FILE, read_calibration, run_calibration
 from dfd_train.calibration.learned import calibrate
@@ -106,9 +105,7 @@ def test_without_its_validation_set_there_is_none(run_command, tmp_path, caplog)
     assert main([*run_command, "--epochs", "1", "--out", str(run)]) == 0
     RunFolder(run).predictions("val").unlink()
     (run / FILE).unlink()
-    config = settings_text(run).split("\n")
-    moved = [f'work = "{tmp_path}/gone"' if line.startswith("work =") else line for line in config]
-    (run / "config.toml").write_text("\n".join(moved))
+    prediction.lose_data(run)
     validate_models([run], "cpu", prediction.TRUST)
     assert "its validation split can't be scored: no such folder" in caplog.text
     assert run_calibration(run) is None

@@ -16,7 +16,6 @@ import PIL.Image
 import prediction
 import pytest
 import torch
-from records import settings_text
 
 from dfd_train.cli import main
 from dfd_train.predict import batch
@@ -252,8 +251,7 @@ def test_a_model_that_gives_no_numbers_is_said_to(run, face, tmp_path, capsys) -
     # where nothing has to be scored beforehand, it is a row
     for name in ("calibration.json", "predictions-val.parquet"):
         (broken / name).unlink(missing_ok=True)
-    config = re.sub(r"(?m)^work = .*", 'work = "/nowhere"', settings_text(broken))
-    (broken / "config.toml").write_text(config)
+    prediction.lose_data(broken)
     (tmp_path / "empty.png").write_bytes(b"")
     found = predicted(broken, tmp_path / "face.png", tmp_path / "empty.png", tmp_path / "out", status=3)
     assert found["face.png"]["status"] == "not_a_number" and said in found["face.png"]["reason"]
