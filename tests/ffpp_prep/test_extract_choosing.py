@@ -123,6 +123,7 @@ def test_a_plan_of_before_splits_and_boxes_were_recorded(detected: Path, tmp_pat
     plan = json.loads(path.read_text())
     assert {piece[3] for shard in plan["shards"] for piece in shard} == {"train"}
     assert len(plan["settings"].pop("boxes")) == 64 and plan.pop(KEY)
+    plan["settings"] = {name: value for name, value in plan["settings"].items() if value != ""}  # later ones
     without = hashlib.sha256(json.dumps(plan["settings"], sort_keys=True).encode()).hexdigest()
     plan["fingerprint"] = without
     plan["shards"] = [[piece[:3] for piece in shard] for shard in plan["shards"]]
@@ -239,7 +240,7 @@ def test_budget_takes_methods_in_turn_and_can_grow(detected: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--codec", "bmp"), "allowed are webp, jxl"),
+        (("--codec", "bmp"), "choose from 'webp', 'jxl'"),
         (("--frames", 3, "--every", 2), "exclude each other"),
         (("--margin", -1), "--margin -1.0: must be a number in 0 ≤ margin ≤ 4"),
         (("--max-gb", -1), "--max-gb -1.0: must be"),
