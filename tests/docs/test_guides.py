@@ -6,19 +6,33 @@ import socket
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import av
 import pytest
+import timm
 from markdown_pages import DOCS, PAGES, READMES, ROOT, blocks, code, commands
+from safetensors.torch import save_file
 from shell import BIN, Shell
 from small_sets import dfdc_set, ffpp_set, folder_set, pairs, table_set
 
 FFPP = "/data/FaceForensics++"
+PUBLISHED = "adopt gend-clip-l14 --weights GenD_CLIP_L_14"
 NETWORKS = (
     ROOT / "packages/reseption-models/README.md"
 )  # its commands: tests/reseption_models/test_package.py
 PREP, TRAIN = ROOT / "packages/ffpp-prep/README.md", ROOT / "packages/dfd-train/README.md"
-GUIDES = [DOCS / f"{name}.md" for name in ("tutorial", "ffpp", "dfdc", "own-data", "predict", "cluster")]
+GUIDES = [
+    DOCS / f"{name}.md"
+    for name in ("tutorial", "published", "ffpp", "dfdc", "own-data", "predict", "cluster")
+]
+
+
+def stand_in(folder: Path) -> str:
+    """What is here of a published detector's weights: those of a small network that nobody trained."""
+    network = timm.create_model("test_resnet", num_classes=1)
+    save_file(network.state_dict(), folder / "stand-in.safetensors")
+    return f"adopt timm:test_resnet --fake 0 --weights {folder / 'stand-in.safetensors'}"
 
 
 def test_no_command_escapes():
@@ -67,11 +81,21 @@ def test_the_guide_to_own_data_runs(shell, sample, tmp_path):
 
 
 @pytest.mark.full
+def test_the_page_of_published_detectors_runs(shell, sample, tmp_path):
+    shell.instead[PUBLISHED] = stand_in(tmp_path)
+    folder_set(sample, shell.folder / "footage")
+    shutil.copy(pairs(sample)[-1][2], shell.folder / "clip.mp4")
+    shell.run(DOCS / "published.md")
+    assert (shell.folder / "predictions/index.html").is_file()
+
+
+@pytest.mark.full
 def test_the_readmes_run(shell, sample, tmp_path):
     """The README, then in its folder what builds on its runs: dfd-train's README and the page of predict."""
     shell.instead |= {
         FFPP: str(ffpp_set(sample, tmp_path / "ffpp")),
         "dfd-train serve": "dfd-train serve --port 0",
+        PUBLISHED: stand_in(tmp_path),
     }
     _, original, fake = pairs(sample)[-1]
     shutil.copy(fake, shell.folder / "clip.mp4")
