@@ -136,7 +136,7 @@ def test_checkpoints_that_do_not_fit(run_command, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run"], " run: the following arguments are required: --out; see  dfd-train run --help"),
+        (["run"], " run: the following arguments are required: -o/--out; see  dfd-train run --help"),
         (["rnu"], "invalid choice: 'rnu'"),
         (["rnu"], "; did you mean run? see  dfd-train --help"),
         (

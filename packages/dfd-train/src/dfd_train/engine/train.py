@@ -243,11 +243,6 @@ class Training:
         scored = torch.tensor(predictions["logit"].to_numpy())
         check_finite(scored, partial(self._name, samples), f"the validation of epoch {epoch}")
         validated = summarize(predictions)
-        if self.processes.main:
-            of_videos = video_scores(predictions).drop(
-                columns=["split", "compression", "loss"], errors="ignore"
-            )
-            write_predictions(self.folder.validation(epoch), of_videos, {"epoch": str(epoch)})
         self.rate.observe(trained.loss)
         place = self.place
         event = epoch_event(epoch, lr, trained, validated, place.seconds, len(place.logits))
@@ -261,6 +256,11 @@ class Training:
             frames = self.scoring.frames_per_video
             facts = prediction_facts(self.folder.best, self.data.prepared, self.facts.demonstration, frames)
             write_predictions(self.folder.predictions("val"), predictions, facts)
+        if self.processes.main:
+            of_videos = video_scores(predictions).drop(
+                columns=["split", "compression", "loss"], errors="ignore"
+            )
+            write_predictions(self.folder.validation(epoch), of_videos, {"epoch": str(epoch)})
         self.recorder.epoch(event)
         if self.learner.flow is not None:
             self.recorder.event(self.learner.flow.event(epoch))
