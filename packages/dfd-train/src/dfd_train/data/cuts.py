@@ -8,15 +8,11 @@ import numpy.typing as npt
 from dfd_train.data.fitting import need_opencv
 from dfd_train.data.points import Box, Points, five_points
 from dfd_train.data.spec import CropRule, InputSpec
+from ffpp_prep.format import alignment
 from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
 
-# of 112 pixels: where face recognition puts the five points
-_DEEPFAKEBENCH = (
-    *((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366)),
-    *((41.5493, 92.3655), (70.7299, 92.2041)),
-)
 _GEND = ((0.34, 0.46), (0.66, 0.46), (0.5, 0.64), (0.37, 0.82), (0.63, 0.82))
-TEMPLATES = {"deepfakebench": np.array(_DEEPFAKEBENCH) / 112, "gend": np.array(_GEND)}
+TEMPLATES = {**alignment.TEMPLATES, "gend": np.array(_GEND)}
 """Shares of the crop's side."""
 
 
@@ -80,7 +76,7 @@ def align(frame: Image, points: Points, geometry: CropRule) -> Image:
         1, round(float(np.mean(_distances(points) / _distances(template))) * geometry.scale)
     )
     wanted = (template + (geometry.scale - 1) / 2) * size / geometry.scale
-    turn = _similarity(points, wanted)
+    turn = alignment.similarity(points, wanted)
     aligned: Image = cv2.warpAffine(frame, turn, (size, size), flags=cv2.INTER_LINEAR)
     return aligned
 
@@ -89,14 +85,3 @@ def _distances(points: Points) -> npt.NDArray[np.float64]:
     first, second = np.triu_indices(len(points), k=1)
     apart: npt.NDArray[np.float64] = np.linalg.norm(points[first] - points[second], axis=1)
     return apart
-
-
-def _similarity(source: Points, target: Points) -> npt.NDArray[np.float64]:
-    """(2, 3): turn, scale and shift of smallest squared distance, without mirroring (Umeyama 1991)."""
-    # of complex numbers it is a straight line: target = a * source + b
-    z, w = source[:, 0] + 1j * source[:, 1], target[:, 0] + 1j * target[:, 1]
-    centred = z - z.mean()
-    spread = float((np.abs(centred) ** 2).sum())
-    a = (np.conj(centred) * (w - w.mean())).sum() / (spread or 1.0)
-    b = w.mean() - a * z.mean()
-    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
