@@ -5,16 +5,14 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from threading import current_thread, main_thread
-from types import FrameType
 
 from dfd_train import __version__
 from dfd_train.commands import COMMANDS, SYNONYMS
 from dfd_train.errors import TrainingError, caused_by_user
+from ffpp_prep.command_line.interruption import answer_signals
 from ffpp_prep.command_line.program import Program, build_parser, execute, typed
 from ffpp_prep.errors import FatalError
 from ffpp_prep.text.printable import printing, readable
@@ -40,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=readable(sys.stderr))
     try:
-        if current_thread() is main_thread():
-            signal.signal(signal.SIGTERM, _interrupt)  # of `timeout` and batch schedulers: as Ctrl-C
+        answer_signals()
         return execute(options, logging.INFO)
     except KeyboardInterrupt:
         print("dfd-train: interrupted", file=sys.stderr)
@@ -52,10 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return status
         traceback.print_exc(file=readable(sys.stderr))
         return BUG
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _status(error: Exception) -> int:

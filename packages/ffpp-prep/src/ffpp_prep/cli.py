@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
-from types import FrameType
 
+from ffpp_prep.command_line.interruption import answer_signals
 from ffpp_prep.command_line.program import Program, build_parser, execute, typed
 from ffpp_prep.commands import COMMANDS, GO_ON, SYNONYMS
 from ffpp_prep.errors import ExitStatus, FatalError, UserError
@@ -33,8 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stream = readable(sys.stderr)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=stream)
     options = build_parser(PROGRAM).parse_args(arguments)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)  # of `timeout` and batch schedulers: as Ctrl-C
+    answer_signals()
     try:
         status = execute(options, logging.WARNING)
         sys.stdout.flush()
@@ -53,10 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         again = "to go on" if options.command in GO_ON else "to start over; nothing was kept"
         return _fail(f"interrupted; run the same command again {again}", ExitStatus.INTERRUPTED)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _said(error: OSError) -> str:
