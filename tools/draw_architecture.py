@@ -1,4 +1,4 @@
-"""Draws docs/images/architecture.svg: the way of the data, each step with its command and the function behind it.
+"""Draws docs/images/architecture.svg: the path of the data, each step with its command and the function behind it.
 
     python tools/draw_architecture.py docs/images/architecture.svg
 
@@ -80,7 +80,7 @@ def draw() -> str:
     """The picture as SVG."""
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        'aria-label="The way of the data: videos, scan, boxes, extract, the prepared set, training, the run, and '
+        'aria-label="The path of the data: videos, scan, boxes, extract, the prepared set, training, the run, and '
         'what is made of it" font-family="system-ui, -apple-system, Segoe UI, Roboto, Noto Sans, sans-serif">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
         f'<path d="M0 0 8 4 0 8z" fill="{SOFT}"/></marker></defs>',
