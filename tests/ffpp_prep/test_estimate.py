@@ -87,9 +87,13 @@ def test_status_tells_rate_time_left_and_disk(extracted: Path, tmp_path: Path) -
         bar.advance(10, "7.0 frames/s")
         bar.__exit__(None, None, None)  # writes now rather than in a few seconds
         at_work = re.search(
-            r"boxes at work: 10 of 40 videos in 1 s, ([\d.]+) videos/s \(7.0 frames/s\); about (\d+) s left",
+            r"boxes at work: 10 of 40 videos in (\d+) s, ([\d.]+) videos/s \(7.0 frames/s\); about (\d+) s left",
             status_text(work),
         )
-        assert at_work and float(at_work[1]) == pytest.approx(9, abs=2) and int(at_work[2]) in (3, 4)
+        assert at_work
+        seconds, rate, left = map(float, at_work.groups())  # of a busy machine, and rounded
+        assert 10 / (seconds + 0.6) < rate < 10 / (seconds - 0.6) and left == pytest.approx(
+            30 / rate, abs=0.6
+        )
     (work / "faces" / "faces-00000.json").unlink()
     assert "0 of 1 shards written: 0 crops" in status_text(work)
