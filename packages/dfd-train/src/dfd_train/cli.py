@@ -32,7 +32,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @printing()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status."""
+    """Runs one command and returns its exit status."""
     options = build_parser(PROGRAM).parse_args(arguments)
     # before torch loads: OpenMP's waiting threads must not spin away the cores of the loader processes
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

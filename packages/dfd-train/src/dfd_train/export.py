@@ -58,7 +58,7 @@ class Export:
 
 
 def export_run(run: Path, out: Path, data: Path | None = None, trust: Sequence[str] = ()) -> Export:
-    """Write a run's best network to `out`: a file that ends in .onnx, or else a folder of safetensors.
+    """Writes a run's best network to `out`: a file that ends in .onnx, or else a folder of safetensors.
 
     `data` is a prepared set to compare on instead of the run's own. `trust`: as `load_model`.
 
@@ -232,7 +232,7 @@ def _is_ours(network: nn.Module) -> bool:
 
 
 def _check_folder(out: Path) -> None:
-    """Refuse a place that holds something else than an export."""
+    """Refuses a place that holds something else than an export."""
     if out.suffix in (".safetensors", ".pt", ".pth") or (out.exists() and not out.is_dir()):
         raise UserError(f"--out is {out}; allowed: FILE.onnx, or a folder for safetensors")
     if out.is_dir() and any(out.iterdir()) and not (out / CARD_FILE).is_file():

@@ -79,7 +79,7 @@ class BoxSettings(Checked):
     """
 
     threshold: Annotated[float, Range(ge=0, lt=1)] = setting(
-        0.45, "the score above which a further face of a frame is kept"
+        0.45, "the score above which a frame's second and further faces are kept"
     )
     every: Count = setting(
         1,
@@ -92,7 +92,7 @@ class BoxSettings(Checked):
     decoder: Decoder = setting("pyav", "the library that reads the videos")
     from_original: bool = setting(
         False,
-        "let a fake take its original's boxes where their frames match; DFDC's fakes always do",
+        "let a fake take its original's boxes if their frames match; DFDC's fakes always do",
         flag="--boxes-from-original",
     )
     detector: Literal["", "ssd", "blazeface"] = setting(
@@ -127,11 +127,11 @@ class Engine(Checked):
     name: Literal["auto", "litert", "tensorflow"] = setting("auto", "the detector's engine", flag="--engine")
     threads: Count = setting(1, "threads of the engine in each job", metavar="N")
     frozen_graph: Path | None = setting(
-        None, "run this frozen_inference_graph_face.pb in place of the embedded network", metavar="PB"
+        None, "run this frozen_inference_graph_face.pb instead of the embedded network", metavar="PB"
     )
     gpus: CountOrZero | None = setting(
         None,
-        "processes, one a GPU, in place of --jobs (default: all GPUs that TensorFlow sees; 0: none)",
+        "processes, one per GPU, instead of --jobs (default: all GPUs that TensorFlow sees; 0: none)",
         metavar="N",
     )
     decode_threads: Count | None = setting(
@@ -245,7 +245,7 @@ class SplitSettings(Checked):
 
     folder: Path | None = setting(
         None,
-        "train.json, val.json, test.json; default ROOT/splits, else the official ones are fetched",
+        "a folder of train.json, val.json and test.json (default: ROOT/splits, else the official lists are fetched)",
         flag="--splits",
         metavar="DIR",
     )
@@ -280,7 +280,7 @@ class FakeSettings(Checked):
 
     threshold: Annotated[float, Range(gt=0)] = setting(
         1.45,
-        "a face is touched where its most different parts reach so many times the codec's noise",
+        "a face is touched if its most different parts reach this many times the codec's noise",
         metavar="T",
     )
     faintest: Annotated[float, Range(ge=0)] | None = setting(

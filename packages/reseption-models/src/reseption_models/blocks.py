@@ -43,7 +43,7 @@ class BasicConv2d(nn.Module):
         initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the activation."""
+        """Convolves, normalises and activates: (N, in_channels, H, W) → (N, out_channels, H', W')."""
         y: Tensor = self.act(self.bn(self.conv(x)))
         return y
 
@@ -57,7 +57,7 @@ class SplitConv2d(nn.Module):
         self.conv3x1 = BasicConv2d(in_channels, out_channels, (3, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return both activations, 1×3 first."""
+        """Returns both activations, 1×3 first."""
         return torch.cat([self.conv1x3(x), self.conv3x1(x)], 1)
 
 
@@ -65,7 +65,7 @@ class Branches(nn.ModuleDict):
     """Named branches on the same input, concatenated along the channels in the order given."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the concatenation."""
+        """Returns the branches' maps, joined along the channels; all must have one height and width."""
         return torch.cat([branch(x) for branch in self.values()], 1)
 
 
@@ -80,14 +80,14 @@ class DropPath(nn.Module):
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the branches that are kept; all of them outside training."""
+        """Returns `x`; in training, random images of the batch are 0 and the others are scaled up to make up for it."""
         if not self.training:
             return x
         kept = torch.empty((x.shape[0], 1, 1, 1), dtype=x.dtype, device=x.device).bernoulli_(1.0 - self.rate)
         return x * (kept / (1.0 - self.rate))
 
     def extra_repr(self) -> str:
-        """Return the rate, as it stands in the printed network."""
+        """Returns the rate, as it stands in the printed network."""
         return f"rate={self.rate:.3g}"
 
 
@@ -108,7 +108,7 @@ class ReseptionBlock(nn.Module):
         self.act: nn.Module = nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the activation."""
+        """Adds the branches to `x` and activates the sum: (N, width, H, W), as `x`."""
         y: Tensor = self.act(x + self.drop_path(self.map(self.branches(x))))
         return y
 
@@ -194,7 +194,7 @@ class ReductionA(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the concatenation of the branches."""
+        """Returns the two convolved branches and the pooled input, joined along the channels."""
         y: Tensor = self.branches(x)
         return y
 
@@ -219,7 +219,7 @@ class ReductionB(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the concatenation of the branches."""
+        """Returns the two convolved branches and the pooled input, joined along the channels."""
         y: Tensor = self.branches(x)
         return y
 
@@ -227,7 +227,7 @@ class ReductionB(nn.Module):
 def chain(
     in_channels: int, widths: Widths, kernels: Sequence[int | tuple[int, int]], last_stride: int = 1
 ) -> nn.Sequential:
-    """Return `BasicConv2d` one after another, the last with `last_stride`; ValueError if lengths differ."""
+    """Returns `BasicConv2d` one after another, the last with `last_stride`; ValueError if lengths differ."""
     if len(widths) != len(kernels):
         raise UserError(f"widths {widths} name {len(widths)} convolutions, this branch has {len(kernels)}")
     strides = [1] * (len(kernels) - 1) + [last_stride]
@@ -239,7 +239,7 @@ def chain(
 
 
 def initialize(module: nn.Module) -> None:
-    """Draw every convolution and linear weight below `module` from Xavier normal with the LeakyReLU's gain.
+    """Draws every convolution and linear weight below `module` from Xavier normal with the LeakyReLU's gain.
 
     The gain is sqrt(2 / (1 + 0.2²)); linear biases become 0, batch norm weights 1 and biases 0.
     Thesis, 7.1.1.

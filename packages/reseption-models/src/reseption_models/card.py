@@ -82,16 +82,16 @@ class ModelCard:
 
     @classmethod
     def for_channels(cls, in_chans: int) -> Self:
-        """Return the card of a newly drawn network with so many input channels."""
+        """Returns the card of a newly drawn network with so many input channels."""
         return cls(mean=(0.5,) * in_chans, std=(0.5,) * in_chans, color="RGB" if in_chans == 3 else "other")
 
     def for_new_classifier(self, num_classes: int) -> Self:
-        """Return the card without what was true of the old classifier alone: labels, threshold and metrics."""
+        """Returns the card without what was true of the old classifier alone: labels, threshold and metrics."""
         labels = ("real", "fake") if num_classes in (1, 2) else ()
         return replace(self, labels=labels, threshold=0.5, temperature=1.0, metrics={})
 
     def check_network(self, num_classes: int, in_chans: int) -> None:
-        """Raise ValueError unless labels and channels, where stated, are as many as such a network has."""
+        """Raises ValueError unless labels and channels, where stated, are as many as such a network has."""
         if len(self.mean) != in_chans:
             raise UserError(
                 f"mean has {len(self.mean)} channels; allowed with in_chans={in_chans}: {in_chans}"
@@ -104,7 +104,7 @@ class ModelCard:
             )
 
     def timm_cfg(self, in_chans: int, input_size: int, num_classes: int) -> dict[str, Any]:
-        """Return the record under timm's names, as `timm.data.resolve_model_data_config` reads it."""
+        """Returns the record under timm's names, as `timm.data.resolve_model_data_config` reads it."""
         return {
             "num_classes": num_classes,
             "input_size": (in_chans, input_size, input_size),
@@ -119,12 +119,12 @@ class ModelCard:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, ready for JSON."""
+        """Returns the fields, ready for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the card with these fields; ValueError for a field that it does not have."""
+        """Returns the card with these fields; ValueError for a field that it does not have."""
         check_keys(cls.__name__, values, [entry.name for entry in fields(cls)])
         return cls(**values)
 

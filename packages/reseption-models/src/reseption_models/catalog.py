@@ -53,19 +53,19 @@ _ENTRIES = {
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Return the names of the networks that match a shell pattern, such as `"*_tiny"`."""
+    """Returns the names of the networks that match a shell pattern, such as `"*_tiny"`."""
     return [name for name in _ENTRIES if fnmatchcase(name, pattern)]
 
 
 def model_entry(name: str) -> Entry:
-    """Return what is registered under a name; ValueError for an unknown one."""
+    """Returns what is registered under a name; ValueError for an unknown one."""
     if name not in _ENTRIES:
         raise UserError(f"there is no model {name!r}; allowed: {', '.join(_ENTRIES)}")
     return _ENTRIES[name]
 
 
 def table_of_models(pattern: str = "*", speed: bool = False) -> str:
-    """Return the named networks that match a shell pattern in Markdown, with what each costs at its input size.
+    """Returns the named networks that match a shell pattern in Markdown, with what each costs at its input size.
 
     Raises:
         ValueError: none matches.
@@ -84,7 +84,7 @@ def table_of_models(pattern: str = "*", speed: bool = False) -> str:
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
+    """Returns a table in Markdown."""
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
@@ -100,7 +100,7 @@ def _milliseconds(entry: Entry, speed: bool) -> list[str]:
 def model_config(
     name: str, num_classes: int = 1, in_chans: int = 3, drop_rate: float = 0.2, **overrides: object
 ) -> ReseptionConfig | EnsembleConfig:
-    """Return the configuration of a named network, with fields replaced; ValueError for unknown ones."""
+    """Returns the configuration of a named network, with fields replaced; ValueError for unknown ones."""
     config = model_entry(name).config
     if isinstance(config, ReseptionConfig):
         _check_overrides(name, overrides, _names(ReseptionConfig))

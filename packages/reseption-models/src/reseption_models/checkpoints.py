@@ -39,7 +39,7 @@ _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8)
 def load_checkpoint(
     model: nn.Module, path: str | Path, *, adapt_head: bool = False, key: str | None = None
 ) -> None:
-    """Load a checkpoint file into a network: safetensors, or whatever `torch.save` wrote of a state dict.
+    """Loads a checkpoint file into a network: safetensors, or whatever `torch.save` wrote of a state dict.
 
     The prefixes of DistributedDataParallel, torch.compile and of a module around the network (Lightning, averaged
     weights) are stripped, a state dict under `state_dict`, `model_state_dict`, `model` or `net` is found, and the
@@ -74,7 +74,7 @@ def load_checkpoint(
 
 
 def read_state_dict(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint file by name, without the prefixes of wrappers.
+    """Returns the tensors of a checkpoint file by name, without the prefixes of wrappers.
 
     Args:
         path: the file.
@@ -117,7 +117,7 @@ def read_state_dict(path: str | Path, key: str | None = None) -> dict[str, Tenso
 
 
 def _read(path: Path) -> Any:
-    """Return what a checkpoint file holds, whatever that is."""
+    """Returns what a checkpoint file holds, whatever that is."""
     try:
         if is_safetensors(path):
             check_safetensors_size(path)
@@ -144,7 +144,7 @@ def _contents(loaded: Any) -> str:
 
 
 def _unwrapped(state: dict[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the part of a state dict that is the network, where a module around it was saved with it.
+    """Returns the part of a state dict that is the network, where a module around it was saved with it.
 
     Lightning's modules keep theirs under an attribute's name (`model.`), beside the weights of losses and metrics;
     averaged weights have a counter of their own.
@@ -165,7 +165,7 @@ def _unwrapped(state: dict[str, Tensor], target: Mapping[str, Tensor]) -> dict[s
 def check_fit(
     path: str | Path, state: Mapping[str, Tensor], target: Mapping[str, Tensor], head_hint: str = ""
 ) -> None:
-    """Raise ValueError, with the first names, unless the tensors have the network's names and shapes."""
+    """Raises ValueError, with the first names, unless the tensors have the network's names and shapes."""
     problems = []
     missing = [name for name in target if name not in state]
     unknown = [name for name in state if name not in target]
@@ -188,7 +188,7 @@ def check_fit(
 def checked_numbers(
     path: str | Path, state: Mapping[str, Tensor], target: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Return the tensors in the dtypes of the network's, all numbers of which make sense there.
+    """Returns the tensors in the dtypes of the network's, all numbers of which make sense there.
 
     Raises:
         ValueError: weights that are no floating-point numbers, counters that are, a number that isn't finite (in the

@@ -9,7 +9,7 @@ from .errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, or 2 after one line that says what was wrong."""
+    """Runs a command; returns 0, or 2 after one line that says what was wrong."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)

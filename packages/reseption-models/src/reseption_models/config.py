@@ -105,7 +105,7 @@ class ReseptionConfig:
         return a, b, c
 
     def scaled(self) -> "ReseptionConfig":
-        """Return the same network with both multipliers applied and set to 1.
+        """Returns the same network with both multipliers applied and set to 1.
 
         Without `remap` the branches of a block must add up to its width, so there the 1×1 branch takes what
         the rounded others leave.
@@ -135,12 +135,12 @@ class ReseptionConfig:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, ready for JSON."""
+        """Returns the fields, ready for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the configuration with these fields; ValueError for a field that it does not have."""
+        """Returns the configuration with these fields; ValueError for a field that it does not have."""
         check_keys(cls.__name__, values, [field.name for field in fields(cls)])
         return cls(**values)
 
@@ -211,12 +211,12 @@ class EnsembleConfig:
         return self.members[0].in_chans
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, ready for JSON."""
+        """Returns the fields, ready for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the configuration with these fields; ValueError for a field that it does not have."""
+        """Returns the configuration with these fields; ValueError for a field that it does not have."""
         check_keys(cls.__name__, values, [field.name for field in fields(cls)])
         members = values.get("members")
         if not isinstance(members, list | tuple) or len(members) > MAX_MEMBERS:
@@ -227,7 +227,7 @@ class EnsembleConfig:
 
 
 def check_keys(owner: str, values: Mapping[str, Any], allowed: list[str]) -> None:
-    """Raise ValueError, naming them, if `values` is no mapping or has keys that are not `allowed`."""
+    """Raises ValueError, naming them, if `values` is no mapping or has keys that are not `allowed`."""
     if not isinstance(values, Mapping):
         raise UserError(f"{owner} is {shown(values)}; allowed: an object with {', '.join(allowed)}")
     unknown = sorted(map(str, set(values) - set(allowed)))
@@ -236,14 +236,14 @@ def check_keys(owner: str, values: Mapping[str, Any], allowed: list[str]) -> Non
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it: one line, not too long, whatever a file holds."""
+    """Returns a value as a message shows it: one line, not too long, whatever a file holds."""
     text = value if isinstance(value, str) else repr(value)
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def check_global_pool(global_pool: str, num_classes: int, allowed: tuple[str, ...] = GLOBAL_POOLS) -> None:
-    """Raise ValueError for a pooling that is not there, or none where classes are told apart."""
+    """Raises ValueError for a pooling that is not there, or none where classes are told apart."""
     if global_pool not in allowed or (num_classes and not global_pool):
         pools = ", ".join(repr(pool) for pool in allowed if pool or not num_classes)
         raise UserError(
@@ -252,7 +252,7 @@ def check_global_pool(global_pool: str, num_classes: int, allowed: tuple[str, ..
 
 
 def check_drop_rate(name: str, value: float) -> None:
-    """Raise ValueError unless `value` is a rate from 0 to below 1."""
+    """Raises ValueError unless `value` is a rate from 0 to below 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
         raise UserError(f"{name} is {shown(value)}; allowed: 0 to below 1")
 
@@ -266,7 +266,7 @@ def _rest(widths: tuple[Widths, ...]) -> int:
 
 
 def _tuples(value: Any, depth: int = 2) -> Any:
-    """Return lists as tuples, two levels deep, as far as a configuration goes."""
+    """Returns lists as tuples, two levels deep, as far as a configuration goes."""
     if depth == 0 or not isinstance(value, list | tuple):
         return value
     return tuple(_tuples(part, depth - 1) for part in value)

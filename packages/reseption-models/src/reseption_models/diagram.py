@@ -93,7 +93,7 @@ _Drawing = _Box | _Column | _Row
 
 
 def draw(model: Reseption | ReseptionEnsemble, title: str) -> str:
-    """Return an SVG image: the network on the left, each kind of block it holds beside it; sizes at its input."""
+    """Returns an SVG image: the network on the left, each kind of block it holds beside it; sizes at its input."""
     if isinstance(model, ReseptionEnsemble):
         return _page(title, [("", _ensemble(model))])
     shapes = _shapes(model)
@@ -107,7 +107,7 @@ def draw(model: Reseption | ReseptionEnsemble, title: str) -> str:
 
 
 def _shapes(model: Reseption) -> dict[str, tuple[int, ...]]:
-    """Return the output shape (channels, height, width) of every module, from a run without numbers."""
+    """Returns the output shape (channels, height, width) of every module, from a run without numbers."""
     shapes: dict[str, tuple[int, ...]] = {}
     ghost = Reseption(model.config).eval().to("meta")
     for path, module in ghost.named_modules():
@@ -218,7 +218,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _page(title: str, panels: list[tuple[str, _Column]]) -> str:
-    """Put the first panel on the left and the others in two columns beside it."""
+    """Puts the first panel on the left and the others in two columns beside it."""
     (first_name, first), *others = panels
     placed = [(first_name, first, _MARGIN, 2 * _MARGIN)]
     x, right, bottom = 3 * _MARGIN + first.width, _MARGIN + first.width, 2 * _MARGIN + first.height

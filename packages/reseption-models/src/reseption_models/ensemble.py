@@ -68,7 +68,7 @@ class ReseptionEnsemble(nn.Module):
 
     @classmethod
     def from_config(cls, config: EnsembleConfig) -> "ReseptionEnsemble":
-        """Return an ensemble of newly drawn members."""
+        """Returns an ensemble of newly drawn members."""
         return cls(
             [Reseption(member) for member in config.members],
             config.num_classes,
@@ -78,11 +78,11 @@ class ReseptionEnsemble(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the raw logits (N, num_classes), or with `num_classes=0` the members' features."""
+        """Returns the raw logits (N, num_classes), or with `num_classes=0` the members' features."""
         return self.forward_head(self.forward_features(x))
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Return the members' pooled features side by side (N, num_features)."""
+        """Returns the members' pooled features side by side (N, num_features)."""
         return torch.cat([member(x) for member in self.members], 1)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
@@ -104,7 +104,7 @@ class ReseptionEnsemble(nn.Module):
         output_fmt: str = "NCHW",
         intermediates_only: bool = False,
     ) -> tuple[Tensor, list[Tensor]] | list[Tensor]:
-        """Return what `Reseption.forward_intermediates` does, the members' maps side by side.
+        """Returns what `Reseption.forward_intermediates` does, the members' maps side by side.
 
         Raises:
             ValueError: the members have no levels in common, as with networks of another family.
@@ -119,7 +119,7 @@ class ReseptionEnsemble(nn.Module):
         return maps if intermediates_only else (torch.cat([last for last, _ in results], 1), maps)
 
     def get_classifier(self) -> nn.Module:
-        """Return the last linear layer, or `Identity` where `num_classes` is 0."""
+        """Returns the last linear layer, or `Identity` where `num_classes` is 0."""
         return self.fc
 
     @property
@@ -146,7 +146,7 @@ class ReseptionEnsemble(nn.Module):
     default_cfg = pretrained_cfg  # timm's older name
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Put a newly drawn linear layer in the last one's place, where the ensemble is and in its dtype.
+        """Puts a newly drawn linear layer in the last one's place, where the ensemble is and in its dtype.
 
         The card's labels, threshold and metrics go with the old one. `global_pool` as in timm; only `avg`.
         """
@@ -156,7 +156,7 @@ class ReseptionEnsemble(nn.Module):
         self.card = self.card.for_new_classifier(num_classes)
 
     def train(self, mode: bool = True) -> "ReseptionEnsemble":
-        """Set the heads to training or evaluation; the members stay in evaluation."""
+        """Sets the heads to training or evaluation; the members stay in evaluation."""
         super().train(mode)
         for member in self.members:
             member.eval()
@@ -167,12 +167,12 @@ Network = Reseption | ReseptionEnsemble
 
 
 def build(config: ReseptionConfig | EnsembleConfig) -> Network:
-    """Return the newly drawn network of a configuration."""
+    """Returns the newly drawn network of a configuration."""
     return Reseption(config) if isinstance(config, ReseptionConfig) else ReseptionEnsemble.from_config(config)
 
 
 def _body(member: nn.Module) -> Any:
-    """Return a frozen copy of the network that ends in its pooled features."""
+    """Returns a frozen copy of the network that ends in its pooled features."""
     if not (hasattr(member, "reset_classifier") and hasattr(member, "num_features")):
         raise UserError(
             f"a {type(member).__name__} cannot be a member; "
@@ -191,7 +191,7 @@ def _width(body: Any) -> int:
 def _config(
     bodies: list[Any], num_classes: int, features: int, drop_rate: float, final_drop_rate: float
 ) -> EnsembleConfig | None:
-    """Return the configuration that builds this ensemble; None where members are of another family."""
+    """Returns the configuration that builds this ensemble; None where members are of another family."""
     configs = [body.config for body in bodies if isinstance(getattr(body, "config", None), ReseptionConfig)]
     if len(configs) < len(bodies):
         return None
@@ -199,7 +199,7 @@ def _config(
 
 
 def _common_card(members: Sequence[nn.Module]) -> ModelCard:
-    """Return a new card with the members' mean, deviation and colour order. Raises: ValueError where they differ."""
+    """Returns a new card with the members' mean, deviation and colour order. Raises: ValueError where they differ."""
     cards = [card for member in members if (card := _input_card(member)) is not None]
     inputs = {(card.mean, card.std, card.color) for card in cards}
     if len(inputs) > 1:
@@ -212,7 +212,7 @@ def _common_card(members: Sequence[nn.Module]) -> ModelCard:
 
 
 def _input_card(member: Any) -> ModelCard | None:
-    """Return what a member says of its input, with nothing of its output or origin; None where it says nothing."""
+    """Returns what a member says of its input, with nothing of its output or origin; None where it says nothing."""
     card = getattr(member, "card", None)
     if isinstance(card, ModelCard):
         return ModelCard(mean=card.mean, std=card.std, color=card.color)
@@ -223,7 +223,7 @@ def _input_card(member: Any) -> ModelCard | None:
 
 
 def _feature_info(bodies: list[Any]) -> FeatureInfo:
-    """Return the members' levels side by side; none unless all are Reseption networks."""
+    """Returns the members' levels side by side; none unless all are Reseption networks."""
     infos = [body.feature_info for body in bodies if isinstance(body, Reseption | ReseptionEnsemble)]
     if len(infos) < len(bodies):
         return FeatureInfo([])

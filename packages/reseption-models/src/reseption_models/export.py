@@ -32,7 +32,7 @@ def export_program(
     dynamic_size: bool = False,
     card: ModelCard | None = None,
 ) -> float:
-    """Write a `torch.export` program (.pt2), whose input is (N, in_chans, size, size) with any N.
+    """Writes a `torch.export` program (.pt2), whose input is (N, in_chans, size, size) with any N.
 
     Args:
         model: a network of this package, fused or not; exported as in evaluation mode.
@@ -73,7 +73,7 @@ def export_onnx(
     dynamic_size: bool = False,
     card: ModelCard | None = None,
 ) -> float:
-    """Write an ONNX file with the input `image` (N, in_chans, size, size), any N, and the output `logits`.
+    """Writes an ONNX file with the input `image` (N, in_chans, size, size), any N, and the output `logits`.
 
     Needs the extra `onnx`.
 
@@ -125,7 +125,7 @@ def check_out(path: Path) -> None:
 
 
 def _example(model: Any, input_size: int | None, dynamic_size: bool) -> Tensor:
-    """Return two images of noise, the same ones every time, where the network is."""
+    """Returns two images of noise, the same ones every time, where the network is."""
     if not isinstance(model, Reseption | ReseptionEnsemble) or model.config is None:
         raise UserError(
             f"this {type(model).__name__} cannot be exported here; allowed: Reseption, and ReseptionEnsemble with "
@@ -158,7 +158,7 @@ def _run(session: Any, x: Tensor) -> Tensor:
 
 
 def _deviation(model: nn.Module, exported: Any, example: Tensor) -> float:
-    """Compare on batches of another size than the one that was traced."""
+    """Compares on batches of another size than the one that was traced."""
     largest = 0.0
     for batch in (example[:1], torch.cat([example, example.flip(3)])[:3]):
         with torch.no_grad():

@@ -40,7 +40,7 @@ class FeatureInfo(list[Feature]):
     """The levels that a network offers, from the finest to the coarsest."""
 
     def get(self, key: str, idx: int | Sequence[int] | None = None) -> Any:
-        """Return an entry of each level, of the levels named, or of one."""
+        """Returns an entry of each level, of the levels named, or of one."""
         if isinstance(idx, int):
             return self[idx][key]
         return [level[key] for level in (self if idx is None else [self[number] for number in idx])]
@@ -48,24 +48,24 @@ class FeatureInfo(list[Feature]):
     def get_dicts(
         self, keys: Sequence[str] | None = None, idx: Sequence[int] | None = None
     ) -> list[dict[str, Any]]:
-        """Return the entries named (all for None) of the levels named (all for None)."""
+        """Returns the entries named (all for None) of the levels named (all for None)."""
         levels = self if idx is None else [self[number] for number in idx]
         return [{key: level[key] for key in (level if keys is None else keys)} for level in levels]
 
     def channels(self, idx: int | Sequence[int] | None = None) -> Any:
-        """Return the channels of each level, of the levels named, or of one."""
+        """Returns the channels of each level, of the levels named, or of one."""
         return self.get("num_chs", idx)
 
     def reduction(self, idx: int | Sequence[int] | None = None) -> Any:
-        """Return the stride in input pixels, likewise."""
+        """Returns the stride in input pixels, likewise."""
         return self.get("reduction", idx)
 
     def module_name(self, idx: int | Sequence[int] | None = None) -> Any:
-        """Return the name of the module that gives a level, likewise."""
+        """Returns the name of the module that gives a level, likewise."""
         return self.get("module", idx)
 
     def select(self, indices: int | Sequence[int] | None) -> list[int]:
-        """Return the positions meant: all for None, the last n for a number, negative from the end.
+        """Returns the positions meant: all for None, the last n for a number, negative from the end.
 
         Raises:
             ValueError: a level that does not exist.
@@ -86,7 +86,7 @@ class FeatureInfo(list[Feature]):
 
 
 def check_output_fmt(output_fmt: str) -> None:
-    """Raise ValueError for a layout of feature maps other than `NCHW`."""
+    """Raises ValueError for a layout of feature maps other than `NCHW`."""
     if output_fmt != "NCHW":
         raise UserError(f"output_fmt is {output_fmt!r}; allowed: 'NCHW'")
 
@@ -113,7 +113,7 @@ class FeatureExtractor(nn.Module):
         return self.network.pretrained_cfg
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return one map (N, C, H', W') a level."""
+        """Returns one map (N, C, H', W') a level."""
         maps: list[Tensor] = self.network.forward_intermediates(
             x, indices=self.out_indices, stop_early=True, intermediates_only=True
         )

@@ -22,7 +22,7 @@ SHARED = 4  # how often a file may name the same numbers: a network, its average
 
 
 def check_is_file(path: Path) -> None:
-    """Raise FileNotFoundError where there is no file, ValueError where there is something else in its place."""
+    """Raises FileNotFoundError where there is no file, ValueError where there is something else in its place."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     with path.open("rb") as file:
@@ -41,14 +41,14 @@ def check_is_file(path: Path) -> None:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Return whether a file begins as safetensors do: the length of a JSON object, then that object."""
+    """Returns whether a file begins as safetensors do: the length of a JSON object, then that object."""
     with path.open("rb") as file:
         head = file.read(9)
     return len(head) == 9 and head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] <= _MAX_HEADER
 
 
 def check_safetensors_size(path: Path) -> None:
-    """Raise ValueError unless the tensors that the header names are the bytes that the file has."""
+    """Raises ValueError unless the tensors that the header names are the bytes that the file has."""
     size = path.stat().st_size
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
@@ -67,7 +67,7 @@ def check_safetensors_size(path: Path) -> None:
 
 
 def check_torch_size(path: Path) -> None:
-    """Raise ValueError where a file that `torch.save` wrote would take more memory than the file is long."""
+    """Raises ValueError where a file that `torch.save` wrote would take more memory than the file is long."""
     with path.open("rb") as file:
         packed = file.read(4) == b"PK\x03\x04"  # as torch.load decides
     if packed:
@@ -106,7 +106,7 @@ def _check_legacy(path: Path) -> None:
 
 
 def _has_magic_number(file: BinaryIO) -> bool:
-    """Return whether the first pickle is the number that `torch.save` began with; read that pickle."""
+    """Returns whether the first pickle is the number that `torch.save` began with; reads that pickle."""
     try:
         return _MAGIC_NUMBER in [argument for _, argument, _ in pickletools.genops(file)]
     except Exception:  # pickletools meets damage with whatever it stumbles over
@@ -114,7 +114,7 @@ def _has_magic_number(file: BinaryIO) -> bool:
 
 
 def _check_storages(path: Path, source: BinaryIO | bytes, size: int) -> None:
-    """Raise where a pickle says that its storages have far more numbers than its file has bytes.
+    """Raises where a pickle says that its storages have far more numbers than its file has bytes.
 
     A storage is named by a persistent id: a tuple in which the only whole number outside of names is how many numbers
     it has. Pickles that hide it, by remembering or doubling a number, are written by no pickler and refused.

@@ -15,7 +15,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def fuse(model: Model) -> Model:
-    """Return a copy for inference, in evaluation mode, that computes the same function with fewer operations.
+    """Returns a copy for inference, in evaluation mode, that computes the same function with fewer operations.
 
     The logits agree to 1e-4 in float32. The copy has other parameter names: save the network that you train, and
     fuse after loading. `model` stays as it is.
@@ -37,12 +37,12 @@ def fuse(model: Model) -> Model:
 
 
 def is_fused(model: nn.Module) -> bool:
-    """Return whether the model holds parts that `fuse` made."""
+    """Returns whether the model holds parts that `fuse` made."""
     return any(isinstance(module, MergedBranches) for module in model.modules())
 
 
 def fold_batch_norm(layer: BasicConv2d) -> None:
-    """Move the layer's batch norm, in evaluation mode, into its convolution's weight and a bias.
+    """Moves the layer's batch norm, in evaluation mode, into its convolution's weight and a bias.
 
     Synchronised and frozen batch norm (torchvision's, detectron2's) are batch norm too. What is computed is computed in
     float32, whatever the weights' dtype: rounding the result once costs less than rounding each step.
@@ -91,7 +91,7 @@ class MergedBranches(nn.Module):
         self.entry = _merge(heads)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the concatenated branches."""
+        """Returns the branches' maps, joined along the channels in their old order."""
         heads = torch.split(self.entry(x), self.widths, 1)
         inputs = [x if position is None else heads[position] for position in self.positions]
         return torch.cat([tail(part) for tail, part in zip(self.tails, inputs, strict=True)], 1)
@@ -102,7 +102,7 @@ def _is_pointwise(layer: nn.Module) -> TypeGuard[BasicConv2d]:
 
 
 def _merge(layers: list[BasicConv2d]) -> BasicConv2d:
-    """Return one layer with the outputs of several 1×1 layers side by side."""
+    """Returns one layer with the outputs of several 1×1 layers side by side."""
     merged = copy.deepcopy(layers[0])
     convs = [layer.conv for layer in layers]
     merged.conv.weight = nn.Parameter(torch.cat([conv.weight for conv in convs]))

@@ -25,7 +25,7 @@ def write_onnx(
     opset: int | None = None,
     description: str = "",
 ) -> None:
-    """Write an ONNX file with the input `image` and the output `logits`. Needs the extra `onnx`.
+    """Writes an ONNX file with the input `image` and the output `logits`. Needs the extra `onnx`.
 
     torch's exporter notes at every node from which line of which file it came, with the folders of whoever exports:
     that is left out.
@@ -68,7 +68,7 @@ def write_onnx(
 
 
 def check_onnx(path: Path) -> None:
-    """Raise ValueError where an ONNX file is not as `write_onnx` wrote it; one without its checksum is let through."""
+    """Raises ValueError where an ONNX file is not as `write_onnx` wrote it; one without its checksum is let through."""
     content = path.read_bytes()
     found = _RECORDED.findall(content)
     if len(found) > 1 or (found and found[0] != _digits(_RECORDED.sub(_PLACE, content))):
@@ -78,7 +78,7 @@ def check_onnx(path: Path) -> None:
 
 
 def _seal(path: Path) -> None:
-    """Put a checksum of the whole file, with zeros where it stands, into its place."""
+    """Puts a checksum of the whole file, with zeros where it stands, into its place."""
     content = path.read_bytes()
     assert content.count(_PLACE) == 1
     path.write_bytes(content.replace(_PLACE, _PLACE[: -len(_ZEROS)] + _digits(content)))
@@ -89,7 +89,7 @@ def _digits(content: bytes) -> bytes:
 
 
 def without_traces(traced: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
-    """Return the program without the notes of where each step stands in whose files; changed in place."""
+    """Returns the program without the notes of where each step stands in whose files; changed in place."""
     for module in traced.graph_module.modules():
         if isinstance(module, torch.fx.GraphModule):
             for node in module.graph.nodes:

@@ -23,12 +23,12 @@ class Optimized(nn.Module):
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the raw logits."""
+        """Returns the raw logits, float32 (N, num_classes), of images (N, C, H, W), which are cast to `dtype`."""
         y: Tensor = self.network(x.to(self.dtype, memory_format=torch.channels_last))
         return y.float()
 
     def __getattr__(self, name: str) -> Any:
-        """Return the network's own `card`, `config`, `num_classes` and the like."""
+        """Returns the network's own `card`, `config`, `num_classes` and the like."""
         if name in ("card", "config", "num_classes", "num_features", "in_chans", "pretrained_cfg"):
             return getattr(self.network, name)
         return super().__getattr__(name)
@@ -43,7 +43,7 @@ def optimize(network: nn.Module, precision: str = ..., images: None = ...) -> Op
 def optimize(
     network: nn.Module, precision: str = "fp32", images: Iterable[Tensor] | None = None
 ) -> Optimized | Quantized:
-    """Return a copy for inference: batch norm folded away, 1×1 convolutions merged, weights channels-last.
+    """Returns a copy for inference: batch norm folded away, 1×1 convolutions merged, weights channels-last.
 
     Args:
         network: a network of this package, in any dtype; it stays as it is.

@@ -58,7 +58,7 @@ NOTES = """\
 
 
 def count_cost(model: nn.Module, input_size: int, in_chans: int = 3) -> Cost:
-    """Count a network's parameters, operations for one image of that size, and bytes; nothing is computed."""
+    """Counts a network's parameters, operations for one image of that size, and bytes; nothing is computed."""
     counts = {"multiply_adds": 0, "batch_norm": 0}
 
     def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -78,7 +78,7 @@ def count_cost(model: nn.Module, input_size: int, in_chans: int = 3) -> Cost:
 
 
 def measure_seconds(model: nn.Module, input_size: int, in_chans: int = 3, repeats: int = 5) -> float:
-    """Return the median processor time of one image on one CPU core, in seconds, after one run to warm up."""
+    """Returns the median processor time of one image on one CPU core, in seconds, after one run to warm up."""
     image = torch.zeros(1, in_chans, input_size, input_size)
     threads = torch.get_num_threads()
     times = []
@@ -97,7 +97,7 @@ def measure_seconds(model: nn.Module, input_size: int, in_chans: int = 3, repeat
 
 
 def table_7_1(speed: bool = False) -> str:
-    """Return Table 7.1 in Markdown: our figures, the thesis's beside them, and why they differ.
+    """Returns Table 7.1 in Markdown: our figures, the thesis's beside them, and why they differ.
 
     Rows of networks that are not ours need torchvision and are left out without it, which a note then says.
     """
@@ -152,7 +152,7 @@ class _Sink(io.RawIOBase):
 
 
 def _file_bytes(model: nn.Module) -> int:
-    """Return the size of the state dict as a file of the thesis's PyTorch, the one before the zip format."""
+    """Returns the size of the state dict as a file of the thesis's PyTorch, the one before the zip format."""
     state = model.state_dict()  # with PyTorch's own notes on it, which are saved as well
     for name, value in state.items():
         state[name] = torch.empty_like(value, device="cpu")

@@ -27,16 +27,16 @@ class Quantized(nn.Module):
         self._session = _session(content)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the raw logits."""
+        """Returns the raw logits, float32 (N, num_classes), computed on the CPU, on the device of `x`."""
         logits = self._session.run([OUTPUT], {INPUT: x.detach().float().cpu().numpy()})[0]
         return torch.from_numpy(logits).to(x.device)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy is made from; a session can't be copied."""
+        """Returns what a copy is made from; a session can't be copied."""
         return {**self.__dict__, "_session": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Become the copy."""
+        """Takes over the copied attributes and opens a session of its own."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._session = _session(self.content)
 
@@ -44,7 +44,7 @@ class Quantized(nn.Module):
 def export_int8(
     model: Any, path: str | Path, images: Iterable[Tensor], *, card: ModelCard | None = None
 ) -> float:
-    """Write an ONNX file like `export_onnx`'s that computes in 8-bit integers. Needs the extra `onnx`.
+    """Writes an ONNX file like `export_onnx`'s that computes in 8-bit integers. Needs the extra `onnx`.
 
     Weights are rounded to 7 bits a channel, as products of 8 overflow on processors without VNNI, and activations to 8
     bits of the range that `images` show. Logits change: compare the decisions on your own images before you use it.
@@ -101,7 +101,7 @@ def export_int8(
 
 
 def quantize(model: Any, images: Iterable[Tensor]) -> Quantized:
-    """Return the network that `export_int8` would write, ready to run; arguments and errors as there."""
+    """Returns the network that `export_int8` would write, ready to run; arguments and errors as there."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "int8.onnx")
         export_int8(model, path, images)
@@ -124,7 +124,7 @@ def _reader(batches: list[Tensor]) -> Any:
             self._left: Iterator[Tensor] = iter(batches)
 
         def get_next(self) -> dict[str, Any] | None:
-            """Return the next batch by the input's name, None at the end."""
+            """Returns the next batch by the input's name, None at the end."""
             batch = next(self._left, None)
             return None if batch is None else {INPUT: batch.numpy()}
 

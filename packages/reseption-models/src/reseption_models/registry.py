@@ -32,7 +32,7 @@ def create_model(
     dtype: torch.dtype | None = None,
     **overrides: object,
 ) -> nn.Module:
-    """Return a named network, newly drawn unless weights are named.
+    """Returns a named network, newly drawn unless weights are named.
 
     Args:
         name: one of `list_models()`.
@@ -88,7 +88,7 @@ _NOT_OF_WEIGHTS = (
 
 
 def _load_pretrained(network: Network, name: str, source: str | Path, adapt_head: bool) -> None:
-    """Load the weights and the card of a source that holds this network, up to what only training uses and its head."""
+    """Loads the weights and card of a source of this network; its head and what only training uses may differ."""
     loaded = from_pretrained(source)
     if _architecture(loaded) != _architecture(network) or _function(loaded) != _function(network):
         raise UserError(
@@ -107,13 +107,13 @@ def _load_pretrained(network: Network, name: str, source: str | Path, adapt_head
 
 
 def _architecture(network: Network) -> list[tuple[str, tuple[int, ...]]]:
-    """Return what decides which weights fit: names and shapes, without the classifier."""
+    """Returns what decides which weights fit: names and shapes, without the classifier."""
     state = network.state_dict()
     return [(name, tuple(value.shape)) for name, value in state.items() if not name.startswith("fc.")]
 
 
 def _function(network: Network) -> list[tuple[object, ...]]:
-    """Return what, beside the weights, decides which logits come out; pooling only where a classifier follows."""
+    """Returns what, beside the weights, decides which logits come out; pooling only where a classifier follows."""
     config = network.config
     assert config is not None
     members = config.members if isinstance(config, EnsembleConfig) else (config,)
@@ -121,7 +121,7 @@ def _function(network: Network) -> list[tuple[object, ...]]:
 
 
 def _differences(loaded: Network, network: Network) -> str:
-    """Say which settings make two networks differ in their weights, the first two with their values."""
+    """Says which settings make two networks differ in their weights, the first two with their values."""
     there, here = _settings(loaded), _settings(network)
     found = [key for key in there | here if there.get(key) != here.get(key)]
     more = f" and {len(found) - 2} more" if len(found) > 2 else ""
@@ -129,7 +129,7 @@ def _differences(loaded: Network, network: Network) -> str:
 
 
 def _settings(network: Network) -> dict[str, object]:
-    """Return by name what decides the shapes of a network's weights, its classifier left out."""
+    """Returns by name what decides the shapes of a network's weights, its classifier left out."""
     config = network.config
     assert config is not None
     settings: dict[str, object] = {"architecture": type(network).__name__}

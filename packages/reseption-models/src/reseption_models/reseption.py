@@ -92,11 +92,11 @@ class Reseption(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the raw logits (N, num_classes), or with `num_classes=0` the pooled features."""
+        """Returns the raw logits (N, num_classes), or with `num_classes=0` the pooled features."""
         return self.forward_head(self.forward_features(x))
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Return the last feature map (N, num_features, H', W'): 8×8 for an input of 299×299."""
+        """Returns the last feature map (N, num_features, H', W'): 8×8 for an input of 299×299."""
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
             check_input(x, self.in_chans)
             if self.grad_checkpointing:
@@ -120,7 +120,7 @@ class Reseption(nn.Module):
         return self.fc(x)  # type: ignore[no-any-return]
 
     def _stage_output(self, name: str, x: Tensor) -> Tensor:
-        """Return what a stage makes of `x`, its activations computed again for the gradient where that is set."""
+        """Returns what a stage makes of `x`, its activations computed again for the gradient where that is set."""
         stage: nn.Module = getattr(self, name)
         if self.grad_checkpointing and torch.is_grad_enabled() and len(list(stage.children())):
             y: Tensor = checkpoint(stage, x, use_reentrant=False)
@@ -160,7 +160,7 @@ class Reseption(nn.Module):
         output_fmt: str = "NCHW",
         intermediates_only: bool = False,
     ) -> tuple[Tensor, list[Tensor]] | list[Tensor]:
-        """Return the last feature map and the maps of the levels chosen, or only the latter.
+        """Returns the last feature map and the maps of the levels chosen, or only the latter.
 
         Args:
             x: the input.
@@ -183,7 +183,7 @@ class Reseption(nn.Module):
         return maps if intermediates_only else (x, maps)
 
     def get_classifier(self) -> nn.Module:
-        """Return the linear layer, or `Identity` where `num_classes` is 0."""
+        """Returns the linear layer, or `Identity` where `num_classes` is 0."""
         return self.fc
 
     @property
@@ -199,7 +199,7 @@ class Reseption(nn.Module):
     default_cfg = pretrained_cfg  # timm's older name
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Put a newly drawn linear layer in the classifier's place, where the network is and in its dtype.
+        """Puts a newly drawn linear layer in the classifier's place, where the network is and in its dtype.
 
         The card's labels, threshold and metrics go with the old one. `global_pool`: avg, max, avgmax, '' (without
         classes), None for the present one, or avg where classes take the place of none.
@@ -221,7 +221,7 @@ class Reseption(nn.Module):
         self.grad_checkpointing = enable
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Return which parameters make a group, from the input to the output, for timm's decay by layers."""
+        """Returns which parameters make a group, from the input to the output, for timm's decay by layers."""
         blocks: list[tuple[str, tuple[int, ...]]] = []
         for number, name in enumerate(STAGES[2:]):
             if coarse:
@@ -232,13 +232,13 @@ class Reseption(nn.Module):
         return {"stem": r"^stem[12]\.", "blocks": blocks}
 
     def no_weight_decay(self) -> set[str]:
-        """Return the names of parameters that decay would harm: none beside those of one dimension."""
+        """Returns the names of parameters that decay would harm: none beside those of one dimension."""
         return set()
 
     def prune_intermediate_layers(
         self, indices: int | Sequence[int] | None = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
-        """Leave out the stages after the last level chosen, and the classifier; return the levels' numbers."""
+        """Leaves out the stages after the last level chosen, and the classifier; returns the levels' numbers."""
         wanted = self.feature_info.select(indices)
         last = max(wanted)
         for name in STAGES[last + 1 :]:
@@ -250,7 +250,7 @@ class Reseption(nn.Module):
 
 
 def new_classifier(num_features: int, num_classes: int, like: nn.Module) -> nn.Module:
-    """Return a linear layer on the device and in the dtype of `like`, or `Identity` for 0 classes."""
+    """Returns a linear layer on the device and in the dtype of `like`, or `Identity` for 0 classes."""
     if type(num_classes) is not int or not 0 <= num_classes <= MAX_CLASSES:
         raise UserError(f"num_classes is {num_classes!r}; allowed: whole numbers 0 to {MAX_CLASSES}")
     if num_classes == 0:
@@ -262,7 +262,7 @@ def new_classifier(num_features: int, num_classes: int, like: nn.Module) -> nn.M
 
 
 def check_input(x: Tensor, in_chans: int) -> None:
-    """Raise ValueError unless `x` is a batch of images that the network can take; a trace has no shape to check."""
+    """Raises ValueError unless `x` is a batch of images that the network can take; a trace has no shape to check."""
     if isinstance(x, torch.fx.Proxy):
         return
     if x.ndim != 4 or x.shape[1] != in_chans or min(x.shape[2:]) < MIN_INPUT_SIZE:
@@ -273,7 +273,7 @@ def check_input(x: Tensor, in_chans: int) -> None:
 
 
 def _set_layers(network: nn.Module, config: ReseptionConfig) -> None:
-    """Give every block its rate of stochastic depth, every layer its activation and batch norm its settings."""
+    """Gives every block its rate of stochastic depth, every layer its activation and batch norm its settings."""
     blocks = [module for module in network.modules() if isinstance(module, ReseptionBlock)]
     for number, block in enumerate(blocks):
         rate = config.drop_path_rate * number / max(1, len(blocks) - 1)

@@ -26,12 +26,12 @@ _FIRST = "Conv2d_1a_3x3.conv.weight"
 
 
 def is_thesis_state(state: Mapping[str, Tensor]) -> bool:
-    """Return whether these are the names of the thesis's program, of one network or of its ensemble."""
+    """Returns whether these are the names of the thesis's program, of one network or of its ensemble."""
     return any(f"{prefix}{_FIRST}" in state for prefix in ("", *_MEMBERS))
 
 
 def convert_thesis_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the same network under our names, for RGB images and with 1 = fake.
+    """Returns the same network under our names, for RGB images and with 1 = fake.
 
     Raises:
         ValueError: a name that the thesis's program does not have.

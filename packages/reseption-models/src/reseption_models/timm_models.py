@@ -17,7 +17,7 @@ MIN_TIMM_SIZE = 107  # below it the last grid is one pixel, and training needs a
 
 
 def _default_cfg(name: str) -> dict[str, Any]:
-    """Return timm's record of a network that nobody has trained."""
+    """Returns timm's record of a network that nobody has trained."""
     config = model_entry(name).config
     first = "members.0.stem1" if isinstance(config, EnsembleConfig) else "stem1"
     cfg = ModelCard().timm_cfg(config.in_chans, config.input_size, config.num_classes)
@@ -31,7 +31,7 @@ def _default_cfg(name: str) -> dict[str, Any]:
 
 
 def _last_grid(size: int) -> int:
-    """Return the side of the last grid: five steps of 3 with stride 2, two of 3 without padding."""
+    """Returns the side of the last grid: five steps of 3 with stride 2, two of 3 without padding."""
     for step in (2, 1, 2, 1, 2, 2, 2):
         size = (size - 3) // step + 1
     return size
@@ -41,7 +41,7 @@ default_cfgs = {name: _default_cfg(name) for name in list_models()}  # timm look
 
 
 def register_timm() -> None:
-    """Make every network of `list_models()` known to timm, so that `timm.create_model("reseption_v1")` works.
+    """Makes every network of `list_models()` known to timm, so that `timm.create_model("reseption_v1")` works.
 
     Raises:
         ImportError: timm is not installed.

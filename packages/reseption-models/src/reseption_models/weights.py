@@ -60,7 +60,7 @@ class HubOptions:
 
 
 def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None = None) -> None:
-    """Write `model.safetensors` and `config.json` to a folder, which is made where needed.
+    """Writes `model.safetensors` and `config.json` to a folder, which is made where needed.
 
     A failure to write leaves what was there. A kill between the two of a folder that is written over leaves weights and
     a `config.json` that don't belong together, which `from_pretrained` refuses by their SHA-256.
@@ -100,7 +100,7 @@ def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None =
 
 
 def describe(model: Network, card: ModelCard) -> dict[str, Any]:
-    """Return the architecture and the card of a network that has a configuration, ready for JSON."""
+    """Returns the architecture and the card of a network that has a configuration, ready for JSON."""
     assert model.config is not None
     config = replace(model.config, num_classes=model.num_classes)
     return {
@@ -114,7 +114,7 @@ def describe(model: Network, card: ModelCard) -> dict[str, Any]:
 
 
 def _for_timm(config: ReseptionConfig | EnsembleConfig, card: ModelCard) -> dict[str, Any]:
-    """Return what `timm.create_model("local-dir:…")` reads: a registered name and what to call it with.
+    """Returns what `timm.create_model("local-dir:…")` reads: a registered name and what to call it with.
 
     Nothing for an ensemble, whose members no argument can name.
     """
@@ -143,7 +143,7 @@ def from_pretrained(
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
 ) -> Network:
-    """Return the network that `save_pretrained` wrote, on the CPU, in evaluation mode, with its `card`.
+    """Returns the network that `save_pretrained` wrote, on the CPU, in evaluation mode, with its `card`.
 
     Args:
         source: a folder, or the id `owner/name` of a repository on the Hugging Face hub (extra `hub`).
@@ -180,7 +180,7 @@ def from_pretrained(
 
 
 def _check_rebuilds(model: Network, config: ReseptionConfig | EnsembleConfig) -> None:
-    """Raise ValueError, naming the first tensor that differs, unless the configuration builds this network."""
+    """Raises ValueError, naming the first tensor that differs, unless the configuration builds this network."""
     with torch.device("meta"):  # names and shapes only
         expected = {name: tuple(value.shape) for name, value in build(config).state_dict().items()}
     found = {name: tuple(value.shape) for name, value in model.state_dict().items()}
@@ -195,7 +195,7 @@ def _check_rebuilds(model: Network, config: ReseptionConfig | EnsembleConfig) ->
 
 
 def _locate(source: str | Path, hub: HubOptions) -> Path:
-    """Return the local folder of a source, downloaded from the hub where it is an id."""
+    """Returns the local folder of a source, downloaded from the hub where it is an id."""
     folder = Path(source)
     if folder.is_dir():
         return folder
@@ -250,7 +250,7 @@ def _crc32(settings: Mapping[str, Any]) -> str:
 
 
 def _parse_config(folder: Path, settings: dict[str, Any]) -> ReseptionConfig | EnsembleConfig:
-    """Take the architecture's part out of the settings, which leaves the card."""
+    """Takes the architecture's part out of the settings, which leaves the card."""
     parsers: dict[str, Callable[[Mapping[str, Any]], ReseptionConfig | EnsembleConfig]] = {
         "Reseption": ReseptionConfig.from_dict,
         ReseptionEnsemble.__name__: EnsembleConfig.from_dict,
@@ -284,7 +284,7 @@ def _parse_card(folder: Path, settings: Mapping[str, Any], model: Network) -> Mo
 
 
 def _read_weights(path: Path, numbers: int) -> bytes:
-    """Return the bytes of a safetensors file, if it is one that can hold so many numbers and no more."""
+    """Returns the bytes of a safetensors file, if it is one that can hold so many numbers and no more."""
     check_is_file(path)
     size = path.stat().st_size
     if not is_safetensors(path):
@@ -298,7 +298,7 @@ def _read_weights(path: Path, numbers: int) -> bytes:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files of a folder so that a failure leaves what was there before."""
+    """Writes the files of a folder so that a failure leaves what was there before."""
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder}: a file, not a folder")
     folder.parent.mkdir(parents=True, exist_ok=True)

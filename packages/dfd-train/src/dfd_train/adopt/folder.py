@@ -52,7 +52,7 @@ def settings_of(folder: Path) -> RunConfig:
 
 
 def check_licence(card: Card, accepted: bool) -> None:
-    """Refuse a card whose licence has to be agreed to. Raises: UserError."""
+    """Refuses a card whose licence has to be agreed to. Raises: UserError."""
     if card.non_commercial and not accepted:
         raise UserError(
             f"{card.name} is not for commercial use ({card.licence}; {card.source}); if you keep to that: "
@@ -61,7 +61,7 @@ def check_licence(card: Card, accepted: bool) -> None:
 
 
 def adopt(card: Card, weights: Path, out: Path) -> Adopted:
-    """Write a detector's folder of weights that a user has, and try it on a picture.
+    """Writes a detector's folder of weights that a user has, and tries it on a picture.
 
     Raises: FileNotFoundError, UserError where the weights are none, or don't fit the card, or give no number.
     """
@@ -124,7 +124,7 @@ def _adopted(card: Card, weights: Weights, sha256: str) -> Adopted:
 
 
 def _try_out(adopted: Adopted) -> None:
-    """Raise UserError unless the network gives a finite logit for a grey picture of its size."""
+    """Raises UserError unless the network gives a finite logit for a grey picture of its size."""
     card, size = adopted.card, adopted.card.input.size
     try:
         with torch.inference_mode():

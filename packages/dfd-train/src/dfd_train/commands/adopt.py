@@ -7,40 +7,37 @@ from pathlib import Path
 
 from dfd_train.errors import UserError
 
-HELP = "make a detector of published weights: every command takes it as it takes a run"
+HELP = "turn published weights into a detector, which every command takes as it takes a run"
 EXAMPLE = "dfd-train adopt gend-clip-l14 --weights GenD_CLIP_L_14 --out gend"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
     parser.add_argument(
         "card",
         nargs="?",
         metavar="CARD",
-        help="a name of --list, huggingface (a model's folder), hf:NAME, timm:NAME, or a card of yours, FILE.toml",
+        help="a name from --list, huggingface (for a model's folder), hf:NAME, timm:NAME, or your card, FILE.toml",
     )
     parser.add_argument(
-        "--list", action="store_true", help="the cards there are, with licence and training data"
+        "--list", action="store_true", help="list the known cards, with licence and training data"
     )
     parser.add_argument(
         "--weights",
         type=Path,
         metavar="FILE_OR_FOLDER",
-        help="what you have fetched; with hf:NAME it is fetched",
+        help="the weights that you have fetched; hf:NAME fetches them itself",
     )
     parser.add_argument("-o", "--out", type=Path, metavar="DETECTOR", help="the folder to write")
-    parser.add_argument(
-        "--accept-licence", action="store_true", help="you keep to a licence that isn't commercial"
-    )
+    parser.add_argument("--accept-licence", action="store_true", help="you accept a non-commercial licence")
     parser.add_argument(
         "--fake",
         action="append",
         default=[],
         metavar="LABEL",
-        help="without a card: the label or number of an output that means fake, as often as there are such",
+        help="without a card: the label or number of an output that means fake; repeatable",
     )
     parser.add_argument(
-        "--whole-picture", action="store_true", help="without a card: it is shown whole pictures, not faces"
+        "--whole-picture", action="store_true", help="without a card: show it whole pictures, not faces"
     )
 
 

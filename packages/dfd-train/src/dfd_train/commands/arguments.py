@@ -32,12 +32,12 @@ def threshold(text: str) -> float | str:
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Adds --device."""
+    """Adds --device; auto, the default, takes a GPU if there is one."""
     parser.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda"),
         default="auto",
-        help="auto takes the GPU where there is one (default)",
+        help="auto uses a GPU if there is one (default)",
     )
 
 
@@ -48,29 +48,31 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[name for name in os.environ.get("DFD_TRAIN_TRUST", "").split(",") if name],
         metavar="MODULE:FUNCTION",
-        help="a function of yours that a run's files may call to build their network, as often as you like",
+        help="a function of yours that a run's files may call to build their network; repeatable",
     )
 
 
 def add_hardest(parser: argparse.ArgumentParser) -> None:
-    """Adds --hardest."""
+    """Adds --hardest, the number of hardest videos that are listed."""
     parser.add_argument(
         "--hardest",
         type=positive,
         default=10,
         metavar="N",
-        help="how many of the hardest videos (default: 10)",
+        help="how many of the hardest videos to list (default: 10)",
     )
 
 
 def add_loading(parser: argparse.ArgumentParser) -> None:
-    """Adds --batch-size and --workers of a scoring."""
-    parser.add_argument("--batch-size", type=positive, metavar="N", help="frames (default: the run's)")
+    """Adds --batch-size and --workers; unset, they are the run's."""
+    parser.add_argument(
+        "--batch-size", type=positive, metavar="N", help="frames per batch (default: the run's)"
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="loader processes (default: the run's)")
 
 
 def add_other_models(parser: argparse.ArgumentParser) -> None:
-    """Adds --with, into `others`."""
+    """Adds --with, whose models are collected in `others`."""
     parser.add_argument(
         "--with",
         dest="others",
@@ -78,7 +80,7 @@ def add_other_models(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="RUN_OR_WEIGHTS",
-        help="a further model, as often as you like: the mean of all logits counts",
+        help="a further model; the mean of all logits counts; repeatable",
     )
 
 
@@ -87,11 +89,11 @@ def add_finder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detector",
         choices=("ssd", "blazeface"),
-        help="finds the faces (default: that of the model's data; where ssd finds none, blazeface looks again)",
+        help="the face detector (default: that of the model's data; if ssd finds no face, blazeface searches again)",
     )
     parser.add_argument(
         "--threshold",
         type=float,
         metavar="SCORE",
-        help="of the detector, above which there is a face (default: 0.45)",
+        help="the detector's score above which a box is a face (default: 0.45)",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from dfd_train.commands.arguments import add_hardest, add_trust
 from ffpp_prep.command_line.program import Outcome
 
-HELP = "several runs side by side"
+HELP = "show several runs side by side"
 EXAMPLE = "dfd-train compare runs/v1 runs/v2 --reference thesis --out comparison"
 
 
@@ -17,11 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("comparison"), metavar="DIR", help="where to write"
     )
-    parser.add_argument("--reference", choices=("thesis",), help="the thesis's tables beside the runs'")
+    parser.add_argument("--reference", choices=("thesis",), help="show the thesis's tables beside the runs'")
     parser.add_argument(
         "--common",
         action="store_true",
-        help="where not all were tested on the same videos, compare them on those that all scored",
+        help="if the runs were tested on different videos, compare them on those that all scored",
     )
     parser.add_argument(
         "--scores",

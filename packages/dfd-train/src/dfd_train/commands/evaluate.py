@@ -8,22 +8,24 @@ from pathlib import Path
 from dfd_train.commands.arguments import add_trust, positive, threshold
 from ffpp_prep.command_line.program import Outcome
 
-HELP = "score a split: predictions and the table per method"
+HELP = "score a split; write the predictions and print the table per method"
 EXAMPLE = "dfd-train evaluate runs/v1 --split test --threshold validation"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="runs' folders, one after another")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="the folders of one or several runs"
+    )
     parser.add_argument(
         "--split",
         choices=("train", "val", "test", "all"),
         default="test",
-        help="all: every video, also of a set without splits",
+        help="all: every video, even of a set without splits",
     )
     parser.add_argument(
         "--data", type=Path, metavar="WORK", help="another prepared data set than the run's own"
     )
-    parser.add_argument("--frames", type=positive, metavar="N", help="equally spaced frames a video")
+    parser.add_argument("--frames", type=positive, metavar="N", help="equally spaced frames per video")
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
     parser.add_argument("--aggregation", choices=("mean", "median", "max"), default="mean")
     parser.add_argument(
@@ -31,14 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=threshold,
         default=0.5,
         metavar="P",
-        help="score above which a video is called fake; validation: the best one there",
+        help="the score above which a video is called fake; validation: the best one on validation videos",
     )
     parser.add_argument(
         "--protocol",
         choices=("deepfakebench",),
         help="score and pool as the benchmark does, and show the difference",
     )
-    parser.add_argument("--multiple-faces", choices=("drop", "keep"), help="videos with several faces")
+    parser.add_argument(
+        "--multiple-faces",
+        choices=("drop", "keep"),
+        help="leave out videos with several faces, or keep their best face",
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--batch-size", type=positive, metavar="N")
     parser.add_argument("--workers", type=int, metavar="N", help="loader processes")

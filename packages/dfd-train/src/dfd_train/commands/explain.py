@@ -9,7 +9,7 @@ from dfd_train.commands.arguments import add_device, add_trust, positive
 from dfd_train.errors import UserError
 from ffpp_prep.command_line.program import Outcome
 
-HELP = "what in a face moved the models: LIME, Grad-CAM, occlusion"
+HELP = "show what in a face moved the models: LIME, Grad-CAM, occlusion"
 EXAMPLE = "dfd-train explain runs/v1 runs/v2 --out explained --method lime gradcam --samples 1000"
 
 
@@ -26,17 +26,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=("lime", "gradcam", "occlusion"),
         default=["lime"],
-        help="one or several (default: lime)",
+        help="one or several methods (default: lime)",
     )
     parser.add_argument(
         "--samples",
         type=positive,
         default=1000,
         metavar="N",
-        help="of LIME, a picture and model (default: 1000)",
+        help="LIME's samples per picture and model (default: 1000)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="of LIME and of the choice of videos (default: 0)"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="the seed of LIME and of the choice of videos (default: 0)",
     )
     parser.add_argument(
         "--data", type=Path, metavar="WORK", help="another prepared data set than the first run's own"
@@ -54,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=1,
         metavar="N",
-        help="so many test videos of every method, and of the originals (default: 1)",
+        help="test videos of each method, and of the originals (default: 1)",
     )
     what.add_argument(
         "--image",
@@ -62,12 +66,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="your own photographs or videos: the face is found and cut as by predict",
+        help="your own photographs or videos; finds and cuts the face as predict does",
     )
     what.add_argument(
         "--crop", type=Path, nargs="+", default=[], metavar="FILE", help="pictures of face crops, as they are"
     )
-    parser.add_argument("--frame", type=int, metavar="N", help="from 0 (default: each video's middle one)")
+    parser.add_argument(
+        "--frame",
+        type=int,
+        metavar="N",
+        help="the frame's number, from 0 (default: each video's middle frame)",
+    )
     add_device(parser)
     add_trust(parser)
 

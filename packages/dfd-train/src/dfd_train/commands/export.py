@@ -8,7 +8,7 @@ from pathlib import Path
 from dfd_train.commands.arguments import add_trust
 from ffpp_prep.command_line.program import Outcome
 
-HELP = "a trained run as an ONNX file or as safetensors, compared on real crops"
+HELP = "write a trained run as an ONNX file or as safetensors, compared on real crops"
 EXAMPLE = "dfd-train export runs/v1 --out v1.onnx"
 
 

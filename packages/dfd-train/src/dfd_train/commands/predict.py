@@ -40,16 +40,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN_OR_WEIGHTS",
         help="a run's folder, a folder of safetensors weights, or an ONNX file of `dfd-train export`",
     )
-    parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help="videos, images, folders of them")
+    parser.add_argument(
+        "files", type=Path, nargs="*", metavar="FILE", help="videos, images, or folders of them"
+    )
     add_other_models(parser)
     parser.add_argument(
         "--labelled",
         type=Path,
         metavar="WORK",
-        help="a prepared data set: show what each model and their mean reach on it",
+        help="a prepared data set; shows how well each model and their mean do on it",
     )
     parser.add_argument(
-        "--split", choices=("val", "test"), default="test", help="of --labelled (default: test)"
+        "--split", choices=("val", "test"), default="test", help="the split of --labelled (default: test)"
     )
     parser.add_argument(
         "-o",
@@ -63,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every-frame",
         action="store_true",
-        help="find and score the faces of every frame; else 2 frames a second, and faces followed between",
+        help="find and score the faces of every frame (default: in 2 frames a second, and follow faces between)",
     )
     parser.add_argument(
         "--score-every-frame",

@@ -9,7 +9,7 @@ from pathlib import Path
 from dfd_train.commands.arguments import positive
 from dfd_train.commands.settings import add_settings, run_config
 
-HELP = "training crops before and after augmentation, as a picture"
+HELP = "draw training crops before and after augmentation"
 EXAMPLE = "dfd-train preview-transforms --data work --out transforms.png --set transforms.rotation=5"
 
 
@@ -17,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = (
         "dfd-train preview-transforms --data WORK --out FILE.png [--rows N] [--config FILE] [settings]"
     )
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE.png", help="the picture")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="FILE.png", help="the picture to write"
+    )
     parser.add_argument("--rows", type=positive, default=6, metavar="N", help="videos to show (default: 6)")
     add_settings(parser)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive
 from ffpp_prep.command_line.program import Outcome
 
-HELP = "accuracy and AUC as curves over compression, scaling, blur, noise, gamma, frames and crop margin"
+HELP = "draw accuracy and AUC as curves over compression, scaling, blur, noise, gamma, frames and crop margin"
 EXAMPLE = "dfd-train robustness runs/v1 runs/v2 --out robustness"
 
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split",
         choices=("train", "val", "test", "all"),
         default="test",
-        help="all: every video, also of a set without splits (default: test)",
+        help="all: every video, even of a set without splits (default: test)",
     )
     parser.add_argument(
         "--data", type=Path, metavar="WORK", help="another prepared data set than the runs' own"
@@ -36,14 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--frames",
         type=positive,
         metavar="N",
-        help="equally spaced frames a video (default: the run's, data.test_frames)",
+        help="equally spaced frames per video (default: the run's data.test_frames)",
     )
     parser.add_argument(
         "--only",
         default="",
         metavar="A,B",
-        help="of crf, downscale, blur, noise, jpeg, gamma, frames, margin; with --faithful of film-crf, film-h265, "
-        "film-side, film-rate, film-messenger; default: all",
+        help="some of crf, downscale, blur, noise, jpeg, gamma, frames, margin; with --faithful, some of film-crf, "
+        "film-h265, film-side, film-rate, film-messenger; default: all",
     )
     films = parser.add_argument_group("whole films")
     films.add_argument(
@@ -56,12 +56,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--detect-every",
         type=positive,
         metavar="K",
-        help="default: as the prepared set's faces were detected",
+        help="detect every K-th frame (default: as in the prepared set)",
     )
     films.add_argument(
-        "-j", "--jobs", type=positive, default=os.cpu_count() or 1, help="that detect (%(default)s)"
+        "-j",
+        "--jobs",
+        type=positive,
+        default=os.cpu_count() or 1,
+        help="processes that detect faces (default: %(default)s)",
     )
-    films.add_argument("--keep-films", action="store_true", help="in RUN/robustness")
+    films.add_argument("--keep-films", action="store_true", help="keep the encoded films, in RUN/robustness")
     add_device(parser)
     add_loading(parser)
     add_trust(parser)

@@ -9,7 +9,7 @@ from pathlib import Path
 from dfd_train.commands.settings import add_settings, run_config
 from dfd_train.errors import Interrupted
 
-HELP = "train a model, or go on where it stopped"
+HELP = "train a model, or continue where it stopped"
 EXAMPLE = "dfd-train run --data work --model reseption_v1 --out runs/v1 --epochs 50 --set optimizer.lr=1e-4"
 
 

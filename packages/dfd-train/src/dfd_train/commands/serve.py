@@ -15,7 +15,7 @@ from socket import socket
 from dfd_train.commands.arguments import add_device, add_other_models, add_trust, positive
 from dfd_train.errors import UserError
 
-HELP = "a web page on this machine: drop a video, read the report"
+HELP = "open a web page on this machine: drop a video, read the report"
 EXAMPLE = "dfd-train serve runs/v1 --port 8000"
 
 
@@ -25,21 +25,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on (default: this machine only); elsewhere the token that is printed is needed",
+        help="the address to listen on (default: this machine only); any other needs the printed token",
     )
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
+    parser.add_argument("--port", type=int, default=8000, help="the port; 0 takes a free one (default: 8000)")
     parser.add_argument(
-        "--limit", type=positive, default=2000, metavar="MB", help="largest upload (default: 2000)"
+        "--limit", type=positive, default=2000, metavar="MB", help="the largest upload (default: 2000)"
     )
     parser.add_argument(
-        "-o", "--out", type=Path, metavar="DIR", help="keep reports here; else they go when the server ends"
+        "-o",
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="keep reports here; otherwise they are deleted when the server ends",
     )
     parser.add_argument(
         "--name",
         action="append",
         default=[],
         metavar="HOST",
-        help="a further name under which browsers ask for this machine, as often as you like",
+        help="a further name by which browsers may ask for this machine; repeatable",
     )
     add_device(parser)
     add_trust(parser)

@@ -37,7 +37,7 @@ def cut(
 
 
 def need_opencv_for(geometry: CropRule, spec: InputSpec) -> None:
-    """Raise UserError where these crops need OpenCV and it is missing."""
+    """Raises UserError where these crops need OpenCV and it is missing."""
     aligned = isinstance(geometry, CropRule) and geometry.rule == "aligned"
     if aligned or spec.interpolation.startswith("opencv"):
         need_opencv()

@@ -138,7 +138,7 @@ class BatchLoader:
         device: torch.device,
         stopped: Callable[[], bool] = lambda: False,
     ) -> Iterator[LoadedBatch]:
-        """Yield (images, labels, samples) of each batch on `device`: float32 (N, 3, S, S) normalised, float32 (N,).
+        """Yields (images, labels, samples) of each batch on `device`: float32 (N, 3, S, S) normalised, float32 (N,).
 
         Batches are asked for as the loader's processes come to them, a few ahead of what was yielded.
 
@@ -198,7 +198,7 @@ class BatchLoader:
             watch.end()
 
     def _kill(self) -> None:
-        """End the loader's processes, which may hang: this one would wait for them at its own end."""
+        """Ends the loader's processes, which may hang: this one would wait for them at its own end."""
         deaths_are_expected()
         self._end_processes()
 

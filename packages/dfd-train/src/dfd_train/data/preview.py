@@ -25,7 +25,7 @@ GAP = 4  # pixels between crops
 def write_preview(
     config: RunConfig, prepared: PreparedSet, videos: pd.DataFrame, spec: InputSpec, out: Path, rows: int = 6
 ) -> Path:
-    """Write a PNG: a row for each of `rows` videos, the crop as stored, then as four epochs show it.
+    """Writes a PNG: a row for each of `rows` videos, the crop as stored, then as four epochs show it.
 
     `videos` are those of the training split, real and fake in turn. Returns the file's path.
     """

@@ -22,13 +22,13 @@ class GradientFlow:
         self.reset()
 
     def reset(self) -> None:
-        """Begin an epoch."""
+        """Begins an epoch."""
         self._steps = 0
         self._mean = torch.zeros(len(self._weights), dtype=torch.float64)
         self._largest = torch.zeros(len(self._weights), dtype=torch.float64)
 
     def record(self) -> None:
-        """Take in the gradients of one step; a step whose loss scale was too large is none."""
+        """Takes in the gradients of one step; a step whose loss scale was too large is none."""
         gradients = [
             parameter.new_zeros(1) if parameter.grad is None else parameter.grad
             for _, parameter in self._weights
@@ -59,5 +59,5 @@ class GradientFlow:
         return {"steps": self._steps, "mean": self._mean, "max": self._largest}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
+        """Restores what `state_dict` returned."""
         self._steps, self._mean, self._largest = state["steps"], state["mean"], state["max"]

@@ -72,14 +72,14 @@ class Learner:
         return self.average.module if self.average is not None else self.detector.network
 
     def check_weights(self, place: str) -> None:
-        """Stop where a weight is no longer finite, before it is saved. Raises: TrainingError naming the place."""
+        """Stops where a weight is no longer finite, before it is saved. Raises: TrainingError naming the place."""
         if not all(bool(torch.isfinite(parameter).all()) for parameter in self._parameters):
             raise TrainingError(f"the weights are no longer finite in {place}; {REMEDY}")
 
     def accumulate(
         self, images: Tensor, labels: Tensor, share: float, moment: Moment, *, last: bool
     ) -> Tensor:
-        """Add one batch's gradients and return its logits (N,) on the CPU; `step` follows the `last` of a step.
+        """Adds one batch's gradients and returns its logits (N,) on the CPU; `step` follows the `last` of a step.
 
         `share` weighs each crop: 1 / crops of the step over all batches and processes, 0 for a stand-in.
         """
@@ -98,7 +98,7 @@ class Learner:
         return detached
 
     def step(self, lr: float, moment: Moment) -> None:
-        """Turn the accumulated gradients into a step of rate `lr`, and clear them."""
+        """Turns the accumulated gradients into a step of rate `lr`, and clears them."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.scaler.unscale_(self.optimizer)
@@ -132,7 +132,7 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
+        """Restores what `state_dict` returned."""
         self.detector.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -157,7 +157,7 @@ def autocast(device: torch.device, amp: str) -> torch.autocast:
 
 
 def check_finite(logits: Tensor, name: Callable[[int], str], place: str) -> None:
-    """Stop where a crop's logit, and so the loss, is not finite; `name` says which crop a number is.
+    """Stops where a crop's logit, and so the loss, is not finite; `name` says which crop a number is.
 
     Raises: TrainingError naming the place and the first such crop.
     """

@@ -21,7 +21,7 @@ def is_done(facts: CheckpointFacts, config: RunConfig) -> bool:
 
 
 def check_length(before: RunConfig, now: RunConfig, place: Place, plan: Planner, shortest: str = "") -> None:
-    """Refuse another number of epochs or batches where a straight run of it would have begun otherwise.
+    """Refuses another number of epochs or batches where a straight run of it would have begun otherwise.
 
     Frames of `various` and `dual` batches and the cosine curve depend on the number of epochs; those of the former on
     the `shortest` video too, which a refusal names.

@@ -28,7 +28,7 @@ class Place:
         return f"epoch {self.epoch}, batch {self.batches_done}"
 
     def next_epoch(self) -> None:
-        """Go to the beginning of the next epoch."""
+        """Goes to the beginning of the next epoch."""
         self.epoch, self.batches_done, self.seconds, self.logits = self.epoch + 1, 0, 0.0, []
 
     def state_dict(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Processes:
         return joined, any(bool(part[-1]) for part in gathered)
 
     def align(self, network: nn.Module) -> None:
-        """Give every process the main process's buffers: on CPUs each one's batch norm has seen its own crops."""
+        """Gives every process the main process's buffers: on CPUs each one's batch norm has seen its own crops."""
         if self.count > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
@@ -79,7 +79,7 @@ def own_processes() -> Processes:
 
 
 def join_processes(processes: Processes, device: torch.device) -> None:
-    """Join the others; nothing to do where there are none.
+    """Joins the others; nothing to do where there are none.
 
     Raises: UserError where this machine has more processes than GPUs; RuntimeError where the others cannot be reached.
     """
@@ -103,6 +103,6 @@ def lost_another(error: RuntimeError) -> bool:
 
 
 def stop_processes() -> None:
-    """Leave the group, if there is one."""
+    """Leaves the group, if there is one."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()

@@ -41,24 +41,24 @@ class Recorder:
         self._said: set[str] = set()
 
     def say(self, line: str) -> None:
-        """Tell a person, above whatever bar there is; an empty line is none."""
+        """Tells a person, above whatever bar there is; an empty line is none."""
         if self._main and line:
             with tqdm.external_write_mode():
                 log.info(line)
 
     def say_once(self, line: str, place: str) -> None:
-        """Tell a person where it first holds, not each time again."""
+        """Tells a person where it first holds, not each time again."""
         if line not in self._said:
             self._said.add(line)
             self.say(f"{place}: {line}")
 
     def event(self, event: Mapping[str, Any]) -> None:
-        """Tell a program."""
+        """Tells a program."""
         if self._main:
             self._folder.add_event(event)
 
     def epoch(self, event: Mapping[str, Any]) -> None:
-        """Record an epoch's numbers."""
+        """Records an epoch's numbers."""
         self.event(event)
         if self._main:
             self._folder.write_epochs()
@@ -70,7 +70,7 @@ class Recorder:
             board.flush()
 
     def close(self) -> None:
-        """Wait until TensorBoard's thread has written what it was given."""
+        """Waits until TensorBoard's thread has written what it was given."""
         if self._writer is not None:
             self._writer.close()
 

@@ -38,7 +38,7 @@ class LastCheckpoint:
         return Place.from_state(self.state)
 
     def restore(self, learner: Learner, rate: LearningRate) -> Place:
-        """Put a newly made learner and learning rate where the run stood. Raises: UserError where it doesn't fit."""
+        """Puts a newly made learner and learning rate where the run stood. Raises: UserError where it doesn't fit."""
         load_weights(learner.detector.network, self.network, self.path, self.facts.config.model.name)
         learner.load_state_dict({**self.state["learner"], "network": self.network})
         rate.load_state_dict(self.state["rate"])
@@ -78,7 +78,7 @@ def run_state(
 
 
 def check_folder(folder: RunFolder, config: RunConfig) -> None:
-    """Refuse a folder that holds something else, or a run with other settings.
+    """Refuses a folder that holds something else, or a run with other settings.
 
     Raises: UserError naming what differs.
     """
@@ -111,7 +111,7 @@ def held(folder: RunFolder, config: RunConfig, processes: Processes) -> Iterator
 
 
 def check_resumable(last: LastCheckpoint, config: RunConfig, data: TrainingData) -> None:
-    """Refuse to go on with other data, other frames left out, or a length that does not fit. Raises: UserError."""
+    """Refuses to go on with other data, other frames left out, or a length that does not fit. Raises: UserError."""
     prepared = data.prepared
     if last.facts.fingerprint != prepared.fingerprint:
         videos = len(prepared.videos)

@@ -69,7 +69,7 @@ log = logging.getLogger(__name__)
 
 
 def train(config: RunConfig, out: Path, trust: Sequence[str] = ()) -> RunFolder:
-    """Train a run from the start, or go on from its last checkpoint. `trust`: as `new_detector`.
+    """Trains a run from the start, or goes on from its last checkpoint. `trust`: as `new_detector`.
 
     Raises: FileNotFoundError, UserError for what a person can mend; TrainingError; Interrupted.
     """
@@ -292,7 +292,7 @@ class Training:
         self.recorder.event(begun)
 
     def _save(self) -> None:
-        """Write last.pt: everything that going on needs. Only the main process writes; the state is every process's."""
+        """Writes last.pt, with everything that resuming needs: every process's state, from the main process."""
         self.saved_at = time.monotonic()
         self.learner.check_weights(str(self.place))
         if not self.processes.main:

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def validate_models(models: Sequence[Path], device: Device = "auto", trust: Sequence[str] = ()) -> None:
-    """Score the validation split of the runs among `models` where that was not done, and keep their calibrations.
+    """Scores the validation split of the runs among `models` where that was not done, and keeps their calibrations.
 
     `dfd-train run` and `evaluate` have done it already; exports carry what they know. Several models together need
     each one's predictions, one alone its calibration only. `trust`: as `load_model`. Where a validation set is out

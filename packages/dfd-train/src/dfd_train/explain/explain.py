@@ -109,7 +109,7 @@ class _Explained:
 
 
 def explain(request: ExplainRequest) -> Outcome:
-    """Explain each picture for each run and write figures, tables, `settings.json` and `explain.html` under `out`.
+    """Explains each picture for each run and writes figures, tables, `settings.json` and `explain.html` under `out`.
 
     Raises: FileNotFoundError, UserError for runs, pictures or data that are missing or do not fit, two runs of one
     name, and where the extra `explain` is not installed; NotANumber.
@@ -136,7 +136,7 @@ def explain(request: ExplainRequest) -> Outcome:
 
 
 def _remove_earlier(out: Path) -> None:
-    """Delete what an earlier command explained there: its pictures would stand beside the tables of others."""
+    """Deletes what an earlier command explained there: its pictures would stand beside the tables of others."""
     if not (out / "settings.json").is_file():
         return
     figures = (path for method in TITLES for path in out.glob(f"{method}-[0-9]*.png"))
@@ -320,7 +320,7 @@ def _judged(
 def _write_figures(
     request: ExplainRequest, names: Sequence[str], explained: Sequence[_Explained], warned: str
 ) -> list[tuple[str, str]]:
-    """Write the figures of each method, several where there are many pictures; their titles and file names."""
+    """Writes the figures of each method, several where there are many pictures; their titles and file names."""
     written = []
     for place_of_method, method in enumerate(request.methods):
         for number, start in enumerate(range(0, len(explained), ROWS), start=1):

@@ -71,7 +71,7 @@ class Bounds:
 
 
 def check_arguments(arguments: Mapping[str, object]) -> None:
-    """Refuse numbers from which a network would make a list before its first layer. Raises: UserError."""
+    """Refuses numbers from which a network would make a list before its first layer. Raises: UserError."""
     for name, value in arguments.items():
         for number in value if isinstance(value, tuple | list) else (value,):
             if isinstance(number, int | float) and not abs(number) <= LARGEST:

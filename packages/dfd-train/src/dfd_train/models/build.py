@@ -67,7 +67,7 @@ RESEPTION_LOWER = ("stem1", "stem2", "stage_a")
 
 
 def check_name(name: str) -> None:
-    """Refuse a model that is not there, before anything is built. Raises: UserError."""
+    """Refuses a model that is not there, before anything is built. Raises: UserError."""
     from reseption_models import list_models
 
     known = [*list_models(), *BASELINES]
@@ -293,7 +293,7 @@ def _adjust(spec: InputSpec, config: ModelConfig) -> InputSpec:
 
 
 def _freeze(network: nn.Module, config: ModelConfig, lower: tuple[str, ...]) -> None:
-    """Stop the parameters that the level leaves out.
+    """Stops the parameters that the level leaves out.
 
     The classifier trains at every level. Level "higher" is what Table 5.2 trains.
     """

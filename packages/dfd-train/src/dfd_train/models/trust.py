@@ -15,7 +15,7 @@ def names_function(model: str) -> bool:
 
 
 def check_trust(file: Path, models: Iterable[str], trust: Sequence[str]) -> None:
-    """Refuse the functions that a file names as its networks, except those in `trust`. Raises: ValueError."""
+    """Refuses the functions that a file names as its networks, except those in `trust`. Raises: ValueError."""
     for name in models:
         if names_function(name) and name not in trust:
             shown = shlex.quote(name.encode("unicode_escape").decode())  # one line, whatever the file says

@@ -60,7 +60,7 @@ def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) 
 def add_gradient_noise(
     parameters: Iterable[nn.Parameter], *, eta: float, gamma: float, t: int, seed: int, step: int
 ) -> None:
-    """Add N(0, eta / (1 + t)^gamma) to every gradient; eta / … is a variance (thesis section 7.1.2, [48]).
+    """Adds N(0, eta / (1 + t)^gamma) to every gradient; eta / … is a variance (thesis section 7.1.2, [48]).
 
     `t` counts epochs or steps; the noise is a function of (seed, step).
     """

@@ -34,7 +34,7 @@ class LearningRate:
         return rate * min(1.0, (epochs_done + 0.01) / warmup) if warmup else rate
 
     def observe(self, train_loss: float) -> None:
-        """Tell the plateau an epoch's training loss."""
+        """Tells the plateau an epoch's training loss."""
         if self._config.plateau:
             self._plateau.step(train_loss)
 
@@ -43,7 +43,7 @@ class LearningRate:
         return {"plateau": self._plateau.state_dict(), "factor": self._gauge.param_groups[0]["lr"]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
+        """Restores what `state_dict` returned."""
         self._plateau.load_state_dict(state["plateau"])
         self._gauge.param_groups[0]["lr"] = state["factor"]
 

@@ -31,7 +31,7 @@ class Plot:
         return self.svg
 
     def write(self, folder: Path) -> Path:
-        """Write `<slug>.svg`, a file that stands alone, under `folder`."""
+        """Writes `<slug>.svg`, a file that stands alone, under `folder`."""
         text = '<?xml version="1.0" encoding="utf-8"?>\n' + self.svg + "\n"
         return write_text(folder / f"{self.slug}.svg", text)
 

@@ -7,7 +7,7 @@ from ffpp_prep.text.printable import printable
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write UTF-8 `text` to `path`, whole or not at all; returns `path`.
+    """Writes UTF-8 `text` to `path`, whole or not at all; returns `path`.
 
     Names in it may come from outside: control characters besides line breaks and tabs are written out.
     """

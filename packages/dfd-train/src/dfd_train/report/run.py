@@ -164,7 +164,7 @@ class Run:
 
 
 def read_run(path: Path) -> Run:
-    """Read a run folder.
+    """Reads a run folder.
 
     Raises FileNotFoundError where there is none, UserError where a file in it cannot be read.
     """
@@ -183,7 +183,7 @@ def read_run(path: Path) -> Run:
 
 
 def warn_of_outdated(run: Run) -> None:
-    """Say which predictions a better checkpoint has come after, and the command that makes them anew."""
+    """Says which predictions a better checkpoint has come after, and the command that makes them anew."""
     for one in run.predictions:
         if newer := run.newer_best(one):
             command = ["dfd-train", "evaluate", str(run.path), "--split", one.split]

@@ -144,7 +144,7 @@ class Table:
         return self.to_html()
 
     def write(self, folder: Path) -> tuple[Path, ...]:
-        """Write `<slug>.txt`, `.csv`, `.tex` and `.html` under `folder`, each whole or not at all."""
+        """Writes `<slug>.txt`, `.csv`, `.tex` and `.html` under `folder`, each whole or not at all."""
         content = {
             "txt": self.to_text(),
             "csv": self.to_csv(),

@@ -72,7 +72,7 @@ class TrainedModel:
 def save_checkpoint(
     path: Path, facts: CheckpointFacts, network: Mapping[str, Any], state: Mapping[str, Any] | None = None
 ) -> None:
-    """Write a checkpoint: `network` alone for scoring, with `state` to go on training."""
+    """Writes a checkpoint: `network` alone for scoring, with `state` to go on training."""
     content = {
         "format_version": FORMAT_VERSION,
         "config": to_tables(facts.config),
@@ -135,7 +135,7 @@ def load_checkpoint(path: Path) -> tuple[CheckpointFacts, dict[str, Any]]:
 
 
 def check_batch_norm(path: Path, facts: CheckpointFacts, network: nn.Module) -> None:
-    """Refuse weights that were trained by another function than the network that is built from them.
+    """Refuses weights that were trained by another function than the network that is built from them.
 
     On several GPUs timm's networks lost activations to torch's conversion of batch norm, before that was mended: the
     names of their weights stayed, so that they load, and score wrongly.
@@ -222,7 +222,7 @@ def _adopted_model(path: Path, device: torch.device | str) -> TrainedModel:
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Any], path: Path, name: str) -> None:
-    """Load weights strictly. Raises: UserError naming what differs first."""
+    """Loads weights strictly. Raises: UserError naming what differs first."""
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

@@ -20,7 +20,7 @@ Event = Mapping[str, Any]
 
 
 def add_event(path: Path, event: Event) -> None:
-    """Append one line."""
+    """Appends one line."""
     with naming(path), path.open("ab") as file:
         file.write(json.dumps(with_checksum(dict(event))).encode() + b"\n")
         file.flush()
@@ -36,7 +36,7 @@ def read_events(path: Path) -> list[Event]:
 
 
 def drop_epochs_after(path: Path, epoch: int) -> None:
-    """Remove epochs that the checkpoint does not know yet: a resumed run writes them again."""
+    """Removes epochs that the checkpoint does not know yet: a resumed run writes them again."""
     kept = [
         line
         for line, event in _lines(path)

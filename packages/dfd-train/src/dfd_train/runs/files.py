@@ -11,7 +11,7 @@ from ffpp_prep.format import files
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that its name only ever holds the old or the new content, whole."""
+    """Writes a file so that its name only ever holds the old or the new content, whole."""
     with replacing(path) as file:
         file.write(content)
 

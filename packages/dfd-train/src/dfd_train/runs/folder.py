@@ -65,7 +65,7 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Make the folder and keep other runs out of it; what a killed one left half-written is removed.
+        """Makes the folder and keeps other runs out of it; what a killed one left half-written is removed.
 
         Raises: UserError naming host and process of a run that is at work there.
         """
@@ -110,7 +110,7 @@ class RunFolder:
         return build_config(read_config(config))
 
     def write_config(self, config: RunConfig) -> None:
-        """Record the settings, all of them, defaults included; TOML has no word for unset ones: a comment."""
+        """Records the settings, all of them, defaults included; TOML has no word for unset ones: a comment."""
         tables = to_tables(config)
         names = (setting.name for setting in settings())
         unset = [name for name in names if name.split(".")[1] not in tables[name.split(".")[0]]]
@@ -118,7 +118,7 @@ class RunFolder:
         write_atomically(self.path / "config.toml", sealed(comment + tomli_w.dumps(tables)))
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write one JSON file, with its checksum."""
+        """Writes one JSON file, with its checksum."""
         write_atomically(self.path / name, (json.dumps(with_checksum(dict(value)), indent=2) + "\n").encode())
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class RunFolder:
         return read_checked_json(path, _REMEDY) if path.is_file() else {}
 
     def add_event(self, event: Event) -> None:
-        """Append one line to events.jsonl."""
+        """Appends one line to events.jsonl."""
         events.add_event(self.events, event)
 
     def read_events(self) -> list[Event]:
@@ -138,11 +138,11 @@ class RunFolder:
         return events.read_events(self.events)
 
     def drop_epochs_after(self, epoch: int) -> None:
-        """Remove epochs that the checkpoint does not know yet: a resumed run writes them again."""
+        """Removes epochs that the checkpoint does not know yet: a resumed run writes them again."""
         events.drop_epochs_after(self.events, epoch)
 
     def write_epochs(self) -> None:
-        """Write epochs.csv: the epochs of events.jsonl, one a row."""
+        """Writes epochs.csv: the epochs of events.jsonl, one a row."""
         epochs = pd.DataFrame([event for event in self.read_events() if event["event"] == "epoch"])
         table = epochs.drop(columns="event").to_csv(index=False, lineterminator="\r\n")
         write_atomically(self.path / "epochs.csv", table.encode())

@@ -15,7 +15,7 @@ _AGAIN = "remove it: `dfd-train evaluate` makes it again"
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame, facts: Mapping[str, str]) -> None:
-    """Write a predictions table with `facts` as its key-value metadata, and checksums."""
+    """Writes a predictions table with `facts` as its key-value metadata, and checksums."""
     table = pa.Table.from_pandas(predictions, preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **facts})
     with replacing(path) as file:

@@ -76,7 +76,7 @@ class Desk:
         return Guard(app, access)
 
     def remove_unfinished(self) -> None:
-        """Delete the uploads of which no report came: those in flight, that waited, were cancelled or failed."""
+        """Deletes the uploads of which no report came: those in flight, that waited, were cancelled or failed."""
         for folder in self._folders:
             if not (folder / "report").is_dir():
                 shutil.rmtree(folder, ignore_errors=True)

@@ -101,7 +101,7 @@ class Jobs:
                 self._coming -= 1
 
     def add(self, number: str, file: Path) -> Upload:
-        """Put a file in the queue."""
+        """Puts a file in the queue."""
         upload = Upload(number, file)
         with self._changed:
             self._uploads[number] = upload
@@ -140,7 +140,7 @@ class Jobs:
         shutil.rmtree(upload.file.parent, ignore_errors=True)
 
     def close(self) -> None:
-        """End the worker."""
+        """Ends the worker."""
         with self._changed:
             self._closed = True
             for upload in self._uploads.values():

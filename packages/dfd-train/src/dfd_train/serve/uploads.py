@@ -78,7 +78,7 @@ class Promise:
 
 
 async def receive(blocks: AsyncIterator[bytes], promise: Promise, target: Path) -> None:
-    """Write the bytes that were announced to `target`; nothing stays of an upload that is cut short.
+    """Writes the bytes that were announced to `target`; nothing stays of an upload that is cut short.
 
     Raises: Refused: ended early or longer than announced (400), too slow (408); the disk is full (507).
     """

@@ -47,7 +47,9 @@ class ModelConfig(Checked):
     ] = "model"
     train_level: Annotated[
         Literal["full", "higher", "lower", "classifier"],
-        Meta(description="which parts train, the classifier always; higher: as in Table 5.2 of the thesis"),
+        Meta(
+            description="which parts train (the classifier always does); higher: as in Table 5.2 of the thesis"
+        ),
     ] = "full"
     members: Annotated[
         tuple[str, ...], Meta(description="run folders whose networks an ensemble joins, bodies frozen")
@@ -61,17 +63,21 @@ class DataConfig(Checked):
     work: Annotated[str, Meta(description="the prepared data set, written by ffpp-prep")] = ""
     batches: Annotated[
         Literal["various", "dual", "shuffled"],
-        Meta(description="various pairs a batch, one pair a batch, or plain shuffled frames"),
+        Meta(
+            description="several pairs of videos per batch (various), one pair (dual), or plain shuffled frames"
+        ),
     ] = "various"
-    batch_size: Annotated[int, Meta(ge=2, le=16384, description="crops a batch, even")] = 24
-    frame_stride: Annotated[int, Meta(ge=1, le=MOST, description="n of the various formula")] = 8
+    batch_size: Annotated[int, Meta(ge=2, le=16384, description="crops per batch, an even number")] = 24
+    frame_stride: Annotated[
+        int, Meta(ge=1, le=MOST, description="the n in the formula of various batches")
+    ] = 8
     train_frames: Annotated[
-        int, Meta(ge=0, le=MOST, description="frames a video and epoch of shuffled batches; 0: all of them")
+        int, Meta(ge=0, le=MOST, description="shuffled batches: frames per video and epoch; 0: all of them")
     ] = 7
     val_frames: Annotated[
-        int, Meta(ge=1, le=MOST, description="equally spaced frames a validation video")
+        int, Meta(ge=1, le=MOST, description="equally spaced frames per validation video")
     ] = 7
-    test_frames: Annotated[int, Meta(ge=1, le=MOST, description="equally spaced frames a test video")] = 12
+    test_frames: Annotated[int, Meta(ge=1, le=MOST, description="equally spaced frames per test video")] = 12
     multiple_faces: Annotated[
         Literal["drop", "keep"],
         Meta(description="videos with several faces: left out (thesis) or best face kept"),
@@ -137,7 +143,9 @@ class DegradationConfig(Checked):
     """Quality losses of training crops before resizing, beyond the thesis: all off unless set."""
 
     downscale: Annotated[Probability, Meta(description="probability of shrinking and enlarging again")] = 0.0
-    downscale_factor: Annotated[Range, Meta(description="to this share of the side, from, to")] = (0.25, 0.9)
+    downscale_factor: Annotated[
+        Range, Meta(description="share of the side to which it shrinks, from, to")
+    ] = (0.25, 0.9)
     blur: Annotated[Probability, Meta(description="probability of Gaussian blur")] = 0.0
     blur_sigma: Annotated[Range, Meta(description="deviation of the blur in pixels, from, to")] = (0.3, 2.0)
     noise: Annotated[Probability, Meta(description="probability of Gaussian noise")] = 0.0
@@ -154,7 +162,7 @@ class DegradationConfig(Checked):
     )
     self_blend: Annotated[
         Probability,
-        Meta(description="probability that a fake's place shows its original blended with itself"),
+        Meta(description="probability that a fake is replaced by its original, blended with itself"),
     ] = 0.0
 
     def __post_init__(self) -> None:
@@ -209,10 +217,10 @@ class ScheduleConfig(Checked):
     curve: Annotated[
         Literal["constant", "exponential", "cosine"], Meta(description="curve of the learning rate")
     ] = "exponential"
-    decay: Annotated[float, Meta(gt=0.0, le=1.0, description="exponential: factor a decay")] = 0.94
-    decay_every: Annotated[int, Meta(ge=1, description="exponential: epochs a decay")] = 2
+    decay: Annotated[float, Meta(gt=0.0, le=1.0, description="exponential: factor per decay")] = 0.94
+    decay_every: Annotated[int, Meta(ge=1, description="exponential: epochs from one decay to the next")] = 2
     plateau: Annotated[bool, Meta(description="reduce on a plateau of the training loss")] = True
-    plateau_factor: Annotated[float, Meta(gt=0.0, lt=1.0, description="plateau: factor a reduction")] = 0.5
+    plateau_factor: Annotated[float, Meta(gt=0.0, lt=1.0, description="plateau: factor per reduction")] = 0.5
     plateau_patience: Annotated[int, Meta(ge=0, description="plateau: epochs without improvement")] = 2
     warmup_epochs: Annotated[float, Meta(ge=0.0, description="linear warm-up, in epochs")] = 0.0
 
@@ -223,7 +231,10 @@ class TrainConfig(Checked):
 
     epochs: Annotated[int, Meta(ge=1, le=MOST, description="epochs of the run")] = 50
     max_steps: (
-        Annotated[int, Meta(ge=1, description="at most so many batches an epoch (smoke runs)")] | None
+        Annotated[
+            int, Meta(ge=1, description="at most this many batches per epoch, to try something quickly")
+        ]
+        | None
     ) = None
     seed: Annotated[int, Meta(ge=0, description="seed of weights, batches, transforms and dropout")] = 0
     device: Annotated[
@@ -234,10 +245,10 @@ class TrainConfig(Checked):
     ) = None
     channels_last: Annotated[bool, Meta(description="memory layout NHWC: faster on CPUs and GPUs")] = True
     checkpoint_minutes: Annotated[
-        float, Meta(ge=0.0, description="save within an epoch after so many minutes; 0: at its end only")
+        float, Meta(ge=0.0, description="minutes between saves within an epoch; 0: save only at its end")
     ] = 10.0
     gradient_flow: Annotated[
-        bool, Meta(description="record mean and maximum gradient a layer (Fig. 7.1)")
+        bool, Meta(description="record mean and maximum gradient per layer (Fig. 7.1)")
     ] = False
     tensorboard: Annotated[bool, Meta(description="write TensorBoard events beside events.jsonl")] = False
 

@@ -58,7 +58,7 @@ def add_sharing(parser: Parser) -> None:
         type=_seconds,
         default=300.0,
         metavar="S",
-        help="stop a worker that made no progress for so many seconds (default: %(default)g)",
+        help="stop a worker that made no progress for this many seconds (default: %(default)g)",
     )
 
 

@@ -30,7 +30,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--landmarks",
         action="store_true",
-        help="then find 468 points of every kept face, as `ffpp-prep landmarks`",
+        help="then find 468 points of every kept face, as `ffpp-prep landmarks` does",
     )
     add_sharing(parser)
     add_retry(parser)

@@ -19,7 +19,7 @@ from ffpp_prep.text.units import duration_text, size_text
 if TYPE_CHECKING:
     from ffpp_prep.stages.estimate import Estimate
 
-HELP = "tell how long a data set will take and how much disk, from a timed probe of a few videos"
+HELP = "estimate the time and disk that a data set will take, from a timed probe of a few videos"
 EXAMPLE = "ffpp-prep estimate /data/FaceForensics++ --jobs 8 --for-training 50"
 
 

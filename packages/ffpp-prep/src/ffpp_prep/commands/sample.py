@@ -9,7 +9,7 @@ from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.errors import ExitStatus
 
-HELP = "write a small FF++-shaped data set, made from pictures that Python packages ship"
+HELP = "write a small data set shaped like FaceForensics++, made from pictures that come with Python packages"
 EXAMPLE = "ffpp-prep sample demo-data"
 
 

@@ -31,7 +31,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--moved",
         action="store_true",
-        help="ROOT is the data set that WORK was scanned from, at another place",
+        help="ROOT is the data set that WORK was scanned from, in another place",
     )
     add_scan_arguments(parser)
 
@@ -47,13 +47,13 @@ def add_scan_arguments(parser: Parser, when: str = "") -> None:
         "--layout",
         default="auto",
         metavar="NAME",
-        help="how the data set lies on the disk; an unknown name lists those that are known (default: %(default)s)",
+        help="the data set's form on disk; an unknown name lists the known ones (default: %(default)s)",
     )
     add_flags(group, SplitSettings)
     group.add_argument(
         "--altered-voice",
         action="store_true",
-        help="take videos whose picture is real and whose voice was altered, as real; else they are left out",
+        help="take videos with a real picture and an altered voice as real (default: leave them out)",
     )
     group.add_argument(
         "--columns",

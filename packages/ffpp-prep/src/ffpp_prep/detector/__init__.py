@@ -21,7 +21,7 @@ DETECTORS = (SSD, BLAZEFACE)
 def load_detector(
     engine: str = "auto", threads: int = 1, frozen_graph: Path | None = None, detector: str = SSD
 ) -> Detector:
-    """Return a face detector.
+    """Returns a face detector.
 
     engine: "litert", "tensorflow" (needs the extra `ffpp-prep[tensorflow]`), or "auto": TensorFlow where it is
     installed and sees a GPU, or where a frozen graph is given, else LiteRT.
@@ -65,7 +65,7 @@ def check_detector(detector: str, engine: str = "auto", frozen_graph: Path | Non
 
 
 def _tensorflow_sees_gpu() -> bool:
-    """Ask TensorFlow for a GPU, but import it (seconds) only where there is an NVIDIA device."""
+    """Asks TensorFlow for a GPU, but imports it (seconds) only where there is an NVIDIA device."""
     if "torch" in sys.modules or not may_have_gpu():
         return False
     from ffpp_prep.detector.tensorflow_graph import import_tensorflow

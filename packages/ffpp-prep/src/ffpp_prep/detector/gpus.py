@@ -13,7 +13,7 @@ _TIMEOUT_S = 120
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """Return a value of CUDA_VISIBLE_DEVICES for each GPU that TensorFlow can run on; empty where there is none.
+    """Returns a value of CUDA_VISIBLE_DEVICES for each GPU that TensorFlow can run on; empty where there is none.
 
     TensorFlow is asked in a process of its own: it takes seconds to import, and must not meet torch.
     """

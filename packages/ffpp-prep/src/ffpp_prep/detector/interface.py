@@ -54,7 +54,7 @@ class Detector(Protocol):
         ...
 
     def detect(self, frames: NDArray[np.uint8]) -> list[Detections]:
-        """Return the faces of each frame.
+        """Returns the faces of each frame.
 
         frames: uint8 (N, H, W, 3), RGB.
         Raises UserError for another shape or dtype, or a side of more than a million pixels.

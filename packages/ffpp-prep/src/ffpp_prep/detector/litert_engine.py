@@ -33,7 +33,7 @@ class LiteRTDetector:
         self._session: _Session | None = None
 
     def detect(self, frames: NDArray[np.uint8]) -> list[Detections]:
-        """Return the faces of each frame: uint8 (N, H, W, 3), RGB."""
+        """Returns the faces of each frame: uint8 (N, H, W, 3), RGB."""
         check_frames(frames)
         height, width = frames.shape[1:3]
         session = self._session
@@ -59,7 +59,7 @@ class _Session:
     frame_shape: tuple[int, ...] = ()
 
     def predict(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the predictions, float32 (5118, 5), of a frame, uint8 (H, W, 3)."""
+        """Returns the predictions, float32 (5118, 5), of a frame, uint8 (H, W, 3)."""
         if frame.shape != self.frame_shape:
             self._prepare(frame.shape)
         interpreter = self.interpreter

@@ -17,7 +17,7 @@ from ffpp_prep.detector.network import INPUT, INPUT_SIZE, Convolution, Network
 
 
 def build_flatbuffer(network: Network, height: int, width: int) -> bytes:
-    """Return the TFLite model for frames of the given size in pixels.
+    """Returns the TFLite model for frames of the given size in pixels.
 
     Input: uint8 (1, height, width, 3), RGB. Outputs: float32, one a feature map, in the order of
     `network.predictions`.

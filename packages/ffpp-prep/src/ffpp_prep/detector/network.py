@@ -57,7 +57,7 @@ class Network:
 
 
 def build_network(weights: Weights) -> Network:
-    """Return the network with the given weights (`load_weights`)."""
+    """Returns the network with the given weights (`load_weights`)."""
     backbone = [_pointwise(weights, "MobilenetV1/Conv2d_0_pointwise", INPUT, stride=2)]
     for layer in range(1, 14):
         name = f"MobilenetV1/Conv2d_{layer}"
@@ -100,7 +100,7 @@ def _depthwise(weights: Weights, name: str, source: str, stride: int) -> Convolu
 def _without_dead_channels(
     first: Convolution, depthwise: Convolution, pointwise: Convolution
 ) -> tuple[Convolution, Convolution, Convolution]:
-    """Leave out the channels of the first convolution that are 0 whatever the frame: 13 of 32.
+    """Leaves out the channels of the first convolution that are 0 whatever the frame: 13 of 32.
 
     Training left them dead: the input lies in -1…1, so no output can exceed bias + sum of |kernel|, and where that
     is below 0, ReLU6 gives 0 everywhere. The depthwise layer turns them to a constant, which the biases of the
@@ -132,7 +132,7 @@ def _predictor(weights: Weights, index: int, source: str) -> Convolution:
 
 
 def _interleave(codes: NDArray[np.float32], classes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Join (…, anchors · 4) box codes and (…, anchors · 3) class scores to (…, anchors · 5)."""
+    """Joins (…, anchors · 4) box codes and (…, anchors · 3) class scores to (…, anchors · 5)."""
     codes = codes.reshape(*codes.shape[:-1], -1, 4)
     classes = classes.reshape(*classes.shape[:-1], -1, _CLASSES)
     joined = np.concatenate([codes, classes[..., _FACE_CLASS : _FACE_CLASS + 1]], axis=-1)

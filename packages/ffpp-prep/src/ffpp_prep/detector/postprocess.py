@@ -22,7 +22,7 @@ _BLOCK = 256  # candidates looked at together; the result does not depend on it
 def detections_of(
     predictions: NDArray[np.float32], anchors: NDArray[np.float32], height: int, width: int
 ) -> Detections:
-    """Return the faces of one frame.
+    """Returns the faces of one frame.
 
     predictions: float32 (A, 5), ty, tx, th, tw and the logit of an anchor. anchors: float32 (A, 4), ymin, xmin,
     ymax, xmax. height, width: the source frame's, in pixels.
@@ -45,7 +45,7 @@ def detections_of(
 
 
 def decode(codes: NDArray[np.float32], anchors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the boxes (K, 4) ymin, xmin, ymax, xmax of codes (K, 4) ty, tx, th, tw, clipped to 0…1."""
+    """Returns the boxes (K, 4) ymin, xmin, ymax, xmax of codes (K, 4) ty, tx, th, tw, clipped to 0…1."""
     sizes = anchors[:, 2:] - anchors[:, :2]
     centres = codes[:, :2] / CENTRE_SCALE * sizes + (anchors[:, :2] + anchors[:, 2:]) / 2
     halves = np.exp(codes[:, 2:] / SIZE_SCALE) * sizes / 2
@@ -53,7 +53,7 @@ def decode(codes: NDArray[np.float32], anchors: NDArray[np.float32]) -> NDArray[
 
 
 def _suppress(kept: NDArray[np.float32], candidates: NDArray[np.float32]) -> list[int]:
-    """Return the candidates (best first) that overlap neither a kept box nor a better candidate that stays."""
+    """Returns the candidates (best first) that overlap neither a kept box nor a better candidate that stays."""
     alive = (_area(candidates) > 0) & ~(_iou(kept, candidates) > IOU_THRESHOLD).any(axis=0)
     overlaps = _iou(candidates, candidates) > IOU_THRESHOLD
     chosen: list[int] = []
@@ -69,7 +69,7 @@ def _area(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _iou(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the intersection over union, (len(left), len(right)), of boxes whose area is not zero."""
+    """Returns the intersection over union, (len(left), len(right)), of boxes whose area is not zero."""
     top, first, bottom, last = left.T[:, :, None]
     height = np.minimum(bottom, right[:, 2]) - np.maximum(top, right[:, 0])
     width = np.minimum(last, right[:, 3]) - np.maximum(first, right[:, 1])

@@ -16,7 +16,7 @@ _STDERR = 2
 
 @contextmanager
 def native_messages_to_log() -> Iterator[None]:
-    """Log what is written to the process's standard error meanwhile, at level debug.
+    """Logs what is written to the process's standard error meanwhile, at level debug.
 
     LiteRT and TensorFlow announce themselves there, from C++, in every worker process, and no setting stops them.
     """

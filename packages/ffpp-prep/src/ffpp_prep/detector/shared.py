@@ -47,7 +47,7 @@ class SharedDetector:
         return self._detector.longest
 
     def detect(self, frames: Frames) -> list[Detections]:
-        """Return the faces of each frame, uint8 (N, H, W, 3), RGB, once it is this batch's turn."""
+        """Returns the faces of each frame, uint8 (N, H, W, 3), RGB, once it is this batch's turn."""
         faces: Future[list[Detections]] = Future()
         self._batches.put((frames, faces))
         return faces.result()

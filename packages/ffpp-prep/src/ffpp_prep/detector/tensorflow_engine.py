@@ -55,7 +55,7 @@ class TensorFlowDetector:
         self._session: _Session | None = None
 
     def detect(self, frames: NDArray[np.uint8]) -> list[Detections]:
-        """Return the faces of each frame: uint8 (N, H, W, 3), RGB."""
+        """Returns the faces of each frame: uint8 (N, H, W, 3), RGB."""
         check_frames(frames)
         if self._session is None or self._session.process != os.getpid():
             self._session = _Session(self.threads, self.frozen_graph)
@@ -110,7 +110,7 @@ class _Session:
 
 
 def _check_graph_file(path: Path) -> str:
-    """Return the SHA-256 of a frozen graph; log when it is not the file that the thesis used."""
+    """Returns the SHA-256 of a frozen graph; logs when it is not the file that the thesis used."""
     if not path.is_file():
         raise FileNotFoundError(f"no frozen graph at {path}")
     content = path.read_bytes()

@@ -16,7 +16,7 @@ from ffpp_prep.detector.quiet import native_messages_to_log
 
 
 def import_tensorflow() -> Any:
-    """Return the module `tensorflow`, which takes seconds to import without its messages."""
+    """Returns the module `tensorflow`, which takes seconds to import without its messages."""
     with native_messages_to_log():
         import tensorflow
 
@@ -24,7 +24,7 @@ def import_tensorflow() -> Any:
 
 
 def build_frozen_graph(network: Network) -> bytes:
-    """Return the serialised `GraphDef` of the network, with its post-processing."""
+    """Returns the serialised `GraphDef` of the network, with its post-processing."""
     tf = import_tensorflow()
     graph = tf.Graph()
     with graph.as_default():
@@ -69,7 +69,7 @@ def _convolve(tf: Any, convolution: Convolution, source: Any) -> Any:
 
 
 def _decode(tf: Any, predictions: Any, anchors: Any) -> tuple[Any, Any]:
-    """Return the clipped boxes (N, A, 4) and the scores (N, A); a box clipped to nothing scores 0."""
+    """Returns the clipped boxes (N, A, 4) and the scores (N, A); a box clipped to nothing scores 0."""
     sizes = anchors[:, 2:] - anchors[:, :2]
     centres = predictions[:, :, :2] / postprocess.CENTRE_SCALE * sizes + (anchors[:, :2] + anchors[:, 2:]) / 2
     halves = tf.exp(predictions[:, :, 2:4] / postprocess.SIZE_SCALE) * sizes / 2

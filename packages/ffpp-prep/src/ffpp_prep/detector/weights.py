@@ -17,7 +17,7 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 
 def load_weights() -> Weights:
-    """Return the float32 tensors of the embedded detector by name.
+    """Returns the float32 tensors of the embedded detector by name.
 
     Raises ValueError when the file's SHA-256 is not `WEIGHTS_SHA256`. Source: data/PROVENANCE.md.
     """
