@@ -1,7 +1,7 @@
 """A trained run for other programs: an ONNX file, or a folder of safetensors, with its card, checked before it exists.
 
-What is written is loaded again and compared with the network on crops of the run's own data; where a logit deviates,
-nothing is written.
+The written file is loaded again and compared with the network on crops of the run's own data. If a logit deviates,
+nothing is kept.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Logits = Callable[[Tensor], npt.NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Export:
-    """What was written and how near it is to the network."""
+    """What was written, and how close it is to the network."""
 
     path: Path
     card: DetectorCard

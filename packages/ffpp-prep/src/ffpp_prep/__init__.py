@@ -1,4 +1,4 @@
-"""From FaceForensics++, DFDC, Celeb-DF, real/ and fake/ folders or tables to face boxes (Parquet) and crops (HDF5)."""
+"""Turns a data set of videos into face boxes (Parquet) and face crops (HDF5); see `ffpp_prep.datasets.layouts`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has to be known about a network besides its weights."""
+"""The card of a network: everything that a user must know besides its weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -82,7 +82,7 @@ class ModelCard:
 
     @classmethod
     def for_channels(cls, in_chans: int) -> Self:
-        """Returns the card of a newly drawn network with so many input channels."""
+        """Returns the card of an untrained network with this many input channels."""
         return cls(mean=(0.5,) * in_chans, std=(0.5,) * in_chans, color="RGB" if in_chans == 3 else "other")
 
     def for_new_classifier(self, num_classes: int) -> Self:

@@ -1,4 +1,4 @@
-"""What a network is made of: frozen, checked when made, and the same after a round trip through JSON."""
+"""Configurations of networks: frozen, checked when made, and unchanged by a round trip through JSON."""
 
 import math
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ Widths = tuple[int, ...]
 class ReseptionConfig:
     """One Reseption network; the defaults are Reseption V1, `RESEPTION_V2` is the other of the thesis.
 
-    A block's widths are one tuple a branch, one number a convolution, in the order of Figures 6.4 to 6.11;
+    A block's widths are one tuple per branch, one number per convolution, in the order of Figures 6.4 to 6.11;
     the last number of a branch of block C stands for each of its two parallel convolutions. `num_classes=0`
     leaves the classifier out.
 

@@ -68,7 +68,7 @@ class ReseptionEnsemble(nn.Module):
 
     @classmethod
     def from_config(cls, config: EnsembleConfig) -> "ReseptionEnsemble":
-        """Returns an ensemble of newly drawn members."""
+        """Returns an ensemble of members with random weights."""
         return cls(
             [Reseption(member) for member in config.members],
             config.num_classes,
@@ -167,7 +167,7 @@ Network = Reseption | ReseptionEnsemble
 
 
 def build(config: ReseptionConfig | EnsembleConfig) -> Network:
-    """Returns the newly drawn network of a configuration."""
+    """Returns the network of a configuration, with random weights."""
     return Reseption(config) if isinstance(config, ReseptionConfig) else ReseptionEnsemble.from_config(config)
 
 

@@ -1,4 +1,4 @@
-"""What the intermediate feature maps of a network are, and a network that returns them."""
+"""Describes the intermediate feature maps of a network, and wraps a network that returns them."""
 
 from collections.abc import Sequence
 from typing import Any

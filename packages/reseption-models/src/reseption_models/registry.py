@@ -32,14 +32,14 @@ def create_model(
     dtype: torch.dtype | None = None,
     **overrides: object,
 ) -> nn.Module:
-    """Returns a named network, newly drawn unless weights are named.
+    """Returns a named network, with random weights unless others are named.
 
     Args:
         name: one of `list_models()`.
         pretrained: a folder that `save_pretrained` wrote, or a hub id; its architecture must be this one.
-            None and False leave the network newly drawn; True is an error, as no trained weights are shipped.
+            None and False leave the weights random; True is an error, because no trained weights are shipped.
         checkpoint_path: a checkpoint file, see `load_checkpoint`.
-        adapt_head: draw a new classifier where that of the weights has another size.
+        adapt_head: draw a new classifier if that of the weights has another size.
         num_classes: logits; 0 leaves the classifier out, so that the pooled features come out.
         in_chans: channels of the input.
         drop_rate: dropout before the classifier (in an ensemble: before each member's linear layer).

@@ -62,8 +62,8 @@ class HubOptions:
 def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None = None) -> None:
     """Writes `model.safetensors` and `config.json` to a folder, which is made where needed.
 
-    A failure to write leaves what was there. A kill between the two of a folder that is written over leaves weights and
-    a `config.json` that don't belong together, which `from_pretrained` refuses by their SHA-256.
+    If writing fails, the old files stay. If the process is killed between the two files of an existing folder, weights
+    and `config.json` don't belong together; `from_pretrained` refuses them by their SHA-256.
 
     Args:
         model: the network; not a fused, wrapped or `features_only` one.

@@ -1,4 +1,4 @@
-"""What an exported detector says about itself: all that a program needs to score a crop without the run's folder.
+"""The card of an exported detector: everything that a program needs to score a crop without the run's folder.
 
 It travels as JSON: in an ONNX file's metadata under `METADATA_KEY`, beside safetensors weights as `CARD_FILE`.
 Nothing here loads torch.
@@ -112,9 +112,9 @@ class DetectorCard:
 
     @classmethod
     def from_json(cls, text: str | bytes, here: Path = Path(CARD_FILE)) -> DetectorCard:
-        """The card of an exported detector, that stands in a file `here`.
+        """Reads the card of an exported detector from the text of a file, `here`.
 
-        Raises: UserError where the text is none, or of another version.
+        Raises: UserError if the text is not a card, or has another version.
         """
         again = "export the run again"
         content = without_checksum(parsed_json(text, here, again), here, again)

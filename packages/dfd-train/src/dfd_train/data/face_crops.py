@@ -1,4 +1,4 @@
-"""A prepared set as a dataset of PyTorch, for training loops of one's own."""
+"""A prepared set as a PyTorch dataset, for your own training loop."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ class FaceCrops(Dataset[tuple[Any, int]]):
     Args:
         work: the folder that `ffpp-prep` wrote.
         split: train, val, test or unused; empty for all videos.
-        frames: at most so many of each video, equally spaced among those that there are; 0 for all.
-        transform: called with each crop, (height, width, 3) uint8 RGB of any size and shape; what it returns is the
+        frames: at most this many per video, equally spaced among the existing ones; 0 for all.
+        transform: called with each crop, (height, width, 3) uint8 RGB of any size and shape; it returns the
             first half of an item. None: (3, size, size) float32, resized bilinearly with antialiasing, from -1 to 1,
-            which is what the networks of `reseption_models` take.
-        size: of the pictures where there is no `transform`, in pixels.
-        min_score: faces that the detector scored lower are left out; None for the threshold of `ffpp-prep boxes`.
-        stored: only crops that `ffpp-prep extract` stored, where it stored any. Others are cut from their videos.
+            as the networks of `reseption_models` take it.
+        size: the pictures' side in pixels, without a `transform`.
+        min_score: leave out faces that the detector scored lower; None for the threshold of `ffpp-prep boxes`.
+        stored: take only crops that `ffpp-prep extract` stored, if it stored any. Others are cut from their videos.
 
     Attributes:
-        table: one row an item: `row` (of `prepared.videos`), `frame`, `score`, `label`.
-        prepared: the set itself; `prepared.videos` has method, split, identities of each video.
+        table: one row per item: `row` (of `prepared.videos`), `frame`, `score`, `label`.
+        prepared: the set itself; `prepared.videos` has each video's method, split and identities.
 
     Raises:
-        FileNotFoundError: no such folder, or nothing was scanned into it.
-        UserError: a value out of its range, no crop is left, or a file is damaged.
+        FileNotFoundError: there is no such folder, or nothing was scanned into it.
+        UserError: a value is out of its range, no crop is left, or a file is damaged.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a network takes, and what crops it is used to. Nothing here loads torch."""
+"""The input that a network takes, and the crops that it was trained on. Nothing here loads torch."""
 
 from __future__ import annotations
 

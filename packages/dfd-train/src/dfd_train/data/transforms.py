@@ -37,7 +37,7 @@ class Draw:
 
 
 def resize(crop: Image, size: int) -> Tensor:
-    """A crop (H, W, 3) as uint8 tensor (3, size, size), bilinear with antialiasing."""
+    """Resizes a crop (H, W, 3) to a uint8 tensor (3, size, size), bilinearly with antialiasing."""
     # torch wants writable memory; decoders may hand out read-only views
     image = torch.from_numpy(crop if crop.flags.writeable else crop.copy()).permute(2, 0, 1)
     resized: Tensor = functional.resize(image, [size, size], antialias=True)
@@ -45,7 +45,7 @@ def resize(crop: Image, size: int) -> Tensor:
 
 
 def draw(config: TransformConfig, size: int, *, seed: int, epoch: int, position: int) -> Draw:
-    """The random choices for the sample at `position` of `epoch`, for an input of `size` pixels."""
+    """Draws the random choices for the sample at `position` of `epoch`, for an input of `size` pixels."""
     random = np.random.default_rng([seed, epoch, position])
     factors = {
         name: 1.0 + random.uniform(-strength, strength)
@@ -69,18 +69,18 @@ def draw(config: TransformConfig, size: int, *, seed: int, epoch: int, position:
 
 
 def normalize(image: Tensor, spec: InputSpec) -> Tensor:
-    """uint8 (..., 3, S, S), or float32 in [0, 1], to normalised float32."""
+    """Normalises uint8 (..., 3, S, S), or float32 in [0, 1], to float32: (value - mean) / std of [0, 1]."""
     return _center(functional.to_dtype(image, torch.float32, scale=True), spec)
 
 
 def augment(image: Tensor, choices: Draw, spec: InputSpec) -> Tensor:
-    """uint8 (3, S, S) to a normalised float32 training input, on the device of `image`."""
+    """Makes a normalised float32 training input of uint8 (3, S, S), on the device of `image`."""
     picture = move(functional.to_dtype(image, torch.float32, scale=True), choices)
     return erase(_center(picture, spec), choices)
 
 
 def move(picture: Tensor, choices: Draw) -> Tensor:
-    """All that is done before normalisation; without jitter bytes are moved as numbers are, and stay bytes."""
+    """Applies everything that comes before normalisation; without jitter, uint8 stays uint8."""
     for step in choices.order:
         if step == "flip" and choices.flip:
             picture = functional.horizontal_flip(picture)
@@ -94,7 +94,7 @@ def move(picture: Tensor, choices: Draw) -> Tensor:
 
 
 def erase(picture: Tensor, choices: Draw) -> Tensor:
-    """A normalised picture (3, S, S), a part of which becomes the mean colour, in place."""
+    """Gives a part of a normalised picture (3, S, S) the mean colour, in place."""
     if choices.erased is not None:
         top, left, height, width = choices.erased
         picture[:, top : top + height, left : left + width] = 0.0
@@ -102,9 +102,9 @@ def erase(picture: Tensor, choices: Draw) -> Tensor:
 
 
 def adjust_hue(picture: Tensor, turns: float) -> Tensor:
-    """float32 (3, H, W) in [0, 1] with its hue shifted by `turns`; value and saturation stay.
+    """Shifts the hue of float32 (3, H, W) in [0, 1] by `turns`; value and saturation stay.
 
-    As torchvision's, in half its time: each channel directly from the hue, without a detour over sectors.
+    The result equals torchvision's, in half the time: each channel follows directly from the hue, without sectors.
     """
     low, high = picture.amin(0), picture.amax(0)
     chroma = high - low

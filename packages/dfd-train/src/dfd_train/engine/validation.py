@@ -1,4 +1,4 @@
-"""What predicting needs to know of models' validation videos, made where it is not at hand. Loading makes nothing."""
+"""Makes what predicting needs to know about validation videos, if it is missing. Loading a model never does that."""
 
 from __future__ import annotations
 

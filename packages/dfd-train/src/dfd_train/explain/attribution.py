@@ -1,6 +1,6 @@
 """LIME, Grad-CAM and occlusion of one crop and one network, by captum: what speaks for fake, what for real.
 
-All three explain the logit: it adds up, and it does not flatten where the network is sure, as the probability does.
+All three explain the logit: it is additive and, unlike the probability, doesn't flatten where the network is sure.
 Positive values speak for fake, negative ones for real. All maps have `SIDE` x `SIDE` pixels, whatever the network's
 input, so that several networks can stand side by side on the same superpixels.
 """
@@ -47,7 +47,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What LIME draws: so many samples, in each of which some superpixels are painted over."""
+    """What LIME draws: a number of samples, in each of which some superpixels are painted over."""
 
     segments: npt.NDArray[np.int64]
     """(SIDE, SIDE), numbered from 0"""

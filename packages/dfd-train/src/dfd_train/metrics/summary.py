@@ -67,7 +67,7 @@ def best_threshold(validation: pd.DataFrame, aggregation: Aggregation = "mean") 
 
 
 def best_threshold_of(value: Floats, fake: np.ndarray, middle: float = 0.0) -> float:
-    """The same of values (V,) of which fakes, (V,) bool, are the higher ones; `middle` is where nothing is said."""
+    """Does the same for values (V,), higher for fakes, `fake` (V,) bool; `middle` takes the place of 0.5."""
     distinct = np.unique(value)[::-1]
     candidates = np.append((distinct[1:] + distinct[:-1]) / 2.0, middle)
     called_fake = np.append(
@@ -84,7 +84,7 @@ def method_subset(predictions: pd.DataFrame, method: str) -> pd.DataFrame:
     """A method's frames with those of the originals that its scores are compared with.
 
     These are all originals of the data sets that the method's fakes belong to, shared by every method of
-    that set; where such a set has none, all originals. Asked for the originals, it returns them alone.
+    that set; if such a set has none, all originals. For the originals' own name it returns them alone.
     """
     real = predictions["label"] == 0
     fake = (predictions["method"] == method) & ~real

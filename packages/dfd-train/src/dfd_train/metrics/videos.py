@@ -1,4 +1,4 @@
-"""From one row a frame to one row a video."""
+"""Turns one row per frame into one row per video."""
 
 from pathlib import PurePosixPath
 from typing import Literal, get_args
@@ -19,7 +19,7 @@ GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 def video_scores(
     predictions: pd.DataFrame, aggregation: Aggregation = "mean", group_by: Grouping = "video_id"
 ) -> pd.DataFrame:
-    """One row a video, in order of first appearance, from one row a frame.
+    """Returns one row per video, in order of first appearance, from one row per frame.
 
     `predictions` needs `video_id`, `label` and `logit`; other columns keep their first value. The result has
     `video_id`, `label` (1 = fake), `prob` (frames' scores aggregated), `loss` (mean cross-entropy of
@@ -47,7 +47,7 @@ def video_scores(
 
 
 def video_key(predictions: pd.DataFrame, group_by: Grouping) -> np.ndarray:
-    """Whose frame each row is, (F,): the `video_id`, or only the file name without folders and ending."""
+    """Returns each row's video, (F,): the `video_id`, or only the file name without folders and ending."""
     ids = predictions["video_id"]
     if group_by == "name":
         ids = ids.map(lambda video_id: PurePosixPath(video_id).stem)
@@ -56,7 +56,7 @@ def video_key(predictions: pd.DataFrame, group_by: Grouping) -> np.ndarray:
 
 
 def ranking_keys(logit: Floats, owner: NDArray[np.int64], aggregation: Aggregation) -> Floats:
-    """What orders videos as their scores do, (V,), also where those are all 1.0: the scores' log odds.
+    """Returns the scores' log odds, (V,), which order videos as the scores do, even where those are all 1.0.
 
     `logit` (F,) and `owner` (F,), whose frame it is, from 0.
     """

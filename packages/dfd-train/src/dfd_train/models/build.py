@@ -32,7 +32,7 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True)
 class Origin:
-    """Which network it exactly is, and which weights it began with."""
+    """Which network it is exactly, and which weights it started from."""
 
     network: str = ""
     """timm's name with its tag; empty for networks that aren't timm's"""
@@ -42,7 +42,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Detector:
-    """A network and what it wants to see; parts whose parameters take no gradient are frozen."""
+    """A network and the input that it expects; parts whose parameters take no gradient are frozen."""
 
     network: nn.Module
     spec: InputSpec
@@ -91,10 +91,10 @@ def _check_timm(name: str) -> None:
 def build_detector(
     config: ModelConfig, members: Sequence[Detector] = (), bounds: Bounds | None = None
 ) -> Detector:
-    """The detector of a configuration, newly initialised, in evaluation mode.
+    """Builds the detector of a configuration, newly initialised, in evaluation mode.
 
-    `members` are the trained detectors of an ensemble. What its arguments ask for is counted before it is allocated,
-    and refused beyond `bounds`, by default this machine's memory.
+    `members` are the trained detectors of an ensemble. The memory that the arguments ask for is counted before it is
+    allocated, and refused beyond `bounds`, by default this machine's memory.
 
     Raises: UserError for an unknown name, argument or level, pretrained weights that cannot be reached, and a network
     that does not give one logit for an image of the wanted size.

@@ -92,7 +92,7 @@ def save_checkpoint(
 def load_checkpoint(path: Path) -> tuple[CheckpointFacts, dict[str, Any]]:
     """A checkpoint's facts and its whole content, on the CPU.
 
-    Raises: FileNotFoundError; UserError where it cannot be read, is no checkpoint of ours or of another version.
+    Raises: FileNotFoundError; UserError if it cannot be read, is not a checkpoint of ours, or has another version.
     """
     from reseption_models.files import check_is_file, check_torch_size
 
@@ -137,8 +137,8 @@ def load_checkpoint(path: Path) -> tuple[CheckpointFacts, dict[str, Any]]:
 def check_batch_norm(path: Path, facts: CheckpointFacts, network: nn.Module) -> None:
     """Refuses weights that were trained by another function than the network that is built from them.
 
-    On several GPUs timm's networks lost activations to torch's conversion of batch norm, before that was mended: the
-    names of their weights stayed, so that they load, and score wrongly.
+    Before that was mended, torch's conversion of batch norm took activations out of timm's networks on several GPUs.
+    The names of the weights stayed, so such weights load, but score wrongly.
 
     Raises: UserError.
     """

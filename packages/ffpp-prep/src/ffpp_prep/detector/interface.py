@@ -1,4 +1,4 @@
-"""What every detector engine looks like from outside."""
+"""The interface of every detector engine."""
 
 from __future__ import annotations
 

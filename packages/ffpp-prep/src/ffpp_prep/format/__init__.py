@@ -1,7 +1,7 @@
 """The prepared data set on disk, format version 1 (docs/format.md): whatever writes or reads a file of WORK.
 
 `load_prepared("work")` opens one, `iter_crops("work", split="test", frames=10)` goes through its faces. The names below
-are public; what a change to them means stands in docs/compatibility.md. Modules, by what they hold:
+are public; docs/compatibility.md says when they may change. The modules hold:
 
 - what a crop is: `geometry` (box to crop), `frames` (which ones), `codecs` (pixels to bytes)
 - tables: `schemas` (columns, and the format's version), `records`, `tables` (Parquet that checks itself), `made_with`

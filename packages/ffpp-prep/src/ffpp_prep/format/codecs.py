@@ -21,8 +21,8 @@ MOST_PIXELS = 1 << 26  # of a crop; a whole frame of 8K has half as many
 class Codec:
     """One way of storing (h, w, 3) uint8 RGB crops.
 
-    `ratio` is about how many times smaller than raw crops become, rounded down from benchmarks/codecs.py and
-    crop_reads.py: by it `--max-gb` is planned, which is rather not used up than exceeded.
+    `ratio` is about how many times smaller than raw the crops become, rounded down from benchmarks/codecs.py and
+    crop_reads.py. `--max-gb` is planned by it: the plan should fall short of the limit rather than exceed it.
     """
 
     name: str
@@ -86,7 +86,7 @@ CODECS: tuple[Codec, ...] = (
 
 
 def codec(name: str) -> Codec:
-    """The codec of that name.
+    """Returns the codec of that name.
 
     Raises:
         UserError: there is none.

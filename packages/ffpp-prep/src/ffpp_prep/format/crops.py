@@ -48,18 +48,18 @@ def choose_crops(
     min_score: float | None = None,
     stored: bool = True,
 ) -> pd.DataFrame:
-    """The crops of a split, one row each, by video and frame: `row` (of `prepared.videos`), `frame`, `score`, `label`.
+    """Returns a split's crops by video and frame: `row` (of `prepared.videos`), `frame`, `score`, `label`.
 
-    They are those of the best face of each frame, in videos that were decoded.
+    Each frame of a decoded video has one row, that of its best face.
 
     Args:
-        prepared: what `load_prepared` gives.
+        prepared: the set, from `load_prepared`.
         split: train, val, test or unused; empty for all videos.
-        frames: at most so many of each video, equally spaced among those that there are; 0 for all.
-        min_score: faces that the detector scored lower are left out; None for the threshold above which `boxes`
+        frames: at most this many per video, equally spaced among the existing ones; 0 for all.
+        min_score: leave out faces that the detector scored lower; None for the threshold above which `boxes`
             took a box for a face.
-        stored: only crops that `extract` stored, where it stored any; others are cut from their videos when they are
-            read, which takes tens of times as long.
+        stored: take only crops that `extract` stored, if it stored any. Other crops are cut from their videos when
+            they are read, which takes tens of times as long.
 
     Raises:
         UserError: an unknown split, a value out of its range, or no crop is left.
@@ -97,7 +97,7 @@ def iter_crops(
     min_score: float | None = None,
     stored: bool = True,
 ) -> Iterator[Crop]:
-    """The crops of a prepared set, one after another, by video and frame; arguments and errors as `choose_crops`.
+    """Yields the crops of a prepared set by video and frame; arguments and errors as for `choose_crops`.
 
     Example:
         >>> for crop in iter_crops("work", split="test", frames=10):  # doctest: +SKIP

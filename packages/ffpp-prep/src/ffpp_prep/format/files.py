@@ -53,7 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """As `replacing`, for what can't go on where the disk is full.
+    """Does what `replacing` does, but a full disk ends the run.
 
     Raises:
         FatalError: the disk is full.
@@ -76,7 +76,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def need_space(folder: Path, needed: int) -> None:
-    """Refuses to start writing what the disk can't hold: HDF5 on a full disk may crash the process.
+    """Refuses to start writing what the disk can't hold, because HDF5 may crash the process on a full disk.
 
     Raises:
         FatalError: fewer than `needed` bytes are free.

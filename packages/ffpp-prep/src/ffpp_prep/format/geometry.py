@@ -30,7 +30,7 @@ class CropGeometry(Checked):
         margin: how much larger than the box the square is.
         border: `clip` to the frame, or `pad` with black beyond it.
         size: side in pixels, 0 for native size.
-        align: the template that the face's five points are laid on, in place of the square around its box; the crop
+        align: the template that the face's five points are laid on, instead of the square around its box; the crop
             then shows 1 + margin times the template, and has a size.
     """
 
@@ -82,7 +82,7 @@ def cut_face(
 
 
 def expanded_square(x1: float, y1: float, x2: float, y2: float, margin: float = THESIS_MARGIN) -> Square:
-    """The square around a face box that a crop shows.
+    """Returns the square around a face box that a crop shows.
 
     The box is truncated to integers, each dimension grows by `int(margin * size / 2)` on both sides, and the
     smaller dimension is extended to the larger one, `int(diff / 2)` before and `int((diff + 1) / 2)` behind.

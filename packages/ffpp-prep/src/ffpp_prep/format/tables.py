@@ -77,12 +77,12 @@ def read_table(
 
     Args:
         path: the file.
-        remedy: what the user can do where it is damaged, for the message.
-        schema: these columns only, of these types. One whose field has the metadata `since` is null where a file of
-            before lacks it.
-        within: whether a row group is wanted, by its least and greatest `video_id`, wherever that column stands; one
-            that doesn't record them is.
-        accept: raises a UserError where the file's metadata say that it is another than wanted.
+        remedy: what the user can do if it is damaged, for the message.
+        schema: only these columns, of these types. A column whose field has the metadata `since` is null if an older
+            file lacks it.
+        within: tells by the least and greatest `video_id` of a row group whether it is wanted; a group without them
+            is always read.
+        accept: raises a UserError if the file's metadata show that it is not the wanted file.
 
     Raises:
         Damaged: not Parquet, or not what was written.
@@ -96,7 +96,7 @@ def read_table(
 
 
 def read_metadata(path: Path, remedy: str) -> dict[bytes, bytes]:
-    """The key-value metadata of a table; raises as `read_table`."""
+    """Returns the key-value metadata of a table; raises as `read_table`."""
     with _opened(path, remedy) as table:
         return table.metadata
 

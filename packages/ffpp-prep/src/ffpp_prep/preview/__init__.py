@@ -1,4 +1,4 @@
-"""Seeing what was detected: a contact sheet of faces, and a page of frames with boxes and scores drawn on them."""
+"""Shows what was detected: a contact sheet of faces, and a page of frames with boxes and scores drawn on them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_preview(work: str | Path, videos: int = 4, output: Path | None = None)
 
     Args:
         work: a folder with committed boxes.
-        videos: how many of each method, equally spaced over its list; and as many of those worth a look.
+        videos: how many of each method, equally spaced over its list, and how many more that are worth a look.
         output: the folder to write to; by default WORK/preview.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The steps from a data set to a prepared one; each can be stopped, killed and run again by itself."""
+"""The steps from a data set to a prepared one; each can be stopped, killed and run again on its own."""
 
 from ffpp_prep.stages.boxes import detect_boxes
 from ffpp_prep.stages.extract import extract_faces

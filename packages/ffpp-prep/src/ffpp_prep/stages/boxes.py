@@ -73,9 +73,9 @@ def detect_boxes(
         settings: what to keep; must equal those of the boxes already there.
         engine: which detector runs, and on which GPUs.
         jobs: worker processes on this machine, one video each; not used where GPUs are.
-        retry_failed: try videos again whose status is a failure; partial ones only while nothing builds on their boxes.
+        retry_failed: try failed videos again; partial ones only while nothing builds on their boxes.
         timeout_s: seconds without progress after which a video's worker is stopped.
-        scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
+        scheduler: address of a Dask scheduler, whose workers then do the work instead of `jobs`.
 
     Raises:
         UserError: no scan, other settings than before, no such decoder, or another run at work.

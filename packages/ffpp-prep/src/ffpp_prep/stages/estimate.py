@@ -1,4 +1,4 @@
-"""How long a data set will take and how much disk, from a timed probe: a few videos, really detected and encoded."""
+"""Estimates the time and disk that a data set will take: a timed probe really detects and encodes a few videos."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Estimate:
         extract_s: seconds for `extract` with as many jobs as asked for.
         boxes_bytes: of WORK/boxes.
         crops_bytes: of WORK/faces.
-        jobs: videos that the probe had at work at once.
+        jobs: videos that the probe processed at once.
         probed: videos that were detected.
         detect_rate: frames a second that one worker put through the detector.
     """

@@ -80,8 +80,8 @@ def extract_faces(
         choice: which videos.
         jobs: worker processes on this machine, one shard each.
         timeout_s: seconds without progress after which a shard's worker is stopped.
-        scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
-        retry_failed: write shards again that lack crops which could not be decoded.
+        scheduler: address of a Dask scheduler, whose workers then do the work instead of `jobs`.
+        retry_failed: write shards again that lack crops because their frames could not be decoded.
 
     Raises:
         UserError: no boxes, other settings or boxes than before, or another run at work.

@@ -37,8 +37,8 @@ class FakesSummary:
         frames, seconds: of this run.
         left_out: why fakes can't be measured -> how many.
         checks: one row a measured fake: the columns of CHECKS_SCHEMA, and `method`.
-        asks_compression: whether faces whose manipulation the compression may hide are unknown; in folders of before
-            that was asked they may be called untouched.
+        asks_compression: whether a face is unknown if compression may hide its manipulation; older folders, which
+            didn't ask that, may call it untouched.
     """
 
     statuses: dict[str, int]
@@ -75,9 +75,9 @@ def check_fakes(
     Args:
         work: a folder with boxes.
         jobs: worker processes on this machine, one fake each.
-        retry_failed: try fakes again whose check failed.
+        retry_failed: try the fakes again whose check failed.
         timeout_s: seconds without progress after which a worker is stopped.
-        scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
+        scheduler: address of a Dask scheduler, whose workers then do the work instead of `jobs`.
         settings: what counts as touched; must equal those of the fakes that were measured before.
 
     Raises:

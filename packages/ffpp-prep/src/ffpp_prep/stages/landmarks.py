@@ -57,9 +57,9 @@ def find_landmarks(
     Args:
         work: a folder with boxes.
         jobs: worker processes on this machine, one video each.
-        retry_failed: try videos again that failed.
+        retry_failed: try failed videos again.
         timeout_s: seconds without progress after which a worker is stopped.
-        scheduler: address of a Dask scheduler, whose workers then do the work in place of `jobs`.
+        scheduler: address of a Dask scheduler, whose workers then do the work instead of `jobs`.
 
     Raises:
         UserError: no boxes, landmarks of other boxes, or another run at work.

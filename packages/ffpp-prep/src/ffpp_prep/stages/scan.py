@@ -46,15 +46,15 @@ def scan(
 ) -> ScanSummary:
     """Lists a data set's videos and writes WORK/videos.parquet, and WORK/refused.csv; nothing is decoded.
 
-    Scanning again replaces the table; boxes and crops that were made already stay valid, by `video_id`.
+    Scanning again replaces the table. Boxes and crops that exist already stay valid; `video_id` links them.
 
     Args:
         root: the data set's folder, or a CSV or Parquet table.
         work: the folder to write to, made if missing.
         layout: `auto` or a name in `ffpp_prep.datasets.layouts`.
         splits: where splits come from; by default ROOT/splits if it is there, else the official lists.
-        moved: `root` is the data set that WORK was scanned from, at another place.
-        words: what a table's columns and labels mean, where it says it in words of its own.
+        moved: `root` is the data set that WORK was scanned from, in another place.
+        words: what a table's columns and labels mean, if they have other names.
         altered_voice: take videos whose picture is real and whose voice was altered, as real.
 
     Raises:

@@ -63,8 +63,8 @@ def open_video(path: str | Path, decoder: str = "pyav") -> VideoReader:
     """Opens a video with one of DECODERS; both readers are used alike, see `VideoReader`.
 
     Raises:
-        OpenFailed: no such file, or no video.
-        DecodeFailed: decord reads it otherwise than its packets say.
+        OpenFailed: there is no such file, or it is not a video.
+        DecodeFailed: decord reads other frames than the packets say.
     """
     if decoder == "pyav":
         return PyAVReader(path)

@@ -30,7 +30,7 @@ class VideoError(UserError):
 
 
 class OpenFailed(VideoError):
-    """The file is missing, empty, no video, or absurd; the message says which in one line."""
+    """The file is missing, empty, not a video, or absurd; the message says which in one line."""
 
 
 class TooLarge(OpenFailed):

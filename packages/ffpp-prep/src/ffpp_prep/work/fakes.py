@@ -21,5 +21,5 @@ class FakeStore(PartStore[FakeCheck]):
 
 
 def read_fakes(work: str | Path) -> pd.DataFrame:
-    """All committed measurements of WORK, one row a face, sorted by video, frame, face: see FAKES_SCHEMA."""
+    """Returns all committed measurements of WORK, one row per face, sorted by video, frame, face: see FAKES_SCHEMA."""
     return FakeStore(Path(work)).read_rows()

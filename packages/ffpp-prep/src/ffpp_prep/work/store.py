@@ -72,7 +72,7 @@ def read_scan(work: Path) -> pd.DataFrame:
 
 
 def scanned_root(work: Path) -> str:
-    """The absolute path of what `scan` listed; errors as `read_scan`."""
+    """Returns the absolute path of the data set that `scan` listed; raises as `read_scan`."""
     return str(_scan_table(work).schema.metadata.get(b"root", b"").decode(errors="replace"))
 
 
@@ -120,7 +120,7 @@ def read_videos(work: str | Path) -> pd.DataFrame:
 
 
 def read_videos_and_parts(work: Path) -> pd.DataFrame:
-    """As `read_videos`, and `part`: in which part of boxes a video's are."""
+    """Returns what `read_videos` does, and the column `part`: the part of boxes that has the video's."""
     scan = read_scan(work)
     return scan.merge(BoxStore(work).read_status(), on="video_id", how="left").fillna({"boxes_from": ""})
 
@@ -146,7 +146,7 @@ def read_boxes(
 def iter_boxes(
     work: str | Path, videos: Iterable[str] | None = None, columns: Sequence[str] | None = None
 ) -> Iterator[pd.DataFrame]:
-    """As `read_boxes`, but part by part, so that not all are in memory; a video's rows stand in one part."""
+    """Yields what `read_boxes` returns part by part, to save memory; all rows of a video are in one part."""
     work = Path(work)
     read_scan(work)
     yield from BoxStore(work).each_part(_several(videos), _known(columns))

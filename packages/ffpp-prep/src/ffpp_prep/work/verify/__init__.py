@@ -1,6 +1,6 @@
 """Checks a work folder: every checksum, every count, every crop against its box.
 
-What is damaged loses its commit with `repair`, so that the next run of its step makes it again.
+With `repair`, damaged files lose their commit, so that the next run of their step makes them again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Verification:
 
 
 def verify_work(work: str | Path, repair: bool = False, jobs: int = 1) -> Verification:
-    """Checks all that is committed in WORK; what isn't committed doesn't count, and isn't looked at.
+    """Checks everything that is committed in WORK, and nothing else.
 
     Args:
         work: the folder.
