@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ffpp_prep.detector import SSD, check_detector
@@ -22,12 +23,10 @@ from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.one_video.borrowed import Original, borrow_boxes
 from ffpp_prep.one_video.boxes import LOST, VideoBoxes, detect_video
 from ffpp_prep.settings import BoxSettings, Engine
-from ffpp_prep.stages.collect import collect
-from ffpp_prep.text.printable import printable
+from ffpp_prep.stages.collect import collect, recorded
 from ffpp_prep.video import require_decoder
 from ffpp_prep.work.fakes import FakeStore
 from ffpp_prep.work.lock import only_run
-from ffpp_prep.work.parts import storable
 from ffpp_prep.work.plan import read_plan
 from ffpp_prep.work.progress import ProgressBar
 from ffpp_prep.work.store import BoxStore, read_scan
@@ -169,28 +168,25 @@ def _given_up(task: _Task, lost: Lost) -> VideoBoxes:
 
 
 def _detect(task: _Task, beat: Beat) -> VideoBoxes:
-    found = _found(task, beat)
-    found = replace(found, error=printable(found.error))
-    return storable(found, STATUS_SCHEMA, lambda why: VideoBoxes(task.video_id, "decode_failed", why))
-
-
-def _found(task: _Task, beat: Beat) -> VideoBoxes:
-    if task.original is not None:
-        try:
-            borrowed = borrow_boxes(task.video_id, task.path, task.original, task.settings.decoder, beat)
-            if borrowed is not None:
-                return borrowed
-        except UserError:  # the original's boxes are damaged, which is no fault of this video
-            raise
-        except Exception:
-            pass  # what is wrong with the video, detection will find and record
+    failed = partial(VideoBoxes, task.video_id, "decode_failed")
+    borrowed = _borrowed(task, beat)
+    if borrowed is not None:
+        return recorded(lambda: borrowed, failed, STATUS_SCHEMA)
     detector = process_detector(task.engine)
+    return recorded(
+        lambda: detect_video(task.video_id, task.path, detector, task.settings, beat), failed, STATUS_SCHEMA
+    )
+
+
+def _borrowed(task: _Task, beat: Beat) -> VideoBoxes | None:
+    if task.original is None:
+        return None
     try:
-        return detect_video(task.video_id, task.path, detector, task.settings, beat)
-    except Exception as error:  # whatever a hostile video provokes is that video's row, not the run's end
-        return VideoBoxes(
-            task.video_id, "decode_failed", f"{type(error).__name__}: {' '.join(str(error).split())}"
-        )
+        return borrow_boxes(task.video_id, task.path, task.original, task.settings.decoder, beat)
+    except UserError:  # the original's boxes are damaged, which is no fault of this video
+        raise
+    except Exception:
+        return None  # what is wrong with the video, detection will find and record
 
 
 def _failures(store: BoxStore) -> tuple[tuple[str, str, str], ...]:

@@ -1,14 +1,18 @@
-"""Results as they come in: counted, shown, and committed part by part."""
+"""Results of one video each: made whatever the video holds, then counted, shown, and committed part by part."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import pyarrow as pa
 
 from ffpp_prep.jobs import Lost, Outcome
-from ffpp_prep.work.parts import VideoResult
+from ffpp_prep.text.printable import printable
+from ffpp_prep.work.parts import VideoResult, storable
 from ffpp_prep.work.progress import ProgressBar
 
 # A part is committed when either is reached, so a kill costs at most a minute's work.
@@ -16,11 +20,18 @@ PART_SECONDS, PART_ROWS = 60.0, 500_000
 
 
 class CountedResult(VideoResult, Protocol):
-    """A result with what the progress bar counts."""
+    """A result with what the progress bar counts; a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def status(self) -> str:
         """How it went."""
+        ...
+
+    @property
+    def error(self) -> str:
+        """Why it is not ok, in one line."""
         ...
 
     @property
@@ -31,6 +42,21 @@ class CountedResult(VideoResult, Protocol):
 
 Task = TypeVar("Task")
 Result = TypeVar("Result", bound=CountedResult)
+
+
+def recorded(find: Callable[[], Result], failed: Callable[[str], Result], schema: pa.Schema) -> Result:
+    """Does one video's work, and makes whatever a hostile video provokes that video's row, not the run's end.
+
+    Args:
+        find: the work.
+        failed: makes the result of a video that failed for this reason.
+        schema: of the videos' own rows; a result that these can't hold is a failure too.
+    """
+    try:
+        found = find()
+    except Exception as error:
+        found = failed(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return storable(replace(found, error=printable(found.error)), schema, failed)
 
 
 def collect(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,11 +15,9 @@ from ffpp_prep.format.schemas import CHECKS_SCHEMA, USABLE
 from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.one_video.fakes import FakeCheck, check_fake
 from ffpp_prep.settings import FakeSettings
-from ffpp_prep.stages.collect import collect
-from ffpp_prep.text.printable import printable
+from ffpp_prep.stages.collect import collect, recorded
 from ffpp_prep.work.fakes import FakeStore
 from ffpp_prep.work.lock import only_run
-from ffpp_prep.work.parts import storable
 from ffpp_prep.work.progress import ProgressBar
 from ffpp_prep.work.store import BoxStore, read_videos_and_parts
 
@@ -141,18 +140,13 @@ def _measurable(videos: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
 
 def _check(task: _Task, beat: Beat) -> FakeCheck:
     boxes = BoxStore(task.work).read_part(task.part, {task.video_id})  # a damaged part is no video's fault
-    try:
-        check = check_fake(
+    return recorded(
+        lambda: check_fake(
             task.video_id, task.path, task.original, boxes, task.settings, task.decoder, beat, task.size
-        )
-    except Exception as error:  # whatever a hostile video provokes is that video's row, not the run's end
-        check = _failed(task, f"{type(error).__name__}: {' '.join(str(error).split())}")
-    check = replace(check, error=printable(check.error))
-    return storable(check, CHECKS_SCHEMA, lambda why: _failed(task, why))
-
-
-def _failed(task: _Task, reason: str) -> FakeCheck:
-    return FakeCheck(task.video_id, "open_failed", reason)
+        ),
+        partial(FakeCheck, task.video_id, "open_failed"),
+        CHECKS_SCHEMA,
+    )
 
 
 def _given_up(task: _Task, lost: Lost) -> FakeCheck:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from ffpp_prep.detector.embedded import MESH
@@ -14,11 +14,9 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.one_video.landmarks import LandmarkSettings, VideoLandmarks, landmarks_of_video
-from ffpp_prep.stages.collect import collect
-from ffpp_prep.text.printable import printable
+from ffpp_prep.stages.collect import collect, recorded
 from ffpp_prep.work.landmarks import LANDMARK_STATUS_SCHEMA, LandmarkStore
 from ffpp_prep.work.lock import only_run
-from ffpp_prep.work.parts import storable
 from ffpp_prep.work.progress import ProgressBar
 from ffpp_prep.work.store import BoxStore, read_videos_and_parts
 
@@ -114,16 +112,11 @@ def _mesh() -> FaceMesh:
 def _find(task: _Task, beat: Beat) -> VideoLandmarks:
     boxes = BoxStore(task.work).read_part(task.part, {task.video_id})  # a damaged part is no video's fault
     boxes = boxes.sort_values(["frame", "face"], kind="stable")
-    try:
-        found = landmarks_of_video(task.video_id, task.path, boxes, _mesh(), task.decoder, beat, task.size)
-    except Exception as error:  # whatever a hostile video provokes is that video's row, not the run's end
-        found = _failed(task, f"{type(error).__name__}: {' '.join(str(error).split())}")
-    found = replace(found, error=printable(found.error))
-    return storable(found, LANDMARK_STATUS_SCHEMA, lambda why: _failed(task, why))
-
-
-def _failed(task: _Task, reason: str) -> VideoLandmarks:
-    return VideoLandmarks(task.video_id, "open_failed", reason)
+    return recorded(
+        lambda: landmarks_of_video(task.video_id, task.path, boxes, _mesh(), task.decoder, beat, task.size),
+        partial(VideoLandmarks, task.video_id, "open_failed"),
+        LANDMARK_STATUS_SCHEMA,
+    )
 
 
 def _given_up(task: _Task, lost: Lost) -> VideoLandmarks:
