@@ -24,7 +24,7 @@ from dfd_train.predict.annotate import Marks, annotate_video
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import FaceFinder, ImageFaces, Rates, VideoFaces
 from dfd_train.predict.inputs import Input
-from dfd_train.predict.photographs import read_image
+from dfd_train.predict.photographs import as_rgb, read_image, read_smaller
 from dfd_train.predict.result import unreadable
 from ffpp_prep.video import PyAVReader, budget
 
@@ -149,6 +149,8 @@ def jpeg() -> bytes:
     return out.getvalue()
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 9\n"
+PAGE = b"\n<!DOCTYPE html><title>404</title>"
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
 
 
@@ -161,8 +163,10 @@ HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
         ("x.jpg", jpeg()[:-2000], "the picture is damaged or cut off (image file is truncated"),
         ("x.jpg", b"no picture at all", "no readable picture: the content is no picture that is known here"),
         ("x.png", b"", "the file is empty"),
+        ("x.png", POINTER, "no readable picture: the content is a Git LFS pointer in the file's place; run"),
+        ("x.jpg", PAGE, "no readable picture: the content is a web page in the file's place; download the file itself"),
     ],
-    ids=["heic-as-jpg", "heic-as-mp4", "heic", "truncated", "text", "empty"],
+    ids=["heic-as-jpg", "heic-as-mp4", "heic", "truncated", "text", "empty", "pointer", "page"],
 )  # fmt: skip
 def test_refusals_in_plain_words(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     (tmp_path / name).write_bytes(content)
@@ -228,30 +232,53 @@ def test_a_video_of_too_large_frames_is_refused_in_plain_words(tmp_path: Path) -
 
 
 def test_a_huge_picture_is_looked_at_by_fewer_pixels() -> None:
-    """4224 pixels wide, of which the detector gets every second; boxes are in the picture's own pixels."""
+    """4224 pixels wide, of which the detector gets every third; boxes are in the picture's own pixels."""
     small = prediction.decode(prediction.talking_head())[0]
     large = np.repeat(np.repeat(small, 24, 0), 24, 1)
     finder, shapes = FaceFinder(), []
     detect = finder._detector.detect
     finder._detector.detect = lambda frames: shapes.append(frames.shape) or detect(frames)
     expected, found = finder.detect(small), finder.detect(large)
-    assert shapes == [(1, 144, 176, 3), (1, 1728, 2112, 3)]
+    assert shapes == [(1, 144, 176, 3), (1, 1152, 1408, 3)]
     assert found.scores[0] > 0.9
     assert np.abs(found.boxes[0] / 24 - expected.boxes[0]).max() < 8
 
 
-def test_a_large_picture_is_read_without_copies_of_it(tmp_path: Path) -> None:
-    """A grey one of 67 megapixels took 700 MB as Pillow converts it; its RGB bytes are 200."""
-    PIL.Image.new("L", (8192, 8192)).save(tmp_path / "a.png")
+@pytest.mark.parametrize(
+    ("mode", "reading", "most"),
+    [
+        ("L", "read_image(path)", 400),  # as Pillow converts it 700; RGB bytes alone are 200
+        ("L", "read_smaller(path, 1280)", 200),
+        ("I;16", "read_image(path)", 500),  # as floats 2,300
+    ],
+)
+def test_a_large_picture_is_read_without_copies_of_it(
+    tmp_path: Path, mode: str, reading: str, most: int
+) -> None:
+    """One of 67 megapixels; `most` is MB."""
+    PIL.Image.new(mode, (8192, 8192)).save(tmp_path / "a.png")
     script = (
-        "import sys, pathlib, resource; from dfd_train.predict.photographs import read_image\n"
+        "import sys, pathlib, resource; from dfd_train.predict.photographs import read_image, read_smaller\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "read_image(pathlib.Path(sys.argv[1]))\n"
+        f"path = pathlib.Path(sys.argv[1]); {reading}\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "a.png")]
     grown = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert grown < 400_000  # kB
+    assert grown < most * 1000
+
+
+@pytest.mark.parametrize("size", [(3000, 2000), (2600, 90), (1300, 1300), (1280, 720), (70, 9000)], ids=str)
+def test_a_marked_picture_is_as_large_as_a_marked_video(tmp_path: Path, size: tuple[int, int]) -> None:
+    """The same picture, smaller, and where a box stands in it."""
+    whole = PIL.Image.new("RGB", size, "white")
+    whole.paste((0, 0, 0), (0, 0, size[0] // 2, size[1] // 2))
+    whole.save(tmp_path / "a.png")
+    found, scale = read_smaller(tmp_path / "a.png", 1280)
+    assert max(found.size) == 1280 and scale == 1280 / max(size)
+    assert min(found.size) == max(1, round(min(size) * scale))
+    dark = np.asarray(found)[..., 0] < 128
+    assert abs(dark[0].sum() - size[0] // 2 * scale) < 2 and abs(dark[:, 0].sum() - size[1] // 2 * scale) < 2
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -264,3 +291,5 @@ def test_strips_are_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     with PIL.Image.open(tmp_path / "a.png") as image:
         expected = np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))
     assert np.array_equal(read_image(tmp_path / "a.png"), expected)
+    with PIL.Image.open(tmp_path / "a.png") as image:
+        assert np.array_equal(as_rgb(image, 3), expected[::3, ::3])

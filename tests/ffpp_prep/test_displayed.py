@@ -145,10 +145,13 @@ def test_the_cover_of_a_sound_file_is_no_video(tmp_path: Path, head: list) -> No
         PyAVReader(path)
 
 
-@pytest.mark.parametrize("scale", [1, 12, 1000, 0, 2**32 - 1])
-def test_a_wrong_time_scale_hides_no_frame(tmp_path: Path, head: list, scale: int) -> None:
+@pytest.mark.parametrize(
+    "keys", ["1", "250"]
+)  # a frame of its own is not even listed behind an edit list's end
+@pytest.mark.parametrize("scale", [1, 12, 600, 1000, 0, 2**32 - 1])
+def test_a_wrong_time_scale_hides_no_frame(tmp_path: Path, head: list, scale: int, keys: str) -> None:
     """Beside such a clock an MP4's edit list ends within the first frames, and the others would be passed over."""
-    path = encode(tmp_path / "v.mp4", head[:24], crf=30)
+    path = encode(tmp_path / "v.mp4", head[:24], crf=30, options={"g": keys})
     content = bytearray(path.read_bytes())
     at = content.index(b"mdhd") + 16
     content[at : at + 4] = struct.pack(">I", scale)
@@ -157,6 +160,31 @@ def test_a_wrong_time_scale_hides_no_frame(tmp_path: Path, head: list, scale: in
         assert len(list(reader)) == 24 and reader.error == ""
         assert "edit list" in reader.remark and reader.info.fps == 0
     assert np.array_equal(read_frame(path, 20), decode_all(path)[20])
+
+
+@pytest.mark.parametrize(
+    ("duration", "start", "frames", "words"),
+    [
+        (0, 0, 24, "which would hide all frames, was not followed"),
+        (960, 1 << 30, 24, "which would hide all frames, was not followed"),
+        (960, 2**32 - 1, 24, "which would hide all frames, was not followed"),
+        (80, 0, 2, "hides 22 of 24 frames, here as in players"),
+        (800, 0, 20, ""),
+    ],
+    ids=["no length", "behind the end", "nothing", "two frames", "most"],
+)
+def test_what_an_edit_list_hides(
+    tmp_path: Path, head: list, duration: int, start: int, frames: int, words: str
+) -> None:
+    """`duration` is milliseconds."""
+    path = encode(tmp_path / "v.mp4", head[:24], crf=30, options={"g": "1", "bf": "0"})
+    content = bytearray(path.read_bytes())
+    at = content.index(b"elst") + 12
+    content[at : at + 8] = struct.pack(">2I", duration, start)
+    path.write_bytes(content)
+    with PyAVReader(path) as reader:
+        assert len(list(reader)) == frames and reader.info.fps == 25
+        assert words in reader.remark and bool(words) == bool(reader.remark)
 
 
 def decode_all(path: Path) -> list[np.ndarray]:

@@ -99,6 +99,11 @@ def test_words_for_columns_and_labels(tmp_path: Path) -> None:
         ("path,label,split\na.mp4,0,holdout\n", "row 1: split 'holdout' must be"),
         ("path,label,label\na.mp4,0,1\n", "column label stands more than once"),
         ("path,label\n   ,0\n", "row 1: path '' is no path"),
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "a Git LFS pointer in the file's place; run",
+        ),
+        ("<!doctype html><title>404</title>", "a web page in the file's place; download the file itself"),
         ("path,label\n..\\up.mp4,0\n", r"path '\.\.\\\\up.mp4' leaves the table's folder"),
     ],
 )

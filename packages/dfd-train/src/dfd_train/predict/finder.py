@@ -17,6 +17,7 @@ from ffpp_prep.settings import BoxSettings
 
 CONFIDENCE = BoxSettings.threshold  # of the detector, above which there is a face, as in preparation
 DETECTED = 4096  # pixels of the longer side: 4K film and less is looked at as it is
+FEWER = 2048  # pixels of the longer side of what is larger
 BLAZEFACE = "blazeface"
 
 
@@ -54,9 +55,10 @@ class FaceFinder:
         """All candidates of one frame, uint8 (H, W, 3).
 
         The SSD sees 512 pixels a side, whatever the picture's size; but its engine holds all of the picture as floats,
-        0.8 GB of 8192x8192. So of pictures above DETECTED pixels it gets every second pixel, or fewer.
+        0.8 GB of 8192x8192. So of pictures above DETECTED pixels it gets every third pixel, or fewer: at most FEWER.
         """
-        step = -(-max(picture.shape[:2]) // DETECTED)
+        longest = max(picture.shape[:2])
+        step = 1 if longest <= DETECTED else -(-longest // FEWER)
         found = self._detector.detect(np.ascontiguousarray(picture[::step, ::step])[None])[0]
         return found if step == 1 else replace(found, boxes=found.boxes * step)
 

@@ -23,13 +23,13 @@ import PIL.PngImagePlugin
 
 from dfd_train.errors import UserError
 from dfd_train.predict.analysis import Analysis
-from dfd_train.predict.annotate import Marks, annotate_video
+from dfd_train.predict.annotate import LONGEST_SIDE, Marks, annotate_video
 from dfd_train.predict.drawing import Mark, mark_picture
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import Advance
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.page import write_page
-from dfd_train.predict.photographs import read_image
+from dfd_train.predict.photographs import read_smaller
 from dfd_train.predict.result import Result, frame_probs
 from dfd_train.predict.timeline import draw_timeline
 from ffpp_prep.errors import Damaged
@@ -131,15 +131,20 @@ def _write_frames(path: Path, analysis: Analysis, reading: Reading, note: str) -
 
 
 def _write_image(path: Path, file: Input, faces: pd.DataFrame, threshold: float | None, note: str) -> None:
+    """The photograph with its faces marked, no larger than an annotated video's pictures."""
+    canvas, scale = read_smaller(file.path, LONGEST_SIDE)
     marks = [
-        Mark(int(row.track) + 1, (row.x1, row.y1, row.x2, row.y2), None if np.isnan(row.prob) else row.prob)
+        Mark(
+            int(row.track) + 1,
+            (scale * row.x1, scale * row.y1, scale * row.x2, scale * row.y2),
+            None if np.isnan(row.prob) else row.prob,
+        )
         for row in faces.itertuples()
     ]
     info = PIL.PngImagePlugin.PngInfo()
     if note:
         info.add_text("Comment", note)
     out = io.BytesIO()
-    canvas = PIL.Image.fromarray(read_image(file.path))
     mark_picture(canvas, marks, threshold, note)
     canvas.save(out, "PNG", pnginfo=info)
     path.write_bytes(out.getvalue())

@@ -15,10 +15,12 @@ from typing import Literal
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
+from numpy.typing import NDArray
 
 from dfd_train.errors import UserError
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.machine import open_to_read, read_at
+from ffpp_prep.text.stand_ins import stand_in
 from ffpp_prep.video import MAX_PIXELS, too_large
 
 Kind = Literal["picture", "heic", "video", "unknown"]
@@ -31,7 +33,7 @@ PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"
 FILMS = (b"\x1a\x45\xdf\xa3", b"GIF8", b"OggS", b"FLV", b"\x30\x26\xb2\x75", b"\0\0\x01\xba", b"\0\0\x01\xb3")
 BITS_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 ORIENTATION = 0x0112  # of Exif
-STRIP = 1 << 22  # pixels that are converted at a time
+STRIP = 1 << 21  # pixels that are converted at a time
 FEWER_PIXELS = f"at most {MAX_PIXELS / 1e6:.0f} megapixels (8192x8192) are read; save it smaller"
 
 
@@ -66,6 +68,22 @@ def read_image(path: Path) -> Image:
         return as_rgb(image)
 
 
+def read_smaller(path: Path, longest: int) -> tuple[PIL.Image.Image, float]:
+    """The same with a longer side of at most `longest` pixels, and its size as a share of the whole one's.
+
+    Raises: UserError as `read_image`.
+    """
+    with opened(path) as image:
+        scale = min(1.0, longest / max(image.size))
+        every = max(1, int(0.5 / scale))  # twice as large, or nearly so: what follows smooths it
+        picture = PIL.Image.fromarray(as_rgb(image, every))
+        if scale == 1:
+            return picture, scale
+        share = longest / max(picture.size)
+        width, height = (max(1, round(side * share)) for side in picture.size)
+        return picture.resize((width, height)), scale
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[PIL.Image.Image]:
     """A picture whose size is bounded; what goes wrong with it inside the block is one line, too.
@@ -93,30 +111,35 @@ def opened(path: Path) -> Iterator[PIL.Image.Image]:
     except PIL.UnidentifiedImageError:
         if not path.stat().st_size:
             raise UserError(f"{path.name}: the file is empty") from None
-        what = "damaged, or of a rare kind" if kind == "picture" else "no picture that is known here"
+        known = "damaged, or of a rare kind" if kind == "picture" else "no picture that is known here"
+        what = stand_in(path) or known
         raise UserError(f"{path.name}: no readable picture: the content is {what}") from None
     except Exception as error:  # each of Pillow's decoders has its own: OSError, SyntaxError, RuntimeError, …
         said = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path.name}: the picture is damaged or cut off ({said})") from None
 
 
-def as_rgb(image: PIL.Image.Image) -> Image:
-    """The picture that is opened, as uint8 (H, W, 3) RGB, upright."""
+def as_rgb(image: PIL.Image.Image, every: int = 1) -> Image:
+    """The picture that is opened, as uint8 (H, W, 3) RGB, upright; of rows and columns one in `every`."""
     if image.mode in ("I", "F", *BITS_16):
         grey = np.asarray(PIL.ImageOps.exif_transpose(image))
         white_is_zero = image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0
-        return np.repeat(_eight_bits(grey, white_is_zero)[..., None], 3, axis=2)
+        return np.repeat(_eight_bits(grey, white_is_zero)[::every, ::every, None], 3, axis=2)
     if image.getexif().get(ORIENTATION, 1) != 1:
         image = PIL.ImageOps.exif_transpose(image)
     width, height = image.size
-    rgb = np.empty((height, width, 3), np.uint8)
-    rows = max(1, STRIP // width)
-    for top in range(
-        0, height, rows
-    ):  # whole, Pillow's copies would be several times as large as the picture
-        strip = image.crop((0, top, width, min(top + rows, height)))
-        rgb[top : top + rows] = np.asarray(strip.convert("RGB"))
+    rgb = np.empty((-(-height // every), -(-width // every), 3), np.uint8)
+    # whole, Pillow's copies would be several times as large as the picture
+    for strip in _strips(len(rgb), width * every):
+        rows = image.crop((0, strip.start * every, width, min(strip.stop * every, height)))
+        rgb[strip] = np.asarray(rows.convert("RGB"))[::every, ::every]
     return rgb
+
+
+def _strips(rows: int, pixels: int) -> list[slice]:
+    """Rows of so many pixels each, in pieces that are converted at a time."""
+    step = max(1, STRIP // pixels)
+    return [slice(top, min(top + step, rows)) for top in range(0, rows, step)]
 
 
 def _eight_bits(grey: np.ndarray, white_is_zero: bool) -> Image:
@@ -125,8 +148,9 @@ def _eight_bits(grey: np.ndarray, white_is_zero: bool) -> Image:
     16-bit values take their whole range. The others say nothing of theirs: it is the smallest usual one that holds
     them, 1, 255, 65535 or 2^32 - 1, and from the least to the greatest where some are negative.
     """
-    levels = np.nan_to_num(grey.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = min(0.0, float(levels.min())), float(levels.max())
+    strips = _strips(len(grey), grey.shape[1])
+    ends = np.array([(levels.min(), levels.max()) for levels in (_numbers(grey[strip]) for strip in strips)])
+    low, high = min(0.0, float(ends[:, 0].min())), float(ends[:, 1].max())
     if grey.dtype.itemsize == 2:
         top = 65535.0
     elif low < 0:
@@ -134,5 +158,13 @@ def _eight_bits(grey: np.ndarray, white_is_zero: bool) -> Image:
     else:
         usual = (1.0, 255.0, 65535.0, 2.0**32 - 1)
         top = next((top for top in usual[grey.dtype.kind != "f" :] if high <= top), high)
-    scaled = (levels - low) / max(top - low, 1e-12)
-    return np.rint(255 * np.clip(1 - scaled if white_is_zero else scaled, 0, 1)).astype(np.uint8)
+    found = np.empty(grey.shape, np.uint8)
+    for strip in strips:
+        scaled = (_numbers(grey[strip]) - low) / max(top - low, 1e-12)
+        found[strip] = np.rint(255 * np.clip(1 - scaled if white_is_zero else scaled, 0, 1))
+    return found
+
+
+def _numbers(grey: np.ndarray) -> NDArray[np.float64]:
+    """As floats, 0 for what is no number."""
+    return np.nan_to_num(grey.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)

@@ -11,6 +11,7 @@ from typing import Any
 import av
 from av.stream import Disposition
 
+from ffpp_prep.text.stand_ins import stand_in
 from ffpp_prep.video import mp4_index
 from ffpp_prep.video.budget import MAX_FRAME_PIXELS, too_large
 from ffpp_prep.video.display import Display, pixel_aspect
@@ -39,7 +40,9 @@ class Source:
     stream: Any
     display: Display
     remark: str = ""
-    """what is not followed of what the file says"""
+    """what an edit list does, where it hides most frames"""
+    clock: bool = True
+    """whether the file's own rate and duration can be true"""
 
     def matching(self, size: tuple[int, int]) -> Source:
         """The same, with frames of a recorded size (width, height).
@@ -52,7 +55,7 @@ class Source:
     def info(self) -> VideoInfo:
         """What the container announces, as far as it can be true; sizes are those before turning and stretching."""
         context, stream = self.stream.codec_context, self.stream
-        if self.remark:
+        if not self.clock:
             return VideoInfo(context.width, context.height, 0.0, int(stream.frames))
         rates = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
         fps = next((rate for rate in rates if isfinite(rate) and 0 < rate <= MAX_RATE), 0.0)
@@ -77,11 +80,16 @@ def open_container(path: Path, **options: str) -> Any:
     try:
         return av.open(
             f"file:{path}",
-            options={"protocol_whitelist": "file", "format_whitelist": CONTAINERS, **options},
+            options={
+                "protocol_whitelist": "file",
+                "format_whitelist": CONTAINERS,
+                "fflags": "+ignidx",  # Matroska's cues in falling order take FFmpeg time by their number squared
+                **options,
+            },
             **ANY_TITLE,
         )
     except Exception as error:  # whatever a hostile file provokes
-        raise OpenFailed(f"{path.name}: {reason_of(error)}") from error
+        raise OpenFailed(f"{path.name}: {stand_in(path) or reason_of(error)}") from error
 
 
 def open_source(path: Path) -> Source:
@@ -91,12 +99,21 @@ def open_source(path: Path) -> Source:
         OpenFailed: it is missing, no video, or absurd.
     """
     source = _opened(path)
-    if not _hides_most(source.stream):
+    shown, named = _frames(source)
+    if 2 * shown >= named:
         return source
-    source.container.close()  # the clock of its frames runs too slow beside that of the list
-    remark = "its edit list, which would hide most frames of a very slow video, was not followed"
-    source = _opened(path, ignore_editlist="1")
-    return Source(source.container, source.stream, source.display, remark)
+    whole = _opened(path, ignore_editlist="1")
+    every, _ = _frames(whole)
+    rate = whole.stream.average_rate
+    slow = rate is not None and rate < SLOW_RATE  # its frames' clock runs too slow beside the list's
+    hidden = every - shown
+    if hidden <= shown or (shown and not slow):
+        whole.container.close()
+        listed = f"its edit list hides {hidden} of {every} frames, here as in players"
+        return replace(source, remark=listed if hidden > shown else "")
+    source.container.close()
+    which = "most frames of a very slow video" if shown else "all frames"
+    return replace(whole, remark=f"its edit list, which would hide {which}, was not followed", clock=not slow)
 
 
 def _opened(path: Path, **options: str) -> Source:
@@ -140,13 +157,12 @@ def _film(streams: Any) -> Any:
     )
 
 
-def _hides_most(stream: Any) -> bool:
-    """Whether an edit list hides most frames of a video whose frames follow each other very slowly."""
-    rate = stream.average_rate
-    if rate is None or rate >= SLOW_RATE:
-        return False
-    entries = stream.index_entries
-    return sum(bool(entry.is_discard) for entry in entries) > len(entries) / 2
+def _frames(source: Source) -> tuple[int, int]:
+    """How many frames of an MP4 are shown, and how many it names; 0 and 0 of files of other kinds."""
+    if "mp4" not in source.container.format.name:
+        return 0, 0
+    entries = source.stream.index_entries  # without those behind an edit list's end
+    return sum(not entry.is_discard for entry in entries), max(source.stream.frames, len(entries))
 
 
 def _require_content(path: Path) -> None:

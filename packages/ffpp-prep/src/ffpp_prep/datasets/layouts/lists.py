@@ -13,6 +13,7 @@ from typing import Any
 from ffpp_prep.datasets.layouts.listing import Refused
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
+from ffpp_prep.text.stand_ins import stand_in
 
 LARGEST_JSON = 1 << 30  # bytes; AV-Deepfake1M++'s list is the largest known, with some 400 MB
 VOICE_ONLY = "the picture is real and only the voice was altered; --altered-voice takes it as real"
@@ -80,7 +81,7 @@ def read_json(tree: Tree, name: str) -> Any:
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path}: not readable as JSON ({error})") from error
+        raise UserError(f"{path}: {stand_in(path) or f'not readable as JSON ({error})'}") from error
 
 
 def entries(tree: Tree, list_name: str, refused: list[Refused]) -> Iterator[Mapping[str, Any]]:

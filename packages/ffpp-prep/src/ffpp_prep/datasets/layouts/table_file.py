@@ -14,6 +14,7 @@ import pandas as pd
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.tables import read_table
+from ffpp_prep.text.stand_ins import stand_in
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 SEPARATORS = ",;\t|"
@@ -41,6 +42,8 @@ def read_rows(path: Path, unnamed: bool = False) -> Rows:
     Raises:
         UserError: it can't be read, or a row has more values than there are columns.
     """
+    if other := stand_in(path):
+        raise UserError(f"{path}: {other}")
     try:
         if path.suffix.lower() == ".parquet":
             return _parquet(path)
