@@ -5,7 +5,6 @@ So these tests also say whether what dfd-train reads is what the format promises
 
 import json
 import os
-import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,8 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-# `tiny_networks` is a user's module: importable here and in the processes that tests start
-sys.path.insert(0, str(Path(__file__).parent))
+# `tiny_networks` is a user's module: the processes that tests start import it too
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 # and whoever runs them knows these, so that runs of them may be scored (`test_trust.py` is about runs that may not)
 OWN = tuple(

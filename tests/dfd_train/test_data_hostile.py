@@ -41,6 +41,7 @@ def flips(path: Path, number: int, begin: int = 0):
     path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_flip_in_tables_and_manifest_is_seen(work: Path) -> None:
     before = load_prepared(work)
     for path in (work / "videos.parquet", work / "boxes/videos-00000.parquet"):
@@ -78,6 +79,7 @@ def test_a_flip_in_one_videos_boxes_is_seen(tmp_path: Path) -> None:
             assert f"{path}: damaged" in str(error) and "verify" in str(error)
 
 
+@pytest.mark.slow
 def test_a_flip_in_what_a_shard_says_of_its_crops_is_seen(work: Path) -> None:
     from ffpp_prep.format.files import crc32
 
@@ -205,6 +207,7 @@ def test_a_manifest_with_another_kind_of_value(work: Path, changed: dict[str, ob
         load_prepared(work)
 
 
+@pytest.mark.slow
 def test_a_crop_is_never_decoded_to_more_than_its_recorded_size(small_set_writer, tmp_path: Path) -> None:
     work = small_set_writer(tmp_path / "work", splits=("train",), length=1, shards=1, codec="png").work
     bomb = np.frombuffer(imagecodecs.png_encode(np.zeros((12_000, 12_000, 3), np.uint8)), np.uint8)

@@ -108,21 +108,17 @@ def test_presets_build(name):
 
 
 @pytest.fixture(scope="session")
-def sample_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sample_work(once, sample_data: Path) -> Path:
     """A part of ffpp-prep's sample data set, prepared: the originals and one method."""
-    folder = tmp_path_factory.mktemp("sample")
 
-    def ffpp_prep(*arguments: str) -> int:
-        command = [sys.executable, "-m", "ffpp_prep", *arguments]
-        return subprocess.run(command, cwd=folder, capture_output=True).returncode
+    def make(folder: Path) -> None:
+        others = {each.name for each in (sample_data / "manipulated_sequences").iterdir()} - {"Deepfakes"}
+        shutil.copytree(sample_data, folder / "data", ignore=lambda *_: others)
+        command = [sys.executable, "-m", "ffpp_prep", "extract", "data", "-o", "work", "--detect-every", "8"]
+        # status 1: some of the sample's videos are broken on purpose
+        assert subprocess.run(command, cwd=folder, capture_output=True).returncode in (0, 1)
 
-    assert ffpp_prep("sample", "data") == 0
-    for method in (folder / "data" / "manipulated_sequences").iterdir():
-        if method.name != "Deepfakes":
-            shutil.rmtree(method)
-    # status 1: some of the sample's videos are broken on purpose
-    assert ffpp_prep("extract", "data", "-o", "work", "--detect-every", "8") in (0, 1)
-    return folder / "work"
+    return once("sample-work", make) / "work"
 
 
 def train_small(name: str, work: Path, out: Path, members: tuple[Path, ...] = ()) -> Path:

@@ -1,4 +1,4 @@
-"""The helpers beside the tests can be imported; what several of them need."""
+"""The site, and a shell that runs pages."""
 
 import os
 import subprocess
@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from markdown_pages import ROOT
 from shell import BIN, SHORT, Shell
 
@@ -26,13 +23,6 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     shell = Shell(tmp_path / "here", os.pathsep.join([str(shims), BIN, os.environ["PATH"]]))
     yield shell
     shell.end()
-
-
-@pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("docs") / "data"
-    subprocess.run([f"{BIN}/ffpp-prep", "sample", str(root)], check=True, capture_output=True)
-    return root
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,7 @@ def test_forms_ask_for_what_a_report_needs():
             assert len({part["id"] for part in asked}) == len(asked) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("page", ["index.html", "models/library.html"])
 def test_the_search_works_in_a_page_that_is_opened_from_a_folder(site, page):

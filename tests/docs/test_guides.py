@@ -52,8 +52,8 @@ def test_the_tutorial_runs(tmp_path):
 
 
 @pytest.mark.full
-def test_the_guide_to_ffpp_runs(shell, sample, tmp_path):
-    shell.variables["FFPP"] = str(ffpp_set(sample, tmp_path / "ffpp"))
+def test_the_guide_to_ffpp_runs(shell, sample_data, tmp_path):
+    shell.variables["FFPP"] = str(ffpp_set(sample_data, tmp_path / "ffpp"))
     shell.run(DOCS / "ffpp.md")
     table = (shell.folder / "comparison/tables").glob("*7*6*.csv")
     assert any("Deepfakes" in file.read_text() for file in table)
@@ -66,38 +66,38 @@ def test_the_guide_to_ffpp_runs(shell, sample, tmp_path):
 
 
 @pytest.mark.full
-def test_the_guide_to_dfdc_runs(shell, sample, tmp_path):
-    shell.variables["DFDC"] = str(dfdc_set(sample, tmp_path / "dfdc"))
+def test_the_guide_to_dfdc_runs(shell, sample_data, tmp_path):
+    shell.variables["DFDC"] = str(dfdc_set(sample_data, tmp_path / "dfdc"))
     shell.run(DOCS / "dfdc.md")
 
 
 @pytest.mark.full
-def test_the_guide_to_own_data_runs(shell, sample, tmp_path):
+def test_the_guide_to_own_data_runs(shell, sample_data, tmp_path):
     shell.variables |= {
-        "MINE": str(folder_set(sample, tmp_path / "mine")),
-        "TABLE": str(table_set(sample, tmp_path / "clips")),
+        "MINE": str(folder_set(sample_data, tmp_path / "mine")),
+        "TABLE": str(table_set(sample_data, tmp_path / "clips")),
     }
     shell.run(DOCS / "own-data.md")
 
 
 @pytest.mark.full
-def test_the_page_of_published_detectors_runs(shell, sample, tmp_path):
+def test_the_page_of_published_detectors_runs(shell, sample_data, tmp_path):
     shell.instead[PUBLISHED] = stand_in(tmp_path)
-    folder_set(sample, shell.folder / "footage")
-    shutil.copy(pairs(sample)[-1][2], shell.folder / "clip.mp4")
+    folder_set(sample_data, shell.folder / "footage")
+    shutil.copy(pairs(sample_data)[-1][2], shell.folder / "clip.mp4")
     shell.run(DOCS / "published.md")
     assert (shell.folder / "predictions/index.html").is_file()
 
 
 @pytest.mark.full
-def test_the_readmes_run(shell, sample, tmp_path):
+def test_the_readmes_run(shell, sample_data, tmp_path):
     """The README, then in its folder what builds on its runs: dfd-train's README and the page of predict."""
     shell.instead |= {
-        FFPP: str(ffpp_set(sample, tmp_path / "ffpp")),
+        FFPP: str(ffpp_set(sample_data, tmp_path / "ffpp")),
         "dfd-train serve": "dfd-train serve --port 0",
         PUBLISHED: stand_in(tmp_path),
     }
-    _, original, fake = pairs(sample)[-1]
+    _, original, fake = pairs(sample_data)[-1]
     shutil.copy(fake, shell.folder / "clip.mp4")
     (shell.folder / "photos").mkdir()
     with av.open(str(original)) as video:
@@ -116,8 +116,8 @@ def test_the_readmes_run(shell, sample, tmp_path):
 
 
 @pytest.mark.full
-def test_the_readme_of_ffpp_prep_runs(shell, sample, tmp_path):
-    shell.instead[FFPP] = str(ffpp_set(sample, tmp_path / "ffpp"))
+def test_the_readme_of_ffpp_prep_runs(shell, sample_data, tmp_path):
+    shell.instead[FFPP] = str(ffpp_set(sample_data, tmp_path / "ffpp"))
     shell.run(PREP)
     ((_, code),) = blocks(PREP, "python")
     shutil.rmtree(shell.folder / "work")
@@ -129,9 +129,9 @@ def test_the_readme_of_ffpp_prep_runs(shell, sample, tmp_path):
 
 
 @pytest.mark.full
-def test_the_guide_to_clusters_runs(shell, sample, tmp_path):
+def test_the_guide_to_clusters_runs(shell, sample_data, tmp_path):
     """On this machine: a scheduler and two workers."""
-    table = table_set(sample, tmp_path / "data")
+    table = table_set(sample_data, tmp_path / "data")
     subprocess.run([f"{BIN}/ffpp-prep", "scan", str(table), "-o", "WORK"], cwd=shell.folder, check=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -14,6 +14,7 @@ from markdown_pages import COMMAND, DOCS, PAGES, READMES, ROOT, blocks, code
 from ffpp_prep.command_line.program import build_parser
 
 
+@pytest.mark.slow
 def test_the_site_builds_strictly_with_every_page(site):
     assert {
         page.relative_to(DOCS).with_suffix(".html").as_posix().replace("README", "index") for page in PAGES
@@ -22,6 +23,7 @@ def test_the_site_builds_strictly_with_every_page(site):
     assert [page.name for page in PAGES if page.relative_to(DOCS).as_posix() not in nav] == []
 
 
+@pytest.mark.slow
 def test_pages_load_nothing_from_other_servers(site):
     loads = re.compile(
         r"<(?:script|img|iframe|source)[^>]*\ssrc=\"?(?:https?:)?//|<link[^>]*\shref=\"?(?:https?:)?//"

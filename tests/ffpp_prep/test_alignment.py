@@ -55,6 +55,7 @@ def test_the_similarity_is_found_again() -> None:
     assert wanted_points("deepfakebench", 112, 1.0)[0] == pytest.approx((38.2946, 51.6963))
 
 
+@pytest.mark.slow
 def test_aligned_crops_are_alike_wherever_they_come_from(tmp_path: Path, head: list[np.ndarray]) -> None:
     """In the shard, and cut from the video; recorded in plan and manifest; not without landmarks, nor mixed."""
     clips.encode(tmp_path / "root" / "real" / "a.mp4", head[:3])

@@ -185,6 +185,7 @@ def test_a_large_frame_is_seen_small_and_its_boxes_are_its_own(
     assert one == pytest.approx(6 * other, abs=6 * 3)
 
 
+@pytest.mark.slow
 def test_boxes_of_two_detectors_are_never_mixed(tmp_path: Path, head: list[np.ndarray]) -> None:
     """Recorded, resumed and refused; and boxes that say nothing are the SSD's."""
     clips.encode(tmp_path / "root" / "real" / "a.mp4", head[:2])

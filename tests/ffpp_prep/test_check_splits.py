@@ -44,6 +44,7 @@ def test_default_splits_are_clean(ffpp: Path, tmp_path: Path) -> None:
     assert result.returncode == 0 and "check-splits: 0 leaks" in result.stdout
 
 
+@pytest.mark.slow
 def test_the_thesis_dfd_split_leaks_actors(ffpp: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     scan(ffpp, work, splits=SplitSettings(dfd="thesis"))
@@ -162,6 +163,7 @@ def test_celebdf_leaks_by_its_official_list_and_says_so(tmp_path: Path) -> None:
     assert all("test" in leak.videos for leak in leaks)  # train and val share nobody
 
 
+@pytest.mark.slow
 def test_identical_content_under_other_names(tmp_path: Path) -> None:
     root = tmp_path / "root"
     trees.touch(

@@ -23,16 +23,8 @@ from ffpp_prep.work.lock import only_run
 METHODS = {"Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "DeepFakeDetection"}
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("sample") / "data"
-    result = ffpp_prep("sample", root)
-    assert result.returncode == 0, result.stderr
-    return root
-
-
-def test_the_tree_is_that_of_faceforensics(sample: Path) -> None:
-    videos = list_videos(sample, "ffpp").videos
+def test_the_tree_is_that_of_faceforensics(sample_data: Path) -> None:
+    videos = list_videos(sample_data, "ffpp").videos
     fakes = [v for v in videos if v.label]
     assert {v.method for v in fakes} == METHODS and {v.dataset for v in videos} == {"ffpp", "dfd"}
     assert sum(not v.label for v in videos) >= 12
@@ -40,8 +32,8 @@ def test_the_tree_is_that_of_faceforensics(sample: Path) -> None:
     assert all(v.mask_path for v in fakes if Path(v.path).stat().st_size)
 
 
-def test_people_are_disjoint_by_split(sample: Path) -> None:
-    content = json.loads((sample / "SAMPLE.json").read_text())
+def test_people_are_disjoint_by_split(sample_data: Path) -> None:
+    content = json.loads((sample_data / "SAMPLE.json").read_text())
     split = {person["name"]: person["split"] for person in content["people"]}
     assert len(split) >= 4 and set(split.values()) == {"train", "val", "test"}
     of_video: dict[str, set[str]] = {}
@@ -51,19 +43,21 @@ def test_people_are_disjoint_by_split(sample: Path) -> None:
             of_video.setdefault(video, set()).add(person["split"])
     assert all(len(splits) == 1 for splits in of_video.values())
     for name in ("train", "val", "test"):
-        for pair in json.loads((sample / "splits" / f"{name}.json").read_text()):
+        for pair in json.loads((sample_data / "splits" / f"{name}.json").read_text()):
             for i in pair:
                 splits = of_video.get(f"original_sequences/youtube/c23/videos/{i}.mp4", {name})
                 assert splits == {name}
 
 
-def test_only_the_manipulation_differs(sample: Path) -> None:
-    target = sample / "original_sequences" / "youtube" / "c23" / "videos" / "014.mp4"
+def test_only_the_manipulation_differs(sample_data: Path) -> None:
+    target = sample_data / "original_sequences" / "youtube" / "c23" / "videos" / "014.mp4"
     original = np.stack(decode(target)).astype(int)
     for method in sorted(METHODS - {"DeepFakeDetection"}):
-        fake = sample / "manipulated_sequences" / method / "c23" / "videos" / "014_015.mp4"
+        fake = sample_data / "manipulated_sequences" / method / "c23" / "videos" / "014_015.mp4"
         frames = np.stack(decode(fake)).astype(int)
-        masks = np.stack(decode(sample / "manipulated_sequences" / method / "masks" / "videos" / fake.name))
+        masks = np.stack(
+            decode(sample_data / "manipulated_sequences" / method / "masks" / "videos" / fake.name)
+        )
         assert frames.shape == original.shape == masks.shape
         inside, outside = masks.mean(3) > 127, masks.mean(3) < 5
         change = np.abs(frames - original).mean(3)
@@ -75,13 +69,13 @@ def test_only_the_manipulation_differs(sample: Path) -> None:
                 assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
 
 
-def test_the_awkward_videos_become_rows_that_say_so(sample: Path, tmp_path: Path) -> None:
+def test_the_awkward_videos_become_rows_that_say_so(sample_data: Path, tmp_path: Path) -> None:
     """Those of SAMPLE.json, and an ordinary one, through boxes."""
-    awkward = json.loads((sample / "SAMPLE.json").read_text())["awkward"]
+    awkward = json.loads((sample_data / "SAMPLE.json").read_text())["awkward"]
     ordinary = "original_sequences/youtube/c23/videos/014.mp4"
     lines = [f"{video},{int('manipulated' in video)}" for video in (*awkward, ordinary)]
     root = tmp_path / "root"
-    root.symlink_to(sample)
+    root.symlink_to(sample_data)
     table = tmp_path / "table.csv"
     table.write_text("\n".join(["path,label", *(f"{root}/{line}" for line in lines)]))
     work = tmp_path / "work"
@@ -100,12 +94,12 @@ def test_the_awkward_videos_become_rows_that_say_so(sample: Path, tmp_path: Path
     assert videos.loc[f"{root}/{ordinary}", "status"] == "ok"
 
 
-def test_another_seed_gives_other_pictures(sample: Path, tmp_path: Path) -> None:
+def test_another_seed_gives_other_pictures(sample_data: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
         render.render(tmp_path / str(seed), "014", seed=seed, frames=24)
     path = Path("original_sequences/youtube/c23/videos/014.mp4")
-    assert (tmp_path / "0" / path).read_bytes() == (sample / path).read_bytes()
-    assert (tmp_path / "1" / path).read_bytes() != (sample / path).read_bytes()
+    assert (tmp_path / "0" / path).read_bytes() == (sample_data / path).read_bytes()
+    assert (tmp_path / "1" / path).read_bytes() != (sample_data / path).read_bytes()
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
@@ -128,13 +122,13 @@ def test_without_a_terminal_a_line_tells_how_far_it_is(
 
 
 @pytest.mark.full
-def test_the_same_bytes_twice(sample: Path, tmp_path: Path) -> None:
+def test_the_same_bytes_twice(sample_data: Path, tmp_path: Path) -> None:
     write_sample(tmp_path / "again")
-    paths = sorted(p.relative_to(sample) for p in sample.rglob("*") if p.is_file())
+    paths = sorted(p.relative_to(sample_data) for p in sample_data.rglob("*") if p.is_file())
     assert paths == sorted(
         p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file()
     )
-    assert all((sample / p).read_bytes() == (tmp_path / "again" / p).read_bytes() for p in paths)
+    assert all((sample_data / p).read_bytes() == (tmp_path / "again" / p).read_bytes() for p in paths)
 
 
 def test_what_killed_runs_left_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

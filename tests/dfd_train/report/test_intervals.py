@@ -178,6 +178,7 @@ def test_ranked_measures_are_those_of_repeated_rows(digits):
         assert error_rate[number] == pytest.approx(expected.eer)
 
 
+@pytest.mark.slow
 def test_standard_errors_are_those_of_a_plain_bootstrap_of_groups():
     label, score, group = arrays(rows=160, groups=10)
     assert all(set(label[group == g]) == {0.0, 1.0} for g in range(10))  # else each kind is drawn apart

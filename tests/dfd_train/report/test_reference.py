@@ -111,6 +111,7 @@ def test_footnotes_on_validation_balanced_accuracy(results):
         assert f"{100 * balanced_accuracy(column, 'val'):.2f}" in note
 
 
+@pytest.mark.slow
 def test_sizes_are_in_units_of_1024000_bytes():
     import torch
 

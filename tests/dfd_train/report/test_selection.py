@@ -30,6 +30,7 @@ def epochs(seed: int, count: int, signal: float, people: int = 40) -> list[pd.Da
     ]
 
 
+@pytest.mark.slow
 def test_noise_alone_looks_good_and_is_corrected_towards_chance() -> None:
     """Twenty epochs that know nothing: the best of them seems to, the corrected value hardly."""
     found = [optimism(epochs(seed, 20, signal=0.0)) for seed in range(12)]
