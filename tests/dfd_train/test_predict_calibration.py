@@ -1,5 +1,6 @@
 """Calibration: temperatures that are known beforehand, thresholds by hand, files that are kept and go stale."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,37 @@ def test_a_runs_calibration_is_kept_until_its_checkpoint_changes(run_command, tm
     assert anew is not None and anew.videos_real == expected.videos_real
     assert anew.checkpoint_sha256 == sha256_of(folder.best) != expected.checkpoint_sha256
     assert anew.temperature == pytest.approx(expected.temperature)
+
+
+def test_a_calibration_of_before_is_told_and_learned_anew_on_request(
+    run_command, tmp_path, caplog, capsys
+) -> None:
+    run = tmp_path / "run"
+    assert main([*run_command, "--epochs", "1", "--out", str(run)]) == 0
+    expected = read_calibration(run)
+    assert expected is not None
+    of_before = {"checkpoint_sha256": expected.checkpoint_sha256, "temperature": 2.0, "threshold": 0.5}
+    of_before |= {"videos_real": 2, "videos_fake": 2, "real": [0.1, 0.3], "fake": [0.6, 0.8]}
+    (run / FILE).write_text(json.dumps(of_before))
+    caplog.clear()
+    kept = run_calibration(run)
+    assert kept is not None and kept.score.frame_temperature == 2.0  # nobody's scores change by themselves
+    told = f"`dfd-train calibrate {run}` learns it anew"
+    assert caplog.text.count(told) == 1
+    capsys.readouterr()
+    assert main(["calibrate", str(run)]) == 0
+    assert f"On {expected.videos_real} real and {expected.videos_fake} fake videos" in capsys.readouterr().out
+    assert read_calibration(run) == expected
+    caplog.clear()
+    run_calibration(run)
+    assert told not in caplog.text
+    assert main(["calibrate", str(run), "--data", str(tmp_path)]) == 2
+    assert "is a run, calibrated on its own validation videos" in capsys.readouterr().err
+    RunFolder(run).predictions("val").unlink()  # then they are scored
+    command = ["calibrate", str(run), "--device", "cpu", "--workers", "0"]
+    assert main([*command, "--trust", *prediction.TRUST]) == 0
+    anew = read_calibration(run)
+    assert anew is not None and anew.threshold == pytest.approx(expected.threshold)
 
 
 def test_without_its_validation_set_there_is_none(run_command, tmp_path, caplog) -> None:

@@ -22,7 +22,7 @@ from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
 from dfd_train.predict.inputs import find_inputs
 from dfd_train.predict.photographs import read_image
 from dfd_train.predict.timeline import clock, draw_timeline
-from dfd_train.predict.words import meaning, percent, short_percent
+from dfd_train.predict.words import exact_percent, meaning, percent, short_percent
 from ffpp_prep.detector import Detections
 
 
@@ -151,6 +151,22 @@ def test_boxes_move_on_straight_lines_and_linger() -> None:
 )
 def test_words_for_numbers(prob, words, short) -> None:
     assert (percent(prob), short_percent(prob)) == (words, short)
+
+
+@pytest.mark.parametrize(
+    ("prob", "words"),
+    [
+        (0.5, "50 %"),
+        (0.997, "99.7 %"),
+        (0.99996, "99.996 %"),
+        (0.004, "0.4 %"),
+        (0.985, "98 %"),
+        (1.0, "100 %"),
+    ],
+)
+def test_a_line_is_no_more_than_99_percent(prob: float, words: str) -> None:
+    """ "Called fake above more than 99 %" says nothing."""
+    assert exact_percent(prob) == words
 
 
 def reading(real: list[float], fake: list[float], **changes: object) -> Reading:

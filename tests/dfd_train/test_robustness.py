@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from dfd_train.calibration.kept import read_calibration
 from dfd_train.cli import main
 from dfd_train.data.degradation import Loss, degrade, reseeded
 from dfd_train.data.transforms import normalize, resize
@@ -94,6 +95,19 @@ def test_crops_suffer_what_the_curve_says(run, work, tmp_path, capsys, caplog):
     gap = difference(judged_videos(predictions), judged_videos(clean), "video_auc")
     assert row["Difference"] == pytest.approx(gap.value) and row["Videos"] == label.size
     assert row["Changed"] == pytest.approx(roc_auc_score(label, prob))
+    # the same of the score that predict and serve show, which has another scale and another threshold
+    score = read_calibration(run).score
+    for measure, table in (("Changed", predictions), ("Clean", clean)):
+        videos = score.videos(table)
+        rows = apart[(apart["Change"] == "JPEG quality") & (apart["Level"] == 40)].set_index("Measure")[
+            measure
+        ]
+        brier = ((videos["prob"] - videos["label"]) ** 2).mean()
+        assert rows["Deployed score: Brier score"] == pytest.approx(brier)
+        assert rows["Deployed score: AUC"] == pytest.approx(roc_auc_score(videos["label"], videos["value"]))
+        called = videos["value"] > read_calibration(run).threshold_value
+        right = (called == (videos["label"] == 1)).groupby(videos["label"]).mean().mean()
+        assert rows["Deployed score: balanced accuracy"] == pytest.approx(right)
 
 
 def test_a_stopped_command_goes_on_and_changed_settings_begin_anew(run, tmp_path):

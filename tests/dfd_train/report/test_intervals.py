@@ -261,6 +261,18 @@ def test_people_and_originals_link_videos():
     assert bare.number.tolist() == [0, 1]
 
 
+def test_a_persons_names_are_made_alike_as_where_leaks_are_searched():
+    """A table of predictions of before scan did so, or of somebody else's, has people as they were typed."""
+    rows = [
+        ("a", "mine", None, "Anna", None),
+        ("b", "mine", "anna ", "2.0", None),
+        ("c", "Mine", None, "2", None),
+        ("d", "mine", None, "nan", None),
+        ("e", "mine", None, "None", None),
+    ]
+    assert groups_of(rows) == [0, 0, 0, 1, 2]
+
+
 def shown(table: pd.DataFrame) -> str:
     """All that `evaluate` prints of intervals."""
     ends = intervals(table)

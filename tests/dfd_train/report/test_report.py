@@ -7,11 +7,13 @@ import subprocess
 from xml.etree import ElementTree
 
 import html5lib
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from dfd_train.calibration.learned import calibrate
 from dfd_train.errors import UserError
 from dfd_train.report.curves import gradient_flow, overlay_curves, training_curves
 from dfd_train.report.page import write_report
@@ -79,6 +81,24 @@ def test_page_shows_results_sheets_curves_and_settings(page):
     assert "a score is the sigmoid of the logit, not calibrated" in text
     assert "probability of fake" not in text.lower()
     assert "unfinished" not in text
+
+
+def test_each_folded_table_stands_under_its_own_title(make_run):
+    """Several under one summary had none, as the page hides captions there, and the methods' was missing."""
+    run = make_run()
+    known = calibrate(pd.read_parquet(run / "predictions-val.parquet"), "ab" * 32)
+    (run / "calibration.json").write_text(json.dumps(msgspec.to_builtins(known)))
+    tree = parse(write_report(run).read_text(encoding="utf-8"))
+    section = next(one for one in tree.iter("section") if one.get("id") == "results-1")
+    folded = {words_of(one.find("summary")): len(list(one.iter("table"))) for one in section.iter("details")}
+    assert folded == dict.fromkeys(
+        (
+            "Scores as probabilities, and few false alarms", "Each method against the originals",
+            "Reliability of the deployed score", "Errors among the surest videos", "False alarms by faces and length",
+        ), 1,
+    )  # fmt: skip
+    captions = [words_of(one) for one in section.iter("figcaption")]
+    assert captions.count("Reliability of the deployed score") == 2  # table and drawing
 
 
 def test_an_unfinished_run_says_where_it_stopped(make_run):

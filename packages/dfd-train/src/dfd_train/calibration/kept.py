@@ -54,6 +54,7 @@ def run_calibration(run: Path) -> Calibration | None:
     """
     kept = current_calibration(run)
     if kept is not None:
+        _say_its_age(run, kept)
         return kept
     try:
         return calibrate(validation_predictions(run), sha256_of(RunFolder(run).best))
@@ -70,7 +71,9 @@ def keep_calibration(run: Path) -> None:
     A run without validation predictions of that checkpoint, or with one class only in them, has none. A folder that
     can't be written to is warned of.
     """
-    if current_calibration(run) is not None:
+    kept = current_calibration(run)
+    if kept is not None:
+        _say_its_age(run, kept)
         return
     try:
         calibration = calibrate(validation_predictions(run), sha256_of(RunFolder(run).best))
@@ -78,10 +81,35 @@ def keep_calibration(run: Path) -> None:
         log.debug("%s: no calibration: %s", run, error)
         return
     try:
-        content = with_checksum(msgspec.to_builtins(calibration))
-        write_atomically(run / FILE, json.dumps(content, indent=2).encode())
+        _write(run, calibration)
     except OSError as error:
         log.warning("%s cannot be kept: %s", run / FILE, error)
+
+
+def learn_calibration(run: Path) -> Calibration:
+    """Learn a run's calibration from its validation predictions, and write it in the place of any kept one.
+
+    Raises: as `validation_predictions` and `calibrate`; OSError where the folder can't be written to.
+    """
+    calibration = calibrate(validation_predictions(run), sha256_of(RunFolder(run).best))
+    _write(run, calibration)
+    return calibration
+
+
+def _write(run: Path, calibration: Calibration) -> None:
+    content = with_checksum(msgspec.to_builtins(calibration))
+    write_atomically(run / FILE, json.dumps(content, indent=2).encode())
+
+
+def _say_its_age(run: Path, kept: Calibration) -> None:
+    """A calibration of before changes nobody's scores until somebody asks for it; that it is one must be known."""
+    if not kept.stretches.groups:
+        log.warning(
+            "%s is of an earlier version, a temperature only, and doesn't know whom its videos show: "
+            "`dfd-train calibrate %s` learns it anew",
+            run / FILE,
+            run,
+        )
 
 
 def current_calibration(run: Path) -> Calibration | None:

@@ -16,17 +16,22 @@ METHODS: tuple[Method, ...] = get_args(Method)
 TEMPERATURES = (0.05, 20.0)
 """what is searched; an answer at an end of it is none"""
 _CERTAIN = 1e-12
+_IN_ORDER = 1e-3
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Probability of fake of a value x: sigmoid(slope * x + shift); isotonic: straight lines between knots."""
+    """Probability of fake of a value x: sigmoid(slope * x + shift); isotonic: straight lines between knots.
+
+    Isotonic regression is flat in places. A thousandth of a gentle slope on it keeps the order of what it would make
+    equal: else the file that a verdict's limit tells from another would print the same probability.
+    """
 
     method: Method = "temperature"
     slope: float = 1.0
     shift: float = 0.0
     knots: tuple[tuple[float, float], ...] = ()
-    """of isotonic: (value, probability), both ascending; beyond the ends the probability stays"""
+    """of isotonic: (value, probability), both ascending; beyond the ends the probability stays, but for the slope"""
     failed: str = ""
     """why this is no calibration; empty where it is one"""
 
@@ -40,7 +45,7 @@ class Scale:
         if self.method == "isotonic":
             x, y = np.array(self.knots, np.float64).T
             between: Floats = np.interp(value, x, y)
-            return between
+            return (1 - _IN_ORDER) * between + _IN_ORDER * sigmoid(np.asarray(value) / TEMPERATURES[1])
         return sigmoid(self.slope * value + self.shift)
 
 

@@ -1,21 +1,26 @@
-"""`dfd-train calibrate`: what a published detector's scores mean on footage of yours."""
+"""`dfd-train calibrate`: what a published detector's scores mean on footage of yours, or a run's, learned anew."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from dfd_train.commands.arguments import add_device, add_loading, positive
+from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive
 
-HELP = "temperature and threshold of an adopted detector from labelled videos of yours"
+HELP = "temperature and threshold of an adopted detector from labelled videos of yours; of a run, anew"
 EXAMPLE = "dfd-train calibrate gend --data WORK --split val"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("detector", type=Path, metavar="DETECTOR", help="a folder of `dfd-train adopt`")
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="WORK", help="a prepared data set, real and fake videos"
+        "detector", type=Path, metavar="DETECTOR", help="a folder of `dfd-train adopt`, or a run's"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="WORK",
+        help="a prepared data set, real and fake videos; of a run its own validation videos",
     )
     parser.add_argument(
         "--split",
@@ -26,12 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=positive, metavar="N", help="frames a video (default: its card's)")
     add_device(parser)
     add_loading(parser)
+    add_trust(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Scores the videos, keeps the calibration and says what it is."""
-    from dfd_train.engine.adopted import calibrate_detector
+    from dfd_train.engine.adopted import calibrate_detector, calibrate_run
     from dfd_train.engine.evaluate import EvaluationRequest
+    from dfd_train.errors import UserError
+    from dfd_train.runs.folder import RunFolder
 
     request = EvaluationRequest(
         split=options.split,
@@ -40,12 +48,25 @@ def run(options: argparse.Namespace) -> int:
         device=options.device,
         batch_size=options.batch_size,
         workers=options.workers,
+        trust=tuple(options.trust),
     )
-    calibration, said = calibrate_detector(options.detector, request)
-    print(said)
+    if RunFolder(options.detector).is_adopted:
+        if options.data is None:
+            raise UserError(f"{options.detector} is an adopted detector: --data WORK says on which videos")
+        calibration, said = calibrate_detector(options.detector, request)
+        print(said)
+    else:
+        if options.data is not None or options.split != "val":
+            raise UserError(
+                f"{options.detector} is a run, calibrated on its own validation videos: "
+                "--data and --split are for adopted detectors"
+            )
+        calibration = calibrate_run(options.detector, request)
+    score = calibration.score
     print(
         f"On {calibration.videos_real} real and {calibration.videos_fake} fake videos: "
-        f"temperature {calibration.temperature:.2f}, threshold {calibration.threshold:.3f}."
+        f"the scale is {score.scale.method}, over {score.over}; temperature {calibration.temperature:.2f}, "
+        f"threshold {calibration.threshold:.3f}."
     )
     print(options.detector)
     return 0

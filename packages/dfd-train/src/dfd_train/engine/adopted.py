@@ -1,10 +1,16 @@
-"""A published detector's scale, from somebody's own labelled videos, by what a run's is made of."""
+"""A scale by request: a published detector's from somebody's own labelled videos, a run's anew from its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from dfd_train.calibration.kept import FILE, current_calibration, keep_calibration
+from dfd_train.calibration.kept import (
+    FILE,
+    current_calibration,
+    keep_calibration,
+    learn_calibration,
+    validation_predictions,
+)
 from dfd_train.calibration.learned import Calibration
 from dfd_train.engine.evaluate import EvaluationRequest, evaluate
 from dfd_train.errors import UserError
@@ -15,11 +21,9 @@ from dfd_train.runs.predictions import read_predictions, write_predictions
 def calibrate_detector(detector: Path, request: EvaluationRequest) -> tuple[Calibration, str]:
     """Score a split of a prepared set and keep what it says of the detector's scores; and what to know of them.
 
-    Raises: FileNotFoundError, UserError where the folder is no adopted detector, or a class is missing; NotANumber.
+    Raises: FileNotFoundError, UserError where a class is missing; NotANumber.
     """
     folder = RunFolder(detector)
-    if not folder.is_adopted:
-        raise UserError(f"{detector} is no folder of `dfd-train adopt`; a run calibrates itself")
     result = evaluate(detector, request)
     classes = result.predictions["label"].nunique()
     if classes < 2:
@@ -34,3 +38,15 @@ def calibrate_detector(detector: Path, request: EvaluationRequest) -> tuple[Cali
     if calibration is None:
         raise UserError(f"{detector / FILE} can't be kept: is the folder writable?")
     return calibration, result.checkpoint
+
+
+def calibrate_run(run: Path, request: EvaluationRequest) -> Calibration:
+    """Learn a run's calibration anew from its own validation videos, scored where they aren't yet.
+
+    Raises: FileNotFoundError, UserError for an unfit run, or validation videos of one class; NotANumber.
+    """
+    try:
+        validation_predictions(run)
+    except (OSError, UserError):
+        evaluate(run, request)
+    return learn_calibration(run)

@@ -46,7 +46,7 @@ def judged_videos(predictions: pd.DataFrame, aggregation: Aggregation = "mean") 
 def difference(
     first: pd.DataFrame, second: pd.DataFrame, measure: str, threshold: float = 0.5, level: float = 0.95
 ) -> Difference:
-    """The difference in `measure`, a field of `Summary` over videos, or `loss`.
+    """The difference in `measure`, a field of `Summary` over videos, `loss`, or `brier`: the mean of (p - y)^2.
 
     `first`, `second`: from `judged_videos`. The variance is that of the groups' sums of the difference, for the AUC
     Obuchowski's covariance of two areas (Biometrics 53:567, 1997); the interval and p are by Student's t with
@@ -121,7 +121,7 @@ def _influence(
     if measure == "loss":
         weight, value = videos["frames"].to_numpy(np.float64), videos["loss"].to_numpy(np.float64)
     else:
-        losses = scores.cross_entropy_of_probs(label, prob)
-        weight, value = np.ones(size), {"video_accuracy": hit, "log_loss": losses}[measure]
+        losses, squares = scores.cross_entropy_of_probs(label, prob), (prob - label) ** 2
+        weight, value = np.ones(size), {"video_accuracy": hit, "log_loss": losses, "brier": squares}[measure]
     mean = float(weight @ value / weight.sum())
     return mean, weight * (value - mean) / weight.sum()

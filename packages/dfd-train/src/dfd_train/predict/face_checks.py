@@ -12,7 +12,7 @@ WEAK = 0.5
 
 HUMAN = 0.4
 """of BlazeFace times the mesh's flag, median over a face's first looks: seven people and a film have 0.66 and more,
-two photographs of cats, of which the SSD is sure, 0.00"""
+a photograph of a cat, of which the SSD is sure, 0.00"""
 
 
 def doubt(face: pd.DataFrame) -> str:

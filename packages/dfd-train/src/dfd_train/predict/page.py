@@ -17,7 +17,7 @@ from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.result import STATUSES, Face, Result
 from dfd_train.predict.timeline import clock
 from dfd_train.predict.verdicts import Stretch
-from dfd_train.predict.words import percent, short_percent
+from dfd_train.predict.words import exact_percent, percent, short_percent
 from dfd_train.report.files import write_text
 
 EMBEDDED_VIDEO = 8 << 20  # bytes; a longer one stays beside the page
@@ -96,8 +96,8 @@ def stretch_sentence(stretch: Stretch) -> str:
 def _lines(result: Result) -> str:
     """Where this file would be called what."""
     parts = [
-        f"fake above {percent(result.threshold)}" if result.threshold is not None else "",
-        f"real below {percent(result.real_below)}" if result.real_below is not None else "",
+        f"fake above {exact_percent(result.threshold)}" if result.threshold is not None else "",
+        f"real below {exact_percent(result.real_below)}" if result.real_below is not None else "",
     ]
     said = " and ".join(filter(None, parts))
     looked = f", after {result.looks} looks" if result.looks > 1 else ""

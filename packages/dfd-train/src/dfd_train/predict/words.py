@@ -80,6 +80,12 @@ def percent(prob: float) -> str:
     return f"{100 * prob:.0f} %"
 
 
+def exact_percent(prob: float) -> str:
+    """The same of a line that something lies above or below: with as many digits as tell it from 0 and 100 %."""
+    digits = next((n for n in range(12) if 0 < float(f"{100 * prob:.{n}f}") < 100), 0)
+    return f"{100 * prob:.{digits}f} %"
+
+
 def short_percent(prob: float) -> str:
     """The same where there is little room."""
     return percent(prob).replace("less than ", "<").replace("more than ", ">")

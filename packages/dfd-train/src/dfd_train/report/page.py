@@ -60,6 +60,11 @@ class Results:
     sheets: tuple[Sheet, ...]
     hardest: tuple[HardVideo, ...]
 
+    @property
+    def folded(self) -> tuple[Table, ...]:
+        """The tables after the first two, each under its title; the hardest videos stand there as pictures."""
+        return tuple(table for table in self.tables[2:] if table.slug != "hardest")
+
 
 @dataclass(frozen=True)
 class FactList:

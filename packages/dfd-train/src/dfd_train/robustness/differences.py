@@ -6,18 +6,48 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from dfd_train.calibration.learned import Calibration
 from dfd_train.metrics.paired import Difference, difference, judged_videos
 from dfd_train.robustness.conditions import Condition
 
-MEASURES = ("video_accuracy", "balanced_accuracy", "video_auc")
+MEASURES = {
+    "Accuracy": "video_accuracy",
+    "Balanced accuracy": "balanced_accuracy",
+    "Video AUC": "video_auc",
+}
+DEPLOYED = {
+    "Deployed score: balanced accuracy": "balanced_accuracy",
+    "Deployed score: AUC": "video_auc",
+    "Deployed score: Brier score": "brier",
+}
+"""of what predict and serve show; calls are made at the threshold of the best balanced accuracy on validation"""
 Differences = Mapping[Condition, Mapping[str, Difference]]
 
 
-def differences(predicted: Mapping[Condition, pd.DataFrame], clean: pd.DataFrame) -> Differences:
-    """Each changed condition less the clean score, by measure; conditions that share no video with it are left out."""
-    before = judged_videos(clean)
-    return {
-        condition: {measure: difference(judged_videos(after), before, measure) for measure in MEASURES}
-        for condition, after in predicted.items()
-        if condition.changes and after["video_id"].isin(before["video_id"]).any()
-    }
+def differences(
+    predicted: Mapping[Condition, pd.DataFrame], clean: pd.DataFrame, calibration: Calibration | None = None
+) -> Differences:
+    """Each changed condition less the clean score, by measure; conditions that share no video with it are left out.
+
+    calibration: the run's; without one there are no measures of its deployed score.
+    """
+    found = {}
+    for condition, after in predicted.items():
+        if not condition.changes or not after["video_id"].isin(clean["video_id"]).any():
+            continue
+        found[condition] = _apart(judged_videos(after), judged_videos(clean), MEASURES)
+        if calibration:
+            shown, before = (_deployed(one, calibration) for one in (after, clean))
+            found[condition] |= _apart(shown, before, DEPLOYED, calibration.threshold)
+    return found
+
+
+def _apart(
+    after: pd.DataFrame, before: pd.DataFrame, measures: Mapping[str, str], threshold: float = 0.5
+) -> dict[str, Difference]:
+    return {title: difference(after, before, name, threshold) for title, name in measures.items()}
+
+
+def _deployed(predictions: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """One row a video with its deployed score in the place of the plain one."""
+    return calibration.score.videos(predictions).rename(columns={"value": "key"})

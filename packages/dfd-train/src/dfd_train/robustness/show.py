@@ -16,6 +16,7 @@ from dfd_train.report.svg import GREY, PALETTE, STYLE, to_svg
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
 from dfd_train.report.templates import render
 from dfd_train.robustness.conditions import FILMS, Condition, Sweep
+from dfd_train.robustness.differences import DEPLOYED
 from dfd_train.robustness.sweep import Result
 from dfd_train.runs.folder import DEMONSTRATION
 
@@ -77,11 +78,11 @@ def differences_table(results: Sequence[Result], sweeps: Sequence[Sweep], split:
     """A row a run, changed condition and measure: how far it is from the clean score on the same videos."""
     rows: list[tuple[Cell, ...]] = []
     sentences: dict[str, None] = {}
+    deployed = any(set(DEPLOYED) & set(gaps) for result in results for gaps in result.differences.values())
     for result in results:
         for condition in (c for sweep in sweeps for c in sweep.conditions() if c in result.differences):
             title = next(sweep.title for sweep in sweeps if sweep.name == condition.sweep)
-            for measure, name in MEASURES:
-                gap = result.differences[condition][measure]
+            for name, gap in result.differences[condition].items():
                 sentences.setdefault(gap.evidence.sentence())
                 rows.append(
                     (
@@ -99,6 +100,7 @@ def differences_table(results: Sequence[Result], sweeps: Sequence[Sweep], split:
         *sentences,
         "Difference: changed less clean, on the videos that both scored; the interval is paired, over people.",
         "p is of one comparison; of many rows some fall below 0.05 by chance.",
+        *(("Deployed score: what predict shows; called fake above validation's best threshold.",) * deployed),
     )
     title = f"Differences to the clean score, {split}"
     return Table(title, header, tuple(rows), notes, "robustness-differences", _warning(results))

@@ -13,6 +13,7 @@ import torch
 from msgspec import Meta
 from tqdm import tqdm
 
+from dfd_train.calibration.kept import current_calibration
 from dfd_train.data.loader import default_workers
 from dfd_train.data.selection import select_videos
 from dfd_train.data.spec import CropRule
@@ -126,7 +127,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Resu
             predicted[condition.name] = predictions
     tables = {condition: predicted[condition.name] for condition in wanted}
     summaries = {condition: summarize(table) for condition, table in tables.items()}
-    apart = differences(tables, predicted[clean.name])
+    apart = differences(tables, predicted[clean.name], current_calibration(run))
     return Result(printable(run.resolve().name), demonstration, summaries, folder.remarks, apart)
 
 
