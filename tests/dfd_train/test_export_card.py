@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from dfd_train.calibration.card import DetectorCard
+from dfd_train.errors import UserError
+from dfd_train.predict.scorer import run_detector
 from ffpp_prep.format.checksums import KEY
 
 CARD = DetectorCard(
@@ -62,3 +64,9 @@ def test_no_json_is_refused() -> None:
 def test_reading_a_card_loads_no_torch() -> None:
     program = "import sys, dfd_train.calibration.card; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_an_unknown_detector_of_a_run_is_named_and_taken_for_no_other(tmp_path):
+    (tmp_path / "data.json").write_text(json.dumps({"detector": "retinaface"}))
+    with pytest.raises(UserError, match="detector=retinaface found the faces of its data; this version has ssd"):
+        run_detector(tmp_path)

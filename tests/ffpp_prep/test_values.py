@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +13,12 @@ import pytest
 from clips import ffpp_prep
 
 from ffpp_prep import read_boxes, read_videos
+from ffpp_prep.detector import DETECTORS
+from ffpp_prep.format.codecs import CODECS
 from ffpp_prep.format.schemas import CHECKS_SCHEMA, STATUS_SCHEMA
 from ffpp_prep.one_video.boxes import VideoBoxes
 from ffpp_prep.one_video.fakes import FakeCheck
+from ffpp_prep.settings import CodecName, DetectorName
 from ffpp_prep.work.parts import storable
 
 # What a decoder may make of a header, whatever is bounded today; given for every video of one name.
@@ -96,3 +100,9 @@ def test_one_videos_fault_costs_its_crops_only(detected: Path, tmp_path: Path, f
     name = "manipulated_sequences/FaceSwap/c23/videos/000_001.mp4"
     assert f"crops missing of {name}: {fault}: nothing expected" in result.stdout
     assert result.stdout.count("missing of") == 1 and "not written" not in result.stdout
+
+
+def test_names_that_settings_allow_are_those_that_there_are() -> None:
+    """A codec is in two places: its name where the command line sees it, its code where nothing else is loaded."""
+    assert set(get_args(CodecName)) == {codec.name for codec in CODECS}
+    assert set(get_args(DetectorName)) == set(DETECTORS)

@@ -103,7 +103,7 @@ def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> De
         border="pad" if geometry.border == "pad" else "clip",
         crop_size=geometry.size,
         align=geometry.align,
-        detector="blazeface" if run_detector(run) == "blazeface" else "ssd",
+        detector=run_detector(run),
         checkpoint_sha256=sha256_of(model.path),
         fit=spec.fit,
         interpolation=spec.interpolation,

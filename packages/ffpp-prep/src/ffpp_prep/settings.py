@@ -20,7 +20,9 @@ __all__ = [
     "Border",
     "BoxSettings",
     "Choice",
+    "CodecName",
     "CropSettings",
+    "DetectorName",
     "DfdRule",
     "DfdcRule",
     "Engine",
@@ -32,7 +34,9 @@ __all__ = [
 THESIS_MARGIN = 0.3
 Border = Literal["clip", "pad"]
 Align = Literal["", "deepfakebench"]
+CodecName = Literal["webp", "jxl", "png", "qoi", "raw", "jpeg"]  # `format.codecs` says what each is
 Decoder = Literal["pyav", "decord"]
+DetectorName = Literal["ssd", "blazeface"]  # `detector` loads them
 DfdRule = Literal["actors", "thesis"]
 DfdcRule = Literal["parts", "thesis"]
 
@@ -95,7 +99,7 @@ class BoxSettings(Checked):
         "let a fake take its original's boxes if their frames match; DFDC's fakes always do",
         flag="--boxes-from-original",
     )
-    detector: Literal["", "ssd", "blazeface"] = setting(
+    detector: Literal["", DetectorName] = setting(
         "",
         "ssd is the thesis's; blazeface takes a fifth of its time, see docs/detectors.md",
         empty="ssd",
@@ -140,7 +144,7 @@ class Engine(Checked):
         metavar="N",
     )
 
-    detector: Literal["ssd", "blazeface"] = setting("ssd")
+    detector: DetectorName = setting("ssd")
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ class CropSettings(Checked):
         UserError: a value that isn't allowed.
     """
 
-    codec: Literal["webp", "jxl", "png", "qoi", "raw", "jpeg"] = setting(
+    codec: CodecName = setting(
         "webp",
         "how crops are stored; all but jpeg are lossless",
     )

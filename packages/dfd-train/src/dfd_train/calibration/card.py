@@ -19,6 +19,7 @@ from dfd_train.data.spec import CropRule, Fit, InputSpec, Interpolation, Rule, T
 from dfd_train.errors import UserError
 from ffpp_prep.format.checksums import parsed_json, with_checksum, without_checksum
 from ffpp_prep.format.geometry import CropGeometry
+from ffpp_prep.settings import DetectorName
 
 METADATA_KEY = "dfd_train"
 CARD_FILE = "dfd_train.json"
@@ -61,7 +62,7 @@ class DetectorCard:
     """of the checkpoint that was exported"""
     align: Literal["", "deepfakebench"] = ""
     """the template that its faces' five points were laid on, 1 + margin times as much shown; "" for squares"""
-    detector: Literal["ssd", "blazeface"] = "ssd"
+    detector: DetectorName = "ssd"
     """which one of ffpp-prep's found the faces of its training data"""
     labels: tuple[Literal["real"], Literal["fake"]] = ("real", "fake")
     """what label 0 and label 1 mean; a positive logit speaks for label 1"""

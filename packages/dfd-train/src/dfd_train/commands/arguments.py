@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import get_args
+
+from ffpp_prep.settings import BoxSettings, DetectorName
 
 
 def positive(text: str) -> int:
@@ -88,12 +91,12 @@ def add_finder(parser: argparse.ArgumentParser) -> None:
     """Adds which detector finds the faces, and from which score."""
     parser.add_argument(
         "--detector",
-        choices=("ssd", "blazeface"),
+        choices=get_args(DetectorName),
         help="the face detector (default: that of the model's data; if ssd finds no face, blazeface searches again)",
     )
     parser.add_argument(
         "--threshold",
         type=float,
         metavar="SCORE",
-        help="the detector's score above which a box is a face (default: 0.45)",
+        help=f"the detector's score above which a box is a face (default: {BoxSettings.threshold})",
     )

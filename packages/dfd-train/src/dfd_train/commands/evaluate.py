@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dfd_train.commands.arguments import add_trust, positive, threshold
+from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive, threshold
 from ffpp_prep.command_line.program import Outcome
 
 HELP = "score a split; write the predictions and print the table per method"
@@ -45,9 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("drop", "keep"),
         help="leave out videos with several faces, or keep their best face",
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--batch-size", type=positive, metavar="N")
-    parser.add_argument("--workers", type=int, metavar="N", help="loader processes")
+    add_device(parser)
+    add_loading(parser)
     add_trust(parser)
 
 

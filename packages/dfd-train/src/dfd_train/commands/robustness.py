@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive
 from ffpp_prep.command_line.program import Outcome
+from ffpp_prep.machine import cores
 
 HELP = "draw accuracy and AUC as curves over compression, scaling, blur, noise, gamma, frames and crop margin"
 EXAMPLE = "dfd-train robustness runs/v1 runs/v2 --out robustness"
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-j",
         "--jobs",
         type=positive,
-        default=os.cpu_count() or 1,
+        default=cores(),
         help="processes that detect faces (default: %(default)s)",
     )
     films.add_argument("--keep-films", action="store_true", help="keep the encoded films, in RUN/robustness")

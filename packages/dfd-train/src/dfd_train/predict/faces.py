@@ -1,4 +1,4 @@
-"""The faces of one file, found and followed: the one module of dfd-train that imports ffpp-prep.
+"""The faces of one file, found by ffpp-prep's detector and followed.
 
 Frames stream through; only those between two detections are held, and only where they are to be scored.
 """

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast, get_args
 
 import msgspec
 import numpy as np
@@ -32,6 +32,7 @@ from dfd_train.runs.folder import RunFolder
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.format.manifest import MANIFEST, read_manifest
+from ffpp_prep.settings import DetectorName
 from ffpp_prep.text.printable import printable
 from ffpp_prep.text.units import duration_text
 
@@ -213,9 +214,18 @@ def run_geometry(run: Path) -> CropGeometry:
     return CropGeometry()
 
 
-def run_detector(run: Path) -> str:
-    """Which detector found the faces of a run's data; runs of before there were two had the thesis's."""
-    return str(RunFolder(run).read_json("data.json").get("detector", "ssd"))
+def run_detector(run: Path) -> DetectorName:
+    """Which detector found the faces of a run's data; runs of before there were two had the thesis's.
+
+    Raises:
+        UserError: a detector that this version doesn't have.
+    """
+    name = RunFolder(run).read_json("data.json").get("detector", "ssd")
+    for known in get_args(DetectorName):
+        if name == known:
+            return cast(DetectorName, known)
+    allowed = ", ".join(get_args(DetectorName))
+    raise UserError(f"{run}: detector={name} found the faces of its data; this version has {allowed} only")
 
 
 def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScorer:

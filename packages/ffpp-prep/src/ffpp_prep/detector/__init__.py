@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from ffpp_prep.detector.gpus import may_have_gpu
 from ffpp_prep.detector.interface import Detections, Detector
 from ffpp_prep.errors import UserError
+from ffpp_prep.settings import DetectorName
 
 __all__ = ["DETECTORS", "ENGINES", "SSD", "Detections", "Detector", "load_detector"]
 
 ENGINES = ("auto", "litert", "tensorflow")
 SSD: Final = "ssd"
 BLAZEFACE: Final = "blazeface"
-DETECTORS = (SSD, BLAZEFACE)
+DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
 
 
 def load_detector(
@@ -29,8 +30,9 @@ def load_detector(
     frozen_graph: the thesis's `frozen_inference_graph_face.pb`, to be run in place of the embedded weights; only
     TensorFlow can.
     detector: "ssd", SSD MobileNet V1 trained on WIDER FACE (thesis [29]), or "blazeface", which runs on LiteRT only.
-    Raises ValueError for an unknown engine or detector, BlazeFace with another engine, too few threads, a frozen graph
-    with "litert", or when TensorFlow is wanted and can't be had; FileNotFoundError when the frozen graph is not there.
+    Raises ValueError for an unknown engine, too few threads, a frozen graph with "litert", or when TensorFlow is wanted
+    and can't be had; UserError for an unknown detector, and for BlazeFace with another engine or a frozen graph;
+    FileNotFoundError when the frozen graph is not there.
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown detector engine {engine!r}: choose from {', '.join(ENGINES)}")

@@ -16,7 +16,7 @@ class VideoRecord:
     Attributes:
         video_id: POSIX path relative to the data set's root; unique.
         path: absolute path of the file.
-        dataset: ffpp, dfd, dfdc, celebdf or folder (or what a table says).
+        dataset: the name that its layout gives it, such as ffpp or dfdc, `folder`, or what a table says.
         method: the manipulation, `original_sequences` for real videos.
         compression: raw, c23, c40, or "" where the data set has none.
         label: 1 fake, 0 real.
