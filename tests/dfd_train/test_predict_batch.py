@@ -18,6 +18,7 @@ import pytest
 
 from dfd_train.cli import main
 from dfd_train.predict import outputs
+from dfd_train.predict.inputs import source_of
 from dfd_train.predict.outputs import read_result
 
 
@@ -101,8 +102,8 @@ def test_a_namesake_from_elsewhere_gets_its_own_folder(run, tmp_path, capsys) ->
         PIL.Image.fromarray(face).save(tmp_path / place / "face.png")
         scored(run, tmp_path / place / "face.png", "--out", out)
     first, second = (read_result(out / name) for name in ("face.png", "face.png-2"))
-    assert first is not None and first.path == str(tmp_path / "one/face.png")
-    assert second is not None and second.path == str(tmp_path / "two/face.png")
+    assert first is not None and first.source == source_of(str(tmp_path / "one/face.png"))
+    assert second is not None and second.source == source_of(str(tmp_path / "two/face.png"))
     capsys.readouterr()
     scored(run, tmp_path / "two/face.png", "--out", out)
     assert "face.png-2/report.html (was there)" in capsys.readouterr().out

@@ -203,7 +203,7 @@ def test_a_disk_that_refuses_leaves_table_and_index_of_what_was_done(
     def full(folder, *others, **more):
         if folder.name == "b.png":
             raise OSError(28, "No space left on device")
-        write(folder, *others, **more)
+        return write(folder, *others, **more)
 
     monkeypatch.setattr(batch, "write_outputs", full)
     found = predicted(run, tmp_path / "a.png", tmp_path / "b.png", tmp_path / "out", status=3)

@@ -21,8 +21,8 @@ from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
 from dfd_train.predict.inputs import find_inputs
 from dfd_train.predict.photographs import read_image
-from dfd_train.predict.timeline import clock, draw_timeline
-from dfd_train.predict.words import exact_percent, meaning, percent, short_percent
+from dfd_train.predict.timeline import draw_timeline
+from dfd_train.predict.words import clock, exact_percent, meaning, percent, short_percent
 from ffpp_prep.detector import Detections
 
 
@@ -236,7 +236,7 @@ def test_a_timeline_of_an_hour_is_drawn() -> None:
     time = np.arange(0, 3600, 0.5)
     prob = 0.5 + 0.4 * np.sin(time / 200) * np.sign(np.sin(time))
     table = pd.DataFrame({"track": np.arange(len(time)) // 900, "time": time, "prob": prob})
-    picture = PIL.Image.open(io.BytesIO(draw_timeline(table, 3600.0, 0.6, "a note")))
+    picture = PIL.Image.open(io.BytesIO(draw_timeline(table, time, (), 3600.0, 0.6, "a note")))
     assert picture.size == (1500, 510) and picture.info["Comment"] == "a note"
 
 

@@ -27,7 +27,9 @@ def analysis(*faces: np.ndarray, confidence: float = 0.98, human: float = 0.8) -
             rows.append((round(time * 25), time, track, confidence, 0, 0, 90, 90, False, human, logit, logit))
             time += 0.5
     table = pd.DataFrame(rows, columns=[*COLUMNS, "logit", "logit_0"])
-    media = Media("video", 320, 240, 25.0, time, round(time * 25), len(rows), len(rows))
+    media = Media(
+        "video", 320, 240, 25.0, time, round(time * 25), len(rows), len(rows), frames_chosen=len(rows)
+    )
     return Analysis(media, table, 0.98, "", Seconds(0, 0, 0, 0), Thumbs())
 
 

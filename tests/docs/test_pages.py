@@ -130,6 +130,7 @@ def test_the_picture_of_the_architecture_is_true():
     assert drawn <= every
     assert {name for name in every - drawn if name.startswith("dfd-train")} <= {
         "dfd-train preview-transforms",
+        "dfd-train verify-report",
         *("dfd-train adopt", "dfd-train calibrate"),  # a network from elsewhere, in a run's place
     }
 

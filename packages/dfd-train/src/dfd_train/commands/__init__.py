@@ -16,6 +16,7 @@ from dfd_train.commands import (
     robustness,
     run,
     serve,
+    verify_report,
 )
 from dfd_train.settings.synonyms import SYNONYMS as SETTINGS
 
@@ -24,6 +25,7 @@ COMMANDS = (
     ("preview-transforms", preview_transforms),
     ("evaluate", evaluate),
     ("predict", predict),
+    ("verify-report", verify_report),
     ("explain", explain),
     ("robustness", robustness),
     ("export", export),
@@ -40,6 +42,7 @@ SYNONYMS = {  # other programs' words for commands and flags
     "test": "evaluate",
     "eval": "evaluate",
     "validate": "evaluate",
+    "verify": "verify-report",
     "score": "predict",
     "detect": "predict",
     "infer": "predict",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dfd_train.errors import UserError
+from dfd_train.metrics.scores import Floats
 from dfd_train.predict.faces import Advance, FoundFace, ImageFaces, Rates, VideoFaces
 from dfd_train.predict.finder import CONFIDENCE, FaceFinder
 from dfd_train.predict.inputs import Input, require_file
@@ -45,6 +46,14 @@ class Seconds:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A part of a video."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
 class Media:
     """What the file holds, as displayed."""
 
@@ -59,7 +68,7 @@ class Media:
     frames_looked_at: int
     """for faces, by the detector"""
     frames_scored: int
-    """or that would have been, had they shown a face"""
+    """in which at least one face was scored; until version 3 of result.json what `frames_chosen` is now"""
     detector: str = "ssd"
     """which one found the faces; results of before there were two don't say"""
     second_look: bool = False
@@ -70,6 +79,8 @@ class Media:
     """stretches of film between two cuts"""
     remark: str = ""
     """what the file says that can't be true, and what was taken in its place; mostly empty"""
+    frames_chosen: int = 0
+    """to be scored, whether they showed a face or not; results of before version 3 don't say"""
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,8 @@ class Analysis:
     """what could not be decoded of a file that broke off; else empty"""
     seconds: Seconds
     thumbs: Thumbs
+    chosen: Floats = field(default_factory=lambda: np.zeros(0))
+    """times of the frames that were to be scored, (N,) float64 seconds, rising: those without a face too"""
 
 
 def analyse(
@@ -143,6 +156,7 @@ def _analyse(
         raise UserError(
             f"{file.path.name}: no frame could be decoded" + f" ({source.error})" * bool(source.error)
         )
+    faces = _table(rows, len(scorers))
     media = Media(
         kind="image" if file.is_image else "video",
         width=source.size[0],
@@ -151,7 +165,8 @@ def _analyse(
         duration=source.last_time + (1 / source.fps if source.fps else 0.0),
         frames=source.frames,
         frames_looked_at=source.frames_looked_at,
-        frames_scored=source.frames_scored,
+        frames_scored=int(faces.loc[faces["logit"].notna(), "frame"].nunique()),
+        frames_chosen=len(source.chosen),
         detector=finder.name,
         threshold=finder.threshold,
         shots=source.shots,
@@ -159,11 +174,12 @@ def _analyse(
     )
     return Analysis(
         media=media,
-        faces=_table(rows, len(scorers)),
+        faces=faces,
         best_confidence=source.best_confidence,
         error=source.error,
         seconds=Seconds(source.decode_s, source.detect_s, batch.seconds, time.perf_counter() - started),
         thumbs=thumbs,
+        chosen=np.array(source.chosen, np.float64),
     )
 
 

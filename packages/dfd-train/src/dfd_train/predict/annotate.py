@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import pandas as pd
+import PIL.Image
 from av.video.reformatter import Interpolation
 
 from dfd_train.errors import UserError
@@ -23,9 +26,19 @@ log = logging.getLogger(__name__)
 
 LONGEST_SIDE = 1280  # pixels; larger videos are shown smaller
 LINGER_S = 0.25  # half of the time between two looks: a face was there a little before and after
+STILL = 640  # pixels of a still's longer side, at most
+TINY = 1e-6  # seconds
 CLOCK = Fraction(1, 90_000)
 QUALITY = {"crf": "21", "preset": "veryfast"}
 KEPT_SOUND = frozenset({"aac", "mp3", "opus", "flac"})  # that browsers play from MP4; other is encoded anew
+
+
+@dataclass(frozen=True)
+class Still:
+    """One picture of the annotated video, as JPEG; time in seconds."""
+
+    time: float
+    jpeg: bytes
 
 
 def annotate_video(
@@ -35,8 +48,9 @@ def annotate_video(
     threshold: float | None,
     note: str,
     advance: Advance = lambda at, duration: None,
-) -> None:
-    """Write `target` (.mp4).
+    keep: Sequence[float] = (),
+) -> tuple[Still, ...]:
+    """Write `target` (.mp4); returns the pictures at the times `keep`, rising, or the first ones after them.
 
     Raises: UserError where the source can't be read; av.FFmpegError, OSError where the target can't be written.
     """
@@ -51,18 +65,23 @@ def annotate_video(
         rate = Fraction(footage.rate).limit_denominator(1001)
         video = Encoder(out, width, height, rate, options=QUALITY, threads=2, time_base=CLOCK)
         sound = _Sound(source, footage.start, out)
-        last_pts = -1
+        last_pts, waiting = -1, list(keep)
+        stills: list[Still] = []
         for frame, at in _chain(first, frames):
             picture = frame.rgb()
             scale = np.array([width / picture.shape[1], height / picture.shape[0]] * 2)
             shown = draw_marks(_resize(picture, width, height), marks.at(at, scale), threshold, note)
             last_pts = max(last_pts + 1, round(at / CLOCK))
             video.write(shown, last_pts)
+            if waiting and at >= waiting[0] - TINY:
+                stills.append(Still(at, _jpeg(shown)))
+                waiting = [time for time in waiting if time - TINY > at]
             sound.copy_until(at)
             advance(at, footage.duration)
         video.close()
         sound.copy_until(last_pts * float(CLOCK) + 1 / footage.rate)
         sound.close()
+    return tuple(stills)
 
 
 class Marks:
@@ -196,6 +215,13 @@ def _resize(picture: Image, width: int, height: int) -> Image:
         width, height, interpolation=Interpolation.BILINEAR, threads=1
     ).to_ndarray()
     return resized
+
+
+def _jpeg(picture: Image) -> bytes:
+    out, image = io.BytesIO(), PIL.Image.fromarray(picture)
+    image.thumbnail((STILL, STILL))
+    image.save(out, "JPEG", quality=80)
+    return out.getvalue()
 
 
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from traceback import format_exception
 
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from dfd_train.errors import NotANumber, UserError
 from dfd_train.predict.analysis import Analysis, analyse
 from dfd_train.predict.ensemble import Reading
+from dfd_train.predict.evidence import gather
 from dfd_train.predict.faces import Advance, FaceFinder, Rates
 from dfd_train.predict.inputs import Input, require_file, same_name
 from dfd_train.predict.outputs import RESULT, read_result, sweep, write_outputs
@@ -27,6 +28,7 @@ from dfd_train.predict.result import (
     FORMAT_VERSION,
     STATUSES,
     Result,
+    changed,
     internal_error,
     judge,
     not_a_number,
@@ -34,6 +36,7 @@ from dfd_train.predict.result import (
 )
 from dfd_train.predict.scorer import Scorer
 from dfd_train.report.files import write_text
+from ffpp_prep.format.files import sha256_of
 from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.video import VideoError
 
@@ -44,7 +47,6 @@ SUMMARY = (
     *(
         "folder",
         "file",
-        "path",
         "status",
         "verdict",
         "prob",
@@ -120,11 +122,11 @@ def _folders(files: Sequence[Input], out: Path) -> list[Path]:
 
     What stands in `out` and is no answer is never replaced.
     """
-    earlier = {result.path: name for name, result in _answers(out)}
+    earlier = {result.source: name for name, result in _answers(out)}
     taken = {same_name(name) for name in (INDEX, TABLE, *(path.name for path in out.iterdir()))}
     folders = []
     for file in files:
-        name, number = earlier.pop(file.shown_path, ""), 1
+        name, number = earlier.pop(file.source, ""), 1
         while not name or (number > 1 and same_name(name) in taken):
             name = file.name if number == 1 else f"{file.name}-{number}"
             number += 1
@@ -140,9 +142,13 @@ def predict_file(file: Input, folder: Path, job: Job, advance: Stages) -> Done:
     if before is not None and identity and before.identity == identity:
         return Done(folder, before, kept=True)
     try:
+        sha256 = _sha256(file)
         analysis, result = _judged(file, job, identity, advance)
+        if identity and _identity(file, job) != identity:  # so that the hash is of what was scored
+            analysis, result = None, changed(file, job.reading)
+        result = replace(result, evidence=gather(file, sha256, job.reading.facts, job.finder, job.rates))
         draw = advance.of("annotating")
-        write_outputs(folder, file, result, analysis, job.reading, video=job.video, advance=draw)
+        result = write_outputs(folder, file, result, analysis, job.reading, video=job.video, advance=draw)
     except OSError:  # of the disk that results are written to
         raise
     except Exception as error:
@@ -152,6 +158,15 @@ def predict_file(file: Input, folder: Path, job: Job, advance: Stages) -> Done:
             folder, file, result, None, job.reading, video=False, traceback="".join(format_exception(error))
         )
     return Done(folder, result, kept=False)
+
+
+def _sha256(file: Input) -> str:
+    """Of its bytes; empty where they can't be read, which the answer says."""
+    try:
+        require_file(file.path)
+        return sha256_of(file.path)
+    except (UserError, OSError):
+        return ""
 
 
 def _judged(file: Input, job: Job, identity: str, advance: Stages) -> tuple[Analysis | None, Result]:

@@ -14,7 +14,7 @@ from dfd_train.predict.words import short_percent
 from dfd_train.report.svg import BLUE, GOLD, GREY, ORANGE, PURPLE, TEAL
 from ffpp_prep.format.geometry import Image
 
-WHITE = "#ffffff"
+WHITE, BLACK = "#ffffff", "#000000"
 FACE_COLOURS = (
     TEAL,
     PURPLE,
@@ -71,6 +71,23 @@ def mark_picture(canvas: PIL.Image.Image, marks: Sequence[Mark], threshold: floa
         _banner(draw, note, unit, canvas.size)
 
 
+def contrast(first: str, second: str) -> float:
+    """Of two colours #rrggbb, 1 to 21, as WCAG 2.2 defines it; text needs 4.5."""
+    lights = sorted(_luminance(one) for one in (first, second))
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def text_on(plate: str) -> str:
+    """White or black, whichever can be read better."""
+    return max(WHITE, BLACK, key=lambda ink: contrast(ink, plate))
+
+
 def _label(
     draw: ImageDraw.ImageDraw,
     x: float,
@@ -81,13 +98,13 @@ def _label(
     unit: int,
     size: tuple[int, int],
 ) -> None:
-    """White words on a plate over the box, or inside it where there is no room above."""
+    """Words on a plate over the box, or inside it where there is no room above."""
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     width, height = right - left + 4 * unit, bottom - top + 4 * unit
     x = min(max(x, 0), max(0, size[0] - width))
     y = y - height if y - height >= 0 else y
     draw.rectangle((x, y, x + width, y + height), fill=ink)
-    draw.text((x + 2 * unit - left, y + 2 * unit - top), text, font=font, fill=WHITE)
+    draw.text((x + 2 * unit - left, y + 2 * unit - top), text, font=font, fill=text_on(ink))
 
 
 def _banner(draw: ImageDraw.ImageDraw, text: str, unit: int, size: tuple[int, int]) -> None:

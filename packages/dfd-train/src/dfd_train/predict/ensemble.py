@@ -24,7 +24,7 @@ from dfd_train.engine.score import prediction_table
 from dfd_train.errors import UserError
 from dfd_train.metrics import summarize
 from dfd_train.predict.known import warn_of_differences
-from dfd_train.predict.scorer import BATCH, Scorer
+from dfd_train.predict.scorer import BATCH, Facts, Scorer
 from dfd_train.report.table import Table, number, percent, words
 from dfd_train.runs.folder import DEMONSTRATION
 from ffpp_prep.format.prepared import load_prepared
@@ -48,6 +48,8 @@ class Reading:
     """which of the models are of unfinished runs, and how far these came; empty where none is"""
     remarks: tuple[str, ...] = ()
     """of published detectors among them, sentences for each page"""
+    facts: tuple[Facts, ...] = ()
+    """of each model"""
 
     @property
     def title(self) -> str:
@@ -76,6 +78,7 @@ def read_together(scorers: Sequence[Scorer]) -> Reading:
         calibration=calibration,
         unfinished="; ".join(f"{one.name}: {one.unfinished}" for one in facts if one.unfinished),
         remarks=tuple(dict.fromkeys(remark for one in facts for remark in one.remarks)),
+        facts=tuple(facts),
     )
 
 

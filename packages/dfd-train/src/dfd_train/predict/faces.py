@@ -6,6 +6,7 @@ Frames stream through; only those between two detections are held, and only wher
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -142,7 +143,9 @@ class VideoFaces:
         self._finder, self._advance = finder, advance
         self.fps, self.duration, self.size = self._footage.fps, self._footage.duration, self._footage.size
         self._detect_clock, self._score_clock = _Clock(rates.detect), _Clock(rates.scored_in(self.duration))
-        self.frames = self.frames_looked_at = self.frames_scored = 0
+        self.frames = self.frames_looked_at = 0
+        self.chosen = array("d")
+        """times of the frames that are to be scored, whether they show a face or not"""
         self.shots = 1
         self.best_confidence = self.last_time = 0.0
         self.decode_s = self.detect_s = 0.0
@@ -165,7 +168,8 @@ class VideoFaces:
                     follower.cut()
                     self.shots += 1
                     score = True  # of a short shot every look counts
-                self.frames_scored += score
+                if score:
+                    self.chosen.append(self.last_time)
                 if detect or _too_many(held, self.size):
                     picture = self._picture(frame)
                     after = follower.step(frame.index, self._look(frame.index, picture), picture)
@@ -239,7 +243,8 @@ class ImageFaces:
     """
 
     fps = duration = last_time = 0.0
-    frames = frames_looked_at = frames_scored = shots = 1
+    frames = frames_looked_at = shots = 1
+    chosen = array("d", (0.0,))
     error = remark = ""
 
     def __init__(self, path: Path, finder: FaceFinder) -> None:

@@ -63,8 +63,13 @@ class Input:
 
     @property
     def shown_path(self) -> str:
-        """The path that stands in its answer, written in the same way."""
+        """Its path for whoever gave the command, written in the same way; it stands in no answer."""
         return _on_paper(self.alias or str(self.path))
+
+    @property
+    def source(self) -> str:
+        """What tells its answer from those of files of the same name elsewhere, without naming the place."""
+        return source_of(self.shown_path)
 
     @property
     def is_image(self) -> bool:
@@ -91,6 +96,11 @@ def find_inputs(paths: Iterable[Path], leave_out: Path | None = None) -> list[In
         else:
             raise FileNotFoundError(f"no such file or folder: {path}")
     return list(_named(found.items()))
+
+
+def source_of(shown_path: str) -> str:
+    """See `Input.source`."""
+    return hashlib.sha256(shown_path.encode()).hexdigest()[:16]
 
 
 def _on_paper(name: str) -> str:

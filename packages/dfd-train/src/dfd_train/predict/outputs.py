@@ -12,7 +12,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import msgspec
@@ -23,11 +25,12 @@ import PIL.PngImagePlugin
 
 from dfd_train.errors import UserError
 from dfd_train.predict.analysis import Analysis
-from dfd_train.predict.annotate import LONGEST_SIDE, Marks, annotate_video
+from dfd_train.predict.annotate import LONGEST_SIDE, Marks, Still, annotate_video
 from dfd_train.predict.drawing import Mark, mark_picture
 from dfd_train.predict.ensemble import Reading
+from dfd_train.predict.evidence import outputs_of
 from dfd_train.predict.faces import Advance
-from dfd_train.predict.inputs import Input
+from dfd_train.predict.inputs import Input, source_of
 from dfd_train.predict.page import write_page
 from dfd_train.predict.photographs import read_smaller
 from dfd_train.predict.result import Result, frame_probs
@@ -43,6 +46,7 @@ log = logging.getLogger(__name__)
 TEMPORARY = ".tmp-"
 RESULT, FRAMES, PAGE, TIMELINE = "result.json", "frames.csv", "report.html", "timeline.png"
 VIDEO, IMAGE = "annotated.mp4", "annotated.png"
+STILLS = (1 / 6, 1 / 2, 5 / 6)  # of a video's time
 TRACEBACK = "traceback.log"
 
 
@@ -56,14 +60,15 @@ def write_outputs(
     video: bool,
     advance: Advance = lambda at, duration: None,
     traceback: str = "",
-) -> None:
-    """Write the folder of one file, in the place of what was there.
+) -> Result:
+    """Write the folder of one file, in the place of what was there; returns the result as it stands there.
 
     analysis: None for a file of which there is none.
     video: whether to make the annotated video.
     traceback: of an error of this program, which stands in a file of its own.
     Raises: OSError where the disk refuses.
     """
+    stills: tuple[Still, ...] = ()
     with _replaced_folder(folder) as target:
         if analysis is not None:
             _write_frames(target / FRAMES, analysis, reading, result.note)
@@ -75,26 +80,39 @@ def write_outputs(
             if file.is_image:
                 _write_image(target / IMAGE, file, faces, line, result.note)
             elif faces.loc[probs.notna(), "frame"].nunique() > 1:  # one frame is no line
-                picture = draw_timeline(faces, analysis.media.duration, line, result.note)
+                picture = draw_timeline(
+                    faces, analysis.chosen, result.faceless, analysis.media.duration, line, result.note
+                )
                 (target / TIMELINE).write_bytes(picture)
             if video and not file.is_image:
-                _write_video(target / VIDEO, file, Marks(faces), line, result.note, advance)
+                stills = _write_video(target / VIDEO, file, faces, result, advance)
         if traceback:
             (target / TRACEBACK).write_text(traceback, encoding="utf-8", errors="backslashreplace")
-        write_page(target, result, analysis, reading)
+        write_page(target, result, analysis, reading, stills)
+        if result.evidence is not None:
+            written = outputs_of(target, leave_out=RESULT)
+            result = replace(result, evidence=replace(result.evidence, outputs=written))
         content = with_checksum(msgspec.json.decode(msgspec.json.encode(result)))
         (target / RESULT).write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+    return result
 
 
 def read_result(folder: Path) -> Result | None:
     """What a folder of outputs holds; None where it is none, of another version, or damaged, which is said."""
     try:
-        return msgspec.convert(read_checked_json(folder / RESULT, "it counts as not there"), Result)
+        return decoded(read_checked_json(folder / RESULT, "it counts as not there"))
     except Damaged as damage:
         log.warning("%s", damage)
         return None
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def decoded(content: dict[str, Any]) -> Result:
+    """The result in a JSON object; before version 3 the file's path stood there. Raises: msgspec.MsgspecError."""
+    if isinstance(path := content.get("path"), str):
+        content = {"source": source_of(path), **content}
+    return msgspec.convert(content, Result)
 
 
 def sweep(out: Path) -> None:
@@ -151,15 +169,23 @@ def _write_image(path: Path, file: Input, faces: pd.DataFrame, threshold: float 
 
 
 def _write_video(
-    path: Path, file: Input, marks: Marks, threshold: float | None, note: str, advance: Advance
-) -> None:
+    path: Path, file: Input, faces: pd.DataFrame, result: Result, advance: Advance
+) -> tuple[Still, ...]:
+    """Writes it, and returns pictures of it for paper: spread over its time, and the frame that scores highest."""
+    assert result.media is not None
+    times = {result.media.duration * share for share in STILLS}
+    if faces["prob"].notna().any():
+        times.add(float(faces.loc[faces["prob"].idxmax(), "time"]))
     try:
-        annotate_video(file.path, path, marks, threshold, note, advance)
+        return annotate_video(
+            file.path, path, Marks(faces), result.threshold, result.note, advance, sorted(times)
+        )
     except (av.FFmpegError, UserError, VideoError) as error:  # scores are worth more than the video of them
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
         path.unlink(missing_ok=True)
         log.warning("%s: no annotated video: %s", file.name, " ".join(str(error).split()))
+        return ()
 
 
 @contextmanager

@@ -12,15 +12,17 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dfd_train.predict.analysis import Analysis, Media
+from dfd_train.predict.annotate import LONGEST_SIDE, Still
 from dfd_train.predict.drawing import colour, face_colour
 from dfd_train.predict.ensemble import Reading
+from dfd_train.predict.evidence import Evidence
 from dfd_train.predict.result import STATUSES, Face, Result
-from dfd_train.predict.timeline import clock
 from dfd_train.predict.verdicts import Stretch
-from dfd_train.predict.words import exact_percent, percent, short_percent
+from dfd_train.predict.words import count, exact_percent, moment, percent, short_percent
 from dfd_train.report.files import write_text
 
 EMBEDDED_VIDEO = 8 << 20  # bytes; a longer one stays beside the page
+SHOWN_SIDE = 640  # pixels of the longer side, at least
 SHOWN_FACES = 24
 INDEX = "index.html"
 
@@ -86,9 +88,9 @@ def answer(result: Result) -> Answer:
 
 def stretch_sentence(stretch: Stretch) -> str:
     """Where a file looks most like a fake."""
-    where = f"at {_at(stretch.start_s)}"
+    where = f"at {moment(stretch.start_s)}"
     if stretch.seconds > 0:
-        where = f"from {_at(stretch.start_s)} to {_at(stretch.end_s)} ({stretch.seconds:.1f} seconds"
+        where = f"from {moment(stretch.start_s)} to {moment(stretch.end_s)} ({stretch.seconds:.1f} seconds"
         where += f", face {stretch.face})"
     return f"Most suspicious {where}: {percent(stretch.prob)}."
 
@@ -104,8 +106,14 @@ def _lines(result: Result) -> str:
     return f"This model calls such a file {said}{looked}." if said else ""
 
 
-def write_page(folder: Path, result: Result, analysis: Analysis | None, reading: Reading) -> None:
-    """Write folder/report.html; pictures beside it are put into the page."""
+def write_page(
+    folder: Path,
+    result: Result,
+    analysis: Analysis | None,
+    reading: Reading,
+    stills: Sequence[Still] = (),
+) -> None:
+    """Write folder/report.html; pictures beside it are put into the page. stills: what paper shows of the video."""
     names = ("timeline.png", "annotated.png", "annotated.mp4")
     timeline, image, video = (_embedded(folder / name) for name in names)
     shown = sorted(result.faces, key=lambda face: (bool(face.left_out), -face.prob))[:SHOWN_FACES]
@@ -118,12 +126,15 @@ def write_page(folder: Path, result: Result, analysis: Analysis | None, reading:
             timeline=timeline,
             image=image,
             video=video,
+            stills=[_Picture(_uri(one.jpeg, "image/jpeg"), moment(one.time)) for one in stills],
+            size=_shown_size(result.media),
             faces=[
                 _shown_face(face, result, analysis, reading)
                 for face in sorted(shown, key=lambda face: face.face)
             ],
             hidden=len(result.faces) - len(shown),
-            facts=_facts(result, reading),
+            file_facts=_file_facts(result),
+            facts=_facts(result, reading) + (_made(result.evidence) if result.evidence else []),
         )
     )
     write_text(folder / "report.html", page)
@@ -152,9 +163,9 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
 
     def caption(time: float, logit: float) -> str:
         if face.left_out:
-            return "" if whole else _at(time)
+            return "" if whole else moment(time)
         prob = float(reading.score.frame_probs(np.array([logit]))[0])
-        return short_percent(prob) if whole else f"{_at(time)}: {short_percent(prob)}"
+        return short_percent(prob) if whole else f"{moment(time)}: {short_percent(prob)}"
 
     prob = None if face.left_out else face.prob
     pictures = tuple(_Picture(_uri(one.jpeg, "image/jpeg"), caption(one.time, one.logit)) for one in thumbs)
@@ -180,18 +191,12 @@ def _finder(media: Media) -> str:
 
 
 def _facts(result: Result, reading: Reading) -> list[tuple[str, str]]:
-    facts = [("File", result.path)]
+    facts = []
     if result.media is not None:
         media = result.media
-        facts.append(("Picture size", f"{media.width} × {media.height} pixels"))
         if media.kind == "video":
-            frames = f"{media.frames} frame{'s' * (media.frames != 1)}"
-            facts.append(("Length", f"{media.duration:.1f} seconds, {frames}"))
-            facts.append(("Frames looked at for faces", str(media.frames_looked_at)))
             facts.append(("Shots", str(media.shots)))
         facts.append(("Faces found by", _finder(media)))
-        if media.remark:
-            facts.append(("Mended", _sentence(media.remark)))
     facts.append(("Model" if len(result.models) == 1 else "Models (mean of their logits)", reading.title))
     if reading.unfinished:
         facts.append(("Unfinished", reading.unfinished))
@@ -215,6 +220,69 @@ def _facts(result: Result, reading: Reading) -> list[tuple[str, str]]:
     return facts
 
 
+def _shown_size(media: Media | None) -> tuple[int, int]:
+    """Width and height of its picture on the page: a small one is enlarged so that its faces can be seen."""
+    width, height = (media.width, media.height) if media else (0, 0)
+    longest = max(width, height, 1)
+    scale = min(max(1.0, SHOWN_SIDE / longest), LONGEST_SIDE / longest)
+    return round(width * scale), round(height * scale)
+
+
+def _file_facts(result: Result) -> list[tuple[str, str]]:
+    """What the file is and what it says of itself."""
+    facts, evidence, media = [("Name", result.file)], result.evidence, result.media
+    if evidence is not None:
+        facts.append(("SHA-256", evidence.file_sha256 or "the file can't be read"))
+        facts.append(
+            ("Size", f"{evidence.file_bytes:,} bytes") if evidence.file_sha256 else ("Size", "unknown")
+        )
+    if media is not None:
+        facts.append(("Picture size", f"{media.width} × {media.height} pixels, as displayed"))
+        if media.kind == "video":
+            facts.append(("Length", f"{media.duration:.1f} seconds, {count(media.frames, 'frame')}"))
+    if evidence is not None and evidence.container is not None:
+        said = evidence.container
+        facts.append(("Container", said.format))
+        facts.append(("Encoder tag", said.encoder or "not said"))
+        facts.append(("Creation time", said.created or "not said"))
+        facts += [("Camera", said.device)] * bool(said.device)
+        facts += [("Software", said.software)] * bool(said.software)
+        facts += [
+            ("Track" if len(said.tracks) == 1 else f"Track {i}", one) for i, one in enumerate(said.tracks, 1)
+        ]
+        facts += [("Edit list", one) for one in said.edit_lists]
+        facts += [("Times", _sentence(one)) for one in said.odd_times]
+    if media is not None and media.remark:
+        facts.append(("Mended", _sentence(media.remark)))
+    return facts
+
+
+def _made(evidence: Evidence) -> list[tuple[str, str]]:
+    """With what the answer was made."""
+    facts = [("Made at", evidence.made_at)]
+    for one in evidence.networks:
+        facts.append((f"Weights of {one.name}", f"SHA-256 {one.weights_sha256}, on {one.device}"))
+        facts.append(("Licence of the weights", one.licence))
+        facts.append(("Trained on", one.trained_on))
+    asked, used = evidence.settings, evidence.versions
+    rates = [
+        f"{what} {'in every frame' if rate is None else f'{rate:g} times a second'}"
+        for what, rate in (("faces searched", asked.detect_rate), ("scored", asked.score_rate))
+    ]
+    more = ", short videos more often" if asked.score_rate is not None else ""
+    facts.append(
+        ("Settings", f"{', '.join(rates)}{more}; {asked.detector}, score above {asked.detector_threshold:g}")
+    )
+    facts.append(("Weights of the face detector", f"SHA-256 {asked.detector_sha256}"))
+    programs = [
+        f"dfd-train {used.dfd_train}, ffpp-prep {used.ffpp_prep}, reseption-models {used.reseption_models}",
+        f"Python {used.python}, torch {used.torch}, PyAV {used.pyav} (libavcodec {used.ffmpeg})",
+        f"ONNX Runtime {used.onnxruntime}" if used.onnxruntime else "",
+    ]
+    facts.append(("Versions", ", ".join(filter(None, programs))))
+    return facts
+
+
 def _most_suspicious(result: Result) -> Face:
     return max((face for face in result.faces if not face.left_out), key=lambda face: face.prob)
 
@@ -225,12 +293,8 @@ def _sentence(text: str) -> str:
 
 def _when(face: Face) -> str:
     if face.frames_scored == 1:
-        return f"at {_at(face.first_s)}"
-    return f"from {_at(face.first_s)} to {_at(face.last_s)}"
-
-
-def _at(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
+        return f"at {moment(face.first_s)}"
+    return f"from {moment(face.first_s)} to {moment(face.last_s)}"
 
 
 def _embedded(path: Path) -> str:

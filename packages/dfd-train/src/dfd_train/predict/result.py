@@ -10,17 +10,18 @@ import pandas as pd
 
 from dfd_train.calibration.score import FEWEST_FRAMES
 from dfd_train.errors import NotANumber
-from dfd_train.predict.analysis import Analysis, Media, Seconds
+from dfd_train.predict.analysis import Analysis, Media, Seconds, Span
 from dfd_train.predict.ensemble import Reading
+from dfd_train.predict.evidence import Evidence
 from dfd_train.predict.face_checks import doubt
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.verdicts import Scored, Stretch, Verdict, most_suspicious, rule
-from dfd_train.predict.words import meaning
+from dfd_train.predict.words import looked_at, meaning
 from dfd_train.runs.folder import DEMONSTRATION
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import TooLarge, VideoError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SMALLEST_FACE = (
     40  # pixels of the box; a smaller face is mostly interpolation once enlarged to a network's input
 )
@@ -55,14 +56,14 @@ class Face:
 
 @dataclass(frozen=True)
 class Result:
-    """The answer about one file; result.json is exactly this."""
+    """The answer about one file; result.json is exactly this, and a checksum. `result.schema.json` describes it."""
 
     format_version: int
     identity: str
     """of the file's size and time, the models and what was asked for: with the same, nothing is scored again; empty
     where the next command is to try again in any case"""
     file: str
-    path: str
+    """its name, without the folder: who hands the answer on doesn't tell where it lay"""
     status: Status
     reason: str
     """why there is no number, or no verdict; may be empty"""
@@ -91,6 +92,14 @@ class Result:
     """how many faces and stretches the threshold is corrected for"""
     stretch: Stretch | None = None
     """the most suspicious one"""
+    source: str = ""
+    """`Input.source`"""
+    faceless: tuple[Span, ...] = ()
+    """where frames were to be scored and showed no face"""
+    looked_at: tuple[str, ...] = ()
+    """sentences on what was looked at and what wasn't"""
+    evidence: Evidence | None = None
+    """None in results of before version 3"""
 
 
 def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> Result:
@@ -102,6 +111,8 @@ def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> R
         media=analysis.media,
         seconds=analysis.seconds,
         damage=printable(analysis.error),
+        faceless=(faceless := _faceless(analysis)),
+        looked_at=looked_at(analysis.media, faceless, sum(bool(face.left_out) for face in faces)),
     )
     if not scored:
         return replace(answered, status="no_usable_face", reason=_why_no_face(analysis, faces))
@@ -139,6 +150,11 @@ def not_a_number(file: Input, error: NotANumber, reading: Reading) -> Result:
     return replace(_unanswered(file, reading, "", _reason(file, error)), status="not_a_number")
 
 
+def changed(file: Input, reading: Reading) -> Result:
+    """The result for a file that somebody wrote to while it was scored."""
+    return _unanswered(file, reading, "", "the file changed while it was scored")
+
+
 def internal_error(file: Input, error: Exception, reading: Reading) -> Result:
     """The result for a file at which this program has failed."""
     said = f"{type(error).__name__}: {_reason(file, error)}"
@@ -156,7 +172,7 @@ def _unanswered(file: Input, reading: Reading, identity: str, reason: str) -> Re
         format_version=FORMAT_VERSION,
         identity=identity,
         file=file.shown_name,
-        path=file.shown_path,
+        source=file.source,
         status="unreadable",
         reason=reason,
         prob=None,
@@ -186,7 +202,7 @@ def _kind(face: Scored, analysis: Analysis) -> str:
 def _faces(analysis: Analysis, reading: Reading) -> tuple[tuple[Face, ...], list[Scored]]:
     """All faces that were scored, and those that count."""
     rows = analysis.faces.assign(prob=frame_probs(analysis.faces, reading)).dropna(subset="prob")
-    needed = min(FEWEST_FRAMES, analysis.media.frames_scored)
+    needed = min(FEWEST_FRAMES, analysis.media.frames_chosen)
     found, counted = [], []
     for track, own in rows.groupby("track", sort=True):
         pixels = int(np.minimum(own["x2"] - own["x1"], own["y2"] - own["y1"]).median())
@@ -215,6 +231,15 @@ def _faces(analysis: Analysis, reading: Reading) -> tuple[tuple[Face, ...], list
             )
         )
     return tuple(found), counted
+
+
+def _faceless(analysis: Analysis) -> tuple[Span, ...]:
+    """From the first frame without a face to the next one with, or to the end."""
+    faces = analysis.faces
+    empty = ~np.isin(analysis.chosen, faces.loc[faces["logit"].notna(), "time"].to_numpy(np.float64))
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], empty.astype(np.int8), [0]])))
+    ends = [*analysis.chosen.tolist(), analysis.media.duration]
+    return tuple(Span(ends[first], ends[after]) for first, after in edges.reshape(-1, 2).tolist())
 
 
 def _why_no_face(analysis: Analysis, faces: tuple[Face, ...]) -> str:

@@ -68,6 +68,10 @@ class Facts:
     """how far the run came that has not finished; empty where it has, and of exports, which don't say"""
     remarks: tuple[str, ...] = ()
     """of a published detector, sentences that stand on each page: its licence, what it learned from, how it is fed"""
+    licence: str = ""
+    """of the weights; empty where nobody said; so the next"""
+    trained_on: str = ""
+    device: str = "cpu"
 
     @property
     def score(self) -> DeployedScore:
@@ -228,6 +232,20 @@ def run_detector(run: Path) -> DetectorName:
     raise UserError(f"{run}: detector={name} found the faces of its data; this version has {allowed} only")
 
 
+def _run_data(run: Path) -> str:
+    """What a run learned from, in words, as its data.json says; empty where it doesn't."""
+    record = RunFolder(run).read_json("data.json")
+    train = record.get("splits", {}).get("train", {})
+    if not train:
+        return ""
+    methods = ", ".join(f"{name} {count}" for name, count in train.get("methods", {}).items())
+    sample = "sample footage: " if record.get("demonstration") else ""
+    return printable(
+        f"{sample}a prepared set with fingerprint {record.get('fingerprint', 'unknown')}, {train.get('real')} real and "
+        f"{train.get('fake')} fake training videos ({methods})"
+    )
+
+
 def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScorer:
     device = choose_device(device_name)
     model = load_model(path, device, trust)
@@ -244,6 +262,9 @@ def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScor
         calibration=calibration,
         unfinished=RunFolder(path).unfinished(),
         remarks=() if model.card is None else model.card.sentences(),
+        licence="" if model.card is None else model.card.licence,
+        trained_on=_run_data(path) if model.card is None else ", ".join(model.card.trained_on),
+        device=device.type,
     )
     return TorchScorer(facts, model.detector, device, model.facts.config.optimizer.amp)
 
@@ -277,7 +298,14 @@ def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
             calibration=None,
             plain=DeployedScore(frame_temperature=network.card.temperature),
         )
-    return TorchScorer(facts, Detector(network, spec), choose_device(device_name))
+    device = choose_device(device_name)
+    facts = replace(
+        facts,
+        licence=printable(network.card.licence),
+        trained_on=printable(network.card.training_data),
+        device=device.type,
+    )
+    return TorchScorer(facts, Detector(network, spec), device)
 
 
 def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
@@ -11,7 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
+from dfd_train.metrics.scores import Floats
+from dfd_train.predict.analysis import Span
 from dfd_train.predict.drawing import face_colour
+from dfd_train.predict.words import clock
 from dfd_train.report.svg import GREY
 
 SHOWN_FACES = 6  # the one with the highest score, and those with the most frames
@@ -21,8 +25,19 @@ TICKS = 10  # at most, however long the video
 MANY = 120  # frames of a face, above which its line is a mean
 
 
-def draw_timeline(faces: pd.DataFrame, duration: float, threshold: float | None, note: str) -> bytes:
-    """A PNG, 1500 x 510 pixels. faces: rows of `Analysis.faces` with a column `prob`; duration in seconds."""
+def draw_timeline(
+    faces: pd.DataFrame,
+    chosen: Floats,
+    faceless: Sequence[Span],
+    duration: float,
+    threshold: float | None,
+    note: str,
+) -> bytes:
+    """A PNG, 1500 x 510 pixels.
+
+    faces: rows of `Analysis.faces` with a column `prob`. chosen: `Analysis.chosen`; a line is interrupted where one of
+    these frames lacks the face. faceless: shaded. duration in seconds.
+    """
     scored = faces.dropna(subset="prob")
     counts = scored["track"].value_counts()
     shown = _shown(scored, counts)
@@ -32,7 +47,10 @@ def draw_timeline(faces: pd.DataFrame, duration: float, threshold: float | None,
         figure = Figure(figsize=(10, 3.4), dpi=150)
         axes = figure.subplots()
         for track in shown:
-            _draw_face(axes, scored[scored["track"] == track], track + 1, max(MEAN_S, duration / 150))
+            own = scored[scored["track"] == track]
+            _draw_face(axes, own, chosen, track + 1, max(MEAN_S, duration / 150))
+        for span in faceless:
+            axes.axvspan(span.start_s, span.end_s, color=GREY, alpha=0.18, linewidth=0)
         if threshold is not None:
             _draw_threshold(axes, threshold)
         _draw_scales(axes, duration)
@@ -41,18 +59,13 @@ def draw_timeline(faces: pd.DataFrame, duration: float, threshold: float | None,
             axes.legend(
                 frameon=False, ncols=6, loc="lower left", bbox_to_anchor=(0, 1.0), title=title, fontsize=10
             )
+        if faceless:
+            axes.set_title("grey: no face was scored there", fontsize=10, color="#555d66", loc="right")
         if note:
             figure.suptitle(note, fontsize=11, color="#8a5a00", fontweight="bold", x=0.99, ha="right")
         out = io.BytesIO()
         figure.savefig(out, format="png", metadata={"Comment": note} if note else None)
     return out.getvalue()
-
-
-def clock(seconds: float) -> str:
-    """Seconds as a person reads them off a player: 1:02:03, 2:03, 0:07."""
-    whole = int(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def _shown(scored: pd.DataFrame, counts: pd.Series) -> list[int]:
@@ -62,17 +75,18 @@ def _shown(scored: pd.DataFrame, counts: pd.Series) -> list[int]:
     return sorted({highest, *[track for track in counts.index if track != highest][: SHOWN_FACES - 1]})
 
 
-def _draw_face(axes: Axes, own: pd.DataFrame, face: int, span: float) -> None:
-    """One face's line, interrupted where it was away for `span` seconds; of many frames it is their mean over that."""
+def _draw_face(axes: Axes, own: pd.DataFrame, chosen: Floats, face: int, span: float) -> None:
+    """One face's line, interrupted where it was away; of many frames it is their mean over `span` seconds."""
     ink, many, line = face_colour(face), len(own) > MANY, own["prob"]
     if many:
         axes.plot(own["time"], own["prob"], ".", color=ink, alpha=0.2, markersize=3)
         by_time = own["prob"].set_axis(pd.to_timedelta(own["time"], unit="s"))
         line = by_time.rolling(f"{span}s", center=True).mean()
-    gap = np.diff(own["time"], prepend=own["time"].iloc[0]) > span
-    y = np.where(gap, np.nan, line.to_numpy())
+    time = own["time"].to_numpy(np.float64)
+    gaps = np.flatnonzero(np.diff(np.searchsorted(chosen, time)) > 1) + 1
+    x, y = (np.insert(values, gaps, np.nan) for values in (time, line.to_numpy(np.float64)))
     dot = "" if many else "o"
-    axes.plot(own["time"], y, color=ink, linewidth=1.8, marker=dot, markersize=4, label=f"Face {face}")
+    axes.plot(x, y, color=ink, linewidth=1.8, marker=dot, markersize=4, label=f"Face {face}")
 
 
 def _draw_threshold(axes: Axes, threshold: float) -> None:

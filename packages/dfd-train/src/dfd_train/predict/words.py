@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dfd_train.calibration.learned import Calibration
+from dfd_train.predict.analysis import Media, Span
 from dfd_train.predict.ensemble import Reading
 
+SHOWN_SPANS = 8
 FEW_VIDEOS = 50  # of a class: fewer are counted, as a share of them would look surer than it is
 
 
@@ -36,6 +40,58 @@ def meaning(value: float, reading: Reading, faces: int, kind: str) -> tuple[str,
         " real and fake were equally frequent there; other kinds of manipulation, other cameras, heavy compression or"
         " edits can raise or lower it without warning. It looks at faces only: not at voices, captions or the scene.",
     )
+
+
+def looked_at(media: Media, faceless: Sequence[Span], left_out: int) -> tuple[str, ...]:
+    """What was looked at and what was not, in sentences for anybody.
+
+    faceless: where no face was scored. left_out: how many faces don't count.
+    """
+    says = ["The whole picture was searched for faces, once."]
+    if media.kind == "video":
+        some = media.frames_looked_at < media.frames
+        says = [
+            f"Of {count(media.frames, 'frame')}, {media.frames_looked_at} were searched for faces and "
+            f"{media.frames_chosen} chosen to be scored; {media.frames_scored} of these showed a face and were scored."
+            + " What happens in the other frames alone was not looked at."
+            * some
+        ]
+        if faceless:
+            spans = ", ".join(
+                f"{moment(one.start_s)} to {moment(one.end_s)}" for one in faceless[:SHOWN_SPANS]
+            )
+            more = len(faceless) - SHOWN_SPANS
+            seconds = sum(one.end_s - one.start_s for one in faceless)
+            says.append(
+                f"No face was scored in {seconds:.1f} of {media.duration:.1f} seconds: {spans}"
+                f"{f', and {more} more in result.json' if more > 0 else ''}. The score says nothing about them."
+            )
+    if left_out:
+        says.append(
+            f"{count(left_out, 'face')} found {'does' if left_out == 1 else 'do'} not count, as said there."
+        )
+    says.append(
+        "Voices, sound, captions, the scene and bodies were not looked at, nor was where the file comes from. What it "
+        "says of itself is listed below and was not judged."
+    )
+    return tuple(says)
+
+
+def count(number: int, word: str) -> str:
+    """A number of things."""
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
+def moment(seconds: float) -> str:
+    """A time in a video: as `clock`, but 7.2 s where it is within the first minute."""
+    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a person reads them off a player: 1:02:03, 2:03, 0:07."""
+    whole = int(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def _compared(value: float, known: Calibration | None, kind: str) -> list[str]:
