@@ -12,10 +12,14 @@ from pathlib import Path
 import clips
 import imagecodecs
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+
+from dfd_train.data.selection import Pair
+from dfd_train.settings.config import PRESETS
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,6 +55,28 @@ def test_what_is_extracted_for_training_is_what_training_asks_for() -> None:
         for split, count in (("val", 7), ("test", 12)):
             assert set(asked_for(split, 50, length)) == set(evaluation_frames(length, count)[0])
     assert asked_for("", 50, 300) == asked_for("unused", 50, 300) == []
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)
+def test_what_is_extracted_for_presets_is_what_each_preset_asks_for(path: Path) -> None:
+    from dfd_train.data.batches import plan_epoch, plan_evaluation
+    from dfd_train.settings.config import build_config, read_config
+    from ffpp_prep.format.frames import asked_for
+
+    config = build_config(read_config(path))
+    lengths = [11, 58, 61, 231, 265, 290, 297, 300, 471, 1000]
+    videos = pd.DataFrame({"label": [0, 1] * (len(lengths) // 2), "frames_decoded": lengths})
+    pairs = [Pair(fake=fake, real=fake - 1) for fake in range(1, len(lengths), 2)]
+    asked = [set(asked_for("train", 50, length, presets=True)) for length in lengths]
+    epochs = config.train.epochs
+    for epoch in range(1, epochs + 1):
+        plan = plan_epoch(config.data, videos, pairs, epoch=epoch, total_epochs=epochs, seed=0)
+        assert len(plan.batches.spots)
+        assert all(frame in asked[row] for row, frame in plan.batches.spots.tolist())
+    for split, frames in (("val", config.data.val_frames), ("test", config.data.test_frames)):
+        plan = plan_evaluation(videos, frames, config.data.batch_size)
+        asked = [set(asked_for(split, 50, length, presets=True)) for length in lengths]
+        assert all(frame in asked[row] for row, frame in plan.batches.spots.tolist())
 
 
 @pytest.fixture(scope="module")

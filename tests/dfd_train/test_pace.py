@@ -82,14 +82,14 @@ def a_second_each(monkeypatch):
 @pytest.mark.parametrize(
     ("stored", "said"),
     [
-        (lambda frame: True, "54 crops stored, 0 to be cut from videos"),
+        (lambda frame: True, "epochs 1, 2, 3 and validation: 78 crops stored, 0 to be cut from videos"),
         (
             lambda frame: frame > 2,
-            "WARNING: first epoch and validation: 50 crops stored, 4 to be cut from videos, which takes about 4 s",
+            "validation: 68 crops stored, 10 to be cut from videos, which takes about 10 s",
         ),
         (
             lambda frame: False,
-            "WARNING: first epoch and validation: 0 crops stored, 54 to be cut from videos, which takes about 54 s",
+            "validation: 0 crops stored, 78 to be cut from videos, which takes about 78 s",
         ),
     ],
 )
@@ -105,5 +105,27 @@ def test_the_first_lines_say_how_many_crops_must_be_cut_and_what_it_costs(
     ).work
     config = build_config({"data": {"work": str(work), "batch_size": 4}, "train": {"epochs": 3}})
     (line,) = [line for line in describe_data(open_data(config), config) if "to be cut" in line]
-    assert said in line
+    assert said in line and line.startswith("WARNING: epochs 1, 2, 3" if "which takes" in said else "epochs")
     assert (f"`ffpp-prep extract {work} --for-training 3` stores them" in line) == (", which takes" in said)
+
+
+@pytest.mark.parametrize(
+    ("settings", "flags"),
+    [
+        ({}, " --for-training 50"),
+        ({"batches": "dual"}, " --for-training 50 --batches presets"),
+        ({"batches": "shuffled"}, ""),  # drawn from all frames
+        ({"val_frames": 9}, ""),
+    ],
+)
+def test_the_command_that_stores_what_must_be_cut(small_set_writer, tmp_path, a_second_each, settings, flags):
+    (tmp_path / "video.mp4").touch()
+    work = small_set_writer(
+        tmp_path / "work",
+        length=297,
+        stored=lambda frame: False,
+        edit=lambda table: table.assign(path=str(tmp_path / "video.mp4")),
+    ).work
+    config = build_config({"data": {"work": str(work), **settings}, "train": {"epochs": 50}})
+    (line,) = [line for line in describe_data(open_data(config), config) if "to be cut" in line]
+    assert f"`ffpp-prep extract {work}{flags}` stores them" in line

@@ -4,6 +4,7 @@ import csv
 import html
 import json
 import math
+import shutil
 import xml.etree.ElementTree as ET
 
 import html5lib
@@ -13,6 +14,7 @@ from sklearn import metrics as sk
 
 from dfd_train.cli import main
 from dfd_train.data.overlap import identity_overlap
+from dfd_train.report import works
 from dfd_train.report.across import (
     hardest_side_by_side,
     hardest_table,
@@ -36,6 +38,22 @@ def texts(table):
 
 def named(tables, slug):
     return next(table for table in tables if table.slug == slug)
+
+
+def test_each_set_is_opened_once_and_none_of_its_crops(make_run, work, tmp_path, monkeypatch):
+    opened = []
+    read = works.read_prepared_videos
+    monkeypatch.setattr(works, "read_prepared_videos", lambda path: opened.append(path) or read(path))
+    bare = tmp_path / "bare"
+    shutil.copytree(work, bare)
+    (bare / "faces" / "manifest.json").write_text("not even JSON")
+    runs = [make_run("a"), make_run("b", seed=1)]
+    for run in runs:
+        config = (run / "config.toml").read_text()
+        (run / "config.toml").write_text(config.replace(str(work), str(bare)))
+    compare_runs(runs, tmp_path / "out", "thesis")
+    assert opened == [bare]
+    assert "–" not in (tmp_path / "out" / "tables" / "overlap.txt").read_text()
 
 
 def test_pretrained_weights_are_named(make_run):

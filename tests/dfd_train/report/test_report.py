@@ -18,7 +18,7 @@ from dfd_train.errors import UserError
 from dfd_train.report.curves import gradient_flow, overlay_curves, training_curves
 from dfd_train.report.page import write_report
 from dfd_train.report.run import read_run
-from dfd_train.report.sheets import contact_sheets, hardest_sheet
+from dfd_train.report.sheets import MOST_TRIED, Tried, contact_sheets, hardest_sheet
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -247,6 +247,26 @@ def test_damaged_crops_leave_gaps_not_errors(make_run):
 
     assert contact_sheets(frames, broken) == ()
     assert hardest_sheet(frames, broken)[0].thumbs == ()
+
+
+def test_pictures_that_cannot_be_had_are_given_up_and_the_page_says_why(make_run, work, tmp_path):
+    label = np.arange(3 * MOST_TRIED) % 2
+    rows = pd.DataFrame({"video_id": [f"v{i:04d}.mp4" for i in range(len(label))], "label": label})
+    rows = rows.assign(method="M", frame=0, face=0, logit=np.where(np.arange(len(label)) % 4 < 2, 1.0, -1.0))
+
+    def gone(video_id, frame, face):
+        raise UserError("no such crop")
+
+    tried = Tried(gone)
+    assert contact_sheets(rows, tried) == ()
+    assert (tried.failed, tried.reason) == (2 * MOST_TRIED, "no such crop")  # a sheet each
+
+    run, bare = make_run(), tmp_path / "bare"
+    shutil.copytree(work, bare, ignore=shutil.ignore_patterns("faces"))
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(config.replace(str(work), str(bare)))
+    text = words_of(parse(write_report(run).read_text(encoding="utf-8")))
+    assert re.search(r"\d+ crops are not shown, as they can't be read: .*neither crop nor box", text)
 
 
 def test_curves_draw_every_point():

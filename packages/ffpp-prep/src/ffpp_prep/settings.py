@@ -160,6 +160,8 @@ class CropSettings(Checked):
         every: take every K-th frame.
         frames: take this many equally spaced frames a video; 0 for no limit.
         for_training: take just the frames that this many epochs, and the evaluation, ask for; 0 for all.
+        batches: what `for_training` counts on: `various` batches, or all that dfd-train's presets ask for. The first is
+            kept as "", as in files of before there was a choice.
         decoder: pyav or decord; that of the boxes.
         boxes: fingerprint of the boxes that are cut out by.
         align: the template that a face's five points are laid on, in place of the square around its box; the crop then
@@ -189,6 +191,12 @@ class CropSettings(Checked):
         "frame numbers; with other settings, crops that aren't stored are cut from the video, more slowly",
         metavar="EPOCHS",
     )
+    batches: Literal["", "various", "presets"] = setting(
+        "",
+        "with --for-training: frames of various batches, or all that any preset of dfd-train asks for, with dual "
+        "batches too, which is most of a video",
+        empty="various",
+    )
     decoder: Decoder = setting("pyav", flag="boxes of --decoder")
     boxes: str = setting("", flag="boxes of fingerprint")
     align: Literal["", "none", "deepfakebench"] = setting(
@@ -203,6 +211,10 @@ class CropSettings(Checked):
         super().__post_init__()
         if self.align == "none":
             object.__setattr__(self, "align", "")
+        if self.batches == "various":
+            object.__setattr__(self, "batches", "")
+        if self.batches and not self.for_training:
+            raise UserError(f"batches={self.batches}: goes with for_training (--for-training EPOCHS) only")
         if self.align and not self.size:
             object.__setattr__(self, "size", 256)
         if sum((self.every > 1, self.frames > 0, self.for_training > 0)) > 1:

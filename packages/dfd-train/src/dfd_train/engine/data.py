@@ -32,6 +32,7 @@ from ffpp_prep.format.tables import read_metadata
 from ffpp_prep.format.untouched import untouched_frames
 
 log = logging.getLogger(__name__)
+EPOCHS_COUNTED = 4  # whose crops are looked for before training: other epochs show other frames
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,9 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
 
     Raises: FileNotFoundError where a crop is not stored and its video is not there either.
     """
-    first = data.plan(config, epoch=1)
+    epochs = sorted({round(epoch) for epoch in np.linspace(1, config.train.epochs, EPOCHS_COUNTED)})
+    plans = [data.plan(config, epoch) for epoch in epochs]
+    first = plans[0]
     validation = plan_evaluation(data.val.videos, config.data.val_frames, config.data.batch_size)
     lines = [
         data.train.summary(),
@@ -136,9 +139,9 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
         f"each validated on {validation.batches.crops} crops",
         crop_sources(
             data.prepared,
-            np.concatenate([first.batches.spots, validation.batches.spots]),
-            "first epoch and validation",
-            f"ffpp-prep extract {data.prepared.work} --for-training {config.train.epochs}",
+            np.concatenate([*(plan.batches.spots for plan in plans), validation.batches.spots]),
+            f"epoch{'s' * (len(epochs) > 1)} {', '.join(map(str, epochs))} and validation",
+            config.train.epochs,
         ),
     ]
     lines += [f"validation: {remark}" for remark in validation.remarks]

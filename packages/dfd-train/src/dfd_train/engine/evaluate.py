@@ -110,8 +110,7 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     plan = scoring.plan(selection.videos)
     for remark in plan.remarks:
         log.info("%s: %s", request.split, remark)
-    extract = f"ffpp-prep extract {prepared.work} --for-training {config.train.epochs}"
-    log.info(crop_sources(prepared, plan.batches.spots, request.split, extract))
+    log.info(crop_sources(prepared, plan.batches.spots, request.split, config.train.epochs))
     if model.card is not None:
         seconds = seconds_a_crop(model.detector.network, model.detector.spec, device) * plan.batches.crops
         log.info(

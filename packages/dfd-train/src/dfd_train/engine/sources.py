@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from dfd_train.data.batches import Spots
+from ffpp_prep.format.frames import asked_for
 from ffpp_prep.format.prepared import PreparedSet
 
 TRIED = 3  # crops that are cut to know what one costs
+LOOKED_AT = 500  # missing crops by which the command that stores them is chosen
 FEW = 0.05  # below this share cutting is not worth a warning
 
 
-def crop_sources(prepared: PreparedSet, spots: Spots, what: str, extract: str) -> str:
+def crop_sources(prepared: PreparedSet, spots: Spots, what: str, epochs: int) -> str:
     """One line for people: of the (N, 2) spots, how many crops are stored and how many are cut; if many, a warning.
 
     A stored crop takes about 10 ms, one that is cut from a large video nearly a second: its file is opened, sought and
@@ -26,7 +28,7 @@ def crop_sources(prepared: PreparedSet, spots: Spots, what: str, extract: str) -
         prepared: the set.
         spots: rows and frames that will be asked for.
         what: what asks for them, as "first epoch and validation".
-        extract: the command that stores them.
+        epochs: how many the run has.
 
     Raises: FileNotFoundError where a crop isn't stored and its video isn't there either; UserError where one that is
     tried can't be cut.
@@ -40,8 +42,19 @@ def crop_sources(prepared: PreparedSet, spots: Spots, what: str, extract: str) -
         if not path.is_file():
             raise FileNotFoundError(f"crops are missing in {prepared.work}, and so is their video {path}")
     cost = _seconds(prepared, missing) * len(missing)
+    extract = f"ffpp-prep extract {prepared.work}{_choosing(prepared, missing, epochs)}"
     line += f", which takes about {_duration(cost)} of processor time; `{extract}` stores them"
     return f"WARNING: {line}" if len(missing) > FEW * len(spots) else line
+
+
+def _choosing(prepared: PreparedSet, missing: npt.NDArray[np.int32], epochs: int) -> str:
+    """The flags with which `extract` stores the missing crops and the fewest others; none where it takes all frames."""
+    some = missing[np.linspace(0, len(missing) - 1, min(len(missing), LOOKED_AT)).astype(int)]
+    asking = [(prepared.videos.at[row, "split"], prepared.length(row), frame) for row, frame in some.tolist()]
+    for presets, flags in ((False, ""), (True, " --batches presets")):
+        if all(frame in asked_for(split, epochs, length, presets) for split, length, frame in asking):
+            return f" --for-training {epochs}{flags}"
+    return ""
 
 
 def _seconds(prepared: PreparedSet, missing: npt.NDArray[np.int32]) -> float:

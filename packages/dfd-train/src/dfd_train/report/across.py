@@ -1,15 +1,13 @@
 """Tables over several runs: results side by side, hardest videos with overlaps marked, cost, train x test."""
 
-import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pandas as pd
 
 from dfd_train.data.overlap import identity_overlap
-from dfd_train.errors import UserError
 from dfd_train.metrics import intervals, summarize
 from dfd_train.metrics.paired import judged_videos
 from dfd_train.report.differences import BEST, OVERALL, marks_by_test, of_method
@@ -19,9 +17,8 @@ from dfd_train.report.run import Run
 from dfd_train.report.sizes import THESIS_MEGABYTE, ModelSize
 from dfd_train.report.table import Cell, Mark, Table, between, count, number, percent, words
 from dfd_train.report.tables import DEMONSTRATION, hardest_videos, methods_in
-from ffpp_prep.format.prepared import load_prepared
+from dfd_train.report.works import Works
 
-log = logging.getLogger(__name__)
 WRITERS: dict[str, Callable[..., Cell]] = {
     "loss": lambda value, mark="": number(value, mark=mark),
     "video_accuracy": percent,
@@ -169,23 +166,23 @@ def matrix_table(runs: Sequence[Run], measure: str) -> Table:
     )
 
 
-def overlap_table(runs: Sequence[Run]) -> Table:
+def overlap_table(runs: Sequence[Run], works: Works | None = None) -> Table:
     """Identities that each run was trained on and that stand among the videos it was tested on.
 
     Needs the prepared data sets; a row whose set cannot be opened, or is not named in the predictions, has
-    dashes.
+    dashes. `works`: those that are open already.
     """
-    names = DataNames(runs)
+    names, works = DataNames(runs), works or Works()
     rows = []
     for run in runs:
-        trained = _videos(run.work)
+        trained = works.open(run.work)
         for one in run.predictions:
-            tested = _videos(run.tested_on(one))
+            tested = works.open(run.tested_on(one))
             cells = (words(""), words(""), words(""))
             if trained is not None and tested is not None:
-                used = trained[trained["split"] == "train"]
+                used = trained.videos[trained.videos["split"] == "train"]
                 left_out = used["method"].isin(run.config["data"]["exclude_methods"])
-                scored = tested[tested["video_id"].isin(one.frames["video_id"])]
+                scored = tested.videos[tested.videos["video_id"].isin(one.frames["video_id"])]
                 overlap = identity_overlap(used[~left_out], scored)
                 cells = (count(len(overlap.identities)), count(overlap.videos), count(overlap.tested))
             rows.append((words(run.name), words(names.tested(run, one)), *cells))
@@ -245,14 +242,6 @@ def merged_notes(notes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     for run, text in notes:
         names.setdefault(text, []).append(run)
     return tuple(", ".join(runs) + text for text, runs in names.items())
-
-
-def _videos(work: Path) -> pd.DataFrame | None:
-    try:
-        return load_prepared(work).videos
-    except (OSError, UserError) as error:
-        log.warning("identities of %s are not compared: %s", work, error)
-        return None
 
 
 def _having(runs: Sequence[Judged], name: str) -> list[Judged]:

@@ -10,10 +10,9 @@ from dfd_train import reference
 from dfd_train.data.overlap import identity_overlap
 from dfd_train.errors import UserError
 from dfd_train.report.run import Predictions, Run, read_run
+from dfd_train.report.works import Works
 from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import PRESETS, RunConfig, build_config, read_config, settings
-from ffpp_prep.format.made_with import detection_settings
-from ffpp_prep.format.prepared import load_prepared
 
 DETECTION: Mapping[str, float] = {"every": 1, "threshold": 0.45, "margin": 0.3}
 """the thesis's face detection, as `ffpp-prep boxes` names it (section 4.4.1)"""
@@ -43,7 +42,7 @@ class Differences:
     """what is known of the prepared set"""
 
     @classmethod
-    def of(cls, run: Run) -> "Differences":
+    def of(cls, run: Run, works: Works) -> "Differences":
         """Compare a run of one of the thesis's models with the nearest of the presets that its tables print."""
         ours = RunFolder(run.path).read_config()
         known = tuple(name for name in ours.data.exclude_methods if name in reference.METHODS)
@@ -56,8 +55,8 @@ class Differences:
         return cls(
             run=run,
             frames={"val": nearest.data.val_frames, "test": nearest.data.test_frames},
-            settings=(*variant, *changes(nearest, ours), *_members(run)),
-            data=(*_trained_methods(run), *_prepared(run.work)),
+            settings=(*variant, *changes(nearest, ours), *_members(run, works)),
+            data=(*_trained_methods(run), *_prepared(run.work, works)),
         )
 
     def of_network(self) -> tuple[str, ...]:
@@ -115,7 +114,7 @@ def _plain(value: object) -> str:
     return "unset" if value is None else str(value)
 
 
-def _members(run: Run) -> list[str]:
+def _members(run: Run, works: Works) -> list[str]:
     """How the runs that an ensemble joins differ from the thesis's."""
     lines = []
     for place in run.config["model"]["members"]:
@@ -126,7 +125,7 @@ def _members(run: Run) -> list[str]:
             continue
         if member.model not in reference.PRESETS:
             lines.append(f"member {member.name} is {member.model}")
-        elif found := Differences.of(member).settings:
+        elif found := Differences.of(member, works).settings:
             lines.append(f"member {member.name} with {', '.join(found)}")
     return lines
 
@@ -143,19 +142,17 @@ def _trained_methods(run: Run) -> list[str]:
     return parts + ([f"not trained on {', '.join(fewer)}"] if fewer else [])
 
 
-def _prepared(work: Path) -> list[str]:
+def _prepared(work: Path, works: Works) -> list[str]:
     """How faces were detected and DeepFakeDetection divided, read from the prepared set."""
-    try:
-        videos = load_prepared(work).videos
-        detection = detection_settings(work)
-    except (OSError, UserError):
+    tables = works.open(work)
+    if tables is None:
         return [f"not known how faces were detected and DeepFakeDetection was split: {work} cannot be opened"]
     parts = []
     for name, theirs in DETECTION.items():
-        said = detection.get(name, (theirs,))
+        said = tables.detection.get(name, (theirs,))
         if said != (theirs,):
             parts.append(f"face detection with {name} {', '.join(map(str, said))} instead of {theirs}")
-    dfd = videos[videos["dataset"] == "dfd"]
+    dfd = tables.videos[tables.videos["dataset"] == "dfd"]
     train, others = dfd[dfd["split"] == "train"], dfd[dfd["split"].isin(("val", "test"))]
     if len(train) and len(others):
         shared = len(identity_overlap(train, others).identities)

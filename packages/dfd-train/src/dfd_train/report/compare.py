@@ -28,6 +28,7 @@ from dfd_train.report.table import Table
 from dfd_train.report.tables import DEMONSTRATION
 from dfd_train.report.templates import render
 from dfd_train.report.thesis import thesis_tables
+from dfd_train.report.works import Works
 from dfd_train.runs.names import run_names
 from ffpp_prep.options import Checked
 
@@ -95,9 +96,10 @@ def compare_runs(
     notes += [_not_evaluated(run) for run in contents if run.predicted("test") is None]
     sizes = [model_size(run.path, trust) for run in contents]
     apart = {name for name, videos in shared.items() if not videos}
-    own = _tables(contents, scored, hardest, apart)
+    works = Works()
+    own = _tables(contents, scored, hardest, apart, works)
     own.append(sizes_table(contents, sizes))
-    of_thesis = thesis_tables(contents, sizes) if reference == "thesis" else ()
+    of_thesis = thesis_tables(contents, sizes, works) if reference == "thesis" else ()
     plots = overlay_curves([Curve(run.name, run.epochs) for run in contents], warning(contents))
     page = render(
         "compare.html",
@@ -152,7 +154,9 @@ def _not_evaluated(run: Run) -> str:
     return f"{run.name}: not evaluated on test; run  {command}"
 
 
-def _tables(runs: Sequence[Run], scored: Sequence[OtherScores], hardest: int, apart: set[str]) -> list[Table]:
+def _tables(
+    runs: Sequence[Run], scored: Sequence[OtherScores], hardest: int, apart: set[str], works: Works
+) -> list[Table]:
     """The tables of our own; predictions of the names `apart` share no video and stand in train x test only."""
     tables = []
     judged: list[Judged] = [*runs, *scored]
@@ -168,5 +172,5 @@ def _tables(runs: Sequence[Run], scored: Sequence[OtherScores], hardest: int, ap
         tables.append(hardest_table(judged, name, hardest))
     if names:
         tables += [matrix_table(runs, measure) for measure in ("video_auc", "balanced_accuracy")]
-        tables.append(overlap_table(runs))
+        tables.append(overlap_table(runs, works))
     return tables

@@ -16,7 +16,7 @@ from dfd_train.report.distributions import roc_curves, score_histogram
 from dfd_train.report.files import write_text
 from dfd_train.report.operating import deployed_plots, deployed_tables, operating_table
 from dfd_train.report.run import Predictions, Run, read_run, warn_of_outdated
-from dfd_train.report.sheets import CropReader, HardVideo, Sheet, contact_sheets, hardest_sheet
+from dfd_train.report.sheets import HardVideo, Sheet, Tried, contact_sheets, hardest_sheet
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
 from dfd_train.report.tables import (
     DEMONSTRATION,
@@ -28,6 +28,7 @@ from dfd_train.report.tables import (
     summary_table,
 )
 from dfd_train.report.templates import render
+from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)
 SPLIT_TITLES = {
@@ -109,9 +110,7 @@ def write_report(run: Path, hardest: int = 10) -> Path:
         gradients=gradients if len(gradients) < 3 else (gradients[0], gradients[-1]),
         data_table=_data_table(prepared.videos) if prepared else None,
         facts=_facts(contents),
-        crops_note=""
-        if prepared
-        else "Crops are not shown: the prepared data set of this run could not be opened.",
+        crops_note=_crops_note(prepared),
     )
     return write_text(run / "report.html", page)
 
@@ -119,7 +118,7 @@ def write_report(run: Path, hardest: int = 10) -> Path:
 @dataclass(frozen=True)
 class _Prepared:
     videos: pd.DataFrame
-    read: CropReader
+    read: Tried
 
 
 def _open_prepared(run: Run) -> _Prepared | None:
@@ -130,7 +129,16 @@ def _open_prepared(run: Run) -> _Prepared | None:
     except (OSError, UserError) as error:
         log.warning("the report shows no crops: %s", error)
         return None
-    return _Prepared(prepared.videos, prepared.read_crop)
+    return _Prepared(prepared.videos, Tried(prepared.read_crop))
+
+
+def _crops_note(prepared: _Prepared | None) -> str:
+    """Why crops are not shown; empty where all that were asked for are."""
+    if prepared is None:
+        return "Crops are not shown: the prepared data set of this run could not be opened."
+    if not prepared.read.failed:
+        return ""
+    return f"{prepared.read.failed} crops are not shown, as they can't be read: {printable(prepared.read.reason)}"
 
 
 def _results(

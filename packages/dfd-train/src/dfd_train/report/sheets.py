@@ -18,6 +18,26 @@ Image = NDArray[np.uint8]
 CropReader = Callable[[str, int, int], Image]
 """video_id, frame, face -> crop uint8 (H, W, 3) RGB; raises UserError or OSError where there is none"""
 SIDE = 120  # pixels of a thumbnail
+MOST_TRIED = 200  # crops of a sheet: where none can be read, the others can't either
+
+
+@dataclass
+class Tried:
+    """A reader of crops that counts those that it couldn't read."""
+
+    read: CropReader
+    failed: int = 0
+    reason: str = ""
+    """why the first of them couldn't be read"""
+
+    def __call__(self, video_id: str, frame: int, face: int) -> Image:
+        """Reads a crop. Raises: UserError, OSError, as the reader does."""
+        try:
+            return self.read(video_id, frame, face)
+        except (UserError, OSError) as error:
+            self.failed += 1
+            self.reason = self.reason or " ".join(str(error).split())
+            raise
 
 
 @dataclass(frozen=True)
@@ -59,7 +79,8 @@ def contact_sheets(
 ) -> tuple[Sheet, ...]:
     """One sheet of crops called right and one of crops called wrong; a sheet without crops is left out.
 
-    At most one crop a video, and methods take turns, so that neither fills a sheet. Right: drawn by seed.
+    At most one crop a video, and methods take turns, so that neither fills a sheet. At most `MOST_TRIED` reads a sheet.
+    Right: drawn by seed.
     Wrong: each video's worst frame, the worst first.
     """
     frames = predictions.assign(prob=sigmoid(predictions["logit"].to_numpy(np.float64)))
@@ -70,7 +91,7 @@ def contact_sheets(
     sheets = []
     for title, chosen in (("Crops called right", drawn), ("Crops called wrong", worst)):
         found: list[Thumb] = []
-        for _, row in _in_turns(chosen.drop_duplicates("video_id")).iterrows():
+        for _, row in _in_turns(chosen.drop_duplicates("video_id")).head(MOST_TRIED).iterrows():
             thumb = _thumb(row, read)
             found += [thumb] if thumb else []
             if len(found) == thumbs:

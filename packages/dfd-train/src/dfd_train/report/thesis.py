@@ -23,6 +23,7 @@ from dfd_train.report.differences import HIGHER_IS_BETTER, OVERALL, marks_by_tes
 from dfd_train.report.run import Predictions, Run
 from dfd_train.report.sizes import ModelSize
 from dfd_train.report.table import NOTHING, Cell, Mark, Table, number, words
+from dfd_train.report.works import Works
 
 BEST = "best of the thesis's columns as printed; of yours, better than each other by paired tests"
 SHORT = {"loss": "loss", "video_accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
@@ -53,9 +54,15 @@ class _Column:
         return self.ours is None
 
 
-def thesis_tables(runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> tuple[Table, ...]:
-    """All fourteen tables in the thesis's order; a run matches a column of its model, optimiser and split."""
-    beside = {run.name: Differences.of(run) for run in runs if run.model in reference.PRESETS}
+def thesis_tables(
+    runs: Sequence[Run], sizes: Sequence[ModelSize | None], works: Works | None = None
+) -> tuple[Table, ...]:
+    """All fourteen tables in the thesis's order; a run matches a column of its model, optimiser and split.
+
+    `works`: prepared sets that are open already.
+    """
+    works = works or Works()
+    beside = {run.name: Differences.of(run, works) for run in runs if run.model in reference.PRESETS}
     tables = []
     for name in reference.TABLES:
         if name in ("5.1", "7.1"):

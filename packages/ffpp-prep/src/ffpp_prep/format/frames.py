@@ -12,6 +12,8 @@ from ffpp_prep.errors import UserError
 __all__ = [
     "EVALUATION_FRAMES",
     "FRAME_STEP",
+    "PRESET_EPOCHS",
+    "PRESET_PAIRS",
     "asked_for",
     "benchmark_frames",
     "dual_frames",
@@ -23,6 +25,8 @@ __all__ = [
 FRAME_STEP = 8  # n of the thesis
 FIRST_EVALUATION_FRAME = 10
 EVALUATION_FRAMES = {"val": 7, "test": 12}
+PRESET_EPOCHS = (14, 30, 50)  # of the thesis's runs; those with dual batches take the last
+PRESET_PAIRS = 12  # frames of each video in one of their dual batches
 
 
 def various_frame(epoch: int, length: int, total_epochs: int, stride: int = FRAME_STEP) -> tuple[int, int]:
@@ -67,16 +71,23 @@ def spaced_frames(length: int, count: int) -> list[int]:
     return sorted({i * length // count for i in range(count)})
 
 
-def asked_for(split: str, epochs: int, length: int) -> list[int]:
+def asked_for(split: str, epochs: int, length: int, presets: bool = False) -> list[int]:
     """Every frame that `epochs` epochs of *various* batches, or the evaluation of its split, will ask a video for.
 
-    Videos of no split, or of `unused`, are asked for none.
+    Videos of no split, or of `unused`, are asked for none. With `presets` also what each run of the thesis asks for:
+    those of fewer epochs ask short videos for other frames, those with dual batches for most frames that there are.
     """
     if split in EVALUATION_FRAMES:
         return sorted(set(evaluation_frames(length, EVALUATION_FRAMES[split])[0]))
     if split != "train":
         return []
-    return sorted({various_frame(epoch, length, epochs)[0] for epoch in range(1, epochs + 1)})
+    runs = {epochs, *PRESET_EPOCHS} if presets else {epochs}
+    found = {various_frame(epoch, length, total)[0] for total in runs for epoch in range(1, total + 1)}
+    if presets:
+        total = PRESET_EPOCHS[-1]
+        for epoch in range(1, total + 1):
+            found.update(dual_frames(epoch, length, total, PRESET_PAIRS)[0])
+    return sorted(found)
 
 
 def _check_length(length: int) -> None:

@@ -24,7 +24,14 @@ from ffpp_prep.format.shard_reader import CropStore
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.video import read_frame
 
-__all__ = ["NEEDED", "STATUS_COLUMNS", "PreparedSet", "load_prepared", "with_likeness"]
+__all__ = [
+    "NEEDED",
+    "STATUS_COLUMNS",
+    "PreparedSet",
+    "load_prepared",
+    "read_prepared_videos",
+    "with_likeness",
+]
 
 NEEDED = (
     *("video_id", "path", "dataset", "method", "compression", "label"),
@@ -174,6 +181,32 @@ def load_prepared(work: str | Path) -> PreparedSet:
         UserError: a file is damaged, lacks columns or has another format version.
     """
     work = Path(work)
+    videos, demonstration = read_prepared_videos(work)
+    rows = pd.Index(videos["video_id"])
+    manifest = work / "faces" / MANIFEST
+    crops = CropStore(manifest.parent, rows) if manifest.is_file() else None
+    detection = detection_settings(work)
+    return PreparedSet(
+        work=work,
+        videos=videos,
+        demonstration=demonstration,
+        fingerprint=_fingerprint(videos, detection, crops),
+        crops=crops,
+        boxes=BoxReader(work / "boxes", dict(zip(rows, videos["boxes_part"], strict=True))),
+        rows=rows,
+        points=PointReader(work / "landmarks"),
+        detector=str(next(iter(detection.get("detector", ())), "ssd")),
+    )
+
+
+def read_prepared_videos(work: str | Path) -> tuple[pd.DataFrame, bool]:
+    """What `PreparedSet.videos` and `PreparedSet.demonstration` are, without opening anything of WORK/faces.
+
+    Raises:
+        FileNotFoundError: the folder or its table is missing.
+        UserError: a file is damaged, lacks columns or has another format version.
+    """
+    work = Path(work)
     if not work.is_dir():
         raise FileNotFoundError(f"no such folder: {work}")
     table = work / "videos.parquet"
@@ -189,23 +222,10 @@ def load_prepared(work: str | Path) -> PreparedSet:
     )
     videos = _merge_status(scan.to_pandas(), work)
     videos["label"] = videos["label"].astype("int8")
-    rows = pd.Index(videos["video_id"])
-    if not rows.is_unique:
-        raise UserError(f"{table}: video_id {rows[rows.duplicated()][0]!r} appears more than once")
-    manifest = work / "faces" / MANIFEST
-    crops = CropStore(manifest.parent, rows) if manifest.is_file() else None
-    detection = detection_settings(work)
-    return PreparedSet(
-        work=work,
-        videos=videos,
-        demonstration=metadata.get(b"demonstration") == b"true",
-        fingerprint=_fingerprint(videos, detection, crops),
-        crops=crops,
-        boxes=BoxReader(work / "boxes", dict(zip(rows, videos["boxes_part"], strict=True))),
-        rows=rows,
-        points=PointReader(work / "landmarks"),
-        detector=str(next(iter(detection.get("detector", ())), "ssd")),
-    )
+    if not videos["video_id"].is_unique:
+        twice = videos.loc[videos["video_id"].duplicated(), "video_id"].iloc[0]
+        raise UserError(f"{table}: video_id {twice!r} appears more than once")
+    return videos, metadata.get(b"demonstration") == b"true"
 
 
 def _merge_status(videos: pd.DataFrame, work: Path) -> pd.DataFrame:

@@ -31,7 +31,8 @@ def chosen_boxes(boxes: pd.DataFrame, split: str, length: int, settings: CropSet
     if settings.frames:
         return chosen[chosen["frame"].isin(spaced_frames(length, settings.frames))]
     if settings.for_training:
-        return chosen[chosen["frame"].isin(asked_for(split, settings.for_training, length))]
+        asked = asked_for(split, settings.for_training, length, settings.batches == "presets")
+        return chosen[chosen["frame"].isin(asked)]
     return chosen
 
 
