@@ -68,5 +68,7 @@ def test_reading_a_card_loads_no_torch() -> None:
 
 def test_an_unknown_detector_of_a_run_is_named_and_taken_for_no_other(tmp_path):
     (tmp_path / "data.json").write_text(json.dumps({"detector": "retinaface"}))
-    with pytest.raises(UserError, match="detector=retinaface found the faces of its data; this version has ssd"):
+    with pytest.raises(
+        UserError, match="detector=retinaface found the faces of its data; this version has ssd"
+    ):
         run_detector(tmp_path)
