@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import normalize, resize
+from dfd_train.errors import NotANumber
 from dfd_train.explain.attribution import (
     SIDE,
     Explanation,
@@ -18,6 +19,7 @@ from dfd_train.explain.attribution import (
     steps,
     superpixels,
 )
+from dfd_train.explain.curves import curves
 from dfd_train.explain.figure import overlay, strongest
 from dfd_train.explain.layers import last_maps
 from dfd_train.explain.score import enlarge, mask_score
@@ -248,3 +250,31 @@ def test_ten_strongest_are_tinted_red_and_green():
     red, green, blue = drawn[middle, middle]
     assert green > 130 and red < 100 and blue < 110
     assert np.array_equal(drawn[SIDE // 2, SIDE // 2], [128] * 3)
+
+
+class NumbersWhereWhole(nn.Module):
+    """A logit for the picture as it is, none for one that parts of are covered."""
+
+    def __init__(self, whole: Tensor) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = x.square().sum((1, 2, 3))  # a mean colour in place of a part changes it
+        return torch.where((logits - self.whole).abs() < 1e-3, logits, torch.nan).unsqueeze(1)
+
+
+@pytest.mark.parametrize("method", ["lime", "occlusion", "curves"])
+def test_what_is_no_number_for_a_covered_picture_is_told_as_such(method) -> None:
+    picture = crop()
+    spec = InputSpec(SIZE)
+    whole = normalize(resize(picture, SIZE), spec).square().sum()
+    blind = Detector(NumbersWhereWhole(whole).eval(), spec)
+    assert np.isfinite(blind.network(normalize(resize(picture, SIZE), spec)[None]).item())
+    with pytest.raises(NotANumber, match="where parts of the picture are covered"):
+        if method == "lime":
+            lime(blind, picture, Sampling(grid(4), 20, seed=0), device=CPU)
+        elif method == "occlusion":
+            occlusion(blind, picture, device=CPU)
+        else:
+            curves(blind, picture, np.arange(SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE), CPU)

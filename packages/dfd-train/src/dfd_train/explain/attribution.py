@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from dfd_train.data.fitting import fit
 from dfd_train.data.transforms import normalize, resize
+from dfd_train.errors import NotANumber
 from dfd_train.explain.layers import last_maps
 from dfd_train.models.build import Detector
 from ffpp_prep.format.geometry import Image
@@ -126,7 +127,7 @@ def gradcam(
             small = LayerGradCam(detector.network, layer).attribute(image.clone())
             total += LayerAttribution.interpolate(small.detach(), (SIDE, SIDE), "bilinear")
     progress(gradcam_steps(detector))
-    return Explanation("gradcam", total[0, 0].float().cpu().numpy(), None)
+    return Explanation("gradcam", numbers(total[0, 0]).float().cpu().numpy(), None)
 
 
 def occlusion(
@@ -167,11 +168,21 @@ def _input(detector: Detector, crop: Image, device: torch.device) -> Tensor:
 
 def _seen(detector: Detector, progress: Progress) -> Callable[[Tensor], Tensor]:
     def forward(images: Tensor) -> Tensor:
-        logits: Tensor = detector.network(images)
+        logits = numbers(detector.network(images).flatten())
         progress(len(images))
-        return logits.flatten()
+        return logits
 
     return forward
+
+
+def numbers(values: Tensor) -> Tensor:
+    """Gives the values back. Raises: NotANumber where one is NaN or infinite."""
+    if not bool(torch.isfinite(values).all()):
+        raise NotANumber(
+            "the network gives no number (NaN or infinity) where parts of the picture are covered or for the "
+            "gradient: its weights are damaged, or its numbers overflow; there is no explanation"
+        )
+    return values
 
 
 def _samples(count: int, seed: int, device: torch.device) -> Callable[..., Iterator[Tensor]]:

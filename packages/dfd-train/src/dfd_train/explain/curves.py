@@ -17,7 +17,7 @@ from torch.nn import functional
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from dfd_train.data.transforms import normalize, resize
-from dfd_train.explain.attribution import BATCH
+from dfd_train.explain.attribution import BATCH, numbers
 from dfd_train.models import Detector
 from ffpp_prep.format.geometry import Image
 
@@ -62,7 +62,9 @@ def curves(detector: Detector, crop: Image, values: npt.NDArray[np.float32], dev
 def _probs(detector: Detector, images: list[Tensor]) -> Floats:
     with torch.inference_mode():
         parts = [
-            torch.sigmoid(detector.network(torch.stack(images[start : start + BATCH])).flatten().double())
+            torch.sigmoid(
+                numbers(detector.network(torch.stack(images[start : start + BATCH])).flatten()).double()
+            )
             for start in range(0, len(images), BATCH)
         ]
     return np.asarray(torch.cat(parts).cpu().numpy(), np.float64)
