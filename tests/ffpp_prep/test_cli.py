@@ -152,6 +152,21 @@ def test_errors_of_the_system_are_one_line(
     assert capsys.readouterr().err == f"ffpp-prep: {line}\n"
 
 
+def test_a_fault_of_the_program_keeps_its_traceback_and_is_told_from_failed_videos(
+    monkeypatch, capsys
+) -> None:
+    def fail(options: object) -> int:
+        raise ValueError("operands could not be broadcast together")
+
+    monkeypatch.setattr("ffpp_prep.commands.status.run", fail)
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    assert main(["status", "work"]) == 70
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback") and said.endswith(
+        "ValueError: operands could not be broadcast together\n"
+    )
+
+
 def test_a_reader_that_goes_away_is_no_fault(extracted: Path) -> None:
     command = f"set -o pipefail; {sys.executable} -m ffpp_prep status {extracted} | true"
     for _ in range(3):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from ffpp_prep.command_line.interruption import answer_signals
@@ -19,7 +20,8 @@ PROGRAM = Program(
     name="ffpp-prep",
     version=__version__,
     description="Turns a data set of videos into face boxes (Parquet) and face crops (HDF5).",
-    statuses="exit status: 0 clean, 1 some videos failed, 2 usage, 3 fatal (a full disk), 130 interrupted",
+    statuses="exit status: 0 clean, 1 some videos failed, 2 usage, 3 fatal (a full disk), "
+    "70 a fault of the program, shown with its traceback, 130 interrupted",
     commands=COMMANDS,
     synonyms=SYNONYMS,
 )
@@ -50,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         again = "to go on" if options.command in GO_ON else "to start over; nothing was kept"
         return _fail(f"interrupted; run the same command again {again}", ExitStatus.INTERRUPTED)
+    except Exception:
+        traceback.print_exc(file=stream)
+        return int(ExitStatus.BUG)
 
 
 def _said(error: OSError) -> str:

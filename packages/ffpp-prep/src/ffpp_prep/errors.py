@@ -15,6 +15,7 @@ class ExitStatus(IntEnum):
     SOME_FAILED = 1
     USAGE = 2
     FATAL = 3
+    BUG = 70  # as sysexits.h calls it: an internal software error
     INTERRUPTED = 130
 
 
