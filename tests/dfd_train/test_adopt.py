@@ -1,6 +1,7 @@
 """Adopted detectors: every command takes one, says its licence, and feeds it the crops that its card asks for."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +120,9 @@ def test_detectors_with_other_inputs_and_crops_each_see_their_own(
 
 def test_evaluate_calibrate_compare_and_robustness_take_it(detector, aligned, work, tmp_path, capsys) -> None:
     run = prediction.train(work, tmp_path / "run")
+    detector = shutil.copytree(
+        detector, tmp_path / "detector"
+    )  # which is calibrated here, not for other tests
     assert main(["evaluate", str(run), "--device", "cpu", "--workers", "0"]) == 0
     assert main(["evaluate", str(detector), "--device", "cpu"]) == 2
     assert "--data WORK" in capsys.readouterr().err
@@ -160,8 +164,6 @@ def test_crops_are_cut_from_the_video_by_the_cards_rule(aligned, real_set, capsy
 
 
 def test_testing_on_what_taught_it_is_flagged(detector, work, capsys, tmp_path) -> None:
-    import shutil
-
     taught = tmp_path / "taught"
     shutil.copytree(detector, taught)
     text = (

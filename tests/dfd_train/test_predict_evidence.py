@@ -296,17 +296,16 @@ def test_mistakes_are_one_line(run, report, tmp_path, capsys, arguments, message
 
 def test_what_a_container_says_of_itself(tmp_path) -> None:
     path = tmp_path / "clip.mp4"
-    pictures = prediction.faces(20)
-    with av.open(str(path), "w") as out:
+    plain = prediction.encode(tmp_path / "plain.mp4", prediction.faces(20))
+    with av.open(str(plain)) as source, av.open(str(path), "w") as out:
         out.metadata.update(
             creation_time="2021-03-04T05:06:07.000000Z", location="+48.2+016.4/", title="\x1b[31m"
         )
-        stream = out.add_stream("libx264", rate=25)
-        stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        for picture in pictures:
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        out.mux(stream.encode())
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
     said = container_of(Input(path, "clip.mp4"))
     assert said is not None
     assert "MOV" in said.format and said.encoder.startswith("Lavf")
