@@ -1,6 +1,7 @@
 """The parts of predict by themselves: which files, when to look, what is held in memory, words for numbers."""
 
 import io
+import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -74,6 +75,20 @@ def test_short_videos_are_scored_as_often_as_in_evaluation() -> None:
     assert Rates().scored_in(2.0) == 6.0
     assert Rates().scored_in(0.0) == 2.0  # unknown
     assert Rates(2.0, None).scored_in(60.0) is None
+
+
+def test_a_film_that_claims_to_be_a_moment_long_is_not_scored_in_every_frame(tmp_path) -> None:
+    clip = prediction.encode(tmp_path / "clip.mkv", prediction.faces(60), times=[160 * i for i in range(60)])
+    content = clip.read_bytes()
+    duration = content.index(b"\x44\x89\x88") + 3  # Matroska's Duration, eight bytes, in milliseconds
+    clip.write_bytes(content[:duration] + struct.pack(">d", 1.0) + content[duration + 8 :])
+    video = VideoFaces(clip, FaceFinder(), Rates(), lambda at, duration: None)
+    assert video.duration < 0.1
+    for _ in video:
+        pass
+    assert video.frames == 60 and video.last_time == pytest.approx(59 * 0.16, abs=0.01)
+    dense = 12 * 0.16
+    assert len(video.chosen) == pytest.approx(12 + 2 * (video.last_time - dense), abs=3)
 
 
 def test_what_waits_for_a_detection_is_bounded(tmp_path, monkeypatch) -> None:

@@ -142,7 +142,8 @@ class VideoFaces:
         self._footage = Footage(path)
         self._finder, self._advance = finder, advance
         self.fps, self.duration, self.size = self._footage.fps, self._footage.duration, self._footage.size
-        self._detect_clock, self._score_clock = _Clock(rates.detect), _Clock(rates.scored_in(self.duration))
+        self._detect_clock = _Clock(rates.detect)
+        self._score_clock = _Clock(rates.score, rates.scored_in(self.duration))
         self.frames = self.frames_looked_at = 0
         self.chosen = array("d")
         """times of the frames that are to be scored, whether they show a face or not"""
@@ -272,18 +273,25 @@ class _Held:
 
 
 class _Clock:
-    """Says of rising times which are due, `rate` a second; every one where the rate is None."""
+    """Says of rising times which are due, `rate` a second; every one where the rate is None.
 
-    def __init__(self, rate: float | None) -> None:
+    The first `FEWEST_SCORED` are due at the rate `first`, of a short video. No more: its length is what a file says of
+    itself, and a film that claims to be a moment long would otherwise have every frame scored.
+    """
+
+    def __init__(self, rate: float | None, first: float | None = None) -> None:
         self._interval = 1.0 / rate if rate else 0.0
-        self._next = 0.0
+        self._first = 1.0 / first if first else self._interval
+        self._next, self._due = 0.0, 0
 
     def due(self, now: float) -> bool:
         if now < self._next - 1e-6:
             return False
         # on from when it was due, so that the rate holds on average; after a gap, from now
-        late = now - self._next > self._interval
-        self._next = (now if late else self._next) + self._interval
+        self._due += 1
+        interval = self._first if self._due < FEWEST_SCORED else self._interval
+        late = now - self._next > interval
+        self._next = (now if late else self._next) + interval
         return True
 
 
