@@ -317,6 +317,18 @@ def test_what_a_container_says_of_itself(tmp_path) -> None:
     assert "48.2" not in str(said) and "\x1b" not in str(said)
 
 
+def test_no_more_of_an_index_is_searched_for_edit_lists_than_a_film_has(tmp_path) -> None:
+    """A hostile one holds millions of boxes."""
+    plain = prediction.encode(tmp_path / "plain.mp4", prediction.faces(4)).read_bytes()
+    at = plain.index(b"moov") - 4
+    length = int.from_bytes(plain[at : at + 4])
+    padding = 300_000 * (b"\0\0\0\x08free")
+    grown = (length + len(padding)).to_bytes(4) + b"moov" + padding + plain[at + 8 : at + length]
+    (tmp_path / "a.mp4").write_bytes(plain[:at] + grown + plain[at + length :])
+    said = container_of(Input(tmp_path / "a.mp4", "a.mp4"))
+    assert said is not None and said.edit_lists == ()  # it stands behind them
+
+
 def test_what_a_photograph_says_of_itself(tmp_path) -> None:
     image = PIL.Image.fromarray(prediction.faces(1)[0])
     exif = image.getexif()

@@ -23,7 +23,7 @@ from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.detector import load_detector
 from ffpp_prep.one_video.boxes import detect_video
 from ffpp_prep.settings import BoxSettings
-from ffpp_prep.video import PyAVReader, VideoError, budget
+from ffpp_prep.video import OpenFailed, PyAVReader, VideoError, budget, open_container
 
 
 def absurdly_large(folder: Path, picture: np.ndarray) -> list[bytes]:
@@ -291,3 +291,11 @@ def test_footage_is_far_below_every_limit(size: int, pixels: int, bytes_a_frame:
         own.decoded(pixels)
         own.used()
     assert own.exceeded(frames) == ""
+
+
+def test_a_file_of_millions_of_empty_boxes_is_refused_at_once(tmp_path: Path) -> None:
+    """FFmpeg, and whoever looks for an index, reads one after the other: 2 GB hold 268 million."""
+    head, empty = struct.pack(">I4sII", 16, b"ftyp", 0x69736F6D, 0), struct.pack(">I4s", 8, b"free")
+    (tmp_path / "a.mp4").write_bytes(head + 300_000 * empty)
+    with pytest.raises(OpenFailed, match=r"a\.mp4: more than 262,144 boxes"):
+        open_container(tmp_path / "a.mp4")

@@ -12,7 +12,6 @@ EXAMPLE = "dfd-train calibrate gend --data WORK --split val"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
     parser.add_argument(
         "detector", type=Path, metavar="DETECTOR", help="a folder of `dfd-train adopt`, or a run's"
     )

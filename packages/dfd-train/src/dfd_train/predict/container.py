@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from dfd_train.errors import UserError
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.photographs import opened
 from ffpp_prep.text.printable import printable
-from ffpp_prep.video import VideoError, open_container
+from ffpp_prep.video import VideoError, movie_box, open_container
 
 LONGEST_TEXT = 200  # letters of a tag
 MOST_TRACKS = 16
-MOST_INDEX = 64 << 20  # bytes of an MP4's index that are searched for edit lists
+MOST_BOXES = 10_000  # of an MP4's index that are searched for edit lists; a film has some ten a track
 EDITS = 8  # of a track
 APART = 0.2  # seconds between the ends or the beginnings of two tracks, above which it is told
 _NESTED = (b"moov", b"trak", b"mdia", b"edts")
@@ -135,9 +136,9 @@ def _seconds(stream: Any, units: int | None) -> float | None:
 
 def _edit_lists(path: Path) -> Iterator[str]:
     """Of an MP4's tracks; what is beyond the limits or cut off is left out."""
-    index, movie, media, track = _index(path), 0, 0, 0
+    movie = media = track = 0
     edits: tuple[tuple[int, int], ...] = ()
-    for kind, body in _boxes(index, 0):
+    for kind, body in islice(_boxes(memoryview(movie_box(path)), 0), MOST_BOXES):
         if kind == b"mvhd":
             movie = _timescale(body)
         elif kind == b"trak":
@@ -166,29 +167,7 @@ def _told(edits: tuple[tuple[int, int], ...], movie: int, media: int) -> str:
     return f"{', then '.join(parts)}{more}" if parts else ""
 
 
-def _index(path: Path) -> bytes:
-    """The moov box of an MP4 as it stands in the file; empty where there is none, or a huge one."""
-    size, at = path.stat().st_size, 0
-    with path.open("rb") as file:
-        while at + 8 <= size:
-            file.seek(at)
-            head = file.read(16)
-            length, kind = struct.unpack(">I4s", head[:8])
-            if length == 1 and len(head) == 16:
-                (length,) = struct.unpack(">Q", head[8:])
-            if at == 0 and kind not in (b"ftyp", b"moov", b"wide", b"mdat", b"free", b"skip"):
-                return b""
-            length = size - at if length == 0 else length
-            if length < 8:
-                return b""
-            if kind == b"moov":
-                file.seek(at)
-                return file.read(length) if length <= MOST_INDEX else b""
-            at += length
-    return b""
-
-
-def _boxes(data: bytes, depth: int) -> Iterator[tuple[bytes, bytes]]:
+def _boxes(data: memoryview, depth: int) -> Iterator[tuple[bytes, memoryview]]:
     """All boxes, outer ones first."""
     at = 0
     while at + 8 <= len(data):
@@ -202,15 +181,15 @@ def _boxes(data: bytes, depth: int) -> Iterator[tuple[bytes, bytes]]:
         at += length
 
 
-def _timescale(body: bytes) -> int:
+def _timescale(body: memoryview) -> int:
     """Units a second of an mvhd or mdhd box; 0 where it is cut off."""
-    at = 20 if body[:1] == b"\1" else 12
+    at = 20 if bytes(body[:1]) == b"\1" else 12
     return int(struct.unpack(">I", body[at : at + 4])[0]) if len(body) >= at + 4 else 0
 
 
-def _edits(body: bytes) -> tuple[tuple[int, int], ...]:
+def _edits(body: memoryview) -> tuple[tuple[int, int], ...]:
     """Length in the movie's units and start in the track's, -1 for a pause, of each entry that is there."""
-    form, step = (">Qq", 20) if body[:1] == b"\1" else (">Ii", 12)
+    form, step = (">Qq", 20) if bytes(body[:1]) == b"\1" else (">Ii", 12)
     count = struct.unpack(">I", body[4:8])[0] if len(body) >= 8 else 0
     places = range(8, min(8 + count * step, len(body) - step + 1), step)
     return tuple(struct.unpack(form, body[at : at + struct.calcsize(form)]) for at in places)

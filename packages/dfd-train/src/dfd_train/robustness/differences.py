@@ -31,14 +31,15 @@ def differences(
 
     calibration: the run's; without one there are no measures of its deployed score.
     """
+    before, shown_before = judged_videos(clean), _deployed(clean, calibration) if calibration else None
     found = {}
     for condition, after in predicted.items():
-        if not condition.changes or not after["video_id"].isin(clean["video_id"]).any():
+        if not condition.changes or not after["video_id"].isin(before["video_id"]).any():
             continue
-        found[condition] = _apart(judged_videos(after), judged_videos(clean), MEASURES)
-        if calibration:
-            shown, before = (_deployed(one, calibration) for one in (after, clean))
-            found[condition] |= _apart(shown, before, DEPLOYED, calibration.threshold)
+        found[condition] = _apart(judged_videos(after), before, MEASURES)
+        if calibration and shown_before is not None:
+            shown = _deployed(after, calibration)
+            found[condition] |= _apart(shown, shown_before, DEPLOYED, calibration.threshold)
     return found
 
 

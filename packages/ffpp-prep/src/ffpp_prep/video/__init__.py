@@ -24,6 +24,7 @@ from ffpp_prep.video.interface import (
     VideoInfo,
     VideoReader,
 )
+from ffpp_prep.video.mp4_index import movie_box
 from ffpp_prep.video.pyav_reader import PyAVReader
 from ffpp_prep.video.random_access import read_frame
 from ffpp_prep.video.source import open_container
@@ -46,6 +47,7 @@ __all__ = [
     "VideoInfo",
     "VideoReader",
     "beating",
+    "movie_box",
     "open_container",
     "open_output",
     "open_video",
