@@ -8,7 +8,7 @@ import pytest
 
 from dfd_train.calibration.card import DetectorCard
 from dfd_train.errors import UserError
-from dfd_train.predict.scorer import run_detector
+from dfd_train.runs.trained_on import run_detector
 from ffpp_prep.format.checksums import KEY
 
 CARD = DetectorCard(

@@ -13,7 +13,7 @@ import pytest
 from dfd_train.cli import main
 from dfd_train.errors import UserError
 from dfd_train.predict.finder import FaceFinder, detector_of
-from dfd_train.predict.scorer import run_detector
+from dfd_train.runs.trained_on import run_detector
 from ffpp_prep.format.prepared import load_prepared
 
 

@@ -28,10 +28,10 @@ from dfd_train.data.transforms import normalize
 from dfd_train.engine.score import require_numbers
 from dfd_train.engine.validation import validate_models
 from dfd_train.errors import UserError, first_line
-from dfd_train.predict.scorer import run_detector, run_geometry
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.files import replacing, write_atomically
 from dfd_train.runs.folder import DEMONSTRATION
+from dfd_train.runs.trained_on import run_detector, run_geometry
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.geometry import CropGeometry
 from ffpp_prep.format.prepared import load_prepared

@@ -53,7 +53,7 @@ from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.options import Checked
 from ffpp_prep.text.spreadsheet import cell
-from ffpp_prep.text.units import duration_text
+from ffpp_prep.text.units import counted, duration_text
 
 log = logging.getLogger(__name__)
 PROBE = 2 * BATCH
@@ -189,7 +189,7 @@ def _explain_all(
     log.info(
         "%s of %s by %s: %s passes through a network, about %s",
         ", ".join(TITLES[method] for method in request.methods),
-        *(_number(len(pictures), "picture"), _number(len(models), "model")),
+        *(counted(len(pictures), "picture"), counted(len(models), "model")),
         *(f"{sum(passes) + further * len(models):,}", duration_text(seconds)),
     )
     blind = [randomised(model.detector, request.seed) for model in models] if masked else []
@@ -347,7 +347,3 @@ def _settings(
         "seed": request.seed,
         "note": warned,
     }
-
-
-def _number(count: int, word: str) -> str:
-    return f"{count} {word}{'s' * (count != 1)}"

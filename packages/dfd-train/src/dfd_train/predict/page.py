@@ -18,8 +18,9 @@ from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.evidence import Evidence
 from dfd_train.predict.result import STATUSES, Face, Result
 from dfd_train.predict.verdicts import Stretch
-from dfd_train.predict.words import count, exact_percent, moment, percent, short_percent
+from dfd_train.predict.words import exact_percent, moment, percent, short_percent
 from dfd_train.report.files import write_text
+from ffpp_prep.text.units import counted
 
 EMBEDDED_VIDEO = 8 << 20  # bytes; a longer one stays beside the page
 SHOWN_SIDE = 640  # pixels of the longer side, at least
@@ -239,7 +240,7 @@ def _file_facts(result: Result) -> list[tuple[str, str]]:
     if media is not None:
         facts.append(("Picture size", f"{media.width} × {media.height} pixels, as displayed"))
         if media.kind == "video":
-            facts.append(("Length", f"{media.duration:.1f} seconds, {count(media.frames, 'frame')}"))
+            facts.append(("Length", f"{media.duration:.1f} seconds, {counted(media.frames, 'frame')}"))
     if evidence is not None and evidence.container is not None:
         said = evidence.container
         facts.append(("Container", said.format))

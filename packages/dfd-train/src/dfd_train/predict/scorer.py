@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, cast, get_args
+from typing import Any, Protocol
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -29,14 +27,11 @@ from dfd_train.models.build import Detector
 from dfd_train.predict.onnx_trial import try_onnx
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
+from dfd_train.runs.trained_on import run_detector, run_geometry, run_training_data
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.geometry import CropGeometry, Image
-from ffpp_prep.format.manifest import MANIFEST, read_manifest
-from ffpp_prep.settings import DetectorName
 from ffpp_prep.text.printable import printable
 from ffpp_prep.text.units import duration_text
-
-log = logging.getLogger(__name__)
 
 SLOW = 0.2  # seconds a crop, above which a person is told beforehand
 BATCH = 32  # crops through a network at once, from however many frames
@@ -198,54 +193,6 @@ class OnnxScorer:
         return _numbers(found, self.facts)
 
 
-def run_geometry(run: Path) -> CropGeometry:
-    """How the crops of a run's data derive from face boxes: as data.json says, or its data set, or the thesis.
-
-    Raises: UserError where one of them is damaged.
-    """
-    folder = RunFolder(run)
-    record = folder.read_json("data.json")
-    try:
-        if "crops" in record:
-            return msgspec.convert(record["crops"], CropGeometry)
-        work = Path(record["work"] if record else folder.read_config().data.work)
-        return read_manifest(work / "faces" / MANIFEST).header.geometry
-    except UserError:
-        raise
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        log.debug("%s: %s", run, error)
-    log.warning("%s doesn't say how its crops were cut: the thesis's margin of 0.3 is taken", run)
-    return CropGeometry()
-
-
-def run_detector(run: Path) -> DetectorName:
-    """Which detector found the faces of a run's data; runs of before there were two had the thesis's.
-
-    Raises:
-        UserError: a detector that this version doesn't have.
-    """
-    name = RunFolder(run).read_json("data.json").get("detector", "ssd")
-    for known in get_args(DetectorName):
-        if name == known:
-            return cast(DetectorName, known)
-    allowed = ", ".join(get_args(DetectorName))
-    raise UserError(f"{run}: detector={name} found the faces of its data; this version has {allowed} only")
-
-
-def _run_data(run: Path) -> str:
-    """What a run learned from, in words, as its data.json says; empty where it doesn't."""
-    record = RunFolder(run).read_json("data.json")
-    train = record.get("splits", {}).get("train", {})
-    if not train:
-        return ""
-    methods = ", ".join(f"{name} {count}" for name, count in train.get("methods", {}).items())
-    sample = "sample footage: " if record.get("demonstration") else ""
-    return printable(
-        f"{sample}a prepared set with fingerprint {record.get('fingerprint', 'unknown')}, {train.get('real')} real and "
-        f"{train.get('fake')} fake training videos ({methods})"
-    )
-
-
 def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScorer:
     device = choose_device(device_name)
     model = load_model(path, device, trust)
@@ -263,7 +210,7 @@ def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScor
         unfinished=RunFolder(path).unfinished(),
         remarks=() if model.card is None else model.card.sentences(),
         licence="" if model.card is None else model.card.licence,
-        trained_on=_run_data(path) if model.card is None else ", ".join(model.card.trained_on),
+        trained_on=run_training_data(path) if model.card is None else ", ".join(model.card.trained_on),
         device=device.type,
     )
     return TorchScorer(facts, model.detector, device, model.facts.config.optimizer.amp)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dfd_train.calibration.learned import Calibration
 from dfd_train.predict.analysis import Media, Span
 from dfd_train.predict.ensemble import Reading
+from ffpp_prep.text.units import counted
 
 SHOWN_SPANS = 8
 FEW_VIDEOS = 50  # of a class: fewer are counted, as a share of them would look surer than it is
@@ -51,7 +52,7 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int) -> tuple[st
     if media.kind == "video":
         some = media.frames_looked_at < media.frames
         says = [
-            f"Of {count(media.frames, 'frame')}, {media.frames_looked_at} were searched for faces and "
+            f"Of {counted(media.frames, 'frame')}, {media.frames_looked_at} were searched for faces and "
             f"{media.frames_chosen} chosen to be scored; {media.frames_scored} of these showed a face and were scored."
             + " What happens in the other frames alone was not looked at."
             * some
@@ -68,18 +69,13 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int) -> tuple[st
             )
     if left_out:
         says.append(
-            f"{count(left_out, 'face')} found {'does' if left_out == 1 else 'do'} not count, as said there."
+            f"{counted(left_out, 'face')} found {'does' if left_out == 1 else 'do'} not count, as said there."
         )
     says.append(
         "Voices, sound, captions, the scene and bodies were not looked at, nor was where the file comes from. What it "
         "says of itself is listed below and was not judged."
     )
     return tuple(says)
-
-
-def count(number: int, word: str) -> str:
-    """A number of things."""
-    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def moment(seconds: float) -> str:

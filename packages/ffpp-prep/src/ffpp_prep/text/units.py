@@ -1,8 +1,8 @@
-"""Durations and sizes as a person reads them."""
+"""Durations, sizes and counts as a person reads them."""
 
 from __future__ import annotations
 
-__all__ = ["duration_text", "size_text"]
+__all__ = ["counted", "duration_text", "size_text"]
 
 
 def duration_text(seconds: float) -> str:
@@ -22,3 +22,8 @@ def size_text(size: float) -> str:
         if size < 999.5 * 10**power:
             return f"{size / 10**power:.{digits}f} {unit}"
     return f"{size / 1e12:.2f} TB"
+
+
+def counted(number: int, word: str) -> str:
+    """Returns a number of things: 1 frame, 2 frames."""
+    return f"{number} {word}{'s' * (number != 1)}"
