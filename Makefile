@@ -25,10 +25,10 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(PACKAGES:=/pyproject.toml
 test-fast: setup ## the tests that take no time; pre-commit runs them before a push
 	$(BIN)/python -m pytest -q -m "not full and not slow" -n 2 --dist worksteal --timeout 300
 
-test: setup      ## the tests that every change must pass (under 25 minutes on 2 cores)
+test: setup      ## the tests that every change must pass (half an hour at most on 2 cores)
 	$(BIN)/python -m pytest -m "not full" -n 2 --dist worksteal --timeout 900
 
-test-full: test  ## every test, the long ones included (under an hour)
+test-full: test  ## every test, the long ones included (about an hour)
 	$(BIN)/python -m pytest -m full -n 2 --dist worksteal --timeout 1800
 
 test-anywhere: setup  ## the tests under conditions that must not matter: one core, one thread, ... (two hours)

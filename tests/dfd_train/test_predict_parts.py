@@ -78,7 +78,9 @@ def test_short_videos_are_scored_as_often_as_in_evaluation() -> None:
 
 
 def test_a_film_that_claims_to_be_a_moment_long_is_not_scored_in_every_frame(tmp_path) -> None:
-    clip = prediction.encode(tmp_path / "clip.mkv", prediction.faces(60), times=[160 * i for i in range(60)])
+    clip = prediction.encode(
+        tmp_path / "clip.mkv", 2 * prediction.faces(120), times=[40 * i for i in range(240)]
+    )
     content = clip.read_bytes()
     duration = content.index(b"\x44\x89\x88") + 3  # Matroska's Duration, eight bytes, in milliseconds
     clip.write_bytes(content[:duration] + struct.pack(">d", 1.0) + content[duration + 8 :])
@@ -86,9 +88,15 @@ def test_a_film_that_claims_to_be_a_moment_long_is_not_scored_in_every_frame(tmp
     assert video.duration < 0.1
     for _ in video:
         pass
-    assert video.frames == 60 and video.last_time == pytest.approx(59 * 0.16, abs=0.01)
-    dense = 12 * 0.16
-    assert len(video.chosen) == pytest.approx(12 + 2 * (video.last_time - dense), abs=3)
+    assert video.frames == 240 and video.last_time == pytest.approx(239 * 0.04, abs=0.01)
+    assert len(video.chosen) == pytest.approx(48 + 2 * (video.last_time - 48 * 0.04), abs=3)
+
+
+def test_a_film_that_is_twice_as_long_as_it_says_is_scored_as_densely_to_its_end() -> None:
+    """Of an MPEG-TS whose clock starts anew, the first half alone counts as its length."""
+    clock, times = faces._Clock(2.0, Rates().scored_in(2.0)), np.arange(100) / 25
+    due = [time for time in times if clock.due(float(time))]
+    assert len(due) == 24 and max(np.diff(due)) < 0.25
 
 
 def test_what_waits_for_a_detection_is_bounded(tmp_path, monkeypatch) -> None:

@@ -40,6 +40,7 @@ __all__ = [
 
 HELD_BYTES = 256 << 20  # frames waiting for the next detection; 4K ones are looked at more often
 FEWEST_SCORED = 12  # frames of a video, where it has them: the thesis's test takes as many
+MOST_DENSE = 4 * FEWEST_SCORED  # frames at a short video's rate, of one that is longer than it says
 NESTED = 0.8  # of a box inside another one: both are of one head
 LOST_AFTER_S = 1.5  # a face that was not seen for so long gets a new number
 
@@ -275,8 +276,8 @@ class _Held:
 class _Clock:
     """Says of rising times which are due, `rate` a second; every one where the rate is None.
 
-    The first `FEWEST_SCORED` are due at the rate `first`, of a short video. No more: its length is what a file says of
-    itself, and a film that claims to be a moment long would otherwise have every frame scored.
+    The first `MOST_DENSE` are due at the rate `first`, of a short video. Its length is what a file says of itself: one
+    of a moment would otherwise have every frame of a long film scored, and one of half the film too few of the rest.
     """
 
     def __init__(self, rate: float | None, first: float | None = None) -> None:
@@ -289,7 +290,7 @@ class _Clock:
             return False
         # on from when it was due, so that the rate holds on average; after a gap, from now
         self._due += 1
-        interval = self._first if self._due < FEWEST_SCORED else self._interval
+        interval = self._first if self._due < MOST_DENSE else self._interval
         late = now - self._next > interval
         self._next = (now if late else self._next) + interval
         return True
