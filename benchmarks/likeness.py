@@ -4,8 +4,8 @@
     python benchmarks/likeness.py --sample DIR         # also all pairs of the sample that `ffpp-prep sample` wrote
 
 Synthetic clips have a background whose frequencies fall as those of photographs do, with a head and shoulders that move
-before it. Copies of every tenth are encoded again, scaled or cropped. In the sample a pair counts as false where the
-two show other people: takes of one person are cut out of one portrait.
+before it. Copies of every tenth are encoded again, scaled, cropped or mirrored. In the sample a pair counts as false
+where the two show other people: takes of one person are cut out of one portrait.
 """
 
 from __future__ import annotations
@@ -139,6 +139,10 @@ def cropped(pictures: Clip, left: float, top: float, right: float, bottom: float
     return [picture[rows, columns] for picture in pictures]
 
 
+def mirrored(pictures: Clip) -> Clip:
+    return [picture[:, ::-1] for picture in pictures]
+
+
 COPIES: dict[str, Callable[[Clip], tuple[Clip, int]]] = {
     "encoded again, CRF 35": lambda pictures: (pictures, 35),
     "encoded again, CRF 45": lambda pictures: (pictures, 45),
@@ -149,6 +153,11 @@ COPIES: dict[str, Callable[[Clip], tuple[Clip, int]]] = {
     "5 % cropped at the top": lambda pictures: (cropped(pictures, 0, 0.05, 0, 0), 23),
     "5 % cropped at a corner, half the size, CRF 35": lambda pictures: (
         scaled(cropped(pictures, 0.05, 0.05, 0, 0), 0.5),
+        35,
+    ),
+    "mirrored": lambda pictures: (mirrored(pictures), 23),
+    "mirrored, 5 % cropped at the left, half the size, CRF 35": lambda pictures: (
+        scaled(cropped(mirrored(pictures), 0.05, 0, 0, 0), 0.5),
         35,
     ),
 }

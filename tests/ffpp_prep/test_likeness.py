@@ -1,4 +1,4 @@
-"""Copies that were encoded again, scaled or cropped are found; other videos are not; old work folders open."""
+"""Copies encoded again, scaled, cropped or mirrored are found; other videos are not; old work folders open."""
 
 from __future__ import annotations
 
@@ -38,6 +38,10 @@ def cropped(pictures: Pictures, left: float, top: float, right: float, bottom: f
     return [picture[: len(picture) // 2 * 2, : picture.shape[1] // 2 * 2] for picture in even]
 
 
+def mirrored(pictures: Pictures) -> Pictures:
+    return [picture[:, ::-1] for picture in pictures]
+
+
 COPIES = {
     "again": lambda pictures: (pictures, 38),
     "half": lambda pictures: (scaled(pictures, 88, 72), 28),
@@ -46,6 +50,11 @@ COPIES = {
     "cropped left": lambda pictures: (cropped(pictures, 0.05, 0, 0, 0), 23),
     "cropped in a corner and half": lambda pictures: (
         scaled(cropped(pictures, 0, 0, 0.05, 0.05), 84, 68),
+        30,
+    ),
+    "mirrored": lambda pictures: (mirrored(pictures), 28),
+    "mirrored, cropped left and half": lambda pictures: (
+        scaled(cropped(mirrored(pictures), 0.05, 0, 0, 0), 84, 72),
         30,
     ),
 }
@@ -69,10 +78,10 @@ def test_a_copy_looks_alike(tmp_path: Path, head: Pictures, kind: str) -> None:
 
 
 def test_other_pictures_do_not(tmp_path: Path, head: Pictures) -> None:
-    """Mirrored, turned, and an hour of darkness: not one picture is the same."""
+    """Upside down, turned, and an hour of darkness: not one picture is the same."""
     others: list[Pictures] = [
-        [picture[:, ::-1] for picture in head],
         [picture[::-1] for picture in head],
+        [np.rot90(picture) for picture in head],
         [np.zeros_like(picture) for picture in head],
         [np.full_like(picture, 200) for picture in head],
     ]
@@ -123,7 +132,7 @@ def test_boxes_record_it_and_check_splits_names_the_pair(tmp_path: Path, head: P
     root, work = tmp_path / "root", tmp_path / "work"
     encode(root / "train/real/a.mp4", head[:3])
     encode(root / "test/real/b.mp4", scaled(head[:3], 160, 128), crf=30)
-    encode(root / "test/fake/c.mp4", [picture[:, ::-1] for picture in head[:3]])
+    encode(root / "test/fake/c.mp4", [picture[::-1] for picture in head[:3]])
     (root / "test/fake/broken.mp4").write_bytes(b"no video")
     scan(root, work)
     assert audit_splits(work).leaks == () and audit_splits(work).without_pictures == 4

@@ -1,8 +1,11 @@
-"""Which videos of a set look alike: copies that were encoded again, scaled, or cropped a little.
+"""Which videos of a set look alike: copies that were encoded again, scaled, cropped a little, or mirrored.
 
 Looking at each pair would take a day at DFDC's size. Frames whose lowest frequencies have equal signs, in one of
 several drawn choices of frequencies, are compared, and no others: locality-sensitive hashing (Indyk and Motwani, STOC
 1998). In a bucket of many only neighbours are, so that the work grows with the number of videos.
+
+Mirroring changes the sign of every odd horizontal frequency. One of these signs, another one in each table, says which
+way round a frame is taken; so a mirrored copy lies in the same bucket, and needs no entries of its own.
 """
 
 from __future__ import annotations
@@ -59,9 +62,14 @@ def look_alikes(
 
 
 def agreement(one: Floats, other: Floats) -> float:
-    """The share of frames, of the video that has fewer, that the other one has too."""
+    """The share of frames, of the video that has fewer, that the other one has too, as they are or all mirrored."""
     if len(one) > len(other):
         one, other = other, one
+    return max(_shared(one, other), _shared(one * _MIRROR, other))
+
+
+def _shared(one: Floats, other: Floats) -> float:
+    """The share of the frames of `one` that `other` has too."""
     best = np.maximum(_nearest(cropped(one), other), _nearest(cropped(other), one).T)
     return float((best.max(axis=1) >= ALIKE).mean())
 
@@ -93,9 +101,10 @@ def _candidates(
     bits = int(np.clip(np.ceil(np.log2(len(video))) + 2, *KEY_BITS))
     pairs: Pairs = np.empty((0, 2), np.int64)
     for _ in range(TABLES):
-        mask = np.uint64(sum(1 << int(place) for place in rng.permutation(KEYED)[:bits]))
-        key = words & mask
-        order = np.lexsort((words, key))
+        places = rng.permutation(KEYED)[: bits + 1]  # one says which way round the frame is
+        turned = _turned(words, next(int(place) for place in places if _ODD[place]))
+        key = turned & np.uint64(sum(1 << int(place) for place in places))
+        order = np.lexsort((turned, key))
         found = [pairs]
         for step in range(1, NEIGHBOURS + 1):
             first, second = order[:-step], order[step:]
@@ -105,10 +114,16 @@ def _candidates(
             first, second = first[together], second[together]
             near, far = video[first], video[second]
             wanted = (side[near] != side[far]) & (known[near] != known[far])
-            wanted &= np.bitwise_count(words[first] ^ words[second]) <= FLIPPED
+            wanted &= np.bitwise_count(turned[first] ^ turned[second]) <= FLIPPED
             found.append(np.sort(np.stack([near[wanted], far[wanted]], axis=1), axis=1))
         pairs = np.unique(np.concatenate(found), axis=0)
     return pairs
+
+
+def _turned(words: NDArray[np.uint64], place: int) -> NDArray[np.uint64]:
+    """The signs of each frame or of its mirror image, whichever is negative at an odd frequency's place."""
+    positive = (words >> np.uint64(place)) & np.uint64(1)
+    return np.asarray(words ^ (positive * _ODD_WORD), np.uint64)
 
 
 def _signs(frames: NDArray[np.floating[Any]]) -> NDArray[np.uint64]:
@@ -133,3 +148,6 @@ _V, _U = np.mgrid[:KEPT, :KEPT]
 _WEIGHTS = np.asarray(np.sqrt(_U**2 + _V**2) * ((_U < COMPARED) & (_V < COMPARED)), np.float32)
 _COMPARED = np.flatnonzero(_WEIGHTS.ravel())
 _LOW = _COMPARED[np.argsort((_U**2 + _V**2).ravel()[_COMPARED], kind="stable")]
+_MIRROR = np.where(_U % 2, -1, 1).astype(np.float32)  # what mirroring multiplies the frequencies by
+_ODD = (_U.ravel()[_LOW] % 2).astype(bool)
+_ODD_WORD = np.uint64(sum(1 << int(place) for place in np.flatnonzero(_ODD)))

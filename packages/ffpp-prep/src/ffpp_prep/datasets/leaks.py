@@ -50,7 +50,7 @@ KINDS: Mapping[str, str] = {
     "person": "same person in several splits",
     "content": "same content in several splits",
     "label": "one file labelled both real and fake",
-    "pictures": "same pictures in several splits (encoded again, scaled or cropped)",
+    "pictures": "same pictures in several splits (encoded again, scaled, cropped or mirrored)",
 }
 """what is shared, and how a person is told"""
 
