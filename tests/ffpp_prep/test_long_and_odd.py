@@ -33,7 +33,7 @@ from pathlib import Path
 from ffpp_prep.one_video.boxes import detect_video
 from ffpp_prep.settings import BoxSettings
 from ffpp_prep.detector import load_detector
-from ffpp_prep.one_video.faces import chosen_boxes
+from ffpp_prep.one_video.faces import are_chosen
 from ffpp_prep.settings import CropSettings
 from ffpp_prep.work.shards import VideoSlice, write_shard
 video, folder, every, frames = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
@@ -41,7 +41,7 @@ found = detect_video("video", video, load_detector("litert"), BoxSettings(every=
 boxes = found.rows.to_pandas()
 boxes.to_parquet(folder / "rows.parquet")
 crop = CropSettings(frames=frames, codec="raw")
-chosen = chosen_boxes(boxes, "train", found.frames_decoded, crop)
+chosen = boxes[are_chosen(boxes["frame"].values, boxes["score"].values, "train", found.frames_decoded, crop)]
 shard = write_shard(folder, 0, [VideoSlice("video", video, "m", "", 0, chosen)], crop, lambda: None)
 status = Path("/proc/self/status").read_text()
 peak = int(status.split("VmHWM:")[1].split()[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from ffpp_prep.format.points import FIVE
 from ffpp_prep.settings import Align, CropSettings
 from ffpp_prep.video import DecodeFailed, beating, open_video
 
-__all__ = ["CropSettings", "chosen_boxes", "crops"]
+__all__ = ["CropSettings", "are_chosen", "crops"]
 
 
 def geometry_of(settings: CropSettings) -> CropGeometry:
@@ -23,17 +24,23 @@ def geometry_of(settings: CropSettings) -> CropGeometry:
     return CropGeometry(settings.margin, settings.border, settings.size, align)
 
 
-def chosen_boxes(boxes: pd.DataFrame, split: str, length: int, settings: CropSettings) -> pd.DataFrame:
-    """The rows of one video's boxes that become crops, in order."""
-    chosen = boxes[boxes["score"] >= settings.min_score]
+def are_chosen(
+    frames: NDArray[np.int32], scores: NDArray[np.float32], split: str, length: int, settings: CropSettings
+) -> NDArray[np.bool_]:
+    """Which of one video's boxes become crops, by their frames and scores (N,); `length`: the video's frames."""
+    chosen: NDArray[np.bool_] = scores >= settings.min_score
     if settings.every > 1:
-        return chosen[chosen["frame"] % settings.every == 0]
-    if settings.frames:
-        return chosen[chosen["frame"].isin(spaced_frames(length, settings.frames))]
-    if settings.for_training:
-        asked = asked_for(split, settings.for_training, length, settings.batches == "presets")
-        return chosen[chosen["frame"].isin(asked)]
+        chosen &= frames % settings.every == 0
+    elif settings.frames:
+        chosen &= np.isin(frames, spaced_frames(length, settings.frames))
+    elif settings.for_training:
+        chosen &= np.isin(frames, _asked_for(split, length, settings))
     return chosen
+
+
+@lru_cache(maxsize=4096)  # many videos have the same length
+def _asked_for(split: str, length: int, settings: CropSettings) -> NDArray[np.int64]:
+    return np.array(asked_for(split, settings.for_training, length, settings.batches == "presets"), np.int64)
 
 
 def crops(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
@@ -24,7 +23,7 @@ from ffpp_prep.format.codecs import codec
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.one_video.boxes import VideoBoxes, detect_video
-from ffpp_prep.one_video.faces import chosen_boxes, crops
+from ffpp_prep.one_video.faces import are_chosen, crops
 from ffpp_prep.settings import BoxSettings, CropSettings, Engine, SplitSettings
 from ffpp_prep.stages.scan import own_splits
 from ffpp_prep.video import PyAVReader, VideoError, require_decoder
@@ -242,8 +241,8 @@ def _borrows(video: VideoRecord, boxes: BoxSettings) -> bool:
 
 
 def _chosen(length: int, split: str, crop: CropSettings) -> int:
-    frames = pd.DataFrame({"frame": np.arange(length), "score": 1.0})
-    return len(chosen_boxes(frames, split, length, crop))
+    frames = np.arange(length, dtype=np.int32)
+    return int(are_chosen(frames, np.ones(length, np.float32), split, length, crop).sum())
 
 
 def _bytes_a_frame(probes: Sequence[_Probe]) -> float:

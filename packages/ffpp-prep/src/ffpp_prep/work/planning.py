@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.codecs import codec
 from ffpp_prep.format.manifest import commit_file, read_summaries
 from ffpp_prep.format.schemas import USABLE
-from ffpp_prep.one_video.faces import chosen_boxes
+from ffpp_prep.one_video.faces import are_chosen
 from ffpp_prep.settings import CropSettings
 from ffpp_prep.work.plan import PlannedSlice
 from ffpp_prep.work.shards import VideoSlice
@@ -46,15 +47,27 @@ def unplanned(
     return videos.loc[list(found)].assign(splits=pd.Series(found, dtype=object))
 
 
-def planned_boxes(
-    boxes: pd.DataFrame, splits: Sequence[str], length: int, settings: CropSettings
-) -> pd.DataFrame:
-    """The rows of one video's boxes that the last of `splits` chooses and the others don't, in order."""
+def _planned(
+    frames: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    splits: Sequence[str],
+    length: int,
+    settings: CropSettings,
+) -> NDArray[np.intp]:
+    """Which of one video's boxes the last of `splits` chooses and the others don't, by frames and scores (N,)."""
     *before, split = splits
-    chosen = chosen_boxes(boxes, split, length, settings)
+    chosen = are_chosen(frames, scores, split, length, settings)
     for other in before:
-        chosen = chosen[~chosen["frame"].isin(chosen_boxes(boxes, other, length, settings)["frame"])]
-    return chosen
+        chosen &= ~np.isin(frames, frames[are_chosen(frames, scores, other, length, settings)])
+    return np.flatnonzero(chosen)
+
+
+def _places(video_ids: pd.Series) -> dict[str, NDArray[np.intp]]:
+    """Where each video's rows are, in order."""
+    codes, names = pd.factorize(video_ids)
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+    return dict(zip(map(str, names), np.split(order, ends[:-1]), strict=True)) if len(names) else {}
 
 
 def plan_shards(
@@ -128,12 +141,15 @@ def _estimated(
     found = {}
     for boxes in BoxStore(work).each_part(splits, _COLUMNS):
         sides = np.maximum(boxes["x2"] - boxes["x1"], boxes["y2"] - boxes["y1"]) * (1 + settings.margin)
-        rows = boxes[["frame", "score"]].assign(side=settings.size or sides)
-        for video_id, own in rows.groupby(boxes["video_id"], sort=False):
+        if settings.size:
+            sides[:] = settings.size
+        estimates = sides.to_numpy(np.float64) ** 2 * 3 / ratio
+        frames, scores = boxes["frame"].to_numpy(), boxes["score"].to_numpy()
+        for video_id, own in _places(boxes["video_id"]).items():
             split, length = known[video_id]
             for asking in splits[video_id]:
-                chosen = planned_boxes(own, asking or (split,), length, settings)
-                found[video_id, asking] = chosen["side"].to_numpy(np.float64) ** 2 * 3 / ratio
+                chosen = _planned(frames[own], scores[own], asking or (split,), length, settings)
+                found[video_id, asking] = estimates[own[chosen]]
     return found
 
 
@@ -162,17 +178,42 @@ def _shards(sizes: Sequence[tuple[Wanted, Sizes]], target: float) -> Iterator[tu
         yield tuple(shard)
 
 
+def planned_rows(
+    store: BoxStore,
+    videos: pd.DataFrame,
+    pieces: Sequence[PlannedSlice],
+    settings: CropSettings,
+    columns: Sequence[str] = OF_CROPS,
+) -> tuple[pd.DataFrame, list[NDArray[np.intp]]]:
+    """The boxes of the videos of these pieces, and which of them each piece is to hold.
+
+    Args:
+        store: where the boxes are.
+        videos: rows of `read_videos_and_parts`, by `video_id`.
+        pieces: what is planned.
+        settings: of the crops.
+        columns: of the boxes; among them video_id, frame and score.
+    """
+    rows = store.read_rows(status=videos.reset_index(), columns=columns)
+    frames, scores, places = rows["frame"].to_numpy(), rows["score"].to_numpy(), _places(rows["video_id"])
+    lengths = dict(zip(videos.index, videos["frames_decoded"].astype(int), strict=True))
+    splits = dict(zip(videos.index, videos["split"], strict=True))
+    found = []
+    for piece in pieces:
+        own, asking = places[piece.video_id], piece.splits or (splits[piece.video_id],)
+        chosen = _planned(frames[own], scores[own], asking, lengths[piece.video_id], settings)
+        found.append(own[chosen[piece.first : piece.stop]])
+    return rows, found
+
+
 def planned_slices(
     store: BoxStore, videos: pd.DataFrame, pieces: Sequence[PlannedSlice], settings: CropSettings
 ) -> list[VideoSlice]:
     """What a shard of these pieces is to hold; `videos`: their rows of `read_videos_and_parts`, by `video_id`."""
-    rows = store.read_rows(status=videos.reset_index(), columns=OF_CROPS)
-    boxes = dict(iter(rows.groupby("video_id", sort=False)))
+    rows, chosen = planned_rows(store, videos, pieces, settings)
     slices = []
-    for piece in pieces:
+    for piece, own in zip(pieces, chosen, strict=True):
         row = videos.loc[piece.video_id]
-        splits = piece.splits or (row["split"],)
-        chosen = planned_boxes(boxes[piece.video_id], splits, int(row["frames_decoded"]), settings)
         slices.append(
             VideoSlice(
                 video_id=piece.video_id,
@@ -180,7 +221,7 @@ def planned_slices(
                 method=row["method"],
                 original_id=row["original_id"],
                 label=int(row["label"]),
-                boxes=chosen.iloc[piece.first : piece.stop],
+                boxes=rows.iloc[own],
                 size=(int(row["width"]), int(row["height"])),
             )
         )

@@ -23,12 +23,13 @@ from ffpp_prep.jobs import Beat
 from ffpp_prep.settings import CropSettings
 from ffpp_prep.work.parts import fingerprint
 from ffpp_prep.work.plan import PlannedSlice
-from ffpp_prep.work.planning import planned_slices
+from ffpp_prep.work.planning import planned_rows
 from ffpp_prep.work.store import BoxStore
 from ffpp_prep.work.verify.damage import Damage, Unread, Wrong, unread
 from ffpp_prep.work.verify.tasks import each
 
 BLOCK_CROPS = 100  # in memory at once
+OF_BOXES = ("video_id", "frame", "face", "score", "x1", "y1", "x2", "y2")
 
 
 @dataclass(frozen=True)
@@ -114,25 +115,25 @@ def _against_boxes(path: Path, summary: ShardSummary, task: ShardTask, videos: p
     """Checks that a shard's crops are of the boxes that are committed, where those are still listed."""
     if not {p.video_id for p in task.pieces} <= set(videos.index[videos["status"].isin(USABLE)]):
         return
-    planned = planned_slices(BoxStore(task.work), videos, task.pieces, task.settings)
-    missing = {m.video_id: m.count for m in summary.missing}
+    rows, planned = planned_rows(BoxStore(task.work), videos, task.pieces, task.settings, OF_BOXES)
+    numbers, missing = [len(own) for own in planned], {m.video_id: m.count for m in summary.missing}
     with _opened(path) as file:
         ids = [name.decode(errors="replace") for name in file["videos/id"][:]]
         start, count = file["videos/start"][:].astype(np.int64), file["videos/count"][:].astype(np.int64)
         stored = np.column_stack([file["frame"][:], file["face"][:], file["box"][:].astype(np.float64)])
-    for row, (name, part) in enumerate(zip(ids, planned, strict=False)):
-        if name != part.video_id:
-            raise Wrong(path, f"video {row} is not the planned {part.video_id}")
-        if count[row] + missing.get(name, 0) != len(part.boxes):
-            raise Wrong(path, f"{name}: {count[row]} crops where {len(part.boxes)} are planned")
+    for row, (name, piece, number) in enumerate(zip(ids, task.pieces, numbers, strict=False)):
+        if name != piece.video_id:
+            raise Wrong(path, f"video {row} is not the planned {piece.video_id}")
+        if count[row] + missing.get(name, 0) != number:
+            raise Wrong(path, f"{name}: {count[row]} crops where {number} are planned")
     if len(ids) != len(planned) or not np.array_equal(start, np.cumsum(count) - count):
         raise Wrong(path, f"{len(ids)} videos, or other places of theirs, where {len(planned)} are planned")
     if count.sum() != len(stored):
         raise Wrong(path, f"{len(stored)} crops, its videos have {count.sum()}")
     columns = ["frame", "face", "x1", "y1", "x2", "y2"]
-    boxes = pd.concat([part.boxes for part in planned])[columns].to_numpy(np.float64)
+    boxes = rows[columns].to_numpy(np.float64)[np.concatenate(planned)]
     owner = np.repeat(np.arange(len(ids)), count)
-    wanted = np.repeat(np.arange(len(planned)), [len(part.boxes) for part in planned])
+    wanted = np.repeat(np.arange(len(planned)), numbers)
     keys = _keys(owner, stored)
     boxes = boxes[np.isin(_keys(wanted, boxes), keys)]  # some could not be decoded
     same = len(boxes) == len(stored) and np.all(stored == boxes, axis=1)
