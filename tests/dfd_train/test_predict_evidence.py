@@ -29,6 +29,7 @@ from dfd_train.predict.result import Result
 from dfd_train.predict.schema import schema_text, shipped_schema
 from dfd_train.report.svg import BLUE, GREY, ORANGE
 from dfd_train.runs.folder import RunFolder
+from dfd_train.runs.trained_on import run_licence
 from ffpp_prep.format.checksums import with_checksum
 
 
@@ -75,7 +76,10 @@ def test_a_report_says_how_it_came_about(run, clip, report) -> None:
     assert made.tzinfo is not None and abs((datetime.now().astimezone() - made).total_seconds()) < 3600
     (network,) = evidence.networks
     assert network.weights_sha256 == sha256(RunFolder(run).best.read_bytes()).hexdigest()
-    assert network.licence == "not stated" and "real and" in network.trained_on
+    assert (
+        network.licence == "not stated (the run's folder has no file LICENSE)"
+        and "real and" in network.trained_on
+    )
     assert evidence.versions.pyav == av.__version__
     assert (evidence.settings.detect_rate, evidence.settings.detector) == (2.0, "ssd")
     for said in (
@@ -86,6 +90,12 @@ def test_a_report_says_how_it_came_about(run, clip, report) -> None:
     ):
         assert said in page
     assert f"torch {evidence.versions.torch}" in page and "<dt>Trained on</dt>" in page
+
+
+def test_a_run_s_licence_is_that_in_its_folder(run, tmp_path) -> None:
+    assert run_licence(run) == ""
+    (tmp_path / "LICENSE.md").write_text("\n# CC BY-NC 4.0\n\nsee elsewhere\n")
+    assert run_licence(tmp_path) == "CC BY-NC 4.0"
 
 
 def test_nobody_learns_where_the_file_lay(clip, report) -> None:

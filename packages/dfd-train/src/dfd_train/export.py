@@ -31,7 +31,7 @@ from dfd_train.errors import UserError, first_line
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.files import replacing, write_atomically
 from dfd_train.runs.folder import DEMONSTRATION
-from dfd_train.runs.trained_on import run_detector, run_geometry
+from dfd_train.runs.trained_on import run_detector, run_geometry, run_licence, run_training_data
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.geometry import CropGeometry
 from ffpp_prep.format.prepared import load_prepared
@@ -114,6 +114,8 @@ def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> De
         scale=geometry.scale,
         remarks=published.sentences() if published else (),
         calibration=calibration,
+        licence=published.licence if published else run_licence(run),
+        trained_on=", ".join(published.trained_on) if published else run_training_data(run),
     )
 
 
@@ -208,6 +210,7 @@ def _network_card(model: TrainedModel, card: DetectorCard) -> ModelCard:
         threshold=card.threshold,
         temperature=card.temperature,
         training_data=trained_on,
+        licence=card.licence or own.licence,
     )
 
 

@@ -85,6 +85,9 @@ class DetectorCard:
     """what must stand beside its scores: of a published detector its licence, and what it learned from"""
     calibration: Calibration | None = None
     """the run's, whole; cards of earlier exports have none"""
+    licence: str = ""
+    """of the weights; empty where nobody stated one, and in cards of earlier exports; so the next"""
+    trained_on: str = ""
     format_version: Literal[1] = 1
 
     @property

@@ -24,6 +24,7 @@ from dfd_train.predict.faces import Advance, FaceFinder, Rates
 from dfd_train.predict.inputs import Input, require_file, same_name
 from dfd_train.predict.outputs import RESULT, read_result, sweep, write_outputs
 from dfd_train.predict.page import INDEX, write_index
+from dfd_train.predict.places import without_places
 from dfd_train.predict.result import (
     FORMAT_VERSION,
     STATUSES,
@@ -154,9 +155,8 @@ def predict_file(file: Input, folder: Path, job: Job, advance: Stages) -> Done:
     except Exception as error:
         log.exception("%s", file.shown_path)
         result = internal_error(file, error, job.reading)
-        write_outputs(
-            folder, file, result, None, job.reading, video=False, traceback="".join(format_exception(error))
-        )
+        traceback = without_places("".join(format_exception(error)), file.path)
+        write_outputs(folder, file, result, None, job.reading, video=False, traceback=traceback)
     return Done(folder, result, kept=False)
 
 

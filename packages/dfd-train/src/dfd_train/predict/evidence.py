@@ -15,6 +15,7 @@ import torch
 import dfd_train
 import reseption_models
 from dfd_train.predict.container import Container, container_of
+from dfd_train.predict.credentials import Credentials, credentials_of
 from dfd_train.predict.faces import Rates
 from dfd_train.predict.finder import FaceFinder
 from dfd_train.predict.inputs import Input
@@ -22,6 +23,7 @@ from dfd_train.predict.scorer import Facts
 from ffpp_prep.format.files import sha256_of
 
 NOT_STATED = "not stated"
+NOT_STATED_RUN = "not stated (the run's folder has no file LICENSE)"
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Evidence:
     networks: tuple[Network, ...]
     container: Container | None = None
     """None where the file can't be opened"""
+    credentials: Credentials | None = None
+    """None where the file can't be read"""
     outputs: tuple[OutputFile, ...] = ()
     """of the files that were written beside result.json"""
 
@@ -101,7 +105,7 @@ def networks(facts: Sequence[Facts]) -> tuple[Network, ...]:
             one.name,
             one.kind,
             one.sha256,
-            one.licence or NOT_STATED,
+            one.licence or (NOT_STATED_RUN if one.kind == "run" else NOT_STATED),
             one.trained_on or NOT_STATED,
             one.device,
         )
@@ -122,6 +126,7 @@ def gather(file: Input, sha256: str, facts: Sequence[Facts], finder: FaceFinder,
         settings=Settings(rates.detect, rates.score, finder.name, finder.threshold, finder.weights_sha256),
         networks=networks(facts),
         container=container_of(file) if sha256 else None,
+        credentials=credentials_of(file.path) if sha256 else None,
     )
 
 

@@ -129,7 +129,7 @@ def _why_not(path: Path, error: OSError) -> str:
     if error.errno == errno.ELOOP:
         return "this link leads in a circle"
     if error.errno in (errno.ENOENT, errno.ENOTDIR) and path.is_symlink():
-        return f"this link leads to {path.readlink()}, which is not there"
+        return f"this link leads to {path.readlink().name}, which is not there"
     return f"it can't be read: {error.strerror}"
 
 

@@ -15,12 +15,11 @@ from dfd_train.predict.analysis import Analysis, Media
 from dfd_train.predict.annotate import LONGEST_SIDE, Still
 from dfd_train.predict.drawing import colour, face_colour
 from dfd_train.predict.ensemble import Reading
-from dfd_train.predict.evidence import Evidence
+from dfd_train.predict.facts import facts_of_answer, facts_of_file
 from dfd_train.predict.result import STATUSES, Face, Result
 from dfd_train.predict.verdicts import Stretch
-from dfd_train.predict.words import exact_percent, moment, percent, short_percent
+from dfd_train.predict.words import exact_percent, moment, percent, sentence, short_percent
 from dfd_train.report.files import write_text
-from ffpp_prep.text.units import counted
 
 EMBEDDED_VIDEO = 8 << 20  # bytes; a longer one stays beside the page
 SHOWN_SIDE = 640  # pixels of the longer side, at least
@@ -59,15 +58,15 @@ class _ShownFace:
 def answer(result: Result) -> Answer:
     """The answer in words."""
     if result.status == "unreadable":
-        return Answer("none", "Could not be read", _sentence(result.reason))
+        return Answer("none", "Could not be read", sentence(result.reason))
     if result.status == "not_a_number":
-        return Answer("none", "The model failed, no score", _sentence(result.reason))
+        return Answer("none", "The model failed, no score", sentence(result.reason))
     if result.status == "internal_error":
         said = f"This is a fault of dfd-train, not of the file ({result.reason}). traceback.log says where."
         return Answer("none", "The program failed at this file", said)
-    damage = _sentence(result.damage and f"only a part of the file was looked at: {result.damage}")
+    damage = sentence(result.damage and f"only a part of the file was looked at: {result.damage}")
     if result.prob is None:
-        why = f"So there is no score. {_sentence(result.reason)} {damage}"
+        why = f"So there is no score. {sentence(result.reason)} {damage}"
         return Answer("none", "No usable face", why.rstrip())
     which = "the face" if len(result.faces) == 1 else f"face {_most_suspicious(result).face}"
     score = f"Score for {which}: {percent(result.prob)}, where 0 % is real and 100 % is fake."
@@ -77,10 +76,10 @@ def answer(result: Result) -> Answer:
         score += f" {stretch_sentence(result.stretch)}"
     if result.verdict is None:
         headline = "A demonstration, no verdict" if result.note else "No verdict"
-        return Answer("none", headline, f"{score} {_sentence(result.reason)}")
+        return Answer("none", headline, f"{score} {sentence(result.reason)}")
     if result.verdict == "undecidable":
         return Answer(
-            "none", "Undecidable for this model", f"{score} {_sentence(result.reason)} {_lines(result)}"
+            "none", "Undecidable for this model", f"{score} {sentence(result.reason)} {_lines(result)}"
         )
     if result.verdict == "fake":
         return Answer("fake", "Looks like a fake to this model", f"{score} {_lines(result)}")
@@ -134,8 +133,8 @@ def write_page(
                 for face in sorted(shown, key=lambda face: face.face)
             ],
             hidden=len(result.faces) - len(shown),
-            file_facts=_file_facts(result),
-            facts=_facts(result, reading) + (_made(result.evidence) if result.evidence else []),
+            file_facts=facts_of_file(result),
+            facts=facts_of_answer(result, reading),
         )
     )
     write_text(folder / "report.html", page)
@@ -180,47 +179,6 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
     )
 
 
-def _finder(media: Media) -> str:
-    """The detector, in words."""
-    name = {"ssd": "SSD MobileNet", "blazeface": "BlazeFace"}.get(media.detector, media.detector)
-    if not media.second_look:
-        return f"{name}, score above {media.threshold:g}"
-    return (
-        f"{name} at a second look, score above {media.threshold:g}: the detector of the model's training data found "
-        "none, so these faces are of a kind that the model knows less well"
-    )
-
-
-def _facts(result: Result, reading: Reading) -> list[tuple[str, str]]:
-    facts = []
-    if result.media is not None:
-        media = result.media
-        if media.kind == "video":
-            facts.append(("Shots", str(media.shots)))
-        facts.append(("Faces found by", _finder(media)))
-    facts.append(("Model" if len(result.models) == 1 else "Models (mean of their logits)", reading.title))
-    if reading.unfinished:
-        facts.append(("Unfinished", reading.unfinished))
-    scale = reading.score.scale.method
-    facts.append(("Scale", f"temperature {result.temperature:.3g}" if scale == "temperature" else scale))
-    facts.append(("Taken over", reading.score.over))
-    if not reading.demonstration:  # which gives no verdict
-        facts.append(("Threshold", "none" if result.threshold is None else f"{result.threshold:.4f}"))
-    if reading.calibration is not None and not reading.demonstration:
-        kept = reading.calibration
-        facts.append(("Set on", f"{kept.videos_real} real and {kept.videos_fake} fake validation videos"))
-    if result.seconds is not None:
-        spent = result.seconds
-        facts.append(
-            (
-                "Time taken",
-                f"{spent.total:.1f} s: reading {spent.decode:.1f}, finding faces {spent.detect:.1f}, "
-                f"scoring {spent.network:.1f}",
-            )
-        )
-    return facts
-
-
 def _shown_size(media: Media | None) -> tuple[int, int]:
     """Width and height of its picture on the page: a small one is enlarged so that its faces can be seen."""
     width, height = (media.width, media.height) if media else (0, 0)
@@ -229,67 +187,8 @@ def _shown_size(media: Media | None) -> tuple[int, int]:
     return round(width * scale), round(height * scale)
 
 
-def _file_facts(result: Result) -> list[tuple[str, str]]:
-    """What the file is and what it says of itself."""
-    facts, evidence, media = [("Name", result.file)], result.evidence, result.media
-    if evidence is not None:
-        facts.append(("SHA-256", evidence.file_sha256 or "the file can't be read"))
-        facts.append(
-            ("Size", f"{evidence.file_bytes:,} bytes") if evidence.file_sha256 else ("Size", "unknown")
-        )
-    if media is not None:
-        facts.append(("Picture size", f"{media.width} × {media.height} pixels, as displayed"))
-        if media.kind == "video":
-            facts.append(("Length", f"{media.duration:.1f} seconds, {counted(media.frames, 'frame')}"))
-    if evidence is not None and evidence.container is not None:
-        said = evidence.container
-        facts.append(("Container", said.format))
-        facts.append(("Encoder tag", said.encoder or "not said"))
-        facts.append(("Creation time", said.created or "not said"))
-        facts += [("Camera", said.device)] * bool(said.device)
-        facts += [("Software", said.software)] * bool(said.software)
-        facts += [
-            ("Track" if len(said.tracks) == 1 else f"Track {i}", one) for i, one in enumerate(said.tracks, 1)
-        ]
-        facts += [("Edit list", one) for one in said.edit_lists]
-        facts += [("Times", _sentence(one)) for one in said.odd_times]
-    if media is not None and media.remark:
-        facts.append(("Mended", _sentence(media.remark)))
-    return facts
-
-
-def _made(evidence: Evidence) -> list[tuple[str, str]]:
-    """With what the answer was made."""
-    facts = [("Made at", evidence.made_at)]
-    for one in evidence.networks:
-        facts.append((f"Weights of {one.name}", f"SHA-256 {one.weights_sha256}, on {one.device}"))
-        facts.append(("Licence of the weights", one.licence))
-        facts.append(("Trained on", one.trained_on))
-    asked, used = evidence.settings, evidence.versions
-    rates = [
-        f"{what} {'in every frame' if rate is None else f'{rate:g} times a second'}"
-        for what, rate in (("faces searched", asked.detect_rate), ("scored", asked.score_rate))
-    ]
-    more = ", short videos more often" if asked.score_rate is not None else ""
-    facts.append(
-        ("Settings", f"{', '.join(rates)}{more}; {asked.detector}, score above {asked.detector_threshold:g}")
-    )
-    facts.append(("Weights of the face detector", f"SHA-256 {asked.detector_sha256}"))
-    programs = [
-        f"dfd-train {used.dfd_train}, ffpp-prep {used.ffpp_prep}, reseption-models {used.reseption_models}",
-        f"Python {used.python}, torch {used.torch}, PyAV {used.pyav} (libavcodec {used.ffmpeg})",
-        f"ONNX Runtime {used.onnxruntime}" if used.onnxruntime else "",
-    ]
-    facts.append(("Versions", ", ".join(filter(None, programs))))
-    return facts
-
-
 def _most_suspicious(result: Result) -> Face:
     return max((face for face in result.faces if not face.left_out), key=lambda face: face.prob)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _when(face: Face) -> str:

@@ -15,6 +15,7 @@ from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.evidence import Evidence
 from dfd_train.predict.face_checks import doubt
 from dfd_train.predict.inputs import Input
+from dfd_train.predict.places import without_places
 from dfd_train.predict.verdicts import Scored, Stretch, Verdict, most_suspicious, rule
 from dfd_train.predict.words import looked_at, meaning
 from dfd_train.runs.folder import DEMONSTRATION
@@ -110,7 +111,7 @@ def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> R
         faces=faces,
         media=analysis.media,
         seconds=analysis.seconds,
-        damage=printable(analysis.error),
+        damage=printable(without_places(analysis.error, file.path)),
         faceless=(faceless := _faceless(analysis)),
         looked_at=looked_at(analysis.media, faceless, sum(bool(face.left_out) for face in faces)),
     )
@@ -163,7 +164,7 @@ def internal_error(file: Input, error: Exception, reading: Reading) -> Result:
 
 def _reason(file: Input, error: Exception) -> str:
     said = " ".join(str(error).split()) or type(error).__name__
-    return printable(said.removeprefix(f"{file.path.name}: "))
+    return printable(without_places(said, file.path).removeprefix(f"{file.path.name}: "))
 
 
 def _unanswered(file: Input, reading: Reading, identity: str, reason: str) -> Result:

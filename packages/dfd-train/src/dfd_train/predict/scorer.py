@@ -27,7 +27,7 @@ from dfd_train.models.build import Detector
 from dfd_train.predict.onnx_trial import try_onnx
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
-from dfd_train.runs.trained_on import run_detector, run_geometry, run_training_data
+from dfd_train.runs.trained_on import run_detector, run_geometry, run_licence, run_training_data
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.text.printable import printable
@@ -209,7 +209,7 @@ def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScor
         calibration=calibration,
         unfinished=RunFolder(path).unfinished(),
         remarks=() if model.card is None else model.card.sentences(),
-        licence="" if model.card is None else model.card.licence,
+        licence=run_licence(path) if model.card is None else model.card.licence,
         trained_on=run_training_data(path) if model.card is None else ", ".join(model.card.trained_on),
         device=device.type,
     )
@@ -248,8 +248,8 @@ def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
     device = choose_device(device_name)
     facts = replace(
         facts,
-        licence=printable(network.card.licence),
-        trained_on=printable(network.card.training_data),
+        licence=facts.licence or printable(network.card.licence),
+        trained_on=facts.trained_on or printable(network.card.training_data),
         device=device.type,
     )
     return TorchScorer(facts, Detector(network, spec), device)
@@ -268,6 +268,8 @@ def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts
         calibration=_card_calibration(card),
         remarks=card.remarks,
         plain=DeployedScore(frame_temperature=card.temperature),
+        licence=printable(card.licence),
+        trained_on=printable(card.trained_on),
     )
 
 

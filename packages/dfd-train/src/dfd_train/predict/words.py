@@ -141,3 +141,8 @@ def exact_percent(prob: float) -> str:
 def short_percent(prob: float) -> str:
     """The same where there is little room."""
     return percent(prob).replace("less than ", "<").replace("more than ", ">")
+
+
+def sentence(text: str) -> str:
+    """The text with a capital and a full stop; nothing where it is empty."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""

@@ -15,6 +15,8 @@ from ffpp_prep.format.manifest import MANIFEST, read_manifest
 from ffpp_prep.settings import DetectorName
 from ffpp_prep.text.printable import printable
 
+LICENCE_BYTES, LICENCE_LETTERS = 4096, 200
+
 log = logging.getLogger(__name__)
 
 
@@ -53,6 +55,16 @@ def run_detector(run: Path) -> DetectorName:
             f"{run}: detector={name} found the faces of its data; this version has {allowed} only"
         ) from None
     return found
+
+
+def run_licence(run: Path) -> str:
+    """The first line of a file LICENSE in a run's folder, which its owner puts there; empty where there is none."""
+    found = sorted(
+        path for path in run.iterdir() if path.stem.lower() in ("license", "licence") and path.is_file()
+    )
+    text = found[0].read_bytes()[:LICENCE_BYTES].decode(errors="replace") if found else ""
+    lines = [line.strip(" #") for line in text.splitlines()]
+    return printable(next(filter(None, lines), ""))[:LICENCE_LETTERS]
 
 
 def run_training_data(run: Path) -> str:
