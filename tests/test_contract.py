@@ -67,16 +67,33 @@ def test_what_is_extracted_for_presets_is_what_each_preset_asks_for(path: Path) 
     lengths = [11, 58, 61, 231, 265, 290, 297, 300, 471, 1000]
     videos = pd.DataFrame({"label": [0, 1] * (len(lengths) // 2), "frames_decoded": lengths})
     pairs = [Pair(fake=fake, real=fake - 1) for fake in range(1, len(lengths), 2)]
-    asked = [set(asked_for("train", 50, length, presets=True)) for length in lengths]
+    asked = [set(asked_for("train", 50, length, batches="presets")) for length in lengths]
+    of_various = [set(asked_for("train", 50, length, batches="various-presets")) for length in lengths]
     epochs = config.train.epochs
     for epoch in range(1, epochs + 1):
         plan = plan_epoch(config.data, videos, pairs, epoch=epoch, total_epochs=epochs, seed=0)
         assert len(plan.batches.spots)
-        assert all(frame in asked[row] for row, frame in plan.batches.spots.tolist())
+        for row, frame in plan.batches.spots.tolist():
+            assert frame in asked[row] and (frame in of_various[row] or config.data.batches == "dual")
     for split, frames in (("val", config.data.val_frames), ("test", config.data.test_frames)):
         plan = plan_evaluation(videos, frames, config.data.batch_size)
-        asked = [set(asked_for(split, 50, length, presets=True)) for length in lengths]
+        asked = [set(asked_for(split, 50, length, batches="presets")) for length in lengths]
         assert all(frame in asked[row] for row, frame in plan.batches.spots.tolist())
+
+
+def test_what_is_extracted_for_a_protocol_is_what_it_asks_test_videos_for() -> None:
+    from dfd_train.engine.evaluate import EvaluationRequest, deepfakebench
+    from ffpp_prep.format.frames import asked_for, benchmark_frames
+
+    frames = deepfakebench(EvaluationRequest()).frames
+    assert frames is not None
+    for length in (1, 11, 31, 32, 33, 280, 1000):
+        with_it, without = (
+            set(asked_for("test", 50, length, protocol=name)) for name in ("deepfakebench", "")
+        )
+        assert with_it == without | set(benchmark_frames(length, frames)[0])
+        for split in ("train", "val"):
+            assert asked_for(split, 50, length, protocol="deepfakebench") == asked_for(split, 50, length)
 
 
 @pytest.fixture(scope="module")

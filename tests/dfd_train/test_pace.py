@@ -1,12 +1,16 @@
 """What a run says of its length: the counts before it, the time from its first batches and after each epoch."""
 
+from dataclasses import replace
+
 import pytest
 
+from dfd_train.data.batches import plan_evaluation
 from dfd_train.engine import sources
 from dfd_train.engine.data import describe_data, open_data
 from dfd_train.engine.pace import Pace
+from dfd_train.engine.sources import crop_sources
 from dfd_train.settings.config import build_config
-from ffpp_prep.format.prepared import PreparedSet
+from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.text.units import duration_text
 
 
@@ -129,3 +133,21 @@ def test_the_command_that_stores_what_must_be_cut(small_set_writer, tmp_path, a_
     config = build_config({"data": {"work": str(work), **settings}, "train": {"epochs": 50}})
     (line,) = [line for line in describe_data(open_data(config), config) if "to be cut" in line]
     assert f"`ffpp-prep extract {work}{flags}` stores them" in line
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_command_that_stores_what_a_protocol_asks_for(small_set_writer, tmp_path, a_second_each, several):
+    """Test videos with several faces come with the protocol; other videos with several need a flag of their own."""
+    (tmp_path / "video.mp4").touch()
+
+    def edit(table):
+        return table.assign(path=str(tmp_path / "video.mp4"))
+
+    work = small_set_writer(tmp_path / "work", length=297, stored=lambda frame: False, edit=edit).work
+    prepared = load_prepared(work)
+    prepared = replace(prepared, videos=prepared.videos.assign(multiple_faces=several))
+    for split, way in (("test", "--for-training 50 --protocol deepfakebench"), ("val", "")):
+        videos = prepared.videos[prepared.videos["split"] == split]
+        spots = plan_evaluation(videos, 32, 24, benchmark=True).batches.spots
+        way = f" {way}" if way else " --include-multiple-faces" * several
+        assert f"`ffpp-prep extract {work}{way}` stores them" in crop_sources(prepared, spots, split, 50)

@@ -160,8 +160,10 @@ class CropSettings(Checked):
         every: take every K-th frame.
         frames: take this many equally spaced frames a video; 0 for no limit.
         for_training: take just the frames that this many epochs, and the evaluation, ask for; 0 for all.
-        batches: what `for_training` counts on: `various` batches, or all that dfd-train's presets ask for. The first is
-            kept as "", as in files of before there was a choice.
+        batches: what `for_training` counts on: `various` batches of its epochs, those of the presets' epochs too
+            (`various-presets`), or all that dfd-train's presets ask for. The first is kept as "", as in files of before
+            there was a choice.
+        protocol: whose frames of test videos `for_training` stores too; None is kept as "".
         decoder: pyav or decord; that of the boxes.
         boxes: fingerprint of the boxes that are cut out by.
         align: the template that a face's five points are laid on, in place of the square around its box; the crop then
@@ -191,11 +193,17 @@ class CropSettings(Checked):
         "frame numbers; with other settings, crops that aren't stored are cut from the video, more slowly",
         metavar="EPOCHS",
     )
-    batches: Literal["", "various", "presets"] = setting(
+    batches: Literal["", "various", "various-presets", "presets"] = setting(
         "",
-        "with --for-training: frames of various batches, or all that any preset of dfd-train asks for, with dual "
-        "batches too, which is most of a video",
+        "with --for-training: frames of various batches, of those of all presets of dfd-train, or all that any preset "
+        "asks for, with dual batches too, which is most of a video",
         empty="various",
+    )
+    protocol: Literal["", "none", "deepfakebench"] = setting(
+        "",
+        "with --for-training: also what dfd-train evaluate --protocol asks test videos for, those flagged "
+        "multiple_faces too",
+        empty="none",
     )
     decoder: Decoder = setting("pyav", flag="boxes of --decoder")
     boxes: str = setting("", flag="boxes of fingerprint")
@@ -209,12 +217,13 @@ class CropSettings(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.align == "none":
-            object.__setattr__(self, "align", "")
-        if self.batches == "various":
-            object.__setattr__(self, "batches", "")
-        if self.batches and not self.for_training:
-            raise UserError(f"batches={self.batches}: goes with for_training (--for-training EPOCHS) only")
+        for name, empty in (("align", "none"), ("batches", "various"), ("protocol", "none")):
+            if getattr(self, name) == empty:
+                object.__setattr__(self, name, "")
+        for name in ("batches", "protocol"):
+            if getattr(self, name) and not self.for_training:
+                given = f"{name}={getattr(self, name)}"
+                raise UserError(f"{given}: goes with for_training (--for-training EPOCHS) only")
         if self.align and not self.size:
             object.__setattr__(self, "size", 256)
         if sum((self.every > 1, self.frames > 0, self.for_training > 0)) > 1:

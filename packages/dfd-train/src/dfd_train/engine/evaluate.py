@@ -29,6 +29,7 @@ from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
 from dfd_train.settings.sections import Count, Device
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.format.frames import BENCHMARK_FRAMES
 from ffpp_prep.format.made_with import detection_settings
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.options import Checked
@@ -161,7 +162,7 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
 
 def deepfakebench(request: EvaluationRequest) -> EvaluationRequest:
     """The common benchmark's way of scoring: 32 frames a video, crops of 256 pixels, no video left out."""
-    return replace(request, frames=32, benchmark=True, multiple_faces="keep")
+    return replace(request, frames=BENCHMARK_FRAMES, benchmark=True, multiple_faces="keep")
 
 
 def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -> float:

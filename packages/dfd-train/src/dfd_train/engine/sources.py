@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 from statistics import median
@@ -15,6 +16,8 @@ from ffpp_prep.format.prepared import PreparedSet
 
 TRIED = 3  # crops that are cut to know what one costs
 LOOKED_AT = 500  # missing crops by which the command that stores them is chosen
+STORED = (("", "presets"), ("", "deepfakebench"))  # --batches, --protocol of `extract`
+MULTIPLE = " --include-multiple-faces"
 FEW = 0.05  # below this share cutting is not worth a warning
 
 
@@ -51,10 +54,17 @@ def _choosing(prepared: PreparedSet, missing: npt.NDArray[np.int32], epochs: int
     """The flags with which `extract` stores the missing crops and the fewest others; none where it takes all frames."""
     some = missing[np.linspace(0, len(missing) - 1, min(len(missing), LOOKED_AT)).astype(int)]
     asking = [(prepared.videos.at[row, "split"], prepared.length(row), frame) for row, frame in some.tolist()]
-    for presets, flags in ((False, ""), (True, " --batches presets")):
-        if all(frame in asked_for(split, epochs, length, presets) for split, length, frame in asking):
-            return f" --for-training {epochs}{flags}"
-    return ""
+    several = prepared.videos.loc[np.unique(missing[:, 0])].query("multiple_faces")["split"]
+    for batches, protocol in itertools.product(*STORED):
+        if all(
+            frame in asked_for(split, epochs, length, batches, protocol) for split, length, frame in asking
+        ):
+            flags = f" --for-training {epochs}"
+            flags += f" --batches {batches}" if batches else ""
+            flags += f" --protocol {protocol}" if protocol else ""
+            without = several[several != "test"] if protocol else several
+            return flags + MULTIPLE * (len(without) > 0)
+    return MULTIPLE * (len(several) > 0)
 
 
 def _seconds(prepared: PreparedSet, missing: npt.NDArray[np.int32]) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ffpp_prep.errors import UserError
 
 __all__ = [
+    "BENCHMARK_FRAMES",
     "EVALUATION_FRAMES",
     "FRAME_STEP",
     "PRESET_EPOCHS",
@@ -25,6 +26,7 @@ __all__ = [
 FRAME_STEP = 8  # n of the thesis
 FIRST_EVALUATION_FRAME = 10
 EVALUATION_FRAMES = {"val": 7, "test": 12}
+BENCHMARK_FRAMES = 32  # of each test video, in DeepfakeBench
 PRESET_EPOCHS = (14, 30, 50)  # of the thesis's runs; those with dual batches take the last
 PRESET_PAIRS = 12  # frames of each video in one of their dual batches
 
@@ -71,19 +73,32 @@ def spaced_frames(length: int, count: int) -> list[int]:
     return sorted({i * length // count for i in range(count)})
 
 
-def asked_for(split: str, epochs: int, length: int, presets: bool = False) -> list[int]:
+def asked_for(
+    split: str, epochs: int, length: int, batches: str = "various", protocol: str = ""
+) -> list[int]:
     """Every frame that `epochs` epochs of *various* batches, or the evaluation of its split, will ask a video for.
 
-    Videos of no split, or of `unused`, are asked for none. With `presets` also what each run of the thesis asks for:
-    those of fewer epochs ask short videos for other frames, those with dual batches for most frames that there are.
+    Videos of no split, or of `unused`, are asked for none.
+
+    Args:
+        split: of the video.
+        epochs: of the run.
+        length: the video's frames.
+        batches: `various-presets` adds what each run of the thesis with *various* batches asks for: those of fewer
+            epochs ask short videos for other frames. `presets` adds its runs with *dual* batches, which ask for most
+            frames that there are.
+        protocol: `deepfakebench` adds what that protocol asks test videos for.
     """
     if split in EVALUATION_FRAMES:
-        return sorted(set(evaluation_frames(length, EVALUATION_FRAMES[split])[0]))
+        found = set(evaluation_frames(length, EVALUATION_FRAMES[split])[0])
+        if protocol == "deepfakebench" and split == "test":
+            found.update(benchmark_frames(length, BENCHMARK_FRAMES)[0])
+        return sorted(found)
     if split != "train":
         return []
-    runs = {epochs, *PRESET_EPOCHS} if presets else {epochs}
+    runs = {epochs, *PRESET_EPOCHS} if batches in ("various-presets", "presets") else {epochs}
     found = {various_frame(epoch, length, total)[0] for total in runs for epoch in range(1, total + 1)}
-    if presets:
+    if batches == "presets":
         total = PRESET_EPOCHS[-1]
         for epoch in range(1, total + 1):
             found.update(dual_frames(epoch, length, total, PRESET_PAIRS)[0])

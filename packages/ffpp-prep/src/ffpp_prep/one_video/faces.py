@@ -40,7 +40,8 @@ def are_chosen(
 
 @lru_cache(maxsize=4096)  # many videos have the same length
 def _asked_for(split: str, length: int, settings: CropSettings) -> NDArray[np.int64]:
-    return np.array(asked_for(split, settings.for_training, length, settings.batches == "presets"), np.int64)
+    asked = asked_for(split, settings.for_training, length, settings.batches, settings.protocol)
+    return np.array(asked, np.int64)
 
 
 def crops(

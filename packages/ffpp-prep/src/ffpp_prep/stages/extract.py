@@ -191,6 +191,8 @@ def _usable(
     reasons = reasons.where(~reasons.isin(USABLE), "")
     flagged = videos["multiple_faces"].fillna(False).astype(bool) & (reasons == "")
     if not choice.include_multiple_faces:
+        if settings.protocol:  # it leaves no test video out
+            flagged &= videos["split"] != "test"
         reasons = reasons.mask(flagged, "multiple_faces")
     if choice.methods:
         other = ~videos["method"].isin(choice.methods) & (videos["label"] == 1) & (reasons == "")
