@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from dfd_train.calibration.learned import from_probabilities
 from dfd_train.predict import faces, thumbs, timeline
+from dfd_train.predict.animation import AnimationReader
 from dfd_train.predict.annotate import Marks
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
@@ -70,33 +71,52 @@ def test_the_clock_keeps_its_rate(rate, times, expected) -> None:
     assert [i for i, time in enumerate(times) if ticking.due(float(time))] == expected
 
 
+class OfLength:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = lambda most: min(seconds, most + 0.04)
+
+
 def test_short_videos_are_scored_as_often_as_in_evaluation() -> None:
-    assert Rates().scored_in(60.0) == 2.0
-    assert Rates().scored_in(2.0) == 6.0
-    assert Rates().scored_in(0.0) == 2.0  # unknown
-    assert Rates(2.0, None).scored_in(60.0) is None
+    assert Rates().scored_in(OfLength(60.0)) == pytest.approx(2.0)
+    assert Rates().scored_in(OfLength(2.0)) == 6.0
+    assert Rates(2.0, None).scored_in(OfLength(60.0)) is None
 
 
-def test_a_film_that_claims_to_be_a_moment_long_is_not_scored_in_every_frame(tmp_path) -> None:
-    clip = prediction.encode(
-        tmp_path / "clip.mkv", 2 * prediction.faces(120), times=[40 * i for i in range(240)]
-    )
-    content = clip.read_bytes()
-    duration = content.index(b"\x44\x89\x88") + 3  # Matroska's Duration, eight bytes, in milliseconds
-    clip.write_bytes(content[:duration] + struct.pack(">d", 1.0) + content[duration + 8 :])
-    video = VideoFaces(clip, FaceFinder(), Rates(), lambda at, duration: None)
-    assert video.duration < 0.1
+def claiming(path: Path, count: int, milliseconds: float | None) -> Path:
+    """A film of 25 frames a second whose header says another length than it has, or none, as a live recording's."""
+    pictures = [picture[::4, ::4] for picture in prediction.faces(count)]
+    prediction.encode(path, 2 * pictures, times=[40 * i for i in range(2 * count)])
+    content = path.read_bytes()
+    at = content.index(b"\x44\x89\x88")  # Matroska's Duration, eight bytes
+    length = b"\xec\x89" + bytes(9) if milliseconds is None else content[at : at + 3]
+    length += struct.pack(">d", milliseconds) if milliseconds is not None else b""
+    path.write_bytes(content[:at] + length + content[at + 11 :])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("count", "milliseconds"), [(30, None), (30, 1e6), (120, None), (120, 1.0), (120, 1200.0)]
+)
+def test_a_film_is_scored_by_its_length_not_by_what_it_says(
+    tmp_path: Path, count: int, milliseconds: float | None
+) -> None:
+    clip = claiming(tmp_path / "clip.mkv", count, milliseconds)
+    video = VideoFaces(clip, FaceFinder(), Rates(0.01, 2.0), lambda at, duration: None)
     for _ in video:
         pass
-    assert video.frames == 240 and video.last_time == pytest.approx(239 * 0.04, abs=0.01)
-    assert len(video.chosen) == pytest.approx(48 + 2 * (video.last_time - 48 * 0.04), abs=3)
+    assert video.frames == 2 * count and video.error == ""
+    assert len(video.chosen) == pytest.approx(max(12, 2 * count / 25 * 2), abs=2)
+    assert video.chosen[0] == 0 and video.chosen[-1] > video.last_time - 0.5
+    assert max(np.diff(video.chosen)) < 0.56
 
 
-def test_a_film_that_is_twice_as_long_as_it_says_is_scored_as_densely_to_its_end() -> None:
-    """Of an MPEG-TS whose clock starts anew, the first half alone counts as its length."""
-    clock, times = faces._Clock(2.0, Rates().scored_in(2.0)), np.arange(100) / 25
-    due = [time for time in times if clock.due(float(time))]
-    assert len(due) == 24 and max(np.diff(due)) < 0.25
+def test_an_animation_is_as_long_as_its_pictures_are_shown(tmp_path: Path) -> None:
+    for milliseconds in ([1, *[200] * 23], [1000, *[40] * 23]):
+        pictures = [PIL.Image.new("RGB", (16, 16), (i, 0, 0)) for i in range(24)]
+        pictures[0].save(tmp_path / "a.png", save_all=True, append_images=pictures[1:], duration=milliseconds)
+        with AnimationReader(tmp_path / "a.png") as reader:
+            assert reader.seconds(60.0) == pytest.approx(sum(milliseconds) / 1000, abs=1)
+            assert len(list(reader)) == 24
 
 
 def test_what_waits_for_a_detection_is_bounded(tmp_path, monkeypatch) -> None:

@@ -129,6 +129,21 @@ def test_a_broken_length_is_stored(tmp_path: Path, head: list) -> None:
     assert BoxStore(tmp_path).read_status()["frames_container"].tolist() == [0]
 
 
+@pytest.mark.parametrize("bf", ["0", "3"])
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "ts", "h264", "avi", "flv"])
+def test_how_long_a_film_is_by_its_packets(tmp_path: Path, head: list, ending: str, bf: str) -> None:
+    path = encode(tmp_path / f"v.{ending}", head[:50], options={"bf": bf})
+    assert PyAVReader(path).seconds(100.0) == pytest.approx(2.0, abs=0.1)
+    assert PyAVReader(path).seconds(1.0) == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_first_frame_alone_has_no_time() -> None:
+    """The next one's isn't counted from 0."""
+    clock = FrameTimes(VideoInfo(16, 16, 25.0, 0, 0.0, 0.001))
+    found = [clock.at(pts) for pts in (None, 600_000, 600_040, None, 600_120)]
+    assert found == pytest.approx(np.arange(5) / 25)
+
+
 def joined(path: Path, first: Path, second: Path) -> Path:
     path.write_bytes(first.read_bytes() + second.read_bytes())
     return path

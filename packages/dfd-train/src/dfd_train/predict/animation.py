@@ -15,7 +15,7 @@ import PIL.Image
 
 from dfd_train.errors import UserError
 from dfd_train.predict.photographs import as_rgb, kind_of, opened
-from ffpp_prep.video import MAX_FRAME_PIXELS, Budget, Frame, VideoInfo, too_large
+from ffpp_prep.video import MAX_FRAME_PIXELS, Budget, Frame, FrameTimes, VideoInfo, too_large
 
 MILLISECOND = 0.001
 PAGE_MS = 1000  # how long a page of a TIFF is shown: each is looked at
@@ -56,6 +56,15 @@ class AnimationReader:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass
+
+    def seconds(self, most: float) -> float:
+        """How long it is shown, looked up to `most` seconds."""
+        times, last = FrameTimes(self.info), 0.0
+        for frame in self:
+            last = times.of(frame)
+            if last >= most:
+                break
+        return last + 1 / times.rate
 
     def __iter__(self) -> Iterator[Frame]:
         budget, shown, at = Budget(self._path.stat().st_size), 0, 0.0

@@ -40,7 +40,6 @@ __all__ = [
 
 HELD_BYTES = 256 << 20  # frames waiting for the next detection; 4K ones are looked at more often
 FEWEST_SCORED = 12  # frames of a video, where it has them: the thesis's test takes as many
-MOST_DENSE = 4 * FEWEST_SCORED  # frames at a short video's rate, of one that is longer than it says
 NESTED = 0.8  # of a box inside another one: both are of one head
 LOST_AFTER_S = 1.5  # a face that was not seen for so long gets a new number
 
@@ -57,9 +56,11 @@ class Rates(Checked):
     detect: Rate = 2.0
     score: Rate = 2.0
 
-    def scored_in(self, duration: float) -> float | None:
-        """The rate of scoring for a video of so many seconds: short ones are scored as often as in evaluation."""
-        return max(self.score, FEWEST_SCORED / duration) if self.score and duration else self.score
+    def scored_in(self, footage: Footage) -> float | None:
+        """The rate of scoring for a video: short ones are scored as often as in evaluation."""
+        if not self.score:
+            return None
+        return max(self.score, FEWEST_SCORED / footage.seconds(FEWEST_SCORED / self.score))
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class Footage:
     """
 
     def __init__(self, path: Path) -> None:
-        self._reader = AnimationReader(path) if is_animated(path) else PyAVReader(path)
+        self._path = path
+        self._reader = _reader(path)
         info = self._reader.info
         self.fps, self.duration, self._unit = info.fps, info.duration, info.unit
         self.size = (info.width, info.height)
@@ -110,6 +112,11 @@ class Footage:
             if frame.index == 0:
                 self.first_pts = frame.pts
             yield frame, self._times.of(frame)
+
+    def seconds(self, most: float) -> float:
+        """How long it is, whatever it says; looked up to `most` seconds, with a reader that is read for this alone."""
+        with _reader(self._path) as reader:
+            return reader.seconds(most)
 
     @property
     def start(self) -> float:
@@ -144,7 +151,7 @@ class VideoFaces:
         self._finder, self._advance = finder, advance
         self.fps, self.duration, self.size = self._footage.fps, self._footage.duration, self._footage.size
         self._detect_clock = _Clock(rates.detect)
-        self._score_clock = _Clock(rates.score, rates.scored_in(self.duration))
+        self._score_clock = _Clock(rates.scored_in(self._footage))
         self.frames = self.frames_looked_at = 0
         self.chosen = array("d")
         """times of the frames that are to be scored, whether they show a face or not"""
@@ -274,26 +281,23 @@ class _Held:
 
 
 class _Clock:
-    """Says of rising times which are due, `rate` a second; every one where the rate is None.
+    """Says of rising times which are due, `rate` a second; every one where the rate is None."""
 
-    The first `MOST_DENSE` are due at the rate `first`, of a short video. Its length is what a file says of itself: one
-    of a moment would otherwise have every frame of a long film scored, and one of half the film too few of the rest.
-    """
-
-    def __init__(self, rate: float | None, first: float | None = None) -> None:
+    def __init__(self, rate: float | None) -> None:
         self._interval = 1.0 / rate if rate else 0.0
-        self._first = 1.0 / first if first else self._interval
-        self._next, self._due = 0.0, 0
+        self._next = 0.0
 
     def due(self, now: float) -> bool:
         if now < self._next - 1e-6:
             return False
         # on from when it was due, so that the rate holds on average; after a gap, from now
-        self._due += 1
-        interval = self._first if self._due < MOST_DENSE else self._interval
-        late = now - self._next > interval
-        self._next = (now if late else self._next) + interval
+        late = now - self._next > self._interval
+        self._next = (now if late else self._next) + self._interval
         return True
+
+
+def _reader(path: Path) -> AnimationReader | PyAVReader:
+    return AnimationReader(path) if is_animated(path) else PyAVReader(path)
 
 
 def _too_many(held: list[_Held], size: tuple[int, int]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from ffpp_prep.video.budget import Budget
 from ffpp_prep.video.interface import DecodeFailed, Frame, Scaled, VideoInfo, reason_of
 from ffpp_prep.video.source import MAX_COUNT, open_source
+from ffpp_prep.video.times import FrameTimes
 
 GLANCE = 128
 """pixels of a longer side: a picture so small is not looked at for faces, and does not count as looked at"""
@@ -103,6 +105,21 @@ class PyAVReader:
         shown.sort()
         start, unit = self._stream.start_time or 0, float(self._stream.time_base or 0)
         return PacketTimes(shown, [(pts - start) * unit for pts in shown], hidden)
+
+    def seconds(self, most: float) -> float:
+        """How long the film is by the times of its packets, read without decoding until `most` are reached.
+
+        What a container says of its length may be missing, or be that of a recording's first moment. Afterwards there
+        is nothing left to iterate over.
+        """
+        times, last = FrameTimes(self.info), 0.0
+        with suppress(Exception):  # whatever a hostile file provokes: its frames will tell
+            for packet in self._container.demux(self._stream):
+                if packet.size and not packet.is_discard:
+                    last = times.at(packet.dts)
+                    if last >= most:
+                        break
+        return last + 1 / times.rate
 
     def __iter__(self) -> Iterator[Frame]:
         read = _Read(self._stream)

@@ -28,32 +28,37 @@ class FrameTimes:
         self._unit = info.unit
         self.rate = info.fps if SLOWEST <= info.fps <= FASTEST else USUAL_RATE
         self._frames = self._mended = 0
-        self._origin = self._last_pts = 0  # stamps: of time `_base`, of the latest frame
+        self._origin = 0  # stamp of time `_base`
+        self._stamp: int | None = None  # the latest one
         self._base = self._last = self._ahead = 0.0  # seconds
 
     def of(self, frame: Frame) -> float:
         """Seconds from the first frame, more than those of the frame before."""
-        if self._frames:
-            step = (frame.pts - self._last_pts) * self._unit
-            if frame.timed and LEAST_STEP <= step <= LONGEST_STEP:
+        return self.at(frame.pts if frame.timed else None)
+
+    def at(self, pts: int | None) -> float:
+        """The same of a time stamp; None where there is none."""
+        if not self._frames:
+            self._origin = pts or 0
+        elif self._stamp is None:
+            self._mend(pts or 0, 1 / self.rate)
+        elif pts is None:
+            self._mend(self._stamp, 0.0)
+        else:
+            step = (pts - self._stamp) * self._unit
+            if LEAST_STEP <= step <= LONGEST_STEP:
                 back = min(self._ahead, step / 2)
                 if back:
-                    self._go_on(frame.pts, self._last + step - back)
+                    self._go_on(pts, self._last + step - back)
                 self._ahead -= back
             else:
-                self._mended += 1
-                self._go_on(frame.pts if frame.timed else self._last_pts, self._last + 1 / self.rate)
-                self._ahead += 1 / self.rate - (step if frame.timed else 0.0)
-                if abs(self._ahead) * self.rate > TAKEN_BACK:
-                    self._ahead = 0.0
-        else:
-            self._origin = frame.pts
+                self._mend(pts, step)
         self._frames += 1
-        if frame.timed or self._frames == 1:
-            self._last_pts = frame.pts
-            self._last = self._base + (frame.pts - self._origin) * self._unit
-        else:
-            self._last = self._base
+        if pts is not None:
+            self._stamp = pts
+        self._last = self._base
+        if self._stamp is not None:
+            self._last += (self._stamp - self._origin) * self._unit
         return self._last
 
     @property
@@ -65,6 +70,14 @@ class FrameTimes:
             f"{self._mended} of {self._frames} frames had no usable time; "
             f"each was counted as 1/{self.rate:g} of a second"
         )
+
+    def _mend(self, pts: int, step: float) -> None:
+        """Goes on from `pts` a nominal frame later, whatever the `step` to it."""
+        self._mended += 1
+        self._go_on(pts, self._last + 1 / self.rate)
+        self._ahead += 1 / self.rate - step
+        if abs(self._ahead) * self.rate > TAKEN_BACK:
+            self._ahead = 0.0
 
     def _go_on(self, pts: int, time: float) -> None:
         self._origin, self._base = pts, time
