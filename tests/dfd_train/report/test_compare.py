@@ -14,7 +14,8 @@ from sklearn import metrics as sk
 
 from dfd_train.cli import main
 from dfd_train.data.overlap import identity_overlap
-from dfd_train.report import works
+from dfd_train.report import across, works
+from dfd_train.report import run as run_module
 from dfd_train.report.across import (
     hardest_side_by_side,
     hardest_table,
@@ -54,6 +55,26 @@ def test_each_set_is_opened_once_and_none_of_its_crops(make_run, work, tmp_path,
     compare_runs(runs, tmp_path / "out", "thesis")
     assert opened == [bare]
     assert "–" not in (tmp_path / "out" / "tables" / "overlap.txt").read_text()
+
+
+def test_no_rows_are_summarised_or_resampled_twice(make_run, tmp_path, monkeypatch):
+    seen = {}
+
+    def counted(module, name):
+        make = getattr(module, name)
+
+        def count(rows):
+            seen.setdefault(name, []).append(pd.util.hash_pandas_object(rows).to_numpy().tobytes())
+            return make(rows)
+
+        monkeypatch.setattr(module, name, count)
+
+    counted(run_module, "summarize")
+    counted(run_module, "judged_videos")
+    counted(across, "intervals")
+    compare_runs([make_run("a"), make_run("b", seed=1, skill=0.5)], tmp_path / "out", "thesis")
+    twice = {name: len(rows) - len(set(rows)) for name, rows in seen.items()}
+    assert twice == {"summarize": 0, "judged_videos": 0, "intervals": 0}
 
 
 def test_pretrained_weights_are_named(make_run):

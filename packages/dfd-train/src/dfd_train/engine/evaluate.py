@@ -203,7 +203,7 @@ def _overlap(prepared: PreparedSet, videos: pd.DataFrame, folder: RunFolder) -> 
     """What `videos` share with the training and validation videos of the run's own set; None where that is gone."""
     work = folder.work()
     try:
-        own = load_prepared(work)
+        own = prepared if work.resolve() == prepared.work.resolve() else load_prepared(work)
         theirs, ours = detection_settings(prepared.work), detection_settings(work)
     except (OSError, UserError) as error:
         log.warning("identities cannot be compared: %s", error)

@@ -8,12 +8,11 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from dfd_train.data.overlap import identity_overlap
-from dfd_train.metrics import intervals, summarize
-from dfd_train.metrics.paired import judged_videos
+from dfd_train.metrics import intervals
 from dfd_train.report.differences import BEST, OVERALL, marks_by_test, of_method
 from dfd_train.report.names import DataNames
 from dfd_train.report.others import Judged
-from dfd_train.report.run import Run
+from dfd_train.report.run import Predictions, Run
 from dfd_train.report.sizes import THESIS_MEGABYTE, ModelSize
 from dfd_train.report.table import Cell, Mark, Table, between, count, number, percent, words
 from dfd_train.report.tables import DEMONSTRATION, hardest_videos, methods_in
@@ -32,12 +31,18 @@ TITLES = {
 }
 
 
-def result_by_method(predictions: pd.DataFrame, measure: str) -> dict[str, float]:
-    """One measure of every method and overall; for the AUC a method stands against its originals."""
-    values = {}
-    for method in methods_in(predictions):
-        values[method] = float(getattr(summarize(of_method(predictions, method, measure)), measure))
-    return {**values, OVERALL: float(getattr(summarize(predictions), measure))}
+def result_by_method(
+    predictions: Predictions, measure: str, frames: pd.DataFrame | None = None
+) -> dict[str, float]:
+    """One measure of every method and overall; for the AUC a method stands against its originals.
+
+    `frames`: these rows of the predictions only.
+    """
+    frames = predictions.frames if frames is None else frames
+    return {
+        method: float(getattr(predictions.summary(of_method(frames, method, measure)), measure))
+        for method in (*methods_in(frames), OVERALL)
+    }
 
 
 def results_table(runs: Sequence[Judged], name: str, measure: str) -> Table:
@@ -46,8 +51,8 @@ def results_table(runs: Sequence[Judged], name: str, measure: str) -> Table:
     Marked is what a paired test shows to be better than all others of its row. `name` is that of the
     predictions, `measure` a key of `TITLES`.
     """
-    columns = [(run, result_by_method(one.frames, measure)) for run in runs if (one := run.predicted(name))]
-    videos = [judged_videos(one.frames) for run, _ in columns if (one := run.predicted(name))]
+    columns = [(run, result_by_method(one, measure)) for run in runs if (one := run.predicted(name))]
+    videos = [one.judged() for run, _ in columns if (one := run.predicted(name))]
     methods = [method for method in _union(values for _, values in columns) if method != OVERALL]
     found = {
         method: [values.get(method, math.nan) for _, values in columns] for method in [*methods, OVERALL]
@@ -72,7 +77,7 @@ def scores_table(runs: Sequence[Judged], name: str) -> Table:
         predictions = run.predicted(name)
         if predictions is None:
             continue
-        summary, ends = summarize(predictions.frames), intervals(predictions.frames)
+        summary, ends = predictions.summary(), intervals(predictions.frames)
         low, high = ends.low, ends.high
         evidence.append((run.name, f": {ends.evidence.sentence()}"))
         rows.append(
@@ -144,8 +149,7 @@ def matrix_table(runs: Sequence[Run], measure: str) -> Table:
     """Train x test: a row a run, a column a data set and split that any run was evaluated on."""
     names = DataNames(runs)
     columns = [
-        {names.tested(run, one): getattr(summarize(one.frames), measure) for one in run.predictions}
-        for run in runs
+        {names.tested(run, one): getattr(one.summary(), measure) for one in run.predictions} for run in runs
     ]
     sets = _union(columns)
     rows = []

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from dfd_train.metrics.paired import Difference, difference, holm, judged_videos
+from dfd_train.metrics.paired import Difference, difference, holm
 from dfd_train.metrics.summary import method_subset
 from dfd_train.report.others import Judged
 from dfd_train.report.table import Cell, Mark, Table, between, count, number, words
@@ -37,7 +37,7 @@ def marks_by_test(
 ) -> dict[str, list[Mark]]:
     """By method "best" for the value that is better than each other of its row, by paired tests.
 
-    `rows`: by method a value a column, NaN where there is none; `videos`: of each column, from `judged_videos`.
+    `rows`: by method a value a column, NaN where there is none; `videos`: of each column, from `Predictions.judged`.
     Holm's correction is over all tests of all rows: else a large table would star by chance. No mark where one is
     alone, or where columns are not over the same videos.
     """
@@ -78,7 +78,7 @@ def _sign(measure: str) -> float:
 
 def differences_table(runs: Sequence[Judged], name: str) -> Table:
     """Each pair of detectors that has the predictions `name`, on the videos that both scored."""
-    videos = {run.name: judged_videos(one.frames) for run in runs if (one := run.predicted(name))}
+    videos = {run.name: one.judged() for run in runs if (one := run.predicted(name))}
     found = [
         (measure, first, second, difference(videos[first], videos[second], measure))
         for measure in TESTED

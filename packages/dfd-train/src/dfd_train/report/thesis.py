@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from dfd_train import reference
-from dfd_train.metrics.paired import judged_videos
 from dfd_train.report.across import (
     WRITERS,
     HardestList,
@@ -107,14 +106,14 @@ def _results(name: str, runs: Sequence[Run], beside: Mapping[str, Differences]) 
 
 
 def _our_column(ours: _Ours, measure: str, shown: str) -> _Column:
-    values = result_by_method(ours.frames, measure)
+    values = result_by_method(ours.scored, measure, ours.frames)
     cells = {method: WRITERS[measure](value) for method, value in values.items()}
     return _Column(
         "\n".join(filter(None, (ours.run.name, shown, "ours"))),
         measure,
         cells,
         ours,
-        judged_videos(ours.frames),
+        ours.scored.judged(ours.frames),
     )
 
 
