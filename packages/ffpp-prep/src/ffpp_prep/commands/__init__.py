@@ -5,8 +5,10 @@ What a module holds is described by `ffpp_prep.command_line.program.Command`.
 
 from ffpp_prep.commands import (
     boxes,
+    check_digest,
     check_fakes,
     check_splits,
+    digest,
     estimate,
     extract,
     landmarks,
@@ -29,6 +31,8 @@ COMMANDS = (
     ("status", status),
     ("preview", preview),
     ("verify", verify),
+    ("digest", digest),
+    ("check-digest", check_digest),
 )
 GO_ON = (
     "boxes",
@@ -50,6 +54,8 @@ SYNONYMS = {  # other programs' words
     "check": "verify",
     "repair": "verify",
     "leaks": "check-splits",
+    "hash": "digest",
+    "checksums": "digest",
     "output": "--out",
     "workers": "--jobs",
     "numworkers": "--jobs",

@@ -29,6 +29,7 @@ from ffpp_prep.video.pyav_reader import PyAVReader
 from ffpp_prep.video.random_access import read_frame
 from ffpp_prep.video.source import open_container
 from ffpp_prep.video.times import FrameTimes
+from ffpp_prep.video.versions import decoder_version
 
 __all__ = [
     "CONVERSION",
@@ -47,6 +48,7 @@ __all__ = [
     "VideoInfo",
     "VideoReader",
     "beating",
+    "decoder_version",
     "movie_box",
     "open_container",
     "open_output",
