@@ -24,7 +24,7 @@ NETWORKS = (
 PREP, TRAIN = ROOT / "packages/ffpp-prep/README.md", ROOT / "packages/dfd-train/README.md"
 GUIDES = [
     DOCS / f"{name}.md"
-    for name in ("tutorial", "published", "ffpp", "dfdc", "own-data", "predict", "cluster")
+    for name in ("tutorial", "published", "ffpp", "dfdc", "own-data", "digests", "predict", "cluster")
 ]
 
 
@@ -78,6 +78,7 @@ def test_the_guide_to_own_data_runs(shell, sample_data, tmp_path):
         "TABLE": str(table_set(sample_data, tmp_path / "clips")),
     }
     shell.run(DOCS / "own-data.md")
+    shell.run(DOCS / "digests.md")  # of the same work folder
 
 
 @pytest.mark.full
