@@ -78,7 +78,8 @@ def test_the_guide_to_own_data_runs(shell, sample_data, tmp_path):
         "TABLE": str(table_set(sample_data, tmp_path / "clips")),
     }
     shell.run(DOCS / "own-data.md")
-    shell.run(DOCS / "digests.md")  # of the same work folder
+    (shell.folder / "work").symlink_to("mine")
+    shell.run(DOCS / "digests.md")
 
 
 @pytest.mark.full
