@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := packages/reseption-models packages/ffpp-prep packages/dfd-train
+# One more than there are cores: while a test waits for a process or a clock, another one works.
+WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
+TESTS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: help setup demo demo-control test-fast test test-full test-anywhere coverage check packages bench docs clean
 help:            ## list the targets
@@ -23,13 +26,13 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(PACKAGES:=/pyproject.toml
 	@touch $@
 
 test-fast: setup ## the tests that take no time; pre-commit runs them before a push
-	$(BIN)/python -m pytest -q -m "not full and not slow" -n 2 --dist worksteal --timeout 300
+	$(TESTS) -q -m "not full and not slow" --timeout 300
 
 test: setup      ## the tests that every change must pass (half an hour at most on 2 cores)
-	$(BIN)/python -m pytest -m "not full" -n 2 --dist worksteal --timeout 900
+	$(TESTS) -m "not full" --timeout 900
 
 test-full: test  ## every test, the long ones included (about an hour)
-	$(BIN)/python -m pytest -m full -n 2 --dist worksteal --timeout 1800
+	$(TESTS) -m full --timeout 1800
 
 test-anywhere: setup  ## the tests under conditions that must not matter: one core, one thread, ... (two hours)
 	tools/test_anywhere.sh

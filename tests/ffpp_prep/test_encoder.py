@@ -19,7 +19,7 @@ from ffpp_prep.video import Encoder, open_output
 REPOSITORY = Path(__file__).parents[2]
 
 
-def head_at(head: list[np.ndarray], width: int, height: int, count: int = 24) -> list[np.ndarray]:
+def head_at(head: list[np.ndarray], width: int, height: int, count: int = 12) -> list[np.ndarray]:
     """The talking head in another size."""
     return [np.asarray(Image.fromarray(picture).resize((width, height))) for picture in head[:count]]
 
