@@ -12,7 +12,7 @@ import av
 from av.stream import Disposition
 
 from ffpp_prep.text.stand_ins import stand_in
-from ffpp_prep.video import mp4_index
+from ffpp_prep.video import matroska_index, mp4_index
 from ffpp_prep.video.budget import MAX_FRAME_PIXELS, too_large
 from ffpp_prep.video.display import Display, pixel_aspect
 from ffpp_prep.video.interface import OpenFailed, TooLarge, VideoInfo, reason_of
@@ -75,7 +75,7 @@ def open_container(path: Path, **options: str) -> Any:
         OpenFailed: it is missing, empty, or none.
     """
     _require_content(path)
-    if refused := mp4_index.refusal(path):
+    if refused := mp4_index.refusal(path) or matroska_index.refusal(path):
         raise OpenFailed(f"{path.name}: {refused}")
     try:
         return av.open(
