@@ -227,7 +227,8 @@ class _Planner:
         spots[:, 0] = np.repeat(self._rows, numbers)
         begin = 0
         for length, number in zip(lengths, numbers, strict=True):
-            spots[begin : begin + number, 1] = np.sort(order.choice(length, number, replace=False))
+            drawn = order.choice(length, number, replace=False)  # of all, too: the rest is drawn after it
+            spots[begin : begin + number, 1] = np.sort(drawn) if number < length else np.arange(length)
             begin += number
             self._substitutions += max(0, count - length)
         return spots

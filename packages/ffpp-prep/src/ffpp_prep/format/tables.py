@@ -238,15 +238,16 @@ def _start_of(column: pq.ColumnChunkMetaData) -> int:
 
 def _told(metadata: pq.FileMetaData) -> int:
     """What the values take in memory, by the footer: unpacked pages, and values that are written once a row."""
+    kinds = [metadata.schema.column(number) for number in range(metadata.num_columns)]
+    widths = [
+        kind.length if kind.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS[kind.physical_type]
+        for kind in kinds
+    ]
     unpacked = values = 0
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         unpacked += group.total_byte_size
-        for number in range(group.num_columns):
-            kind = metadata.schema.column(number)
-            width = (
-                kind.length if kind.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS[kind.physical_type]
-            )
-            values += width * max(group.num_rows, group.column(number).num_values)
+        rows = group.num_rows
+        values += sum(width * max(rows, group.column(i).num_values) for i, width in enumerate(widths))
     return max(unpacked, values)
 
 
