@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import html5lib
@@ -15,6 +17,7 @@ from PIL import Image
 
 from dfd_train.calibration.learned import calibrate
 from dfd_train.errors import UserError
+from dfd_train.report.compare import compare_runs
 from dfd_train.report.curves import gradient_flow, overlay_curves, training_curves
 from dfd_train.report.page import write_report
 from dfd_train.report.run import read_run
@@ -44,6 +47,21 @@ def test_page_is_one_strict_file(page):
     assert not re.search(r"(https?:)?//(?!www\.w3\.org)[a-z]", re.sub(r"base64,[^\"]*", "", page))
     ids = [element.get("id") for element in tree.iter() if element.get("id")]
     assert len(ids) == len(set(ids))
+
+
+def test_no_file_names_a_folder_of_this_machine(make_run, work, tmp_path):
+    run = make_run()
+    data = json.loads((run / "data.json").read_text())
+    places = {"work": str(work), "work_beside": "../.." + str(work)}
+    (run / "data.json").write_text(json.dumps(data | places | {"moved": r"C:\Users\somebody\faces"}))
+    write_report(run)
+    compare_runs([run], tmp_path / "compared", "thesis")
+    written = [run / "report.html", *(run / "tables").iterdir(), *tmp_path.rglob("compared/**/*.*")]
+    assert len(written) > 20
+    for path in written:
+        content = path.read_text(encoding="utf-8")
+        for folder in (str(work.parent)[1:], str(run.parent), f"{Path.home()}/", sys.prefix, "somebody"):
+            assert folder not in content, (path.name, folder)
 
 
 def test_references_inside_drawings_resolve(page):

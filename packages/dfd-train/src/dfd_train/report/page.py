@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pandas as pd
 
@@ -240,7 +240,16 @@ def _facts(run: Run) -> tuple[FactList, ...]:
 def _flat(value: object, prefix: str = "") -> Sequence[tuple[str, str]]:
     """Nested mappings as (dotted name, text) rows."""
     if not isinstance(value, Mapping):
-        return [(prefix, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))]
+        return [(prefix, ", ".join(map(_said, value)) if isinstance(value, list | tuple) else _said(value))]
     return [
         row for key, inner in value.items() for row in _flat(inner, f"{prefix}.{key}" if prefix else str(key))
     ]
+
+
+def _said(value: object) -> str:
+    """A value as the page shows it: of a path its last name, as its folders tell who made the run, and where."""
+    text = str(value)
+    for kind in (PurePosixPath, PureWindowsPath):
+        if (path := kind(text)).is_absolute() or path.parts[:1] == ("..",):
+            return path.name
+    return text
