@@ -1,5 +1,6 @@
 """Verdicts: none for what is no human face, none between the limits, and of a partly faked film the seconds."""
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import numpy as np
 import pandas as pd
 import PIL.Image
 import pytest
-import skimage.data
 from test_predict_shots import bluish, learned
 
+from dfd_train.calibration.learned import Calibration
 from dfd_train.predict.analysis import COLUMNS, Analysis, Media, Seconds, analyse
 from dfd_train.predict.ensemble import read_together
 from dfd_train.predict.faces import FaceFinder, Rates
@@ -87,13 +88,41 @@ def test_weak_boxes_and_what_the_mesh_denies_get_no_verdict() -> None:
         assert found.verdict is None and "not certain that this is a human face" in found.reason
 
 
-@pytest.mark.parametrize("animal", ["cat", "chelsea"])
-def test_a_cat_gets_no_verdict(animal, tmp_path) -> None:
-    PIL.Image.fromarray(getattr(skimage.data, animal)()).save(tmp_path / "cat.png")
-    scorer = bluish(learned())
-    file = Input(tmp_path / "cat.png", "cat.png")
+def photograph(path: Path, picture: PIL.Image.Image, calibration: Calibration) -> tuple[Analysis, Result]:
+    picture.convert("RGB").save(path)
+    scorer, file = bluish(calibration), Input(path, path.name)
     found = analyse(file, [scorer], FaceFinder(), Rates())
-    assert found.best_confidence > 0.9  # the detector is sure
-    result = judge(file, found, read_together([scorer]), "")
+    return found, judge(file, found, read_together([scorer]), "")
+
+
+def shipped(package: str, path: str) -> PIL.Image.Image:
+    (folder,) = importlib.util.find_spec(package).submodule_search_locations
+    return PIL.Image.open(Path(folder) / path)
+
+
+@pytest.mark.parametrize(
+    ("package", "path"),
+    [("skimage", "data/chelsea.png"), ("plenoptic", "data/macaca_nigra_self-portrait.jpg")],
+)
+def test_a_cat_and_a_macaque_get_no_verdict(package, path, tmp_path) -> None:
+    found, result = photograph(tmp_path / "animal.png", shipped(package, path), learned())
+    assert found.best_confidence > 0.8  # the detector is sure
     assert result.prob is not None and result.verdict is None
     assert "not certain that this is a human face" in result.reason
+
+
+def test_a_single_picture_is_not_judged_by_averages_over_videos(tmp_path) -> None:
+    """A drawn face is as good as a human one to both detectors; so are statues, paintings and cartoons."""
+    drawn = shipped("nikola", "data/samplesite/images/frontispiece.jpg").crop((218, 137, 378, 317))
+    found, result = photograph(tmp_path / "drawn.png", drawn.resize((640, 720)), learned())
+    assert len(found.faces) == 1 and not result.faces[0].doubt
+    assert result.prob is not None and result.verdict is None
+    assert "scored in 1 frame, those of the validation videos in 12 each" in result.reason
+    of_pictures = replace(learned(), frames=1)
+    assert photograph(tmp_path / "drawn.png", drawn.resize((640, 720)), of_pictures)[1].verdict == "real"
+
+
+def test_a_doubtful_face_does_not_clear_a_faked_one() -> None:
+    found = analysis(np.full(12, 4.5), np.full(1, 6.0), np.full(12, 5.0))
+    found.faces.loc[found.faces["track"] == 2, "human"] = 0.01
+    assert judged(found).verdict == "fake"

@@ -72,3 +72,16 @@ def test_uncorrected_limits_would_not_hold() -> None:
     random = np.random.default_rng(0)
     limits = Limits.of(Sample.of(random.normal(size=500), np.arange(500)), Sample((), (), 0), 1)
     assert (random.normal(size=(5000, 8)).max(1) > limits.fake_above).mean() > 0.25
+
+
+def test_means_of_few_frames_do_not_keep_the_risk() -> None:
+    """Why a single picture gets no verdict: the limits come from means of twelve frames."""
+    random = np.random.default_rng(0)
+
+    def values(people: int, frames: int) -> np.ndarray:
+        return random.normal(0, 0.7, people) + random.normal(0, 1, (people, frames)).mean(1)
+
+    limit = np.mean([Sample.of(values(500, 12), np.arange(500)).limit_above(RISK) for _ in range(50)])
+    alarms = {frames: (values(50_000, frames) > limit).mean() for frames in (12, 3, 1)}
+    assert alarms[12] == pytest.approx(0.05, abs=0.005)
+    assert alarms[3] == pytest.approx(0.08, abs=0.01) and alarms[1] == pytest.approx(0.15, abs=0.01)

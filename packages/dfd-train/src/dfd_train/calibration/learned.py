@@ -10,7 +10,7 @@ import pandas as pd
 from dfd_train.calibration.choosing import Tried, choose_scale
 from dfd_train.calibration.limits import RISK, Limits, Sample
 from dfd_train.calibration.scales import Scale, at_an_end, fit_scale
-from dfd_train.calibration.score import OVER, DeployedScore, Over
+from dfd_train.calibration.score import FEWEST_FRAMES, OVER, DeployedScore, Over
 from dfd_train.errors import UserError
 from dfd_train.metrics import scores
 from dfd_train.metrics.clustered import auc_interval
@@ -108,6 +108,10 @@ class Calibration:
     def stretch_looks(self, frames: list[int]) -> int:
         """The same of its worst stretch: a face seen for as long as two validation videos is two looks."""
         return sum(-(-count // max(self.frames, 1)) for count in frames)
+
+    def enough(self, frames: int) -> bool:
+        """Whether so many frames of a face may be judged by limits that come from means over `self.frames`."""
+        return frames >= min(FEWEST_FRAMES, self.frames)
 
     def limits(self, looks: int, risk: float = RISK) -> Limits:
         """The values that decide about a file of so many looks."""

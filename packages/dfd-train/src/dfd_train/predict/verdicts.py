@@ -10,11 +10,12 @@ from typing import Literal
 import numpy as np
 
 from dfd_train.calibration.learned import Calibration
-from dfd_train.calibration.limits import RISK, needed_groups
+from dfd_train.calibration.limits import RISK, Limits, needed_groups
 from dfd_train.calibration.stretches import worst_stretch
 from dfd_train.metrics.scores import Floats
 from dfd_train.predict.ensemble import Reading
 from dfd_train.runs.folder import DEMONSTRATION
+from ffpp_prep.text.units import counted
 
 Verdict = Literal["fake", "real", "undecidable"]
 
@@ -63,7 +64,6 @@ class Ruling:
 
 def rule(faces: Sequence[Scored], stretch: Stretch, reading: Reading) -> Ruling:
     """The verdict about a file by its highest face; `faces`: all that count, at least one."""
-    highest = max(faces, key=lambda face: face.value)
     known = reading.calibration
     if reading.demonstration:
         return Ruling(None, f"no verdict: {DEMONSTRATION}")
@@ -77,22 +77,29 @@ def rule(faces: Sequence[Scored], stretch: Stretch, reading: Reading) -> Ruling:
         reading.score.prob(limit) if math.isfinite(limit) else None
         for limit in (limits.fake_above, limits.real_below)
     )
-    verdict, reason = _decided(highest, stretch, known, limits.fake_above, limits.real_below, looks)
+    verdict, reason = _decided(faces, stretch, known, limits, looks)
     return Ruling(verdict, reason, fake_above, real_below, looks)
 
 
 def _decided(
-    highest: Scored, stretch: Stretch, known: Calibration, fake_above: float, real_below: float, looks: int
+    faces: Sequence[Scored], stretch: Stretch, known: Calibration, limits: Limits, looks: int
 ) -> tuple[Verdict | None, str]:
+    highest = max(faces, key=lambda face: face.value)
+    sure = [face.value for face in faces if not face.doubt and known.enough(len(face.logit))]
+    if sure and max(sure) > limits.fake_above:
+        return "fake", ""
     if highest.doubt:
         return None, f"no verdict: it is not certain that this is a human face ({highest.doubt})"
-    if highest.value > fake_above:
-        return "fake", ""
-    if highest.value < real_below and not stretch.suspicious:
+    if not known.enough(len(highest.logit)):
+        return None, (
+            f"no verdict: the face was scored in {counted(len(highest.logit), 'frame')}, those of the validation "
+            f"videos in {known.frames} each; how often the model is wrong on so few is not known"
+        )
+    if highest.value < limits.real_below and not stretch.suspicious:
         return "real", ""
     if stretch.suspicious and known.score.over == "all frames":
         return "undecidable", "a stretch of it looks like a fake, the whole does not"
-    if math.isinf(fake_above):
+    if math.isinf(limits.fake_above):
         return "undecidable", (
             f"to call a file fake of which {looks} faces and stretches were looked at, {needed_groups(looks)} real "
             f"people must have been validated on; there were {known.reals.groups}"

@@ -71,6 +71,7 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int) -> tuple[st
         says.append(
             f"{counted(left_out, 'face')} found {'does' if left_out == 1 else 'do'} not count, as said there."
         )
+    says.append("Whether a face is a living person's, or painted or sculpted, was not looked at.")
     says.append(
         "Voices, sound, captions, the scene and bodies were not looked at, nor was where the file comes from. What it "
         "says of itself is listed below and was not judged."
