@@ -8,19 +8,22 @@ for new people.
 """
 
 import argparse
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from dfd_train.metrics import Summary, intervals, summarize
+from dfd_train.metrics import intervals, summarize
+from dfd_train.metrics.operating import brier
 from dfd_train.metrics.paired import difference, judged_videos
 
 SETTINGS = ((10, 10), (20, 20), (60, 60), (350, 350), (10, 5), (20, 5), (60, 15), (350, 70))
-MEASURES = ("video_auc", "video_accuracy", "balanced_accuracy", "ap", "eer", "log_loss")
+MEASURES = ("video_auc", "video_accuracy", "balanced_accuracy", "ap", "eer", "log_loss", "brier")
 TITLES = {
     "video_auc": "AUC", "video_accuracy": "accuracy", "balanced_accuracy": "balanced accuracy",
     "ap": "average precision", "eer": "equal error rate", "log_loss": "log loss",
+    "brier": "Brier score",
 }  # fmt: skip
 PAIRED = ("video_auc", "balanced_accuracy", "log_loss")
 SHIFT = 1.6
@@ -51,14 +54,15 @@ def labels(videos: int, people: int) -> tuple[np.ndarray, np.ndarray]:
     return ((turn + person * (videos // people % 2)) % 2).astype(np.int8), person
 
 
-def truth(videos: int, people: int) -> Summary:
+def truth(videos: int, people: int) -> dict[str, float]:
     """The measures of a million new people, reals and fakes in the set's proportion."""
     random, size = np.random.default_rng(10**6), 10**6
     label = (np.arange(size) < labels(videos, people)[0].mean() * size).astype(np.int8)
     effect = people < videos
     own = effect * (random.normal(0, 0.5, size) + random.normal(0, 1.0, size) * label)
     logit = SHIFT * label + own + random.normal(0, 1, size) - SHIFT / 2
-    return summarize(pd.DataFrame({"video_id": np.arange(size), "label": label, "logit": logit}))
+    found = summarize(pd.DataFrame({"video_id": np.arange(size), "label": label, "logit": logit}))
+    return asdict(found) | {"brier": float(((1 / (1 + np.exp(-logit)) - label) ** 2).mean())}
 
 
 def coverage(videos: int, people: int, sets: int, seed: int = 0) -> pd.DataFrame:
@@ -66,11 +70,14 @@ def coverage(videos: int, people: int, sets: int, seed: int = 0) -> pd.DataFrame
     random, true = np.random.default_rng([seed, videos, people]), truth(videos, people)
     rows = []
     for _ in range(sets):
-        found = intervals(simulate(random, videos, people), resamples=200)
+        frames = simulate(random, videos, people)
+        found, of_squares = intervals(frames, resamples=200), brier(judged_videos(frames)).interval
+        lows = asdict(found.low) | {"brier": of_squares.low}
+        highs = asdict(found.high) | {"brier": of_squares.high}
         for measure in MEASURES:
-            low, high = getattr(found.low, measure), getattr(found.high, measure)
+            low, high = lows[measure], highs[measure]
             if np.isfinite(low):
-                rows.append((measure, low <= getattr(true, measure) <= high, high - low))
+                rows.append((measure, low <= true[measure] <= high, high - low))
     table = pd.DataFrame(rows, columns=["measure", "holds", "width"]).groupby("measure", sort=False)
     return table.agg(given=("holds", "size"), held=("holds", "sum"), width=("width", "mean"))
 
