@@ -287,6 +287,50 @@ def test_pages_on_a_telephone_and_on_paper(report) -> None:
         browser.close()
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_video_timeline_and_faces_show_one_moment(report) -> None:
+    from playwright.sync_api import sync_playwright
+
+    stretch = found(report).stretch
+    assert stretch is not None
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto((report / "report.html").as_uri())
+        video, slider = page.locator("video"), page.locator(".slider input")
+        page.wait_for_function("document.querySelector('video').currentTime > 0")
+
+        def at() -> tuple[float, float, float]:
+            """Of the video, the slider, and the line over the timeline."""
+            plot, line = page.locator(".plot").bounding_box(), page.locator(".now").bounding_box()
+            left, right = (
+                float(page.locator(".plot").get_attribute(f"data-{side}")) for side in ("left", "right")
+            )
+            share = ((line["x"] + 1 - plot["x"]) / plot["width"] - left) / (right - left)
+            return video.evaluate("v => v.currentTime"), float(slider.input_value()), 4.0 * share
+
+        assert at() == pytest.approx(
+            [stretch.start_s] * 3, abs=0.05
+        )  # the most suspicious moment comes first
+        slider.fill("2.8")
+        assert at() == pytest.approx([2.8] * 3, abs=0.05)
+        picture = page.locator(".pictures button").nth(1)
+        picture.press("Enter")
+        assert at() == pytest.approx([float(picture.get_attribute("data-at"))] * 3, abs=0.05)
+        box = page.locator(".plot").bounding_box()
+        left = float(page.locator(".plot").get_attribute("data-left"))
+        page.locator(".plot").click(position={"x": box["width"] * left, "y": box["height"] / 2})
+        assert at() == pytest.approx([0.0] * 3, abs=0.05)
+        page.locator("button[data-first]").click()
+        page.wait_for_function("document.querySelector('video').currentTime > 0.1")
+        page.wait_for_function("document.querySelector('video').paused", timeout=20_000)
+        assert at()[0] == pytest.approx(stretch.end_s, abs=0.3)
+        assert not faults
+        browser.close()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -279,7 +279,7 @@ def test_a_timeline_of_an_hour_is_drawn() -> None:
     time = np.arange(0, 3600, 0.5)
     prob = 0.5 + 0.4 * np.sin(time / 200) * np.sign(np.sin(time))
     table = pd.DataFrame({"track": np.arange(len(time)) // 900, "time": time, "prob": prob})
-    picture = PIL.Image.open(io.BytesIO(draw_timeline(table, time, (), 3600.0, 0.6, "a note")))
+    picture = PIL.Image.open(io.BytesIO(draw_timeline(table, time, (), 3600.0, 0.6, "a note").png))
     assert picture.size == (1500, 510) and picture.info["Comment"] == "a note"
 
 

@@ -87,6 +87,15 @@ def add_other_models(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_explain(parser: argparse.ArgumentParser) -> None:
+    """Adds --explain."""
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="on each page, show what moved the model in the worst frames, and what that is worth (takes longer)",
+    )
+
+
 def add_finder(parser: argparse.ArgumentParser) -> None:
     """Adds which detector finds the faces, and from which score."""
     parser.add_argument(

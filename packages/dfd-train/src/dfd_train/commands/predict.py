@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfd_train.commands.arguments import add_device, add_finder, add_other_models, add_trust
+from dfd_train.commands.arguments import add_device, add_explain, add_finder, add_other_models, add_trust
 from dfd_train.errors import UserError
 from ffpp_prep.command_line.program import Outcome
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dfd_train.predict.finder import FaceFinder
     from dfd_train.predict.result import Status
     from dfd_train.predict.scorer import Scorer
+    from dfd_train.predict.worst import Explainer
 
 HELP = "score your own videos and images: which face, when, how sure"
 FAILED: dict[Status, str] = {
@@ -72,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="find faces in 2 frames a second, follow them between, and score every frame",
     )
+    add_explain(parser)
     parser.add_argument("--no-video", action="store_true", help="make no annotated video")
     add_device(parser)
     add_trust(parser)
@@ -110,12 +112,13 @@ def run(options: argparse.Namespace) -> Outcome:
         detect=None if options.every_frame else 2.0,
         score=None if options.every_frame or options.score_every_frame else 2.0,
     )
+    explain = explainer_of(options, scorers)
     reading = read_together(scorers)
     if reading.unfinished:
         logging.warning("unfinished: %s", reading.unfinished)
     if reading.demonstration:
         print(f"{reading.title}: demonstration model, not evidence")
-    job = Job(scorers, reading, finder(options, scorers), rates, video=not options.no_video)
+    job = Job(scorers, reading, finder(options, scorers), rates, video=not options.no_video, explain=explain)
     done = predict_files(files, options.out, job, _say)
     counts = Counter(one.result.status for one in done)
     if len(done) > 1:
@@ -126,6 +129,15 @@ def run(options: argparse.Namespace) -> Outcome:
     status = 3 if counts["not_a_number"] else 1 if counts["unreadable"] else 0
     results = [msgspec.to_builtins(one.result) for one in done]
     return Outcome(BUG if counts["internal_error"] else status, results)
+
+
+def explainer_of(options: argparse.Namespace, scorers: Sequence[Scorer]) -> Explainer | None:
+    """What explains each file's worst frames, where that was asked for. Raises: UserError."""
+    if not options.explain:
+        return None
+    from dfd_train.explain.worst import explainer
+
+    return explainer(scorers)
 
 
 def finder(options: argparse.Namespace, scorers: Sequence[Scorer]) -> FaceFinder:

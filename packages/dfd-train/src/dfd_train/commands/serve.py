@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from socket import socket
 
-from dfd_train.commands.arguments import add_device, add_other_models, add_trust, positive
+from dfd_train.commands.arguments import add_device, add_explain, add_other_models, add_trust, positive
+from dfd_train.commands.predict import explainer_of
 from dfd_train.errors import UserError
 
 HELP = "open a web page on this machine: drop a video, read the report"
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST",
         help="a further name by which browsers may ask for this machine; repeatable",
     )
+    add_explain(parser)
     add_device(parser)
     add_trust(parser)
 
@@ -69,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
     for scorer in scorers:
         if isinstance(scorer, TorchScorer) and (said := scorer.time_said()):
             logging.info(said)
+    explain = explainer_of(options, scorers)
     reading = read_together(scorers)
     title = reading.title
     if reading.unfinished:
@@ -85,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         port = place.getsockname()[1]
         access = Access.of(options.host, port, tuple(options.name))
         finder = FaceFinder(detector_of([scorer.facts for scorer in scorers]))
-        jobs = Jobs(Job(scorers, reading, finder, Rates()), keep=options.out is not None)
+        jobs = Jobs(Job(scorers, reading, finder, Rates(), explain=explain), keep=options.out is not None)
         desk = Desk(out, jobs, options.limit * 1_000_000, title, note)
         stack.callback(desk.remove_unfinished)
         stack.callback(jobs.close)

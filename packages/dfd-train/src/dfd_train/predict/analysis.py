@@ -17,6 +17,7 @@ from dfd_train.predict.finder import CONFIDENCE, FaceFinder
 from dfd_train.predict.inputs import Input, require_file
 from dfd_train.predict.scorer import BATCH, Scorer
 from dfd_train.predict.thumbs import Thumbs
+from dfd_train.predict.worst import WorstFrames
 from ffpp_prep.format.geometry import CropGeometry, Image
 
 BATCH_BYTES = 64 << 20
@@ -100,6 +101,7 @@ class Analysis:
     thumbs: Thumbs
     chosen: Floats = field(default_factory=lambda: np.zeros(0))
     """times of the frames that were to be scored, (N,) float64 seconds, rising: those without a face too"""
+    worst: WorstFrames = field(default_factory=WorstFrames)
 
 
 def analyse(
@@ -130,13 +132,15 @@ def _analyse(
 ) -> Analysis:
     started = time.perf_counter()
     source = ImageFaces(file.path, finder) if file.is_image else VideoFaces(file.path, finder, rates, advance)
-    batch, thumbs = _Batch(scorers), Thumbs()
+    batch, thumbs, worst = _Batch(scorers), Thumbs(), WorstFrames()
     rows: list[tuple[float, ...]] = []
 
     def score() -> None:
         for index, logits, crop in batch.run():
             rows[index] += (float(np.mean(logits)), *logits)
-            thumbs.add(int(rows[index][2]), crop, rows[index][1], rows[index][-len(scorers) - 1])
+            seen = int(rows[index][2]), crop, rows[index][1], rows[index][-len(scorers) - 1]
+            thumbs.add(*seen)
+            worst.add(*seen)
 
     judged: Counter[int] = Counter()
     for face in source:
@@ -179,6 +183,7 @@ def _analyse(
         error=source.error,
         seconds=Seconds(source.decode_s, source.detect_s, batch.seconds, time.perf_counter() - started),
         thumbs=thumbs,
+        worst=worst,
         chosen=np.array(source.chosen, np.float64),
     )
 

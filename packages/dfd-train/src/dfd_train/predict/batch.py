@@ -36,6 +36,7 @@ from dfd_train.predict.result import (
     unreadable,
 )
 from dfd_train.predict.scorer import Scorer
+from dfd_train.predict.worst import Explainer, Marked
 from dfd_train.report.files import write_text
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.text.spreadsheet import cell
@@ -71,6 +72,8 @@ class Job:
     rates: Rates
     video: bool = True
     """make the annotated video"""
+    explain: Explainer | None = None
+    """explain the worst frames of each file"""
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,11 @@ def predict_file(file: Input, folder: Path, job: Job, advance: Stages) -> Done:
         if identity and _identity(file, job) != identity:  # so that the hash is of what was scored
             analysis, result = None, changed(file, job.reading)
         result = replace(result, evidence=gather(file, sha256, job.reading.facts, job.finder, job.rates))
+        result, marked = _explained(result, analysis, job)
         draw = advance.of("annotating")
-        result = write_outputs(folder, file, result, analysis, job.reading, video=job.video, advance=draw)
+        result = write_outputs(
+            folder, file, result, analysis, job.reading, video=job.video, advance=draw, marked=marked
+        )
     except OSError:  # of the disk that results are written to
         raise
     except Exception as error:
@@ -178,6 +184,15 @@ def _judged(file: Input, job: Job, identity: str, advance: Stages) -> tuple[Anal
     except NotANumber as error:
         return None, not_a_number(file, error, job.reading)
     return analysis, judge(file, analysis, job.reading, identity)
+
+
+def _explained(result: Result, analysis: Analysis | None, job: Job) -> tuple[Result, tuple[Marked, ...]]:
+    """The answer with an explanation of its most suspicious face, and the pictures of it, where that is asked for."""
+    if job.explain is None or analysis is None or result.prob is None:
+        return result, ()
+    face = max((one for one in result.faces if not one.left_out), key=lambda one: one.value).face
+    explanation, marked = job.explain(face, analysis.worst.of(face - 1))
+    return replace(result, explanation=explanation), marked
 
 
 class Stages:
@@ -227,7 +242,9 @@ def _identity(file: Input, job: Job) -> str:
     finder = (job.finder.weights_sha256, job.finder.threshold)
     parts = (FORMAT_VERSION, name, status.st_size, status.st_mtime_ns, job.reading.sha256, *finder)
     # a page that says "unfinished" must not outlive the end of the run, even where its best epoch stays the same
-    text = "\n".join(map(str, (*parts, job.rates, job.video, job.reading.unfinished)))
+    text = "\n".join(
+        map(str, (*parts, job.rates, job.video, job.explain is not None, job.reading.unfinished))
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

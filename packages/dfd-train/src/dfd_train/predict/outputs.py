@@ -10,7 +10,7 @@ import io
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,8 @@ from dfd_train.predict.inputs import Input, source_of
 from dfd_train.predict.page import write_page
 from dfd_train.predict.photographs import read_smaller
 from dfd_train.predict.result import Result, frame_probs
-from dfd_train.predict.timeline import draw_timeline
+from dfd_train.predict.timeline import Timeline, draw_timeline
+from dfd_train.predict.worst import Marked
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import read_checked_json, with_checksum
 from ffpp_prep.machine import lock, sync_file
@@ -60,15 +61,18 @@ def write_outputs(
     video: bool,
     advance: Advance = lambda at, duration: None,
     traceback: str = "",
+    marked: Sequence[Marked] = (),
 ) -> Result:
     """Write the folder of one file, in the place of what was there; returns the result as it stands there.
 
     analysis: None for a file of which there is none.
     video: whether to make the annotated video.
+    marked: pictures of the result's explanation.
     traceback: of an error of this program, which stands in a file of its own.
     Raises: OSError where the disk refuses.
     """
     stills: tuple[Still, ...] = ()
+    timeline: Timeline | None = None
     with _replaced_folder(folder) as target:
         if analysis is not None:
             _write_frames(target / FRAMES, analysis, reading, result.note)
@@ -80,15 +84,21 @@ def write_outputs(
             if file.is_image:
                 _write_image(target / IMAGE, file, faces, line, result.note)
             elif faces.loc[probs.notna(), "frame"].nunique() > 1:  # one frame is no line
-                picture = draw_timeline(
-                    faces, analysis.chosen, result.faceless, analysis.media.duration, line, result.note
+                timeline = draw_timeline(
+                    faces,
+                    analysis.chosen,
+                    result.faceless,
+                    analysis.media.duration,
+                    line,
+                    result.note,
+                    result.stretch,
                 )
-                (target / TIMELINE).write_bytes(picture)
+                (target / TIMELINE).write_bytes(timeline.png)
             if video and not file.is_image:
                 stills = _write_video(target / VIDEO, file, faces, result, advance)
         if traceback:
             (target / TRACEBACK).write_text(traceback, encoding="utf-8", errors="backslashreplace")
-        write_page(target, result, analysis, reading, stills)
+        write_page(target, result, analysis, reading, stills, timeline, marked)
         if result.evidence is not None:
             written = outputs_of(target, leave_out=RESULT)
             result = replace(result, evidence=replace(result.evidence, outputs=written))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from dfd_train.predict.analysis import Analysis, Media
 from dfd_train.predict.annotate import LONGEST_SIDE, Still
@@ -17,8 +18,10 @@ from dfd_train.predict.drawing import colour, face_colour
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.facts import facts_of_answer, facts_of_file
 from dfd_train.predict.result import STATUSES, Face, Result
+from dfd_train.predict.timeline import Timeline
 from dfd_train.predict.verdicts import Stretch
 from dfd_train.predict.words import exact_percent, moment, percent, sentence, short_percent
+from dfd_train.predict.worst import Marked
 from dfd_train.report.files import write_text
 
 EMBEDDED_VIDEO = 8 << 20  # bytes; a longer one stays beside the page
@@ -41,6 +44,18 @@ class Answer:
 class _Picture:
     source: str
     caption: str
+    time: float | None = None
+    """in the video, where it is of one"""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A frame and its explanation."""
+
+    crop: str
+    marked: str
+    caption: str
+    time: float | None
 
 
 @dataclass(frozen=True)
@@ -112,21 +127,25 @@ def write_page(
     analysis: Analysis | None,
     reading: Reading,
     stills: Sequence[Still] = (),
+    timeline: Timeline | None = None,
+    marked: Sequence[Marked] = (),
 ) -> None:
     """Write folder/report.html; pictures beside it are put into the page. stills: what paper shows of the video."""
-    names = ("timeline.png", "annotated.png", "annotated.mp4")
-    timeline, image, video = (_embedded(folder / name) for name in names)
+    image, video = (_embedded(folder / name) for name in ("annotated.png", "annotated.mp4"))
     shown = sorted(result.faces, key=lambda face: (bool(face.left_out), -face.prob))[:SHOWN_FACES]
     page = (
         _environment()
         .get_template("report.html")
         .render(
             result=result,
+            script=Markup(script()),
             answer=answer(result),
             timeline=timeline,
+            plot=_uri(timeline.png, "image/png") if timeline else "",
             image=image,
             video=video,
             stills=[_Picture(_uri(one.jpeg, "image/jpeg"), moment(one.time)) for one in stills],
+            looks=[_look(one, reading, result.media) for one in marked],
             size=_shown_size(result.media),
             faces=[
                 _shown_face(face, result, analysis, reading)
@@ -168,7 +187,10 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
         return short_percent(prob) if whole else f"{moment(time)}: {short_percent(prob)}"
 
     prob = None if face.left_out else face.prob
-    pictures = tuple(_Picture(_uri(one.jpeg, "image/jpeg"), caption(one.time, one.logit)) for one in thumbs)
+    pictures = tuple(
+        _Picture(_uri(one.jpeg, "image/jpeg"), caption(one.time, one.logit), None if whole else one.time)
+        for one in thumbs
+    )
     return _ShownFace(
         face=face,
         percent="–" if face.left_out else percent(face.prob),
@@ -177,6 +199,13 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
         when="" if whole else _when(face),
         pictures=pictures,
     )
+
+
+def _look(one: Marked, reading: Reading, media: Media | None) -> _Look:
+    prob = short_percent(float(reading.score.frame_probs(np.array([one.logit]))[0]))
+    whole = media is None or media.kind == "image"
+    pictures = _uri(one.crop, "image/jpeg"), _uri(one.marked, "image/jpeg")
+    return _Look(*pictures, prob if whole else f"{moment(one.time)}: {prob}", None if whole else one.time)
 
 
 def _shown_size(media: Media | None) -> tuple[int, int]:
@@ -208,6 +237,12 @@ def _embedded(path: Path) -> str:
 
 def _uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{b64encode(content).decode()}"
+
+
+@cache
+def script() -> str:
+    """What makes the page's parts move together, as it stands in every page."""
+    return _environment().get_template("report.js").render()
 
 
 @cache

@@ -18,6 +18,7 @@ from dfd_train.predict.inputs import Input
 from dfd_train.predict.places import without_places
 from dfd_train.predict.verdicts import Scored, Stretch, Verdict, most_suspicious, rule
 from dfd_train.predict.words import looked_at, meaning
+from dfd_train.predict.worst import Explanation
 from dfd_train.runs.folder import DEMONSTRATION
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import TooLarge, VideoError
@@ -101,6 +102,8 @@ class Result:
     """sentences on what was looked at and what wasn't"""
     evidence: Evidence | None = None
     """None in results of before version 3"""
+    explanation: Explanation | None = None
+    """of its worst frames; None where it was not asked for, or there is no score"""
 
 
 def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> Result:

@@ -129,29 +129,32 @@ class TorchScorer:
 
     def __init__(self, facts: Facts, detector: Detector, device: torch.device, amp: str = "off") -> None:
         self.facts = facts
-        self._network = _for_inference(detector.network).to(device)
-        self._device, self._amp = device, amp
+        self.detector, self.device = (
+            replace(detector, network=_for_inference(detector.network).to(device)),
+            device,
+        )
+        self._amp = amp
 
     def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
         """See `Scorer`."""
         found = []
         for start in range(0, len(crops), BATCH):
             images = _images(crops[start : start + BATCH], self.facts.spec)
-            images = images.to(self._device, memory_format=torch.channels_last)
-            with torch.inference_mode(), autocast(self._device, self._amp):
-                found.append(self._network(images).flatten().float().cpu().numpy())
+            images = images.to(self.device, memory_format=torch.channels_last)
+            with torch.inference_mode(), autocast(self.device, self._amp):
+                found.append(self.detector.network(images).flatten().float().cpu().numpy())
         return _numbers(found, self.facts)
 
     def time_said(self) -> str:
         """Of a published detector, which may be large, how long it takes; empty where that is not worth a word."""
         if self.facts.kind != "adopted":
             return ""
-        seconds = seconds_a_crop(self._network, self.facts.spec, self._device)
+        seconds = seconds_a_crop(self.detector.network, self.facts.spec, self.device)
         if seconds < SLOW:
             return ""
         minute = duration_text(120 * seconds)
         return (
-            f"{self.facts.name}: {seconds:.1f} s a face and frame on this {self._device.type}; a minute of video with "
+            f"{self.facts.name}: {seconds:.1f} s a face and frame on this {self.device.type}; a minute of video with "
             f"one face, 2 frames a second, takes about {minute}"
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
@@ -15,14 +16,27 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from dfd_train.metrics.scores import Floats
 from dfd_train.predict.analysis import Span
 from dfd_train.predict.drawing import face_colour
+from dfd_train.predict.verdicts import Stretch
 from dfd_train.predict.words import clock
-from dfd_train.report.svg import GREY
+from dfd_train.report.svg import GREY, ORANGE
 
 SHOWN_FACES = 6  # the one with the highest score, and those with the most frames
 MEAN_S = 5.0  # long videos: the line is the mean over at least so many seconds
 STEPS = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)  # seconds between ticks
 TICKS = 10  # at most, however long the video
 MANY = 120  # frames of a face, above which its line is a mean
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The picture, and where in it the time runs."""
+
+    png: bytes
+    """1500 x 510 pixels"""
+    left: float
+    """of its width, where the time is 0"""
+    right: float
+    """where it is the duration"""
 
 
 def draw_timeline(
@@ -32,11 +46,12 @@ def draw_timeline(
     duration: float,
     threshold: float | None,
     note: str,
-) -> bytes:
-    """A PNG, 1500 x 510 pixels.
+    stretch: Stretch | None = None,
+) -> Timeline:
+    """The scores of the faces over a video's time.
 
     faces: rows of `Analysis.faces` with a column `prob`. chosen: `Analysis.chosen`; a line is interrupted where one of
-    these frames lacks the face. faceless: shaded. duration in seconds.
+    these frames lacks the face. faceless, stretch: shaded. duration in seconds.
     """
     scored = faces.dropna(subset="prob")
     counts = scored["track"].value_counts()
@@ -51,6 +66,8 @@ def draw_timeline(
             _draw_face(axes, own, chosen, track + 1, max(MEAN_S, duration / 150))
         for span in faceless:
             axes.axvspan(span.start_s, span.end_s, color=GREY, alpha=0.18, linewidth=0)
+        if stretch is not None:
+            axes.axvspan(stretch.start_s, stretch.end_s, color=ORANGE, alpha=0.16, linewidth=0)
         if threshold is not None:
             _draw_threshold(axes, threshold)
         _draw_scales(axes, duration)
@@ -59,13 +76,15 @@ def draw_timeline(
             axes.legend(
                 frameon=False, ncols=6, loc="lower left", bbox_to_anchor=(0, 1.0), title=title, fontsize=10
             )
-        if faceless:
-            axes.set_title("grey: no face was scored there", fontsize=10, color="#555d66", loc="right")
+        shades = {"orange: the most suspicious stretch": stretch, "grey: no face was scored": faceless}
+        if said := ", ".join(words for words, shown in shades.items() if shown):
+            axes.set_title(said, fontsize=10, color="#555d66", loc="right")
         if note:
             figure.suptitle(note, fontsize=11, color="#8a5a00", fontweight="bold", x=0.99, ha="right")
         out = io.BytesIO()
         figure.savefig(out, format="png", metadata={"Comment": note} if note else None)
-    return out.getvalue()
+        place = axes.get_position()
+    return Timeline(out.getvalue(), float(place.x0), float(place.x1))
 
 
 def _shown(scored: pd.DataFrame, counts: pd.Series) -> list[int]:

@@ -1,0 +1,101 @@
+"""An explanation for predict's page: of the worst frames of one face, with what deletion and insertion say of it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+import numpy as np
+import PIL.Image
+
+from dfd_train.errors import NotANumber, UserError
+from dfd_train.explain.attribution import SIDE, gradcam
+from dfd_train.explain.baselines import centre_prior
+from dfd_train.explain.curves import curves
+from dfd_train.explain.figure import overlay
+from dfd_train.predict.scorer import Scorer, TorchScorer
+from dfd_train.predict.worst import Explainer, Explanation, Marked, WorstFrame
+
+METHOD = "Grad-CAM"
+LEAST = 0.01  # of an area of 1: what is closer to the spot's counts as no better
+
+
+def explainer(scorers: Sequence[Scorer]) -> Explainer:
+    """What explains frames to predict; of several models the first one. Raises: UserError without `explain`."""
+    if find_spec("captum") is None:
+        raise UserError("--explain needs captum: pip install 'dfd-train[explain]'")
+    first = scorers[0]
+
+    def explain(face: int, frames: Sequence[WorstFrame]) -> tuple[Explanation, tuple[Marked, ...]]:
+        times = tuple(frame.time for frame in frames)
+
+        def none(reason: str) -> tuple[Explanation, tuple[Marked, ...]]:
+            return Explanation(face, METHOD, first.facts.name, times, "", reason), ()
+
+        if not isinstance(first, TorchScorer):
+            return none("an ONNX file gives no gradients; explain the run that it was exported from")
+        if not frames:
+            return none("other faces have higher frames, and only theirs are kept")
+        try:
+            return _explained(first, face, frames)
+        except (UserError, NotANumber) as error:
+            return none(str(error))
+
+    return explain
+
+
+def _explained(
+    scorer: TorchScorer, face: int, frames: Sequence[WorstFrame]
+) -> tuple[Explanation, tuple[Marked, ...]]:
+    marked, areas = [], []
+    for frame in frames:
+        found = gradcam(scorer.detector, frame.crop, device=scorer.device)
+        areas.append(
+            [
+                *curves(scorer.detector, frame.crop, found.values, scorer.device).areas,
+                *curves(scorer.detector, frame.crop, centre_prior(), scorer.device).areas,
+            ]
+        )
+        plain = PIL.Image.fromarray(frame.crop).resize((SIDE, SIDE))
+        marked.append(
+            Marked(
+                frame.time, frame.logit, _jpeg(plain), _jpeg(PIL.Image.fromarray(overlay(frame.crop, found)))
+            )
+        )
+    deletion, insertion, deletion_middle, insertion_middle = np.mean(areas, axis=0).tolist()
+    explanation = Explanation(
+        face=face,
+        method=METHOD,
+        model=scorer.facts.name,
+        times=tuple(frame.time for frame in frames),
+        worth=_worth(deletion, deletion_middle, insertion, insertion_middle),
+        reason="",
+        deletion=deletion,
+        deletion_middle=deletion_middle,
+        insertion=insertion,
+        insertion_middle=insertion_middle,
+    )
+    return explanation, tuple(marked)
+
+
+def _worth(deletion: float, deletion_middle: float, insertion: float, insertion_middle: float) -> str:
+    better = (deletion < deletion_middle - LEAST) + (insertion > insertion_middle + LEAST)
+    said = (
+        "by neither measure do the marks say more of this model than a spot in the middle of the face, which knows "
+        "nothing of it: read nothing into them",
+        "by one of two measures the marks say more of this model than a spot in the middle of the face, by the other "
+        "no more: they are weak evidence of what moved it",
+        "by both measures the marks say more of this model than a spot in the middle of the face, which knows nothing "
+        "of it",
+    )[better]
+    return (
+        f"On these frames, {said} (deletion {deletion:.3f}, the spot {deletion_middle:.3f}, less is better; insertion "
+        f"{insertion:.3f}, the spot {insertion_middle:.3f}, more is better)."
+    )
+
+
+def _jpeg(picture: PIL.Image.Image) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=88)
+    return out.getvalue()
