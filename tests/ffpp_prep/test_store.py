@@ -170,7 +170,7 @@ def test_ten_failures_of_a_kind_are_listed_and_all_stand_in_a_table(tmp_path: Pa
     table = tmp_path / "failures.csv"
     result = ffpp_prep("status", tmp_path, "--csv", table)
     assert result.returncode == 0 and result.stdout.count("=1+1") == 10 and result.stdout.count("slow") == 4
-    assert "open_failed   … and 15 more" in result.stdout and "29 videos that are not ok" in result.stdout
+    assert "open_failed   … and 15 more" in result.stdout and "29 videos not ok" in result.stdout
     rows = pd.read_csv(table)
     assert list(rows.columns) == ["video_id", "status", "error"] and len(rows) == 29
     assert set(rows["error"]) == {"'=1+1", "slow"}

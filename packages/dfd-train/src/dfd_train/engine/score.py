@@ -13,7 +13,6 @@ import torch
 from msgspec import Meta
 from numpy.typing import NDArray
 from torch import nn
-from tqdm import tqdm
 
 from dfd_train.data.batches import EpochPlan, Sample, plan_evaluation
 from dfd_train.data.degradation import Loss
@@ -25,6 +24,7 @@ from dfd_train.errors import NotANumber
 from dfd_train.settings.sections import Count
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.options import Checked
+from ffpp_prep.text.bars import bar
 
 Logits = TypeVar("Logits", NDArray[np.float32], NDArray[np.float64])
 
@@ -79,13 +79,7 @@ def score_videos(
         loaded = loader.load(scoring_batches(videos, scoring, processes), device)
     network.eval()
     logits: list[np.ndarray] = []
-    progress = tqdm(
-        total=batches.crops,
-        desc="scoring",
-        unit="frame",
-        disable=None if processes.main else True,
-        leave=False,
-    )
+    progress = bar(total=batches.crops, desc="scoring", unit="frame", shown=processes.main, leave=False)
     with progress:
         for batch in batches:
             images, _, _ = next(

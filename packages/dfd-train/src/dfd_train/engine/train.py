@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from dfd_train.calibration.kept import keep_calibration
 from dfd_train.data.batches import Sample
@@ -64,6 +63,7 @@ from dfd_train.runs.environment import describe_environment
 from dfd_train.runs.folder import DEMONSTRATION, RunFolder
 from dfd_train.runs.predictions import write_predictions
 from dfd_train.settings.config import RunConfig
+from ffpp_prep.text.bars import bar
 
 log = logging.getLogger(__name__)
 
@@ -179,9 +179,9 @@ class Training:
         place, accumulate = self.place, self.config.optimizer.accumulate
         self.learner.detector.train()
         started, already = time.monotonic(), place.seconds
-        progress = tqdm(
+        progress = bar(
             total=len(batches), initial=place.batches_done, desc=f"epoch {epoch}", unit="batch",
-            disable=None if self.processes.main else True, leave=False,
+            shown=self.processes.main, leave=False,
         )  # fmt: skip
         with progress:
             for batch in batches[place.batches_done :]:

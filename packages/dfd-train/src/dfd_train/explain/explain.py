@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,7 @@ from dfd_train.settings.sections import Count, Device
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.options import Checked
+from ffpp_prep.text.bars import bar
 from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.text.units import counted, duration_text
 
@@ -193,7 +194,7 @@ def _explain_all(
         *(f"{sum(passes) + further * len(models):,}", duration_text(seconds)),
     )
     blind = [randomised(model.detector, request.seed) for model in models] if masked else []
-    with tqdm(total=sum(passes), desc="explaining", unit="pass", disable=None, leave=False) as progress:
+    with bar(total=sum(passes), desc="explaining", unit="pass", leave=False) as progress:
         found = []
         for number, (picture, own) in enumerate(zip(pictures, probs, strict=True)):
             segments = superpixels(picture.crop) if "lime" in request.methods else None
@@ -216,7 +217,7 @@ def _explanations(
     segments: npt.NDArray[np.int64] | None,
     seed: int,
     device: torch.device,
-    progress: tqdm[object],
+    progress: tqdm[Any],
 ) -> list[list[Explanation]]:
     """One picture's explanations, by detector, then by method."""
     explanations = []
@@ -310,7 +311,7 @@ def _judged(
     masked = [one for one in explained if _has_mask(one.picture)]
     pictures = [one.picture for one in masked]
     found = []
-    for number, one in enumerate(tqdm(masked, "scoring", unit="picture", disable=None, leave=False)):
+    for number, one in enumerate(bar(masked, "scoring", unit="picture", leave=False)):
         for name, model, own, random in zip(names, models, one.explanations, one.random, strict=True):
             for explanation, blind in zip(own, random, strict=True):
                 found.append(judge(name, model.detector, number, pictures, explanation, blind, device))

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dfd_train.metrics.clustered import Groups
 from dfd_train.metrics.scores import Floats
 from ffpp_prep.machine import cores
+from ffpp_prep.text.bars import bar
 
 AT_ONCE = 250_000
 """weights held at a time: they stay in the processor's cache"""
@@ -93,10 +93,10 @@ def standard_errors(
             yield from pool.map(measure, range(len(parts)))
 
     found = []
-    with tqdm(total=resamples, desc="intervals", unit="resample", disable=None, leave=False, delay=2) as bar:
+    with bar(total=resamples, desc="intervals", unit="resample", leave=False, delay=2) as progress:
         for one in measured():
             found.append(one)
-            bar.update(len(one[0]))
+            progress.update(len(one[0]))
     precision, error_rate = (np.concatenate(each) for each in zip(*found, strict=True))
     return float(np.nanstd(precision, ddof=1)), float(np.nanstd(error_rate, ddof=1))
 

@@ -39,6 +39,7 @@ from dfd_train.predict.scorer import Scorer
 from dfd_train.predict.worst import Explainer, Marked
 from dfd_train.report.files import write_text
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.text.bars import bar
 from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.video import VideoError
 
@@ -98,14 +99,14 @@ def predict_files(
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
     done: list[Done] = []
-    bar = tqdm(files, desc="files", unit="file", disable=True if len(files) == 1 else None)
+    progress = bar(files, "files", unit="file", shown=len(files) > 1)
     try:
-        for file, folder in zip(bar, _folders(files, out), strict=True):
+        for file, folder in zip(progress, _folders(files, out), strict=True):
             with _FileBar(file.name) as advance:
                 done.append(predict_file(file, folder, job, advance))
             counts = {s: sum(one.result.status == s for one in done) for s in STATUSES}
             shown = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in counts.items() if n)
-            bar.set_postfix_str(shown, refresh=False)
+            progress.set_postfix_str(shown, refresh=False)
             report(done[-1])
     except BaseException:
         with suppress(OSError):  # of the two, the first error is the one to be told
@@ -220,13 +221,13 @@ class _FileBar(Stages):
     def of(self, stage: str) -> Advance:
         self.__exit__()
         form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of video [{elapsed}, {remaining} left]"
-        self._bar = bar = tqdm(
-            total=1.0, desc=f"{self._name}: {stage}", leave=False, disable=None, bar_format=form
+        self._bar = shown = bar(
+            total=1.0, desc=f"{self._name}: {stage}", unit="second", leave=False, bar_format=form
         )
 
         def advance(at: float, duration: float) -> None:
-            bar.total = max(duration, at)
-            bar.update(at - bar.n)
+            shown.total = max(duration, at)
+            shown.update(at - shown.n)
 
         return advance
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from dfd_train.calibration.kept import validation_predictions
 from dfd_train.calibration.learned import Calibration, calibrate
@@ -28,6 +27,7 @@ from dfd_train.predict.scorer import BATCH, Facts, Scorer
 from dfd_train.report.table import Table, number, percent, words
 from dfd_train.runs.folder import DEMONSTRATION
 from ffpp_prep.format.prepared import load_prepared
+from ffpp_prep.text.bars import bar
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def gain_table(scorers: Sequence[Scorer], work: Path, split: str, frames: int = 
         prepared.cut_as(scorer.facts.geometry, cut) if scorer.facts.kind == "adopted" else prepared
         for scorer in scorers
     ]
-    for start in tqdm(range(0, len(samples), BATCH), desc="labelled set", unit="batch", disable=None):
+    for start in bar(range(0, len(samples), BATCH), "labelled set", unit="batch"):
         some = samples[start : start + BATCH]
         for own, scorer, seen in zip(logits, scorers, sets, strict=True):
             own.append(scorer.logits([seen.read_crop_at(one.video, one.frame, one.face) for one in some]))

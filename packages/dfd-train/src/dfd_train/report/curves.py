@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from tqdm import tqdm
 
 from dfd_train.report.files import write_text
 from dfd_train.report.svg import BLUE, ORANGE, PALETTE, figure, log_scale, to_svg, whole_numbers
+from ffpp_prep.text.bars import bar
 
 MEASURES = (
     ("loss", "Loss"),
@@ -110,7 +110,7 @@ def gradient_flow(gradients: pd.DataFrame, warning: str = "") -> tuple[Plot, ...
     """
     plots = []
     epochs = sorted(int(epoch) for epoch in gradients["epoch"].unique())
-    for epoch in tqdm(epochs, desc="gradient flow", unit="epoch", disable=None, leave=False):
+    for epoch in bar(epochs, "gradient flow", unit="epoch", leave=False):
         rows = gradients[gradients["epoch"] == epoch]
         with figure(9.4, 4.0) as (drawn, axes):
             places = range(len(rows))

@@ -18,7 +18,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torchvision.transforms.v2 import functional
-from tqdm import tqdm
 
 from dfd_train.errors import UserError
 from dfd_train.robustness.conditions import Recoding
@@ -27,6 +26,7 @@ from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.one_video.boxes import BoxSettings
 from ffpp_prep.stages import detect_boxes
+from ffpp_prep.text.bars import bar
 from ffpp_prep.video import Encoder, VideoError, open_output, open_video
 from ffpp_prep.work.store import write_scan
 
@@ -121,7 +121,7 @@ def recoded_set(
     films, work = folder / "films", folder / "work"
     films.mkdir(parents=True, exist_ok=True)
     records = []
-    for number, row in enumerate(tqdm(list(videos.itertuples()), "films", leave=False, disable=None)):
+    for number, row in enumerate(bar(list(videos.itertuples()), "films", unit="film", leave=False)):
         film = films / f"{number:06d}.mp4"
         if not film.is_file():
             with suppress(VideoError):  # a clean set has such films too; their row will say so

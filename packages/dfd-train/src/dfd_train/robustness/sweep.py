@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 import pandas as pd
 import torch
 from msgspec import Meta
-from tqdm import tqdm
 
 from dfd_train.calibration.kept import current_calibration
 from dfd_train.data.loader import default_workers
@@ -34,6 +33,7 @@ from ffpp_prep.errors import Damaged
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.options import Checked
+from ffpp_prep.text.bars import bar
 from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Resu
     wanted = _without_unreachable(wanted, prepared, videos)
     predicted: dict[str, pd.DataFrame] = {}
     clean = Condition("unchanged", 0.0)
-    for condition in tqdm([clean, *wanted], desc=run.resolve().name, unit="condition", disable=None):
+    for condition in bar([clean, *wanted], run.resolve().name, unit="condition"):
         if condition.name not in predicted:
             path = run / "robustness" / request.split / f"{condition.name}.parquet"
             scoring = _scoring(plain, condition)

@@ -186,6 +186,8 @@ def _logged(path: Path) -> Iterator[None]:
 class _NoTerminal:
     """A stream that says that nobody looks at it."""
 
+    quiet = True
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 

@@ -9,7 +9,7 @@ from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.errors import UserError
 from ffpp_prep.machine import cores
 
-__all__ = ["add_csv", "add_jobs", "add_out", "add_retry", "add_sharing", "add_work", "work_of"]
+__all__ = ["add_csv", "add_jobs", "add_out", "add_retry", "add_sharing", "add_work", "seconds", "work_of"]
 
 
 def add_work(parser: Parser, said: str = "the work folder") -> None:
@@ -55,7 +55,7 @@ def add_sharing(parser: Parser) -> None:
     )
     group.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         default=300.0,
         metavar="S",
         help="stop a worker that made no progress for this many seconds (default: %(default)g)",
@@ -78,7 +78,8 @@ def _file(text: str) -> Path:
     return Path(text)
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Returns a number of seconds above 0."""
     try:
         value = float(text)
     except ValueError:

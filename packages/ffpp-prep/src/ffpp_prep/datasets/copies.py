@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
+
+from ffpp_prep.text.bars import bar
 
 EDGE = 1 << 16  # bytes at both ends that are compared before a whole file is read
 
@@ -46,9 +47,7 @@ def _on_several_sides(value: pd.Series, side: pd.Series) -> pd.Series:
 def _digests(paths: pd.Series, digest: Callable[[Path], str]) -> tuple[pd.Series, int]:
     """The digests of those that can be read, and how many can't."""
     found, failed = {}, 0
-    for row, path in tqdm(
-        paths.items(), "content", len(paths), unit="file", disable=None if len(paths) > 8 else True
-    ):
+    for row, path in bar(paths.items(), "content", len(paths), unit="file", shown=len(paths) > 8):
         try:
             found[row] = digest(Path(path))
         except OSError:

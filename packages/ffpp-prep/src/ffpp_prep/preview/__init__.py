@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import sweep, whole_file
 from ffpp_prep.preview.draw import contact_sheet
 from ffpp_prep.preview.page import page
 from ffpp_prep.preview.videos import choose, look_at
+from ffpp_prep.text.bars import bar
 from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.store import BoxStore, read_videos
 
@@ -50,9 +49,10 @@ def write_preview(work: str | Path, videos: int = 4, output: Path | None = None)
     chosen = {row["video_id"]: row for section in sections for row in section.videos}
     boxes = dict(iter(store.read_rows(chosen).groupby("video_id", sort=False)))
     points = dict(iter(LandmarkStore(work).read_rows(chosen).groupby("video_id", sort=False)))
-    bar = tqdm(chosen.items(), desc="preview", unit="video", disable=None)
+    progress = bar(chosen.items(), "preview", unit="video")
     shown = {
-        video_id: look_at(row, boxes.get(video_id), settings, points.get(video_id)) for video_id, row in bar
+        video_id: look_at(row, boxes.get(video_id), settings, points.get(video_id))
+        for video_id, row in progress
     }
     sweep(output)
     with whole_file(output / "contact-sheet.png") as temporary:

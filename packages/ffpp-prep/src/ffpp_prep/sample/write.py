@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 import tempfile
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-
-from tqdm import tqdm
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import TEMPORARY, write_json
 from ffpp_prep.machine import cores
 from ffpp_prep.sample import plan
 from ffpp_prep.sample.sources import NO_FACE, PEOPLE, check_installed
+from ffpp_prep.text.bars import bar
 from ffpp_prep.work.lock import is_at_work, only_run
 
 FRAMES = 24
-LINE_S = 15.0  # between lines of progress
 NOTICE = "demonstration data made from a few pictures of seven people: what is trained on it is no evidence"
 
 
@@ -93,14 +89,9 @@ def _render_all(tree: Path, seed: int, frames: int, jobs: int) -> tuple[int, ...
     tasks.append(delayed(render.render_nobody)(tree, frames))
     manipulated: tuple[int, ...] = ()
     total = len(cast.takes) + 1 + len(cast.fakes)
-    finished, said = 0, time.monotonic()
-    with tqdm(total=total, desc="sample", unit="video", disable=None) as progress:
+    with bar(total=total, desc="sample", unit="video") as progress:
         for done in Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks):
             progress.update(done.videos)
-            finished += done.videos
-            if progress.disable and time.monotonic() - said >= LINE_S:  # no terminal to draw a bar on
-                said = time.monotonic()
-                tqdm.write(f"sample: {finished} of {total} videos", file=sys.stderr)
             manipulated = manipulated or done.manipulated
     render.cut_short(tree / render.original_path(cast.takes[plan.TRUNCATED]))
     empty = plan.Fake("Face2Face", f"{plan.FLICKERING}_{plan.TWO_FACES}", plan.FLICKERING, plan.TWO_FACES)

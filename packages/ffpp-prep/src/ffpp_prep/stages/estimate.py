@@ -12,7 +12,6 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from ffpp_prep.datasets.layouts import TableWords, list_videos
 from ffpp_prep.datasets.splits import assign
@@ -26,6 +25,7 @@ from ffpp_prep.one_video.boxes import VideoBoxes, detect_video
 from ffpp_prep.one_video.faces import are_chosen, crops
 from ffpp_prep.settings import BoxSettings, CropSettings, Engine, SplitSettings
 from ffpp_prep.stages.scan import own_splits
+from ffpp_prep.text.bars import bar
 from ffpp_prep.video import PyAVReader, VideoError, require_decoder
 
 __all__ = ["HEADERS", "PROBES", "PROBE_FRAMES", "Estimate", "Thing", "estimate_root"]
@@ -106,7 +106,7 @@ def estimate_root(
     if crop.for_training:
         videos, _ = assign(videos, own_splits(Path(root), splits or SplitSettings()))
     looked = _spread(videos, HEADERS)
-    headers = [_header(video) for video in tqdm(looked, desc="counting", unit="video", disable=None)]
+    headers = [_header(video) for video in bar(looked, "counting", unit="video")]
     readable = [(video, header) for video, header in zip(looked, headers, strict=True) if header]
     unreadable = tuple(video.path for video, header in zip(looked, headers, strict=True) if not header)
     if not readable:
@@ -115,8 +115,8 @@ def estimate_root(
         _Task(video.path, boxes, crop, workers.engine) for video, _ in _spread(readable, PROBES * detecting)
     ]
     outcomes = run_tasks(_probe, tasks, workers.processes, threads=workers.threads, devices=workers.devices)
-    bar = tqdm(outcomes, total=len(tasks), desc="probing", unit="video", disable=None)
-    probes = [outcome.result for outcome in bar if outcome.result is not None and outcome.result.frames]
+    looked_at = bar(outcomes, "probing", len(tasks), unit="video")
+    probes = [outcome.result for outcome in looked_at if outcome.result is not None and outcome.result.frames]
     if not probes:
         raise UserError(f"{root}: none of the {len(tasks)} videos tried can be decoded")
     return _extrapolated(len(videos), unreadable, readable, probes, boxes, crop, detecting, jobs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["counted", "duration_text", "size_text"]
+__all__ = ["counted", "duration_text", "plural", "size_text"]
 
 
 def duration_text(seconds: float) -> str:
@@ -26,4 +26,11 @@ def size_text(size: float) -> str:
 
 def counted(number: int, word: str) -> str:
     """Returns a number of things: 1 frame, 2 frames."""
-    return f"{number} {word}{'s' * (number != 1)}"
+    return f"{number} {plural(number, word)}"
+
+
+def plural(number: int, word: str) -> str:
+    """Returns the word for so many things: frame, frames; batch, batches."""
+    if number == 1:
+        return word
+    return f"{word}{'es' if word.endswith(('s', 'x', 'ch', 'sh')) else 's'}"

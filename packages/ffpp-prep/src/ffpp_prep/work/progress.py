@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-from tqdm import tqdm
-
 from ffpp_prep.format.checksums import read_checked_json, write_checked_json
+from ffpp_prep.text.bars import bar
 
 WRITE_S = 5.0
 
@@ -38,12 +37,12 @@ class Progress:
 
 
 class ProgressBar:
-    """A tqdm bar, silent without a terminal, that writes WORK/progress.json every few seconds and at its end."""
+    """A bar, without a terminal a line a minute, that writes WORK/progress.json every few seconds and at its end."""
 
     def __init__(self, work: Path, stage: str, total: int, unit: str) -> None:
         self._path = work / "progress.json"
         self._stage = stage
-        self._bar = tqdm(total=total, unit=unit, desc=stage, smoothing=0.05, disable=None if total else True)
+        self._bar = bar(total=total, unit=unit, desc=stage, smoothing=0.05, shown=total > 0)
         self._total, self._unit = total, unit
         self._done = 0
         self._detail = ""

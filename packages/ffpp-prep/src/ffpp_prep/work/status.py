@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 
 from ffpp_prep.format.manifest import read_summaries
-from ffpp_prep.text.units import duration_text, size_text
+from ffpp_prep.text.units import counted, duration_text, plural, size_text
 from ffpp_prep.work.failures import Failure, failure_lines
 from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.lock import is_at_work
@@ -18,7 +20,7 @@ from ffpp_prep.work.progress import Progress, read_progress
 from ffpp_prep.work.store import BoxStore, read_videos
 from ffpp_prep.work.usable import usable_lines
 
-__all__ = ["failures_of", "status_text"]
+__all__ = ["failures_of", "run_lines", "status_text"]
 
 
 def status_text(work: str | Path) -> str:
@@ -46,10 +48,20 @@ def status_text(work: str | Path) -> str:
         lines += ["", "not ok:", *failure_lines(failed, work)]
     lines += [*_landmarks(work), "", *usable_lines(videos)]
     lines += ["", *_faces(work)]
-    progress = read_progress(work)
-    if progress:
+    if progress := read_progress(work):
         lines += ["", _run(progress, is_at_work(work))]
     return "\n".join(lines)
+
+
+def run_lines(work: str | Path, every_s: float) -> Iterator[str]:
+    """Yields a line on the run at work every so many seconds, and one when it has ended; none where there is none."""
+    work = Path(work)
+    while is_at_work(work):
+        if progress := read_progress(work):
+            yield _run(progress, True)
+        time.sleep(every_s)
+    if progress := read_progress(work):
+        yield _run(progress, False)
 
 
 def failures_of(videos: pd.DataFrame) -> list[Failure]:
@@ -100,9 +112,9 @@ def _faces(work: Path) -> list[str]:
 def _run(progress: Progress, at_work: bool) -> str:
     """How far the run is that is at work now, or how the latest one went."""
     per_hour = progress.rate < 1
-    rate = f"{progress.rate * (3600 if per_hour else 1):.1f} {progress.unit}s/{'h' if per_hour else 's'}"
+    rate = f"{progress.rate * (3600 if per_hour else 1):.1f} {plural(2, progress.unit)}/{'h' if per_hour else 's'}"
     took = duration_text(progress.seconds)
-    text = f"{progress.done} of {progress.total} {progress.unit}s in {took}, {rate}"
+    text = f"{progress.done} of {counted(progress.total, progress.unit)} in {took}, {rate}"
     text += f" ({progress.detail})" if progress.detail else ""
     if not at_work:
         when = datetime.fromtimestamp(progress.updated).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
+from ffpp_prep.text.bars import bar
 
 # What libav opens and `dfd-train predict` takes; a test holds both to one list.
 VIDEO_SUFFIXES = frozenset(
@@ -82,7 +82,7 @@ def read_tree(root: Path, apart: Iterable[Path] = ()) -> Tree:
     waiting: list[tuple[str, tuple[str, ...]]] = [
         ("", ())
     ]  # a folder, and those above it with links followed
-    with tqdm(desc="looking", unit=" files", disable=None, delay=2, leave=False) as bar:
+    with bar(desc="looking", unit="file", delay=2, leave=False) as progress:
         while waiting:
             folder, above = waiting.pop()
             real = os.path.realpath(root / folder)
@@ -106,7 +106,7 @@ def read_tree(root: Path, apart: Iterable[Path] = ()) -> Tree:
                 (videos if has_video_name(entry.name) else others).append(name)
                 if entry.is_symlink():
                     links.add(name)
-            bar.update(len(entries))
+            progress.update(len(entries))
     return Tree(root, tuple(sorted(videos)), tuple(sorted(others)), tuple(sorted(unread)), frozenset(links))
 
 

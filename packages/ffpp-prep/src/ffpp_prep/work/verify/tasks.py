@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.text.bars import bar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -17,11 +16,11 @@ def each(
     check: Callable[[Task, Beat], Result], tasks: Sequence[Task], jobs: int, unit: str
 ) -> Iterator[tuple[Task, Result | str]]:
     """Each task with what its check found, as it comes; or, where its process died or hung twice, with why."""
-    with tqdm(total=len(tasks), unit=unit, desc="verify", disable=None if tasks else True) as bar:
+    with bar(total=len(tasks), unit=unit, desc="verify", shown=bool(tasks)) as progress:
         if jobs == 1 or len(tasks) < 2:
             for task in tasks:
                 yield task, check(task, lambda: None)
-                bar.update()
+                progress.update()
             return
         for outcome in run_tasks(check, tasks, jobs):
             if outcome.lost is not None:
@@ -29,4 +28,4 @@ def each(
             else:
                 assert outcome.result is not None
                 yield outcome.task, outcome.result
-            bar.update()
+            progress.update()

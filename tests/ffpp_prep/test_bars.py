@@ -1,0 +1,68 @@
+"""How far something long is: a line now and then where there is no terminal, nothing with --quiet."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from tqdm import tqdm
+
+from ffpp_prep.command_line.program import _NoTerminal
+from ffpp_prep.text import bars
+from ffpp_prep.text.bars import bar
+from ffpp_prep.work.lock import only_run
+from ffpp_prep.work.progress import ProgressBar
+from ffpp_prep.work.status import run_lines
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def at_once(monkeypatch) -> None:
+    monkeypatch.setattr(bars, "LINE_S", 0.0)
+
+
+def test_lines_where_nobody_can_see_a_bar(at_once, capsys) -> None:
+    with bar(total=2000, desc="boxes", unit="batch") as progress, bar(desc="looking", unit="file") as inner:
+        progress.set_postfix_str("3 failed", refresh=False)
+        progress.update(500)
+        tqdm.write("a line of the command's own", file=sys.stderr)
+        inner.update(1)
+        progress.update(1500)
+    lines = capsys.readouterr().err.splitlines()
+    begun, half, own, looking, done = (lines[0], *lines[2:])
+    assert begun == "boxes: 0 of 2,000 batches, 0 %" and lines[1] == "looking: 0 files"
+    assert half.startswith("boxes: 500 of 2,000 batches, 25 %, about ") and half.endswith(" left, 3 failed")
+    assert (own, looking) == ("a line of the command's own", "looking: 1 file")
+    assert done.startswith("boxes: 2,000 of 2,000 batches, 100 %")
+
+
+def test_what_takes_no_minute_says_nothing(capsys) -> None:
+    assert list(bar(range(1000), "short")) == list(range(1000))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bar_in_a_terminal(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert list(bar(range(3), "looking", unit="file")) == [0, 1, 2]
+    assert "looking: 100%" in sys.stderr.getvalue()  # type: ignore[union-attr]
+
+
+def test_quiet_shows_neither(at_once, monkeypatch) -> None:
+    for stream in (io.StringIO(), Terminal()):
+        monkeypatch.setattr(sys, "stderr", _NoTerminal(stream))
+        list(bar(range(3), "looking"))
+        assert stream.getvalue() == ""
+
+
+def test_status_watches_a_run_until_it_ends(tmp_path: Path) -> None:
+    assert list(run_lines(tmp_path, 0.01)) == []
+    with only_run(tmp_path), ProgressBar(tmp_path, "boxes", 2, "video") as progress:
+        lines = run_lines(tmp_path, 0.01)
+        assert next(lines).startswith("boxes at work: 0 of 2 videos in ")
+        progress.advance(2, "one failed")
+    (last,) = lines
+    assert last.startswith("latest run: boxes, 2 of 2 videos in ") and "(one failed)" in last
