@@ -5,18 +5,26 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfd_train.commands.arguments import add_device, add_explain, add_finder, add_other_models, add_trust
+from dfd_train.commands.arguments import (
+    add_device,
+    add_explain,
+    add_finder,
+    add_other_models,
+    add_trust,
+    positive,
+)
 from dfd_train.errors import UserError
-from ffpp_prep.command_line.program import Outcome
+from ffpp_prep.command_line.program import STREAMED, Outcome
 
 if TYPE_CHECKING:
-    from dfd_train.predict.batch import Done
+    from dfd_train.predict.batch import Done, Job
     from dfd_train.predict.finder import FaceFinder
+    from dfd_train.predict.inputs import Input
     from dfd_train.predict.result import Status
     from dfd_train.predict.scorer import Scorer
     from dfd_train.predict.worst import Explainer
@@ -73,6 +81,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="find faces in 2 frames a second, follow them between, and score every frame",
     )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="files at once, each in a process that loads the models anew (default: 1)",
+    )
     add_explain(parser)
     parser.add_argument("--no-video", action="store_true", help="make no annotated video")
     add_device(parser)
@@ -89,46 +105,74 @@ def run(options: argparse.Namespace) -> Outcome:
             f"which files? {options.model} was taken as the model; name videos, images or folders, or --labelled WORK"
         )
     from dfd_train.engine.validation import validate_models
-    from dfd_train.predict.ensemble import gain_table, read_together
-    from dfd_train.predict.scorer import TorchScorer, load_scorer
+    from dfd_train.predict.ensemble import gain_table
+    from dfd_train.predict.scorer import TorchScorer
 
     files = find_inputs(options.files, leave_out=options.out)
-    models = (options.model, *options.others)
-    validate_models(models, options.device, options.trust)
-    scorers = [load_scorer(model, options.device, options.trust) for model in models]
-    for scorer in scorers:
+    validate_models(_models(options), options.device, options.trust)
+    job = make_job(options)
+    for scorer in job.scorers:
         if isinstance(scorer, TorchScorer) and (said := scorer.time_said()):
             logging.info(said)
     if options.labelled is not None:
-        print(gain_table(scorers, options.labelled, options.split).to_text())
+        print(gain_table(job.scorers, options.labelled, options.split).to_text())
     if not files:
         return Outcome(0, [])
-    import msgspec
+    from dfd_train.predict.batch import predict_files
 
-    from dfd_train.predict.batch import Job, predict_files
+    if job.reading.unfinished:
+        logging.warning("unfinished: %s", job.reading.unfinished)
+    if job.reading.demonstration:
+        print(f"{job.reading.title}: demonstration model, not evidence")
+    counts = predict_files(
+        files, options.out, job, partial(_say, options.emit), _at_once(options, job, len(files))
+    )
+    if len(files) > 1:
+        failed = "".join(f", {counts[name]} {words}" for name, words in FAILED.items() if counts[name])
+        print(
+            f"{len(files)} files, {counts['unreadable']} of them unreadable{failed}: {options.out / 'index.html'}"
+        )
+    status = 3 if counts["not_a_number"] else 1 if counts["unreadable"] else 0
+    return Outcome(BUG if counts["internal_error"] else status, STREAMED)
+
+
+def make_job(options: argparse.Namespace) -> Job:
+    """What is the same for all files; each process that scores some makes its own."""
+    from dfd_train.predict.batch import Job
+    from dfd_train.predict.ensemble import read_together
     from dfd_train.predict.faces import Rates
+    from dfd_train.predict.scorer import load_scorer
 
+    scorers = [load_scorer(model, options.device, options.trust) for model in _models(options)]
     rates = Rates(
         detect=None if options.every_frame else 2.0,
         score=None if options.every_frame or options.score_every_frame else 2.0,
     )
-    explain = explainer_of(options, scorers)
-    reading = read_together(scorers)
-    if reading.unfinished:
-        logging.warning("unfinished: %s", reading.unfinished)
-    if reading.demonstration:
-        print(f"{reading.title}: demonstration model, not evidence")
-    job = Job(scorers, reading, finder(options, scorers), rates, video=not options.no_video, explain=explain)
-    done = predict_files(files, options.out, job, _say)
-    counts = Counter(one.result.status for one in done)
-    if len(done) > 1:
-        failed = "".join(f", {counts[name]} {words}" for name, words in FAILED.items() if counts[name])
-        print(
-            f"{len(done)} files, {counts['unreadable']} of them unreadable{failed}: {options.out / 'index.html'}"
-        )
-    status = 3 if counts["not_a_number"] else 1 if counts["unreadable"] else 0
-    results = [msgspec.to_builtins(one.result) for one in done]
-    return Outcome(BUG if counts["internal_error"] else status, results)
+    return Job(
+        scorers,
+        read_together(scorers),
+        finder(options, scorers),
+        rates,
+        video=not options.no_video,
+        explain=explainer_of(options, scorers),
+    )
+
+
+def _models(options: argparse.Namespace) -> tuple[Path, ...]:
+    return (options.model, *options.others)
+
+
+def _at_once(
+    options: argparse.Namespace, job: Job, files: int
+) -> Callable[[Sequence[tuple[Input, Path]]], Iterator[Done]] | None:
+    """What scores several files at once, where that was asked for."""
+    if (jobs := min(options.jobs, files)) == 1:
+        return None
+    from dfd_train.predict.parallel import predict_at_once
+
+    asked = {name: value for name, value in vars(options).items() if name not in ("run", "emit")}
+    make = partial(make_job, argparse.Namespace(**asked))
+    return lambda tasks: predict_at_once(tasks, make, job, jobs)
 
 
 def explainer_of(options: argparse.Namespace, scorers: Sequence[Scorer]) -> Explainer | None:
@@ -148,12 +192,14 @@ def finder(options: argparse.Namespace, scorers: Sequence[Scorer]) -> FaceFinder
     return FaceFinder(name, CONFIDENCE if options.threshold is None else options.threshold)
 
 
-def _say(done: Done) -> None:
+def _say(emit: Callable[[object], None], done: Done) -> None:
     """One line a file, in a form that survives a progress bar."""
+    import msgspec
     from tqdm import tqdm
 
     from dfd_train.predict.page import answer
 
+    emit(msgspec.to_builtins(done.result))
     words, media = answer(done.result), done.result.media
     more = media and not done.result.faces and media.frames_looked_at < media.frames
     advice = " --every-frame looks at all frames." if more else ""

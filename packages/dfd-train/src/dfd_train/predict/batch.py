@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from traceback import format_exception
 
@@ -22,13 +21,15 @@ from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.evidence import gather
 from dfd_train.predict.faces import Advance, FaceFinder, Rates
 from dfd_train.predict.inputs import Input, require_file, same_name
-from dfd_train.predict.outputs import RESULT, read_result, sweep, write_outputs
-from dfd_train.predict.page import INDEX, write_index
+from dfd_train.predict.outputs import read_result, sweep, write_outputs
+from dfd_train.predict.overview import TABLE, answers, write_overview
+from dfd_train.predict.page import INDEX
 from dfd_train.predict.places import without_places
 from dfd_train.predict.result import (
     FORMAT_VERSION,
     STATUSES,
     Result,
+    Status,
     changed,
     internal_error,
     judge,
@@ -37,30 +38,11 @@ from dfd_train.predict.result import (
 )
 from dfd_train.predict.scorer import Scorer
 from dfd_train.predict.worst import Explainer, Marked
-from dfd_train.report.files import write_text
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.text.bars import bar
-from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.video import VideoError
 
 log = logging.getLogger(__name__)
-
-TABLE = "summary.csv"
-SUMMARY = (
-    *(
-        "folder",
-        "file",
-        "status",
-        "verdict",
-        "prob",
-        "threshold",
-        "real_below",
-        "faces",
-        "faces_counted",
-    ),
-    *("looks", "stretch_start_s", "stretch_end_s", "stretch_prob"),
-    *("duration_s", "reason", "damage", "models", "models_sha256", "note"),
-)
 
 
 @dataclass(frozen=True)
@@ -87,39 +69,47 @@ class Done:
 
 
 def predict_files(
-    files: Sequence[Input], out: Path, job: Job, report: Callable[[Done], None] = lambda done: None
-) -> list[Done]:
+    files: Sequence[Input],
+    out: Path,
+    job: Job,
+    report: Callable[[Done], None] = lambda done: None,
+    at_once: Callable[[Sequence[tuple[Input, Path]]], Iterator[Done]] | None = None,
+) -> Counter[Status]:
     """Score files into `out`/NAME/, and write summary.csv and index.html over all answers in `out`, earlier ones too.
 
     A file whose folder already holds its answer, from the same bytes, models and rates, is not scored again; a
     namesake from elsewhere gets a folder of its own, NAME-2. One that can't be read is an answer too, and so is one at
-    which this program fails. `report` is called after each.
+    which this program fails. `report` is called after each; returned is how many came out how.
+    at_once: what scores several at once, see `predict.parallel`; else it is one after the other.
     Raises: OSError where results can't be written; table and index then stand over what was.
     """
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
-    done: list[Done] = []
-    progress = bar(files, "files", unit="file", shown=len(files) > 1)
+    counts: Counter[Status] = Counter()
+    tasks = list(zip(files, _folders(files, out), strict=True))
+    progress = bar(total=len(files), desc="files", unit="file", shown=len(files) > 1)
     try:
-        for file, folder in zip(progress, _folders(files, out), strict=True):
-            with _FileBar(file.name) as advance:
-                done.append(predict_file(file, folder, job, advance))
-            counts = {s: sum(one.result.status == s for one in done) for s in STATUSES}
-            shown = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in counts.items() if n)
-            progress.set_postfix_str(shown, refresh=False)
-            report(done[-1])
+        with progress:
+            for done in at_once(tasks) if at_once else _in_turn(tasks, job):
+                counts[done.result.status] += 1
+                shown = ", ".join(
+                    f"{counts[name]} {name.replace('_', ' ')}" for name in STATUSES if counts[name]
+                )
+                progress.set_postfix_str(shown, refresh=False)
+                report(done)
+                progress.update()
     except BaseException:
         with suppress(OSError):  # of the two, the first error is the one to be told
-            _write_overview(out, job.reading)
+            write_overview(out, job.reading)
         raise
-    _write_overview(out, job.reading)
-    return done
+    write_overview(out, job.reading)
+    return counts
 
 
-def _write_overview(out: Path, reading: Reading) -> None:
-    answers = _answers(out)
-    _write_summary(out / TABLE, answers)
-    write_index(out, answers, reading)
+def _in_turn(tasks: Sequence[tuple[Input, Path]], job: Job) -> Iterator[Done]:
+    for file, folder in tasks:
+        with _FileBar(file.name) as advance:
+            yield predict_file(file, folder, job, advance)
 
 
 def _folders(files: Sequence[Input], out: Path) -> list[Path]:
@@ -127,7 +117,7 @@ def _folders(files: Sequence[Input], out: Path) -> list[Path]:
 
     What stands in `out` and is no answer is never replaced.
     """
-    earlier = {result.source: name for name, result in _answers(out)}
+    earlier = {result.source: name for name, result in answers(out)}
     taken = {same_name(name) for name in (INDEX, TABLE, *(path.name for path in out.iterdir()))}
     folders = []
     for file in files:
@@ -161,9 +151,15 @@ def predict_file(file: Input, folder: Path, job: Job, advance: Stages) -> Done:
         raise
     except Exception as error:
         log.exception("%s", file.shown_path)
-        result = internal_error(file, error, job.reading)
-        traceback = without_places("".join(format_exception(error)), file.path)
-        write_outputs(folder, file, result, None, job.reading, video=False, traceback=traceback)
+        return failed(file, folder, job, error)
+    return Done(folder, result, kept=False)
+
+
+def failed(file: Input, folder: Path, job: Job, error: Exception) -> Done:
+    """The answer about a file at which this program failed, written to its folder."""
+    result = internal_error(file, error, job.reading)
+    traceback = without_places("".join(format_exception(error)), file.path)
+    write_outputs(folder, file, result, None, job.reading, video=False, traceback=traceback)
     return Done(folder, result, kept=False)
 
 
@@ -247,29 +243,3 @@ def _identity(file: Input, job: Job) -> str:
         map(str, (*parts, job.rates, job.video, job.explain is not None, job.reading.unfinished))
     )
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _answers(out: Path) -> list[tuple[str, Result]]:
-    """The name of each folder of `out` that holds an answer, with it, in order of names."""
-    found = ((path.parent, read_result(path.parent)) for path in out.glob(f"*/{RESULT}"))
-    answers = [(folder.name, result) for folder, result in found if result is not None]
-    return sorted(answers, key=lambda answer: answer[0].lower())
-
-
-def _write_summary(path: Path, answers: Sequence[tuple[str, Result]]) -> None:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, SUMMARY, lineterminator="\r\n")
-    writer.writeheader()
-    for folder, result in answers:
-        own = {name: value for name, value in asdict(result).items() if name in SUMMARY}
-        own |= {
-            "folder": folder,
-            "models": " + ".join(result.models),
-            "faces": len(result.faces),
-            "faces_counted": sum(not face.left_out for face in result.faces),
-            "duration_s": f"{result.media.duration:.3f}" if result.media else "",
-        }
-        if result.stretch:
-            own |= {f"stretch_{name}": getattr(result.stretch, name) for name in ("start_s", "end_s", "prob")}
-        writer.writerow({name: cell(value) for name, value in own.items()})
-    write_text(path, out.getvalue())

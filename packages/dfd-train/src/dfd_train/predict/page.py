@@ -138,7 +138,7 @@ def write_page(
         .get_template("report.html")
         .render(
             result=result,
-            script=Markup(script()),
+            script=Markup(script("report")),
             answer=answer(result),
             timeline=timeline,
             plot=_uri(timeline.png, "image/png") if timeline else "",
@@ -167,6 +167,7 @@ def write_index(out: Path, results: Sequence[tuple[str, Result]], reading: Readi
         .get_template("index.html")
         .render(
             rows=rows,
+            script=Markup(script("index")),
             note=max((result.note for _, result in results), default=""),
             sha256=reading.sha256,
             otherwise=sum(result.models_sha256 != reading.sha256 for _, result in results),
@@ -240,9 +241,9 @@ def _uri(content: bytes, kind: str) -> str:
 
 
 @cache
-def script() -> str:
-    """What makes the page's parts move together, as it stands in every page."""
-    return _environment().get_template("report.js").render()
+def script(name: str) -> str:
+    """The script of a page, as it stands in each: of "report" what makes its parts move together, or of "index"."""
+    return _environment().get_template(f"{name}.js").render()
 
 
 @cache

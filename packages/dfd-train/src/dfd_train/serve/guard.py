@@ -19,7 +19,7 @@ from dfd_train.predict.page import script
 from dfd_train.serve.refusal import Refusal, Refused
 
 _SCRIPT = b64encode(
-    hashlib.sha256(script().encode()).digest()
+    hashlib.sha256(script("report").encode()).digest()
 ).decode()  # a report's, which stands in its page
 HEADERS = {
     "Content-Security-Policy": f"default-src 'none'; script-src 'self' 'sha256-{_SCRIPT}'; "

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -19,9 +20,10 @@ from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.errors import UserError
 from ffpp_prep.text.printable import readable
 
-__all__ = ["Command", "Outcome", "Program", "build_parser", "execute", "typed"]
+__all__ = ["STREAMED", "Command", "Outcome", "Program", "build_parser", "execute", "typed"]
 
 PACKAGES = ("ffpp_prep", "reseption_models", "dfd_train")
+STREAMED = object()  # the result of a command that has printed it as it came, by `options.emit`: JSON lines
 SHELLS = ("bash", "zsh", "tcsh")
 
 
@@ -108,12 +110,21 @@ def execute(options: argparse.Namespace, level: int) -> int:
     with _streams(options, level):
         log = logging.getLogger(options.run.__module__)
         log.debug("begins: %s", " ".join(sys.argv))
+        options.emit = partial(_emit, out) if options.json else _nothing
         found = options.run(options)
         outcome = found if isinstance(found, Outcome) else Outcome(int(found), None)
         log.debug("ends with status %d", outcome.status)
-    if options.json:
+    if options.json and outcome.result is not STREAMED:
         print(json.dumps(_plain(outcome.result), indent=1, ensure_ascii=False), file=out)
     return int(outcome.status)
+
+
+def _emit(out: TextIO, value: object) -> None:
+    print(json.dumps(_plain(value), ensure_ascii=False), file=out, flush=True)
+
+
+def _nothing(value: object) -> None:
+    pass
 
 
 def typed(error: Exception, options: argparse.Namespace) -> str:

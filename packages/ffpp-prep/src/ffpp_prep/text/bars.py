@@ -45,7 +45,7 @@ def bar(
     return auto(iterable, desc, total, unit=own, leave=leave, disable=not shown, **settings)
 
 
-class _Lines(tqdm):  # type: ignore[type-arg]
+class _Lines(tqdm):  # type: ignore[misc,type-arg]
     """Says a line a minute, none where it takes no minute."""
 
     monitor_interval = 0  # no thread: it would be one too many where processes are forked
