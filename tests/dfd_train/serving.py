@@ -15,6 +15,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 
+def folders(out: Path) -> list[str]:
+    """The uploads in a folder of reports; beside them lie an index and a table, as soon as there is a report."""
+    return sorted(path.name for path in out.iterdir() if path.is_dir())
+
+
 class Running:
     """A server in a process of its own."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import prediction
 import pytest
-from serving import Running, serve
+from serving import Running, folders, serve
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -52,7 +52,7 @@ def test_a_port_that_is_taken_is_one_line(run, server, tmp_path) -> None:
 
 def test_an_upload_becomes_a_report_and_is_deleted(server, clip) -> None:
     status, state = server.upload("two%20people.mp4", clip.read_bytes())
-    assert status == 201 and state["name"] == "two_people.mp4"
+    assert status == 201 and state["name"] == "two people.mp4"
     state = server.wait_for(state["id"], "done")
     assert state["headline"] == "A demonstration, no verdict"
     assert not (server.out / state["id"] / "two_people.mp4").exists()
@@ -78,7 +78,7 @@ def test_an_upload_becomes_a_report_and_is_deleted(server, clip) -> None:
 
 
 def test_uploads_are_limited(server) -> None:
-    before = sorted(server.out.iterdir())
+    before = folders(server.out)
     kind = {"Content_Type": "application/octet-stream"}
     for name, status, message in (
         ("a.exe", 415, "no video or image"),
@@ -100,11 +100,11 @@ def test_uploads_are_limited(server) -> None:
         connection.putheader("Content-Length", length)
         connection.endheaders()
         assert connection.getresponse().status in (400, 411)
-    assert sorted(server.out.iterdir()) == before
+    assert folders(server.out) == before
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(server) -> None:
-    before = sorted(server.out.iterdir())
+    before = folders(server.out)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.putrequest("POST", "/uploads?name=a.mp4")
     connection.putheader("Content-Type", "application/octet-stream")
@@ -114,7 +114,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(server) -> None:
     time.sleep(0.3)
     connection.close()
     for _ in range(600):
-        if sorted(server.out.iterdir()) == before:
+        if folders(server.out) == before:
             return
         time.sleep(0.1)
     raise AssertionError("the half of a file is still there")
@@ -207,7 +207,7 @@ def test_what_is_unfinished_at_the_end_goes_and_reports_stay(run, tmp_path, clip
         connection.send(b"x" * 5000)
         while not list(out.glob("*/b.mp4")):
             time.sleep(0.05)
-    assert sorted(path.name for path in out.iterdir()) == sorted([done, "of somebody else"])
+    assert folders(out) == sorted([done, "of somebody else"])
     assert [path.name for path in (out / done).iterdir()] == ["report"]
 
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import prediction
 import pytest
-from serving import Running, serve
+from serving import Running, folders, serve
 
 from dfd_train.serve.refusal import Refused
 from dfd_train.serve.uploads import Space, announced, safe_name
@@ -109,7 +109,7 @@ def test_every_request_has_one_answer(server, raw, status) -> None:
     assert answer.count(b"HTTP/1.1 ") == 1
     if raw.startswith(b"HEAD"):
         assert answer.endswith(b"\r\n\r\n")
-    assert not list(server.out.iterdir())
+    assert not folders(server.out)
     assert server.ask("GET", "/")[0] == 200
 
 
@@ -167,7 +167,7 @@ def test_cancelling_frees_a_place_and_its_bytes_at_once(server, tmp_path) -> Non
     for number in [*numbers[1:], *(state["id"] for status, state in more if status == 201), numbers[0]]:
         server.ask("DELETE", f"/uploads/{number}")
     server.wait_for(numbers[0], "cancelled")
-    assert not list(server.out.iterdir())
+    assert not folders(server.out)
 
 
 def test_uploads_on_their_way_have_places_too(server) -> None:
@@ -177,11 +177,11 @@ def test_uploads_on_their_way_have_places_too(server) -> None:
         connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
         connection.sendall(head + b"x" * 10)
         open_ones.append(connection)
-    wait_until(lambda: len(list(server.out.iterdir())) == 20)
+    wait_until(lambda: len(folders(server.out)) == 20)
     assert server.upload("a.png", b"x")[0] == 503
     for connection in open_ones:
         connection.close()
-    wait_until(lambda: not list(server.out.iterdir()))
+    wait_until(lambda: not folders(server.out))
     status, state = server.upload("a.png", b"x")
     assert status == 201
     server.wait_for(state["id"], "done")
@@ -196,10 +196,10 @@ def test_what_is_on_its_way_at_the_end_is_no_fault(run, tmp_path) -> None:
         upload.sendall(request(POST, OCTETS, "Content-Length: 1000") + b"x" * 10)
         unread = socket.create_connection(("127.0.0.1", running.port), timeout=10)
         unread.sendall(request("GET /page.js") * 500)
-        wait_until(lambda: len(list(running.out.iterdir())) == 1)
+        wait_until(lambda: len(folders(running.out)) == 1)
     assert running.said is not None
     assert running.said.read_text().splitlines() == ["dfd-train: interrupted"]
-    assert not list(running.out.iterdir())
+    assert not folders(running.out)
 
 
 def test_room_is_promised_before_it_is_filled(tmp_path, monkeypatch) -> None:
@@ -245,7 +245,7 @@ def test_other_machines_need_the_token(public) -> None:
         assert public.ask("GET", path)[0] == 403, path
     kind = {"Content_Type": "application/octet-stream"}
     assert public.ask("POST", "/uploads?name=a.png", b"x", **kind)[0] == 403
-    assert not list(public.out.iterdir())
+    assert not folders(public.out)
     status, headers, _ = public.ask("GET", f"/?token={public.token}")
     assert status == 303 and headers["Location"] == "/"
     cookie = headers["Set-Cookie"]

@@ -7,14 +7,19 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from socket import socket
+from typing import TYPE_CHECKING
 
 from dfd_train.commands.arguments import add_device, add_explain, add_other_models, add_trust, positive
 from dfd_train.commands.predict import explainer_of
 from dfd_train.errors import UserError
+
+if TYPE_CHECKING:
+    from dfd_train.predict.batch import Job
 
 HELP = "open a web page on this machine: drop a video, read the report"
 EXAMPLE = "dfd-train serve runs/v1 --port 8000"
@@ -23,6 +28,14 @@ EXAMPLE = "dfd-train serve runs/v1 --port 8000"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="RUN_OR_WEIGHTS", help="as for predict")
     add_other_models(parser)
+    parser.add_argument(
+        "--also",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN_OR_WEIGHTS",
+        help="a further detector to choose from on the page, which scores by itself; repeatable",
+    )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
@@ -37,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="keep reports here; otherwise they are deleted when the server ends",
+        help="keep reports here, with an index, for the next start too; otherwise they are deleted at the end",
     )
     parser.add_argument(
         "--name",
@@ -55,29 +68,21 @@ def run(options: argparse.Namespace) -> int:
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise UserError("serve needs starlette and uvicorn: pip install 'dfd-train[serve]'")
     from dfd_train.engine.validation import validate_models
-    from dfd_train.predict.batch import Job
-    from dfd_train.predict.ensemble import read_together
-    from dfd_train.predict.faces import FaceFinder, Rates
-    from dfd_train.predict.finder import detector_of
-    from dfd_train.predict.scorer import TorchScorer, load_scorer
     from dfd_train.serve.app import Desk
     from dfd_train.serve.guard import Access
     from dfd_train.serve.jobs import Jobs
     from dfd_train.serve.listening import serve
 
-    models = (options.model, *options.others)
-    validate_models(models, options.device, options.trust)
-    scorers = [load_scorer(model, options.device, options.trust) for model in models]
-    for scorer in scorers:
-        if isinstance(scorer, TorchScorer) and (said := scorer.time_said()):
-            logging.info(said)
-    explain = explainer_of(options, scorers)
-    reading = read_together(scorers)
-    title = reading.title
-    if reading.unfinished:
-        logging.warning("unfinished: %s", reading.unfinished)
-        title += f" (unfinished: {reading.unfinished})"
-    note = "demonstration model, not evidence" if reading.demonstration else ""
+    groups = [(options.model, *options.others), *((model,) for model in options.also)]
+    for models in groups:
+        validate_models(models, options.device, options.trust)
+    detectors: dict[str, Job] = {}
+    for models in groups:
+        job = _job(models, options)
+        if job.reading.title in detectors:
+            raise UserError(f"two detectors are called {job.reading.title}: rename the folder of one")
+        detectors[job.reading.title] = job
+    title, note = _said(detectors)
     with ExitStack() as stack:
         stack.callback(
             os.umask, os.umask(0o077)
@@ -87,9 +92,8 @@ def run(options: argparse.Namespace) -> int:
         place = stack.enter_context(_listen(options.host, options.port))
         port = place.getsockname()[1]
         access = Access.of(options.host, port, tuple(options.name))
-        finder = FaceFinder(detector_of([scorer.facts for scorer in scorers]))
-        jobs = Jobs(Job(scorers, reading, finder, Rates(), explain=explain), keep=options.out is not None)
-        desk = Desk(out, jobs, options.limit * 1_000_000, title, note)
+        jobs = Jobs(detectors, options.out)
+        desk = Desk(out, jobs, options.limit * 1_000_000, title, note, options.out is not None)
         stack.callback(desk.remove_unfinished)
         stack.callback(jobs.close)
         print(f"{title}{': ' + note if note else ''}")
@@ -99,6 +103,34 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.flush()
         serve(desk.app(access), place)
     return 0
+
+
+def _job(models: Sequence[Path], options: argparse.Namespace) -> Job:
+    from dfd_train.predict.batch import Job
+    from dfd_train.predict.ensemble import read_together
+    from dfd_train.predict.faces import FaceFinder, Rates
+    from dfd_train.predict.finder import detector_of
+    from dfd_train.predict.scorer import TorchScorer, load_scorer
+
+    scorers = [load_scorer(model, options.device, options.trust) for model in models]
+    for scorer in scorers:
+        if isinstance(scorer, TorchScorer) and (said := scorer.time_said()):
+            logging.info(said)
+    finder = FaceFinder(detector_of([scorer.facts for scorer in scorers]))
+    return Job(scorers, read_together(scorers), finder, Rates(), explain=explainer_of(options, scorers))
+
+
+def _said(detectors: Mapping[str, Job]) -> tuple[str, str]:
+    """The models' names with what must be known of them, and what must stand beside all numbers."""
+    titles, note = [], ""
+    for title, job in detectors.items():
+        if job.reading.unfinished:
+            logging.warning("unfinished: %s", job.reading.unfinished)
+            title += f" (unfinished: {job.reading.unfinished})"
+        titles.append(title)
+        if job.reading.demonstration:
+            note = "demonstration model, not evidence"
+    return "; ".join(titles), note
 
 
 def _listen(host: str, port: int) -> socket:

@@ -54,12 +54,12 @@ class Input:
     name: str
     """unique among its siblings and safe as a folder's name"""
     alias: str = ""
-    """what is shown as its path, where that is another one: a file that is deleted once it is scored"""
+    """what is shown as its name and path, where that is another one: a file that is deleted once it is scored"""
 
     @property
     def shown_name(self) -> str:
         """The file's name for people: what steers a terminal, and bytes that are no UTF-8, are written out."""
-        return _on_paper(self.path.name)
+        return _on_paper(self.alias or self.path.name)
 
     @property
     def shown_path(self) -> str:

@@ -1,6 +1,7 @@
 """Addresses: which request gets what, and what is refused.
 
-GET /, /page.js, /style.css, /about · POST /uploads?name=… · GET, DELETE /uploads/ID · GET /reports/ID/FILE
+GET /, /page.js, /style.css, /about, /health, /openapi.json · POST /uploads?name=…&detector=… ·
+GET, DELETE /uploads/ID · GET /reports/ID/FILE
 
 No path of a request ever reaches the file system: files are looked up by name in fixed lists.
 """
@@ -21,11 +22,14 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+import dfd_train
 from dfd_train.predict.inputs import IMAGES, VIDEOS
 from dfd_train.serve.guard import Access, Guard
 from dfd_train.serve.jobs import Jobs, Upload
+from dfd_train.serve.openapi import openapi
 from dfd_train.serve.refusal import Refusal, Refused
-from dfd_train.serve.uploads import Space, announced, receive, safe_name
+from dfd_train.serve.uploads import Space, announced, called, receive, safe_name
+from ffpp_prep.text.printable import printable
 
 STATIC = {
     "/": ("page.html", "text/html; charset=utf-8"),
@@ -54,6 +58,8 @@ class Desk:
     limit: int
     title: str
     note: str
+    kept: bool = False
+    """reports outlive the server"""
     space: Space = field(init=False)
     _folders: list[Path] = field(default_factory=list)
 
@@ -65,6 +71,8 @@ class Desk:
         routes = [
             *(Route(path, _static) for path in STATIC),
             Route("/about", self.about),
+            Route("/health", self.health),
+            Route("/openapi.json", self.openapi),
             Route("/uploads", self.upload, methods=["POST"]),
             Route("/uploads/{number}", self.state),
             Route("/uploads/{number}", self.remove, methods=["DELETE"]),
@@ -84,19 +92,34 @@ class Desk:
     async def about(self, request: Request) -> Response:
         """GET /about: what the page has to know."""
         kinds = sorted(IMAGES | VIDEOS)
-        return JSONResponse({"limit": self.limit, "kinds": kinds, "model": self.title, "note": self.note})
+        detectors = list(self.jobs.detectors)
+        said = {"limit": self.limit, "kinds": kinds, "detectors": detectors, "kept": self.kept}
+        return JSONResponse({**said, "model": self.title, "note": self.note})
+
+    async def health(self, request: Request) -> Response:
+        """GET /health: whether files are still scored."""
+        if not self.jobs.alive:
+            raise Refused(503, "the worker has ended")
+        return JSONResponse({"status": "ok", "version": dfd_train.__version__, "waiting": self.jobs.waiting})
+
+    async def openapi(self, request: Request) -> Response:
+        """GET /openapi.json: these addresses, for programs."""
+        return JSONResponse(openapi(list(self.jobs.detectors), REPORT))
 
     async def upload(self, request: Request) -> Response:
         """POST /uploads: a place in the queue and room on the disk first, then the bytes."""
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/octet-stream":
             raise Refused(415, "send the file itself, as application/octet-stream")
         size = announced(request.headers.get("content-length"), self.limit)
-        name = safe_name(request.query_params.get("name", ""))
+        given = request.query_params.get("name", "")
+        name, detector = safe_name(given), request.query_params.get("detector", "")
+        if detector and detector not in self.jobs.detectors:
+            raise Refused(422, f"detector={detector[:100]!r}; allowed: {', '.join(self.jobs.detectors)}")
         with self.jobs.place(), self.space.promise(size) as promise:
             folder = self.out / secrets.token_hex(12)  # an unguessable name
             self._folders.append(folder)
             await receive(request.stream(), promise, folder / name)
-            upload = self.jobs.add(folder.name, folder / name)
+            upload = self.jobs.add(folder.name, folder / name, called(given), detector)
         return JSONResponse(self._state(upload), 201)
 
     async def state(self, request: Request) -> Response:
@@ -127,7 +150,8 @@ class Desk:
         answer = upload.answer
         return {
             "id": upload.number,
-            "name": upload.file.name,
+            "name": printable(upload.name),
+            "detector": upload.detector,
             "state": upload.state,
             "share": round(upload.share, 4),
             "seconds_left": upload.seconds_left,

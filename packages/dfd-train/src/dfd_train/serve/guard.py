@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dfd_train.predict.page import script
 from dfd_train.serve.refusal import Refusal, Refused
 
+HEALTH = "/health"  # which says nothing but that the server is there
 _SCRIPT = b64encode(
     hashlib.sha256(script("report").encode()).digest()
 ).decode()  # a report's, which stands in its page
@@ -58,7 +59,7 @@ class Access:
         names = frozenset(own | {machine, f"{machine}.local"})
         return cls(names, True, secrets.token_urlsafe(24), f"dfd-train-{port}")
 
-    def check(self, headers: Headers, query: str) -> None:
+    def check(self, headers: Headers, query: str, path: str = "") -> None:
         """Raises: Refused."""
         if "transfer-encoding" in headers:  # with a length beside it, two readers could see two requests
             raise Refused(411, "the length of the file must be told beforehand")
@@ -68,7 +69,7 @@ class Access:
         origin = headers.get("origin")
         if origin is not None and _origin_of(origin) != host.lower():
             raise Refused(403, "another site's page may not send here")
-        if self.token and not self._is_known(headers, query):
+        if self.token and path != HEALTH and not self._is_known(headers, query):
             raise Refused(403, "open the address with the token that stands where the program was started")
 
     def brings_token(self, query: str) -> bool:
@@ -114,7 +115,7 @@ class Guard:
 
         query = scope["query_string"].decode("latin-1")
         try:
-            self._access.check(Headers(scope=scope), query)
+            self._access.check(Headers(scope=scope), query, scope["path"])
         except Refused as refused:
             await Refusal(refused)(scope, receive, send_with_headers)
             return

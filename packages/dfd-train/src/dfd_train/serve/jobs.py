@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +18,16 @@ from dfd_train.predict.batch import Job as Settings
 from dfd_train.predict.batch import Stages, predict_file
 from dfd_train.predict.faces import Advance
 from dfd_train.predict.inputs import Input
+from dfd_train.predict.overview import answers, write_overview
 from dfd_train.predict.page import Answer, answer
 from dfd_train.serve.refusal import Refused
 
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 20
+RETRY_S = 2  # after which a client may ask for a place again
+REPORT = "report"
+NUMBER = "[0-9a-f]{24}"
 
 State = Literal["waiting", "scoring", "annotating", "done", "failed", "cancelled"]
 
@@ -38,6 +43,10 @@ class Upload(Stages):
     number: str
     """its unguessable name in addresses"""
     file: Path
+    name: str = ""
+    """as its sender calls it"""
+    detector: str = ""
+    """which one scores it"""
     state: State = "waiting"
     share: float = 0.0
     """of the present stage, 0 to 1"""
@@ -49,7 +58,7 @@ class Upload(Stages):
     @property
     def folder(self) -> Path:
         """Where its report lies."""
-        return self.file.parent / "report"
+        return self.file.parent / REPORT
 
     @property
     def seconds_left(self) -> float | None:
@@ -74,16 +83,21 @@ class Upload(Stages):
 class Jobs:
     """The queue and its worker; `close` ends it after the file in hand is cancelled.
 
-    keep: whether a report stays on the disk when its upload is removed.
+    detectors: what scores, by name, the default first.
+    keep: the folder whose reports stay when their uploads are removed, and are found again at the next start; with
+        summary.csv and index.html over them. None: nothing stays.
     """
 
-    def __init__(self, settings: Settings, *, keep: bool) -> None:
-        self._settings, self._keep = settings, keep
+    def __init__(self, detectors: Mapping[str, Settings], keep: Path | None) -> None:
+        self.detectors, self._keep = dict(detectors), keep
+        self._overview = Pause()
         self._uploads: dict[str, Upload] = {}
         self._waiting: deque[Upload] = deque()
         self._coming = 0  # uploads that have a place and are on their way
         self._closed = False
         self._changed = threading.Condition()
+        if keep is not None:
+            self._restore(keep)
         self._worker = threading.Thread(target=self._work, name="scoring", daemon=True)
         self._worker.start()
 
@@ -92,7 +106,7 @@ class Jobs:
         """A place in the queue for a file that is on its way. Raises: Refused (503) where there is none."""
         with self._changed:
             if len(self._waiting) + self._coming >= MOST_WAITING:
-                raise Refused(503, "too many files wait already: try again later")
+                raise Refused(503, "too many files wait already: try again later", retry_s=RETRY_S)
             self._coming += 1
         try:
             yield
@@ -100,9 +114,19 @@ class Jobs:
             with self._changed:
                 self._coming -= 1
 
-    def add(self, number: str, file: Path) -> Upload:
-        """Puts a file in the queue."""
-        upload = Upload(number, file)
+    @property
+    def alive(self) -> bool:
+        """Whether files are still scored."""
+        return self._worker.is_alive()
+
+    @property
+    def waiting(self) -> int:
+        """How many files wait."""
+        return len(self._waiting)
+
+    def add(self, number: str, file: Path, name: str = "", detector: str = "") -> Upload:
+        """Puts a file in the queue, for the detector of that name."""
+        upload = Upload(number, file, name or file.name, detector or next(iter(self.detectors)))
         with self._changed:
             self._uploads[number] = upload
             self._waiting.append(upload)
@@ -162,9 +186,8 @@ class Jobs:
     def _work(self) -> None:
         while (upload := self._next()) is not None:
             try:
-                name = upload.file.name
-                file = Input(upload.file, name, alias=name)
-                done = predict_file(file, upload.folder, self._settings, upload)
+                file = Input(upload.file, upload.file.name, alias=upload.name)
+                done = predict_file(file, upload.folder, self.detectors[upload.detector], upload)
                 upload.answer, upload.note = answer(done.result), done.result.note
                 upload.state = "done"
             except _Cancelled:
@@ -176,3 +199,43 @@ class Jobs:
                 upload.state = "failed"
             finally:
                 upload.file.unlink(missing_ok=True)  # a person's video stays no longer than needed
+                self._write_overview(idle=not self._waiting)
+        self._write_overview(idle=True)
+
+    def _restore(self, out: Path) -> None:
+        """Finds the reports of earlier servers."""
+        for place, result in answers(out, REPORT):
+            number = place.partition("/")[0]
+            if re.fullmatch(NUMBER, number):
+                upload = Upload(number, out / number / "gone", result.file, state="done", share=1.0)
+                upload.answer, upload.note = answer(result), result.note
+                self._uploads[number] = upload
+
+    def _write_overview(self, idle: bool) -> None:
+        """Index and table over all reports; seldom while there is work, as each time reads all of them."""
+        if self._keep is None or not self._uploads or not (idle or self._overview.is_over):
+            return
+        with self._overview:
+            try:
+                write_overview(self._keep, next(iter(self.detectors.values())).reading, REPORT)
+            except OSError as error:  # a full disk; the server lives on
+                log.warning("%s: no index was written: %s", self._keep, error.strerror)
+
+
+class Pause:
+    """Is over when twenty times as much time has passed as what it follows has taken."""
+
+    def __init__(self) -> None:
+        self._until = self._began = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time again."""
+        return time.monotonic() >= self._until
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        now = time.monotonic()
+        self._until = now + max(5.0, 20 * (now - self._began))

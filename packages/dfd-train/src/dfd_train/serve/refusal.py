@@ -14,9 +14,9 @@ LISTEN_ON_S = 3.0  # to a body that nobody wants
 class Refused(Exception):
     """A request that is not answered as it wishes; `status` is the HTTP status that says so."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, retry_s: int = 0) -> None:
         super().__init__(reason)
-        self.status = status
+        self.status, self.retry_s = status, retry_s
 
 
 class Refusal(Response):
@@ -28,7 +28,8 @@ class Refusal(Response):
 
     def __init__(self, refused: Refused) -> None:
         content = json.dumps({"error": str(refused)}).encode()
-        super().__init__(content, refused.status, {"Connection": "close"}, "application/json")
+        headers = {"Connection": "close"} | ({"Retry-After": str(refused.retry_s)} if refused.retry_s else {})
+        super().__init__(content, refused.status, headers, "application/json")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -37,7 +38,9 @@ class Refusal(Response):
         await send({"type": "http.response.body", "body": body, "more_body": True})
         try:
             async with asyncio.timeout(LISTEN_ON_S):
-                while (message := await receive())["type"] == "http.request" and message["more_body"]:
+                while (message := await receive())["type"] == "http.request" and message.get(
+                    "more_body", False
+                ):
                     pass
         except TimeoutError:
             pass

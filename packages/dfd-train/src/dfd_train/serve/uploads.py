@@ -30,6 +30,11 @@ def safe_name(name: str) -> str:
     return plain
 
 
+def called(name: str) -> str:
+    """What its sender calls a file: the last part of its path."""
+    return re.split(r"[/\\]", name)[-1][-255:]
+
+
 def announced(length: str | None, limit: int) -> int:
     """The bytes of an upload, of its header. Raises: Refused: none (411), empty (400), above `limit` (413)."""
     if length is None or not re.fullmatch(r"[0-9]{1,18}", length):

@@ -3,12 +3,15 @@
 const list = document.getElementById("list");
 const drop = document.getElementById("drop");
 const chooser = document.getElementById("file");
-let about = { limit: 0, kinds: [] };
+const detector = document.getElementById("detector");
+let about = { limit: 0, kinds: [], detectors: [], kept: false };
 
 async function start() {
   about = await (await fetch("/about")).json();
   document.getElementById("model").textContent = about.model;
   document.getElementById("limits").textContent = `one file at most ${size(about.limit)}`;
+  for (const name of about.detectors) detector.add(new Option(name, name));
+  detector.parentElement.hidden = about.detectors.length < 2;
   chooser.accept = about.kinds.join(",");
   if (about.note) {
     const note = document.getElementById("note");
@@ -18,15 +21,20 @@ async function start() {
   for (const [id, name] of Object.entries(kept())) new Row(name).resume(id);
 }
 
-// What this tab has sent, by id: a page that is loaded anew goes on showing it.
+// With reports that outlive the server, this browser's uploads outlive the tab.
+function memory() {
+  return about.kept ? localStorage : sessionStorage;
+}
+
+// What was sent from here, by id: a page that is loaded anew goes on showing it.
 function kept() {
-  return JSON.parse(sessionStorage.getItem("uploads") ?? "{}");
+  return JSON.parse(memory().getItem("uploads") ?? "{}");
 }
 
 function keep(change) {
   const uploads = kept();
   change(uploads);
-  sessionStorage.setItem("uploads", JSON.stringify(uploads));
+  memory().setItem("uploads", JSON.stringify(uploads));
 }
 
 function size(bytes) {
@@ -62,11 +70,17 @@ class Row {
     if (file.size === 0) return this.fail("Could not be read. The file is empty.");
     const request = new XMLHttpRequest(); // fetch tells nothing of how far an upload is
     this.request = request;
-    request.open("POST", `/uploads?name=${encodeURIComponent(file.name)}`);
+    const asked = new URLSearchParams({ name: file.name, detector: detector.value });
+    request.open("POST", `/uploads?${asked}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.responseType = "json";
     request.upload.onprogress = (event) => this.show("Copying", event.loaded / event.total);
     request.onload = () => {
+      if (request.status === 503 && request.getResponseHeader("Retry-After")) {
+        this.show("Waiting for a place in the queue", null);
+        this.again = setTimeout(() => this.send(file), 1000 * request.getResponseHeader("Retry-After"));
+        return;
+      }
       if (request.status !== 201) return this.fail(request.response?.error ?? "The file was refused.");
       keep((uploads) => { uploads[request.response.id] = file.name; });
       this.resume(request.response.id);
@@ -128,6 +142,7 @@ class Row {
   }
 
   async remove() {
+    clearTimeout(this.again);
     this.request?.abort();
     if (this.id) await fetch(`/uploads/${this.id}`, { method: "DELETE" });
     if (this.id && !this.item.classList.contains("finished")) return; // it is being stopped

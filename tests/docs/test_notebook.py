@@ -1,0 +1,43 @@
+"""The tutorial as a notebook: it is the page, whose commands `test_guides.py` runs, and its first cell installs."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+from markdown_pages import DOCS, ROOT, blocks, commands
+
+CELLS = json.loads((DOCS / "tutorial.ipynb").read_text())["cells"]
+
+
+def code() -> list[str]:
+    return ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
+
+
+def test_it_is_the_page() -> None:
+    written = runpy.run_path(str(ROOT / "tools/notebook.py"))["notebook"]()
+    assert written == (DOCS / "tutorial.ipynb").read_text(), "write it anew: python tools/notebook.py"
+
+
+def test_its_cells_are_the_commands_that_the_tests_run() -> None:
+    page = DOCS / "tutorial.md"
+    lines = [line[1:].strip() for cell in code() for line in cell.splitlines() if line.startswith("!")]
+    assert lines == commands(page) and len(lines) > 10
+    files = [cell.split("\n", 1) for cell in code() if cell.startswith("%%writefile ")]
+    assert [(head.split()[1], body.strip()) for head, body in files] == [
+        (title, body.strip()) for title, body in blocks(page, "toml")
+    ]
+
+
+def test_the_first_cell_unpacks_and_installs(tmp_path: Path) -> None:
+    """Of an archive as the page says to make it; pip is told to do nothing."""
+    subprocess.run(
+        ["git", "archive", "--prefix=dfd/", "-o", tmp_path / "dfd.zip", "HEAD", "packages"],
+        cwd=ROOT,
+        check=True,
+    )
+    script = code()[0].replace('"install"', '"install", "--dry-run", "--no-deps", "--no-build-isolation"')
+    (tmp_path / "cell.py").write_text(script)
+    subprocess.run([sys.executable, "cell.py"], cwd=tmp_path, check=True, timeout=300)
+    assert (tmp_path / "dfd/packages/dfd-train/pyproject.toml").is_file()
