@@ -31,6 +31,7 @@ from dfd_train.report.svg import BLUE, GREY, ORANGE
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.trained_on import run_licence
 from ffpp_prep.format.checksums import with_checksum
+from ffpp_prep.text.pages import base_css
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +235,7 @@ def test_a_report_is_scored_again(run, report, clip, small_set, tmp_path, capsys
 
 def test_everything_can_be_read() -> None:
     """Contrasts of the style sheet's own colours, in the light and in the dark, and of labels in pictures."""
-    style = (files("dfd_train.predict") / "templates" / "style.css").read_text()
+    style = base_css() + (files("dfd_train.predict") / "templates" / "style.css").read_text()
     light, dark = (
         dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", part)) for part in style.split("@media screen", 2)[:2]
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dfd_train.commands.arguments import add_trust
 from ffpp_prep.command_line.program import Outcome
+from ffpp_prep.text.units import counted
 
 HELP = "write a trained run as an ONNX file or as safetensors, compared on real crops"
 EXAMPLE = "dfd-train export runs/v1 --out v1.onnx"
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> Outcome:
     export = export_run(options.folder, options.out, options.data, options.trust)
     card = export.card
     calibration = f"threshold {card.threshold:.3f}, temperature {card.temperature:.2f} from validation"
-    print(f"On {export.crops} crops the logits deviate by at most {export.deviation:.1e}.")
+    print(f"On {counted(export.crops, 'crop')} the logits deviate by at most {export.deviation:.1e}.")
     print(
         "No threshold: nothing to calibrate on."
         if card.calibrated_on == "nothing"

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from dfd_train.data.batches import Spots
 from ffpp_prep.format.frames import asked_for
 from ffpp_prep.format.prepared import PreparedSet
+from ffpp_prep.text.units import counted
 
 TRIED = 3  # crops that are cut to know what one costs
 LOOKED_AT = 500  # missing crops by which the command that stores them is chosen
@@ -37,7 +38,9 @@ def crop_sources(prepared: PreparedSet, spots: Spots, what: str, epochs: int) ->
     tried can't be cut.
     """
     missing = spots[~prepared.are_stored(spots)]
-    line = f"{what}: {len(spots) - len(missing)} crops stored, {len(missing)} to be cut from videos"
+    line = (
+        f"{what}: {counted(len(spots) - len(missing), 'crop')} stored, {len(missing)} to be cut from videos"
+    )
     if not len(missing):
         return line
     for row in np.unique(missing[:, 0]).tolist():

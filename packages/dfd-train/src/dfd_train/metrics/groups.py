@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from dfd_train.metrics.clustered import Groups
 from ffpp_prep.datasets.people import person_key
+from ffpp_prep.text.units import plural
 
 FEWEST = 5
 """groups that must hold each class, or no interval is given"""
@@ -94,7 +95,8 @@ class Evidence:
 
     def sentence(self) -> str:
         """What a reader must know about the intervals."""
-        text = f"{self.videos:,} videos are {self.groups:,} independent groups ({self._by()}): "
+        videos, groups = plural(self.videos, "video"), plural(self.groups, "group")
+        text = f"{self.videos:,} {videos} are {self.groups:,} independent {groups} ({self._by()}): "
         text += f"{self.fakes:,} hold fakes, {self.reals:,} hold reals."
         if not self.enough:
             return text + f" No interval: fewer than {FEWEST} groups hold one of the classes."

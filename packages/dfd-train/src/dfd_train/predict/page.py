@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from dfd_train.predict.analysis import Analysis, Media
@@ -23,6 +23,7 @@ from dfd_train.predict.verdicts import Stretch
 from dfd_train.predict.words import exact_percent, moment, percent, sentence, short_percent
 from dfd_train.predict.worst import Marked
 from dfd_train.report.files import write_text
+from ffpp_prep.text.pages import environment
 
 EMBEDDED_VIDEO = 8 << 20  # bytes; a longer one stays beside the page
 SHOWN_SIDE = 640  # pixels of the longer side, at least
@@ -248,13 +249,7 @@ def script(name: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("dfd_train.predict", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = percent
-    environment.filters["short_percent"] = short_percent
-    return environment
+    found = environment("dfd_train.predict")
+    found.filters["percent"] = percent
+    found.filters["short_percent"] = short_percent
+    return found

@@ -24,6 +24,7 @@ from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import read_checked_json
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.text.printable import printable
+from ffpp_prep.text.units import counted
 
 TOLERANCE = 0.01  # of a logit, or of its size above 1: other processors and libraries add in another order
 SIDES = ["x1", "y1", "x2", "y2"]
@@ -86,7 +87,9 @@ def check_hashes(folder: Path, file: Path | None = None) -> Check:
     also = f", and {printable(file.name)} is the file that was scored" if file else ""
     count = len(evidence.outputs)
     return Check(
-        str(folder), True, f"as it was written: {RESULT} and {count} files beside it match their hashes{also}"
+        str(folder),
+        True,
+        f"as it was written: {RESULT} and {counted(count, 'file')} beside it match their hashes{also}",
     )
 
 

@@ -8,6 +8,7 @@ from dfd_train.report.run import Predictions, Run
 from dfd_train.report.table import percent
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions
+from ffpp_prep.text.units import counted
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ def chosen_by(run: Run, predictions: Predictions) -> str:
     if predictions.split != "val" or predictions.other_data:
         return ""
     epochs = [int(epoch) for epoch in run.epochs["epoch"]] if len(run.epochs) else []
-    text = f"These videos chose the checkpoint among {len(epochs)} epochs: its numbers here are too good."
+    text = f"These videos chose the checkpoint among {counted(len(epochs), 'epoch')}: its numbers here are too good."
     paths = [path for epoch in epochs if (path := RunFolder(run.path).validation(epoch)).is_file()]
     if len(paths) < len(epochs):
         return f"{text} By how much isn't known: this run kept no scores of each epoch."

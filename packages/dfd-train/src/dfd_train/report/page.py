@@ -29,6 +29,7 @@ from dfd_train.report.tables import (
 )
 from dfd_train.report.templates import render
 from ffpp_prep.text.printable import printable
+from ffpp_prep.text.units import plural
 
 log = logging.getLogger(__name__)
 SPLIT_TITLES = {
@@ -171,8 +172,13 @@ def _results(
     return Results(
         name=predictions.name,
         title=_title(predictions),
-        sentence=f"{summary.videos:,} videos, {fakes:,} fake and {summary.videos - fakes:,} real; "
-        + (f"{per_video} frames a video." if per_video else f"{summary.frames:,} frames.")
+        sentence=f"{summary.videos:,} {plural(summary.videos, 'video')}, {fakes:,} fake and "
+        f"{summary.videos - fakes:,} real; "
+        + (
+            f"{per_video} frame{'s' * (per_video != '1')} a video."
+            if per_video
+            else f"{summary.frames:,} frames."
+        )
         + (f" {evaluated[0].upper()}{evaluated[1:]}." if evaluated else "")
         + " Measures are over videos unless they name frames; intervals cover 95 %. "
         + " ".join(filter(None, (ends.evidence.sentence(), chosen_by(run, predictions)))),

@@ -10,6 +10,7 @@ from dfd_train.metrics import Intervals, Summary, intervals, method_subset, summ
 from dfd_train.metrics.summary import ORIGINALS
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
+from ffpp_prep.text.units import plural
 
 DEMONSTRATION = "demonstration model, not evidence"
 SCORE = "sigmoid of the logit, not calibrated"
@@ -38,7 +39,7 @@ class Coverage:
     def line(self) -> str:
         """One sentence for below a table."""
         if not self.unusable:
-            return f"Coverage: all {self.expected:,} videos scored."
+            return f"Coverage: all {self.expected:,} {plural(self.expected, 'video')} scored."
         parts = ", ".join(f"{name} {number}" for name, number in sorted(self.unusable.items()))
         return (
             f"Coverage: {self.scored:,} of {self.expected:,} videos scored; "

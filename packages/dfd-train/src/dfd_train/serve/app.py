@@ -29,6 +29,7 @@ from dfd_train.serve.jobs import Jobs, Upload
 from dfd_train.serve.openapi import openapi
 from dfd_train.serve.refusal import Refusal, Refused
 from dfd_train.serve.uploads import Space, announced, called, receive, safe_name
+from ffpp_prep.text.pages import base_css
 from ffpp_prep.text.printable import printable
 
 STATIC = {
@@ -170,7 +171,8 @@ async def _static(request: Request) -> Response:
 
 @cache
 def _content(name: str) -> bytes:
-    return (files("dfd_train.serve") / "static" / name).read_bytes()
+    own = (files("dfd_train.serve") / "static" / name).read_bytes()
+    return base_css().encode() + own if name == "style.css" else own
 
 
 async def _refuse(request: Request, refused: Refused) -> Response:

@@ -13,6 +13,7 @@ from ffpp_prep.commands.arguments import add_out, add_retry, add_sharing, add_wo
 from ffpp_prep.commands.scan import add_scan_arguments, work_folder
 from ffpp_prep.errors import ExitStatus
 from ffpp_prep.settings import BoxSettings, Engine
+from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
     from ffpp_prep.stages.boxes import BoxesSummary
@@ -86,6 +87,8 @@ def _print(summary: BoxesSummary, work: Path) -> None:
         ", ".join(f"{n} {status}" for status, n in sorted(summary.statuses.items())) or "nothing left to do"
     )
     rate = f" ({summary.frames / summary.seconds:.1f} frames/s)" if summary.frames else ""
-    print(f"boxes: {done}; {summary.skipped} done before; {summary.frames} frames{rate} -> {work / 'boxes'}")
+    print(
+        f"boxes: {done}; {summary.skipped} done before; {counted(summary.frames, 'frame')}{rate} -> {work / 'boxes'}"
+    )
     for line in failure_lines(summary.failures, work):
         print(line)

@@ -12,6 +12,7 @@ from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_csv, add_retry, add_sharing, add_work, work_of
 from ffpp_prep.errors import ExitStatus
 from ffpp_prep.settings import FakeSettings
+from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +82,8 @@ def _print(summary: FakesSummary, work: Path) -> None:
     )
     rate = f" ({summary.frames / summary.seconds:.1f} frames/s)" if summary.frames else ""
     print(
-        f"check-fakes: {done}; {summary.skipped} done before; {summary.frames} frames{rate} -> {work / 'fakes'}"
+        f"check-fakes: {done}; {summary.skipped} done before; {counted(summary.frames, 'frame')}{rate} -> "
+        f"{work / 'fakes'}"
     )
     for reason, count in summary.left_out.items():
         print(f"not measured: {count} fakes, {reason}")
@@ -101,7 +103,7 @@ def _failures(checks: pd.DataFrame) -> list[Failure]:
 def _print_some(what: str, checks: pd.DataFrame) -> None:
     if checks.empty:
         return
-    print(f"{what}: {len(checks)} videos")
+    print(f"{what}: {counted(len(checks), 'video')}")
     for row in checks.sort_values("faces_untouched", ascending=False).head(LISTED).itertuples():
         print(
             f"  {row.video_id}: {row.faces_untouched} of {row.faces} faces untouched, "

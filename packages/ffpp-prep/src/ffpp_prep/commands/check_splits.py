@@ -10,6 +10,7 @@ from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_csv, add_work, work_of
 from ffpp_prep.errors import ExitStatus
+from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
     from ffpp_prep.datasets.leaks import Audit, Leak
@@ -70,7 +71,7 @@ def _print_summary(audit: Audit) -> None:
             "again can't be seen there"
         )
     if audit.unread:
-        print(f"note: {audit.unread} files can't be read; their content was not compared")
+        print(f"note: {counted(audit.unread, 'file')} can't be read, and not compared by content")
     content = (
         "content not compared" if audit.hashed is None else f"{audit.hashed} files of equal size compared"
     )

@@ -14,6 +14,7 @@ from ffpp_prep.commands.boxes import WITH_ROOT, add_detection_arguments, add_fol
 from ffpp_prep.commands.scan import add_scan_arguments, work_folder
 from ffpp_prep.errors import ExitStatus
 from ffpp_prep.settings import Choice, CropSettings
+from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
     from ffpp_prep.stages.extract import ExtractSummary
@@ -52,8 +53,8 @@ def _print(summary: ExtractSummary, work: Path) -> None:
     from ffpp_prep.work.usable import usable_lines
 
     rate = f", {summary.crops / summary.seconds:.0f} crops/s" if summary.crops else ""
-    size = f"{summary.bytes / 1e6:.1f} MB"
-    print(f"extract: {summary.shards} shards, {summary.crops} crops, {size}{rate} -> {work / 'faces'}")
+    written = f"{counted(summary.shards, 'shard')}, {counted(summary.crops, 'crop')}"
+    print(f"extract: {written}, {summary.bytes / 1e6:.1f} MB{rate} -> {work / 'faces'}")
     if summary.below_threshold:
         print(
             f"  {summary.below_threshold} of {summary.crops} crops below the detector's threshold "
@@ -61,14 +62,14 @@ def _print(summary: ExtractSummary, work: Path) -> None:
         )
     for reason, count in summary.left_out.items():
         how = f";  ffpp-prep boxes {work}  detects them, then this again" if reason == NOT_DETECTED else ""
-        print(f"  {count} videos left out: {reason}{how}")
+        print(f"  {counted(count, 'video')} left out: {reason}{how}")
     if not summary.planned:
         why = "no face in any video" if set(summary.left_out) == {"no_face"} else "every video is left out"
         print(f"  nothing to cut out: {why};  ffpp-prep status {work}  says more")
     for line in usable_lines(read_videos(work)):
         print(f"  {line}")
     for video_id, count, error in summary.missing:
-        print(f"  {count} crops missing of {video_id}: {error}")
+        print(f"  {counted(count, 'crop')} missing of {video_id}: {error}")
     if summary.missing:
         print(f"  to try these again:  ffpp-prep extract {work} --retry-failed, with the same settings")
     for shard, error in summary.lost:

@@ -8,6 +8,7 @@ from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_out, add_work, work_of
 from ffpp_prep.errors import ExitStatus
+from ffpp_prep.text.units import counted
 
 HELP = "draw a sheet of faces and a page of frames with boxes and scores, in WORK/preview"
 EXAMPLE = "ffpp-prep preview work"
@@ -30,5 +31,7 @@ def run(options: argparse.Namespace) -> Outcome:
     from ffpp_prep.preview import write_preview
 
     made = write_preview(work, options.videos, options.out)
-    print(f"preview: {made.frames} frames of {made.videos} videos -> {made.sheet} and {made.page}")
+    print(
+        f"preview: {counted(made.frames, 'frame')} of {counted(made.videos, 'video')} -> {made.sheet} and {made.page}"
+    )
     return Outcome(ExitStatus.OK, made)

@@ -10,6 +10,7 @@ from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_jobs, add_work, work_of
 from ffpp_prep.errors import ExitStatus, UserError
+from ffpp_prep.text.units import counted
 
 HELP = "check every checksum, count and crop of a work folder"
 EXAMPLE = "ffpp-prep verify work --repair"
@@ -34,8 +35,9 @@ def run(options: argparse.Namespace) -> Outcome:
     for file in found.unread:
         print(f"not checked: {file.file}: {file.why}")
     print(
-        f"verify: {found.parts} parts with {found.boxes} boxes, {found.shards} shards with {found.crops} crops "
-        f"({found.bytes / 1e6:.1f} MB) are sound; {len(found.damage)} damaged"
+        f"verify: {counted(found.parts, 'part')} with {counted(found.boxes, 'box')}, "
+        f"{counted(found.shards, 'shard')} with {counted(found.crops, 'crop')} ({found.bytes / 1e6:.1f} MB) "
+        f"are sound; {len(found.damage)} damaged"
         + (f"; {len(found.unread)} could not be read" if found.unread else "")
     )
     if found.damage and options.repair:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from ffpp_prep.preview.draw import with_boxes
 from ffpp_prep.preview.videos import Row, Section, ShownVideo
+from ffpp_prep.text.pages import environment
+from ffpp_prep.text.units import counted
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,6 @@ def page(
     shown: Mapping[str, ShownVideo],
 ) -> str:
     """The page's HTML: counts by method, then each section's videos with their frames."""
-    environment = Environment(
-        loader=PackageLoader("ffpp_prep.preview", "templates"), autoescape=True, undefined=StrictUndefined
-    )
     rendered = {video_id: _pictures(video) for video_id, video in shown.items()}
     content = [
         (
@@ -56,8 +54,10 @@ def page(
         )
         for section in sections
     ]
-    return environment.get_template("page.html").render(
-        name=work.name, threshold=settings["threshold"], counts=_counts(videos), sections=content
+    return (
+        environment("ffpp_prep.preview")
+        .get_template("page.html")
+        .render(name=work.name, threshold=settings["threshold"], counts=_counts(videos), sections=content)
     )
 
 
@@ -84,7 +84,7 @@ def _facts(video: Row) -> tuple[str, ...]:
         "fake" if video["label"] else "real",
         video["split"] or "no split",
         f"{int(video['width'])}×{int(video['height'])}",
-        f"{frames} frames",
+        counted(int(frames), "frame"),
         f"a face in {video['frames_with_face'] / frames:.0%}",
     ]
     if video["multiple_faces"]:

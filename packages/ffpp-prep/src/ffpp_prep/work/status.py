@@ -32,7 +32,7 @@ def status_text(work: str | Path) -> str:
     work = Path(work)
     videos = read_videos(work)
     videos["state"] = videos["status"].fillna("to do")
-    lines = [f"{work}: {len(videos)} videos", "", _counts(videos, "split", "scanned, by split")]
+    lines = [f"{work}: {counted(len(videos), 'video')}", "", _counts(videos, "split", "scanned, by split")]
     lines += ["", _counts(videos, "state", "boxes, by status")]
     done = videos[videos["status"].notna()]
     if len(done):
@@ -41,8 +41,8 @@ def status_text(work: str | Path) -> str:
         flagged = int(done["multiple_faces"].sum())
         lines += [
             "",
-            f"{frames} frames decoded; a face in {int(done['frames_with_face'].sum())} of them; "
-            f"{flagged} videos with multiple faces; boxes by {detector}",
+            f"{counted(frames, 'frame')} decoded; a face in {int(done['frames_with_face'].sum())} of them; "
+            f"{counted(flagged, 'video')} with multiple faces; boxes by {detector}",
         ]
     if failed := failures_of(videos):
         lines += ["", "not ok:", *failure_lines(failed, work)]
@@ -83,8 +83,9 @@ def _landmarks(work: Path) -> list[str]:
         return []
     faces, none = int(status["faces"].sum()), int((status["faces"] - status["faces_flagged"]).sum())
     failed = int((~status["status"].isin(["ok", "partial"])).sum())
-    text = f"landmarks of {faces} faces in {len(status)} videos; the mesh takes {none} of them for none"
-    return ["", text + (f"; {failed} videos failed" if failed else "")]
+    text = f"landmarks of {counted(faces, 'face')} in {counted(len(status), 'video')}"
+    text += f"; the mesh takes {none} of them for none"
+    return ["", text + (f"; {counted(failed, 'video')} failed" if failed else "")]
 
 
 def _faces(work: Path) -> list[str]:
@@ -99,7 +100,7 @@ def _faces(work: Path) -> list[str]:
     written = read_summaries(folder, len(shards))
     crops, size = sum(s.crops for s in written), sum(s.bytes for s in written)
     missing = sum(m.count for s in written for m in s.missing)
-    text = f"{len(written)} of {len(shards)} shards written: {crops} crops"
+    text = f"{len(written)} of {len(shards)} shards written: {counted(crops, 'crop')}"
     disk = f"disk: boxes {size_text(boxes)}, crops {size_text(size)}; {size_text(free)} free"
     left = sum(piece.stop - piece.first for shard in shards for piece in shard) - crops - missing
     if left and crops:
