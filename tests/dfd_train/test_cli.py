@@ -276,3 +276,10 @@ def test_a_loader_process_that_dies_ends_the_run_with_one_line(run_command, tmp_
     assert process.returncode == 3, error
     assert "Traceback" not in error
     assert error.splitlines()[-1].startswith("dfd-train: DataLoader worker")
+
+
+def test_a_dry_run_opens_all_and_writes_nothing(run_command, tmp_path, caplog) -> None:
+    caplog.set_level("INFO")
+    assert main([*run_command, "--out", str(tmp_path / "run"), "--dry-run"]) == 0
+    assert "usable videos: train 3 real and 6 fake" in caplog.text and "an epoch" in caplog.text
+    assert not (tmp_path / "run").exists()

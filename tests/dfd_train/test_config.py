@@ -4,6 +4,8 @@ import pytest
 import tomli_w
 from records import settings_text
 
+from dfd_train.cli import PROGRAM
+from dfd_train.commands.settings import run_config
 from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import (
     RunConfig,
@@ -13,6 +15,7 @@ from dfd_train.settings.config import (
     settings,
     to_tables,
 )
+from ffpp_prep.command_line.program import build_parser
 
 
 def test_defaults_are_the_thesis_recipe_for_reseption():
@@ -131,3 +134,19 @@ def test_a_run_folder_names_every_setting(tmp_path):
         section, name = setting.name.split(".")
         assert (name in written[section]) != (setting.name in unset), setting.name
     assert unset == ["model.input_size", "data.workers", "train.threads"]
+
+
+def test_a_run_that_is_there_lends_its_settings(tmp_path) -> None:
+    """Unless the command says what would make a new run: a model, a set, or a file of settings."""
+    own = build_config({}, [("train.epochs", "5"), ("data.work", "w"), ("model.name", "reseption_v2")])
+    (tmp_path / "run").mkdir()
+    RunFolder(tmp_path / "run").write_config(own)
+
+    def asked(*arguments: str) -> RunConfig:
+        return run_config(
+            build_parser(PROGRAM).parse_args(["run", "--out", str(tmp_path / "run"), *arguments])
+        )
+
+    assert asked() == own
+    assert asked("--epochs", "7") == build_config(to_tables(own), [("train.epochs", "7")])
+    assert asked("--model", "reseption_v1", "--data", "w").train.epochs == RunConfig().train.epochs

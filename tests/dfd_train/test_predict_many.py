@@ -88,6 +88,15 @@ def test_what_is_done_is_passed_over_by_processes_too(run, folder, out, capsys) 
     assert capsys.readouterr().out.count("(was there)") == 6
 
 
+def test_a_dry_run_says_what_is_left_and_writes_nothing(run, folder, out, tmp_path, capsys) -> None:
+    assert main(["predict", str(run), str(folder), "--out", str(tmp_path / "new"), "--dry-run"]) == 0
+    assert "6 of 6 files to be scored; nothing was written" in capsys.readouterr().out
+    assert not (tmp_path / "new").exists()
+    assert main(["predict", str(run), str(folder), "--out", str(out), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("was there") == 6 and "0 of 6 files to be scored" in said
+
+
 def dying(file: Input, *_: object) -> Analysis:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError

@@ -20,6 +20,7 @@ from dfd_train.commands.arguments import (
 )
 from dfd_train.errors import UserError
 from ffpp_prep.command_line.program import STREAMED, Outcome
+from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
     from dfd_train.predict.batch import Done, Job
@@ -89,6 +90,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="files at once, each in a process that loads the models anew (default: 1)",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say of each file whether it would be scored, and write nothing",
+    )
     add_explain(parser)
     parser.add_argument("--no-video", action="store_true", help="make no annotated video")
     add_device(parser)
@@ -118,7 +124,15 @@ def run(options: argparse.Namespace) -> Outcome:
         print(gain_table(job.scorers, options.labelled, options.split).to_text())
     if not files:
         return Outcome(0, [])
-    from dfd_train.predict.batch import predict_files
+    from dfd_train.predict.batch import planned, predict_files
+
+    if options.dry_run:
+        tasks = list(planned(files, options.out, job))
+        for file, folder, done in tasks:
+            print(f"{file.shown_path}: {'was there' if done else 'to be scored'}, {folder}")
+        left = sum(not done for _, _, done in tasks)
+        print(f"{left} of {counted(len(tasks), 'file')} to be scored; nothing was written")
+        return Outcome(0, {"files": len(tasks), "to_be_scored": left})
 
     if job.reading.unfinished:
         logging.warning("unfinished: %s", job.reading.unfinished)

@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "dfd-train run --data WORK --model NAME --out RUN [--config FILE] [--set NAME=VALUE] [settings]"
     )
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="RUN", help="the run's folder")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="open data and network, say what would be trained on, and end"
+    )
     add_settings(parser)
 
 
@@ -26,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from dfd_train.engine.train import train
 
     try:
-        train(config, options.out, options.trust)
+        train(config, options.out, options.trust, dry_run=options.dry_run)
     except Interrupted:
         print(
             f"dfd-train: stopped; the same command goes on from {options.out}/checkpoints/last.pt",

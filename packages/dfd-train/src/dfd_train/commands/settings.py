@@ -49,7 +49,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:
-    """The configuration of a command; with nothing but --out, that of the run which is there.
+    """The configuration of a command; where it names neither model nor data, over that of the run in --out.
 
     Raises: as `build_config`; UserError where a file names a function as its model that the command line does not.
     """
@@ -62,7 +62,7 @@ def run_config(options: argparse.Namespace) -> RunConfig:
         overrides.append(("data.work", str(options.work)))
     files = [find_config(file) for file in options.config]
     saved = options.out / "config.toml"
-    if not files and not overrides and saved.is_file():
+    if not files and saved.is_file() and not {"model.name", "data.work"} & dict(overrides).keys():
         files = [saved]
     tables = [read_config(file) for file in files]
     config = build_config(merged(tables), overrides)

@@ -30,6 +30,7 @@ from ffpp_prep.datasets.leaks import KINDS, Leak
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.format.tables import read_metadata
 from ffpp_prep.format.untouched import untouched_frames
+from ffpp_prep.text.units import counted
 
 log = logging.getLogger(__name__)
 EPOCHS_COUNTED = 4  # whose crops are looked for before training: other epochs show other frames
@@ -135,8 +136,8 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
         data.train.summary(),
         data.val.summary(),
         usable_by_split(data.prepared.videos, config.data.multiple_faces, config.data.exclude_methods),
-        f"{len(first.batches)} batches an epoch, {first.batches.crops} crops; epochs: {config.train.epochs}, "
-        f"each validated on {validation.batches.crops} crops",
+        f"{counted(len(first.batches), 'batch')} an epoch, {counted(first.batches.crops, 'crop')}; "
+        f"epochs: {config.train.epochs}, each validated on {validation.batches.crops} crops",
         crop_sources(
             data.prepared,
             np.concatenate([*(plan.batches.spots for plan in plans), validation.batches.spots]),

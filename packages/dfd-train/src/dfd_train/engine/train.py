@@ -68,8 +68,10 @@ from ffpp_prep.text.bars import bar
 log = logging.getLogger(__name__)
 
 
-def train(config: RunConfig, out: Path, trust: Sequence[str] = ()) -> RunFolder:
+def train(config: RunConfig, out: Path, trust: Sequence[str] = (), *, dry_run: bool = False) -> RunFolder:
     """Trains a run from the start, or goes on from its last checkpoint. `trust`: as `new_detector`.
+
+    dry_run: everything is opened and said as before a training, and nothing is trained or written.
 
     Raises: FileNotFoundError, UserError for what a person can mend; TrainingError; Interrupted.
     """
@@ -91,7 +93,7 @@ def train(config: RunConfig, out: Path, trust: Sequence[str] = ()) -> RunFolder:
             check_resumable(last, config, data)
         training = Training(config, folder, data, device, processes, last, trust)
         del last
-        training.run()
+        training.describe() if dry_run else training.run()
     except torch.OutOfMemoryError:
         raise TrainingError(
             "out of GPU memory: a smaller --batch-size needs less (--accumulate keeps the step's size), or --amp bf16"
@@ -142,12 +144,16 @@ class Training:
         self.stop = StopRequest()
         self.saved_at = time.monotonic()
 
-    def run(self) -> None:
-        """All remaining epochs."""
+    def describe(self) -> None:
+        """Says what there is to train on."""
         for line in describe_data(self.data, self.config):
             self.recorder.say(line)
         if sha256 := self.facts.origin.weights_sha256:
             self.recorder.say(f"begins with {self.facts.origin.network}, weights' SHA-256 {sha256}")
+
+    def run(self) -> None:
+        """All remaining epochs."""
+        self.describe()
         with self.stop, closing(self.recorder), held(self.folder, self.written, self.processes):
             self._resume_or_begin()
             loaded = self.loader.load(self._batches_ahead(), self.device, lambda: self.stop.made)

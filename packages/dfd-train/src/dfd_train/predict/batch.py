@@ -106,6 +106,13 @@ def predict_files(
     return counts
 
 
+def planned(files: Sequence[Input], out: Path, job: Job) -> Iterator[tuple[Input, Path, bool]]:
+    """Each file, the folder that it would get, and whether its answer is there; nothing is written."""
+    for file, folder in zip(files, _folders(files, out), strict=True):
+        identity, before = _identity(file, job), read_result(folder)
+        yield file, folder, before is not None and bool(identity) and before.identity == identity
+
+
 def _in_turn(tasks: Sequence[tuple[Input, Path]], job: Job) -> Iterator[Done]:
     for file, folder in tasks:
         with _FileBar(file.name) as advance:
@@ -118,7 +125,7 @@ def _folders(files: Sequence[Input], out: Path) -> list[Path]:
     What stands in `out` and is no answer is never replaced.
     """
     earlier = {result.source: name for name, result in answers(out)}
-    taken = {same_name(name) for name in (INDEX, TABLE, *(path.name for path in out.iterdir()))}
+    taken = {same_name(name) for name in (INDEX, TABLE, *(path.name for path in out.glob("*")))}
     folders = []
     for file in files:
         name, number = earlier.pop(file.source, ""), 1

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from ffpp_prep.command_line.flags import add_flags, from_flags
 from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.command_line.program import Outcome
-from ffpp_prep.commands.arguments import add_out, add_retry, add_sharing, add_work
+from ffpp_prep.commands.arguments import add_out, add_retry, add_sharing, add_work, work_of
 from ffpp_prep.commands.scan import add_scan_arguments, work_folder
-from ffpp_prep.errors import ExitStatus
+from ffpp_prep.errors import ExitStatus, UserError
 from ffpp_prep.settings import BoxSettings, Engine
 from ffpp_prep.text.units import counted
 
@@ -35,16 +35,36 @@ def add_arguments(parser: Parser) -> None:
     )
     add_sharing(parser)
     add_retry(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say how many videos are left, and write nothing"
+    )
 
 
 def run(options: argparse.Namespace) -> Outcome:
     from ffpp_prep.commands import landmarks
+
+    if options.dry_run:
+        return _left(options)
 
     found = detect(options)
     if not options.landmarks:
         return found
     points = landmarks.find(work_folder(options), options)
     return Outcome(max(found.status, points.status), {"boxes": found.result, "landmarks": points.result})
+
+
+def _left(options: argparse.Namespace) -> Outcome:
+    from ffpp_prep.work.store import BoxStore, read_scan
+
+    if options.out is not None and not (options.out / "videos.parquet").is_file():
+        raise UserError(
+            f"{options.out} isn't scanned yet: ffpp-prep scan ROOT -o {options.out} --dry-run lists its videos"
+        )
+    work = options.out or work_of(options)
+    videos = set(read_scan(work)["video_id"])
+    left = len(videos - set(BoxStore(work).done()))
+    print(f"boxes: {left} of {counted(len(videos), 'video')} left; nothing was written")
+    return Outcome(ExitStatus.OK, {"videos": len(videos), "left": left})
 
 
 def add_folder_arguments(parser: Parser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ def add_arguments(parser: Parser) -> None:
         "root", type=Path, metavar="ROOT", help="the data set's folder, or a CSV or Parquet table"
     )
     add_out(parser, "WORK", "the folder to write to", required=True)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be listed, and write nothing")
     parser.add_argument(
         "--moved",
         action="store_true",
@@ -37,6 +39,12 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> Outcome:
+    if options.dry_run:
+        with tempfile.TemporaryDirectory(prefix="ffpp-prep-") as folder:
+            options.out = Path(folder)
+            summary = scan_root(options.root, options, options.moved)
+        print("a dry run: nothing was kept")
+        return Outcome(ExitStatus.OK, summary)
     return Outcome(ExitStatus.OK, scan_root(options.root, options, options.moved))
 
 
