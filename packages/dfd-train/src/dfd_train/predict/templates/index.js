@@ -10,6 +10,7 @@ const rows = [...body.rows].map((row) => ({
 const search = document.querySelector("#search");
 const chosen = document.querySelector("#chosen");
 const count = document.querySelector("#count");
+const names = new Intl.Collator(undefined, { numeric: true }); // made once: 10,000 names are in order in a second
 const heads = [...document.querySelectorAll(".files th")];
 
 function filter() {
@@ -24,8 +25,9 @@ function filter() {
 
 function order(column, falling) {
   heads.forEach((head, at) => head.setAttribute("aria-sort", at !== column ? "none" : falling ? "descending" : "ascending"));
-  const compare = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b, undefined, { numeric: true }));
+  const compare = (a, b) => (typeof a === "number" ? a - b : names.compare(a, b));
   rows.sort((a, b) => (falling ? -1 : 1) * compare(a.keys[column], b.keys[column]));
+  body.replaceChildren(); // all at once: rows that are moved one by one take seconds, where there are 10,000
   body.append(...rows.map(({ row }) => row));
 }
 
