@@ -154,6 +154,15 @@ def test_events_of_before_there_were_checksums_are_read(straight, tmp_path):
     assert_same_run(straight, run)
 
 
+@pytest.mark.parametrize("content", ["", "\n", "# unset: a\n"])
+def test_an_empty_record_of_settings_is_no_run_with_the_defaults(tmp_path, content):
+    (tmp_path / "config.toml").write_text(content)
+    with pytest.raises(
+        UserError, match=r"config\.toml: damaged: it is empty; take it from a copy of the run"
+    ):
+        RunFolder(tmp_path).read_config()
+
+
 def test_a_bug_keeps_its_traceback_and_has_a_status_of_its_own(monkeypatch, capsys, tmp_path):
     def broken(*_: object) -> None:
         np.zeros(3) + np.zeros(4)  # a ValueError of NumPy's

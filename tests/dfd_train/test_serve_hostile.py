@@ -219,6 +219,10 @@ def test_room_is_promised_before_it_is_filled(tmp_path, monkeypatch) -> None:
 def test_names_and_lengths_are_bounded() -> None:
     assert safe_name("a/b\\..\\c d.MP4") == "c_d.MP4"
     assert len(safe_name("测" * 5000 + ".mp4").encode()) <= 120
+    assert (
+        safe_name("\U0001f600\U0001f3a5.mp4") == safe_name("\ufffd.mp4") == "file.mp4"
+    )  # nothing but odd signs
+    assert safe_name("...mp4") == "file.mp4"
     for name in ("", ".mp4", "a", "a.mp4/", "a.mp4\0"):
         with pytest.raises(Refused):
             safe_name(name.replace("\0", ".exe"))

@@ -107,7 +107,10 @@ class RunFolder:
         config = self.path / "config.toml"
         if not config.is_file():
             raise FileNotFoundError(f"{self.path} is no run folder: it has no config.toml")
-        return build_config(read_config(config))
+        tables = read_config(config)
+        if not tables:  # all defaults are written too: a full disk or a copy that broke off left it so
+            raise Damaged(config, "it is empty", "take it from a copy of the run")
+        return build_config(tables)
 
     def write_config(self, config: RunConfig) -> None:
         """Records the settings, all of them, defaults included; TOML has no word for unset ones: a comment."""

@@ -23,8 +23,12 @@ def safe_name(name: str) -> str:
 
     Raises: Refused (415) for another ending.
     """
-    plain = folder_name(re.split(r"[/\\]", name)[-1][-1000:])
-    if Path(plain).suffix.lower() not in IMAGES | VIDEOS or not Path(plain).stem:
+    last = re.split(r"[/\\]", name)[-1][-1000:]
+    stem, dot, ending = last.rpartition(".")
+    plain = folder_name(
+        f"{folder_name(stem)}{dot}{ending}"
+    )  # first by itself: one of odd signs alone must leave a name
+    if Path(plain).suffix.lower() not in IMAGES | VIDEOS or not stem:
         kinds = " ".join(sorted(suffix.removeprefix(".") for suffix in IMAGES | VIDEOS))
         raise Refused(415, f"{name[:100]!r} is no video or image; allowed endings: {kinds}")
     return plain
