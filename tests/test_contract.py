@@ -81,6 +81,35 @@ def test_what_is_extracted_for_presets_is_what_each_preset_asks_for(path: Path) 
         assert all(frame in asked[row] for row, frame in plan.batches.spots.tolist())
 
 
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)
+def test_of_a_fake_of_a_part_of_a_film_only_that_part_trains(path: Path) -> None:
+    """Each preset shows altered frames of such fakes only, `extract` stores those, and evaluation sees whole films."""
+    from dfd_train.data.batches import plan_epoch, plan_evaluation
+    from dfd_train.settings.config import build_config, read_config
+    from ffpp_prep.format.frames import asked_for
+    from ffpp_prep.format.prepared import altered_by_row
+
+    config = build_config(read_config(path))
+    segments = [None, "1-1.4", None, "0.2-0.3 2-6", None, "100-101"]  # the last behind the end
+    videos = pd.DataFrame(
+        {"label": [0, 1] * 3, "frames_decoded": 250, "fps": 25.0, "fake_segments": segments}
+    )
+    inside = {1: set(range(25, 35)), 3: {5, 6, *range(50, 150)}, 5: set()}
+    pairs = [Pair(fake=fake, real=fake - 1) for fake in (1, 3, 5)]
+    altered = altered_by_row(videos)
+    asked = {row: set(asked_for("train", 50, 250, "presets", altered=altered[row])) for row in inside}
+    epochs, shown = config.train.epochs, set()
+    for epoch in range(1, epochs + 1):
+        plan = plan_epoch(config.data, videos, pairs, epoch=epoch, total_epochs=epochs, seed=0)
+        fakes = [(row, frame) for row, frame in plan.batches.spots.tolist() if row % 2]
+        assert all(frame in inside[row] & asked[row] for row, frame in fakes)
+        assert len(plan.batches.spots) == 2 * len(fakes) or config.data.batches == "shuffled"
+        shown.update(fakes)
+    assert {row for row, _ in shown} == {1, 3}
+    evaluated = plan_evaluation(videos, 7, 8).batches.spots
+    assert {frame for row, frame in evaluated.tolist() if row == 1} == set(asked_for("val", 50, 250))
+
+
 def test_what_is_extracted_for_a_protocol_is_what_it_asks_test_videos_for() -> None:
     from dfd_train.engine.evaluate import EvaluationRequest, deepfakebench
     from ffpp_prep.format.frames import asked_for, benchmark_frames

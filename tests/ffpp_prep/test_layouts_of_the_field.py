@@ -287,6 +287,7 @@ def test_lavdf(tmp_path: Path) -> None:
             "original": "train/000001.mp4",
             "split": "train",
             "modify_video": True,
+            "fake_periods": [[3.0, 4.25], [1.2, 2]],
         },
         {
             "file": "dev/000003.mp4",
@@ -308,6 +309,8 @@ def test_lavdf(tmp_path: Path) -> None:
         (REAL, 0, "train", ""),
         ("LAV-DF", 1, "train", "train/000001.mp4"),
     ]
+    assert [v.fake_segments for v in listing.videos] == ["", "", "1.2-2 3-4.25"]
+    assert any(note.startswith("1 fakes are altered for a part of their time") for note in listing.notes)
     assert "1 of 5 videos are not on disk" in listing.notes[0]
     assert "test/000004.mp4" in found(tmp_path, altered_voice=True)
 
@@ -323,6 +326,8 @@ def test_avdeepfake1m(tmp_path: Path, beside: bool) -> None:
     trees.touch(tmp_path, (f"train/{file}" for file, *_ in rows.values()))
     trees.touch(tmp_path, ["testA/000001.mp4" if beside else "test/000001.mp4"])
     entries = [{"file": f, "modify_type": kind, "original": original} for f, kind, original in rows.values()]
+    entries[1]["fake_segments"] = [[0.5, 0.9]]
+    entries[2] |= {"fake_segments": [[0.1, 0.9]], "visual_fake_segments": [[0.5, 0.9], [0.8, 1]]}
     if beside:
         for entry in entries:
             (tmp_path / "train" / entry["file"]).with_suffix(".json").write_text(json.dumps(entry))
@@ -343,11 +348,26 @@ def test_avdeepfake1m(tmp_path: Path, beside: bool) -> None:
         "id00012",
         "",
     )
+    assert videos[f"train/{rows['seen'][0]}"].fake_segments == "0.5-0.9"
+    assert videos[f"train/{rows['both'][0]}"].fake_segments == "0.5-1"
     assert facts(videos[f"train/{rows['both'][0]}"])[0] == "both_modified" and len(videos) == 3
     said = " ".join(reasons(listing).values())
     assert "only the voice was altered" in said and "whose label its authors don't give out" in said
     assert beside or "modify_type must be one of" in said
     assert len(found(tmp_path, altered_voice=True)) == 4
+
+
+@pytest.mark.parametrize(
+    "periods", [[[2, 1]], [["a", 2]], [[1]], "1-2", [[-1, 2]], [[0, float("nan")]], [[0, 1e9]]]
+)
+def test_segments_that_are_none_leave_their_fake_out(tmp_path: Path, periods: object) -> None:
+    trees.touch(tmp_path, ("train/1.mp4", "train/2.mp4"))
+    fake = {"file": "train/1.mp4", "split": "train", "modify_video": True, "fake_periods": periods}
+    real = {"file": "train/2.mp4", "split": "train", "modify_video": False}
+    (tmp_path / "metadata.json").write_text(json.dumps([fake, real]))
+    listing = list_videos(tmp_path)
+    assert [v.video_id for v in listing.videos] == ["train/2.mp4"]
+    assert any("two times" in reason for reason in reasons(listing).values())
 
 
 # --- films of the internet, and the oldest -------------------------------------------------------------------

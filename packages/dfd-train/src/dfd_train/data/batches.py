@@ -17,7 +17,16 @@ import pandas as pd
 
 from dfd_train.data.selection import Pair
 from dfd_train.settings.config import DataConfig
-from ffpp_prep.format.frames import benchmark_frames, dual_frames, evaluation_frames, various_frame
+from ffpp_prep.format.frames import (
+    altered_dual_frames,
+    altered_frame,
+    benchmark_frames,
+    dual_frames,
+    evaluation_frames,
+    various_frame,
+)
+from ffpp_prep.format.prepared import altered_by_row
+from ffpp_prep.format.segments import Ranges, frame_at
 
 Spot = tuple[int, int]
 """A frame: the video's row and the frame's number."""
@@ -168,7 +177,8 @@ def plan_epoch(
             else planner.dual(row, total_epochs, each)
             for row in pairs[i]
         )
-        couples = [(fake, real) for fake, real in zip(fakes, reals, strict=True) if fake not in untouched]
+        # without a fake where its altered seconds lie behind what could be decoded
+        couples = [(fake, real) for fake, real in zip(fakes, reals, strict=False) if fake not in untouched]
         left_out += each - len(couples)
         if couples:
             shown.append(couples)
@@ -202,13 +212,24 @@ class _Planner:
         self._labels = np.zeros(self._rows.max(initial=-1) + 1, np.int8)  # by row
         self._labels[self._rows] = videos["label"]
         self._lengths = dict(zip(videos.index.tolist(), videos["frames_decoded"].tolist(), strict=True))
+        self._altered: dict[int, Ranges] = {}
+        if epoch and "fake_segments" in videos:  # evaluation looks at whole films
+            self._altered = altered_by_row(videos)
+        for row, ranges in self._altered.items():
+            self._lengths[row] = sum(stop - first for first, stop in ranges)
         self._substitutions = 0
 
     def various(self, row: int, total_epochs: int, stride: int) -> list[Spot]:
+        if row in self._altered:
+            count = self._lengths[row]
+            return self._spots(row, [altered_frame(self._epoch, count)] if count else [], 0)
         frame, substituted = various_frame(self._epoch, self._lengths[row], total_epochs, stride)
         return self._spots(row, [frame], substituted)
 
     def dual(self, row: int, total_epochs: int, count: int) -> list[Spot]:
+        if row in self._altered:
+            inside = self._lengths[row]
+            return self._spots(row, altered_dual_frames(self._epoch, inside, count) if inside else [], 0)
         return self._spots(row, *dual_frames(self._epoch, self._lengths[row], total_epochs, count))
 
     def evaluation(self, count: int, benchmark: bool) -> Spots:
@@ -226,9 +247,12 @@ class _Planner:
         spots = np.empty((sum(numbers), 2), np.int32)
         spots[:, 0] = np.repeat(self._rows, numbers)
         begin = 0
-        for length, number in zip(lengths, numbers, strict=True):
+        for row, length, number in zip(self._rows.tolist(), lengths, numbers, strict=True):
             drawn = order.choice(length, number, replace=False)  # of all, too: the rest is drawn after it
-            spots[begin : begin + number, 1] = np.sort(drawn) if number < length else np.arange(length)
+            frames = np.sort(drawn) if number < length else np.arange(length)
+            if row in self._altered:
+                frames[:] = [frame_at(self._altered[row], index) for index in frames.tolist()]
+            spots[begin : begin + number, 1] = frames
             begin += number
             self._substitutions += max(0, count - length)
         return spots
@@ -239,6 +263,8 @@ class _Planner:
 
     def _spots(self, row: int, frames: list[int], substituted: int) -> list[Spot]:
         self._substitutions += substituted
+        if (ranges := self._altered.get(row)) is not None:
+            frames = [frame_at(ranges, index) for index in frames]
         return [(int(row), int(frame)) for frame in frames]
 
 

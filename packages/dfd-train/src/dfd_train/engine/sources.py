@@ -56,11 +56,15 @@ def crop_sources(prepared: PreparedSet, spots: Spots, what: str, epochs: int) ->
 def _choosing(prepared: PreparedSet, missing: npt.NDArray[np.int32], epochs: int) -> str:
     """The flags with which `extract` stores the missing crops and the fewest others; none where it takes all frames."""
     some = missing[np.linspace(0, len(missing) - 1, min(len(missing), LOOKED_AT)).astype(int)]
-    asking = [(prepared.videos.at[row, "split"], prepared.length(row), frame) for row, frame in some.tolist()]
+    asking = [
+        (prepared.videos.at[row, "split"], prepared.length(row), prepared.altered(row), frame)
+        for row, frame in some.tolist()
+    ]
     several = prepared.videos.loc[np.unique(missing[:, 0])].query("multiple_faces")["split"]
     for batches, protocol in itertools.product(*STORED):
         if all(
-            frame in asked_for(split, epochs, length, batches, protocol) for split, length, frame in asking
+            frame in asked_for(split, epochs, length, batches, protocol, altered)
+            for split, length, altered, frame in asking
         ):
             flags = f" --for-training {epochs}"
             flags += f" --batches {batches}" if batches else ""

@@ -9,13 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.frames import spaced_frames
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.format.made_with import detection_settings, remedy_of
-from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.format.prepared import PreparedSet, altered_by_row, load_prepared
 from ffpp_prep.format.schemas import BOXES_SCHEMA, USABLE
+from ffpp_prep.format.segments import Ranges
 from ffpp_prep.format.tables import read_table
 
 __all__ = ["Crop", "choose_crops", "iter_crops"]
@@ -50,7 +52,8 @@ def choose_crops(
 ) -> pd.DataFrame:
     """Returns a split's crops by video and frame: `row` (of `prepared.videos`), `frame`, `score`, `label`.
 
-    Each frame of a decoded video has one row, that of its best face.
+    Each frame of a decoded video has one row, that of its best face. Of fakes that are altered for a part of
+    their time, the other frames are left out, because their label would be wrong.
 
     Args:
         prepared: the set, from `load_prepared`.
@@ -77,6 +80,7 @@ def choose_crops(
     chosen = pd.concat(
         [_NONE, *(_of_part(prepared, part, rows) for part, rows in wanted.groupby("boxes_part"))]
     )
+    chosen = chosen[_show_their_label(chosen, altered_by_row(wanted))]
     chosen = chosen[chosen["score"] >= min_score].sort_values(["row", "frame"], ignore_index=True)
     if stored and prepared.crops is not None and len(prepared.crops):
         spots = chosen[["row", "frame"]].to_numpy(np.int32)
@@ -127,6 +131,18 @@ def _of_part(prepared: PreparedSet, part: str, videos: pd.DataFrame) -> pd.DataF
             "score": faces["score"],
         }
     )
+
+
+def _show_their_label(chosen: pd.DataFrame, altered: dict[int, Ranges]) -> NDArray[np.bool_]:
+    """Which rows aren't of a frame of a fake in which nothing is altered."""
+    kept = np.ones(len(chosen), np.bool_)
+    if altered:
+        frames, places = chosen["frame"].to_numpy(), chosen.reset_index().groupby("row").indices
+        for row, ranges in altered.items():
+            own = places.get(row, np.empty(0, np.intp))
+            bounds = np.array(ranges).reshape(-1)  # rising: between an even and an odd one a frame is inside
+            kept[own] = np.searchsorted(bounds, frames[own], side="right") % 2 == 1
+    return kept
 
 
 def _spaced(chosen: pd.DataFrame, frames: int) -> pd.DataFrame:

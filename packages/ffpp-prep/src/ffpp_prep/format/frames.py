@@ -8,6 +8,7 @@ video is too short for it.
 from __future__ import annotations
 
 from ffpp_prep.errors import UserError
+from ffpp_prep.format.segments import Ranges, frame_at
 
 __all__ = [
     "BENCHMARK_FRAMES",
@@ -15,6 +16,8 @@ __all__ = [
     "FRAME_STEP",
     "PRESET_EPOCHS",
     "PRESET_PAIRS",
+    "altered_dual_frames",
+    "altered_frame",
     "asked_for",
     "benchmark_frames",
     "dual_frames",
@@ -68,13 +71,34 @@ def benchmark_frames(length: int, count: int) -> tuple[list[int], int]:
     return frames, 0
 
 
+def altered_frame(epoch: int, count: int) -> int:
+    """Which of a fake's `count` altered frames an epoch of *various* batches shows, where its others are real.
+
+    The thesis's formula is for whole films: of a few frames it would nearly always take the last. Here each epoch goes
+    on by the golden ratio, so that any number of epochs spreads over all of them.
+    """
+    _check_length(count)
+    return (epoch * 40503 % 65536) * count // 65536  # 40503 / 65536 is the golden ratio's fraction
+
+
+def altered_dual_frames(epoch: int, count: int, wanted: int) -> list[int]:
+    """As `altered_frame`, the `wanted` ones in an epoch of *dual* batches, as far apart as they can be."""
+    first = altered_frame(epoch, count)
+    return sorted((first + i * count // wanted) % count for i in range(wanted))
+
+
 def spaced_frames(length: int, count: int) -> list[int]:
     """At most `count` equally spaced frames over the whole length, each once."""
     return sorted({i * length // count for i in range(count)})
 
 
 def asked_for(
-    split: str, epochs: int, length: int, batches: str = "various", protocol: str = ""
+    split: str,
+    epochs: int,
+    length: int,
+    batches: str = "various",
+    protocol: str = "",
+    altered: Ranges | None = None,
 ) -> list[int]:
     """Every frame that `epochs` epochs of *various* batches, or the evaluation of its split, will ask a video for.
 
@@ -88,6 +112,8 @@ def asked_for(
             epochs ask short videos for other frames. `presets` adds its runs with *dual* batches, which ask for most
             frames that there are.
         protocol: `deepfakebench` adds what that protocol asks test videos for.
+        altered: the frames of a fake that training may show, see `ffpp_prep.format.segments`; None for all. Evaluation
+            looks at whole films, as it wouldn't know which part is altered.
     """
     if split in EVALUATION_FRAMES:
         found = set(evaluation_frames(length, EVALUATION_FRAMES[split])[0])
@@ -96,6 +122,14 @@ def asked_for(
         return sorted(found)
     if split != "train":
         return []
+    if altered is not None:
+        inside, numbers = sum(stop - first for first, stop in altered), set()
+        if inside:
+            last = max(epochs, *(PRESET_EPOCHS if batches in ("various-presets", "presets") else ()), 0)
+            numbers |= {altered_frame(epoch, inside) for epoch in range(1, last + 1)}
+            for epoch in range(1, PRESET_EPOCHS[-1] + 1) if batches == "presets" else ():
+                numbers.update(altered_dual_frames(epoch, inside, PRESET_PAIRS))
+        return [frame_at(altered, number) for number in sorted(numbers)]
     runs = {epochs, *PRESET_EPOCHS} if batches in ("various-presets", "presets") else {epochs}
     found = {various_frame(epoch, length, total)[0] for total in runs for epoch in range(1, total + 1)}
     if batches == "presets":

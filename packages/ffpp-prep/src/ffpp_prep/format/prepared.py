@@ -20,6 +20,7 @@ from ffpp_prep.format.made_with import detection_settings, remedy_of
 from ffpp_prep.format.manifest import MANIFEST
 from ffpp_prep.format.points import PointReader
 from ffpp_prep.format.schemas import FORMAT_VERSION, USABLE, refuse_version
+from ffpp_prep.format.segments import Ranges, altered_frames
 from ffpp_prep.format.shard_reader import CropStore
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.video import read_frame
@@ -28,6 +29,7 @@ __all__ = [
     "NEEDED",
     "STATUS_COLUMNS",
     "PreparedSet",
+    "altered_by_row",
     "load_prepared",
     "read_prepared_videos",
     "with_likeness",
@@ -80,6 +82,10 @@ class PreparedSet:
     def length(self, row: int) -> int:
         """How many frames of the video in `row` can be decoded."""
         return int(self.videos.at[row, "frames_decoded"])
+
+    def altered(self, row: int) -> Ranges | None:
+        """The frames of a fake that training may show, where only a part of the film is altered; None for all."""
+        return altered_by_row(self.videos.loc[[row]]).get(row)
 
     def original_of(self, row: int) -> int | None:
         """The row of a fake's original; None for a real video, or where the original has no usable face."""
@@ -249,6 +255,21 @@ def _merge_status(videos: pd.DataFrame, work: Path) -> pd.DataFrame:
     )
 
 
+def altered_by_row(videos: pd.DataFrame) -> dict[int, Ranges]:
+    """What `PreparedSet.altered` says of the fakes that are altered for a part of their time, by row.
+
+    Raises:
+        UserError: a text of `fake_segments` is none.
+    """
+    if "fake_segments" not in videos:
+        return {}
+    some = videos[videos["fake_segments"].notna() & (videos["label"] == 1)]
+    rates = some["fps"] if "fps" in some else pd.Series(0.0, some.index)
+    values = zip(some.index.tolist(), some["fake_segments"], rates, some["frames_decoded"], strict=True)
+    found = {row: altered_frames(text, float(fps), int(length)) for row, text, fps, length in values}
+    return {row: ranges for row, ranges in found.items() if ranges is not None}
+
+
 def with_likeness(work: Path, videos: pd.DataFrame) -> pd.DataFrame:
     """Videos of a work folder with the column that tells which look alike; null where `boxes` didn't record it."""
     recorded: dict[str, bytes | None] = {}
@@ -283,6 +304,8 @@ def _fingerprint(
         "frames_decoded",
         "multiple_faces",
     ]
+    if "fake_segments" in videos and videos["fake_segments"].notna().any():
+        columns.append("fake_segments")  # only there: older sets keep their fingerprint
     text = videos[columns].sort_values("video_id").to_csv(index=False)
     geometry = crops.geometry if crops is not None else CropGeometry()
     # these words stand in the checkpoints of all runs: another field of CropGeometry must not change them

@@ -25,6 +25,8 @@ class VideoRecord:
         source_id: whose face or expression was put in; "" if unknown or real.
         target_id: whose frames they are; "" if unknown.
         mask_path: absolute path of the manipulation mask video, "" where there is none.
+        fake_segments: the seconds of a fake that are altered, such as `1.2-2.35 3-4.1`; "" if real, or altered from end
+            to end (`ffpp_prep.format.segments`).
         group: videos that must share a split (DFDC: one part's original); "" if identities say it all.
     """
 
@@ -40,3 +42,4 @@ class VideoRecord:
     target_id: str = ""
     mask_path: str = ""
     group: str = ""
+    fake_segments: str = ""

@@ -33,7 +33,16 @@ USABLE = ("ok", "partial")  # statuses of videos with faces to crop
 
 # videos.parquet
 SCAN_COLUMNS = tuple(field.name for field in fields(VideoRecord))
-SCAN_SCHEMA = pa.schema([(name, pa.int8() if name == "label" else pa.string()) for name in SCAN_COLUMNS])
+SCAN_SCHEMA = pa.schema(
+    [
+        pa.field(
+            name,
+            pa.int8() if name == "label" else pa.string(),
+            metadata={"since": "0.2"} if name == "fake_segments" else None,
+        )
+        for name in SCAN_COLUMNS
+    ]
+)
 # boxes/boxes-*.parquet
 BOXES_SCHEMA = pa.schema(
     [

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ffpp_prep.format.frames import asked_for, spaced_frames
 from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
 from ffpp_prep.format.points import FIVE
+from ffpp_prep.format.segments import Ranges
 from ffpp_prep.settings import Align, CropSettings
 from ffpp_prep.video import DecodeFailed, beating, open_video
 
@@ -25,22 +26,36 @@ def geometry_of(settings: CropSettings) -> CropGeometry:
 
 
 def are_chosen(
-    frames: NDArray[np.int32], scores: NDArray[np.float32], split: str, length: int, settings: CropSettings
+    frames: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    split: str,
+    length: int,
+    settings: CropSettings,
+    altered: Ranges | None = None,
 ) -> NDArray[np.bool_]:
-    """Which of one video's boxes become crops, by their frames and scores (N,); `length`: the video's frames."""
+    """Which of one video's boxes become crops, by their frames and scores (N,).
+
+    Args:
+        frames: of each box.
+        scores: of each box.
+        split: of the video.
+        length: the video's frames.
+        settings: of the crops.
+        altered: those of its frames that training may show; None for all.
+    """
     chosen: NDArray[np.bool_] = scores >= settings.min_score
     if settings.every > 1:
         chosen &= frames % settings.every == 0
     elif settings.frames:
         chosen &= np.isin(frames, spaced_frames(length, settings.frames))
     elif settings.for_training:
-        chosen &= np.isin(frames, _asked_for(split, length, settings))
+        chosen &= np.isin(frames, _asked_for(split, length, settings, altered))
     return chosen
 
 
 @lru_cache(maxsize=4096)  # many videos have the same length
-def _asked_for(split: str, length: int, settings: CropSettings) -> NDArray[np.int64]:
-    asked = asked_for(split, settings.for_training, length, settings.batches, settings.protocol)
+def _asked_for(split: str, length: int, settings: CropSettings, altered: Ranges | None) -> NDArray[np.int64]:
+    asked = asked_for(split, settings.for_training, length, settings.batches, settings.protocol, altered)
     return np.array(asked, np.int64)
 
 

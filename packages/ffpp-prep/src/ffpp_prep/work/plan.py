@@ -25,7 +25,8 @@ class PlannedSlice:
 
     Attributes:
         splits: with `for_training`, whose frames are chosen: those that the last of these splits asks for and the
-            others, which the video was in before, don't. Scanning again may change a video's split, never this.
+            others, which the video was in before, don't. Scanning again may change a video's split, never this. A fake
+            in train that is altered for a part of its time has its segments here too: `train 1.2-2.35`.
             Empty where frames don't depend on it, and in plans of before it was recorded.
     """
 

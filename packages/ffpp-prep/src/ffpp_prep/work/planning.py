@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.format.codecs import codec
 from ffpp_prep.format.manifest import commit_file, read_summaries
 from ffpp_prep.format.schemas import USABLE
+from ffpp_prep.format.segments import altered_frames
 from ffpp_prep.one_video.faces import are_chosen
 from ffpp_prep.settings import CropSettings
 from ffpp_prep.work.plan import PlannedSlice
@@ -40,26 +41,52 @@ def unplanned(
     """Those of `videos` that the plan lacks, or lacks frames of, with a column `splits` as `PlannedSlice` has it."""
     planned = {piece.video_id: piece.splits for shard in plan for piece in shard}  # the latest has the most
     found = {}
-    for row, video_id, split in videos[["video_id", "split"]].itertuples():
+    for row, video_id, asking in zip(videos.index, videos["video_id"], _asking(videos), strict=True):
         before = planned.get(video_id, ())
-        if video_id not in planned or (before and split not in before):
-            found[row] = (*before, split) if settings.for_training else ()
+        if video_id not in planned or (before and asking not in before):
+            found[row] = (*before, asking) if settings.for_training else ()
     return videos.loc[list(found)].assign(splits=pd.Series(found, dtype=object))
 
 
-def _planned(
-    frames: NDArray[np.int32],
-    scores: NDArray[np.float32],
-    splits: Sequence[str],
-    length: int,
-    settings: CropSettings,
-) -> NDArray[np.intp]:
-    """Which of one video's boxes the last of `splits` chooses and the others don't, by frames and scores (N,)."""
-    *before, split = splits
-    chosen = are_chosen(frames, scores, split, length, settings)
-    for other in before:
-        chosen &= ~np.isin(frames, frames[are_chosen(frames, scores, other, length, settings)])
-    return np.flatnonzero(chosen)
+class _Video(NamedTuple):
+    """What there is to know of a video to choose its frames; `asking` as in `PlannedSlice.splits`."""
+
+    asking: str
+    length: int
+    fps: float
+
+    def chosen(
+        self,
+        frames: NDArray[np.int32],
+        scores: NDArray[np.float32],
+        splits: Sequence[str],
+        settings: CropSettings,
+    ) -> NDArray[np.intp]:
+        """Which of its boxes the last of `splits` chooses and the others don't, by frames and scores (N,)."""
+        *before, last = splits or (self.asking,)
+        chosen = self._asked(frames, scores, last, settings)
+        for other in before:
+            chosen &= ~np.isin(frames, frames[self._asked(frames, scores, other, settings)])
+        return np.flatnonzero(chosen)
+
+    def _asked(
+        self, frames: NDArray[np.int32], scores: NDArray[np.float32], asking: str, settings: CropSettings
+    ) -> NDArray[np.bool_]:
+        split, _, segments = asking.partition(" ")
+        altered = altered_frames(segments, self.fps, self.length)
+        return are_chosen(frames, scores, split, self.length, settings, altered)
+
+
+def _asking(videos: pd.DataFrame) -> list[str]:
+    """What each video is asked for, as in `PlannedSlice.splits`."""
+    whole = (videos["split"] != "train") | (videos["label"] != 1) | (videos["fake_segments"] == "")
+    asking = videos["split"].where(whole, videos["split"] + " " + videos["fake_segments"])
+    return [str(text) for text in asking]
+
+
+def _known(videos: pd.DataFrame) -> dict[str, _Video]:
+    values = zip(_asking(videos), videos["frames_decoded"].astype(int), videos["fps"], strict=True)
+    return dict(zip(videos["video_id"], (_Video(*each) for each in values), strict=True))
 
 
 def _places(video_ids: pd.Series) -> dict[str, NDArray[np.intp]]:
@@ -137,7 +164,7 @@ def _estimated(
     for video_id, asking in wanted:
         splits.setdefault(video_id, set()).add(asking)
     asked = videos[videos["video_id"].isin(splits)]
-    known = {r.video_id: (r.split, int(r.frames_decoded)) for r in asked.itertuples()}
+    known = _known(asked)
     found = {}
     for boxes in BoxStore(work).each_part(splits, _COLUMNS):
         sides = np.maximum(boxes["x2"] - boxes["x1"], boxes["y2"] - boxes["y1"]) * (1 + settings.margin)
@@ -146,9 +173,8 @@ def _estimated(
         estimates = sides.to_numpy(np.float64) ** 2 * 3 / ratio
         frames, scores = boxes["frame"].to_numpy(), boxes["score"].to_numpy()
         for video_id, own in _places(boxes["video_id"]).items():
-            split, length = known[video_id]
             for asking in splits[video_id]:
-                chosen = _planned(frames[own], scores[own], asking or (split,), length, settings)
+                chosen = known[video_id].chosen(frames[own], scores[own], asking, settings)
                 found[video_id, asking] = estimates[own[chosen]]
     return found
 
@@ -196,12 +222,11 @@ def planned_rows(
     """
     rows = store.read_rows(status=videos.reset_index(), columns=columns)
     frames, scores, places = rows["frame"].to_numpy(), rows["score"].to_numpy(), _places(rows["video_id"])
-    lengths = dict(zip(videos.index, videos["frames_decoded"].astype(int), strict=True))
-    splits = dict(zip(videos.index, videos["split"], strict=True))
+    known = _known(videos.reset_index())
     found = []
     for piece in pieces:
-        own, asking = places[piece.video_id], piece.splits or (splits[piece.video_id],)
-        chosen = _planned(frames[own], scores[own], asking, lengths[piece.video_id], settings)
+        own = places[piece.video_id]
+        chosen = known[piece.video_id].chosen(frames[own], scores[own], piece.splits, settings)
         found.append(own[chosen[piece.first : piece.stop]])
     return rows, found
 

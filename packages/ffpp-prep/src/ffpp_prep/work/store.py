@@ -52,7 +52,16 @@ def write_scan(work: Path, videos: Sequence[VideoRecord], metadata: dict[str, st
     """Writes WORK/videos.parquet, one row a video."""
     frame = pd.DataFrame([asdict(v) for v in videos], columns=list(SCAN_COLUMNS))
     frame["label"] = frame["label"].astype("int8")
-    for name in ("split", "original_id", "source_id", "target_id", "mask_path", "compression", "group"):
+    for name in (
+        "split",
+        "original_id",
+        "source_id",
+        "target_id",
+        "mask_path",
+        "compression",
+        "group",
+        "fake_segments",
+    ):
         frame[name] = frame[name].astype(object).where(frame[name] != "", None)
     table = pa.Table.from_pandas(frame, schema=SCAN_SCHEMA, preserve_index=False)
     table = table.replace_schema_metadata({"format_version": str(FORMAT_VERSION), **metadata})

@@ -12,9 +12,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ffpp_prep.datasets.layouts.listing import Listing, Refused
-from ffpp_prep.datasets.layouts.lists import Files, absent_note, entries, orphans_note, peek
+from ffpp_prep.datasets.layouts.lists import (
+    Files,
+    absent_note,
+    altered_note,
+    entries,
+    orphans_note,
+    peek,
+    segments_in,
+)
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.datasets.layouts.words import split_of
+from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 
 PLACES = "listed by train_metadata.json or val_metadata.json, nor with a JSON of its own"
@@ -50,6 +59,12 @@ def read(tree: Tree) -> Listing:
         if not video_id:
             absent.append(entry["file"])
             continue
+        try:
+            # where both are altered, the voice may be at other times than the picture
+            segments = segments_in(entry, "visual_fake_segments", "fake_segments") if KINDS[kind] else ""
+        except UserError as error:
+            refused.append(Refused(name, ascii(entry["file"])[:200], str(error)))
+            continue
         original = str(entry.get("original") or "")
         video = VideoRecord(
             video_id=video_id,
@@ -60,12 +75,11 @@ def read(tree: Tree) -> Listing:
             split=split_of(home.rpartition("/")[2]) or split_of(str(entry.get("split") or "")) or "",
             original_id=files.find(original, home) if KINDS[kind] and original else "",
             target_id=_person(entry["file"]),
+            fake_segments=segments,
         )
         (voices if kind == "audio_modified" else found)[video_id] = video
     videos = tuple(found.values())
-    notes = absent_note("the lists", absent, listed) + orphans_note(videos)
-    if any(video.label for video in videos):
-        notes.append("fakes are altered for a part of their time only; all of their frames count as fake")
+    notes = absent_note("the lists", absent, listed) + orphans_note(videos) + altered_note(videos)
     reasons = {name: UNLABELLED for name in tree.videos if TEST.match(name)}
     used = frozenset((*lists, *beside))
     return Listing(videos, tuple(notes), tuple(refused), used, reasons, tuple(voices.values()))

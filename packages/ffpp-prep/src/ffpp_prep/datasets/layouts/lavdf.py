@@ -7,9 +7,19 @@ holds the same rows. Where only the voice was altered, the picture is real.
 from __future__ import annotations
 
 from ffpp_prep.datasets.layouts.listing import Listing, Refused
-from ffpp_prep.datasets.layouts.lists import Files, absent_note, entries, named, orphans_note, peek
+from ffpp_prep.datasets.layouts.lists import (
+    Files,
+    absent_note,
+    altered_note,
+    entries,
+    named,
+    orphans_note,
+    peek,
+    segments_in,
+)
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.datasets.layouts.words import split_of
+from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 
 PLACES = "listed by LAV-DF's metadata.json"
@@ -38,6 +48,11 @@ def read(tree: Tree) -> Listing:
                 absent.append(entry["file"])
                 continue
             picture, voice = entry.get("modify_video") is True, entry.get("modify_audio") is True
+            try:
+                segments = segments_in(entry, "fake_periods") if picture else ""
+            except UserError as error:
+                refused.append(Refused(name, ascii(entry["file"])[:200], str(error)))
+                continue
             video = VideoRecord(
                 video_id=video_id,
                 path=str(tree.path(video_id)),
@@ -46,12 +61,11 @@ def read(tree: Tree) -> Listing:
                 label=int(picture),
                 split=split_of(str(entry.get("split") or "")) or "",
                 original_id=files.find(str(entry.get("original") or ""), home) if picture else "",
+                fake_segments=segments,
             )
             (voices if voice and not picture else found)[video_id] = video
     videos = tuple(found.values())
-    notes = absent_note(LISTS[0], absent, listed) + orphans_note(videos)
-    if any(video.label for video in videos):
-        notes.append("fakes are altered for a part of their time only; all of their frames count as fake")
+    notes = absent_note(LISTS[0], absent, listed) + orphans_note(videos) + altered_note(videos)
     notes.append("LAV-DF names no people: leaks can't be audited by person")
     return Listing(videos, tuple(notes), tuple(refused), frozenset(lists), voices=tuple(voices.values()))
 

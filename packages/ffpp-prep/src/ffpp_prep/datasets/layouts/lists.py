@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -13,6 +13,8 @@ from typing import Any
 from ffpp_prep.datasets.layouts.listing import Refused
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
+from ffpp_prep.format.records import VideoRecord
+from ffpp_prep.format.segments import segments_text
 from ffpp_prep.text.stand_ins import stand_in
 
 LARGEST_JSON = 1 << 30  # bytes; AV-Deepfake1M++'s list is the largest known, with some 400 MB
@@ -117,6 +119,29 @@ def orphans_note(videos: Sequence[Any]) -> list[str]:
     if not count:
         return []
     return [f"{count} fakes have no original on disk; they can be evaluated but not paired"]
+
+
+def segments_in(entry: Mapping[str, Any], *names: str) -> str:
+    """Returns the times at which a fake is altered, of the first of these names that has any, as `segments_text`.
+
+    Raises:
+        UserError: they are no times.
+    """
+    found = next((entry[name] for name in names if entry.get(name)), ())
+    if not isinstance(found, Sequence) or isinstance(found, str):
+        raise UserError(f"segment {found!r}: must be a list of two times each")
+    return segments_text(found)
+
+
+def altered_note(videos: Iterable[VideoRecord]) -> list[str]:
+    """Says of how many fakes it is known which seconds are altered; nothing without any."""
+    known = sum(bool(video.fake_segments) for video in videos)
+    if not known:
+        return []
+    return [
+        f"{known} fakes are altered for a part of their time, fake_segments: no other frame of theirs trains; "
+        "evaluation looks at the whole film"
+    ]
 
 
 def stem(name: str) -> str:

@@ -23,6 +23,7 @@ from ffpp_prep.datasets.layouts.words import CLASS_SYNONYMS, split_of
 from ffpp_prep.datasets.people import NOBODY
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+from ffpp_prep.format.segments import altered_frames
 
 PLACES = "named by a row of the table"
 NUMBERS = {"false": 0, "true": 1, "no": 0, "yes": 1, "0": 0, "1": 1}  # whether it is fake
@@ -189,6 +190,12 @@ def _video(where: str, row: dict[str, str], path: Path, label: int, name: str) -
         raise UserError(f"{where}: split {row['split']!r} must be train, val, test, unused or empty")
     if row.get("original_id") and not label:
         raise UserError(f"{where}: original_id {row['original_id']!r}: only a fake (label 1) has one")
+    if row.get("fake_segments") and not label:
+        raise UserError(f"{where}: fake_segments {row['fake_segments']!r}: only a fake (label 1) has them")
+    try:
+        altered_frames(row.get("fake_segments", ""), 0, 0)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     given = {key: value for key, value in row.items() if value} | {"split": split}
     given["method"] = given.get("method", "fake") if label else REAL_METHOD
     return VideoRecord(path=str(path), label=label, **{"video_id": name, "dataset": "folder", **given})
