@@ -121,15 +121,15 @@ def commands(folder: Path) -> dict[str, tuple[str, ...]]:
     return found | {name: (sys.executable, __file__, "--do", name, str(work)) for name in DONE_HERE}
 
 
-def cost_of(command: Sequence[str], folder: Path) -> Cost:
-    """Runs a command with one thread. Raises: RuntimeError where it fails."""
+def cost_of(command: Sequence[str], folder: Path, expected: int = 0) -> Cost:
+    """Runs a command with one thread. Raises: RuntimeError where it ends with another status than expected."""
     threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
     with (folder / "said.txt").open("w+") as said:
         process = subprocess.Popen(command, env={**os.environ, **threads}, stdout=said, stderr=said)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
-        if process.returncode:
+        if process.returncode != expected:
             raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {said.read()[-2000:]}")
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
