@@ -234,8 +234,8 @@ def test_what_the_command_prints(checked: Path) -> None:
     for words in (
         "not measured: 1 fakes, no original on disk",
         "not measured: 1 fakes, no boxes",
-        "not manipulated at all, left out whole by --untouched drop: 1 videos",
-        "can't be told at this compression: 5 faces of 1 videos, 0 of them whole; they count as touched",
+        "not manipulated at all, left out whole by --untouched drop: 1 video",
+        "can't be told at this compression: 5 faces of 1 video, 0 of them whole; they count as touched",
         "flickering: 2 videos",
         f"flicker.mp4: {FRAMES - len(MANIPULATED)} of {FRAMES} faces untouched, 4 changes, 0 switches",
         "size_differs  smaller.mp4: fake and original are 160x144 and 176x144",

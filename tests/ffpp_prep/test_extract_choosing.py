@@ -99,7 +99,7 @@ def test_for_training_after_scanning_again_with_other_splits(detected: Path, tmp
     scan_again(work, {a: "val", b: "test", c: "unused"})
     assert verify_work(work).damage == ()
     work, out = extract(detected, tmp_path, *options)
-    assert "1 videos left out: in no split" in out
+    assert "1 video left out: in no split" in out
     now = stored(work)  # which fails where a crop stands twice
     assert first.keys() < now.keys() and all(np.array_equal(now[key], first[key]) for key in first)
     frames = {video_id: {f for v, f, _ in now if v == video_id} for video_id in (a, b, c)}
@@ -132,7 +132,7 @@ def test_a_plan_of_before_splits_and_boxes_were_recorded(detected: Path, tmp_pat
     for commit in (work / "faces").glob("faces-*.json"):
         commit.unlink()
     _, out = extract(detected, tmp_path, "--for-training", 4)
-    assert "extract: 1 shards" in out and verify_work(work).damage == ()
+    assert "extract: 1 shard," in out and verify_work(work).damage == ()
     (shard,) = shards(work)
     with h5py.File(shard) as file:
         assert file.attrs["fingerprint"] == without
@@ -198,7 +198,7 @@ def test_videos_of_several_faces_are_left_out_unless_included(detected: Path, tm
     flags = [video_id == several for video_id in table["video_id"].to_pylist()]
     pq.write_table(table.set_column(at, "multiple_faces", pa.array(flags)), commit)
     work, out = extract(detected, tmp_path)
-    assert "1 videos left out: multiple_faces" in out
+    assert "1 video left out: multiple_faces" in out
     without = stored(work)
     assert without.keys() == {key for key in expected(detected) if key[0] != several}
     work, out = extract(detected, tmp_path, "--include-multiple-faces")

@@ -37,7 +37,7 @@ def test_an_old_work_folder_is_shown_and_sound(old, capsys):
     shown = capsys.readouterr().out
     assert "6 videos" in shown and "36 frames decoded" in shown and "36 crops" in shown
     assert ffpp_prep(["verify", str(old / "work")]) == 0
-    assert "1 parts with 36 boxes, 1 shards with 36 crops" in capsys.readouterr().out
+    assert "1 part with 36 boxes, 1 shard with 36 crops" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> Outcome:
     hidden = checks[checks["faces_unknown"] > 0]
     if len(hidden):
         print(
-            f"can't be told at this compression: {hidden['faces_unknown'].sum()} faces of {len(hidden)} videos, "
+            f"can't be told at this compression: {hidden['faces_unknown'].sum()} faces of "
+            f"{counted(len(hidden), 'video')}, "
             f"{(hidden['faces_unknown'] == hidden['faces']).sum()} of them whole; they count as touched"
         )
     if not summary.asks_compression:
