@@ -30,6 +30,8 @@ SAME = [
     ("007", "7"),
     ("007", "7.0"),
     ("Anna\u00a0Lee", "Anna Lee"),
+    ("Anna", "\ufeffAn\u200bna\u200e"),  # signs that nobody sees
+    ("12", "١٢"),
 ]
 OTHERS = [
     ("2", "20"),

@@ -39,9 +39,15 @@ def person_name(text: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def person_key(text: str) -> str:
-    """What two names have in common that are one person's: `person_name`, and numbers without zeros before them."""
-    name = person_name(text)
-    return name.lstrip("0") or "0" if name.isdecimal() else name
+    """What two names have in common that are one person's.
+
+    That is `person_name` without signs that nobody sees (joiners, direction marks), and of numbers their value, in the
+    figures of whatever script.
+    """
+    name = person_name("".join(sign for sign in text if unicodedata.category(sign) != "Cf"))
+    if not name.isdecimal():
+        return name
+    return "".join(str(unicodedata.decimal(figure)) for figure in name).lstrip("0") or "0"
 
 
 def people(videos: pd.DataFrame) -> pd.DataFrame:
