@@ -46,7 +46,8 @@ def main() -> None:
         make(files, options.count)
         model = options.model or tiny(folder / "tiny")
         print(f"{options.count} files, {where()}\n")
-        print("| command | exit status | s | memory, MiB | rows |\n| :-- | --: | --: | --: | :-- |")
+        print("| command | exit status | s | processor s | memory, MiB | rows |")
+        print("| :-- | --: | --: | --: | --: | :-- |")
         out, work = folder / "out", folder / "work"
         predict = ["dfd_train", "predict", model, files, "--out", out]
         row("predict", folder, predict, lambda: statuses(out / "summary.csv"))
@@ -69,10 +70,11 @@ def row(name: str, folder: Path, command: list[object], count: Callable[[], Coun
         arguments = [sys.executable, "-m", *map(str, command)]
         process = subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT)
         _, status, used = os.wait4(process.pid, 0)
-    seconds, memory = time.perf_counter() - started, used.ru_maxrss / 1024
+    took = f"{time.perf_counter() - started:.0f} | {used.ru_utime + used.ru_stime:.0f}"
+    memory = used.ru_maxrss / 1024
     rows = ", ".join(f"{number} {status}" for status, number in sorted(count().items()))
     print(
-        f"| {name} | {os.waitstatus_to_exitcode(status)} | {seconds:.0f} | {memory:.0f} | {rows} |",
+        f"| {name} | {os.waitstatus_to_exitcode(status)} | {took} | {memory:.0f} | {rows} |",
         flush=True,
     )
 
