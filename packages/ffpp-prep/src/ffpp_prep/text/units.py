@@ -30,7 +30,7 @@ def counted(number: int, word: str) -> str:
 
 
 def plural(number: int, word: str) -> str:
-    """Returns the word for so many things: frame, frames; batch, batches."""
+    """Returns the word for so many things: frame, frames; batch, batches; epoch, epochs."""
     if number == 1:
         return word
-    return f"{word}{'es' if word.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
+    return f"{word}{'es' if word.endswith(('s', 'x', 'tch', 'sh')) else 's'}"
