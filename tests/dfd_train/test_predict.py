@@ -147,22 +147,27 @@ def test_no_usable_face_is_an_answer(run, tmp_path, capsys) -> None:
     noise = [random.integers(0, 255, (120, 160, 3), np.uint8) for _ in range(20)]
     prediction.encode(tmp_path / "in/noise.mp4", noise)
     small = prediction.faces(10)
-    far = [np.pad(p[::4, ::4], ((40, 40), (60, 60), (0, 0)), "edge") for p in small]
+    far = [np.tile(np.pad(p[::4, ::4], ((40, 40), (60, 60), (0, 0)), "edge"), (1, 2, 1)) for p in small]
     prediction.encode(tmp_path / "in/far.mp4", far, crf=5)
     scored(run, tmp_path / "in", "--out", tmp_path / "out")
     said = capsys.readouterr().out
     for name, reason in (
         ("noise.mp4", "no face found in 3 frames looked at"),
-        ("far.mp4", "21 pixels wide, 40 are needed"),
+        ("far.mp4", "pixels wide, 40 are needed"),
     ):
         found = result(tmp_path / "out" / name)
         assert found["status"] == "no_usable_face"
         assert found["prob"] is None and found["verdict"] is None
         assert reason in found["reason"]
         page = (tmp_path / "out" / name / "report.html").read_text()
-        assert "No usable face" in page and not re.search(r"\d %", page.partition("</style>")[2])
+        assert "No usable face" in page and not re.search(r"\d(\s|&nbsp;)%", page.partition("</style>")[2])
+        assert "The score says" not in page and "The file's score" not in page
         assert not (tmp_path / "out" / name / "timeline.png").exists()
         assert "--every-frame" not in found["reason"]  # an option of the command line, not of serve
+    assert page.count("Does not count: ") == 2  # of far.mp4, whose sentence on them comes later
+    assert page.rindex("Does not count: ") < page.index(
+        "2 faces found don&#39;t count; the reasons are above."
+    )
     assert said.count("No usable face") == 2 and said.count("--every-frame looks at all frames") == 1
 
 
@@ -318,6 +323,8 @@ def test_pages_are_whole_by_themselves(predicted) -> None:
         card = page.partition(f'<h3><span class="dot" style="background: {face_colour(face["face"])}">')[2]
         assert f'<em style="border-color: {ink}">' in card.partition("</h3>")[0]
     assert "real videos that did not train it" in page and "<dt>Threshold</dt>" in page
+    assert "\N{NO-BREAK SPACE}%" in page and not re.search(r"\d %", page)  # no line ends between the two
+    assert page.count("60 frames scored, 8 of 60 shown") == 2
 
 
 def test_without_validation_no_verdict(run, tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ EMBEDDED_VIDEO = 8 << 20  # bytes; a longer one stays beside the page
 SHOWN_SIDE = 640  # pixels of the longer side, at least
 SHOWN_FACES = 24
 INDEX = "index.html"
+_PERCENT = re.compile(r"(?<=\d) %")
 
 
 @dataclass(frozen=True)
@@ -252,4 +254,10 @@ def _environment() -> Environment:
     found = environment("dfd_train.predict")
     found.filters["percent"] = percent
     found.filters["short_percent"] = short_percent
+    found.finalize = _unbroken
     return found
+
+
+def _unbroken(value: object) -> object:
+    """What a template fills in, without a line break between a number and its %."""
+    return _PERCENT.sub("\N{NO-BREAK SPACE}%", value) if type(value) is str else value  # Markup is left alone

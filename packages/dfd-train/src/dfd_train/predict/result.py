@@ -116,7 +116,9 @@ def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> R
         seconds=analysis.seconds,
         damage=printable(without_places(analysis.error, file.path)),
         faceless=(faceless := _faceless(analysis)),
-        looked_at=looked_at(analysis.media, faceless, sum(bool(face.left_out) for face in faces)),
+        looked_at=looked_at(
+            analysis.media, faceless, sum(bool(face.left_out) for face in faces), bool(scored)
+        ),
     )
     if not scored:
         return replace(answered, status="no_usable_face", reason=_why_no_face(analysis, faces))

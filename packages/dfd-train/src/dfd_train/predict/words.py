@@ -43,10 +43,10 @@ def meaning(value: float, reading: Reading, faces: int, kind: str) -> tuple[str,
     )
 
 
-def looked_at(media: Media, faceless: Sequence[Span], left_out: int) -> tuple[str, ...]:
+def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: bool) -> tuple[str, ...]:
     """What was looked at and what was not, in sentences for anybody.
 
-    faceless: where no face was scored. left_out: how many faces don't count.
+    faceless: where no face was scored. left_out: how many faces don't count. answered: whether there is a score.
     """
     says = ["The whole picture was searched for faces, once."]
     if media.kind == "video":
@@ -65,11 +65,14 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int) -> tuple[st
             seconds = sum(one.end_s - one.start_s for one in faceless)
             says.append(
                 f"No face was scored in {seconds:.1f} of {media.duration:.1f} seconds: {spans}"
-                f"{f', and {more} more in result.json' if more > 0 else ''}. The score says nothing about them."
+                f"{f', and {more} more in result.json' if more > 0 else ''}."
+                + " The score says nothing about them."
+                * answered
             )
     if left_out:
         says.append(
-            f"{counted(left_out, 'face')} found {'does' if left_out == 1 else 'do'} not count, as said there."
+            f"{counted(left_out, 'face')} found {'does' if left_out == 1 else 'do'}n't count; "
+            f"the {'reason is' if left_out == 1 else 'reasons are'} above."
         )
     says.append("Whether a face is a living person's, or painted or sculpted, was not looked at.")
     says.append(
