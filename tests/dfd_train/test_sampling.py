@@ -188,6 +188,16 @@ def test_videos_are_left_out_for_a_reason_and_counted(videos):
         select_videos(edited, "valid")
 
 
+def test_fakes_that_are_altered_behind_their_last_frame_are_left_out_of_training(videos):
+    edited = videos.assign(fake_segments=None, fps=25.0)
+    fake = edited.index[(edited["split"] == "train") & (edited["label"] == 1)][0]
+    edited.loc[fake, "fake_segments"] = "70-90"
+    assert select_videos(edited, "train").left_out == (Count("no frame in fake_segments", 1),)
+    assert (
+        fake in select_videos(edited.assign(split="val"), "val").videos.index
+    )  # evaluation sees whole films
+
+
 def test_fakes_without_a_usable_original_are_counted(train):
     originals = train.index[train["label"] == 0]
     pairs, unpaired = make_pairs(train.drop(index=originals[0]))

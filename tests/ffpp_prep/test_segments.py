@@ -18,6 +18,7 @@ from ffpp_prep.format import choose_crops, load_prepared
 from ffpp_prep.format.frames import altered_dual_frames, altered_frame
 from ffpp_prep.format.segments import altered_frames, frame_at, segments_text
 from ffpp_prep.work.store import read_scan
+from ffpp_prep.work.usable import usable_lines
 
 
 def test_a_frame_counts_if_its_middle_is_in_a_segment() -> None:
@@ -97,6 +98,24 @@ def test_only_altered_frames_are_stored_for_training_and_chosen(detected: Path, 
     own = chosen[chosen["row"] == prepared.row(fake)]
     assert own["frame"].tolist() == [3, 4]
     assert len(chosen) > 2 * FRAMES  # the others' frames are all there
+
+
+def test_a_fake_without_an_altered_frame_is_told_of_and_does_not_train(
+    detected: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(detected, work)
+    videos = read_videos(work).set_index("video_id")
+    fake = next(
+        name for name, row in videos.iterrows() if row.label and row.split == "train" and row.status == "ok"
+    )
+    before = usable_lines(read_videos(work))[0]
+    give_segments(work, fake, "70-90")
+    counts, *others = usable_lines(read_videos(work))
+    assert counts != before
+    assert others[-1] == (
+        f"1 fake of train: no frame in fake_segments, such as {fake}: 70-90 s of {FRAMES} frames at 25 a second"
+    )
 
 
 def test_segments_that_a_later_scan_adds_don_t_make_stored_crops_damage(

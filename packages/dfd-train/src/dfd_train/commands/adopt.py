@@ -74,6 +74,11 @@ def run(options: argparse.Namespace) -> int:
                 f"--fake and --whole-picture are for detectors without a card; {options.card} says it"
             )
         card = find_card(options.card)
+        if not weights.exists():
+            raise UserError(
+                f"no such file or folder: {weights}; it should hold the weights of {card.title}: the README of its "
+                f"authors' code ({card.source}) says where they are"
+            )
     check_licence(card, options.accept_licence)
     adopt(card, weights, options.out)
     for sentence in card.sentences():

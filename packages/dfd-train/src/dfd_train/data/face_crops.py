@@ -85,7 +85,13 @@ class FaceCrops(Dataset[tuple[Any, int]]):
 
         Args:
             seed: the same one gives the same order.
+
+        Raises:
+            UserError: all items are of one class.
         """
+        if self.table["label"].nunique() < 2:
+            only = "fake" if self.table["label"].iloc[0] else "real"
+            raise UserError(f"balanced_sampler: all {len(self)} crops are {only}; both classes are needed")
         per_video = self.table.groupby("row")["frame"].transform("size")
         videos = self.table.drop_duplicates("row")["label"].value_counts()
         weights = 1.0 / (per_video * self.table["label"].map(videos))

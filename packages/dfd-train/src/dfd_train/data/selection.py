@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dfd_train.errors import UserError
+from ffpp_prep.format.prepared import altered_by_row
 from ffpp_prep.format.schemas import USABLE
 
 SPLITS = ("train", "val", "test")
@@ -72,6 +73,9 @@ def select_videos(
     reason[chosen["method"].isin(list(exclude_methods))] = "excluded method"
     unreadable = ~chosen["status"].isin(USABLE) | (chosen["frames_decoded"] < 1)
     reason[unreadable] = chosen["status"][unreadable].str.replace("_", " ")
+    if split == "train":
+        none = [row for row, altered in altered_by_row(chosen[reason == ""]).items() if not altered]
+        reason[none] = "no frame in fake_segments"
     counts = reason[reason != ""].value_counts().sort_index()
     usable = chosen[reason == ""]
     left_out = tuple(Count(str(name), int(number)) for name, number in counts.items())

@@ -14,6 +14,7 @@ from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_out, work_of
 from ffpp_prep.errors import ExitStatus, UserError
 from ffpp_prep.settings import SplitSettings
+from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
     from ffpp_prep.datasets.layouts import Refused, TableWords
@@ -43,7 +44,6 @@ def run(options: argparse.Namespace) -> Outcome:
         with tempfile.TemporaryDirectory(prefix="ffpp-prep-") as folder:
             options.out = Path(folder)
             summary = scan_root(options.root, options, options.moved)
-        print("a dry run: nothing was kept")
         return Outcome(ExitStatus.OK, summary)
     return Outcome(ExitStatus.OK, scan_root(options.root, options, options.moved))
 
@@ -135,11 +135,18 @@ def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> S
         print(f"{count:7} {method}, {split}")
     for line in usable_lines(read_scan(options.out)):
         print(line)
-    refused = f"; {len(summary.refused)} entries refused -> {options.out / 'refused.csv'}"
+    dry = getattr(options, "dry_run", False)
+    refused = _entries(len(summary.refused)) + " refused"
+    told = (counted(summary.videos, "video"), "videos.parquet"), (refused, "refused.csv")
+    parts = [text if dry else f"{text} -> {options.out / file}" for text, file in told]
     print(
-        f"scan: {summary.videos} videos -> {options.out / 'videos.parquet'}{refused if summary.refused else ''}"
+        f"scan: {'; '.join(parts if summary.refused else parts[:1])}{'; a dry run: nothing was written' * dry}"
     )
     return summary
+
+
+def _entries(number: int) -> str:
+    return "1 entry" if number == 1 else f"{number} entries"
 
 
 def _print_refused(refused: Sequence[Refused]) -> None:
@@ -150,7 +157,7 @@ def _print_refused(refused: Sequence[Refused]) -> None:
     for reason, entries in groups[:REASONS]:
         first = entries[0]
         print(
-            f"refused: {len(entries)} entries, {reason}; such as {first.entry[:80]} in {first.where or '.'}"
+            f"refused: {_entries(len(entries))}, {reason}; such as {first.entry[:80]} in {first.where or '.'}"
         )
     if len(groups) > REASONS:
-        print(f"refused: {sum(len(e) for _, e in groups[REASONS:])} entries for other reasons")
+        print(f"refused: {_entries(sum(len(e) for _, e in groups[REASONS:]))} for other reasons")

@@ -265,7 +265,8 @@ def altered_by_row(videos: pd.DataFrame) -> dict[int, Ranges]:
         return {}
     some = videos[videos["fake_segments"].notna() & (videos["label"] == 1)]
     rates = some["fps"] if "fps" in some else pd.Series(0.0, some.index)
-    values = zip(some.index.tolist(), some["fake_segments"], rates, some["frames_decoded"], strict=True)
+    lengths = some["frames_decoded"].fillna(0)
+    values = zip(some.index.tolist(), some["fake_segments"], rates, lengths, strict=True)
     found = {row: altered_frames(text, float(fps), int(length)) for row, text, fps, length in values}
     return {row: ranges for row, ranges in found.items() if ranges is not None}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ffpp_prep.format.prepared import altered_by_row
 from ffpp_prep.format.schemas import USABLE
+from ffpp_prep.text.units import counted
 
 SPLITS = ("train", "val", "test")
 
@@ -22,7 +24,8 @@ def usable_lines(videos: pd.DataFrame) -> list[str]:
     several = (
         used["multiple_faces"].astype("boolean").fillna(False).astype(bool) if detected else used["label"] < 0
     )
-    usable = used[used["status"].isin(USABLE) & ~several] if detected else used
+    beyond = without_altered_frame(used) if detected else several
+    usable = used[used["status"].isin(USABLE) & ~several & ~beyond] if detected else used
     counts = [_count(name, usable[usable["split"] == name], used[used["split"] == name]) for name in SPLITS]
     lines = [f"usable videos by split{'' if detected else ', if each has one face'}: {'; '.join(counts)}"]
     if several.any():
@@ -30,7 +33,19 @@ def usable_lines(videos: pd.DataFrame) -> list[str]:
             f"{several.sum()} videos with multiple faces are none of them: ffpp-prep extract --include-multiple-faces "
             "and dfd-train's --multiple-faces keep take their best face"
         )
+    if beyond.any():
+        first = used[beyond].iloc[0]
+        lines.append(
+            f"{counted(int(beyond.sum()), 'fake')} of train: no frame in fake_segments, such as {first['video_id']}: "
+            f"{first['fake_segments']} s of {int(first['frames_decoded'])} frames at {first['fps']:g} a second"
+        )
     return lines
+
+
+def without_altered_frame(videos: pd.DataFrame) -> pd.Series:
+    """Which fakes of train are altered behind their last frame only, so that no frame of theirs can train."""
+    none = [row for row, ranges in altered_by_row(videos[videos["split"] == "train"]).items() if not ranges]
+    return pd.Series(videos.index.isin(none), videos.index)
 
 
 def _count(split: str, usable: pd.DataFrame, all_of_it: pd.DataFrame) -> str:
