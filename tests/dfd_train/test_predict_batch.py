@@ -37,7 +37,7 @@ def scored(*arguments: object, status: int = 0) -> None:
     assert main(["predict", *map(str, arguments)]) == status
 
 
-def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path, caplog) -> None:
+def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path, caplog, capsys) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "a.mp4").write_bytes(two.read_bytes()[:3000])
@@ -66,6 +66,7 @@ def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path, capl
     assert "frames.csv" not in (tmp_path / "out/a.mp4/report.html").read_text()
     assert "frames.csv" in (tmp_path / "out/d.png/report.html").read_text()
     assert rows[-1]["reason"] == "HEIC pictures can't be read; save this one as JPEG"
+    assert "7 files: 1 scored, 0 without a usable face, 6 unreadable; " in capsys.readouterr().out
     assert "6 unreadable" in (tmp_path / "out/index.html").read_text()
 
 
@@ -226,7 +227,10 @@ def test_names_from_outside_do_no_harm(run, tmp_path) -> None:
         (["RUN"], "one was taken as the model; name videos"),
         (["clip.mp4"], "clip.mp4 is no model: the model comes first, then the files"),
         (["RUN", "nowhere.mp4"], "no such file or folder: nowhere.mp4"),
-        (["nowhere", "FACE"], "no such model: nowhere; a model is a folder that `dfd-train run --out` wrote"),
+        (
+            ["nowhere", "FACE"],
+            "no such model: nowhere; a model is a folder that `dfd-train run --out` or `dfd-train adopt` wrote",
+        ),
         (["FACE", "RUN"], "is no model: the model comes first, then the files"),
         (["EMPTY", "FACE"], "is no model; allowed: a run folder"),
         (["RUN", "EMPTY"], "no video or image in this folder"),

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from dfd_train.calibration.learned import from_probabilities
 from dfd_train.predict import faces, thumbs, timeline
+from dfd_train.predict.analysis import Media
 from dfd_train.predict.animation import AnimationReader
 from dfd_train.predict.annotate import Marks
 from dfd_train.predict.ensemble import Reading
@@ -24,7 +25,7 @@ from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
 from dfd_train.predict.inputs import find_inputs
 from dfd_train.predict.photographs import read_image
 from dfd_train.predict.timeline import draw_timeline
-from dfd_train.predict.words import clock, exact_percent, meaning, percent, short_percent
+from dfd_train.predict.words import clock, exact_percent, looked_at, meaning, percent, short_percent
 from ffpp_prep.detector import Detections
 
 
@@ -194,6 +195,24 @@ def test_boxes_move_on_straight_lines_and_linger() -> None:
 )
 def test_words_for_numbers(prob, words, short) -> None:
     assert (percent(prob), short_percent(prob)) == (words, short)
+
+
+@pytest.mark.parametrize(
+    ("searched", "scored", "said"),
+    [
+        (
+            9,
+            9,
+            "9 were searched for faces. 12 were chosen to be scored, with boxes carried over between searched",
+        ),
+        (9, 0, "9 were searched for faces. 12 were chosen to be scored; 0 of the 12 showed a face."),
+        (12, 9, "12 were searched for faces. 12 were chosen to be scored; 9 of the 12 showed a face."),
+        (1, 0, "1 was searched for faces. 12 were chosen"),
+    ],
+)
+def test_boxes_are_said_to_be_carried_over_where_they_were(searched: int, scored: int, said: str) -> None:
+    media = Media("video", 64, 64, 25.0, 4.8, 120, searched, scored, frames_chosen=12)
+    assert looked_at(media, (), 0, answered=scored > 0)[0].startswith(f"Of 120 frames, {said}")
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_an_upload_becomes_a_report_and_is_deleted(server, clip) -> None:
     status, state = server.upload("two%20people.mp4", clip.read_bytes())
     assert status == 201 and state["name"] == "two people.mp4"
     state = server.wait_for(state["id"], "done")
-    assert state["headline"] == "A demonstration, no verdict"
+    assert state["headline"] == "A demonstration, no verdict" and state["share"] == 1.0
     assert not (server.out / state["id"] / "two_people.mp4").exists()
     kinds = {}
     for name in ("report.html", "result.json", "frames.csv", "timeline.png", "annotated.mp4"):

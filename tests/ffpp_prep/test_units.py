@@ -13,6 +13,8 @@ from ffpp_prep.text.units import counted
         (2, "epoch", "2 epochs"),
         (2, "batch", "2 batches"),
         (3, "box", "3 boxes"),
+        (2, "entry", "2 entries"),
+        (1, "entry", "1 entry"),
         (1, "box", "1 box"),
     ],
 )

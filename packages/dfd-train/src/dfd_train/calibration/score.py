@@ -52,7 +52,7 @@ class DeployedScore:
         return float(self.probs(np.array([value]))[0])
 
     def frame_probs(self, logit: Floats) -> Floats:
-        """Of single frames (N,), for the eye: a face's probability is not their mean."""
+        """Of single frames (N,), for the eye: a face's probability is their mean only where no scale was learned."""
         return self.probs(logit / self.frame_temperature)
 
     def videos(self, predictions: pd.DataFrame) -> pd.DataFrame:

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from dfd_train.predict.worst import Explainer
 
 HELP = "score your own videos and images: which face, when, how sure"
+COUNTED: dict[Status, str] = {
+    "scored": "scored",
+    "no_usable_face": "without a usable face",
+    "unreadable": "unreadable",
+}
 FAILED: dict[Status, str] = {
     "not_a_number": "for which the model gave no number",
     "internal_error": "at which the program failed",
@@ -48,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "model",
         type=Path,
         metavar="RUN_OR_WEIGHTS",
-        help="a run's folder, a folder of safetensors weights, or an ONNX file of `dfd-train export`",
+        help="a run's folder, a folder of `dfd-train adopt`, a folder of safetensors weights, or an ONNX file of "
+        "`dfd-train export`",
     )
     parser.add_argument(
         "files", type=Path, nargs="*", metavar="FILE", help="videos, images, or folders of them"
@@ -142,10 +148,9 @@ def run(options: argparse.Namespace) -> Outcome:
         files, options.out, job, partial(_say, options.emit), _at_once(options, job, len(files))
     )
     if len(files) > 1:
-        failed = "".join(f", {counts[name]} {words}" for name, words in FAILED.items() if counts[name])
-        print(
-            f"{len(files)} files, {counts['unreadable']} of them unreadable{failed}: {options.out / 'index.html'}"
-        )
+        ends = [f"{counts[status]} {words}" for status, words in COUNTED.items()]
+        ends += [f"{counts[status]} {words}" for status, words in FAILED.items() if counts[status]]
+        print(f"{len(files)} files: {', '.join(ends)}; {options.out / 'index.html'}")
     status = 3 if counts["not_a_number"] else 1 if counts["unreadable"] else 0
     return Outcome(BUG if counts["internal_error"] else status, STREAMED)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from dfd_train.commands.arguments import add_device, add_explain, add_other_models, add_trust, positive
 from dfd_train.commands.predict import explainer_of
 from dfd_train.errors import UserError
+from ffpp_prep.text.units import plural
 
 if TYPE_CHECKING:
     from dfd_train.predict.batch import Job
@@ -94,9 +95,10 @@ def run(options: argparse.Namespace) -> int:
         access = Access.of(options.host, port, tuple(options.name))
         jobs = Jobs(detectors, options.out)
         desk = Desk(out, jobs, options.limit * 1_000_000, title, note, options.out is not None)
+        stack.callback(_say_what_stays, options.out)
         stack.callback(desk.remove_unfinished)
         stack.callback(jobs.close)
-        print(f"{title}{': ' + note if note else ''}")
+        print(f"{plural(len(detectors), 'model')}: {title}{': ' + note if note else ''}")
         print(f"open {_address(options.host, port, access.token)} (Ctrl-C ends it)")
         if access.token:
             print("others reach it by this machine's name or address; whoever has the token can send files")
@@ -131,6 +133,16 @@ def _said(detectors: Mapping[str, Job]) -> tuple[str, str]:
         if job.reading.demonstration:
             note = "demonstration model, not evidence"
     return "; ".join(titles), note
+
+
+def _say_what_stays(out: Path | None) -> None:
+    """Where reports are after the end."""
+    if out is None:
+        logging.info("this server's reports are deleted; --out DIR keeps them")
+    elif (index := out / "index.html").is_file():
+        logging.info("reports are kept: %s", index)
+    else:
+        logging.info("%s: there are no reports to keep", out)
 
 
 def _listen(host: str, port: int) -> socket:

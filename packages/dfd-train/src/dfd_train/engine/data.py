@@ -147,9 +147,12 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     ]
     lines += [f"validation: {remark}" for remark in validation.remarks]
     if data.pairs:
-        lines.append(f"{len(data.pairs)} pairs; {data.unpaired} fakes without a usable original do not train")
+        unpaired = f"{counted(data.unpaired, 'fake')} without a usable original"
+        lines.append(
+            f"{counted(len(data.pairs), 'pair')}; {unpaired} {'does' if data.unpaired == 1 else 'do'} not train"
+        )
     if data.leaks:
-        lines.append(f"{len(data.leaks)} leaks between splits, allowed by name")
+        lines.append(f"{counted(len(data.leaks), 'leak')} between splits, allowed by name")
     if config.data.shuffle_labels:
         lines.append("labels are shuffled: chance is what should come out")
     if data.prepared.demonstration:

@@ -94,7 +94,8 @@ def answer(result: Result) -> Answer:
         score += f" {stretch_sentence(result.stretch)}"
     if result.verdict is None:
         headline = "A demonstration, no verdict" if result.note else "No verdict"
-        return Answer("none", headline, f"{score} {sentence(result.reason)}")
+        why = sentence(result.reason.removeprefix("no verdict: "))  # the headline says so
+        return Answer("none", headline, f"{score} {why}")
     if result.verdict == "undecidable":
         return Answer(
             "none", "Undecidable for this model", f"{score} {sentence(result.reason)} {_lines(result)}"

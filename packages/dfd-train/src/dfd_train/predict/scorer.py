@@ -101,7 +101,7 @@ class Scorer(Protocol):
 
 
 def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> Scorer:
-    """The model that a path names: a run folder, a folder of safetensors weights, or an exported ONNX file.
+    """The model that a path names: a folder of a run, an adopted detector or safetensors weights, or an ONNX file.
 
     Nothing is scored nor written: a run that was not validated gives no verdicts (`engine.validation`).
 
@@ -110,7 +110,8 @@ def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> 
     """
     if not path.exists():
         raise FileNotFoundError(
-            f"no such model: {path}; a model is a folder that `dfd-train run --out` wrote, or an export of one"
+            f"no such model: {path}; a model is a folder that `dfd-train run --out` or `dfd-train adopt` wrote, or an "
+            "export of one"
         )
     if path.is_file() and path.suffix == ".onnx":
         return OnnxScorer(path)
@@ -120,7 +121,7 @@ def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> 
         return _weights_scorer(path, device)
     raise UserError(
         f"{path} is no model; allowed: a run folder (config.toml, checkpoints/best.pt), "
-        "a folder of weights (model.safetensors, config.json), a file exported as .onnx"
+        "a folder of `dfd-train adopt`, a folder of weights (model.safetensors, config.json), a file exported as .onnx"
     )
 
 

@@ -50,10 +50,12 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: b
     """
     says = ["The whole picture was searched for faces, once."]
     if media.kind == "video":
-        some = media.frames_looked_at < media.frames
+        some, chosen = media.frames_looked_at < media.frames, media.frames_chosen
+        followed = media.frames_scored and chosen > media.frames_looked_at  # more than were searched
+        carried = ", with boxes carried over between searched frames" * bool(followed)
         says = [
-            f"Of {counted(media.frames, 'frame')}, {media.frames_looked_at} were searched for faces and "
-            f"{media.frames_chosen} chosen to be scored; {media.frames_scored} of these showed a face and were scored."
+            f"Of {counted(media.frames, 'frame')}, {_were(media.frames_looked_at)} searched for faces. "
+            f"{_were(chosen)} chosen to be scored{carried}; {media.frames_scored} of the {chosen} showed a face."
             + " What happens in the other frames alone was not looked at."
             * some
         ]
@@ -80,6 +82,10 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: b
         "says of itself is listed below and was not judged."
     )
     return tuple(says)
+
+
+def _were(number: int) -> str:
+    return f"{number} {'was' if number == 1 else 'were'}"
 
 
 def moment(seconds: float) -> str:

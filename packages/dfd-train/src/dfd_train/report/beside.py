@@ -13,6 +13,7 @@ from dfd_train.report.run import Predictions, Run, read_run
 from dfd_train.report.works import Works
 from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import PRESETS, RunConfig, build_config, read_config, settings
+from ffpp_prep.text.units import counted
 
 DETECTION: Mapping[str, float] = {"every": 1, "threshold": 0.45, "margin": 0.3}
 """the thesis's face detection, as `ffpp-prep boxes` names it (section 4.4.1)"""
@@ -77,7 +78,11 @@ class Differences:
 
     def _scored(self, predictions: Predictions) -> list[str]:
         frames, theirs = predictions.metadata.get("frames_per_video"), self.frames.get(predictions.split)
-        parts = [f"{frames} frames a video instead of {theirs}"] if frames and int(frames) != theirs else []
+        parts = (
+            [f"{counted(int(frames), 'frame')} a video instead of {theirs}"]
+            if frames and int(frames) != theirs
+            else []
+        )
         found = set(predictions.frames.get("compression", pd.Series(dtype=object)).dropna()) - {"c23", ""}
         return parts + ([f"compression {', '.join(sorted(found))} instead of c23"] if found else [])
 

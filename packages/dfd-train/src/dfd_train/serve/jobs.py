@@ -49,7 +49,7 @@ class Upload(Stages):
     """which one scores it"""
     state: State = "waiting"
     share: float = 0.0
-    """of the present stage, 0 to 1"""
+    """of the present stage, 0 to 1; 1 of what is done"""
     answer: Answer | None = None
     note: str = ""
     cancel: bool = False
@@ -189,7 +189,7 @@ class Jobs:
                 file = Input(upload.file, upload.file.name, alias=upload.name)
                 done = predict_file(file, upload.folder, self.detectors[upload.detector], upload)
                 upload.answer, upload.note = answer(done.result), done.result.note
-                upload.state = "done"
+                upload.share, upload.state = 1.0, "done"  # in this order: readers don't wait
             except _Cancelled:
                 shutil.rmtree(upload.file.parent, ignore_errors=True)
                 upload.state = "cancelled"

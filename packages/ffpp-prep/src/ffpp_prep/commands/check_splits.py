@@ -50,7 +50,7 @@ def _print_kind(kind: str, leaks: list[Leak]) -> None:
     from ffpp_prep.datasets.leaks import KINDS
 
     pairs = sum(leak.pairs for leak in leaks)
-    print(f"{KINDS[kind]}: {len(leaks)}, in {pairs} pairs of videos")
+    print(f"{KINDS[kind]}: {len(leaks)}, in {counted(pairs, 'pair')} of videos")
     for leak in leaks[:LISTED]:
         print(f"  {leak.line()}")
     if len(leaks) > LISTED:

@@ -9,6 +9,7 @@ from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_csv, add_retry, add_sharing, add_work, work_of
 from ffpp_prep.errors import ExitStatus
+from ffpp_prep.text.units import counted
 
 HELP = "find 468 points, a face flag and the pose of every kept face, and write them to WORK/landmarks"
 EXAMPLE = "ffpp-prep landmarks work --jobs 8"
@@ -36,7 +37,8 @@ def find(work: Path, options: argparse.Namespace, csv: Path | None = None) -> Ou
     )
     rate = f" ({summary.frames / summary.seconds:.1f} frames/s)" if summary.frames else ""
     print(
-        f"landmarks: {done}; {summary.skipped} done before; {summary.frames} frames{rate} -> {work / 'landmarks'}"
+        f"landmarks: {done}; {summary.skipped} done before; "
+        f"{counted(summary.frames, 'frame')}{rate} -> {work / 'landmarks'}"
     )
     print(f"{summary.faces} faces, of which the mesh takes {summary.faces - summary.faces_flagged} for none")
     for line in failure_lines(summary.failures, work, "landmarks"):

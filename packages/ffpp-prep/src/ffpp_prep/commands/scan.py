@@ -136,17 +136,13 @@ def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> S
     for line in usable_lines(read_scan(options.out)):
         print(line)
     dry = getattr(options, "dry_run", False)
-    refused = _entries(len(summary.refused)) + " refused"
+    refused = counted(len(summary.refused), "entry") + " refused"
     told = (counted(summary.videos, "video"), "videos.parquet"), (refused, "refused.csv")
     parts = [text if dry else f"{text} -> {options.out / file}" for text, file in told]
     print(
         f"scan: {'; '.join(parts if summary.refused else parts[:1])}{'; a dry run: nothing was written' * dry}"
     )
     return summary
-
-
-def _entries(number: int) -> str:
-    return "1 entry" if number == 1 else f"{number} entries"
 
 
 def _print_refused(refused: Sequence[Refused]) -> None:
@@ -157,7 +153,7 @@ def _print_refused(refused: Sequence[Refused]) -> None:
     for reason, entries in groups[:REASONS]:
         first = entries[0]
         print(
-            f"refused: {_entries(len(entries))}, {reason}; such as {first.entry[:80]} in {first.where or '.'}"
+            f"refused: {counted(len(entries), 'entry')}, {reason}; such as {first.entry[:80]} in {first.where or '.'}"
         )
     if len(groups) > REASONS:
-        print(f"refused: {_entries(sum(len(e) for _, e in groups[REASONS:]))} for other reasons")
+        print(f"refused: {counted(sum(len(e) for _, e in groups[REASONS:]), 'entry')} for other reasons")

@@ -20,6 +20,7 @@ from ffpp_prep.format.schemas import BOXES_SCHEMA
 from ffpp_prep.one_video.likeness import Likeness
 from ffpp_prep.one_video.tracks import Face, Linker, between
 from ffpp_prep.settings import BoxSettings
+from ffpp_prep.text.units import counted
 from ffpp_prep.video import DecodeFailed, Frame, OpenFailed, beating, open_video
 
 __all__ = [
@@ -125,7 +126,7 @@ def detect_video(
     if with_face == 0 or with_face < NO_FACE_SHARE * len(pts):
         status, error = (
             "no_face",
-            "; ".join(filter(None, (f"a face in {with_face} of {len(pts)} frames", error))),
+            "; ".join(filter(None, (f"a face in {with_face} of {counted(len(pts), 'frame')}", error))),
         )
     return VideoBoxes(
         video_id=video_id,

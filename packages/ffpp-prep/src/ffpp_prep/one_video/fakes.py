@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ffpp_prep.format.geometry import expanded_square
 from ffpp_prep.format.schemas import FAKES_SCHEMA
 from ffpp_prep.settings import FakeSettings
+from ffpp_prep.text.units import counted
 from ffpp_prep.video import VideoError, open_video
 
 __all__ = [
@@ -153,7 +154,7 @@ def check_fake(
     except VideoError as failure:
         return FakeCheck(video_id, "open_failed", str(failure))
     if not error and faces and frames <= max(faces):
-        error = f"the original has {frames} frames, the fake more"
+        error = f"the original has {counted(frames, 'frame')}, the fake more"
     return _summary(video_id, found, frames, error, settings)
 
 

@@ -30,7 +30,9 @@ def counted(number: int, word: str) -> str:
 
 
 def plural(number: int, word: str) -> str:
-    """Returns the word for so many things: frame, frames; batch, batches; epoch, epochs."""
+    """Returns the word for so many things: frame, frames; batch, batches; epoch, epochs; entry, entries."""
     if number == 1:
         return word
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return f"{word[:-1]}ies"
     return f"{word}{'es' if word.endswith(('s', 'x', 'tch', 'sh')) else 's'}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from time import thread_time
 
+from ffpp_prep.text.units import counted
+
 __all__ = ["LEAST_PIXELS", "LOOK_PIXELS", "MAX_FRAME_PIXELS", "MAX_PIXELS", "MAX_SIDE", "Budget", "too_large"]
 
 MAX_PIXELS = 8192 * 8192  # of one photograph: 200 MB as RGB
@@ -76,4 +78,4 @@ class Budget:
             return ""
         what = "pixels" if self._pixels < 0 else "seconds"
         size = f"{self._size / 1000:.0f} kB" if self._size < 10e6 else f"{self._size / 1e6:.0f} MB"
-        return f"stopped after {frames} frames: more {what} than a file of {size} may cost"
+        return f"stopped after {counted(frames, 'frame')}: more {what} than a file of {size} may cost"

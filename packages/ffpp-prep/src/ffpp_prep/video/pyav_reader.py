@@ -13,6 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ffpp_prep.text.units import counted
 from ffpp_prep.video.budget import Budget
 from ffpp_prep.video.interface import DecodeFailed, Frame, Scaled, VideoInfo, reason_of
 from ffpp_prep.video.source import MAX_COUNT, open_source
@@ -207,7 +208,7 @@ class _Read:
         gave_frames = decoded >= 0.9 * (self._packets - self._hidden)
         whole = not made_up and self._reaches_the_end() and gave_frames
         if self._packets < indexed or (decoded < announced and not whole):
-            yield f"the container announces {announced} frames, {decoded} could be decoded"
+            yield f"the container announces {counted(announced, 'frame')}, {decoded} could be decoded"
         if self._cut:
             yield f"{self._cut} packets are incomplete"
 
