@@ -61,7 +61,7 @@ def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path, capl
         "no readable picture: the content is no picture that is known here",
         "the file is empty",
     ]
-    assert "1 other file skipped" in caplog.text
+    assert "1 other file skipped: notes.txt" in caplog.text
     assert rows[0]["reason"].startswith("this is not a video, or it is damaged (")
     assert "frames.csv" not in (tmp_path / "out/a.mp4/report.html").read_text()
     assert "frames.csv" in (tmp_path / "out/d.png/report.html").read_text()

@@ -27,6 +27,7 @@ from dfd_train.predict.inputs import Input
 from dfd_train.predict.outputs import read_result
 from dfd_train.predict.result import Result
 from dfd_train.predict.schema import schema_text, shipped_schema
+from dfd_train.predict.verify import reports_in
 from dfd_train.report.svg import BLUE, GREY, ORANGE
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.trained_on import run_licence
@@ -203,6 +204,13 @@ def test_a_report_is_checked(report, clip, tmp_path, capsys) -> None:
     assert "../a/frames.csv is no name of a file beside it" in capsys.readouterr().out
     assert main(["verify-report", str(tmp_path)]) == 1  # of several each has its line
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_reports_that_serve_kept_are_found(tmp_path) -> None:
+    for place in ("clip.mp4", "0" * 24 + "/report"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "result.json").write_text("{}")
+    assert reports_in(tmp_path) == [tmp_path / ("0" * 24) / "report", tmp_path / "clip.mp4"]
 
 
 def test_a_report_is_scored_again(run, report, clip, small_set, tmp_path, capsys) -> None:

@@ -54,6 +54,15 @@ def test_folders_are_searched_and_names_stay_apart(tmp_path) -> None:
         "b__clip.MP4",
         "b__deep__er__photo.JPG",
     ]
+    (a / "clip.dat").write_bytes(b"\0\0\0\x20ftypisom" + bytes(52))  # by its first bytes
+    (a / "song.dat").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(52))
+    (a / "wave").write_bytes(b"RIFF....WAVE")
+    (a / "face").write_bytes(b"\xff\xd8\xff\xe0")
+    assert names(a) == ["clip.dat", "clip.mp4", "face"]
+    (b / "clip.MP4").unlink()
+    (b / "deep/er/photo.JPG").unlink()
+    with pytest.raises(FileNotFoundError, match=r"in this folder, only 1 other file: notes\.txt"):
+        find_inputs([b])
     with pytest.raises(FileNotFoundError, match="no video or image in this folder"):
         find_inputs([tmp_path / "out"], leave_out=tmp_path / "out")
 

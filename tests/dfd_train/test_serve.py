@@ -81,10 +81,11 @@ def test_uploads_are_limited(server) -> None:
     before = folders(server.out)
     kind = {"Content_Type": "application/octet-stream"}
     for name, status, message in (
-        ("a.exe", 415, "no video or image"),
-        ("mp4", 415, "no video or image"),
-        (".mp4", 415, "no video or image"),
-        ("", 415, "no video or image"),
+        ("a.exe", 415, "no ending of a video or image"),
+        ("a.HEIC", 415, "HEIC pictures can't be read"),
+        ("mp4", 415, "no ending of a video or image"),
+        (".mp4", 415, "no ending of a video or image"),
+        ("", 415, "no ending of a video or image"),
     ):
         assert server.upload(name, b"x")[0] == status
         assert message in server.upload(name, b"x")[1]["error"]
@@ -252,7 +253,7 @@ def test_in_a_browser(server, clip, tmp_path) -> None:
         assert answers["noise.mp4"].startswith("No usable face.")
         assert answers["large.mp4"] == "2 MB are above the limit of 2 MB."
         assert answers["empty.mp4"] == "Could not be read. The file is empty."
-        assert answers["song.mp3"] == "This is no video or picture of a known kind."
+        assert answers["song.mp3"] == "Its name has no ending of a video or picture that is known here."
         assert "Finding and scoring faces" in stages
         with page.expect_popup() as popup:
             page.locator("li", has_text="two people.mp4").get_by_text("Open the report").click()

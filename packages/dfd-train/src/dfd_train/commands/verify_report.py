@@ -18,7 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{parser.epilog}\nhere also: 1 something is not as the report says, or it holds no hashes"
     )
     parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="a file's folder of predict, or a folder of such folders"
+        "folder",
+        type=Path,
+        metavar="DIR",
+        help="a file's folder of predict, a folder of such folders, or what `serve --out` kept",
     )
     parser.add_argument(
         "--file", type=Path, metavar="FILE", help="the file that was scored: compared by its SHA-256"

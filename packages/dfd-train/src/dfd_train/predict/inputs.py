@@ -19,8 +19,9 @@ from pathlib import Path
 
 from dfd_train.errors import UserError
 from dfd_train.predict.animation import is_animated
-from dfd_train.predict.photographs import HEIC, kind_of
+from dfd_train.predict.photographs import HEIC, is_plainly_one, kind_of
 from ffpp_prep.text.printable import printable
+from ffpp_prep.text.units import counted
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,9 @@ VIDEOS = frozenset(
     | {".wmv", ".flv", ".ogv", ".ogg", ".gif", ".mxf", ".nut"}
 )
 
+
+READ = (IMAGES | VIDEOS) - HEIC  # endings of what can be scored
+SHOWN_OTHERS = 3
 
 LONGEST_NAME = (
     120  # bytes of a folder's name: file systems take 255, encrypted ones 143, temporary names are longer
@@ -81,7 +85,7 @@ class Input:
 
 
 def find_inputs(paths: Iterable[Path], leave_out: Path | None = None) -> list[Input]:
-    """Files as named, and those with an image's or a video's ending anywhere in named folders, each once.
+    """Files as named, and the images and videos anywhere in named folders, by ending or first bytes, each once.
 
     leave_out: a folder whose content is never an input: where results are written.
     Raises: FileNotFoundError for a path that is not there, or a folder without such files.
@@ -152,11 +156,15 @@ def _inside(folder: Path, leave_out: Path | None) -> list[Path]:
         for name in names
         if name[0] != "." and not (leave_out is not None and _within(Path(root, name), leave_out))
     )
-    inside = [file for file in files if file.suffix.lower() in IMAGES | VIDEOS]
+    inside = [file for file in files if file.suffix.lower() in IMAGES | VIDEOS or is_plainly_one(file)]
+    taken = set(inside)
+    others = [_on_paper(str(file.relative_to(folder))) for file in files if file not in taken]
+    names = ", ".join(others[:SHOWN_OTHERS]) + ", …" * (len(others) > SHOWN_OTHERS)
     if not inside and not unlisted:
-        raise FileNotFoundError(f"{folder}: no video or image in this folder")
-    if others := len(files) - len(inside):
-        log.info("%s: %d other file%s skipped", folder, others, "s" * (others > 1))
+        found = f", only {counted(len(others), 'other file')}: {names}" if others else ""
+        raise FileNotFoundError(f"{folder}: no video or image in this folder{found}")
+    if others:
+        log.info("%s: %s skipped: %s", folder, counted(len(others), "other file"), names)
     return inside + unlisted
 
 

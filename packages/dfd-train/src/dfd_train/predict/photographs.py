@@ -31,6 +31,8 @@ HEIC = frozenset({".heic", ".heif"})  # of phones; found so that the answer says
 HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 FILMS = (b"\x1a\x45\xdf\xa3", b"GIF8", b"OggS", b"FLV", b"\x30\x26\xb2\x75", b"\0\0\x01\xba", b"\0\0\x01\xb3")
+PLAIN = (*PICTURES[:2], *FILMS[:2], b"FLV\1", *FILMS[-2:])  # longer than a text could begin with by chance
+SOUNDS_AND_RAW = frozenset({b"M4A ", b"M4B ", b"M4P ", b"crx "})  # brands of MP4 files without a film
 BITS_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 ORIENTATION = 0x0112  # of Exif
 STRIP = 1 << 21  # pixels that are converted at a time
@@ -39,14 +41,7 @@ FEWER_PIXELS = f"at most {MAX_PIXELS / 1e6:.0f} megapixels (8192x8192) are read;
 
 def kind_of(path: Path) -> Kind:
     """What a file is by its first bytes; unknown too where it can't be read without waiting for them."""
-    try:
-        handle = open_to_read(path)
-        try:
-            head = read_at(handle, 64, 0)
-        finally:
-            os.close(handle)
-    except OSError:
-        return "unknown"
+    head = _first_bytes(path)
     if head[4:8] == b"ftyp":
         brands = {head[8:12], *(head[at : at + 4] for at in range(16, len(head), 4))}
         if brands & {b"avif", b"avis"}:
@@ -57,6 +52,31 @@ def kind_of(path: Path) -> Kind:
     if head.startswith(PICTURES):
         return "picture"
     return "video" if head.startswith(FILMS) else "unknown"
+
+
+def is_plainly_one(path: Path) -> bool:
+    """Whether the first bytes alone, under any name, show a picture or video that a person would mean.
+
+    TIFFs and BMPs are left to their endings, as raw photographs and texts begin alike, and so are sounds.
+    """
+    head = _first_bytes(path)
+    if head[4:8] == b"ftyp":
+        return head[8:12] not in SOUNDS_AND_RAW
+    if head[:4] == b"RIFF":
+        return head[8:12] in (b"AVI ", b"WEBP")
+    return head.startswith(PLAIN)
+
+
+def _first_bytes(path: Path) -> bytes:
+    """64 of them; none where they can't be read without waiting."""
+    try:
+        handle = open_to_read(path)
+        try:
+            return read_at(handle, 64, 0)
+        finally:
+            os.close(handle)
+    except OSError:
+        return b""
 
 
 def read_image(path: Path) -> Image:

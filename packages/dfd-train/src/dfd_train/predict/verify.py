@@ -49,10 +49,13 @@ class Again:
 
 
 def reports_in(folder: Path) -> list[Path]:
-    """The folder where it is a report's; else those in it, by name. Raises: FileNotFoundError where there is none."""
+    """The folder where it is a report's; else those in it, or of `serve --out` in its folders, by name.
+
+    Raises: FileNotFoundError where there is none.
+    """
     if (folder / RESULT).is_file():
         return [folder]
-    found = sorted(path.parent for path in folder.glob(f"*/{RESULT}"))
+    found = sorted(path.parent for place in ("*", "*/report") for path in folder.glob(f"{place}/{RESULT}"))
     if not found:
         raise FileNotFoundError(f"{folder}: no report of `dfd-train predict` in it (no {RESULT})")
     return found

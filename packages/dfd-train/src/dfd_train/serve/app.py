@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 import dfd_train
-from dfd_train.predict.inputs import IMAGES, VIDEOS
+from dfd_train.predict.inputs import READ
 from dfd_train.serve.guard import Access, Guard
 from dfd_train.serve.jobs import Jobs, Upload
 from dfd_train.serve.openapi import openapi
@@ -92,7 +92,7 @@ class Desk:
 
     async def about(self, request: Request) -> Response:
         """GET /about: what the page has to know."""
-        kinds = sorted(IMAGES | VIDEOS)
+        kinds = sorted(READ)
         detectors = list(self.jobs.detectors)
         said = {"limit": self.limit, "kinds": kinds, "detectors": detectors, "kept": self.kept}
         return JSONResponse({**said, "model": self.title, "note": self.note})

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import dfd_train
-from dfd_train.predict.inputs import IMAGES, VIDEOS
+from dfd_train.predict.inputs import READ
 from dfd_train.predict.schema import result_schema
 from dfd_train.serve.jobs import NUMBER, State
 
-_ENDINGS = "|".join(sorted(suffix.removeprefix(".") for suffix in IMAGES | VIDEOS))
+_ENDINGS = "|".join(sorted(suffix.removeprefix(".") for suffix in READ))
 NAME = rf"^[A-Za-z0-9][^/\\\x00]*\.({_ENDINGS})$"
 """of a file that is taken; others may be too, as endings are read in any case"""
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from dfd_train.predict.inputs import IMAGES, VIDEOS, folder_name
+from dfd_train.predict.inputs import READ, folder_name
+from dfd_train.predict.photographs import HEIC
 from dfd_train.serve.refusal import Refused
 
 BLOCK = 1 << 20
@@ -28,9 +29,12 @@ def safe_name(name: str) -> str:
     plain = folder_name(
         f"{folder_name(stem)}{dot}{ending}"
     )  # first by itself: one of odd signs alone must leave a name
-    if Path(plain).suffix.lower() not in IMAGES | VIDEOS or not stem:
-        kinds = " ".join(sorted(suffix.removeprefix(".") for suffix in IMAGES | VIDEOS))
-        raise Refused(415, f"{name[:100]!r} is no video or image; allowed endings: {kinds}")
+    suffix = Path(plain).suffix.lower()
+    if suffix in HEIC and stem:
+        raise Refused(415, f"{name[:100]!r}: HEIC pictures can't be read; save this one as JPEG")
+    if suffix not in READ or not stem:
+        kinds = " ".join(sorted(known.removeprefix(".") for known in READ))
+        raise Refused(415, f"{name[:100]!r} has no ending of a video or image; allowed endings: {kinds}")
     return plain
 
 
