@@ -313,12 +313,17 @@ def test_video_timeline_and_faces_show_one_moment(report) -> None:
         video, slider = page.locator("video"), page.locator(".slider input")
         page.wait_for_function("document.querySelector('video').currentTime > 0")
 
+        def axes(side: str) -> float:
+            return float(
+                page.evaluate(
+                    f"getComputedStyle(document.querySelector('.plot')).getPropertyValue('--{side}')"
+                )
+            )
+
         def at() -> tuple[float, float, float]:
             """Of the video, the slider, and the line over the timeline."""
             plot, line = page.locator(".plot").bounding_box(), page.locator(".now").bounding_box()
-            left, right = (
-                float(page.locator(".plot").get_attribute(f"data-{side}")) for side in ("left", "right")
-            )
+            left, right = (axes(side) for side in ("left", "right"))
             share = ((line["x"] + 1 - plot["x"]) / plot["width"] - left) / (right - left)
             return video.evaluate("v => v.currentTime"), float(slider.input_value()), 4.0 * share
 
@@ -331,9 +336,22 @@ def test_video_timeline_and_faces_show_one_moment(report) -> None:
         picture.press("Enter")
         assert at() == pytest.approx([float(picture.get_attribute("data-at"))] * 3, abs=0.05)
         box = page.locator(".plot").bounding_box()
-        left = float(page.locator(".plot").get_attribute("data-left"))
-        page.locator(".plot").click(position={"x": box["width"] * left, "y": box["height"] / 2})
+        page.locator(".plot").click(position={"x": box["width"] * axes("left"), "y": box["height"] / 2})
         assert at() == pytest.approx([0.0] * 3, abs=0.05)
+        wide = axes("left")
+        page.set_viewport_size({"width": 390, "height": 844})  # where the picture is another one
+        page.wait_for_function("document.querySelector('.plot img').currentSrc.length > 0")
+        assert axes("left") > wide
+        slider.fill("4")
+        plot, picture, line = (
+            page.locator(one).bounding_box() for one in (".plot", ".plot img", ".plot .now")
+        )
+        assert at()[2] == pytest.approx(4.0, abs=0.05)
+        assert plot["width"] == pytest.approx(picture["width"]) and plot["x"] + plot["width"] < 390
+        for side, end in (("top", line["y"]), ("bottom", line["y"] + line["height"])):
+            assert (end - picture["y"]) / picture["height"] == pytest.approx(axes(side), abs=0.01)
+        track = slider.bounding_box()
+        assert track["x"] + track["width"] - 8 == pytest.approx(line["x"] + 1, abs=1)
         page.locator("button[data-first]").click()
         page.wait_for_function("document.querySelector('video').currentTime > 0.1")
         page.wait_for_function("document.querySelector('video').paused", timeout=20_000)

@@ -303,18 +303,21 @@ def test_times_read_like_a_players() -> None:
     assert [clock(s) for s in (7, 123.9, 3723)] == ["0:07", "2:03", "1:02:03"]
 
 
-def test_a_timeline_of_an_hour_is_drawn() -> None:
-    time = np.arange(0, 3600, 0.5)
+@pytest.mark.parametrize(("shape", "size"), [(timeline.WIDE, (1500, 510)), (timeline.NARROW, (960, 740))])
+def test_a_timeline_of_an_hour_is_drawn(shape, size) -> None:
+    time = np.arange(0, 4000, 0.5)  # a 150th of it, which a mean is over, is no whole number of nanoseconds
     prob = 0.5 + 0.4 * np.sin(time / 200) * np.sign(np.sin(time))
     table = pd.DataFrame({"track": np.arange(len(time)) // 900, "time": time, "prob": prob})
-    picture = PIL.Image.open(io.BytesIO(draw_timeline(table, time, (), 3600.0, 0.6, "a note").png))
-    assert picture.size == (1500, 510) and picture.info["Comment"] == "a note"
+    drawn = draw_timeline(table, time, (), 4000.0, 0.6, "a note", shape=shape)
+    picture = PIL.Image.open(io.BytesIO(drawn.png))
+    assert picture.size == size and picture.info["Comment"] == "a note"
+    assert 0 < drawn.left < drawn.right < 1 and 0 < drawn.top < drawn.bottom < 1
 
 
 @pytest.mark.parametrize("duration", [1e-6, 89.0, 1e5, 1e7, 1.7e9])
 def test_a_timeline_has_few_ticks_whatever_the_times(duration) -> None:
     axes = Figure().subplots()
-    timeline._draw_scales(axes, duration)
+    timeline._draw_scales(axes, duration, timeline.WIDE.ticks)
     assert 2 <= len(axes.get_xticks()) <= 14
 
 

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from dfd_train.predict.inputs import Input, source_of
 from dfd_train.predict.page import write_page
 from dfd_train.predict.photographs import read_smaller
 from dfd_train.predict.result import Result, frame_probs
-from dfd_train.predict.timeline import Timeline, draw_timeline
+from dfd_train.predict.timeline import NARROW, WIDE, Timeline, draw_timeline
 from dfd_train.predict.worst import Marked
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import read_checked_json, with_checksum
@@ -72,7 +73,7 @@ def write_outputs(
     Raises: OSError where the disk refuses.
     """
     stills: tuple[Still, ...] = ()
-    timeline: Timeline | None = None
+    timelines: tuple[Timeline, ...] = ()
     with _replaced_folder(folder) as target:
         if analysis is not None:
             _write_frames(target / FRAMES, analysis, reading, result.note)
@@ -84,7 +85,8 @@ def write_outputs(
             if file.is_image:
                 _write_image(target / IMAGE, file, faces, line, result.note)
             elif faces.loc[probs.notna(), "frame"].nunique() > 1:  # one frame is no line
-                timeline = draw_timeline(
+                draw = partial(
+                    draw_timeline,
                     faces,
                     analysis.chosen,
                     result.faceless,
@@ -93,12 +95,13 @@ def write_outputs(
                     result.note,
                     result.stretch,
                 )
-                (target / TIMELINE).write_bytes(timeline.png)
+                timelines = draw(shape=WIDE), draw(shape=NARROW)
+                (target / TIMELINE).write_bytes(timelines[0].png)
             if video and not file.is_image:
                 stills = _write_video(target / VIDEO, file, faces, result, advance)
         if traceback:
             (target / TRACEBACK).write_text(traceback, encoding="utf-8", errors="backslashreplace")
-        write_page(target, result, analysis, reading, stills, timeline, marked)
+        write_page(target, result, analysis, reading, stills, timelines, marked)
         if result.evidence is not None:
             written = outputs_of(target, leave_out=RESULT)
             result = replace(result, evidence=replace(result.evidence, outputs=written))

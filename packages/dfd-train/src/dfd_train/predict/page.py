@@ -131,10 +131,13 @@ def write_page(
     analysis: Analysis | None,
     reading: Reading,
     stills: Sequence[Still] = (),
-    timeline: Timeline | None = None,
+    timelines: Sequence[Timeline] = (),
     marked: Sequence[Marked] = (),
 ) -> None:
-    """Write folder/report.html; pictures beside it are put into the page. stills: what paper shows of the video."""
+    """Write folder/report.html; pictures beside it are put into the page. stills: what paper shows of the video.
+
+    timelines: the wide and the narrow one; none of what has no line.
+    """
     image, video = (_embedded(folder / name) for name in ("annotated.png", "annotated.mp4"))
     shown = sorted(result.faces, key=lambda face: (bool(face.left_out), -face.prob))[:SHOWN_FACES]
     page = (
@@ -144,8 +147,7 @@ def write_page(
             result=result,
             script=Markup(script("report")),
             answer=answer(result),
-            timeline=timeline,
-            plot=_uri(timeline.png, "image/png") if timeline else "",
+            plots=[(one, _uri(one.png, "image/png")) for one in timelines],
             image=image,
             video=video,
             stills=[_Picture(_uri(one.jpeg, "image/jpeg"), moment(one.time)) for one in stills],

@@ -23,20 +23,36 @@ from dfd_train.report.svg import GREY, ORANGE
 SHOWN_FACES = 6  # the one with the highest score, and those with the most frames
 MEAN_S = 5.0  # long videos: the line is the mean over at least so many seconds
 STEPS = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)  # seconds between ticks
-TICKS = 10  # at most, however long the video
 MANY = 120  # frames of a face, above which its line is a mean
 
 
 @dataclass(frozen=True)
+class Shape:
+    """A size of the picture: its letters are as large in each."""
+
+    inches: tuple[float, float]
+    """width and height"""
+    dpi: int
+    ticks: int
+    """at most, however long the video"""
+
+
+WIDE = Shape((10, 3.4), 150, 10)
+NARROW = Shape((4.8, 3.7), 200, 5)  # for telephones, on which the letters of the wide one would be dust
+
+
+@dataclass(frozen=True)
 class Timeline:
-    """The picture, and where in it the time runs."""
+    """The picture, and where in it the axes are: shares of its width and height, from the upper left corner."""
 
     png: bytes
-    """1500 x 510 pixels"""
+    """1500 x 510 pixels, or 960 x 740 where it is narrow"""
     left: float
-    """of its width, where the time is 0"""
+    """where the time is 0"""
     right: float
     """where it is the duration"""
+    top: float
+    bottom: float
 
 
 def draw_timeline(
@@ -47,6 +63,7 @@ def draw_timeline(
     threshold: float | None,
     note: str,
     stretch: Stretch | None = None,
+    shape: Shape = WIDE,
 ) -> Timeline:
     """The scores of the faces over a video's time.
 
@@ -59,32 +76,39 @@ def draw_timeline(
     with matplotlib.rc_context(
         {"font.size": 11, "figure.constrained_layout.use": True, "text.parse_math": False}
     ):
-        figure = Figure(figsize=(10, 3.4), dpi=150)
+        figure = Figure(figsize=shape.inches, dpi=shape.dpi)
         axes = figure.subplots()
         for track in shown:
             own = scored[scored["track"] == track]
             _draw_face(axes, own, chosen, track + 1, max(MEAN_S, duration / 150))
-        for span in faceless:
-            axes.axvspan(span.start_s, span.end_s, color=GREY, alpha=0.18, linewidth=0)
+        lines = axes.get_legend_handles_labels()[0] if len(shown) > 1 else []
+        shades = [axes.axvspan(one.start_s, one.end_s, color=GREY, alpha=0.18, lw=0) for one in faceless][:1]
+        for one in shades:
+            one.set_label("no face was scored")
         if stretch is not None:
-            axes.axvspan(stretch.start_s, stretch.end_s, color=ORANGE, alpha=0.16, linewidth=0)
+            place = stretch.start_s, stretch.end_s
+            shades.append(
+                axes.axvspan(*place, color=ORANGE, alpha=0.16, lw=0, label="the most suspicious stretch")
+            )
         if threshold is not None:
             _draw_threshold(axes, threshold)
-        _draw_scales(axes, duration)
-        if len(shown) > 1 or len(counts) > len(shown):
-            title = f"{len(shown)} of {len(counts)} faces" if len(counts) > len(shown) else None
+        _draw_scales(axes, duration, shape.ticks)
+        if handles := [*lines, *shades]:
             axes.legend(
-                frameon=False, ncols=6, loc="lower left", bbox_to_anchor=(0, 1.0), title=title, fontsize=10
+                handles=handles,
+                title=f"{len(shown)} of {len(counts)} faces" if len(counts) > len(shown) else None,
+                ncols=4 if shape is WIDE else 2 if lines else 1,
+                frameon=False,
+                loc="lower left",
+                bbox_to_anchor=(0, 1.0),
+                fontsize=10,
             )
-        shades = {"orange: the most suspicious stretch": stretch, "grey: no face was scored": faceless}
-        if said := ", ".join(words for words, shown in shades.items() if shown):
-            axes.set_title(said, fontsize=10, color="#555d66", loc="right")
         if note:
             figure.suptitle(note, fontsize=11, color="#8a5a00", fontweight="bold", x=0.99, ha="right")
         out = io.BytesIO()
         figure.savefig(out, format="png", metadata={"Comment": note} if note else None)
-        place = axes.get_position()
-    return Timeline(out.getvalue(), float(place.x0), float(place.x1))
+        box = axes.get_position()
+    return Timeline(out.getvalue(), float(box.x0), float(box.x1), 1 - float(box.y1), 1 - float(box.y0))
 
 
 def _shown(scored: pd.DataFrame, counts: pd.Series) -> list[int]:
@@ -100,7 +124,7 @@ def _draw_face(axes: Axes, own: pd.DataFrame, chosen: Floats, face: int, span: f
     if many:
         axes.plot(own["time"], own["prob"], ".", color=ink, alpha=0.2, markersize=3)
         by_time = own["prob"].set_axis(pd.to_timedelta(own["time"], unit="s"))
-        line = by_time.rolling(f"{span}s", center=True).mean()
+        line = by_time.rolling(pd.Timedelta(seconds=span), center=True).mean()
     time = own["time"].to_numpy(np.float64)
     gaps = np.flatnonzero(np.diff(np.searchsorted(chosen, time)) > 1) + 1
     x, y = (np.insert(values, gaps, np.nan) for values in (time, line.to_numpy(np.float64)))
@@ -122,13 +146,13 @@ def _draw_threshold(axes: Axes, threshold: float) -> None:
     )
 
 
-def _draw_scales(axes: Axes, duration: float) -> None:
+def _draw_scales(axes: Axes, duration: float, ticks: int) -> None:
     axes.set(ylim=(-0.03, 1.03), xlim=(0, max(duration, 1e-3)), ylabel="score")
     axes.set_xlabel("time in the video (s)" if duration < 90 else "time in the video")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
     if duration >= 90:
-        step = next((step for step in STEPS if duration / step <= TICKS), None)
-        axes.xaxis.set_major_locator(MultipleLocator(step) if step else MaxNLocator(TICKS))
+        step = next((step for step in STEPS if duration / step <= ticks), None)
+        axes.xaxis.set_major_locator(MultipleLocator(step) if step else MaxNLocator(ticks))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
     axes.grid(alpha=0.15)
     axes.spines[["top", "right"]].set_visible(False)

@@ -48,7 +48,8 @@ if (video) {
   const plot = document.querySelector(".plot");
   plot?.querySelector("div").addEventListener("click", (event) => {
     const box = plot.getBoundingClientRect();
-    const [left, right] = [Number(plot.dataset.left), Number(plot.dataset.right)];
+    const style = getComputedStyle(plot);
+    const [left, right] = ["--left", "--right"].map((side) => Number(style.getPropertyValue(side)));
     const share = ((event.clientX - box.left) / box.width - left) / (right - left);
     go(Math.max(0, Math.min(1, share)) * slider.max);
   });
