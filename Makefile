@@ -28,7 +28,7 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(PACKAGES:=/pyproject.toml
 test-fast: setup ## the tests that take no time; pre-commit runs them before a push
 	$(TESTS) -q -m "not full and not slow" --timeout 300
 
-test: setup      ## the tests that every change must pass (half an hour at most on 2 cores)
+test: setup      ## the tests that every change must pass (about 20 minutes on 2 cores)
 	$(TESTS) -m "not full" --timeout 900
 
 test-full: test  ## every test, the long ones included (about an hour)
