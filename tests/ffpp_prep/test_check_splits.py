@@ -264,7 +264,10 @@ def test_one_file_labelled_both_ways(tmp_path: Path) -> None:
     (leak,) = audit_splits(tmp_path / "work").leaks
     assert (leak.kind, leak.videos) == ("label", {"real": 1, "fake": 1})
     result = ffpp_prep("check-splits", tmp_path / "work")
-    assert result.returncode == 1 and "one file labelled both real and fake: 1, in 1 pair of videos" in result.stdout
+    assert (
+        result.returncode == 1
+        and "one file labelled both real and fake: 1, in 1 pair of videos" in result.stdout
+    )
     assert "train/real/a.mp4 (real) and train/fake/b.mp4 (fake)" in result.stdout
 
 

@@ -15,7 +15,7 @@ def test_scan_and_boxes_say_what_is_to_be_done(tmp_path: Path, capsys: pytest.Ca
     command = ["scan", str(tmp_path / "set"), "-o", str(work)]
     assert main([*command, "--dry-run"]) == 0 and not work.exists()
     said = capsys.readouterr().out
-    assert "scan: 2 videos" in said and "nothing was kept" in said
+    assert "scan: 2 videos" in said and "nothing was written" in said
     boxes = ["boxes", str(tmp_path / "set"), "-o", str(work), "--dry-run"]
     assert main(boxes) == 2 and "isn't scanned yet" in capsys.readouterr().err
     assert main(command) == 0
