@@ -52,10 +52,4 @@ def _print(found: Comparison) -> None:
     if not found.equal:
         for line in found.unlike:
             print(f"  made otherwise: {printable(line)}")
-    print(
-        "all equal"
-        if found.equal
-        else "not the same crops"
-        if found.kind == "crops"
-        else "not the same boxes"
-    )
+    print("all equal" if found.equal else f"not the same {found.kind}")

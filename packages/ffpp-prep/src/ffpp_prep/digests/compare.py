@@ -92,9 +92,9 @@ def check_digest(work: str | Path, digest: str | Path, jobs: int = 1) -> Compari
         UserError: the digest isn't one, or the folder has no crops.
     """
     theirs = read_digest(Path(digest))
-    header, table = digest_of(Path(work), theirs.header.kind, jobs)
-    ours = Digest(header, table.to_pandas())
     videos, _ = read_prepared_videos(work)
+    header, table = digest_of(Path(work), videos, theirs.header.kind, jobs)
+    ours = Digest(header, table.to_pandas())
     return _compared(theirs, ours, dict(zip(videos["video_id"], videos["status"], strict=True)))
 
 

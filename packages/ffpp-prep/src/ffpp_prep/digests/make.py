@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ffpp_prep.digests.table import Header, Kind, Versions, schema_of, write_digest
 from ffpp_prep.errors import Damaged, FatalError, UserError
@@ -25,12 +24,13 @@ from ffpp_prep.format.prepared import read_prepared_videos
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.text.bars import bar
 from ffpp_prep.version import __version__
 from ffpp_prep.video import decoder_version
 
 __all__ = ["digest_of", "make_digest"]
 
-BLOCK_CROPS = 100  # whose bytes are in memory at once
+BEAT_CROPS = 100  # between two signs of life
 _READ = ("blob", "offsets", "shape", "crc32", "video", "frame", "face", "box", "videos/id")
 
 
@@ -50,16 +50,15 @@ def make_digest(work: str | Path, out: str | Path, kind: Kind = "crops", jobs: i
         UserError: there is nothing to digest, or it is damaged.
         FatalError: the disk is full, or a worker was lost.
     """
-    header, rows = digest_of(Path(work), kind, jobs)
+    header, rows = digest_of(Path(work), read_prepared_videos(work)[0], kind, jobs)
     write_digest(Path(out), header, rows)
     return int(rows.num_rows)
 
 
-def digest_of(work: Path, kind: Kind, jobs: int = 1) -> tuple[Header, pa.Table]:
-    """The digest of a work folder; arguments and errors as for `make_digest`."""
+def digest_of(work: Path, videos: pd.DataFrame, kind: Kind, jobs: int = 1) -> tuple[Header, pa.Table]:
+    """The digest of a work folder and of its `read_prepared_videos`; else as `make_digest`."""
     if jobs < 1:
         raise UserError(f"jobs={jobs}: must be at least 1")
-    videos, _ = read_prepared_videos(work)
     videos = videos[videos["status"].isin(USABLE)]
     header, tasks = (_crops if kind == "crops" else _boxes)(work, videos)
     found = pa.concat_tables([schema_of(kind).empty_table(), *_each(tasks, jobs)]).unify_dictionaries()
@@ -116,18 +115,18 @@ class _Shard:
             codec(self.codec).decode,
         )
         means, digests = np.zeros(len(kept), np.float32), []
-        for first in range(0, len(kept), BLOCK_CROPS):
-            for place, crop in enumerate(kept[first : first + BLOCK_CROPS], start=first):
-                data = file["blob"][offsets[crop] : offsets[crop + 1]].tobytes()
-                if crc32(data) != checks[crop]:
-                    raise Damaged(self.path, f"crop {crop} is not what was written", remedy)
-                try:
-                    pixels = decode(data, *map(int, shape[crop]))
-                except (ValueError, RuntimeError) as error:
-                    raise Damaged(self.path, f"crop {crop} can't be decoded ({error})", remedy) from None
-                means[place] = pixels.mean(dtype=np.float64)
-                digests.append(hashlib.sha256(pixels.tobytes()).digest())
-            beat()
+        for place, crop in enumerate(kept):
+            data = file["blob"][offsets[crop] : offsets[crop + 1]].tobytes()
+            if crc32(data) != checks[crop]:
+                raise Damaged(self.path, f"crop {crop} is not what was written", remedy)
+            try:
+                pixels = decode(data, *map(int, shape[crop]))
+            except (ValueError, RuntimeError) as error:
+                raise Damaged(self.path, f"crop {crop} can't be decoded ({error})", remedy) from None
+            means[place] = pixels.mean(dtype=np.float64)
+            digests.append(hashlib.sha256(pixels.tobytes()).digest())
+            if place % BEAT_CROPS == 0:
+                beat()
         return means, digests
 
 
@@ -188,18 +187,18 @@ def _header(work: Path, kind: Kind, manifest: Manifest | None = None) -> Header:
 
 
 def _each(tasks: Sequence[_Task], jobs: int) -> Iterator[pa.Table]:
-    with tqdm(total=len(tasks), desc="digest", unit="shard", disable=None) as bar:
+    with bar(total=len(tasks), desc="digest", unit="shard") as progress:
         if jobs == 1 or len(tasks) < 2:
             for task in tasks:
                 yield task.rows(lambda: None)
-                bar.update()
+                progress.update()
             return
         for outcome in run_tasks(_rows, tasks, jobs):
             if outcome.lost is not None:
                 raise FatalError(f"{outcome.task.path}: {outcome.lost.error}")
             assert outcome.result is not None
             yield outcome.result
-            bar.update()
+            progress.update()
 
 
 def _rows(task: _Task, beat: Beat) -> pa.Table:

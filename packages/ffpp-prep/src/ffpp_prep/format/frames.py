@@ -122,15 +122,14 @@ def asked_for(
         return sorted(found)
     if split != "train":
         return []
+    runs = {epochs, *PRESET_EPOCHS} if batches in ("various-presets", "presets") else {epochs}
     if altered is not None:
-        inside, numbers = sum(stop - first for first, stop in altered), set()
-        if inside:
-            last = max(epochs, *(PRESET_EPOCHS if batches in ("various-presets", "presets") else ()), 0)
-            numbers |= {altered_frame(epoch, inside) for epoch in range(1, last + 1)}
-            for epoch in range(1, PRESET_EPOCHS[-1] + 1) if batches == "presets" else ():
+        inside = sum(stop - first for first, stop in altered)
+        numbers = {altered_frame(epoch, inside) for epoch in range(1, max(runs) + 1)} if inside else set()
+        if batches == "presets" and inside:
+            for epoch in range(1, PRESET_EPOCHS[-1] + 1):
                 numbers.update(altered_dual_frames(epoch, inside, PRESET_PAIRS))
         return [frame_at(altered, number) for number in sorted(numbers)]
-    runs = {epochs, *PRESET_EPOCHS} if batches in ("various-presets", "presets") else {epochs}
     found = {various_frame(epoch, length, total)[0] for total in runs for epoch in range(1, total + 1)}
     if batches == "presets":
         total = PRESET_EPOCHS[-1]
