@@ -17,13 +17,21 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system can't stop a process"),
 ]
 ANSWERED_S = 30.0  # on a busy machine; a few seconds of it are waited for a batch that may still come
-# the program with shorter times, and where asked for a loader process that stops just as its batch is fetched
+# the program with shorter times, and where asked for loader processes that stop as they start, before they can bring
+# anything, or that get a signal just as a batch of theirs is fetched
 PROGRAM = """
 import os, signal, sys
 import dfd_train.data.loader as loader
 from dfd_train.cli import main
 loader.BATCH_SECONDS = float(sys.argv[1])
-if sys.argv[2] != "none":
+if sys.argv[2] == "started":
+    from multiprocessing.process import BaseProcess
+    start = BaseProcess.start
+    def stopped(self):
+        start(self)
+        os.kill(self.pid, signal.SIGSTOP)
+    BaseProcess.start = stopped
+elif sys.argv[2] != "none":
     number = int(sys.argv[2])
     import multiprocessing.resource_sharer as sharer
     whole = sharer.DupFd.detach
@@ -37,9 +45,9 @@ sys.exit(main(sys.argv[3:]))
 """
 
 
-def started(arguments: list[str], batch_s: float = 600.0, at_fetch: str = "none") -> subprocess.Popen[str]:
+def started(arguments: list[str], batch_s: float = 600.0, signals: str = "none") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(batch_s), at_fetch, *arguments],
+        [sys.executable, "-c", PROGRAM, str(batch_s), signals, *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -77,6 +85,15 @@ def loaders(process: subprocess.Popen[str]) -> list[psutil.Process]:
     raise AssertionError("it started no loader process")
 
 
+def stopped(children: list[psutil.Process]) -> list[psutil.Process]:
+    """The same processes, as soon as all are stopped."""
+    deadline = time.monotonic() + 60
+    while any(child.status() != psutil.STATUS_STOPPED for child in children):
+        assert time.monotonic() < deadline, [child.status() for child in children]
+        time.sleep(0.1)
+    return children
+
+
 @pytest.fixture(scope="module")
 def run(small_set_writer, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("stuck")
@@ -95,10 +112,8 @@ def commands(run: Path, out: Path) -> dict[str, list[str]]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("name", ["run", "evaluate", "robustness"])
 def test_a_signal_is_answered_while_a_loader_process_is_stopped(name, number, run, tmp_path) -> None:
-    process = started(commands(run, tmp_path / "out")[name])
-    children = loaders(process)
-    for child in children:
-        child.suspend()
+    process = started(commands(run, tmp_path / "out")[name], signals="started")
+    children = stopped(loaders(process))
     time.sleep(1)
     process.send_signal(number)
     status, said = ended(process, children, ANSWERED_S)
@@ -107,11 +122,8 @@ def test_a_signal_is_answered_while_a_loader_process_is_stopped(name, number, ru
 
 @pytest.mark.parametrize("name", ["run", "evaluate"])
 def test_a_signal_is_answered_while_a_batch_is_fetched_from_a_stopped_process(name, run, tmp_path) -> None:
-    process = started(commands(run, tmp_path / "out")[name], at_fetch=str(int(signal.SIGSTOP)))
-    children = loaders(process)
-    deadline = time.monotonic() + 60
-    while any(child.status() != psutil.STATUS_STOPPED for child in children) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    process = started(commands(run, tmp_path / "out")[name], signals=str(int(signal.SIGSTOP)))
+    children = stopped(loaders(process))
     time.sleep(1)
     process.send_signal(signal.SIGTERM)
     status, said = ended(process, children, ANSWERED_S)
@@ -123,7 +135,7 @@ def test_a_process_that_ends_or_stops_while_its_batch_is_fetched_ends_the_run(
     at_fetch, run, tmp_path
 ) -> None:
     number = str(int(getattr(signal, at_fetch)))
-    process = started(commands(run, tmp_path / "out")["evaluate"], batch_s=3.0, at_fetch=number)
+    process = started(commands(run, tmp_path / "out")["evaluate"], batch_s=3.0, signals=number)
     # one that is killed at its first batch may be gone, and the command with it, before anybody looks
     children = loaders(process) if at_fetch == "SIGSTOP" else []
     status, said = ended(process, children, 60 + ANSWERED_S)
