@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from dfd_train.metrics import intervals, summarize
+from dfd_train.metrics import estimate_intervals, summarize
 from dfd_train.metrics.operating import brier
 from dfd_train.metrics.paired import difference, judged_videos
 
@@ -71,7 +71,7 @@ def coverage(videos: int, people: int, sets: int, seed: int = 0) -> pd.DataFrame
     rows = []
     for _ in range(sets):
         frames = simulate(random, videos, people)
-        found, of_squares = intervals(frames, resamples=200), brier(judged_videos(frames)).interval
+        found, of_squares = estimate_intervals(frames, resamples=200), brier(judged_videos(frames)).interval
         lows = asdict(found.low) | {"brier": of_squares.low}
         highs = asdict(found.high) | {"brier": of_squares.high}
         for measure in MEASURES:

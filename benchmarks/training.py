@@ -14,8 +14,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line sets 
 
 import torch
 
+from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
-from dfd_train.data.loader import Augmentation, BatchLoader, default_workers
+from dfd_train.data.loader import BatchLoader, default_workers
 from dfd_train.engine.data import TrainingData, open_data
 from dfd_train.engine.detector import new_detector
 from dfd_train.engine.learner import Learner, Moment

@@ -20,7 +20,7 @@ import reseption_models
 from dfd_train.data.spec import CropRule, InputSpec
 from dfd_train.engine.evaluate import EvaluationRequest
 from dfd_train.engine.score import Scoring
-from dfd_train.explain.explain import ExplainRequest
+from dfd_train.explain.request import ExplainRequest
 from dfd_train.predict.faces import Rates
 from dfd_train.report.compare import Others
 from dfd_train.robustness.sweep import SweepRequest

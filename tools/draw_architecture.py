@@ -42,7 +42,7 @@ class Store:
 
 
 STEPS = (
-    Step("ffpp-prep scan", "ffpp_prep.stages.scan.scan", 30, 106, colour=PREP),
+    Step("ffpp-prep scan", "ffpp_prep.stages.scanning.scan", 30, 106, colour=PREP),
     Step("ffpp-prep boxes", "ffpp_prep.stages.boxes.detect_boxes", 390, 106, colour=PREP),
     Step("ffpp-prep extract", "ffpp_prep.stages.extract.extract_faces", 750, 106, colour=PREP),
     Step("dfd-train run", "dfd_train.engine.train.train", 390, 316),

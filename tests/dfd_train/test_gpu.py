@@ -15,8 +15,8 @@ import torch
 from resuming import FULL, epochs, start, wait_until, weights
 
 from dfd_train.cli import main
+from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
-from dfd_train.data.loader import Augmentation
 from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import normalize, resize
 from dfd_train.runs.checkpoint import load_checkpoint

@@ -10,8 +10,9 @@ import pytest
 import torch
 from resuming import command
 
+from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
-from dfd_train.data.loader import Augmentation, BatchLoader
+from dfd_train.data.loader import BatchLoader
 from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import normalize, resize
 from dfd_train.errors import TrainingError
@@ -70,8 +71,8 @@ class NeverRead:
 
 @pytest.mark.parametrize(("asked", "expected"), [(False, TrainingError), (True, KeyboardInterrupt)])
 def test_a_batch_that_never_comes_is_not_waited_for_without_end(asked, expected, monkeypatch):
-    monkeypatch.setattr("dfd_train.data.loader.BATCH_SECONDS", 4.0)
-    monkeypatch.setattr("dfd_train.data.loader.GRACE_SECONDS", 1.0)
+    monkeypatch.setattr("dfd_train.data.waiting.BATCH_SECONDS", 4.0)
+    monkeypatch.setattr("dfd_train.data.waiting.GRACE_SECONDS", 1.0)
     loader = BatchLoader(NeverRead(), InputSpec(8), workers=1)
     began = time.monotonic()
     with pytest.raises(expected):

@@ -16,7 +16,7 @@ from dfd_train.predict.batch import read_result
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.page import write_index, write_page
 from dfd_train.predict.result import STATUSES, Face
-from ffpp_prep.preview.page import page as preview_page
+from ffpp_prep.preview.page import render_page as preview_page
 from ffpp_prep.preview.videos import Section, ShownVideo
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

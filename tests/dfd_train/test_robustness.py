@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from dfd_train.calibration.kept import read_calibration
 from dfd_train.cli import main
-from dfd_train.data.degradation import Loss, degrade, reseeded
+from dfd_train.data.degradation import Corruption, degrade, reseeded
 from dfd_train.data.transforms import normalize, resize
 from dfd_train.metrics.paired import difference, judged_videos
 from dfd_train.robustness.conditions import SWEEPS, choose_sweeps
@@ -42,8 +42,8 @@ def command(run: Path, out: Path, *more: str) -> list[str]:
 def test_gamma_and_noise():
     crop = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
     expected = np.round(255 * (crop / 255.0) ** 1.7)
-    assert np.array_equal(degrade(crop, (Loss("gamma", 1.7, 0),)), expected)
-    noise = (Loss("noise", 10.0, 0),)
+    assert np.array_equal(degrade(crop, (Corruption("gamma", 1.7, 0),)), expected)
+    noise = (Corruption("noise", 10.0, 0),)
     first, second = (degrade(crop, reseeded(noise, 3, frame)) for frame in (1, 2))
     assert not np.array_equal(first, second)
     assert np.array_equal(first, degrade(crop, reseeded(noise, 3, 1)))

@@ -21,9 +21,9 @@ ANSWERED_S = 30.0  # on a busy machine; a few seconds of it are waited for a bat
 # anything, or that get a signal just as a batch of theirs is fetched
 PROGRAM = """
 import os, signal, sys
-import dfd_train.data.loader as loader
+import dfd_train.data.waiting as waiting
 from dfd_train.cli import main
-loader.BATCH_SECONDS = float(sys.argv[1])
+waiting.BATCH_SECONDS = float(sys.argv[1])
 if sys.argv[2] == "started":
     from multiprocessing.process import BaseProcess
     start = BaseProcess.start

@@ -11,8 +11,9 @@ import torch
 from PIL import Image, ImageEnhance
 from torchvision.transforms.v2 import functional
 
+from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
-from dfd_train.data.loader import Augmentation, BatchLoader, default_workers
+from dfd_train.data.loader import BatchLoader, default_workers
 from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import Draw, adjust_hue, augment, draw, normalize, resize
 from dfd_train.settings.config import DegradationConfig, TransformConfig

@@ -1,4 +1,4 @@
-"""Quality losses and self-blending: how much they take away, where, how often, and always the same."""
+"""Corruptions and self-blending: how much they take away, where, how often, and always the same."""
 
 import io
 from dataclasses import replace
@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from dfd_train.cli import main
+from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
 from dfd_train.data.blending import self_blend
-from dfd_train.data.degradation import Loss, degrade, draw_losses
-from dfd_train.data.loader import Augmentation
+from dfd_train.data.degradation import Corruption, degrade, draw_corruptions
 from dfd_train.settings.config import DegradationConfig, TransformConfig, build_config
 from ffpp_prep.format.prepared import load_prepared
 
@@ -37,37 +37,42 @@ def error(a: np.ndarray, b: np.ndarray) -> float:
     [("downscale", 0.9, 0.2), ("blur", 0.5, 3.0), ("noise", 2, 25), ("jpeg", 95, 10), ("crf", 10, 45)],
 )
 def test_each_loss_keeps_the_shape_and_grows_with_its_strength(name, weak, strong, crop):
-    a, b = (degrade(crop, (Loss(name, value, 1),)) for value in (weak, strong))
+    a, b = (degrade(crop, (Corruption(name, value, 1),)) for value in (weak, strong))
     for changed in (a, b):
         assert changed.shape == crop.shape and changed.dtype == np.uint8
     assert 0 < error(a, crop) < error(b, crop) / 2
     assert error(b, crop) < 2500
-    assert np.array_equal(degrade(crop, (Loss(name, strong, 1),)), b)
+    assert np.array_equal(degrade(crop, (Corruption(name, strong, 1),)), b)
 
 
 def test_noise_has_its_deviation_and_jpeg_is_jpeg(crop):
-    noisy = degrade(np.full((200, 200, 3), 128, np.uint8), (Loss("noise", 9.0, 3),))
+    noisy = degrade(np.full((200, 200, 3), 128, np.uint8), (Corruption("noise", 9.0, 3),))
     assert np.std(noisy.astype(float)) == pytest.approx(9.0, rel=0.02)
     buffer = io.BytesIO()
     Image.fromarray(crop).save(buffer, "JPEG", quality=30, subsampling="4:2:0")
     by_pil = np.asarray(Image.open(buffer))
-    assert error(degrade(crop, (Loss("jpeg", 30.0, 0),)), by_pil) < 2.0
+    assert error(degrade(crop, (Corruption("jpeg", 30.0, 0),)), by_pil) < 2.0
 
 
-def test_losses_come_as_often_and_as_strong_as_configured():
+def test_corruptions_come_as_often_and_as_strong_as_configured():
     settings = {name: 0.3 for name in NAMES}
     config = replace(DegradationConfig(), **settings)
-    drawn = [draw_losses(config, np.random.default_rng(i)) for i in range(3000)]
+    drawn = [draw_corruptions(config, np.random.default_rng(i)) for i in range(3000)]
     ranges = dict(zip(NAMES, [(0.25, 0.9), (0.3, 2.0), (2, 15), (40, 95), (18, 40)], strict=True))
     for name in NAMES:
-        values = [loss.strength for losses in drawn for loss in losses if loss.name == name]
+        values = [
+            corruption.strength
+            for corruptions in drawn
+            for corruption in corruptions
+            if corruption.name == name
+        ]
         assert len(values) / 3000 == pytest.approx(0.3, abs=0.03)
         low, high = ranges[name]
         assert (
             low <= min(values) < low + 0.05 * (high - low)
             and high - 0.05 * (high - low) < max(values) <= high
         )
-    assert draw_losses(DegradationConfig(), np.random.default_rng(0)) == ()
+    assert draw_corruptions(DegradationConfig(), np.random.default_rng(0)) == ()
 
 
 def test_self_blending_changes_the_middle_and_leaves_the_edge(crop):
@@ -149,6 +154,15 @@ def test_the_preview_of_a_pretrained_preset_fetches_no_weights(small_set, tmp_pa
 
 
 def test_a_run_with_everything_on_trains(run_command, tmp_path):
-    losses = [text for name in NAMES for text in (f"--{name}", "0.5")]
-    command = [*run_command, *losses, "--self-blend", "0.5", "--epochs", "1", "--out", str(tmp_path / "run")]
+    corruptions = [text for name in NAMES for text in (f"--{name}", "0.5")]
+    command = [
+        *run_command,
+        *corruptions,
+        "--self-blend",
+        "0.5",
+        "--epochs",
+        "1",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     assert main(command) == 0

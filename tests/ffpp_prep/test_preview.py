@@ -17,7 +17,7 @@ from PIL import Image, ImageColor, ImageOps
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.format.frames import spaced_frames
 from ffpp_prep.preview.draw import BEST, FACES, GAP, LABEL, OTHER, SIDE, TEXT, WIDTH, with_boxes
-from ffpp_prep.preview.page import page
+from ffpp_prep.preview.page import render_page
 from ffpp_prep.preview.videos import Section, ShownFrame, ShownVideo, choose
 
 REAL = "original_sequences/youtube/c23/videos/000.mp4"
@@ -122,7 +122,7 @@ def test_names_are_escaped() -> None:
     }
     row |= {"method": "<i>"}
     video = ShownVideo((), "no such <file>")
-    text = page(
+    text = render_page(
         Path("work"), pd.DataFrame([row]), {"threshold": 0.45}, [Section("<u>", "", (row,))], {name: video}
     )
     assert not re.search(r"<script|<b>|<i>|<u>|<file>", text) and "&lt;script&gt;" in text

@@ -11,7 +11,7 @@ import pytest
 from scipy import optimize, stats
 from sklearn import metrics as sk
 
-from dfd_train.metrics import Summary, intervals, summarize
+from dfd_train.metrics import Summary, estimate_intervals, summarize
 from dfd_train.metrics.clustered import (
     AucInfluence,
     auc_interval,
@@ -205,9 +205,9 @@ def test_large_tables_in_threads_give_the_same_numbers(monkeypatch):
 def test_frames_add_no_evidence():
     """Ten copies of every frame don't narrow an interval, nor do ten videos of the same person doing the same."""
     table = people_table()
-    once, tenfold = intervals(table), intervals(pd.concat([table] * 10, ignore_index=True))
+    once, tenfold = estimate_intervals(table), estimate_intervals(pd.concat([table] * 10, ignore_index=True))
     again = [table.assign(video_id=f"{number}/" + table["video_id"]) for number in range(10)]
-    copies = intervals(pd.concat(again, ignore_index=True))
+    copies = estimate_intervals(pd.concat(again, ignore_index=True))
     for name in ("frame_auc", "frame_accuracy", "loss", "video_auc", "log_loss", "ap", "frame_eer"):
         width = getattr(once.high, name) - getattr(once.low, name)
         for other in (tenfold, copies):
@@ -218,19 +218,19 @@ def test_frames_add_no_evidence():
 
 def test_every_interval_holds_its_point_and_repeats():
     table = people_table()
-    point, found = summarize(table), intervals(table)
+    point, found = summarize(table), estimate_intervals(table)
     for field in fields(Summary)[2:]:
         low, value, high = (getattr(one, field.name) for one in (found.low, point, found.high))
         if field.name.endswith("ece"):
             assert math.isnan(low) and math.isnan(high)  # biased in small sets: none is given
         else:
             assert low < value < high, field.name
-    assert repr(intervals(table)) == repr(found)
-    wide, narrow = intervals(table, level=0.99), intervals(table, level=0.8)
+    assert repr(estimate_intervals(table)) == repr(found)
+    wide, narrow = estimate_intervals(table, level=0.99), estimate_intervals(table, level=0.8)
     for name in ("video_auc", "video_accuracy", "balanced_accuracy", "ap", "eer", "log_loss"):
         assert getattr(wide.low, name) < getattr(found.low, name) < getattr(narrow.low, name)
     with pytest.raises(ValueError, match="level 95"):
-        intervals(table, level=95)
+        estimate_intervals(table, level=95)
 
 
 def groups_of(rows) -> list[int]:
@@ -275,7 +275,7 @@ def test_a_persons_names_are_made_alike_as_where_leaks_are_searched():
 
 def shown(table: pd.DataFrame) -> str:
     """All that `evaluate` prints of intervals."""
-    ends = intervals(table)
+    ends = estimate_intervals(table)
     table = table.assign(method=np.where(table["label"] == 1, "Deepfakes", "original_sequences"))
     tables = (
         summary_table(summarize(table), ends),
@@ -299,7 +299,7 @@ def test_no_interval_has_no_width():
     text = shown(pd.DataFrame(rows, columns=["video_id", "label", "logit"]))
     assert "1.0000" in text and "to 1.0000" not in text
     rows = [(f"{number}", number % 2, 8.0 * (number % 2) - 4) for number in range(12)]
-    found = intervals(pd.DataFrame(rows, columns=["video_id", "label", "logit"]))
+    found = estimate_intervals(pd.DataFrame(rows, columns=["video_id", "label", "logit"]))
     for name in ("video_auc", "video_accuracy", "balanced_accuracy", "frame_auc"):
         assert getattr(found.low, name) < 0.8 and getattr(found.high, name) == 1.0, name
     assert math.isnan(found.low.ap) and math.isnan(found.low.eer)  # at their ends resampling says nothing

@@ -10,7 +10,14 @@ import pytest
 from scipy.optimize import brentq
 from sklearn import metrics as sk
 
-from dfd_train.metrics import Summary, best_threshold, intervals, method_subset, summarize, video_scores
+from dfd_train.metrics import (
+    Summary,
+    best_threshold,
+    estimate_intervals,
+    method_subset,
+    summarize,
+    video_scores,
+)
 from dfd_train.metrics.scores import benchmark_equal_error_rate, rank
 
 
@@ -176,7 +183,7 @@ def test_one_class_gives_nan_not_a_number(predictions):
     assert 0 < got.video_accuracy < 1
     assert got.ap == 1.0
     assert np.isnan(summarize(predictions[predictions["label"] == 0]).ap)
-    alone = intervals(predictions[predictions["label"] == 1]).low
+    alone = estimate_intervals(predictions[predictions["label"] == 1]).low
     assert np.isnan(alone.video_auc) and np.isnan(alone.ap) and 0 < alone.video_accuracy < 1
 
 

@@ -129,9 +129,9 @@ def test_hardest_are_the_largest_mean_losses(predictions):
 
 
 def test_summary_table_shows_intervals(predictions):
-    from dfd_train.metrics import intervals, summarize
+    from dfd_train.metrics import estimate_intervals, summarize
 
-    table = summary_table(summarize(predictions), intervals(predictions, resamples=50))
+    table = summary_table(summarize(predictions), estimate_intervals(predictions, resamples=50))
     auc = column(table, "95 % interval")["AUC"].text
     low, high = map(float, auc.split(" to "))
     assert low < column(table, "Videos")["AUC"].value < high

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ffpp_prep.settings import BoxSettings, Choice, CropSettings, Engine, SplitSettings
     from ffpp_prep.stages import check_fakes, detect_boxes, extract_faces, find_landmarks
     from ffpp_prep.stages.estimate import estimate_root
-    from ffpp_prep.stages.scan import scan
+    from ffpp_prep.stages.scanning import scan
     from ffpp_prep.work.fakes import read_fakes
     from ffpp_prep.work.landmarks import read_landmarks
     from ffpp_prep.work.status import status_text

@@ -67,7 +67,7 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     """The table by method stands at the end, where a terminal shows it, and where the predictions are."""
     from dfd_train.calibration.kept import current_calibration
     from dfd_train.engine.evaluate import EvaluationRequest, deepfakebench, evaluate, validation_threshold
-    from dfd_train.metrics import intervals, summarize
+    from dfd_train.metrics import estimate_intervals, summarize
     from dfd_train.report.operating import deployed_tables, operating_table
     from dfd_train.report.protocol import protocol_table
     from dfd_train.report.tables import (
@@ -98,7 +98,7 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     predictions, demonstration = result.predictions, result.demonstration
     coverage = Coverage.of(result.videos, predictions)
     summary = summarize(predictions, options.aggregation, threshold)
-    ends = intervals(predictions, options.aggregation, threshold)
+    ends = estimate_intervals(predictions, options.aggregation, threshold)
     if (predictions["label"] == 1).any():
         print(methods_table(predictions, options.aggregation, threshold, demonstration, ends).to_text())
     known = current_calibration(folder) if options.checkpoint == "best" else None

@@ -82,7 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    from dfd_train.explain.explain import ExplainRequest, explain
+    from dfd_train.explain.explain import explain
+    from dfd_train.explain.request import ExplainRequest
 
     if options.seed < 0 or (options.frame or 0) < 0:
         raise UserError(f"seed {options.seed}, frame {options.frame}: allowed are numbers from 0")

@@ -1,4 +1,4 @@
-"""Quality losses on the way of a picture: scaling, blur, noise, JPEG, H.264, gamma. Beyond the thesis, all off."""
+"""Corruptions on the way of a picture: scaling, blur, noise, JPEG, H.264, gamma. Beyond the thesis, all off."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ffpp_prep.video import Encoder, open_output
 
 
 @dataclass(frozen=True)
-class Loss:
-    """One quality loss with its drawn strength; `seed` is that of its own randomness."""
+class Corruption:
+    """One corruption with its drawn strength; `seed` is that of its own randomness."""
 
     name: str
     strength: float
     seed: int
 
 
-def draw_losses(config: DegradationConfig, random: np.random.Generator) -> tuple[Loss, ...]:
-    """The losses of one showing, in the order in which a picture would meet them."""
+def draw_corruptions(config: DegradationConfig, random: np.random.Generator) -> tuple[Corruption, ...]:
+    """The corruptions of one showing, in the order in which a picture would meet them."""
     drawn = []
     for name, probability, (low, high) in (
         ("downscale", config.downscale, config.downscale_factor),
@@ -42,60 +42,62 @@ def draw_losses(config: DegradationConfig, random: np.random.Generator) -> tuple
             random.integers(2**32),
         )
         if chosen:
-            drawn.append(Loss(name, float(strength), int(seed)))
+            drawn.append(Corruption(name, float(strength), int(seed)))
     return tuple(drawn)
 
 
-def degrade(crop: Image, losses: tuple[Loss, ...]) -> Image:
-    """A crop (H, W, 3) uint8 after these losses, of the same size."""
-    for loss in losses:
-        crop = _LOSSES[loss.name](crop, loss)
+def degrade(crop: Image, corruptions: tuple[Corruption, ...]) -> Image:
+    """A crop (H, W, 3) uint8 after these corruptions, of the same size."""
+    for corruption in corruptions:
+        crop = _CORRUPTIONS[corruption.name](crop, corruption)
     return crop
 
 
-def reseeded(losses: tuple[Loss, ...], *place: int) -> tuple[Loss, ...]:
-    """The same losses with their randomness keyed by `place` too, so that no two frames get the same noise."""
+def reseeded(corruptions: tuple[Corruption, ...], *place: int) -> tuple[Corruption, ...]:
+    """The same corruptions with their randomness keyed by `place` too, so that no two frames get the same noise."""
     return tuple(
-        replace(loss, seed=int(np.random.SeedSequence([loss.seed, *place]).generate_state(1)[0]))
-        for loss in losses
+        replace(corruption, seed=int(np.random.SeedSequence([corruption.seed, *place]).generate_state(1)[0]))
+        for corruption in corruptions
     )
 
 
-def _downscale(crop: Image, loss: Loss) -> Image:
+def _downscale(crop: Image, corruption: Corruption) -> Image:
     height, width = crop.shape[:2]
-    small = [max(1, round(height * loss.strength)), max(1, round(width * loss.strength))]
+    small = [max(1, round(height * corruption.strength)), max(1, round(width * corruption.strength))]
     return _to_image(
         functional.resize(functional.resize(_to_tensor(crop), small, antialias=True), [height, width])
     )
 
 
-def _blur(crop: Image, loss: Loss) -> Image:
-    reach = min(int(3 * loss.strength + 0.5), (min(crop.shape[:2]) - 1) // 2)
+def _blur(crop: Image, corruption: Corruption) -> Image:
+    reach = min(int(3 * corruption.strength + 0.5), (min(crop.shape[:2]) - 1) // 2)
     if reach < 1:
         return crop
-    return _to_image(functional.gaussian_blur(_to_tensor(crop), [2 * reach + 1] * 2, [loss.strength] * 2))
+    return _to_image(
+        functional.gaussian_blur(_to_tensor(crop), [2 * reach + 1] * 2, [corruption.strength] * 2)
+    )
 
 
-def _noise(crop: Image, loss: Loss) -> Image:
-    noise = np.random.default_rng(loss.seed).normal(0.0, loss.strength, crop.shape)
+def _noise(crop: Image, corruption: Corruption) -> Image:
+    noise = np.random.default_rng(corruption.seed).normal(0.0, corruption.strength, crop.shape)
     noisy: Image = (crop + noise).round().clip(0, 255).astype(np.uint8)
     return noisy
 
 
-def _jpeg(crop: Image, loss: Loss) -> Image:
+def _jpeg(crop: Image, corruption: Corruption) -> Image:
     encoded = imagecodecs.jpeg8_encode(
-        np.ascontiguousarray(crop), level=round(loss.strength), subsampling="420"
+        np.ascontiguousarray(crop), level=round(corruption.strength), subsampling="420"
     )
     decoded: Image = imagecodecs.jpeg8_decode(encoded)
     return decoded
 
 
-def _crf(crop: Image, loss: Loss) -> Image:
+def _crf(crop: Image, corruption: Corruption) -> Image:
     """One intra frame of H.264; its chroma has half the resolution, so odd sides are padded by a pixel."""
     height, width = crop.shape[:2]
     padded = np.pad(crop, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     buffer = io.BytesIO()
-    options = {"crf": f"{loss.strength:.1f}", "preset": "ultrafast"}
+    options = {"crf": f"{corruption.strength:.1f}", "preset": "ultrafast"}
     with open_output(buffer, format="mp4") as output:
         encoder = Encoder(output, padded.shape[1], padded.shape[0], options=options)
         encoder.write(padded)
@@ -106,14 +108,14 @@ def _crf(crop: Image, loss: Loss) -> Image:
     return np.ascontiguousarray(decoded[:height, :width])
 
 
-def _gamma(crop: Image, loss: Loss) -> Image:
+def _gamma(crop: Image, corruption: Corruption) -> Image:
     """Each value to the power of the strength, black and white staying: above 1 is darker."""
-    curve = 255.0 * (np.arange(256) / 255.0) ** loss.strength
+    curve = 255.0 * (np.arange(256) / 255.0) ** corruption.strength
     changed: Image = curve.round().astype(np.uint8)[crop]
     return changed
 
 
-_LOSSES = {
+_CORRUPTIONS = {
     "downscale": _downscale,
     "blur": _blur,
     "noise": _noise,

@@ -9,8 +9,8 @@ import imagecodecs
 import numpy as np
 import pandas as pd
 
+from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
-from dfd_train.data.loader import Augmentation
 from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import resize
 from dfd_train.settings.config import RunConfig

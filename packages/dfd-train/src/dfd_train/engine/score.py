@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dfd_train.data.batches import EpochPlan, Sample, plan_evaluation
-from dfd_train.data.degradation import Loss
+from dfd_train.data.degradation import Corruption
 from dfd_train.data.loader import BatchLoader, LoadedBatch
 from dfd_train.data.spec import InputSpec
 from dfd_train.engine.learner import autocast
@@ -41,7 +41,7 @@ class Scoring(Checked):
     amp: Literal["off", "fp16", "bf16"] = "off"
     benchmark: bool = False
     """score what DeepfakeBench scores: its choice of frames, crops of 256 pixels first"""
-    losses: tuple[Loss, ...] = ()
+    corruptions: tuple[Corruption, ...] = ()
     """what the crops suffer before they are scored, for robustness"""
 
     def plan(self, videos: pd.DataFrame) -> EpochPlan:
@@ -74,7 +74,7 @@ def score_videos(
     if loaded is None:
         crop_size = BENCHMARK_CROP if scoring.benchmark else None
         loader = BatchLoader(
-            prepared, spec, workers=scoring.workers, crop_size=crop_size, losses=scoring.losses
+            prepared, spec, workers=scoring.workers, crop_size=crop_size, corruptions=scoring.corruptions
         )
         loaded = loader.load(scoring_batches(videos, scoring, processes), device)
     network.eval()

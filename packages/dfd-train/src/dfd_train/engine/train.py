@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from dfd_train.calibration.kept import keep_calibration
+from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
-from dfd_train.data.loader import Augmentation, BatchLoader, LoadedBatch, default_workers
+from dfd_train.data.loader import BatchLoader, LoadedBatch, default_workers
 from dfd_train.engine.data import TrainingData, data_record, describe_data, open_data
 from dfd_train.engine.detector import detector_of_run
 from dfd_train.engine.device import choose_device, device_name

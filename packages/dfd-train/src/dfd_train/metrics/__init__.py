@@ -1,6 +1,6 @@
 """Every reported number, from one table of predictions (one row a frame). Definitions: docs/metrics.md."""
 
-from dfd_train.metrics.intervals import Intervals, intervals
+from dfd_train.metrics.intervals import Intervals, estimate_intervals
 from dfd_train.metrics.summary import Summary, best_threshold, method_subset, summarize
 from dfd_train.metrics.videos import AGGREGATIONS, GROUPINGS, video_scores
 
@@ -10,7 +10,7 @@ __all__ = [
     "Intervals",
     "Summary",
     "best_threshold",
-    "intervals",
+    "estimate_intervals",
     "method_subset",
     "summarize",
     "video_scores",

@@ -38,7 +38,7 @@ class Intervals:
     evidence: Evidence
 
 
-def intervals(
+def estimate_intervals(
     predictions: pd.DataFrame,
     aggregation: Aggregation = "mean",
     threshold: float = 0.5,

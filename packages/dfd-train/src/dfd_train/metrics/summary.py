@@ -138,23 +138,27 @@ class Levels:
         video, frame = (self.video_label, self.video_prob), (self.frame_label, self.frame_prob)
         ranked_videos = scores.rank(self.video_label, self.video_key, weight)
         ranked_frames = scores.rank(self.frame_label, self.frame_logit, frames)
-        columns = (
-            weight.sum(-1),
-            frames.sum(-1),
-            scores.mean(self.frame_loss, frames),
-            scores.accuracy(*frame, frames, threshold),
-            scores.accuracy(*video, weight, threshold),
-            scores.balanced_accuracy(*video, weight, threshold),
-            scores.balanced_accuracy(*frame, frames, threshold),
-            scores.auc(ranked_videos),
-            scores.auc(ranked_frames),
-            scores.average_precision(ranked_videos),
-            scores.average_precision(ranked_frames),
-            scores.equal_error_rate(ranked_videos),
-            scores.equal_error_rate(ranked_frames),
-            scores.mean(scores.cross_entropy_of_probs(*video), weight),
-            scores.calibration_error(*video, weight),
-            scores.calibration_error(*frame, frames),
-        )
-        rows = np.stack(columns, axis=-1)
-        return [Summary(int(row[0]), int(row[1]), *map(float, row[2:])) for row in rows]
+        columns = {
+            "loss": scores.mean(self.frame_loss, frames),
+            "frame_accuracy": scores.accuracy(*frame, frames, threshold),
+            "video_accuracy": scores.accuracy(*video, weight, threshold),
+            "balanced_accuracy": scores.balanced_accuracy(*video, weight, threshold),
+            "frame_balanced_accuracy": scores.balanced_accuracy(*frame, frames, threshold),
+            "video_auc": scores.auc(ranked_videos),
+            "frame_auc": scores.auc(ranked_frames),
+            "ap": scores.average_precision(ranked_videos),
+            "frame_ap": scores.average_precision(ranked_frames),
+            "eer": scores.equal_error_rate(ranked_videos),
+            "frame_eer": scores.equal_error_rate(ranked_frames),
+            "log_loss": scores.mean(scores.cross_entropy_of_probs(*video), weight),
+            "ece": scores.calibration_error(*video, weight),
+            "frame_ece": scores.calibration_error(*frame, frames),
+        }
+        return [
+            Summary(
+                videos=int(weight[row].sum()),
+                frames=int(frames[row].sum()),
+                **{name: float(values[row]) for name, values in columns.items()},
+            )
+            for row in range(len(weight))
+        ]

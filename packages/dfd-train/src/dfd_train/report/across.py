@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from dfd_train.data.overlap import identity_overlap
-from dfd_train.metrics import intervals
+from dfd_train.metrics import estimate_intervals
 from dfd_train.report.differences import BEST, OVERALL, marks_by_test, of_method
 from dfd_train.report.names import DataNames
 from dfd_train.report.others import Judged
@@ -77,7 +77,7 @@ def scores_table(runs: Sequence[Judged], name: str) -> Table:
         predictions = run.predicted(name)
         if predictions is None:
             continue
-        summary, ends = predictions.summary(), intervals(predictions.frames)
+        summary, ends = predictions.summary(), estimate_intervals(predictions.frames)
         low, high = ends.low, ends.high
         evidence.append((run.name, f": {ends.evidence.sentence()}"))
         rows.append(

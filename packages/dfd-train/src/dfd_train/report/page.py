@@ -9,7 +9,7 @@ import pandas as pd
 
 from dfd_train.data.selection import in_split
 from dfd_train.errors import UserError
-from dfd_train.metrics import intervals, summarize
+from dfd_train.metrics import estimate_intervals, summarize
 from dfd_train.report.chosen import chosen_by
 from dfd_train.report.curves import Plot, gradient_flow, training_curves
 from dfd_train.report.distributions import roc_curves, score_histogram
@@ -148,7 +148,7 @@ def _results(
     frames = predictions.frames
     known = run.calibration(predictions)
     read = prepared.read if prepared and with_crops and not predictions.other_data else None
-    summary, ends = summarize(frames), intervals(frames)
+    summary, ends = summarize(frames), estimate_intervals(frames)
     coverage = None
     if prepared and not predictions.other_data:
         coverage = Coverage.of(in_split(prepared.videos, predictions.split), frames)

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import pandas as pd
 
-from dfd_train.metrics import Intervals, Summary, intervals, method_subset, summarize, video_scores
+from dfd_train.metrics import Intervals, Summary, estimate_intervals, method_subset, summarize, video_scores
 from dfd_train.metrics.summary import ORIGINALS
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
@@ -68,7 +68,7 @@ def evaluation_table(
         against = summarize(method_subset(predictions, method), aggregation, threshold)
         rows.append(_result_row(method, own, against.video_auc))
     rows.append(_result_row("Overall", overall, overall.video_auc))
-    ends = ends or intervals(predictions, aggregation, threshold)
+    ends = ends or estimate_intervals(predictions, aggregation, threshold)
     area = between(ends.low.video_auc, ends.high.video_auc, lambda value: number(value, 4))
     notes = [
         f"Frame accuracy {overall.frame_accuracy:.2%}, balanced accuracy over videos "
@@ -124,7 +124,7 @@ def methods_table(
             continue
         own = method_subset(predictions, method)
         whole = ends if len(own) == len(predictions) else None
-        of_method = whole or intervals(own, aggregation, threshold)
+        of_method = whole or estimate_intervals(own, aggregation, threshold)
         measured = _measure_rows(summarize(own, aggregation, threshold), of_method)
         evidence.setdefault(of_method.evidence.sentence(), []).append(method)
         rows += [(words(method), *row) for row in measured if row[0].text != "Accuracy"]

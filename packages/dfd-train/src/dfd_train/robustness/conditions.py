@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dfd_train.data.degradation import Loss
+from dfd_train.data.degradation import Corruption
 from dfd_train.errors import UserError
 
 
@@ -31,7 +31,7 @@ class Condition:
 
     sweep: str
     level: float
-    losses: tuple[Loss, ...] = ()
+    corruptions: tuple[Corruption, ...] = ()
     frames: int | None = None
     """equally spaced frames a video, where that is what changes"""
     margin: float | None = None
@@ -47,7 +47,7 @@ class Condition:
     @property
     def changes(self) -> bool:
         """Whether anything differs from the plain evaluation."""
-        return bool(self.losses or self.recodings) or self.frames is not None or self.margin is not None
+        return bool(self.corruptions or self.recodings) or self.frames is not None or self.margin is not None
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Sweep:
             return Condition(self.name, level, margin=level)
         if self.name in FILMS:
             return Condition(self.name, level, recodings=FILMS[self.name](level))
-        return Condition(self.name, level, (Loss(self.name, level, seed=0),))
+        return Condition(self.name, level, (Corruption(self.name, level, seed=0),))
 
 
 FILMS: Mapping[str, Callable[[float], tuple[Recoding, ...]]] = {

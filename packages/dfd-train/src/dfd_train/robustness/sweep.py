@@ -137,7 +137,7 @@ def _scoring(plain: Scoring, condition: Condition) -> Scoring:
         plain.batch_size,
         plain.workers,
         plain.amp,
-        losses=condition.losses,
+        corruptions=condition.corruptions,
     )
 
 

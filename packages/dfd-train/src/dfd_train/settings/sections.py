@@ -140,7 +140,7 @@ class TransformConfig(Checked):
 
 @dataclass(frozen=True)
 class DegradationConfig(Checked):
-    """Quality losses of training crops before resizing, beyond the thesis: all off unless set."""
+    """Corruptions of training crops before resizing, beyond the thesis: all off unless set."""
 
     downscale: Annotated[Probability, Meta(description="probability of shrinking and enlarging again")] = 0.0
     downscale_factor: Annotated[

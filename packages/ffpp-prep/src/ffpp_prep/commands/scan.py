@@ -18,7 +18,7 @@ from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
     from ffpp_prep.datasets.layouts import Refused, TableWords
-    from ffpp_prep.stages.scan import ScanSummary
+    from ffpp_prep.stages.scanning import ScanSummary
 
 HELP = "list a data set's videos, with labels, pairs and splits, in WORK/videos.parquet"
 EXAMPLE = "ffpp-prep scan /data/FaceForensics++ -o work"

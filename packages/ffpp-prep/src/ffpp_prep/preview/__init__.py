@@ -8,7 +8,7 @@ from pathlib import Path
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import sweep, whole_file
 from ffpp_prep.preview.draw import contact_sheet
-from ffpp_prep.preview.page import page
+from ffpp_prep.preview.page import render_page
 from ffpp_prep.preview.videos import choose, look_at
 from ffpp_prep.text.bars import bar
 from ffpp_prep.work.landmarks import LandmarkStore
@@ -59,6 +59,6 @@ def write_preview(work: str | Path, videos: int = 4, output: Path | None = None)
         title = f"Boxes in {work.name}; under each its score, in brackets where its box is interpolated"
         contact_sheet(title, sections, shown).save(temporary, "PNG")
     with whole_file(output / "index.html") as temporary:
-        temporary.write_text(page(work, table, settings, sections, shown), encoding="utf-8")
+        temporary.write_text(render_page(work, table, settings, sections, shown), encoding="utf-8")
     frames = sum(len(video.frames) for video in shown.values())
     return Preview(output / "contact-sheet.png", output / "index.html", len(shown), frames)

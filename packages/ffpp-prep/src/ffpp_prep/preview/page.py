@@ -35,7 +35,7 @@ class _Video:
     pictures: tuple[_Picture, ...]
 
 
-def page(
+def render_page(
     work: Path,
     videos: pd.DataFrame,
     settings: dict[str, Any],

@@ -4,6 +4,6 @@ from ffpp_prep.stages.boxes import detect_boxes
 from ffpp_prep.stages.extract import extract_faces
 from ffpp_prep.stages.fakes import check_fakes
 from ffpp_prep.stages.landmarks import find_landmarks
-from ffpp_prep.stages.scan import scan
+from ffpp_prep.stages.scanning import scan
 
 __all__ = ["check_fakes", "detect_boxes", "extract_faces", "find_landmarks", "scan"]

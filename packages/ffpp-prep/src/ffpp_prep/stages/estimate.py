@@ -24,7 +24,7 @@ from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.one_video.boxes import VideoBoxes, detect_video
 from ffpp_prep.one_video.faces import are_chosen, crops
 from ffpp_prep.settings import BoxSettings, CropSettings, Engine, SplitSettings
-from ffpp_prep.stages.scan import own_splits
+from ffpp_prep.stages.scanning import own_splits
 from ffpp_prep.text.bars import bar
 from ffpp_prep.video import PyAVReader, VideoError, require_decoder
 

@@ -1,0 +1,53 @@
+"""What happens to training crops: corruptions, self-blending and transforms, drawn anew at each showing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from dfd_train.data.batches import Sample
+from dfd_train.data.blending import self_blend
+from dfd_train.data.degradation import degrade, draw_corruptions
+from dfd_train.data.spec import InputSpec
+from dfd_train.data.transforms import Draw, augment, draw
+from dfd_train.settings.config import DegradationConfig, TransformConfig
+from ffpp_prep.format.geometry import Image
+from ffpp_prep.format.prepared import PreparedSet
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to training crops, and the seed of its randomness."""
+
+    transforms: TransformConfig
+    degradation: DegradationConfig
+    seed: int
+
+    def read(self, prepared: PreparedSet, sample: Sample) -> Image:
+        """The crop of a sample with its corruptions; in a fake's place maybe its original, blended with itself."""
+        random = np.random.default_rng([self.seed, sample.epoch, sample.position, 1])
+        blend = random.random() < self.degradation.self_blend
+        original = prepared.original_of(sample.video) if blend and sample.label else None
+        if original is None:
+            crop = prepared.read_crop_at(sample.video, sample.frame, sample.face)
+        else:
+            frame = min(sample.frame, prepared.length(original) - 1)
+            crop = self_blend(prepared.read_crop_at(original, frame, sample.face), random)
+        return degrade(crop, draw_corruptions(self.degradation, random))
+
+    def __call__(self, image: Tensor, sample: Sample, spec: InputSpec) -> Tensor:
+        """The training input of a resized crop, on the crop's device."""
+        return augment(image, self.choices(sample, spec), spec)
+
+    @property
+    def in_bytes(self) -> bool:
+        """Whether workers move bytes, to be normalised afterwards: the same numbers, in a quarter of the memory."""
+        colours = self.transforms
+        jitter = colours.brightness, colours.contrast, colours.saturation, colours.hue
+        return self.transforms.on == "workers" and not any(jitter)
+
+    def choices(self, sample: Sample, spec: InputSpec) -> Draw:
+        """What happens to a sample's crop, drawn anew at each showing."""
+        return draw(self.transforms, spec.size, seed=self.seed, epoch=sample.epoch, position=sample.position)
