@@ -8,7 +8,7 @@ script draws.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -154,4 +154,6 @@ def _text(
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(draw(), encoding="utf-8")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("picture", type=Path, help="the SVG file to write")
+    parser.parse_args().picture.write_text(draw(), encoding="utf-8")

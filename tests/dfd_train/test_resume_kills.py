@@ -12,6 +12,8 @@ from resuming import FULL, MORTAL, assert_same_run, command, events, place, star
 
 from dfd_train.cli import main
 
+FULL_ONLY = pytest.mark.full  # more of a kind that `make test` has one of
+
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory, small_set) -> Path:
@@ -50,7 +52,10 @@ def test_killed_between_epochs_and_within_one(mortal_straight, small_set, tmp_pa
     assert [event["event"] for event in events(out)].count("resume") >= 1
 
 
-@pytest.mark.parametrize(("dies_before", "saved"), [(5, (2, 0)), (6, (2, 2)), (9, (3, 2))])
+@pytest.mark.parametrize(
+    ("dies_before", "saved"),
+    [pytest.param(5, (2, 0), marks=FULL_ONLY), (6, (2, 2)), pytest.param(9, (3, 2), marks=FULL_ONLY)],
+)
 def test_killed_at_a_known_batch(dies_before, saved, mortal_straight, small_set, tmp_path, monkeypatch):
     """Three batches an epoch, the second and the third followed by a step, each step saved."""
     arguments = [*command(small_set.work), *MORTAL, "--out", str(tmp_path / "run")]
@@ -64,7 +69,7 @@ def test_killed_at_a_known_batch(dies_before, saved, mortal_straight, small_set,
     assert_same_run(mortal_straight, tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", pytest.param("SIGTERM", marks=FULL_ONLY)])
 def test_stopped_within_a_validation(name, mortal_straight, small_set, tmp_path, monkeypatch):
     """Eleven batches validate an epoch; it begins anew, after what has trained."""
     arguments = [*command(small_set.work), *MORTAL, "--out", str(tmp_path / "run")]
@@ -114,7 +119,8 @@ def half_written(out):
     ("where", "left"),
     [
         ("train.write_predictions = die", 0),  # best.pt is there
-        ("RunFolder.write_epochs = die", 0),  # its predictions and the epoch's event are too
+        # its predictions and the epoch's event are too
+        pytest.param("RunFolder.write_epochs = die", 0, marks=FULL_ONLY),
         ("torch.save = save_half", 1),  # last.pt is begun
     ],
 )
@@ -133,7 +139,7 @@ def test_killed_between_the_best_and_the_last_checkpoint(where, left, mortal_str
     assert not half_written(out)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=FULL_ONLY)])
 def test_interrupted_within_an_epoch(number, straight, small_set, tmp_path):
     """Ctrl-C and SIGTERM end with 130 and a checkpoint, in the middle of an epoch; the same command goes on.
 

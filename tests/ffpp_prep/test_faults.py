@@ -74,24 +74,38 @@ def sixth(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work
 
 
+def steps(*files: str, always: tuple[str, ...]) -> list[object]:
+    """Before and after each file's rename; of these, `make test` takes those of `always`."""
+    every = (f"{file}:{when}" for file in files for when in ("before", "after"))
+    return [pytest.param(step, marks=() if step in always else pytest.mark.full) for step in every]
+
+
 @pytest.mark.parametrize(
-    "file", ["videos.parquet", "progress.json", "boxes-00000.parquet", "videos-00000.parquet"]
+    "step",
+    steps(
+        *("videos.parquet", "progress.json", "boxes-00000.parquet", "videos-00000.parquet"),
+        always=("videos.parquet:before", "boxes-00000.parquet:after"),
+    ),
 )
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_boxes_after_a_kill(tree: Path, sixth: Path, tmp_path: Path, file: str, when: str) -> None:
+def test_boxes_after_a_kill(tree: Path, sixth: Path, tmp_path: Path, step: str) -> None:
     work = tmp_path / "work"
-    killed_at(f"{file}:{when}", tmp_path, "boxes", tree, "-o", work, *SIXTH)
+    killed_at(step, tmp_path, "boxes", tree, "-o", work, *SIXTH)
     assert ffpp_prep("boxes", tree, "-o", work, *SIXTH).returncode == 1  # the two bad files
     same_boxes(work, sixth)
     no_leftovers(work)
 
 
-@pytest.mark.parametrize("file", ["plan.json", "faces-00000.h5", "faces-00000.json", "manifest.json"])
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_extract_after_a_kill(detected: Path, extracted: Path, tmp_path: Path, file: str, when: str) -> None:
+@pytest.mark.parametrize(
+    "step",
+    steps(
+        *("plan.json", "faces-00000.h5", "faces-00000.json", "manifest.json"),
+        always=("plan.json:after", "faces-00000.h5:after"),
+    ),
+)
+def test_extract_after_a_kill(detected: Path, extracted: Path, tmp_path: Path, step: str) -> None:
     work = tmp_path / "work"
     shutil.copytree(detected, work)
-    killed_at(f"{file}:{when}", tmp_path, "extract", work, "--jobs", 2)
+    killed_at(step, tmp_path, "extract", work, "--jobs", 2)
     assert ffpp_prep("extract", work, "--jobs", 2).returncode == 0
     a, b = stored(work), stored(extracted)
     assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
@@ -203,7 +217,7 @@ def test_extract_while_another_run_is_at_work(detected: Path, tmp_path: Path) ->
             assert result.returncode == 2 and "another ffpp-prep run is at work" in result.stderr
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
 def test_interrupt_commits_and_says_how_to_go_on(tmp_path: Path, head: list, stop: signal.Signals) -> None:
     real = tmp_path / "root" / "real"
     for i in range(6):

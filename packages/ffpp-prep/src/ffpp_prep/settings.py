@@ -113,7 +113,7 @@ class BoxSettings(Checked):
 
 @dataclass(frozen=True)
 class Engine(Checked):
-    """Which detector runs, and how: it changes speed, not boxes (see docs/decisions.md).
+    """Says which detector runs, and how: it changes speed, not boxes (see docs/decisions.md).
 
     Attributes:
         name: auto, litert or tensorflow, see `ffpp_prep.detector.load_detector`.

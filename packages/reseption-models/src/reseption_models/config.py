@@ -207,7 +207,7 @@ class EnsembleConfig:
 
     @property
     def in_chans(self) -> int:
-        """Channels of the input."""
+        """How many channels the input has."""
         return self.members[0].in_chans
 
     def to_dict(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ SIZE_UNIT = 1_024_000  # bytes in the thesis's "MB"
 
 @dataclass(frozen=True)
 class Cost:
-    """Counts for one image."""
+    """What one image costs."""
 
     parameters: int
     multiply_adds: int
@@ -166,7 +166,7 @@ def _speed_cell(model: nn.Module, input_size: int, speed: bool) -> list[str]:
 
 
 def _home(speed: bool) -> torch.device:
-    """Where networks are built: nowhere, unless they have to run."""
+    """Returns the device on which networks are built: "meta", unless they have to run."""
     return torch.device("cpu" if speed else "meta")
 
 

@@ -33,7 +33,7 @@ STAGES = ("stem1", "stem2", "stage_a", "stage_b", "stage_c")
 
 
 class Reseption(nn.Module):
-    """(N, in_chans, H, W) → raw logits (N, num_classes); H and W at least 75.
+    """A Reseption network: (N, in_chans, H, W) → raw logits (N, num_classes); H and W at least 75.
 
     The input is RGB, normalised with mean = std = 0.5, so −1 to 1. With one logit, positive means fake.
 

@@ -75,7 +75,7 @@ def _name(name: str) -> str:
 
 
 def _layer(name: str, part: str) -> str:
-    """`branch3x3dbl_2` → `conv3x3dbl.1`; `_3a` and `_3b` are the halves [1×3 ‖ 3×1] of the third layer."""
+    """Renames a layer: `branch3x3dbl_2` → `conv3x3dbl.1`; `_3a`, `_3b` are halves [1×3 ‖ 3×1] of the third."""
     match = re.fullmatch(r"branch(\d\w*?)(?:_(\d)([ab])?)?", part)
     if not match:
         raise UserError(f"{name!r} is no parameter of the thesis's program")

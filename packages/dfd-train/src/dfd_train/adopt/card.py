@@ -25,7 +25,7 @@ Line = Annotated[str, Meta(min_length=1)]
 
 @dataclass(frozen=True)
 class Keys:
-    """From the names in the authors' file to those of the network here."""
+    """How the names in the authors' file become those of the network here."""
 
     rename: tuple[tuple[str, str], ...] = ()
     """regular expressions and what takes their place, applied in order to each name"""
@@ -56,7 +56,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Video:
-    """From frames to a video, as the authors do."""
+    """How the authors make one score of a video's frames."""
 
     frames: Annotated[int, Meta(ge=1)] = 32
     pool: Literal["mean", "median", "confident"] = "mean"
@@ -126,11 +126,11 @@ class Card:
         )
 
     def seen(self, datasets: Iterable[str]) -> tuple[str, ...]:
-        """Which of these data sets, by their names in prepared sets, it was trained on."""
+        """Returns which of these data sets, by their names in prepared sets, the detector was trained on."""
         return tuple(sorted(set(self.known_as) & {name.lower() for name in datasets}))
 
     def to_toml(self) -> str:
-        """The card as a TOML file."""
+        """Returns the card as the text of a TOML file."""
         return tomli_w.dumps(_plain(asdict(self)), multiline_strings=True)
 
 

@@ -59,12 +59,12 @@ class Wishes:
 
     @property
     def crop(self) -> CropRule:
-        """What it is shown."""
+        """Which crop the network is shown."""
         return CropRule(rule="frame") if self.whole_picture else CropRule()
 
     @property
     def remark(self) -> str:
-        """What it is shown, in words."""
+        """Says in words what the network is shown."""
         what = (
             "whole pictures" if self.whole_picture else "faces, each side 30 % larger than the finder's box"
         )
@@ -119,7 +119,7 @@ def timm_card(model: str, weights: Weights, wishes: Wishes) -> Card:
 
 
 def fake_outputs(labels: Sequence[str], wanted: Sequence[str]) -> tuple[int, ...]:
-    """Which outputs mean fake: those that are asked for, by label or number, or else by the labels' words.
+    """Returns which outputs mean fake: those asked for, by label or number, or else those whose labels say so.
 
     Raises: UserError that asks, where the words don't say it of each.
     """
@@ -144,7 +144,7 @@ def fake_outputs(labels: Sequence[str], wanted: Sequence[str]) -> tuple[int, ...
 
 
 def _means_fake(label: str) -> bool | None:
-    """None where the words don't say it, or say both."""
+    """Returns whether a label's words mean fake; None where they don't say, or say both."""
     words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label).lower())
     fake, real = (any(word in known for word in words) for known in (_FAKE, _REAL))
     return None if fake == real or _NOT & set(words) else fake

@@ -77,7 +77,7 @@ def _files(folder: Path) -> tuple[Path, ...]:
 
 
 def renamed(state: Mapping[str, Tensor], card: Card) -> State:
-    """Under the card's names. Raises: UserError where two names become one."""
+    """Returns the tensors under the card's names. Raises: UserError where two names become one."""
     done: State = {}
     for name, tensor in state.items():
         new = name

@@ -92,12 +92,12 @@ class DetectorCard:
 
     @property
     def input(self) -> InputSpec:
-        """What the network takes."""
+        """The input that the network takes."""
         return InputSpec(self.input_size, self.mean, self.std, self.fit, self.interpolation, self.shorter)
 
     @property
     def geometry(self) -> CropGeometry:
-        """What crops it is used to."""
+        """The geometry of the crops that the network learned from."""
         rule = CropRule(
             self.margin,
             self.border,
@@ -111,7 +111,7 @@ class DetectorCard:
         return rule.plain
 
     def to_json(self) -> str:
-        """The card as JSON, one object."""
+        """Returns the card as one JSON object."""
         return json.dumps(with_checksum(msgspec.to_builtins(self)), indent=2)
 
     @classmethod

@@ -118,7 +118,7 @@ class Calibration:
         return Limits.of(self.reals, self.fakes, looks, risk)
 
     def shares_above(self, value: float) -> tuple[float, float]:
-        """Which shares of real and of fake validation videos had at least this value."""
+        """Returns which shares of real and of fake validation videos had at least this value."""
         real, fake = (float((np.array(own.values) >= value).mean()) for own in (self.reals, self.fakes))
         return real, fake
 
@@ -168,7 +168,7 @@ def with_deployed_score(predictions: pd.DataFrame, calibration: Calibration) -> 
 
 
 def competence(value: np.ndarray, fake: np.ndarray, groups: VideoGroups) -> Competence:
-    """Of videos' values (V,), which are fakes, (V,), and whom they show."""
+    """Measures how well values (V,) tell fakes, `fake` (V,), from reals, with the groups of people they show."""
     evidence = Evidence.of(groups, fake)
     label = fake.astype(np.float64)
     area = float(scores.auc(scores.rank(label, value, np.ones(len(label)))))

@@ -31,7 +31,7 @@ class Sample:
 
     @classmethod
     def of(cls, value: Floats, group: Groups) -> Sample:
-        """Of values (V,) and their groups (V,); of more than 1001, equally weighing quantiles."""
+        """Makes a sample of values (V,) and their groups (V,); more than 1001 become quantiles of equal weight."""
         if not len(value):
             return cls((), (), 0)
         _, number, sizes = np.unique(group, return_inverse=True, return_counts=True)
@@ -77,7 +77,7 @@ class Limits:
 
     @classmethod
     def of(cls, reals: Sample, fakes: Sample, looks: int, risk: float = RISK) -> Limits:
-        """At a risk that holds for a whole file.
+        """Sets the limits at a risk that holds for a whole file.
 
         looks: how many values the file's is the highest of. More looks make a high value likelier among real files
         only: in a file with a fake, the fake's own value is one of them.

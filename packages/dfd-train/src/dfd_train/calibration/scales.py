@@ -41,7 +41,7 @@ class Scale:
         return 1.0 / self.slope if self.slope > 0 else float("inf")
 
     def probs(self, value: Floats) -> Floats:
-        """Probabilities of values (N,)."""
+        """Returns the probabilities of values (N,)."""
         if self.method == "isotonic":
             x, y = np.array(self.knots, np.float64).T
             between: Floats = np.interp(value, x, y)
@@ -78,7 +78,7 @@ def class_weights(fake: np.ndarray) -> Floats:
 
 
 def cross_entropies(scale: Scale, value: Floats, target: Floats) -> Floats:
-    """Of each video, in nats, (V,)."""
+    """Returns each video's cross-entropy in nats, (V,)."""
     prob = scale.probs(value).clip(_CERTAIN, 1 - _CERTAIN)
     entropies: Floats = -(target * np.log(prob) + (1 - target) * np.log1p(-prob))
     return entropies

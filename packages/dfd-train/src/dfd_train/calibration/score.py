@@ -22,7 +22,7 @@ OVER: tuple[Over, ...] = get_args(Over)
 
 @dataclass(frozen=True)
 class DeployedScore:
-    """From the logits of a face's frames to its value, and from that to the probability of fake."""
+    """How the logits of a face's frames become its value, and that the probability of fake."""
 
     scale: Scale = field(default_factory=Scale)
     over: Over = "all frames"
@@ -48,11 +48,11 @@ class DeployedScore:
         return self.scale.probs(value)
 
     def prob(self, value: float) -> float:
-        """The same of one value."""
+        """Returns the probability of one value."""
         return float(self.probs(np.array([value]))[0])
 
     def frame_probs(self, logit: Floats) -> Floats:
-        """Of single frames (N,), for the eye: a face's probability is their mean only where no scale was learned."""
+        """Returns single frames' probabilities (N,), for the eye: their mean is the face's if no scale was learned."""
         return self.probs(logit / self.frame_temperature)
 
     def videos(self, predictions: pd.DataFrame) -> pd.DataFrame:
@@ -77,7 +77,7 @@ class DeployedScore:
 
 
 def _faces(table: pd.DataFrame, place: np.ndarray) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """Of the faces that count the number of its video, where its logits start, and all of these in order of time."""
+    """Returns each counted face's video and where its logits start, and all these logits in order of time."""
     face = table["face"].to_numpy() if "face" in table else np.zeros(len(table), np.int64)
     time = table["frame"].to_numpy() if "frame" in table else np.arange(len(table))
     order = np.lexsort((time, face, place))

@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _name(out: Path) -> str:
-    """A card's name of a folder's."""
+    """Makes a card's name from the folder's."""
     import re
 
     return re.sub(r"[^a-z0-9.-]+", "-", out.resolve().name.lower()).strip("-.") or "detector"

@@ -11,7 +11,7 @@ from ffpp_prep.settings import BoxSettings, DetectorName
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1."""
+    """Reads a whole number of at least 1 (argparse's `type`)."""
     try:
         number = int(text)
     except ValueError:

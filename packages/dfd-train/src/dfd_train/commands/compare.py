@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def named_file(text: str) -> tuple[str, Path]:
-    """A name and a file, as NAME=FILE."""
+    """Reads NAME=FILE (argparse's `type`)."""
     name, sign, file = text.partition("=")
     if not (name.strip() and sign and file):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")

@@ -136,7 +136,7 @@ def _said(detectors: Mapping[str, Job]) -> tuple[str, str]:
 
 
 def _say_what_stays(out: Path | None) -> None:
-    """Where reports are after the end."""
+    """Says where the reports are once the server has ended."""
     if out is None:
         logging.info("this server's reports are deleted; --out DIR keeps them")
     elif (index := out / "index.html").is_file():
@@ -155,7 +155,7 @@ def _listen(host: str, port: int) -> socket:
 
 
 def _address(host: str, port: int, token: str) -> str:
-    """Where a browser on this machine finds the page."""
+    """Returns the address at which a browser on this machine finds the page."""
     name = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(
         host, f"[{host}]" if ":" in host else host
     )

@@ -111,7 +111,7 @@ class Batches(Sequence[list[Sample]]):
 
     @property
     def samples(self) -> list[Sample]:
-        """Those of all batches, in order."""
+        """The samples of all batches, in order."""
         return self._samples(self._begin, self._begin + self.crops)
 
     def _start(self, index: int) -> int:
@@ -241,7 +241,7 @@ class _Planner:
         return _array(chosen)
 
     def drawn(self, count: int, order: np.random.Generator) -> Spots:
-        """`count` different frames of each video, drawn anew each epoch; all of them where `count` is 0."""
+        """Draws `count` different frames of each video, anew each epoch; takes all of them where `count` is 0."""
         lengths = [int(self._lengths[row]) for row in self._rows.tolist()]
         numbers = [min(count, length) if count else length for length in lengths]
         spots = np.empty((sum(numbers), 2), np.int32)
@@ -269,7 +269,7 @@ class _Planner:
 
 
 def _ends(count: int, size: int) -> npt.NDArray[np.int64]:
-    """Where batches of `size` samples end; the last one may be smaller."""
+    """Returns where batches of `size` samples end; the last one may be smaller."""
     return np.minimum(np.arange(size, count + size, size, dtype=np.int64), count)
 
 

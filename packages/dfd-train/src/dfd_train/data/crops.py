@@ -34,7 +34,7 @@ class Batch:
 
     @property
     def tensor(self) -> Tensor:
-        """The images, wherever they lie."""
+        """The images as a tensor, whether they came through shared memory or a pipe."""
         return self.images if isinstance(self.images, Tensor) else torch.from_numpy(self.images)
 
     @property

@@ -137,7 +137,7 @@ class BatchLoader:
 
 
 def _end(processes: Iterable[BaseProcess]) -> None:
-    """For the end of this process."""
+    """Ends the loader processes that are left when this process ends."""
     deaths_are_expected()
     for process in processes:
         if process.is_alive():

@@ -21,7 +21,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Count:
-    """How many videos, and why."""
+    """How many videos were left out, and why."""
 
     reason: str
     videos: int

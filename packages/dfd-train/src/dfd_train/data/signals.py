@@ -30,7 +30,7 @@ def children_block_sigterm() -> Iterator[None]:
 
 
 def only_the_parent_ends(_: Any = None) -> None:
-    """To be called in a loader process: signals to the whole group don't end it."""
+    """Keeps a signal to the whole group from ending a loader process, which calls this."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):
         Thread(target=_end_when_told, args=(os.getppid(),), daemon=True).start()
@@ -39,7 +39,7 @@ def only_the_parent_ends(_: Any = None) -> None:
 
 
 def deaths_are_expected() -> None:
-    """From now on torch raises no error for each loader process that ends."""
+    """Makes torch raise no error from now on for a loader process that ends."""
     if current_thread() is main_thread() and hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 

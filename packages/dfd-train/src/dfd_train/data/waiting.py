@@ -43,7 +43,7 @@ class Watch:
         self._since = None
 
     def end(self) -> None:
-        """Looks no more."""
+        """Ends the watch."""
         self._over.set()
 
     def _look(self) -> None:

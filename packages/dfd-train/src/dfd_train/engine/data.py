@@ -52,7 +52,7 @@ class TrainingData:
 
     @property
     def untouched_sha256(self) -> str:
-        """Of the frames that are left out, by the videos' names; empty where none are."""
+        """The SHA-256 of the list of frames that are left out, by the videos' names; empty where none are."""
         names = self.prepared.videos["video_id"]
         lines = sorted(f"{names[row]} {frame}" for row, frame in self.untouched)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""

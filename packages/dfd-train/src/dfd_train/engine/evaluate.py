@@ -216,7 +216,7 @@ def _overlap(prepared: PreparedSet, videos: pd.DataFrame, folder: RunFolder) -> 
 
 
 def _path_on(folder: RunFolder, name: str, work: Path) -> Path:
-    """Where predictions on another set go: named after its folder, with folders above it where that name is taken."""
+    """Returns where predictions on another set go: named after its folder, and those above if that is taken."""
     place = work.resolve()
     taken = "" if folder.is_adopted else folder.work().resolve().name
     for start in range(len(place.parts) - 1, 0, -1):

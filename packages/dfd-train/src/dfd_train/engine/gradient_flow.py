@@ -22,7 +22,7 @@ class GradientFlow:
         self.reset()
 
     def reset(self) -> None:
-        """Begins an epoch."""
+        """Forgets the last epoch's gradients, as a new one begins."""
         self._steps = 0
         self._mean = torch.zeros(len(self._weights), dtype=torch.float64)
         self._largest = torch.zeros(len(self._weights), dtype=torch.float64)

@@ -21,7 +21,7 @@ class Pace:
         self._epochs_done = 0.0
 
     def batch(self, epoch: int, of: int) -> str:
-        """To be called after each batch of an epoch `of` so many: a line, once, in its first epoch; empty otherwise."""
+        """Counts a batch of an epoch `of` so many, and returns a line once, in the first epoch; otherwise ""."""
         now = time.monotonic()
         self._batches += 1
         self._epochs_done += 1 / of
@@ -39,7 +39,7 @@ class Pace:
         )
 
     def left(self, epoch: int) -> str:
-        """After an epoch and its validation: the time left; empty at the end, or where no batch was done here."""
+        """Returns the time left after an epoch and its validation; empty at the end, or if no batch was done here."""
         self._said = True  # from now on this says it
         if epoch >= self._epochs or not self._epochs_done:
             return ""

@@ -32,7 +32,7 @@ class Place:
         self.epoch, self.batches_done, self.seconds, self.logits = self.epoch + 1, 0, 0.0, []
 
     def state_dict(self) -> dict[str, Any]:
-        """What `from_state` needs."""
+        """Returns what `from_state` needs to make this place again."""
         place = asdict(self)
         logits = torch.tensor(place.pop("logits"), dtype=torch.float32)
         return {"place": place, "logits": logits}

@@ -53,12 +53,12 @@ class Recorder:
             self.say(f"{place}: {line}")
 
     def event(self, event: Mapping[str, Any]) -> None:
-        """Tells a program."""
+        """Adds an event to events.jsonl, for programs."""
         if self._main:
             self._folder.add_event(event)
 
     def epoch(self, event: Mapping[str, Any]) -> None:
-        """Records an epoch's numbers."""
+        """Records an epoch's numbers in events.jsonl, epochs.csv and TensorBoard."""
         self.event(event)
         if self._main:
             self._folder.write_epochs()
@@ -118,7 +118,7 @@ def prediction_facts(
 def begin_event(
     place: Place, facts: CheckpointFacts, network: nn.Module, processes: Processes, resumed: bool
 ) -> dict[str, Any]:
-    """With what a run begins, or goes on."""
+    """Returns the event with which a run begins, or goes on."""
     return {
         "event": "resume" if resumed else "start",
         "epoch": place.epoch,
@@ -148,7 +148,7 @@ def epoch_event(
 
 
 def epoch_line(event: Mapping[str, Any], epochs: int, better: bool) -> str:
-    """The same for a person."""
+    """Returns an epoch's event as a line for people."""
     return (
         f"epoch {event['epoch']}/{epochs}  lr {event['lr']:.3g}  "
         f"train loss {event['train_loss']:.4f}  val loss {event['val_loss']:.4f}  "
@@ -158,7 +158,7 @@ def epoch_line(event: Mapping[str, Any], epochs: int, better: bool) -> str:
 
 
 def finish_event(best_epoch: int) -> dict[str, Any]:
-    """With what a run ends."""
+    """Returns the event with which a run ends."""
     return {"event": "finish", "best_epoch": best_epoch, "time": time.time()}
 
 

@@ -34,7 +34,7 @@ class LastCheckpoint:
 
     @property
     def place(self) -> Place:
-        """Where the run stood."""
+        """The place in the plan at which the run stood."""
         return Place.from_state(self.state)
 
     def restore(self, learner: Learner, rate: LearningRate) -> Place:

@@ -146,14 +146,14 @@ class Training:
         self.saved_at = time.monotonic()
 
     def describe(self) -> None:
-        """Says what there is to train on."""
+        """Prints what there is to train on, and with which weights the network begins."""
         for line in describe_data(self.data, self.config):
             self.recorder.say(line)
         if sha256 := self.facts.origin.weights_sha256:
             self.recorder.say(f"begins with {self.facts.origin.network}, weights' SHA-256 {sha256}")
 
     def run(self) -> None:
-        """All remaining epochs."""
+        """Trains all remaining epochs."""
         self.describe()
         with self.stop, closing(self.recorder), held(self.folder, self.written, self.processes):
             self._resume_or_begin()
@@ -229,7 +229,7 @@ class Training:
             raise Interrupted from None
 
     def _name(self, samples: Sequence[Sample], number: int) -> str:
-        """Which crop a sample is, for people."""
+        """Names a sample's crop for people."""
         video = self.data.prepared.videos.at[samples[number].video, "video_id"]
         return f"{video} frame {samples[number].frame}"
 

@@ -67,7 +67,7 @@ def superpixels(crop: Image) -> npt.NDArray[np.int64]:
 
 
 def logit_of(detector: Detector, crop: Image, device: torch.device) -> float:
-    """The logit of one crop."""
+    """Returns the network's logit of one crop."""
     with torch.inference_mode():
         return float(detector.network(_input(detector, crop, device)).item())
 
@@ -186,7 +186,7 @@ def numbers(values: Tensor) -> Tensor:
 
 
 def _samples(count: int, seed: int, device: torch.device) -> Callable[..., Iterator[Tensor]]:
-    """Which superpixels stay, (1, count) each time: first all, then every one with probability one half."""
+    """Returns a function that draws which superpixels stay, (1, count): first all, then each with probability ½."""
 
     def draw(_: Tensor, **__: object) -> Iterator[Tensor]:
         random = torch.Generator().manual_seed(

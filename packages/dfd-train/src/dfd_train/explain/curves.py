@@ -37,12 +37,12 @@ class Curves:
 
     @property
     def areas(self) -> tuple[float, float]:
-        """Below the curves."""
+        """The areas below the curves of deletion and insertion."""
         return float(np.trapezoid(self.deletion) / STEPS), float(np.trapezoid(self.insertion) / STEPS)
 
 
 def curves(detector: Detector, crop: Image, values: npt.NDArray[np.float32], device: torch.device) -> Curves:
-    """Both curves of one explanation, (SIDE, SIDE) values: the largest first, equals from top left."""
+    """Measures both curves of one explanation, (SIDE, SIDE) values: the largest first, equal ones from top left."""
     image = normalize(resize(crop, detector.spec.size), detector.spec).to(device)
     size = image.shape[-1]
     small = functional.interpolate(torch.from_numpy(values)[None, None], (size, size), mode="nearest-exact")

@@ -215,7 +215,7 @@ def _over_the_best(
 
 
 def _evidence(frame: pd.DataFrame, left_out: int) -> tuple[str, ...]:
-    """On whose pictures the numbers rest."""
+    """Says on whose pictures the numbers rest."""
     groups, pictures = frame["group"].nunique(), len(frame[["picture", "method"]].drop_duplicates())
     text = f"{pictures} pictures of {groups} people or originals, the same for every model and method."
     if groups < FEWEST:

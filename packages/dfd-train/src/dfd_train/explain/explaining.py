@@ -135,7 +135,7 @@ def _probs(models: Sequence[TrainedModel], picture: Picture, device: torch.devic
 
 
 def _seconds_a_pass(model: TrainedModel, picture: Picture, device: torch.device) -> float:
-    """Measured on a few LIME samples, after as many that warm up."""
+    """Measures a pass on a few LIME samples, after as many that warm up."""
     side = np.arange(SIDE) // 30
     sampling = Sampling(np.add.outer(10 * side, side), PROBE, seed=0)
     for _ in range(2):

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 def open_files(
     paths: Sequence[Path], runs: Sequence[Path], device: Device, trust: Sequence[str] = ()
 ) -> list[Picture]:
-    """Of each file the face that its score is of; of a video in the frame, of those scored, that scores highest.
+    """Opens the face that each file's score is of; a video's is shown in the scored frame with the highest score.
 
     A file that can't be read, or in which no face counts, is left out with a warning.
     Raises: FileNotFoundError, UserError where no file is left.

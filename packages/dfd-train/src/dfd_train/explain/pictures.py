@@ -80,7 +80,7 @@ def open_crops(paths: Sequence[Path]) -> list[Picture]:
 
 
 def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: str = "drop") -> list[str]:
-    """`each` videos of the test split of every method, drawn by seed; the originals last, as in Fig. 7.10.
+    """Draws `each` test videos of every method by seed; the originals come last, as in Fig. 7.10.
 
     Of a set without splits, of all its videos.
 

@@ -41,7 +41,7 @@ def prediction_table(
 
 
 def place(picture: Picture) -> str:
-    """A picture's name and frame."""
+    """Returns a picture's name, with its frame where it has one."""
     return picture.name if picture.frame is None else f"{picture.name}, frame {picture.frame}"
 
 

@@ -64,7 +64,7 @@ class AucInfluence:
 
     @classmethod
     def of(cls, label: Floats, score: Floats, group: Groups) -> "AucInfluence":
-        """Both classes must be there."""
+        """Measures the influence of every video (N,); both classes must be there."""
         fake = label == 1
         of_fakes, of_reals = np.sort(score[fake]), np.sort(score[~fake])
         place = np.empty(len(score))
@@ -131,7 +131,7 @@ def quantile(freedom: int, level: float) -> float:
 
 
 def _score_root(area: float, end: float, spread: float, fakes: float, reals: float) -> float:
-    """Where |area - x| = spread * sd(x) between `area` and `end`, by bisection."""
+    """Finds by bisection where |area - x| = spread * sd(x), between `area` and `end`."""
     half = max((fakes + reals) / 2 - 1, 0.0)
     inside, outside = area, end
     for _ in range(50):

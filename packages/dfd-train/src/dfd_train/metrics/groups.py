@@ -30,7 +30,7 @@ class VideoGroups:
 
     @classmethod
     def of(cls, videos: pd.DataFrame) -> "VideoGroups":
-        """Groups of a table with one row a video: `video_id`, and the columns of people and originals where known.
+        """Groups the videos of a table, one a row: `video_id`, and the columns of people and originals where known.
 
         Both people of a fake link it. Identities are known within a data set only; "Anna" and "anna ", 2.0 and 2 are
         one, as in the search for leaks.
@@ -61,7 +61,7 @@ class VideoGroups:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What intervals rest on."""
+    """How many videos and groups the intervals rest on."""
 
     videos: int
     groups: int
@@ -73,7 +73,7 @@ class Evidence:
 
     @classmethod
     def of(cls, groups: VideoGroups, fake: np.ndarray) -> "Evidence":
-        """Of the videos' groups and whether each is a fake, (V,)."""
+        """Counts the evidence in videos' groups, given which videos are fakes, (V,)."""
         number = groups.number
         every, fakes, reals = (len(np.unique(each)) for each in (number, number[fake], number[~fake]))
         return cls(len(number), every, fakes, reals, groups.named, groups.linked)

@@ -105,7 +105,7 @@ class _Level:
     def measured(
         self, evidence: Evidence, threshold: float, level: float, resamples: int, seed: int
     ) -> _Measured:
-        """All intervals of this level."""
+        """Estimates all intervals of this level."""
         if not evidence.enough:
             return _Measured()
         hit = ((self.prob > threshold) == (self.label == 1)).astype(np.float64)
@@ -137,7 +137,7 @@ class _Level:
 def _side(
     videos: int, frames: int, of_videos: _Measured, of_frames: _Measured, end: Callable[[Interval], float]
 ) -> Summary:
-    """One end of all intervals."""
+    """Returns the lower or the upper ends of all intervals."""
     return Summary(
         videos=videos,
         frames=frames,

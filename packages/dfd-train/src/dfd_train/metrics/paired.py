@@ -31,12 +31,12 @@ class Difference:
 
     @property
     def value(self) -> float:
-        """The difference itself."""
+        """The first value minus the second."""
         return self.first - self.second
 
 
 def judged_videos(predictions: pd.DataFrame, aggregation: Aggregation = "mean") -> pd.DataFrame:
-    """`video_scores` with the column `key`, which ranks videos: what `difference` takes."""
+    """Returns `video_scores` with the column `key`, which ranks videos: what `difference` takes."""
     owner = pd.factorize(predictions["video_id"])[0]
     logit = predictions["logit"].to_numpy(np.float64)
     videos = video_scores(predictions, aggregation)

@@ -47,7 +47,7 @@ class Ranked:
 
     @staticmethod
     def _equal_error_rate(fakes: NDArray[np.int32], every: NDArray[np.int32]) -> Floats:
-        """As `scores.equal_error_rate`; false alarms less misses rise along the ranking, so by bisection."""
+        """Finds `scores.equal_error_rate` by bisection: false alarms less misses rise along the ranking."""
         row = np.arange(len(fakes))
         hits, alarms = fakes[:, -1].astype(np.float64), (every[:, -1] - fakes[:, -1]).astype(np.float64)
 
@@ -102,7 +102,7 @@ def standard_errors(
 
 
 def _kinds(label: Floats, group: Groups) -> Groups:
-    """Of each group 1 where it holds fakes only, 2 reals only, 3 both; all 1 where any is alone in its own."""
+    """Returns each group's kind: 1 fakes only, 2 reals only, 3 both; all are 1 if a kind has a single group."""
     size = int(group.max()) + 1
     fakes, rows = np.bincount(group, label == 1, size), np.bincount(group, minlength=size)
     kinds: Groups = (fakes > 0) + 2 * (rows > fakes)

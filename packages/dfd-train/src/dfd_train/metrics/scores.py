@@ -33,7 +33,7 @@ def cross_entropy_of_probs(label: Floats, prob: Floats) -> Floats:
 
 
 def mean(value: Floats, weight: Floats) -> Floats:
-    """Weighted mean of `value`."""
+    """Returns the weighted mean of `value`."""
     return _divide(weight @ value, weight.sum(-1))
 
 

@@ -24,7 +24,7 @@ class Optimism:
 
     @property
     def value(self) -> float:
-        """By how much the apparent one is too high."""
+        """By how much the apparent value is too high."""
         return self.apparent - self.corrected
 
 

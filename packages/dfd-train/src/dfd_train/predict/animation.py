@@ -91,7 +91,7 @@ class AnimationReader:
 
 
 def _pages(image: PIL.Image.Image) -> list[int]:
-    """Which of the file's pictures are looked at: all but thumbnails, and of a camera's several JPEGs the first."""
+    """Returns which pictures of the file are looked at: no thumbnails, only the first of a camera's several JPEGs."""
     count = getattr(image, "n_frames", 1)
     if image.format == "MPO" or count == 1:
         return [0]

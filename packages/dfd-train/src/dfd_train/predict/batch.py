@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for all files."""
+    """What is the same for all files of a batch."""
 
     scorers: Sequence[Scorer]
     reading: Reading
@@ -171,7 +171,7 @@ def failed(file: Input, folder: Path, job: Job, error: Exception) -> Done:
 
 
 def _sha256(file: Input) -> str:
-    """Of its bytes; empty where they can't be read, which the answer says."""
+    """Returns the SHA-256 of the file's bytes; empty where they can't be read, which the answer says."""
     try:
         require_file(file.path)
         return sha256_of(file.path)

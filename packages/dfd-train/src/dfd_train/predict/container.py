@@ -31,7 +31,7 @@ _NESTED = (b"moov", b"trak", b"mdia", b"edts")
 
 @dataclass(frozen=True)
 class Container:
-    """What the file says of itself."""
+    """What a video file's container says of it."""
 
     format: str
     encoder: str = ""
@@ -135,7 +135,7 @@ def _seconds(stream: Any, units: int | None) -> float | None:
 
 
 def _edit_lists(path: Path) -> Iterator[str]:
-    """Of an MP4's tracks; what is beyond the limits or cut off is left out."""
+    """Yields the edit lists of an MP4's tracks; what is beyond the limits or cut off is left out."""
     movie = media = track = 0
     edits: tuple[tuple[int, int], ...] = ()
     for kind, body in islice(_boxes(memoryview(movie_box(path)), 0), MOST_BOXES):
@@ -168,7 +168,7 @@ def _told(edits: tuple[tuple[int, int], ...], movie: int, media: int) -> str:
 
 
 def _boxes(data: memoryview, depth: int) -> Iterator[tuple[bytes, memoryview]]:
-    """All boxes, outer ones first."""
+    """Yields all boxes, outer ones first."""
     at = 0
     while at + 8 <= len(data):
         length, kind = struct.unpack(">I4s", data[at : at + 8])
@@ -200,7 +200,7 @@ def _first(tags: Mapping[str, object], *names: str) -> str:
 
 
 def _text(value: object) -> str:
-    """A tag as it may be shown."""
+    """Returns a tag's value as it may be shown."""
     if value is None:
         return ""
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)

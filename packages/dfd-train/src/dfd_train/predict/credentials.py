@@ -94,7 +94,7 @@ def _generator(manifest: Mapping[str, Any]) -> str:
 
 
 def _actions(assertions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """`c2pa.created (trainedAlgorithmicMedia)`: of a kind of source the last part of its address."""
+    """Yields actions as `c2pa.created (trainedAlgorithmicMedia)`, with the last part of the source type's address."""
     for assertion in assertions:
         if str(assertion.get("label", "")).startswith("c2pa.actions"):
             for action in (assertion.get("data") or {}).get("actions") or []:

@@ -24,7 +24,7 @@ THUMBNAIL = (36, 64)
 
 
 def thumbnail(frame: Frame) -> NDArray[np.uint8]:
-    """(36, 64, 3) uint8 of a frame, cheaper than its whole picture where the decoder scales. Raises as `Frame.rgb`."""
+    """Returns a frame as (36, 64, 3) uint8, cheaply if the decoder scales. Raises as `Frame.rgb` does."""
     picture = frame.within(2 * max(THUMBNAIL)).picture
     sides = zip(THUMBNAIL, picture.shape[:2], strict=True)
     rows, columns = ((np.arange(count) * side + side // 2) // count for count, side in sides)

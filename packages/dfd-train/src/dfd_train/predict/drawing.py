@@ -72,7 +72,7 @@ def mark_picture(canvas: PIL.Image.Image, marks: Sequence[Mark], threshold: floa
 
 
 def contrast(first: str, second: str) -> float:
-    """Of two colours #rrggbb, 1 to 21, as WCAG 2.2 defines it; text needs 4.5."""
+    """Returns the contrast of two colours #rrggbb, 1 to 21, as WCAG 2.2 defines it; text needs 4.5."""
     lights = sorted(_luminance(one) for one in (first, second))
     return (lights[1] + 0.05) / (lights[0] + 0.05)
 

@@ -130,7 +130,7 @@ def _gain(aucs: list[float]) -> str:
 
 
 def _common_calibration(scorers: Sequence[Scorer]) -> Calibration | None:
-    """Of the mean logit over the validation frames that all runs scored; None where they have none in common.
+    """Calibrates the mean logit on the validation frames that all runs scored; None if they have none in common.
 
     None too, with a warning, where a run's validation predictions are not at hand.
     """

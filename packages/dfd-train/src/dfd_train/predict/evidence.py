@@ -42,7 +42,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Versions:
-    """Of the programs that took part."""
+    """The versions of the programs that took part."""
 
     dfd_train: str
     ffpp_prep: str
@@ -58,7 +58,7 @@ class Versions:
 
 @dataclass(frozen=True)
 class Settings:
-    """What was asked for."""
+    """The settings that a report was asked for with."""
 
     detect_rate: float | None
     """frames a second that are searched for faces; None: every frame"""
@@ -99,7 +99,7 @@ class Evidence:
 
 
 def networks(facts: Sequence[Facts]) -> tuple[Network, ...]:
-    """What a report says of each model."""
+    """Returns what a report says of each model."""
     return tuple(
         Network(
             one.name,
@@ -131,7 +131,7 @@ def gather(file: Input, sha256: str, facts: Sequence[Facts], finder: FaceFinder,
 
 
 def versions(*, onnx: bool) -> Versions:
-    """Those of this process."""
+    """Returns the versions of this process's packages."""
     return Versions(
         dfd_train=dfd_train.__version__,
         ffpp_prep=version("ffpp-prep"),

@@ -43,7 +43,7 @@ def facts_of_file(result: Result) -> list[tuple[str, str]]:
 
 
 def _credentials(said: Credentials) -> list[tuple[str, str]]:
-    """Of a C2PA manifest: whether it fits the file, who signed, with what, and what was done."""
+    """Returns the rows about a C2PA manifest: whether it fits the file, who signed, with what, and what was done."""
     name = "Content credentials (C2PA)"
     if said.state == "not_looked_for":
         return [(name, f"not looked for: {said.reason}")]
@@ -66,7 +66,7 @@ def _credentials(said: Credentials) -> list[tuple[str, str]]:
 
 
 def _made(evidence: Evidence) -> list[tuple[str, str]]:
-    """With what the answer was made."""
+    """Returns the rows about the program that made the answer."""
     facts = [("Made at", evidence.made_at)]
     for one in evidence.networks:
         facts.append((f"Weights of {one.name}", f"SHA-256 {one.weights_sha256}, on {one.device}"))
@@ -92,7 +92,7 @@ def _made(evidence: Evidence) -> list[tuple[str, str]]:
 
 
 def facts_of_answer(result: Result, reading: Reading) -> list[tuple[str, str]]:
-    """How the answer was made."""
+    """Returns all rows about how the answer was made."""
     facts = []
     if result.media is not None:
         media = result.media
@@ -123,7 +123,7 @@ def facts_of_answer(result: Result, reading: Reading) -> list[tuple[str, str]]:
 
 
 def _finder(media: Media) -> str:
-    """The detector, in words."""
+    """Names the detector in words."""
     name = {"ssd": "SSD MobileNet", "blazeface": "BlazeFace"}.get(media.detector, media.detector)
     if not media.second_look:
         return f"{name}, score above {media.threshold:g}"

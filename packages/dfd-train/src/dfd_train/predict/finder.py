@@ -26,7 +26,7 @@ class HasDetector(Protocol):
 
     @property
     def detector(self) -> str:
-        """ssd or blazeface."""
+        """The face detector: ssd or blazeface."""
         ...
 
     @property

@@ -108,7 +108,7 @@ def source_of(shown_path: str) -> str:
 
 
 def _on_paper(name: str) -> str:
-    """`printable`, and other names stay other ones: a backslash that would look like a letter written out is one."""
+    """Returns `printable` of a name so that different names stay different: a misleading backslash is written out."""
     return printable(re.sub(r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})", r"\\x5c", name))
 
 

@@ -106,7 +106,7 @@ def answer(result: Result) -> Answer:
 
 
 def stretch_sentence(stretch: Stretch) -> str:
-    """Where a file looks most like a fake."""
+    """Says where a file looks most like a fake."""
     where = f"at {moment(stretch.start_s)}"
     if stretch.seconds > 0:
         where = f"from {moment(stretch.start_s)} to {moment(stretch.end_s)} ({stretch.seconds:.1f} seconds"
@@ -115,7 +115,7 @@ def stretch_sentence(stretch: Stretch) -> str:
 
 
 def _lines(result: Result) -> str:
-    """Where this file would be called what."""
+    """Says from which values on this file would be called fake or real."""
     parts = [
         f"fake above {exact_percent(result.threshold)}" if result.threshold is not None else "",
         f"real below {exact_percent(result.real_below)}" if result.real_below is not None else "",

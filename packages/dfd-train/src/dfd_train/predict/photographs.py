@@ -186,5 +186,5 @@ def _eight_bits(grey: np.ndarray, white_is_zero: bool) -> Image:
 
 
 def _numbers(grey: np.ndarray) -> NDArray[np.float64]:
-    """As floats, 0 for what is no number."""
+    """Returns the values as floats, with 0 for what is no number."""
     return np.nan_to_num(grey.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)

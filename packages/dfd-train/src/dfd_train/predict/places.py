@@ -33,7 +33,7 @@ def _absolute(path: Path) -> Path:
 
 @cache
 def _own_folders() -> frozenset[str]:
-    """Where this program, its libraries and its user live."""
+    """Returns the folders in which this program, its libraries and its user live."""
     return frozenset(_existing())
 
 

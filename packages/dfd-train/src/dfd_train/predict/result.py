@@ -240,7 +240,7 @@ def _faces(analysis: Analysis, reading: Reading) -> tuple[tuple[Face, ...], list
 
 
 def _faceless(analysis: Analysis) -> tuple[Span, ...]:
-    """From the first frame without a face to the next one with, or to the end."""
+    """Returns the spans without a face, each from its first frame to the next one with a face, or to the end."""
     faces = analysis.faces
     empty = ~np.isin(analysis.chosen, faces.loc[faces["logit"].notna(), "time"].to_numpy(np.float64))
     edges = np.flatnonzero(np.diff(np.concatenate([[0], empty.astype(np.int8), [0]])))

@@ -29,7 +29,7 @@ def result_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """`result_schema` as it stands in the shipped file."""
+    """Returns `result_schema` as it stands in the shipped file."""
     return msgspec.json.format(msgspec.json.encode(result_schema()), indent=2).decode() + "\n"
 
 

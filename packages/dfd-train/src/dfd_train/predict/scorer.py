@@ -70,7 +70,7 @@ class Facts:
 
     @property
     def score(self) -> DeployedScore:
-        """How its logits are read."""
+        """How the model's logits become a score."""
         return self.calibration.score if self.calibration else self.plain
 
     @property
@@ -89,7 +89,7 @@ class Scorer(Protocol):
 
     @property
     def facts(self) -> Facts:
-        """What is known of it."""
+        """What is known of the model."""
         ...
 
     def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
@@ -147,7 +147,7 @@ class TorchScorer:
         return _numbers(found, self.facts)
 
     def time_said(self) -> str:
-        """Of a published detector, which may be large, how long it takes; empty where that is not worth a word."""
+        """Says how long a published detector, which may be large, takes; empty where that is not worth a word."""
         if self.facts.kind != "adopted":
             return ""
         seconds = seconds_a_crop(self.detector.network, self.facts.spec, self.device)

@@ -38,7 +38,7 @@ class Thumbs:
         self._tracks: dict[int, _Track] = defaultdict(_Track)
 
     def add(self, track: int, crop: Image, time: float, logit: float) -> None:
-        """Offer one crop, uint8 (h, w, 3)."""
+        """Offers one crop, uint8 (h, w, 3)."""
         own = self._tracks[track]
         if own.seen % own.stride == 0:
             own.kept.append(Thumb(time, logit, _jpeg(crop)))
@@ -50,7 +50,7 @@ class Thumbs:
             self._tracks = defaultdict(_Track, {number: self._tracks[number] for number in longest})
 
     def of(self, track: int) -> tuple[Thumb, ...]:
-        """Up to eight pictures of a track in order of time; none of one that was dropped."""
+        """Returns up to eight pictures of a track in order of time; none of one that was dropped."""
         if track not in self._tracks:
             return ()
         kept = self._tracks[track].kept

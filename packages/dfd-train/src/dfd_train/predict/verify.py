@@ -177,7 +177,7 @@ def _shown(probs: Sequence[float]) -> str:
 
 
 def _differences(old: Result, new: Result, old_frames: Path, new_frames: Path) -> tuple[list[str], float]:
-    """In words, and the largest of a logit."""
+    """Returns the differences in words, and the largest difference of a logit."""
     wrong = [
         f"{name} was {before}, is {now}"
         for name in ("status", "verdict")

@@ -229,13 +229,13 @@ def size_cells(size: ModelSize | None) -> tuple[Cell, Cell, Cell, Cell]:
 
 
 def warning(runs: Iterable[Judged]) -> str:
-    """Which of the runs are demonstrations; empty where none is."""
+    """Says which of the runs are demonstrations; empty where none is."""
     shown = [run.name for run in runs if run.demonstration]
     return f"{', '.join(shown)}: {DEMONSTRATION}." if shown else ""
 
 
 def evaluated_notes(runs: Iterable[Judged], name: str) -> tuple[str, ...]:
-    """Which checkpoint of each run made the predictions of that name, and which runs did not finish."""
+    """Says which checkpoint of each run made the predictions of that name, and which runs did not finish."""
     found = [(run, run.evaluated(one)) for run in runs if (one := run.predicted(name))]
     return merged_notes((run.name, f": {evaluated}.") for run, evaluated in found if evaluated)
 

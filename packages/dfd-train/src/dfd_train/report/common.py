@@ -10,7 +10,7 @@ from dfd_train.report.run import Predictions, Run
 
 
 def on_common_videos(runs: Sequence[Judged], common: bool) -> Mapping[str, frozenset[str]]:
-    """Of each name of predictions that several have and not on the same videos, the videos in all of them.
+    """Returns the videos in common, by name of predictions, where several runs have that name on different videos.
 
     Raises: UserError where there is such a name and not `common`, and where a video has two labels.
     """

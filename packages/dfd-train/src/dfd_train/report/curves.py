@@ -130,7 +130,7 @@ def gradient_flow(gradients: pd.DataFrame, warning: str = "") -> tuple[Plot, ...
 
 
 def _parts(layers: Sequence[str], most: int = 40) -> list[tuple[int, str]]:
-    """Where each part of the network begins, and its name: as many components of the layers' names as leave room."""
+    """Returns where each part of the network begins, and its name: as many components as leave room."""
     parts: list[tuple[int, str]] = []
     for depth in range(max((name.count(".") for name in layers), default=0) + 1, 0, -1):
         names = [".".join(name.split(".")[:depth]) for name in layers]

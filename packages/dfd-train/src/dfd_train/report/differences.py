@@ -35,7 +35,7 @@ def of_method(table: pd.DataFrame, method: str, measure: str) -> pd.DataFrame:
 def marks_by_test(
     rows: Mapping[str, Sequence[float]], videos: Sequence[pd.DataFrame | None], measure: str
 ) -> dict[str, list[Mark]]:
-    """By method "best" for the value that is better than each other of its row, by paired tests.
+    """Marks, by method, the value of a row that is better than each other one by paired tests: "best".
 
     `rows`: by method a value a column, NaN where there is none; `videos`: of each column, from `Predictions.judged`.
     Holm's correction is over all tests of all rows: else a large table would star by chance. No mark where one is

@@ -55,7 +55,7 @@ def operating_table(
 def deployed_tables(
     predictions: pd.DataFrame, calibration: Calibration, demonstration: bool = False
 ) -> tuple[Table, ...]:
-    """Of the deployed score: its reliability, errors by coverage, and false alarms by faces and length."""
+    """Returns tables of the deployed score: reliability, errors by coverage, false alarms by faces and by length."""
     videos = calibration.score.videos(predictions)
     said = warning(demonstration)
     bins = Table(

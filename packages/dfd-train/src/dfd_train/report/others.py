@@ -31,11 +31,11 @@ class OtherScores:
     demonstration: bool = False
 
     def predicted(self, name: str) -> Predictions | None:
-        """The predictions of that name."""
+        """Returns the predictions of that name."""
         return self.predictions if self.predictions.name == name else None
 
     def evaluated(self, _predictions: Predictions) -> str:
-        """What a note says of them."""
+        """Returns what a note says of them."""
         return self.said
 
 

@@ -41,7 +41,7 @@ class Predictions:
         return found
 
     def judged(self, rows: pd.DataFrame | None = None) -> pd.DataFrame:
-        """`judged_videos` of some rows of `frames`, or of all; made once, too."""
+        """Returns `judged_videos` of some rows of `frames`, or of all; each is made once."""
         found: pd.DataFrame = self._once(judged_videos, self.frames if rows is None else rows)
         return found
 
@@ -121,7 +121,7 @@ class Run:
 
     @property
     def published(self) -> tuple[str, ...]:
-        """Of a published detector what must stand beside its numbers; empty for a run."""
+        """What must stand beside a published detector's numbers; empty for a run."""
         return RunFolder(self.path).remarks
 
     @property

@@ -79,7 +79,7 @@ def log_scale(axes: Axes) -> None:
 
 
 def whole_numbers(axis: Axis) -> None:
-    """Ticks at whole numbers only."""
+    """Returns ticks at whole numbers only."""
     axis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 
 

@@ -62,7 +62,7 @@ class Table:
 
     @property
     def is_words(self) -> tuple[bool, ...]:
-        """For each column whether it holds words: those stand on the left, numbers on the right."""
+        """Whether each column holds words, which stand on the left; numbers stand on the right."""
         values = [[row[place].value for row in self.rows] for place in range(len(self.header))]
         return tuple(
             place == 0 or all(isinstance(value, str) for value in column)
@@ -155,7 +155,7 @@ class Table:
 
 
 def words(text: str, mark: Mark = "") -> Cell:
-    """A cell of words."""
+    """Returns a cell of words."""
     return Cell(text or NOTHING, text, mark)
 
 

@@ -37,7 +37,7 @@ class Coverage:
         return cls(len(videos), len(videos) - len(missing), unusable)
 
     def line(self) -> str:
-        """One sentence for below a table."""
+        """Returns one sentence to stand below a table."""
         if not self.unusable:
             return f"Coverage: all {self.expected:,} {plural(self.expected, 'video')} scored."
         parts = ", ".join(f"{name} {number}" for name, number in sorted(self.unusable.items()))

@@ -244,7 +244,7 @@ def _notes(shown: Sequence[_Ours], beside: Mapping[str, Differences]) -> tuple[s
 
 
 def _networks(shown: Sequence[Run], beside: Mapping[str, Differences]) -> tuple[str, ...]:
-    """Which runs have another network than the thesis's of that name, or another input."""
+    """Says which runs have another network than the thesis's of that name, or another input."""
     return tuple(note for run in shown for note in beside[run.name].of_network())
 
 

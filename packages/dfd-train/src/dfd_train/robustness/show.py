@@ -154,7 +154,7 @@ def _draw(axes: Axes, results: Sequence[Result], sweep: Sweep, measure: str) -> 
 
 
 def _order(sweep: Sweep, condition: Condition) -> float:
-    """From no change to the strongest; gamma and margin, which go both ways, by their value."""
+    """Orders conditions from no change to the strongest; gamma and margin, which go both ways, by their value."""
     if not condition.changes and sweep.unchanged is None:
         return -math.inf
     place = sweep.levels[0] < sweep.levels[-1]

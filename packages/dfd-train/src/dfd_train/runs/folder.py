@@ -45,7 +45,7 @@ class RunFolder:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Of a published detector what must stand beside its numbers, its licence first; of a run nothing."""
+        """What must stand beside a published detector's numbers, its licence first; empty for a run."""
         return read_folder_card(self.path)[0].sentences() if self.is_adopted else ()
 
     @property

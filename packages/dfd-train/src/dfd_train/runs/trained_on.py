@@ -41,7 +41,7 @@ def run_geometry(run: Path) -> CropGeometry:
 
 
 def run_detector(run: Path) -> DetectorName:
-    """Which detector found the faces of a run's data; runs of before there were two had the thesis's.
+    """Returns the detector that found the faces of a run's data; older runs, which don't say, had the thesis's.
 
     Raises:
         UserError: a detector that this version doesn't have.

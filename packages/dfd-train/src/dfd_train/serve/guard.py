@@ -35,7 +35,7 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Access:
-    """Which requests are answered.
+    """Says which requests are answered.
 
     names: host names, lower case, under which the server is asked. A page of another site can make a browser ask here
         under that site's name: only ours are answered.
@@ -136,7 +136,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_address(name: str) -> bool:
-    """In figures: no page of another site has such a name, so none can take this server for itself."""
+    """Whether a host is an address in figures: no other site's page has such a name, so none can pose as this one."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -57,12 +57,12 @@ class Upload(Stages):
 
     @property
     def folder(self) -> Path:
-        """Where its report lies."""
+        """The folder in which the upload's report lies."""
         return self.file.parent / REPORT
 
     @property
     def seconds_left(self) -> float | None:
-        """Of the present stage; None as long as that can't be told."""
+        """How long the present stage will take; None as long as that can't be told."""
         spent = time.monotonic() - self._began
         known = self.state in ("scoring", "annotating") and self.share > 0.02
         return spent / self.share * (1 - self.share) if known else None
@@ -223,7 +223,7 @@ class Jobs:
 
 
 class Pause:
-    """Is over when twenty times as much time has passed as what it follows has taken."""
+    """A pause that is over when twenty times as much time has passed as what it follows took."""
 
     def __init__(self) -> None:
         self._until = self._began = 0.0

@@ -85,7 +85,7 @@ class Promise:
         self._space, self.left = space, size
 
     def use(self, size: int) -> None:
-        """So many bytes are on the disk now, or will never come."""
+        """Counts bytes that are on the disk now, or will never come."""
         self.left -= size
         self._space._free(size)
 

@@ -127,7 +127,7 @@ def _turned(words: NDArray[np.uint64], place: int) -> NDArray[np.uint64]:
 
 
 def _signs(frames: NDArray[np.floating[Any]]) -> NDArray[np.uint64]:
-    """Of each frame the signs of what is compared, the lowest frequency in the lowest bit."""
+    """Returns the signs of each frame's values as bits, the lowest frequency in the lowest bit."""
     signs = frames.reshape(len(frames), -1)[:, _LOW] > 0
     return np.asarray(
         (signs * (np.uint64(1) << np.arange(len(_LOW), dtype=np.uint64))).sum(1, dtype=np.uint64)

@@ -73,7 +73,7 @@ class Leak:
 
     @property
     def videos(self) -> dict[str, int]:
-        """How many videos of each side."""
+        """How many videos each side has."""
         return {side: len(video_ids) for side, video_ids in self.members.items()}
 
     @property
@@ -82,7 +82,7 @@ class Leak:
         return sum(m * n for m, n in combinations(self.videos.values(), 2))
 
     def each_pair(self) -> Iterator[Pair]:
-        """All these pairs."""
+        """Yields every pair of videos of two different sides."""
         for (a, videos), (b, others) in combinations(self.members.items(), 2):
             for video, other in product(videos, others):
                 yield (a, video), (b, other)
@@ -118,7 +118,7 @@ class Audit:
     shared_parts: int
 
     def of(self, *kinds: str) -> tuple[Leak, ...]:
-        """The leaks of these kinds."""
+        """Returns the leaks of these kinds."""
         return tuple(leak for leak in self.leaks if leak.kind in kinds)
 
 
@@ -142,7 +142,7 @@ def audit_splits(work: str | Path, content: bool = True) -> Audit:
 
 
 def audit_videos(videos: pd.DataFrame, content: bool = True) -> Audit:
-    """As `audit_splits`, of a table: the columns of scan, and `likeness` where it is known."""
+    """Audits a table as `audit_splits` does: it has scan's columns, and `likeness` where it is known."""
     used = videos[videos["split"].isin(SPLITS)]
     return _audit(used.assign(side=used["split"]), SPLITS, content)
 

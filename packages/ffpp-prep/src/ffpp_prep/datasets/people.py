@@ -83,5 +83,5 @@ def people(videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(column: pd.Series) -> pd.Series:
-    """The values as text, "" for null."""
+    """Returns the values as text, "" for null."""
     return column.astype(object).where(column.notna(), "").astype(str)

@@ -31,14 +31,14 @@ class Candidates:
 
 
 def anchor_centres() -> Floats:
-    """(2304, 2) x, y of the anchors, row by row of the cells."""
+    """Returns x, y of the anchors, (2304, 2), row by row of the cells."""
     places = np.arange(SIDE // STRIDE, dtype=np.float32) * STRIDE + STRIDE / 2
     x, y = np.meshgrid(places, places)
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
 def scores_of(raw: Floats) -> Floats:
-    """(A,) of the raw ones, (A, 1)."""
+    """Returns the scores (A,), in 0 to 1, of the network's raw ones (A, 1)."""
     scores: Floats = 1 / (1 + np.exp(-raw[:, 0].clip(-_CLIP, _CLIP)))
     return scores
 

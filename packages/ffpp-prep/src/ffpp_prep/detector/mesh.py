@@ -34,7 +34,7 @@ class Mesh:
     flag: float
 
     def five(self) -> Floats:
-        """(5, 2) right eye, left eye, nose tip, right and left corner of the mouth: the points of alignment."""
+        """The points of alignment, (5, 2): right eye, left eye, nose tip, right and left corner of the mouth."""
         return five_points(self.points[:, :2])
 
 

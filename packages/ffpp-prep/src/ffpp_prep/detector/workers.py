@@ -38,7 +38,7 @@ class Workers:
 
     @property
     def threads(self) -> int:
-        """That decode in each process."""
+        """How many threads decode in each process."""
         return self.engine.decode_threads or 1
 
 

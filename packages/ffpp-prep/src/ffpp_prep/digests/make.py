@@ -69,7 +69,7 @@ def digest_of(work: Path, videos: pd.DataFrame, kind: Kind, jobs: int = 1) -> tu
 
 
 def _order(rows: pa.Table) -> NDArray[np.int64]:
-    """By video, frame and face."""
+    """Returns the order of the rows by video, frame and face."""
     ids = rows["video_id"].combine_chunks()
     names = np.argsort(np.argsort(ids.dictionary.to_numpy(zero_copy_only=False)))
     order: NDArray[np.int64] = np.lexsort(
@@ -108,7 +108,7 @@ class _Shard:
     def _hashed(
         self, file: Any, kept: NDArray[np.int64], shape: NDArray[np.int32], remedy: str, beat: Beat
     ) -> tuple[NDArray[np.float32], list[bytes]]:
-        """Of each crop the mean of its values and the SHA-256 of its pixels."""
+        """Returns the mean of each crop's values and the SHA-256 of its pixels."""
         offsets, checks, decode = (
             file["offsets"][:].astype(np.int64),
             file["crc32"][:],

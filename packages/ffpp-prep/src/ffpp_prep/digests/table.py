@@ -115,7 +115,7 @@ def read_digest(path: Path) -> Digest:
 
 
 def schema_of(kind: Kind) -> pa.Schema:
-    """The columns of a digest's rows."""
+    """Returns the columns of a digest's rows."""
     return CROPS if kind == "crops" else _BOXES
 
 

@@ -23,13 +23,13 @@ TEMPLATES = {"deepfakebench": np.array(_DEEPFAKEBENCH) / 112}
 
 
 def wanted_points(template: str, size: int, scale: float) -> Points:
-    """Where the five points of a template come to lie in a crop of `size` pixels that shows `scale` times as much."""
+    """Returns a template's five points in a crop of `size` pixels that shows `scale` times as much."""
     points: Points = (TEMPLATES[template] + (scale - 1) / 2) * size / scale
     return points
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> Points:
-    """(2, 3): the turn, scale and shift from `source` (N, 2) to `target` of least squares, without mirroring.
+    """Returns the (2, 3) turn, scale and shift of least squares from `source` (N, 2) to `target`, without mirroring.
 
     Umeyama 1991. Of points as complex numbers it is a straight line: target = a * source + b.
     """

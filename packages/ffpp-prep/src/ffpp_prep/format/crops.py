@@ -134,7 +134,7 @@ def _of_part(prepared: PreparedSet, part: str, videos: pd.DataFrame) -> pd.DataF
 
 
 def _show_their_label(chosen: pd.DataFrame, altered: dict[int, Ranges]) -> NDArray[np.bool_]:
-    """Which rows aren't of a frame of a fake in which nothing is altered."""
+    """Returns which rows show their label: all but a fake's frames in which nothing is altered."""
     kept = np.ones(len(chosen), np.bool_)
     if altered:
         frames, places = chosen["frame"].to_numpy(), chosen.reset_index().groupby("row").indices
@@ -146,7 +146,7 @@ def _show_their_label(chosen: pd.DataFrame, altered: dict[int, Ranges]) -> NDArr
 
 
 def _spaced(chosen: pd.DataFrame, frames: int) -> pd.DataFrame:
-    """At most so many rows of each video, equally spaced."""
+    """Returns at most so many rows of each video, equally spaced."""
     places = chosen.groupby("row").indices.values()
     kept = [place[spaced_frames(len(place), frames)] for place in places]
     return chosen.iloc[np.sort(np.concatenate(kept))].reset_index(drop=True) if kept else chosen

@@ -56,7 +56,7 @@ def dual_frames(epoch: int, length: int, total_epochs: int, count: int) -> tuple
 
 
 def evaluation_frames(length: int, count: int) -> tuple[list[int], int]:
-    """`count` equally spaced frames from frame 10 on; a video below `10 + count` frames is spread from frame 0."""
+    """Returns `count` equally spaced frames from frame 10 on; from frame 0 in a video of less than `10 + count`."""
     _check_length(length)
     if length < FIRST_EVALUATION_FRAME + count:
         return [i * length // count for i in range(count)], count
@@ -65,14 +65,14 @@ def evaluation_frames(length: int, count: int) -> tuple[list[int], int]:
 
 
 def benchmark_frames(length: int, count: int) -> tuple[list[int], int]:
-    """`count` frames from the first to the last, as DeepfakeBench chooses them; a shorter video shows each once."""
+    """Returns `count` frames from first to last, as DeepfakeBench chooses them; each once of a shorter video."""
     _check_length(length)
     frames = sorted({i * (length - 1) // max(1, count - 1) for i in range(count)})
     return frames, 0
 
 
 def altered_frame(epoch: int, count: int) -> int:
-    """Which of a fake's `count` altered frames an epoch of *various* batches shows, where its others are real.
+    """Returns which of a fake's `count` altered frames an epoch of *various* batches shows; its others are real.
 
     The thesis's formula is for whole films: of a few frames it would nearly always take the last. Here each epoch goes
     on by the golden ratio, so that any number of epochs spreads over all of them.
@@ -82,13 +82,13 @@ def altered_frame(epoch: int, count: int) -> int:
 
 
 def altered_dual_frames(epoch: int, count: int, wanted: int) -> list[int]:
-    """As `altered_frame`, the `wanted` ones in an epoch of *dual* batches, as far apart as they can be."""
+    """Returns the `wanted` altered frames in an epoch of *dual* batches, as far apart as they can be."""
     first = altered_frame(epoch, count)
     return sorted((first + i * count // wanted) % count for i in range(wanted))
 
 
 def spaced_frames(length: int, count: int) -> list[int]:
-    """At most `count` equally spaced frames over the whole length, each once."""
+    """Returns at most `count` equally spaced frames over the whole length, each once."""
     return sorted({i * length // count for i in range(count)})
 
 

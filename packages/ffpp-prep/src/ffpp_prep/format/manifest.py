@@ -61,7 +61,7 @@ class Manifest:
 
 
 def manifest_of(summaries: Sequence[ShardSummary], header: ShardHeader, boxes: str) -> dict[str, Any]:
-    """The content of manifest.json."""
+    """Returns the content of manifest.json."""
     return {
         "format_version": FORMAT_VERSION,
         "codec": header.codec,
@@ -111,7 +111,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def commit_file(folder: Path, number: int) -> Path:
-    """Where a shard's summary is, once it is whole."""
+    """Returns the file in which a shard's summary stands once the shard is whole."""
     return (folder / shard_name(number)).with_suffix(".json")
 
 

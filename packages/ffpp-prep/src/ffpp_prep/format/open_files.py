@@ -29,7 +29,7 @@ class OpenFiles:
         self._most: int | None = None
 
     def read(self, number: int, start: int, size: int) -> bytes:
-        """`size` bytes of a file from `start` on; fewer where it ends before.
+        """Returns `size` bytes of a file from `start` on; fewer where it ends before.
 
         Raises: OSError where it can't be opened or read.
         """

@@ -62,7 +62,7 @@ def unpacked(content: bytes, box: Box) -> Floats:
 
 
 def five_points(points: Floats) -> Floats:
-    """(..., 5, 2) right eye, left eye, nose tip, right and left corner of the mouth; `points`: (..., 468, 2)."""
+    """Returns eyes, nose tip and corners of the mouth, right before left, (..., 5, 2), of `points` (..., 468, 2)."""
     eyes = [points[..., list(corners), :].mean(axis=-2) for corners in (RIGHT_EYE, LEFT_EYE)]
     others = [points[..., index, :] for index in (NOSE_TIP, RIGHT_MOUTH, LEFT_MOUTH)]
     return np.stack([*eyes, *others], axis=-2)

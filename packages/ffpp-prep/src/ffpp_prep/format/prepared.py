@@ -149,7 +149,7 @@ class PreparedSet:
         return self.crops is not None and self.crops.has(row, frame, face)
 
     def are_stored(self, spots: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """`is_stored` for the first face of many (row, frame), (N, 2)."""
+        """Returns `is_stored` for the first face of many (row, frame), (N, 2)."""
         return np.zeros(len(spots), np.bool_) if self.crops is None else self.crops.has_each(spots)
 
     @property

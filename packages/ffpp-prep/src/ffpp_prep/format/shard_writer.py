@@ -99,7 +99,7 @@ class ShardSummary:
 
 
 def shard_name(number: int) -> str:
-    """`faces-00000.h5` for 0."""
+    """Returns a shard's file name: `faces-00000.h5` for 0."""
     return f"faces-{number:05d}.h5"
 
 

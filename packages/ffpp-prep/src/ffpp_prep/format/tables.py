@@ -204,7 +204,7 @@ def _opened(path: Path, remedy: str) -> Iterator[_Opened]:
 
 
 def _footer(file: IO[bytes]) -> tuple[int, bytes]:
-    """Where the footer begins, and its bytes to the end of the file."""
+    """Returns where the footer begins, and its bytes to the end of the file."""
     size = file.seek(0, 2)
     tail = _piece(file, max(0, size - 8), size)
     length = int.from_bytes(tail[:4], "little") + 8
@@ -227,7 +227,7 @@ def _recorded(footer: bytes) -> tuple[str, ...]:
 
 
 def _bounds(metadata: pq.FileMetaData, footer_at: int) -> list[int]:
-    """Where the row groups begin, and where the last one ends."""
+    """Returns where the row groups begin, and where the last one ends."""
     starts = [_start_of(metadata.row_group(i).column(0)) for i in range(1, metadata.num_row_groups)]
     return [0, *starts, footer_at]
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def untouched_frames(
     work: Path, rows: pd.Index, trained: Collection[int] = (), face: int = 0
 ) -> frozenset[tuple[int, int]]:
-    """(row, frame) of every frame whose face was not touched; `rows` gives each video its row.
+    """Returns (row, frame) of every frame whose face was not touched; `rows` gives each video its row.
 
     There is a warning where that is every frame of a fake whose row is among `trained`.
 

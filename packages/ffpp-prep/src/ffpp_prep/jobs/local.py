@@ -111,7 +111,7 @@ class _Pool:
             self._kill_hanging(running.values())
 
     def _sort_out(self, running: Iterable[int], waiting: list[int], suspects: list[int]) -> None:
-        """After a crash: tasks that had begun are suspects, the others go back to the queue."""
+        """Sorts tasks after a crash: those that had begun are suspects, the others go back to the queue."""
         begun = [index for index in running if (self._markers / str(index)).exists()]
         waiting.extend(index for index in running if index not in begun)
         suspects.extend(begun)

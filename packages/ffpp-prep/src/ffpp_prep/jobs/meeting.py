@@ -94,7 +94,7 @@ def _sees(token: Token) -> bool:
 
 @lru_cache(maxsize=1)
 def require_sight(worker: str, token: Token) -> None:
-    """On a worker: looks for the file; once a run, for a worker may come late.
+    """Looks for the file on a worker, once a run, as a worker may come late.
 
     Raises:
         UserError: it isn't there.
@@ -111,7 +111,7 @@ def _elsewhere(worker: str, token: Token) -> str:
 
 
 def wait_a_moment(futures: Sequence[Future[Any]]) -> set[Future[Any]]:
-    """Those that are done; after POLL_S at the latest."""
+    """Returns the tasks that are done, after POLL_S at the latest."""
     try:
         done: set[Future[Any]] = wait(list(futures), timeout=POLL_S, return_when="FIRST_COMPLETED").done
     except TimeoutError:
@@ -169,5 +169,5 @@ def scheduler_lost(scheduler: str) -> FatalError:
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, not too long."""
+    """Returns what an error says in one line of at most 160 characters."""
     return " ".join(str(error).split())[:160]

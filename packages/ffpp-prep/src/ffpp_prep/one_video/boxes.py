@@ -229,7 +229,7 @@ class _Faces:
             self._before, self._shape = [], shape
 
     def add(self, frame: int, detections: Detections) -> None:
-        """The next detected frame."""
+        """Takes what was detected in the next frame."""
         faces = self._linker.step(frame, list(_kept(frame, detections, self._settings.threshold)))
         if self._settings.every > 1 and self._before and faces:
             self._extend(between(self._before, faces))
@@ -237,7 +237,7 @@ class _Faces:
         self._before = faces or self._before
 
     def rows(self) -> pa.Table:
-        """Of BOXES_SCHEMA, sorted by frame and face."""
+        """Returns the rows in BOXES_SCHEMA, sorted by frame and face."""
         return pa.concat_tables([*self._tables, self._of_block()])
 
     def _extend(self, faces: Iterable[Face]) -> None:

@@ -33,7 +33,7 @@ def are_chosen(
     settings: CropSettings,
     altered: Ranges | None = None,
 ) -> NDArray[np.bool_]:
-    """Which of one video's boxes become crops, by their frames and scores (N,).
+    """Returns which of one video's boxes become crops, by their frames and scores (N,).
 
     Args:
         frames: of each box.

@@ -199,7 +199,7 @@ def _span(low: float, high: float, blocks: int) -> slice:
 
 
 def _block_means(values: NDArray[np.uint8]) -> Blocks:
-    """(H, W, C) to (H / 8, W / 8)."""
+    """Returns the means of blocks: of values (H, W, C), (H / 8, W / 8)."""
     height, width, channels = values.shape
     rows = values.reshape(height, width // BLOCK, BLOCK * channels).sum(axis=2, dtype=np.uint16)
     sums = rows.reshape(height // BLOCK, BLOCK, width // BLOCK).sum(axis=1, dtype=np.float32)
@@ -282,7 +282,7 @@ def _rows(video_id: str, found: list[tuple[int, int, int, Difference]], verdicts
 
 
 def judge(settings: FakeSettings, measured: Difference) -> Verdict:
-    """Says what is known of one face."""
+    """Judges one face from what was measured of it."""
     if measured.contrast >= settings.threshold:
         return "touched"
     # Where the noise isn't known nothing is; nan is in no relation to any number.

@@ -185,7 +185,7 @@ class _Found:
         self._lean: dict[int, tuple[int, float]] = {}  # track -> frame, radians
 
     def add(self, picture: Picture, boxes: pd.DataFrame, mesh: FaceMesh) -> None:
-        """The faces of the next frame."""
+        """Finds the landmarks of the next frame's faces."""
         for row in boxes.itertuples():
             box = (float(row.x1), float(row.y1), float(row.x2), float(row.y2))
             track, frame = int(row.track), int(row.frame)
@@ -204,7 +204,7 @@ class _Found:
             self._points.append(packed(one.points[:, :2], box))
 
     def rows(self) -> pa.Table:
-        """Of LANDMARKS_SCHEMA."""
+        """Returns the rows found so far, in LANDMARKS_SCHEMA."""
         count = len(self.flags)
         names = pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array([self._video_id]))
         columns = {

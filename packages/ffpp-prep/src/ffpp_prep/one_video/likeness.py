@@ -54,7 +54,7 @@ class Likeness:
             yield replace(frame, rgb=partial(_given, picture))
 
     def content(self) -> bytes:
-        """As it is stored: FRAME_BYTES for each frame; empty where none says anything."""
+        """Returns what is stored: FRAME_BYTES for each frame; empty where none says anything."""
         return b"".join(content for _, content in self._kept)
 
     def _time(self, frame: Frame) -> float:

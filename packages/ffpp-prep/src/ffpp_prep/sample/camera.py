@@ -47,7 +47,7 @@ def beside(left: Take, right: Take) -> Take:
 def _camera_path(
     footage: Footage, canvas: tuple[int, int], reach: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """(N, 2, 3): from source to canvas pixels; pan, zoom, roll and the shake of a hand."""
+    """Returns matrices (N, 2, 3) from source to canvas pixels: pan, zoom, roll and the shake of a hand."""
     n = len(footage.frames)
     height, width = footage.frames.shape[1:3]
     eyes, chin = footage.marks[:, :2].mean(axis=1), footage.marks[:, 3]

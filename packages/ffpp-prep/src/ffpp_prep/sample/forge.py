@@ -37,7 +37,7 @@ class Face:
 
     @classmethod
     def at(cls, marks: Points, shape: tuple[int, ...]) -> Face:
-        """For marks (4, 2) in a picture of `shape`."""
+        """Returns the face of marks (4, 2) in a picture of `shape`."""
         eyes = marks[:2].mean(axis=0)
         down = marks[3] - eyes
         reach = float(np.linalg.norm(down))

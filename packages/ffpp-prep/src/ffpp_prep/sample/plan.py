@@ -77,7 +77,7 @@ class Plan:
     fakes: tuple[Fake, ...]
 
     def fakes_of(self, target: str) -> tuple[Fake, ...]:
-        """The fakes made from one take."""
+        """Returns the fakes that are made from one take."""
         return tuple(fake for fake in self.fakes if fake.target == target)
 
 
@@ -116,7 +116,7 @@ def split_actors(split: str) -> list[str]:
 
 
 def split_of(person: str) -> str:
-    """In which split a person is seen."""
+    """Returns the split in which a person is seen."""
     return next(split for split, pairs in PAIRS.items() if person in {who for _, _, who in pairs})
 
 

@@ -32,17 +32,17 @@ class Rendered:
 
 
 def original_path(take: plan.Take) -> Path:
-    """Relative to the tree's root."""
+    """Returns the path of an original, relative to the tree's root."""
     return Path("original_sequences", take.origin, "c23", "videos", f"{take.name}.mp4")
 
 
 def fake_path(fake: plan.Fake) -> Path:
-    """Relative to the tree's root."""
+    """Returns the path of a fake, relative to the tree's root."""
     return Path("manipulated_sequences", fake.method, "c23", "videos", f"{fake.name}.mp4")
 
 
 def mask_path(fake: plan.Fake) -> Path:
-    """Relative to the tree's root."""
+    """Returns the path of a fake's mask, relative to the tree's root."""
     return Path("manipulated_sequences", fake.method, "masks", "videos", f"{fake.name}.mp4")
 
 

@@ -26,7 +26,7 @@ class Source:
     credit: str
 
     def path(self) -> Path:
-        """Where the file lies; the package itself is not imported (plenoptic would load torch)."""
+        """Returns where the file lies; the package itself is not imported (plenoptic would load torch)."""
         spec = importlib.util.find_spec(self.package)
         folder = Path(next(iter(spec.submodule_search_locations or []))) if spec else Path()
         if spec is None or not (folder / self.file).is_file():
@@ -36,7 +36,7 @@ class Source:
         return folder / self.file
 
     def sha256(self) -> str:
-        """Of the file's bytes."""
+        """Returns the SHA-256 of the file's bytes."""
         return hashlib.sha256(self.path().read_bytes()).hexdigest()
 
 
@@ -200,7 +200,7 @@ def check_installed() -> None:
 
 
 def person(name: str) -> Person:
-    """The person with this name."""
+    """Returns the person with this name."""
     return next(p for p in PEOPLE if p.name == name)
 
 

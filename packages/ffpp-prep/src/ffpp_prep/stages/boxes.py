@@ -153,7 +153,7 @@ def _weights(engine: Engine) -> str:
 
 
 def _originals(store: BoxStore, video_ids: Iterable[str]) -> dict[str, Original]:
-    """Those whose boxes are committed, by `video_id`."""
+    """Returns the originals whose boxes are committed, by `video_id`."""
     status = store.read_status()
     return {
         row["video_id"]: Original(

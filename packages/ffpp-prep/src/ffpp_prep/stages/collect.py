@@ -26,17 +26,17 @@ class CountedResult(VideoResult, Protocol):
 
     @property
     def status(self) -> str:
-        """How it went."""
+        """How the video's task went, one of the format's statuses."""
         ...
 
     @property
     def error(self) -> str:
-        """Why it is not ok, in one line."""
+        """Why the status isn't ok, in one line."""
         ...
 
     @property
     def frames_decoded(self) -> int:
-        """Frames that were looked at."""
+        """How many frames were looked at."""
         ...
 
 

@@ -246,7 +246,7 @@ def _chosen(length: int, split: str, crop: CropSettings) -> int:
 
 
 def _bytes_a_frame(probes: Sequence[_Probe]) -> float:
-    """Of boxes as Parquet; what a file costs besides its rows is left out by writing the rows twice."""
+    """Measures a frame's boxes as Parquet; writing the rows twice leaves out what a file costs besides."""
     rows = pa.concat_tables([probe.rows for probe in probes]).unify_dictionaries()
 
     def size(table: pa.Table) -> int:
@@ -263,6 +263,6 @@ def _sum(probes: Sequence[_Probe], name: str) -> float:
 
 
 def _spread(things: Sequence[Thing], count: int) -> list[Thing]:
-    """At most `count` of them, equally spaced."""
+    """Returns at most `count` of them, equally spaced."""
     places = np.unique(np.linspace(0, len(things) - 1, count).round().astype(int))
     return [things[place] for place in places]

@@ -57,7 +57,7 @@ class _Lines(tqdm):  # type: ignore[misc,type-arg]
         super().__init__(iterable, desc, total, **{**settings, **given, "file": sys.stderr})
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
-        """Writes the line."""
+        """Writes the bar's line."""
         sys.stderr.write(f"{self.line()}\n")
         sys.stderr.flush()
 
@@ -67,7 +67,7 @@ class _Lines(tqdm):  # type: ignore[misc,type-arg]
             self.display()
 
     def clear(self, nolock: bool = False) -> None:
-        """There is nothing to wipe away."""
+        """Does nothing: whole lines stay."""
 
     def line(self) -> str:
         """How far it is, and how long it will take."""

@@ -6,7 +6,7 @@ __all__ = ["counted", "duration_text", "plural", "size_text"]
 
 
 def duration_text(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.5 h` or `2.1 days`."""
+    """Returns a time as `45 s`, `12 min`, `3.5 h` or `2.1 days`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
@@ -17,7 +17,7 @@ def duration_text(seconds: float) -> str:
 
 
 def size_text(size: float) -> str:
-    """`12.3 kB`, `45.6 MB`, `1.23 GB` or `4.56 TB`, in powers of ten."""
+    """Returns a size as `12.3 kB`, `45.6 MB`, `1.23 GB` or `4.56 TB`, in powers of ten."""
     for unit, power, digits in (("kB", 3, 1), ("MB", 6, 1), ("GB", 9, 2)):
         if size < 999.5 * 10**power:
             return f"{size / 10**power:.{digits}f} {unit}"

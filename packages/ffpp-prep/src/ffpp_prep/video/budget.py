@@ -60,16 +60,16 @@ class Budget:
             )  # less than nothing where the thread is another one
 
     def stop(self) -> None:
-        """Ends counting them as reading."""
+        """Ends the counting of processor seconds as reading."""
         self._ended = thread_time()
         self._spent += max(0.0, self._ended - self._started)
 
     def decoded(self, pixels: int) -> None:
-        """Counts a frame."""
+        """Counts a decoded frame by its pixels."""
         self._pixels -= max(pixels, LEAST_PIXELS)
 
     def used(self) -> None:
-        """Counts that a frame is looked at."""
+        """Counts a frame that is looked at."""
         self._pixels -= LOOK_PIXELS
 
     def exceeded(self, frames: int) -> str:

@@ -75,7 +75,7 @@ class DecordReader:
         del self._decord
 
     def match(self, size: tuple[int, int]) -> None:
-        """As `PyAVReader.match`."""
+        """Gives frames of the recorded size, as `PyAVReader.match` does."""
         self._keys.match(size)
 
     def __iter__(self) -> Iterator[Frame]:

@@ -41,7 +41,7 @@ class Display:
         self._turn = _Turn()
 
     def picture(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB.
+        """Returns the frame as (H, W, 3) uint8 RGB.
 
         Raises:
             DecodeFailed: it can't be had.
@@ -73,7 +73,7 @@ class Display:
 
 
 def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """(h, w, 3) uint8 to (size, size, 3) uint8, bicubic."""
+    """Returns (h, w, 3) uint8 as (size, size, 3) uint8, bicubic."""
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
     flags = Interpolation.BICUBIC | Interpolation.BITEXACT
     return _array(frame.reformat(size, size, interpolation=flags, threads=1))

@@ -124,6 +124,6 @@ class VideoReader(Protocol):
 
 
 def reason_of(error: Exception) -> str:
-    """What an error says, in one line."""
+    """Returns what an error says, in one line."""
     text = getattr(error, "strerror", None) or str(error)
     return " ".join(str(text).split()) or type(error).__name__

@@ -62,7 +62,7 @@ def refusal(path: Path) -> str:
 
 
 class _Walk:
-    """Over the elements of a file of `size` bytes; raises _TooMany where there are."""
+    """A walk over the elements of a file of `size` bytes; raises _TooMany where there are too many."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self._size = file, size

@@ -45,7 +45,7 @@ def boxes(path: Path) -> Iterator[Box]:
 
 
 def content_of(path: Path, box: Box) -> bytes:
-    """Reads a box, its head included."""
+    """Returns a box's bytes, its head included."""
     with path.open("rb") as file:
         file.seek(box.at)
         return file.read(box.length)

@@ -34,12 +34,12 @@ class VideoResult(Protocol):
 
     @property
     def video_id(self) -> str:
-        """Which video."""
+        """The video that this is the result of."""
         ...
 
     @property
     def rows(self) -> pa.Table | None:
-        """Its rows in the other table."""
+        """The video's rows in the table beside."""
         ...
 
 
@@ -94,7 +94,7 @@ class PartStore(Generic[Result]):
         return told(commits[0], read_metadata(commits[0], self.remedy), self.remedy) if commits else None
 
     def fingerprint(self) -> str:
-        """Of the settings of the committed parts; "" where there are none."""
+        """Returns the fingerprint of the committed parts' settings; "" where there are none."""
         settings = self.settings()
         return "" if settings is None else fingerprint_of(settings)
 
@@ -164,7 +164,7 @@ class PartStore(Generic[Result]):
         columns: Sequence[str] | None = None,
         status: pd.DataFrame | None = None,
     ) -> Iterator[pd.DataFrame]:
-        """As `read_rows`, part by part, so that not all are in memory; a video's rows stand in one part."""
+        """Yields the rows of `read_rows` part by part, so that not all are in memory; a video's are in one."""
         status = self.read_status() if status is None else status
         wanted = None if video_ids is None else set(video_ids)
         for part, done in status.groupby("part")["video_id"]:
@@ -188,7 +188,7 @@ class PartStore(Generic[Result]):
         return (table if columns is None else table.select(list(columns))).to_pandas()
 
     def rows_file(self, part: str) -> Path:
-        """Where the rows of a part are."""
+        """Returns the file that holds a part's rows."""
         return self.folder / f"{self._name}-{part}.parquet"
 
 
@@ -216,7 +216,7 @@ def fingerprint(settings: Any) -> str:
 
 
 def fingerprint_of(settings: dict[str, Any]) -> str:
-    """As `fingerprint`, of settings as they stand in a file."""
+    """Returns the fingerprint of settings as they stand in a file."""
     return hashlib.sha256(json.dumps(_recorded(settings), sort_keys=True).encode()).hexdigest()
 
 

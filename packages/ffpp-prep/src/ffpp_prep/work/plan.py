@@ -65,7 +65,7 @@ def read_plan(folder: Path) -> Plan | None:
 
 
 def read_one_plan(path: Path) -> Plan:
-    """As `read_plan`, of one of the two files."""
+    """Reads one of the plan's two files, as `read_plan` does."""
     remedy = remedy_of(path)
     content = parsed_json(path.read_bytes(), path, remedy)
     if isinstance(content, dict):  # a later version may have other checksums

@@ -38,7 +38,7 @@ OF_CROPS = ("video_id", "frame", "pts", "face", "score", "x1", "y1", "x2", "y2")
 def unplanned(
     videos: pd.DataFrame, plan: Sequence[Sequence[PlannedSlice]], settings: CropSettings
 ) -> pd.DataFrame:
-    """Those of `videos` that the plan lacks, or lacks frames of, with a column `splits` as `PlannedSlice` has it."""
+    """Returns the `videos` that the plan lacks, or lacks frames of, with the column `splits` of `PlannedSlice`."""
     planned = {piece.video_id: piece.splits for shard in plan for piece in shard}  # the latest has the most
     found = {}
     for row, video_id, asking in zip(videos.index, videos["video_id"], _asking(videos), strict=True):
@@ -62,7 +62,7 @@ class _Video(NamedTuple):
         splits: Sequence[str],
         settings: CropSettings,
     ) -> NDArray[np.intp]:
-        """Which of its boxes the last of `splits` chooses and the others don't, by frames and scores (N,)."""
+        """Returns which of the video's boxes only the last of `splits` chooses, by frames and scores (N,)."""
         *before, last = splits or (self.asking,)
         chosen = self._asked(frames, scores, last, settings)
         for other in before:
@@ -90,7 +90,7 @@ def _known(videos: pd.DataFrame) -> dict[str, _Video]:
 
 
 def _places(video_ids: pd.Series) -> dict[str, NDArray[np.intp]]:
-    """Where each video's rows are, in order."""
+    """Returns where each video's rows are, in order."""
     codes, names = pd.factorize(video_ids)
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))

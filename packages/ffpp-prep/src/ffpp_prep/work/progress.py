@@ -32,7 +32,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """At this rate; None as long as nothing is done."""
+        """The time left at this rate; None as long as nothing is done."""
         return (self.total - self.done) / self.rate if self.done else None
 
 

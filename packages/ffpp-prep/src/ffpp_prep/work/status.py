@@ -89,7 +89,7 @@ def _landmarks(work: Path) -> list[str]:
 
 
 def _faces(work: Path) -> list[str]:
-    """What is extracted, and the disk."""
+    """Returns the lines about what is extracted and about the disk."""
     folder = work / "faces"
     boxes = sum(path.stat().st_size for path in (work / "boxes").glob("*.parquet"))
     free = shutil.disk_usage(work).free

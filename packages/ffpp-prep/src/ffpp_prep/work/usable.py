@@ -43,7 +43,7 @@ def usable_lines(videos: pd.DataFrame) -> list[str]:
 
 
 def without_altered_frame(videos: pd.DataFrame) -> pd.Series:
-    """Which fakes of train are altered behind their last frame only, so that no frame of theirs can train."""
+    """Tells which fakes of train are altered only behind their last frame, so that no frame of theirs can train."""
     none = [row for row, ranges in altered_by_row(videos[videos["split"] == "train"]).items() if not ranges]
     return pd.Series(videos.index.isin(none), videos.index)
 

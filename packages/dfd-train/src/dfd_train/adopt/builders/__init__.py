@@ -22,7 +22,7 @@ def _as_it_is(state: State, network: nn.Module) -> State:
 
 @dataclass(frozen=True)
 class Builder:
-    """How one kind of network is made."""
+    """Says how one kind of network is made."""
 
     build: Callable[..., nn.Module]
     """from keywords, a card's arguments and `classes`, to a network: normalised RGB -> outputs (N, classes)"""

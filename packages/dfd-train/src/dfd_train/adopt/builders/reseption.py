@@ -8,7 +8,7 @@ from dfd_train.errors import UserError
 
 
 def build(*, model: str, classes: int) -> nn.Module:
-    """A network of reseption-models."""
+    """Returns a network of reseption-models by its name."""
     from reseption_models import create_model, list_models
 
     if model not in list_models():

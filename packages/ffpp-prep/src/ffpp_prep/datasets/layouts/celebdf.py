@@ -82,7 +82,7 @@ def read(tree: Tree) -> Listing:
 
 
 def _place(video_id: str) -> _Place | None:
-    """Where in the data set a video lies; None for one that lies elsewhere."""
+    """Returns where in the data set a video lies; None for one that lies elsewhere."""
     *folders, name = video_id.split("/")
     if folders and folders[-1].casefold() == "videos":
         folders.pop()

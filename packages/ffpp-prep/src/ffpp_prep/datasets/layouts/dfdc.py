@@ -130,7 +130,7 @@ def _found(entry: _Entry, present: set[str], deeper: dict[tuple[str, str], list[
 
 
 def _told(video_id: str) -> str:
-    """As `read` finds it among what was refused."""
+    """Returns a video's name as `read` finds it among what was refused."""
     folder, _, name = video_id.rpartition("/")
     return f"{folder}/{name!a}".lstrip("/")
 

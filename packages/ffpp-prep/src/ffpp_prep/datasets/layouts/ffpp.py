@@ -79,7 +79,7 @@ def read(tree: Tree) -> Listing:
 
 
 def listing_of(tree: Tree, places: Sequence[Place]) -> Listing:
-    """Lists the videos of these places."""
+    """Returns the listing of the videos in these places."""
     masks = {(p.home, p.method, p.name): p.video_id for p in places if p.kind == MASKS}
     originals = [(p.home, _original(tree, p)) for p in places if p.kind == ORIGINALS]
     by_name: dict[tuple[str, str, str], str] = {}
@@ -92,7 +92,7 @@ def listing_of(tree: Tree, places: Sequence[Place]) -> Listing:
 
 
 def _place(video_id: str) -> Place | None:
-    """Where in the data set a video lies; None for one that lies elsewhere."""
+    """Returns where in the data set a video lies; None for one that lies elsewhere."""
     *folders, _ = video_id.split("/")
     low = [folder.casefold() for folder in folders]
     at = next((i for i, folder in enumerate(low) if folder in (ORIGINALS, FAKES)), None)

@@ -51,7 +51,7 @@ class Tree:
         return self.root / name
 
     def real_paths(self, names: Iterable[str]) -> Iterator[str]:
-        """Where each of these files lies once links are followed."""
+        """Yields where each of these files lies once links are followed."""
         folders: dict[str, str] = {}
         for name in names:
             folder, _, last = name.rpartition("/")

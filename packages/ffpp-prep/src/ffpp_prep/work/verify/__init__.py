@@ -98,7 +98,7 @@ class _Check:
         return Verification(parts + checks + points, rows, len(shards), crops, size, *found)
 
     def _landmarks(self, now: str) -> int:
-        """Parts that are sound."""
+        """Checks the landmarks and returns how many of their parts are sound."""
         store, known = LandmarkStore(self.work), len(self.damage) + len(self.unread)
         parts, _ = self._parts(store, LANDMARKS)
         if store.commits() and known == len(self.damage) + len(self.unread):
@@ -184,7 +184,7 @@ def _all_of(folder: Path) -> tuple[Path, ...]:
 
 
 def _of_other_boxes(boxes: str | None, now: str, files: Sequence[Path]) -> Iterator[Damage]:
-    """Where what is in the files was made of boxes with another fingerprint than `now`, all of it has to go."""
+    """Yields damage of all files that were made of boxes with another fingerprint than `now`."""
     if boxes and now and boxes != now:
         yield Damage(files[0], "made of other boxes than those in WORK/boxes", tuple(files))
 

@@ -145,7 +145,7 @@ def _count_boxes(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> 
 
 
 def _count_faces(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> Iterator[tuple[int, str]]:
-    """The numbers of the fake's row."""
+    """Yields the videos whose row of a fake has other numbers than its faces."""
     return _different(
         videos,
         faces=_number(rows.owner, len(videos)),
@@ -154,7 +154,7 @@ def _count_faces(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> 
 
 
 def _count_landmarks(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> Iterator[tuple[int, str]]:
-    """The numbers of the video's row."""
+    """Yields the videos whose row has other numbers than their landmarks."""
     return _different(
         videos,
         faces=_number(rows.owner, len(videos)),
