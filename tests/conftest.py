@@ -100,7 +100,7 @@ SLOW = {
         "preview python sample store times values verify video workers"
     ),
     "dfd_train": (
-        "adopt batch_norm data_open_files explain explain_command export export_card gpu loader models "
+        "adopt batch_norm data_open_files explain explain_command export export_card gpu inference loader models "
         "onnx_hostile pages_hostile predict predict_batch predict_calibration predict_hostile "
         "predict_explain predict_many predict_models predict_parts predict_pictures published_parity "
         "resume resume_full_disk "

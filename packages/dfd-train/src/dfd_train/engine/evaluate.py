@@ -24,6 +24,7 @@ from dfd_train.errors import UserError
 from dfd_train.metrics import best_threshold
 from dfd_train.metrics.benchmark import benchmark_sets
 from dfd_train.metrics.videos import Aggregation
+from dfd_train.models.inference import for_inference
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
@@ -86,6 +87,7 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     config = folder.read_config()
     device = choose_device(request.device)
     model = load_model({"best": folder.best, "last": folder.last}[request.checkpoint], device, request.trust)
+    detector = for_inference(model.detector)
     prepared = load_prepared(model.work(request.data))
     other = request.data is not None and prepared.fingerprint != model.facts.fingerprint
     if request.data is None and prepared.fingerprint != model.facts.fingerprint:
@@ -113,7 +115,7 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
         log.info("%s: %s", request.split, remark)
     log.info(crop_sources(prepared, plan.batches.spots, request.split, config.train.epochs))
     if model.card is not None:
-        seconds = seconds_a_crop(model.detector.network, model.detector.spec, device) * plan.batches.crops
+        seconds = seconds_a_crop(detector.network, detector.spec, device) * plan.batches.crops
         log.info(
             "%s: %s crops through the network, about %s",
             run,
@@ -121,7 +123,7 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
             duration_text(seconds),
         )
     predictions = score_videos(
-        model.detector.network, model.detector.spec, prepared, selection.videos, scoring, device=device
+        detector.network, detector.spec, prepared, selection.videos, scoring, device=device
     )
     require_numbers(predictions["logit"].to_numpy(), str(model.path))
     demonstration = model.facts.demonstration or prepared.demonstration

@@ -12,6 +12,7 @@ from dfd_train.explain.explaining import explain_all
 from dfd_train.explain.folder import remove_earlier, write
 from dfd_train.explain.pictures import Picture, choose_videos, open_crops, open_videos
 from dfd_train.explain.request import ExplainRequest, Outcome
+from dfd_train.models.inference import for_inference
 from dfd_train.report.tables import warning
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
@@ -32,7 +33,8 @@ def explain(request: ExplainRequest) -> Outcome:
             raise UserError(f"explain needs {package}: pip install 'dfd-train[explain]'")
     names = run_names(request.runs)
     device = choose_device(request.device)
-    models = [load_model(run, device, request.trust) for run in request.runs]
+    trained = [load_model(run, device, request.trust) for run in request.runs]
+    models = [replace(model, detector=for_inference(model.detector)) for model in trained]
     pictures, sample_data = _open_pictures(request, models[0])
     demonstration = sample_data or any(model.facts.demonstration for model in models)
     unfinished = [
@@ -42,7 +44,8 @@ def explain(request: ExplainRequest) -> Outcome:
     ]
     for line in unfinished:
         log.warning("unfinished: %s", line)
-    explained = explain_all(request, models, pictures, device)
+    as_trained = [model.detector for model in trained]
+    explained = explain_all(request, models, as_trained, pictures, device)
     remove_earlier(request.out)
     outcome = write(request, names, models, explained, warning(demonstration), unfinished, device)
     return replace(outcome, left_out=len(pictures) < len(request.images or request.crops))

@@ -53,9 +53,20 @@ class Explained:
 
 
 def explain_all(
-    request: ExplainRequest, models: Sequence[TrainedModel], pictures: Sequence[Picture], device: torch.device
+    request: ExplainRequest,
+    models: Sequence[TrainedModel],
+    as_trained: Sequence[Detector],
+    pictures: Sequence[Picture],
+    device: torch.device,
 ) -> list[Explained]:
     """Explains each picture for each model, after a line that says how many passes that takes and how long.
+
+    Args:
+        request: what to explain, and how.
+        models: the models in the form in which they score.
+        as_trained: the same models' detectors in the form in which they trained.
+        pictures: what is explained.
+        device: where the models are.
 
     Raises:
         NotANumber: a model's answer is none.
@@ -79,7 +90,8 @@ def explain_all(
         *(counted(len(pictures), "picture"), counted(len(models), "model")),
         *(f"{sum(passes) + further * len(models):,}", duration_text(seconds)),
     )
-    blind = [randomised(model.detector, request.seed) for model in models] if masked else []
+    # a folded batch norm has no weights of its own to draw anew
+    blind = [randomised(detector, request.seed) for detector in as_trained] if masked else []
     with bar(total=sum(passes), desc="explaining", unit="pass", leave=False) as progress:
         found = []
         for number, (picture, own) in enumerate(zip(pictures, probs, strict=True)):

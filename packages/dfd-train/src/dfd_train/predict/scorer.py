@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from dfd_train.calibration.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.calibration.kept import run_calibration
@@ -24,6 +24,7 @@ from dfd_train.engine.learner import autocast
 from dfd_train.engine.score import require_numbers, seconds_a_crop
 from dfd_train.errors import UserError
 from dfd_train.models.build import Detector
+from dfd_train.models.inference import for_inference
 from dfd_train.predict.onnx_trial import try_onnx
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
@@ -130,10 +131,8 @@ class TorchScorer:
 
     def __init__(self, facts: Facts, detector: Detector, device: torch.device, amp: str = "off") -> None:
         self.facts = facts
-        self.detector, self.device = (
-            replace(detector, network=_for_inference(detector.network).to(device)),
-            device,
-        )
+        ready = for_inference(detector)
+        self.detector, self.device = replace(ready, network=ready.network.to(device)), device
         self._amp = amp
 
     def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
@@ -283,18 +282,6 @@ def _card_calibration(card: DetectorCard) -> Calibration | None:
         return card.calibration
     known = card.checkpoint_sha256, card.temperature, card.threshold, card.validation_videos
     return from_probabilities(*known, card.validation_real, card.validation_fake)
-
-
-def _for_inference(network: nn.Module) -> nn.Module:
-    """The same function, faster: batch norm folded away where reseption-models knows how, channels last."""
-    from reseption_models import fuse
-    from reseption_models.errors import UserError as NetworkError
-
-    try:
-        network = fuse(network)
-    except NetworkError:  # none of its blocks
-        network = network.eval()
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _numbers(batches: list[NDArray[np.float32]], facts: Facts) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +22,7 @@ from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, require_numbers, score_videos
 from dfd_train.errors import UserError
 from dfd_train.metrics import Summary, summarize
+from dfd_train.models.inference import for_inference
 from dfd_train.robustness.conditions import Condition, Sweep
 from dfd_train.robustness.differences import Differences, differences
 from dfd_train.robustness.films import has_codec, recoded_set, remove_films
@@ -83,6 +84,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Resu
     config = folder.read_config()
     device = choose_device(request.device)
     model = load_model(folder.best, device, request.trust)
+    model = replace(model, detector=for_inference(model.detector))
     try:
         prepared = load_prepared(model.work(request.data))
     except FileNotFoundError as error:
