@@ -18,15 +18,15 @@ from matplotlib.figure import Figure
 from dfd_train.calibration.learned import from_probabilities
 from dfd_train.predict import faces, thumbs, timeline
 from dfd_train.predict.analysis import Media
-from dfd_train.predict.animation import AnimationReader
 from dfd_train.predict.annotate import Marks
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
 from dfd_train.predict.inputs import find_inputs
-from dfd_train.predict.photographs import read_image
 from dfd_train.predict.timeline import draw_timeline
 from dfd_train.predict.words import clock, exact_percent, looked_at, meaning, percent, short_percent
 from ffpp_prep.detector import Detections
+from ffpp_prep.video.animation import AnimationReader
+from ffpp_prep.video.photographs import read_image
 
 
 def names(*paths: Path, **options: Path) -> list[str]:

@@ -19,14 +19,14 @@ import pytest
 
 from dfd_train.calibration.score import DeployedScore
 from dfd_train.errors import UserError
-from dfd_train.predict.animation import AnimationReader
 from dfd_train.predict.annotate import Marks, annotate_video
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import FaceFinder, ImageFaces, Rates, VideoFaces
 from dfd_train.predict.inputs import Input
-from dfd_train.predict.photographs import as_rgb, read_image, read_smaller
 from dfd_train.predict.result import unreadable
 from ffpp_prep.video import PyAVReader, budget
+from ffpp_prep.video.animation import AnimationReader
+from ffpp_prep.video.photographs import as_rgb, read_image, read_smaller
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -258,7 +258,7 @@ def test_a_large_picture_is_read_without_copies_of_it(
     """One of 67 megapixels; `most` is MB."""
     PIL.Image.new(mode, (8192, 8192)).save(tmp_path / "a.png")
     script = (
-        "import sys, pathlib, resource; from dfd_train.predict.photographs import read_image, read_smaller\n"
+        "import sys, pathlib, resource; from ffpp_prep.video.photographs import read_image, read_smaller\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         f"path = pathlib.Path(sys.argv[1]); {reading}\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
@@ -283,7 +283,7 @@ def test_a_marked_picture_is_as_large_as_a_marked_video(tmp_path: Path, size: tu
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_strips_are_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orientation: int) -> None:
-    monkeypatch.setattr("dfd_train.predict.photographs.STRIP", 300)
+    monkeypatch.setattr("ffpp_prep.video.photographs.STRIP", 300)
     values = np.random.default_rng(0).integers(0, 255, (41, 70, 4), np.uint8)
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation

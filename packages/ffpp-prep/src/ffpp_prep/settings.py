@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.options import Checked, Range
 
 __all__ = [
     "THESIS_MARGIN",
+    "WHOLE",
     "Align",
     "Border",
     "BoxSettings",
@@ -37,6 +38,7 @@ Align = Literal["", "deepfakebench"]
 CodecName = Literal["webp", "jxl", "png", "qoi", "raw", "jpeg"]  # `format.codecs` says what each is
 Decoder = Literal["pyav", "decord"]
 DetectorName = Literal["ssd", "blazeface"]  # `detector` loads them
+WHOLE: Final = "whole"  # in a detector's place, where faces are taken as they are
 DfdRule = Literal["actors", "thesis"]
 DfdcRule = Literal["parts", "thesis"]
 
@@ -77,6 +79,8 @@ class BoxSettings(Checked):
         decoder: pyav or decord, see `ffpp_prep.video`; they number frames alike, 10-bit colours differ slightly.
         from_original: any fake whose frames match its original's takes that one's boxes; DFDC's do so anyway.
         detector: ssd, the thesis's, or blazeface. The thesis's is kept as "", as in files of before there were two.
+        faces: as-is where pictures are face crops already: each is taken whole, and no detector runs. To find them is
+            kept as "", as in files of before there was a choice.
 
     Raises:
         UserError: a value that isn't allowed.
@@ -104,11 +108,24 @@ class BoxSettings(Checked):
         "ssd is the thesis's; blazeface takes a fifth of its time, see docs/detectors.md",
         empty="ssd",
     )
+    faces: Literal["", "found", "as-is"] = setting(
+        "",
+        "as-is: the pictures are face crops already, and each is taken whole without any detector",
+        empty="found",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.detector == "ssd":
-            object.__setattr__(self, "detector", "")
+        for name, empty in (("detector", "ssd"), ("faces", "found")):
+            if getattr(self, name) == empty:
+                object.__setattr__(self, name, "")
+        if self.faces and self.detector:
+            raise UserError(f"detector={self.detector}: none runs where faces=as-is (--faces as-is)")
+
+    @property
+    def finder(self) -> Literal[DetectorName, "whole"]:
+        """What finds the faces: a detector, or `whole` where each picture is one."""
+        return "whole" if self.faces else self.detector or "ssd"
 
 
 @dataclass(frozen=True)
@@ -122,7 +139,7 @@ class Engine(Checked):
         gpus: worker processes, one a GPU, in place of the jobs; None for as many as TensorFlow sees, 0 for none.
         decode_threads: in each worker process, one video each, whose frames go to the process's one detector; None
             for 1, and for the GPU's share of the cores where there is one.
-        detector: ssd or blazeface; that of the boxes' settings.
+        detector: ssd or blazeface, that of the boxes' settings; whole where those take faces as they are.
 
     Raises:
         UserError: a value that isn't allowed.
@@ -144,7 +161,7 @@ class Engine(Checked):
         metavar="N",
     )
 
-    detector: DetectorName = setting("ssd")
+    detector: Literal[DetectorName, "whole"] = setting("ssd")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dfd_train.data.batches import Spots
 from ffpp_prep.format.frames import asked_for
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.text.units import counted
+from ffpp_prep.video import is_there
 
 TRIED = 3  # crops that are cut to know what one costs
 LOOKED_AT = 500  # missing crops by which the command that stores them is chosen
@@ -45,7 +46,7 @@ def crop_sources(prepared: PreparedSet, spots: Spots, what: str, epochs: int) ->
         return line
     for row in np.unique(missing[:, 0]).tolist():
         path = Path(prepared.videos.at[row, "path"])
-        if not path.is_file():
+        if not is_there(path):
             raise FileNotFoundError(f"crops are missing in {prepared.work}, and so is their video {path}")
     cost = _seconds(prepared, missing) * len(missing)
     extract = f"ffpp-prep extract {prepared.work}{_choosing(prepared, missing, epochs)}"

@@ -18,7 +18,6 @@ from dfd_train.data.cuts import cut
 from dfd_train.data.selection import SPLITS, select_videos
 from dfd_train.errors import UserError
 from dfd_train.predict.inputs import require_file
-from dfd_train.predict.photographs import read_image
 from dfd_train.report.tables import methods_in
 from ffpp_prep.datasets.people import people
 from ffpp_prep.format.geometry import Image
@@ -26,6 +25,7 @@ from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import read_frame
+from ffpp_prep.video.photographs import read_image
 
 log = logging.getLogger(__name__)
 Mask = npt.NDArray[np.bool_]

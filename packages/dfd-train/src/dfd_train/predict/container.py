@@ -17,9 +17,9 @@ import PIL.ExifTags
 
 from dfd_train.errors import UserError
 from dfd_train.predict.inputs import Input
-from dfd_train.predict.photographs import opened
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import VideoError, movie_box, open_container
+from ffpp_prep.video.photographs import opened
 
 LONGEST_TEXT = 200  # letters of a tag
 MOST_TRACKS = 16

@@ -17,16 +17,16 @@ from typing import Annotated
 from msgspec import Meta
 
 from dfd_train.data.cuts import cut
-from dfd_train.predict.animation import AnimationReader, is_animated
 from dfd_train.predict.cuts import CutDetector
 from dfd_train.predict.finder import CONFIDENCE, FaceFinder
 from dfd_train.predict.following import Follower
-from dfd_train.predict.photographs import read_image
 from ffpp_prep.detector import Detections
 from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.one_video.tracks import Face, between
 from ffpp_prep.options import Checked
 from ffpp_prep.video import Frame, FrameTimes, PyAVReader
+from ffpp_prep.video.animation import AnimationReader, is_animated
+from ffpp_prep.video.photographs import read_image
 
 __all__ = [
     "CONFIDENCE",

@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfd_train.errors import UserError
-from dfd_train.predict.animation import is_animated
-from dfd_train.predict.photographs import HEIC, is_plainly_one, kind_of
 from ffpp_prep.text.printable import printable
 from ffpp_prep.text.units import counted
+from ffpp_prep.video.animation import is_animated
+from ffpp_prep.video.photographs import HEIC, PICTURE_ENDINGS, is_plainly_one, kind_of
 
 log = logging.getLogger(__name__)
 
-IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif"}) | HEIC
+IMAGES = PICTURE_ENDINGS | HEIC
 VIDEOS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".3g2"}
     | {".wmv", ".flv", ".ogv", ".ogg", ".gif", ".mxf", ".nut"}

@@ -33,7 +33,6 @@ from dfd_train.predict.evidence import outputs_of
 from dfd_train.predict.faces import Advance
 from dfd_train.predict.inputs import Input, source_of
 from dfd_train.predict.page import write_page
-from dfd_train.predict.photographs import read_smaller
 from dfd_train.predict.result import Result, frame_probs
 from dfd_train.predict.timeline import NARROW, WIDE, Timeline, draw_timeline
 from dfd_train.predict.worst import Marked
@@ -42,6 +41,7 @@ from ffpp_prep.format.checksums import read_checked_json, with_checksum
 from ffpp_prep.machine import lock, sync_file
 from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.video import VideoError
+from ffpp_prep.video.photographs import read_smaller
 
 log = logging.getLogger(__name__)
 

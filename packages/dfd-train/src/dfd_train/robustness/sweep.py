@@ -36,6 +36,7 @@ from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.options import Checked
 from ffpp_prep.text.bars import bar
 from ffpp_prep.text.printable import printable
+from ffpp_prep.video import is_there
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +196,7 @@ def _without_unreachable(
     ):
         log.warning("no sweep over H.265: this build of FFmpeg can't write it")
         conditions = [c for c in conditions if all(recoding.codec != "libx265" for recoding in c.recodings)]
-    missing = next((path for path in videos["path"] if not Path(path).is_file()), None)
+    missing = next((path for path in videos["path"] if not is_there(Path(path))), None)
     if missing is None:
         return conditions
     reason = f"{prepared.work}: the videos are not there ({missing})"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from dfd_train.predict.inputs import READ, folder_name
-from dfd_train.predict.photographs import HEIC
 from dfd_train.serve.refusal import Refused
+from ffpp_prep.video.photographs import HEIC
 
 BLOCK = 1 << 20
 SPARE = 256 << 20  # bytes of disk to be left for results

@@ -64,6 +64,13 @@ def add_scan_arguments(parser: Parser, when: str = "") -> None:
         help="take videos with a real picture and an altered voice as real (default: leave them out)",
     )
     group.add_argument(
+        "--pictures",
+        default="auto",
+        choices=("auto", "frames", "each", "none"),
+        help="which pictures are videos: folders of numbered ones (frames), each by itself, or by default both where "
+        "the set has no video",
+    )
+    group.add_argument(
         "--columns",
         default="",
         metavar="NAME=COLUMN,…",
@@ -127,6 +134,7 @@ def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> S
         moved,
         table_words(options),
         options.altered_voice,
+        options.pictures,
     )
     for note in summary.notes:
         print(f"note: {note}")

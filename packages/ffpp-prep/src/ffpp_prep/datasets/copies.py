@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from ffpp_prep.text.bars import bar
+from ffpp_prep.video import VideoError
+from ffpp_prep.video.frame_folder import content_digest, content_size, is_of_pictures
 
 EDGE = 1 << 16  # bytes at both ends that are compared before a whole file is read
 
@@ -56,6 +58,8 @@ def _digests(paths: pd.Series, digest: Callable[[Path], str]) -> tuple[pd.Series
 
 
 def _ends(path: Path) -> str:
+    if is_of_pictures(path):
+        return content_digest(path)
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
@@ -65,12 +69,14 @@ def _ends(path: Path) -> str:
 
 
 def _whole(path: Path) -> str:
+    if is_of_pictures(path):
+        return content_digest(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _size(path: str) -> float | None:
     try:
-        return float(Path(path).stat().st_size)
-    except (OSError, ValueError):
+        return float(content_size(Path(path)))
+    except (OSError, ValueError, VideoError):
         return None

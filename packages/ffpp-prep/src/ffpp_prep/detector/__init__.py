@@ -8,10 +8,11 @@ from typing import Final, get_args
 
 from ffpp_prep.detector.gpus import may_have_gpu
 from ffpp_prep.detector.interface import Detections, Detector
+from ffpp_prep.detector.whole import WholePicture
 from ffpp_prep.errors import UserError
-from ffpp_prep.settings import DetectorName
+from ffpp_prep.settings import WHOLE, DetectorName
 
-__all__ = ["DETECTORS", "ENGINES", "SSD", "Detections", "Detector", "load_detector"]
+__all__ = ["BLAZEFACE", "DETECTORS", "ENGINES", "SSD", "Detections", "Detector", "load_detector"]
 
 ENGINES = ("auto", "litert", "tensorflow")
 SSD: Final = "ssd"
@@ -43,6 +44,8 @@ def load_detector(
             "engine litert runs the embedded weights only: a frozen graph needs engine tensorflow"
         )
     check_detector(detector, engine, frozen_graph)
+    if detector == WHOLE:
+        return WholePicture()
     if detector == BLAZEFACE:
         from ffpp_prep.detector.blazeface import BlazeFaceDetector
 
@@ -58,12 +61,12 @@ def load_detector(
 
 def check_detector(detector: str, engine: str = "auto", frozen_graph: Path | None = None) -> None:
     """Raises UserError for an unknown detector, or for one that the engine can't run."""
-    if detector not in DETECTORS:
+    if detector not in (*DETECTORS, WHOLE):
         raise UserError(f"detector={detector}: unknown; allowed are {', '.join(DETECTORS)}")
-    if detector == BLAZEFACE and engine == "tensorflow":
-        raise UserError("engine=tensorflow: detector blazeface runs on litert only")
-    if detector == BLAZEFACE and frozen_graph is not None:
-        raise UserError(f"frozen_graph={frozen_graph}: is of detector ssd, not blazeface")
+    if detector != SSD and engine == "tensorflow":
+        raise UserError(f"engine=tensorflow: detector {detector} runs on litert only")
+    if detector != SSD and frozen_graph is not None:
+        raise UserError(f"frozen_graph={frozen_graph}: is of detector ssd, not {detector}")
 
 
 def _tensorflow_sees_gpu() -> bool:

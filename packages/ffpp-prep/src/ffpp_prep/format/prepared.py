@@ -23,7 +23,7 @@ from ffpp_prep.format.schemas import FORMAT_VERSION, USABLE, refuse_version
 from ffpp_prep.format.segments import Ranges, altered_frames
 from ffpp_prep.format.shard_reader import CropStore
 from ffpp_prep.format.tables import read_table
-from ffpp_prep.video import read_frame
+from ffpp_prep.video import is_there, read_frame
 
 __all__ = [
     "NEEDED",
@@ -167,7 +167,7 @@ class PreparedSet:
         """
         if geometry == self.geometry:
             return self
-        gone = next((path for path in self.videos["path"] if not Path(path).is_file()), None)
+        gone = next((path for path in self.videos["path"] if not is_there(Path(path))), None)
         if gone is not None:
             raise UserError(
                 f"{self.work}: this detector needs crops of its own, and the videos are not there ({gone})"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from ffpp_prep.detector import SSD, check_detector
+from ffpp_prep.detector import BLAZEFACE, SSD, check_detector
 from ffpp_prep.detector.embedded import BLAZEFACE_SHA256
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.detector.workers import Workers, find_workers, process_detector
@@ -84,7 +84,7 @@ def detect_boxes(
     settings = settings or BoxSettings()
     require_decoder(settings.decoder)
     videos = read_scan(work)
-    workers = _workers(replace(engine or Engine(), detector=settings.detector or SSD), jobs, scheduler)
+    workers = _workers(replace(engine or Engine(), detector=settings.finder), jobs, scheduler)
     settings = replace(settings, weights_sha256=_weights(workers.engine))
     store = BoxStore(work)
     started = time.monotonic()
@@ -149,7 +149,7 @@ def _workers(engine: Engine, jobs: int, scheduler: str) -> Workers:
 def _weights(engine: Engine) -> str:
     if engine.frozen_graph:
         return sha256_of(engine.frozen_graph)
-    return WEIGHTS_SHA256 if engine.detector == SSD else BLAZEFACE_SHA256
+    return {SSD: WEIGHTS_SHA256, BLAZEFACE: BLAZEFACE_SHA256}.get(engine.detector, "")
 
 
 def _originals(store: BoxStore, video_ids: Iterable[str]) -> dict[str, Original]:

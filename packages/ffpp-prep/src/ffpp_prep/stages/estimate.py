@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ffpp_prep.datasets.layouts import TableWords, list_videos
 from ffpp_prep.datasets.splits import assign
-from ffpp_prep.detector import SSD, Detector
+from ffpp_prep.detector import Detector
 from ffpp_prep.detector.workers import find_workers, process_detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.codecs import codec
@@ -26,7 +26,7 @@ from ffpp_prep.one_video.faces import are_chosen, crops
 from ffpp_prep.settings import BoxSettings, CropSettings, Engine, SplitSettings
 from ffpp_prep.stages.scanning import own_splits
 from ffpp_prep.text.bars import bar
-from ffpp_prep.video import PyAVReader, VideoError, require_decoder
+from ffpp_prep.video import PyAVReader, VideoError, open_video, require_decoder
 
 __all__ = ["HEADERS", "PROBES", "PROBE_FRAMES", "Estimate", "Thing", "estimate_root"]
 
@@ -100,7 +100,7 @@ def estimate_root(
     boxes, crop = boxes or BoxSettings(), crop or CropSettings()
     require_decoder(boxes.decoder)
     crop = replace(crop, decoder=boxes.decoder, align="")  # squares of the same size cost about as much
-    workers = find_workers(replace(engine or Engine(), detector=boxes.detector or SSD), jobs)
+    workers = find_workers(replace(engine or Engine(), detector=boxes.finder), jobs)
     detecting = workers.processes * workers.threads
     videos: Sequence[VideoRecord] = list_videos(Path(root), layout, words).videos
     if crop.for_training:
@@ -155,9 +155,11 @@ class _Probe:
 
 def _header(video: VideoRecord) -> _Header | None:
     try:
-        with PyAVReader(video.path) as reader:
+        with open_video(video.path) as reader:
             info = reader.info
-            frames = info.frames or len(reader.packet_times().pts)  # some containers don't say
+            frames = info.frames
+            if not frames and isinstance(reader, PyAVReader):  # some containers don't say
+                frames = len(reader.packet_times().pts)
     except VideoError:
         return None
     return _Header(frames, frames / info.fps if info.fps else 0.0) if frames else None

@@ -43,6 +43,7 @@ def scan(
     moved: bool = False,
     words: TableWords | None = None,
     altered_voice: bool = False,
+    pictures: str = "auto",
 ) -> ScanSummary:
     """Lists a data set's videos and writes WORK/videos.parquet, and WORK/refused.csv; nothing is decoded.
 
@@ -56,6 +57,7 @@ def scan(
         moved: `root` is the data set that WORK was scanned from, in another place.
         words: what a table's columns and labels mean, if they have other names.
         altered_voice: take videos whose picture is real and whose voice was altered, as real.
+        pictures: which pictures are videos: auto, frames, each or none, see docs/datasets.md.
 
     Raises:
         UserError: nothing to scan, an unknown layout, no way to assign splits, or WORK has boxes of another root.
@@ -67,7 +69,7 @@ def scan(
     apart = [work, root / SAMPLE_MARK]
     if splits.folder:
         apart += [splits.folder, *(splits.folder / f"{name}.json" for name in (*SPLITS, "dfd"))]
-    listing = list_videos(root, layout, words, apart, altered_voice)
+    listing = list_videos(root, layout, words, apart, altered_voice, pictures)
     videos, notes = assign(listing.videos, splits)
     demonstration = (root / SAMPLE_MARK).is_file()
     metadata = {

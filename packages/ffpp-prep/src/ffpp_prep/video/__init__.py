@@ -12,9 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ffpp_prep.errors import UserError
+from ffpp_prep.video.animation import AnimationReader, is_animated
 from ffpp_prep.video.budget import MAX_FRAME_PIXELS, MAX_PIXELS, Budget, too_large
 from ffpp_prep.video.display import CONVERSION, resized
 from ffpp_prep.video.encoder import Encoder, open_output
+from ffpp_prep.video.frame_folder import PictureReader, is_of_pictures, is_there
 from ffpp_prep.video.interface import (
     DecodeFailed,
     Frame,
@@ -49,6 +51,7 @@ __all__ = [
     "VideoReader",
     "beating",
     "decoder_version",
+    "is_there",
     "movie_box",
     "open_container",
     "open_output",
@@ -64,17 +67,30 @@ BEAT_FRAMES = 64  # far less than a watcher's patience, whatever their size
 
 
 def open_video(path: str | Path, decoder: str = "pyav") -> VideoReader:
-    """Opens a video with one of DECODERS; both readers are used alike, see `VideoReader`.
+    """Opens a video with one of DECODERS, or what lies on a disk as pictures; all readers are used alike.
+
+    Pictures are a folder of frames, such a folder inside a tar archive (the path goes on beyond it), or a picture file.
 
     Raises:
         OpenFailed: there is no such file, or it is not a video.
         DecodeFailed: decord reads other frames than the packets say.
     """
+    if is_of_pictures(Path(path)):
+        return _of_pictures(Path(path))
     if decoder == "pyav":
         return PyAVReader(path)
     from ffpp_prep.video.decord_reader import DecordReader
 
     return DecordReader(path)
+
+
+def _of_pictures(path: Path) -> VideoReader:
+    try:
+        return AnimationReader(path) if path.is_file() and is_animated(path) else PictureReader(path)
+    except VideoError:
+        raise
+    except UserError as error:
+        raise OpenFailed(str(error)) from error
 
 
 def beating(frames: Iterable[Frame], beat: Callable[[], None]) -> Iterator[Frame]:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ffpp_prep.video.animation import AnimationReader, is_animated
+from ffpp_prep.video.frame_folder import is_of_pictures, read_picture
 from ffpp_prep.video.interface import DecodeFailed
 from ffpp_prep.video.source import open_source
 
@@ -30,6 +32,8 @@ def read_frame(
         OpenFailed: the video can't be opened.
         DecodeFailed: it has no such frame, or that one has no colours.
     """
+    if is_of_pictures(path):
+        return _of_pictures(path, frame, pts)
     source = open_source(path).matching(size)
     with closing(source.container):
         picture = None if pts is None else _seek(source.container, source.stream, pts)
@@ -40,6 +44,15 @@ def read_frame(
         for index, picture in enumerate(_pictures(source.container, source.stream)):
             if index == frame:
                 return source.display.picture(picture)
+    raise DecodeFailed(f"{path} has no frame {frame}")
+
+
+def _of_pictures(path: Path, frame: int, pts: int | None) -> NDArray[np.uint8]:
+    if not (path.is_file() and is_animated(path)):
+        return read_picture(path, frame, pts)
+    for read in AnimationReader(path):
+        if read.index == frame:
+            return read.rgb()
     raise DecodeFailed(f"{path} has no frame {frame}")
 
 

@@ -16,6 +16,7 @@ from ffpp_prep.datasets.layouts import (
     celebdf,
     deeperforensics,
     deepfake_eval_2024,
+    deepfakebench,
     dfdc,
     dfdc_preview,
     fakeavceleb,
@@ -27,10 +28,12 @@ from ffpp_prep.datasets.layouts import (
     lavdf,
     table,
     uadfv,
+    wilddeepfake,
 )
 from ffpp_prep.datasets.layouts.left_out import account, by_reason, without_twins
 from ffpp_prep.datasets.layouts.listing import Listing, Refused
 from ffpp_prep.datasets.layouts.lists import VOICE_ONLY
+from ffpp_prep.datasets.layouts.pictures import PICTURES, with_pictures
 from ffpp_prep.datasets.layouts.table import TableWords
 from ffpp_prep.datasets.layouts.tree import VIDEO_SUFFIXES, Tree, beside, read_tree
 from ffpp_prep.datasets.people import person_name
@@ -39,6 +42,7 @@ from ffpp_prep.format.records import VideoRecord
 
 __all__ = [
     "LAYOUTS",
+    "PICTURES",
     "Listing",
     "Refused",
     "TableWords",
@@ -50,6 +54,8 @@ __all__ = [
 # only mark of DFDC's training parts is a metadata.json, which other folders may hold too.
 LAYOUTS: tuple[ModuleType, ...] = (
     table,
+    deepfakebench,
+    wilddeepfake,
     ffpp,
     celebdf,
     deeperforensics,
@@ -78,6 +84,7 @@ def list_videos(
     words: TableWords | None = None,
     apart: Iterable[Path] = (),
     altered_voice: bool = False,
+    pictures: str = "auto",
 ) -> Listing:
     """Lists the videos below `root` (or in the table `root`), sorted by `video_id`, without opening them.
 
@@ -87,6 +94,7 @@ def list_videos(
         words: what a table's columns and labels mean, where it says it in words of its own.
         apart: files and folders that are none of the data set's, such as WORK.
         altered_voice: take videos whose picture is real and whose voice was altered, as real.
+        pictures: which pictures are videos, see `with_pictures`.
 
     Raises:
         UserError: `root` is missing, empty, or of no known layout.
@@ -96,7 +104,7 @@ def list_videos(
     modules = dict(zip(layout_names(), LAYOUTS, strict=True))
     if layout != "auto" and layout not in modules:
         raise UserError(f"layout={layout}: unknown; allowed are auto, {', '.join(modules)}")
-    tree = read_tree(root, apart)
+    tree, notes = with_pictures(read_tree(root, apart), pictures)
     chosen = modules.get(layout) or next((module for module in LAYOUTS if module.matches(tree)), None)
     if chosen is None:
         raise UserError(f"{root}: no known layout found (looked for {', '.join(modules)}); {_advice(root)}")
@@ -119,7 +127,7 @@ def list_videos(
     refused = (*listing.refused, *unfit)
     if not videos:
         raise UserError(f"{root}: no videos found for layout {_name(chosen)}{_but(refused)}")
-    return replace(listing, videos=tuple(videos), refused=refused)
+    return replace(listing, videos=tuple(videos), notes=(*notes, *listing.notes), refused=refused)
 
 
 def _with_voices(tree: Tree, listing: Listing, taken: bool) -> Listing:

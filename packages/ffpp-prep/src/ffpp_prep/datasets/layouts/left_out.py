@@ -9,9 +9,10 @@ from pathlib import PurePosixPath
 from ffpp_prep.datasets.layouts.listing import Listing, Refused
 from ffpp_prep.datasets.layouts.tree import VIDEO_SUFFIXES, Tree
 from ffpp_prep.format.records import VideoRecord
+from ffpp_prep.video.frame_folder import is_archive
+from ffpp_prep.video.photographs import HEIC, PICTURE_ENDINGS
 
 LISTS = frozenset({".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx", ".txt"})
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"})
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
 ABOUT = ("readme", "license", "licence", "changelog", "notice")
 NAMED = 5  # files of a folder and an ending that aren't videos; more are one row with their number
@@ -27,6 +28,7 @@ def account(tree: Tree, listing: Listing, places: str) -> Listing:
     """
     files = {path for v in listing.videos for path in (v.path, v.mask_path)}
     used = listing.used | {path.removeprefix(f"{tree.root}/") for path in files}
+    used |= {folder for path in used for folder in _archives(path)}
     left = [name for name in tree.videos if name not in used]
     if left:  # a file that was taken by a link to it is taken
         taken = set(tree.real_paths(used & set(tree.videos)))
@@ -60,6 +62,15 @@ def without_twins(tree: Tree, listing: Listing) -> Listing:
     )
 
 
+def _archives(path: str) -> Iterator[str]:
+    """The archive that a path goes on beyond."""
+    folder = path.rpartition("/")[0]
+    while folder:
+        if is_archive(folder.rpartition("/")[2]):
+            yield folder
+        folder = folder.rpartition("/")[0]
+
+
 def _others(tree: Tree, used: frozenset[str]) -> Iterator[Refused]:
     """Files that are no videos: each where they are few, else counted by folder and ending."""
     groups: dict[tuple[str, str, str], list[str]] = {}
@@ -78,8 +89,10 @@ def _why_no_video(path: PurePosixPath) -> str:
     suffix = path.suffix.lower()
     if path.name.startswith("."):
         return "hidden video" if suffix in VIDEO_SUFFIXES else "hidden file"
-    if suffix in PICTURES:
-        return "a picture; only videos are taken"
+    if suffix in HEIC:
+        return "a HEIC picture, which can't be read"
+    if suffix in PICTURE_ENDINGS:
+        return "a picture beside videos; --pictures frames or each takes it"
     if suffix in ARCHIVES:
         return "an archive; unpack it"
     if suffix in LISTS and not path.stem.casefold().startswith(ABOUT):

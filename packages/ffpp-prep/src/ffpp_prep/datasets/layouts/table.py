@@ -24,6 +24,7 @@ from ffpp_prep.datasets.people import NOBODY
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 from ffpp_prep.format.segments import altered_frames
+from ffpp_prep.video import is_there
 
 PLACES = "named by a row of the table"
 NUMBERS = {"false": 0, "true": 1, "no": 0, "yes": 1, "0": 0, "1": 1}  # whether it is fake
@@ -93,7 +94,7 @@ def read(tree: Tree, words: TableWords) -> Listing:
             refused.append(Refused(root.name, ascii(text), "its label is to be skipped"))
             continue
         path = _path(where, text, base)
-        if not path.is_file():
+        if not is_there(path):
             missed.append(text)
             refused.append(Refused(root.name, ascii(text), _why_missing(text)))
         video = _video(where, row, path, label, _name(text, path, base))
@@ -168,7 +169,7 @@ def _path(where: str, text: str, base: Path) -> Path:
         if not Path(form).is_absolute() and not path.is_relative_to(base):
             raise UserError(f"{where}: path {text!r} leaves the table's folder; give an absolute path")
         paths.append(path)
-    return next((path for path in paths if path.is_file()), paths[min(1, len(paths) - 1)])
+    return next((path for path in paths if is_there(path)), paths[min(1, len(paths) - 1)])
 
 
 def _name(text: str, path: Path, base: Path) -> str:

@@ -13,9 +13,13 @@ from types import TracebackType
 import numpy as np
 import PIL.Image
 
-from dfd_train.errors import UserError
-from dfd_train.predict.photographs import as_rgb, kind_of, opened
-from ffpp_prep.video import MAX_FRAME_PIXELS, Budget, Frame, FrameTimes, VideoInfo, too_large
+from ffpp_prep.errors import UserError
+from ffpp_prep.video.budget import MAX_FRAME_PIXELS, Budget, too_large
+from ffpp_prep.video.interface import Frame, VideoInfo
+from ffpp_prep.video.photographs import as_rgb, kind_of, opened
+from ffpp_prep.video.times import FrameTimes
+
+__all__ = ["AnimationReader", "is_animated"]
 
 MILLISECOND = 0.001
 PAGE_MS = 1000  # how long a page of a TIFF is shown: each is looked at
@@ -42,6 +46,7 @@ class AnimationReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.error = ""
+        self.frames_decoded = 0
         with opened(path) as image:
             pages = _pages(image)
             self.remark = f"its {len(pages)} pages were looked at, each as if shown for a second"
@@ -57,6 +62,9 @@ class AnimationReader:
     ) -> None:
         pass
 
+    def match(self, size: tuple[int, int]) -> None:
+        """Does nothing: these pictures have one size."""
+
     def seconds(self, most: float) -> float:
         """How long it is shown, looked up to `most` seconds."""
         times, last = FrameTimes(self.info), 0.0
@@ -67,7 +75,7 @@ class AnimationReader:
         return last + 1 / times.rate
 
     def __iter__(self) -> Iterator[Frame]:
-        budget, shown, at = Budget(self._path.stat().st_size), 0, 0.0
+        budget, at = Budget(self._path.stat().st_size), 0.0
         try:
             with opened(self._path) as image:
                 for page in _pages(image):
@@ -79,13 +87,15 @@ class AnimationReader:
                     budget.stop()
                     budget.decoded(image.width * image.height)
                     budget.used()
-                    yield Frame(shown, round(at), partial(np.asarray, picture), size=image.size)
-                    shown, at = shown + 1, at + _duration(image)
-                    self.error = budget.exceeded(shown)
+                    index = self.frames_decoded
+                    self.frames_decoded += 1
+                    yield Frame(index, round(at), partial(np.asarray, picture), size=image.size)
+                    at += _duration(image)
+                    self.error = budget.exceeded(self.frames_decoded)
                     if self.error:
                         return
         except UserError as error:
-            if not shown:
+            if not self.frames_decoded:
                 raise
             self.error = str(error).removeprefix(f"{self._path.name}: ")
 

@@ -5,6 +5,7 @@ What a file is follows from its first bytes, not from its name.
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Iterator
@@ -17,16 +18,29 @@ import PIL.Image
 import PIL.ImageOps
 from numpy.typing import NDArray
 
-from dfd_train.errors import UserError
-from ffpp_prep.format.geometry import Image
+from ffpp_prep.errors import UserError
 from ffpp_prep.machine import open_to_read, read_at
 from ffpp_prep.text.stand_ins import stand_in
-from ffpp_prep.video import MAX_PIXELS, too_large
+from ffpp_prep.video.budget import MAX_PIXELS, too_large
 
+__all__ = [
+    "HEIC",
+    "PICTURE_ENDINGS",
+    "Kind",
+    "as_rgb",
+    "is_plainly_one",
+    "kind_of",
+    "opened",
+    "read_image",
+    "read_smaller",
+]
+
+Image = NDArray[np.uint8]
 Kind = Literal["picture", "heic", "video", "unknown"]
 
 # Pillow goes by content, and opens some formats with other programs: only plain pictures are let in.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "AVIF")
+PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif"})
 HEIC = frozenset({".heic", ".heif"})  # of phones; found so that the answer says why they can't be read
 HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -41,7 +55,10 @@ FEWER_PIXELS = f"at most {MAX_PIXELS / 1e6:.0f} megapixels (8192x8192) are read;
 
 def kind_of(path: Path) -> Kind:
     """What a file is by its first bytes; unknown too where it can't be read without waiting for them."""
-    head = _first_bytes(path)
+    return _kind(_first_bytes(path))
+
+
+def _kind(head: bytes) -> Kind:
     if head[4:8] == b"ftyp":
         brands = {head[8:12], *(head[at : at + 4] for at in range(16, len(head), 4))}
         if brands & {b"avif", b"avis"}:
@@ -105,12 +122,14 @@ def read_smaller(path: Path, longest: int) -> tuple[PIL.Image.Image, float]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[PIL.Image.Image]:
+def opened(path: Path, content: bytes | None = None) -> Iterator[PIL.Image.Image]:
     """A picture whose size is bounded; what goes wrong with it inside the block is one line, too.
 
+    content: the file's, where it is no file of its own; `path` then only names it.
     Raises: UserError.
     """
-    kind, named_heic = kind_of(path), path.suffix.lower() in HEIC
+    kind = kind_of(path) if content is None else _kind(content[:64])
+    named_heic = path.suffix.lower() in HEIC
     if kind == "heic" or (kind == "unknown" and named_heic):
         which = "" if named_heic else ", and this is one, whatever its name says"
         raise UserError(f"{path.name}: HEIC pictures can't be read{which}; save this one as JPEG")
@@ -118,7 +137,8 @@ def opened(path: Path) -> Iterator[PIL.Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is refused in words, or read all the same
-            with PIL.Image.open(path, formats=[name for name in FORMATS if name in PIL.Image.OPEN]) as image:
+            file = path if content is None else io.BytesIO(content)
+            with PIL.Image.open(file, formats=[name for name in FORMATS if name in PIL.Image.OPEN]) as image:
                 if too_large(*image.size):
                     raise UserError(
                         f"{path.name}: {image.width}x{image.height} pixels are too many; {FEWER_PIXELS}"
@@ -129,7 +149,7 @@ def opened(path: Path) -> Iterator[PIL.Image.Image]:
     except PIL.Image.DecompressionBombError:
         raise UserError(f"{path.name}: its pixels are too many; {FEWER_PIXELS}") from None
     except PIL.UnidentifiedImageError:
-        if not path.stat().st_size:
+        if content == b"" or (content is None and not path.stat().st_size):
             raise UserError(f"{path.name}: the file is empty") from None
         known = "damaged, or of a rare kind" if kind == "picture" else "no picture that is known here"
         what = stand_in(path) or known

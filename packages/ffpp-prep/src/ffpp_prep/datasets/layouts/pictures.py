@@ -1,0 +1,100 @@
+"""Pictures in place of videos: which folders of them are one, before any layout looks at the tree.
+
+A folder whose pictures differ by a number at the end of their names alone is one video; any other picture is a video of
+one frame. Folders in tar archives count as folders. What is named real, fake, train, ... holds videos and is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, get_args
+
+from ffpp_prep.datasets.layouts.tree import Tree
+from ffpp_prep.datasets.layouts.words import folder_words
+from ffpp_prep.errors import UserError
+from ffpp_prep.text.bars import bar
+from ffpp_prep.text.units import counted
+from ffpp_prep.video import OpenFailed
+from ffpp_prep.video.frame_folder import archived_folders, is_archive, is_numbered, is_picture
+
+__all__ = ["PICTURES", "Pictures", "with_pictures"]
+
+Pictures = Literal["auto", "frames", "each", "none"]
+PICTURES: tuple[Pictures, ...] = get_args(Pictures)
+
+
+def with_pictures(tree: Tree, how: str = "auto") -> tuple[Tree, list[str]]:
+    """Returns the tree with its pictures among the videos, and notes on them.
+
+    Args:
+        tree: what lies on disk.
+        how: `frames` takes folders of numbered pictures, `each` every picture by itself, `auto` the first where there
+            are such folders and the second else, and nothing where there are videos; `none` nothing.
+
+    Raises:
+        UserError: an unknown `how`.
+    """
+    if how not in PICTURES:
+        raise UserError(f"pictures={how}: unknown; allowed are {', '.join(PICTURES)}")
+    if how == "none" or (how == "auto" and tree.videos):
+        return tree, []
+    archives = [name for name in tree.others if is_archive(name.rpartition("/")[2])]
+    held, unread = _archived(tree, archives)
+    videos: list[str] = []
+    taken: set[str] = set()
+    folders = frames = single = 0
+    for folder, names in (*_folders(tree).items(), *held.items()):
+        if how != "each" and folder and not _names_a_class(folder) and is_numbered(names):
+            videos.append(folder)
+            folders, frames = folders + 1, frames + len(names)
+        elif how != "frames":
+            videos += [f"{folder}/{name}".lstrip("/") for name in names]
+            single += len(names)
+        else:
+            continue
+        taken.update(f"{folder}/{name}".lstrip("/") for name in names)
+    taken |= {name for name in archives if name not in unread}
+    notes = []
+    if folders:
+        notes.append(
+            f"{counted(folders, 'folder')} of numbered pictures, {counted(frames, 'frame')}, taken as videos; "
+            "--pictures each takes every picture by itself"
+        )
+    if single:
+        notes.append(f"{counted(single, 'picture')} taken as videos of one frame each")
+    notes += [f"{name} can't be read: {why}" for name, why in unread.items()]
+    others = tuple(name for name in tree.others if name not in taken)
+    return replace(tree, videos=tuple(sorted((*tree.videos, *videos))), others=others), notes
+
+
+def _folders(tree: Tree) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in tree.others:
+        folder, _, last = name.rpartition("/")
+        if is_picture(last):
+            found.setdefault(folder, []).append(last)
+    return found
+
+
+def _archived(tree: Tree, archives: Sequence[str]) -> tuple[Mapping[str, list[str]], dict[str, str]]:
+    """The folders in these archives, by a path that goes on beyond the archive; and which can't be read, and why."""
+    found: dict[str, list[str]] = {}
+    unread: dict[str, str] = {}
+    for archive in _shown(archives):
+        try:
+            inside = archived_folders(tree.path(archive))
+        except OpenFailed as error:
+            unread[archive] = str(error)
+            continue
+        found |= {f"{archive}/{folder}".rstrip("/."): names for folder, names in inside.items()}
+    return found, unread
+
+
+def _shown(archives: Sequence[str]) -> Iterator[str]:
+    yield from bar(archives, "archives", len(archives), unit="archive", shown=len(archives) > 8)
+
+
+def _names_a_class(folder: str) -> bool:
+    split, label, _ = folder_words(folder.rpartition("/")[2])
+    return split is not None or label is not None

@@ -1,0 +1,346 @@
+"""Pictures as data: folders of frames, archives of them, single and animated pictures, from scan to crops."""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from ffpp_prep.datasets.layouts import list_videos
+from ffpp_prep.errors import UserError
+from ffpp_prep.format.prepared import load_prepared
+from ffpp_prep.settings import BoxSettings, CropSettings
+from ffpp_prep.stages import detect_boxes, extract_faces, scan
+from ffpp_prep.video import OpenFailed, open_video, read_frame
+from ffpp_prep.work.store import read_scan
+
+SIDE = 48
+
+
+def picture(seed: int, height: int = SIDE, width: int = SIDE) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def frames(folder: Path, numbers: Iterable[int], name: str = "{}.png") -> Path:
+    for number in numbers:
+        write(folder / name.format(number), png(picture(number)))
+    return folder
+
+
+def tar(path: Path, members: dict[str, bytes]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return path
+
+
+def shown(path: Path) -> list[tuple[int, int, np.ndarray]]:
+    with open_video(path) as reader:
+        return [(frame.index, frame.pts, frame.rgb()) for frame in reader]
+
+
+# --- reading -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["{}.png", "{:05d}.png", "frame_{:03d}.png", "clip 7-{}.png"])
+def test_a_folder_of_frames_in_the_order_of_its_numbers(tmp_path: Path, name: str) -> None:
+    folder = frames(tmp_path / "a.b", (10, 2, 33, 9), name)
+    write(folder / "notes.txt", b"x")
+    write(folder / "._2.png", b"x")
+    for (index, pts, pixels), (place, number) in zip(shown(folder), enumerate((2, 9, 10, 33)), strict=True):
+        assert (index, pts) == (place, number)
+        assert np.array_equal(pixels, picture(number))
+        assert np.array_equal(read_frame(folder, index), picture(number))
+        assert np.array_equal(read_frame(folder, index, number), picture(number))
+
+
+def test_an_archived_folder_is_the_same_video(tmp_path: Path) -> None:
+    folder = frames(tmp_path / "plain", (1, 2, 10))
+    members = {f"./7/real/0/{number}.png": png(picture(number)) for number in (10, 1, 2)}
+    other = {"./7/real/1/1.png": png(picture(99)), "./7/real/0/sub/1.png": png(picture(98))}
+    archive = tar(tmp_path / "7.tar.gz", members | other)
+    for one, two in zip(shown(folder), shown(archive / "7/real/0"), strict=True):
+        assert one[:2] == two[:2] and np.array_equal(one[2], two[2])
+    assert np.array_equal(read_frame(archive / "7/real/0", 2, 10), picture(10))
+
+
+def test_a_picture_is_a_video_of_one_frame_and_an_animation_one_of_several(tmp_path: Path) -> None:
+    single = write(tmp_path / "one.png", png(picture(5)))
+    assert [index for index, _, _ in shown(single)] == [0]
+    assert np.array_equal(read_frame(single, 0), picture(5))
+    pages = [PIL.Image.fromarray(picture(seed)) for seed in range(3)]
+    pages[0].save(tmp_path / "many.webp", save_all=True, append_images=pages[1:], lossless=True, duration=40)
+    assert len(shown(tmp_path / "many.webp")) == 3
+    assert np.array_equal(read_frame(tmp_path / "many.webp", 2), shown(tmp_path / "many.webp")[2][2])
+
+
+def test_a_picture_that_cannot_be_read_is_counted_and_passed_over(tmp_path: Path) -> None:
+    folder = frames(tmp_path / "v", range(1, 5))
+    write(folder / "2.png", png(picture(2))[:200])
+    with open_video(folder) as reader:
+        assert [frame.pts for frame in reader] == [1, 3, 4]
+    assert reader.error.startswith("1 of 4 pictures could not be read: 2.png")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: path.mkdir(), "no picture in this folder"),
+        (lambda path: None, "no such file"),
+    ],
+)
+def test_what_is_no_video_of_pictures(tmp_path: Path, make, said: str) -> None:
+    make(tmp_path / "v")
+    with pytest.raises(OpenFailed, match=said):
+        open_video(tmp_path / "v")
+
+
+def test_an_archive_that_is_cut_off_damaged_or_none(tmp_path: Path) -> None:
+    whole = tar(tmp_path / "w.tar.gz", {f"v/{n}.png": png(picture(n)) for n in range(20)}).read_bytes()
+    for number, content in enumerate((whole[:3000], b"\x1f\x8b" + bytes(100), b"no archive", b"")):
+        archive = write(tmp_path / f"{number}.tar.gz", content)
+        with pytest.raises(OpenFailed, match=rf"{number}\.tar\.gz"):
+            open_video(archive / "v")
+
+
+def test_links_and_devices_in_an_archive_are_nobodys_frames(tmp_path: Path) -> None:
+    secret = write(tmp_path / "secret.png", png(picture(1)))
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as archive:
+        for name, kind, target in (
+            ("v/1.png", tarfile.SYMTYPE, str(secret)),
+            ("v/2.png", tarfile.LNKTYPE, "../secret.png"),
+            ("v/3.png", tarfile.FIFOTYPE, ""),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, target
+            archive.addfile(entry)
+    with pytest.raises(OpenFailed, match="no pictures in its folder v"):
+        open_video(path / "v")
+
+
+# --- scan ----------------------------------------------------------------------------------------------------
+
+
+def test_folders_of_numbered_pictures_are_videos_and_others_are_single(tmp_path: Path) -> None:
+    frames(tmp_path / "real/anna", range(3))
+    frames(tmp_path / "fake/Deepfakes/anna", range(3), "f_{:04d}.png")
+    frames(tmp_path / "real", range(2))  # of a class, not of a film
+    write(tmp_path / "fake/portrait.jpg", b"x")
+    listing = list_videos(tmp_path)
+    assert {v.video_id: (v.method, v.label) for v in listing.videos} == {
+        "real/anna": ("original_sequences", 0),
+        "fake/Deepfakes/anna": ("Deepfakes", 1),
+        "real/0.png": ("original_sequences", 0),
+        "real/1.png": ("original_sequences", 0),
+        "fake/portrait.jpg": ("fake", 1),
+    }
+    assert not listing.refused
+    assert listing.notes[0].startswith("2 folders of numbered pictures, 6 frames, taken as videos")
+    assert listing.notes[1] == "3 pictures taken as videos of one frame each"
+    each = list_videos(tmp_path, pictures="each")
+    assert len(each.videos) == 9
+    only = list_videos(tmp_path, pictures="frames")
+    assert {v.video_id for v in only.videos} == {"real/anna", "fake/Deepfakes/anna"}
+    assert len(only.refused) == 3
+    with pytest.raises(UserError, match="pictures=all: unknown"):
+        list_videos(tmp_path, pictures="all")
+
+
+def test_pictures_beside_videos_are_taken_where_that_is_asked_for(tmp_path: Path) -> None:
+    write(tmp_path / "real/a.mp4", b"x")
+    write(tmp_path / "real/a.jpg", b"x")
+    frames(tmp_path / "fake/b", range(2))
+    assert {v.video_id for v in list_videos(tmp_path).videos} == {"real/a.mp4"}
+    found = list_videos(tmp_path, pictures="frames")
+    assert {v.video_id for v in found.videos} == {"real/a.mp4", "fake/b"}
+    assert {r.entry: r.reason for r in found.refused} == {
+        "'a.jpg'": "a picture beside videos; --pictures frames or each takes it"
+    }
+
+
+def test_a_table_names_folders_archives_and_pictures(tmp_path: Path) -> None:
+    frames(tmp_path / "v", range(2))
+    tar(tmp_path / "a.tgz", {"v/1.png": png(picture(1)), "v/2.png": png(picture(2))})
+    write(tmp_path / "p.png", png(picture(3)))
+    write(tmp_path / "set.csv", b"path,label,split\nv,0,train\na.tgz/v,1,train\np.png,1,val\ngone,0,test\n")
+    listing = list_videos(tmp_path / "set.csv")
+    assert [v.video_id for v in listing.videos] == ["a.tgz/v", "gone", "p.png", "v"]
+    assert [r.entry for r in listing.refused] == ["'gone'"]
+
+
+def wild(root: Path, packed: bool) -> Path:
+    for part, films in (("real_train", "12"), ("fake_train", "1"), ("fake_test", "1")):
+        label = part.split("_")[0]
+        for film in films:
+            members = {
+                f"./{film}/{label}/{sequence}/{number}.png": png(picture(number))
+                for sequence in (0, 3)
+                for number in (4, 9, 11)
+            }
+            if packed:
+                tar(root / part / f"{film}.tar.gz", members)
+            else:
+                for name, content in members.items():
+                    write(root / part / name, content)
+    return root
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_wilddeepfake(tmp_path: Path, packed: bool) -> None:
+    listing = list_videos(wild(tmp_path, packed))
+    middle = "1.tar.gz/" if packed else ""
+    video = next(v for v in listing.videos if v.video_id == f"fake_test/{middle}1/fake/3")
+    assert (video.dataset, video.method, video.label, video.split, video.group) == (
+        *("wilddeepfake", "WildDeepfake", 1, "test"),
+        "fake_test/1",
+    )
+    assert len(listing.videos) == 8 and not listing.refused
+    assert len({v.group for v in listing.videos}) == 4
+    assert "--faces as-is" in listing.notes[-1]
+    assert len(shown(Path(video.path))) == 3
+
+
+def bench(root: Path) -> Path:
+    """FaceForensics++ in two JSON, Celeb-DF with test videos in all splits, and DFDC's bare `val`."""
+    home = "deepfakes_detection_datasets"
+
+    def video(folder: str, label: str) -> dict[str, object]:
+        frames(root / "rgb" / folder, (0, 12))
+        named = [f"{home}\\{folder}\\{n}.png".replace("/", "\\") for n in ("0", "12")]
+        return {"label": label, "frames": named}
+
+    def pair(number: str, split: str, compression: str) -> tuple[dict, dict]:
+        real = f"FaceForensics++/original_sequences/youtube/{compression}/frames/{number}"
+        fake = f"FaceForensics++/manipulated_sequences/Deepfakes/{compression}/frames/{number}_{number[::-1]}"
+        return (
+            {split: {compression: {number: video(real, "FF-real")}}},
+            {split: {compression: {f"{number}_x": video(fake, "FF-DF")}}},
+        )
+
+    reals, fakes = {}, {}
+    for number, split in (("001", "train"), ("012", "val"), ("023", "test")):
+        real, fake = pair(number, split, "c23")
+        reals |= real
+        fakes |= fake
+    celeb = {"id0_id1_0000": video("Celeb-DF-v2/Celeb-synthesis/frames/id0_id1_0000", "CelebDFv2_fake")}
+    absent = {"gone": {"label": "CelebDFv2_fake", "frames": ["Celeb-DF-v2/frames/gone/1.png"]}}
+    dfdc = video("DFDC/val/frames/abc", "DFDC_Real")
+    lists = {
+        "FaceForensics++": {"FaceForensics++": {"FF-real": reals, "FF-DF": fakes}},
+        "FF-DF": {"FF-DF": {"FF-real": reals, "FF-DF": fakes}},
+        "Celeb-DF-v2": {
+            "Celeb-DF-v2": {"CelebDFv2_fake": {"train": celeb | absent, "val": celeb, "test": celeb}}
+        },
+        "DFDC": {"DFDC": {"DFDC_Real": {"train": {}, "val": dfdc, "test": {}}}},
+    }
+    for name, content in lists.items():
+        write(root / "preprocessing/dataset_json" / f"{name}.json", json.dumps(content).encode())
+    frames(root / "rgb/FaceForensics++/manipulated_sequences/Deepfakes/c23/masks/001_100", (0, 12))
+    return root
+
+
+def test_deepfakebench(tmp_path: Path) -> None:
+    listing = list_videos(bench(tmp_path))
+    found = {v.video_id.removeprefix("rgb/"): v for v in listing.videos}
+    home = "FaceForensics++/{}/c23/frames/{}"
+    fake = found[home.format("manipulated_sequences/Deepfakes", "012_210")]
+    assert (fake.dataset, fake.method, fake.label, fake.split, fake.compression) == (
+        *("ffpp", "Deepfakes", 1, "val", "c23"),
+    )
+    assert (fake.target_id, fake.source_id) == ("012", "210")
+    assert fake.original_id == "rgb/" + home.format("original_sequences/youtube", "012")
+    celeb = found["Celeb-DF-v2/Celeb-synthesis/frames/id0_id1_0000"]
+    assert (celeb.label, celeb.split, celeb.method) == (1, "test", "CelebDFv2")
+    assert (found["DFDC/val/frames/abc"].label, found["DFDC/val/frames/abc"].split) == (0, "val")
+    assert len(found) == 8
+    assert any("1 of 9 videos are not on disk" in note for note in listing.notes)
+    assert any(note.startswith("1 videos stand in several splits") for note in listing.notes)
+    assert [r.entry for r in listing.refused] == ["'001_100'"]  # the masks, which no list names
+
+
+def test_a_list_that_calls_a_video_real_and_fake(tmp_path: Path) -> None:
+    frames(tmp_path / "rgb/X/v", range(2))
+    one = {"train": {"v": {"frames": ["X/v/0.png"]}}}
+    write(tmp_path / "x.json", json.dumps({"X": {"X_Real": one, "X_Fake": one}}).encode())
+    with pytest.raises(
+        UserError, match=r"no videos found for layout deepfakebench.*listed as real and as fake"
+    ):
+        list_videos(tmp_path)
+
+
+# --- to crops ------------------------------------------------------------------------------------------------
+
+
+def test_face_crops_as_they_are_go_through_every_step(tmp_path: Path) -> None:
+    frames(tmp_path / "set/real/anna", (3, 5, 8))
+    write(tmp_path / "set/fake/wide.png", png(picture(7, 30, 64)))
+    tar(tmp_path / "set/fake/b.tar", {f"v/{n}.png": png(picture(n)) for n in (1, 2)})
+    work = tmp_path / "work"
+    scan(tmp_path / "set", work)
+    summary = detect_boxes(work, BoxSettings(faces="as-is"))
+    assert summary.statuses == {"ok": 3}
+    extract_faces(work, CropSettings(codec="png"))
+    prepared = load_prepared(str(work))
+    crops = {}
+    for row in range(len(prepared.videos)):
+        name = prepared.videos.at[row, "video_id"]
+        crops[name] = [prepared.read_crop_at(row, frame, 0) for frame in range(prepared.length(row))]
+    assert np.array_equal(crops["fake/wide.png"][0], picture(7, 30, 64))
+    assert [np.array_equal(crops["real/anna"][i], picture(n)) for i, n in enumerate((3, 5, 8))] == [True] * 3
+    assert np.array_equal(crops["fake/b.tar/v"][1], picture(2))
+    assert np.array_equal(
+        prepared.with_margin(0.3).read_crop_at(0, 0, 0), crops[prepared.videos.at[0, "video_id"]][0]
+    )
+
+
+def test_a_detector_runs_on_pictures_too(tmp_path: Path) -> None:
+    import skimage
+
+    astronaut = Path(skimage.__file__).parent / "data/astronaut.png"
+    for number in (1, 2):
+        write(tmp_path / f"set/real/v/{number}.png", astronaut.read_bytes())
+    write(tmp_path / "set/fake/empty.png", png(np.zeros((64, 64, 3), np.uint8)))
+    work = tmp_path / "work"
+    scan(tmp_path / "set", work)
+    summary = detect_boxes(work, BoxSettings(detector="blazeface"))
+    assert summary.statuses == {"ok": 1, "no_face": 1}
+    assert read_scan(work)["video_id"].tolist() == ["fake/empty.png", "real/v"]
+
+
+def test_no_detector_is_named_where_faces_are_as_they_are() -> None:
+    with pytest.raises(UserError, match="detector=blazeface: none runs where faces=as-is"):
+        BoxSettings(faces="as-is", detector="blazeface")
+
+
+def test_equal_folders_of_pictures_are_one_file_under_two_names(tmp_path: Path) -> None:
+    import pandas as pd
+
+    from ffpp_prep.datasets.copies import same_content
+
+    frames(tmp_path / "a", range(3))
+    frames(tmp_path / "b", range(3))
+    frames(tmp_path / "c", range(1, 4))
+    archive = tar(tmp_path / "t.tar.gz", {f"v/{n}.png": png(picture(n)) for n in range(3)})
+    paths = pd.Series([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "c"), str(archive / "v")])
+    values, _, unread = same_content(paths, pd.Series(["train", "test", "test", "val"]))
+    assert unread == 0 and set(values.index) == {0, 1, 3} and values.nunique() == 1
