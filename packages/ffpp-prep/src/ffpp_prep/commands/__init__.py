@@ -10,6 +10,7 @@ from ffpp_prep.commands import (
     check_splits,
     digest,
     estimate,
+    export,
     extract,
     landmarks,
     preview,
@@ -33,12 +34,14 @@ COMMANDS = (
     ("verify", verify),
     ("digest", digest),
     ("check-digest", check_digest),
+    ("export", export),
 )
 GO_ON = (
     "boxes",
     "landmarks",
     "check-fakes",
     "extract",
+    "export",
 )  # these keep what is finished when they are interrupted
 SYNONYMS = {  # other programs' words
     "detect": "boxes",
@@ -54,6 +57,9 @@ SYNONYMS = {  # other programs' words
     "check": "verify",
     "repair": "verify",
     "leaks": "check-splits",
+    "convert": "export",
+    "webdataset": "export",
+    "huggingface": "export",
     "hash": "digest",
     "checksums": "digest",
     "output": "--out",

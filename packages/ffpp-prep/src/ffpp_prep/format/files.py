@@ -28,6 +28,7 @@ __all__ = [
     "sha256_of",
     "sweep",
     "whole_file",
+    "whole_folder",
     "write_json",
 ]
 
@@ -63,6 +64,31 @@ def whole_file(path: Path) -> Iterator[Path]:
             yield temporary
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise FatalError(
+                f"{path}: the disk is full; free space and run the same command again"
+            ) from error
+        raise
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yields a temporary folder beside `path`; on success it is renamed to that, else it is removed.
+
+    Raises:
+        FatalError: the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            sync_file(file)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise FatalError(
                 f"{path}: the disk is full; free space and run the same command again"
             ) from error

@@ -78,12 +78,17 @@ class PointReader:
 
     def find(self, video_id: str, frame: int, face: int, box: Box) -> Floats | None:
         """The five points of a face in pixels, (5, 2); None where there are none. Raises: Damaged."""
+        points = self.find_all(video_id, frame, face, box)
+        return None if points is None else five_points(points)
+
+    def find_all(self, video_id: str, frame: int, face: int, box: Box) -> Floats | None:
+        """All points of a face in pixels, (468, 2); None where there are none. Raises: Damaged."""
         if video_id not in self._videos:
             self._videos[video_id] = self._read(video_id)
             if len(self._videos) > _CACHED_VIDEOS:
                 self._videos.popitem(last=False)
         content = self._videos[video_id].get((frame, face))
-        return None if content is None else five_points(unpacked(content, box))
+        return None if content is None else unpacked(content, box)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_videos": OrderedDict()}

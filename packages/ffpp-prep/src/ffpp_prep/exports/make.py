@@ -1,0 +1,139 @@
+"""Writes an export piece by piece; what is written is not written again, so it can be killed and called once more."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+from ffpp_prep.errors import FatalError, UserError
+from ffpp_prep.exports import deepfakebench, folder, hf, webdataset
+from ffpp_prep.exports.pieces import Piece
+from ffpp_prep.exports.settings import ExportSettings
+from ffpp_prep.format.crops import choose_crops
+from ffpp_prep.format.files import TEMPORARY, write_json
+from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.text.bars import bar
+from ffpp_prep.version import __version__
+from ffpp_prep.work.lock import only_run
+
+__all__ = ["MANIFEST", "ExportSummary", "export_crops"]
+
+MANIFEST = "export.json"
+WRITERS: dict[str, ModuleType] = {
+    "webdataset": webdataset,
+    "folder": folder,
+    "deepfakebench": deepfakebench,
+    "hf": hf,
+}
+
+
+@dataclass(frozen=True)
+class ExportSummary:
+    """What an export holds, and how many of its files or folders this run wrote."""
+
+    crops: int
+    videos: int
+    pieces: int
+    written: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Task:
+    work: str
+    made: float
+    """when: what a process opened is not taken for crops that were made since"""
+    out: str
+    settings: ExportSettings
+    piece: Piece
+
+
+def export_crops(
+    work: str | Path, out: str | Path, settings: ExportSettings | None = None, jobs: int = 1
+) -> ExportSummary:
+    """Writes the stored crops of WORK in the form of another program.
+
+    Args:
+        work: a folder with crops.
+        out: the folder to write to; an export that was interrupted there goes on.
+        settings: what, and in which form.
+        jobs: processes, one file or video each.
+
+    Raises:
+        UserError: there are no crops, one is damaged, or `out` holds something else.
+        FatalError: the disk is full, or a worker was lost.
+    """
+    if jobs < 1:
+        raise UserError(f"jobs={jobs}: must be at least 1")
+    settings, out = settings or ExportSettings(), Path(out)
+    prepared = load_prepared(work)
+    if prepared.crops is None:
+        raise UserError(f"{work} has no crops; run  ffpp-prep extract {work}")
+    table = choose_crops(prepared, settings.split, settings.frames)
+    writer = WRITERS[settings.to]
+    pieces: list[Piece] = writer.plan(prepared, table, settings)
+    with only_run(out):
+        _begin(out, prepared, settings)
+        left = [piece for piece in pieces if not (out / piece.path).exists()]
+        with bar(
+            total=len(pieces), initial=len(pieces) - len(left), desc="export", unit=writer.UNIT
+        ) as progress:
+            made = time.time()
+            for _ in _each([_Task(str(work), made, str(out), settings, piece) for piece in left], jobs):
+                progress.update()
+        notes = writer.finish(prepared, table, settings, out)
+        _begin(out, prepared, settings, len(table))
+    return ExportSummary(len(table), table["row"].nunique(), len(pieces), len(left), tuple(notes))
+
+
+def _each(tasks: list[_Task], jobs: int) -> Iterator[None]:
+    if jobs == 1 or len(tasks) < 2:
+        for task in tasks:
+            yield _write(task, lambda: None)
+        return
+    for outcome in run_tasks(_write, tasks, jobs):
+        if outcome.lost is not None:
+            raise FatalError(f"{outcome.task.piece.path}: {outcome.lost.error}")
+        yield None
+
+
+def _write(task: _Task, beat: Beat) -> None:
+    prepared = _opened(task.work, task.made)
+    WRITERS[task.settings.to].write(prepared, task.piece, Path(task.out), beat)
+
+
+@lru_cache(maxsize=1)
+def _opened(work: str, _made: float) -> PreparedSet:
+    return load_prepared(work)
+
+
+def _begin(out: Path, prepared: PreparedSet, settings: ExportSettings, crops: int | None = None) -> None:
+    """Says what the folder holds, `crops` once all are there. Raises: UserError where it holds something else."""
+    told = {
+        "format_version": 1,
+        "ffpp_prep": __version__,
+        "data_fingerprint": prepared.fingerprint,
+        "demonstration": prepared.demonstration,
+        "settings": asdict(settings),
+    }
+    path = out / MANIFEST
+    if path.is_file():
+        try:
+            before = json.loads(path.read_bytes())
+        except ValueError:
+            before = None
+        same = ("data_fingerprint", "settings")
+        if not isinstance(before, dict) or any(before.get(name) != told[name] for name in same):
+            raise UserError(f"{out} holds another export; give another -o, or remove it")
+    elif any(not entry.name.startswith(".") for entry in out.iterdir()):
+        raise UserError(f"{out} is not empty and holds no export; give another -o")
+    for leftover in out.rglob(f"{TEMPORARY}*"):  # of a run that was killed
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+    write_json(path, told | {"crops": crops})

@@ -1,0 +1,95 @@
+"""A piece of an export: a file, or a video's folder, that is whole or not there; and the crops that it holds."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from ffpp_prep.format.alignment import similarity, wanted_points
+from ffpp_prep.format.geometry import Image, expanded_square
+from ffpp_prep.format.points import five_points
+from ffpp_prep.format.prepared import PreparedSet
+
+__all__ = ["Crop", "Piece", "crops_of", "points_in_crop", "safe_name", "to_png"]
+
+LONGEST_NAME = 80
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A file or folder to be written.
+
+    Attributes:
+        path: relative to the export's folder.
+        rows: of each crop the row of its video, int64 (N,).
+        frames: of each crop, int32 (N,).
+        scores: of the detector, float32 (N,).
+    """
+
+    path: PurePosixPath
+    rows: NDArray[np.int64]
+    frames: NDArray[np.int32]
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One crop with what is known of it; `image`: (h, w, 3) uint8 RGB."""
+
+    image: Image
+    row: int
+    frame: int
+    score: float
+
+
+def crops_of(prepared: PreparedSet, piece: Piece) -> Iterator[Crop]:
+    """Reads the crops of a piece. Raises: UserError where one is damaged."""
+    for row, frame, score in zip(
+        piece.rows.tolist(), piece.frames.tolist(), piece.scores.tolist(), strict=True
+    ):
+        yield Crop(prepared.read_crop_at(row, frame), row, frame, score)
+
+
+def to_png(image: Image) -> bytes:
+    """The bytes of a PNG file of a crop, the same from run to run."""
+    file = io.BytesIO()
+    PIL.Image.fromarray(image).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def safe_name(video_id: str) -> str:
+    """A folder's name for a video, on any system: what it is called, and a few digits that tell it from all others."""
+    plain = re.sub(r"[^\w-]+", "_", PurePosixPath(video_id).stem, flags=re.ASCII).strip("_")[:LONGEST_NAME]
+    return f"{plain or 'video'}-{hashlib.sha256(video_id.encode()).hexdigest()[:8]}"
+
+
+def points_in_crop(prepared: PreparedSet, crop: Crop) -> NDArray[np.float32] | None:
+    """The 468 points of a crop's face in the crop's own pixels, (468, 2); None where they aren't known."""
+    video_id = str(prepared.videos.at[crop.row, "video_id"])
+    box = prepared.boxes.find(video_id, crop.frame)
+    if box is None:
+        return None
+    corners = (box.x1, box.y1, box.x2, box.y2)
+    points = prepared.points.find_all(video_id, crop.frame, 0, corners)
+    if points is None:
+        return None
+    geometry = prepared.geometry
+    if geometry.align:
+        wanted = wanted_points(geometry.align, geometry.size, 1 + geometry.margin)
+        turn = similarity(five_points(points), wanted)
+        return np.asarray(points @ turn[:, :2].T + turn[:, 2], np.float32)
+    square = expanded_square(*corners, geometry.margin)
+    left, top, right, bottom = square.left, square.top, square.right, square.bottom
+    if geometry.border == "clip":
+        width, height = prepared.frame_size(crop.row)
+        left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    scale = np.array([crop.image.shape[1] / max(right - left, 1), crop.image.shape[0] / max(bottom - top, 1)])
+    return np.asarray((points - np.array([left, top]) + 0.5) * scale - 0.5, np.float32)
