@@ -24,7 +24,17 @@ NETWORKS = (
 PREP, TRAIN = ROOT / "packages/ffpp-prep/README.md", ROOT / "packages/dfd-train/README.md"
 GUIDES = [
     DOCS / f"{name}.md"
-    for name in ("tutorial", "published", "ffpp", "dfdc", "own-data", "digests", "predict", "cluster")
+    for name in (
+        "tutorial",
+        "published",
+        "ffpp",
+        "dfdc",
+        "own-data",
+        "digests",
+        "exports",
+        "predict",
+        "cluster",
+    )
 ]
 
 
@@ -80,6 +90,7 @@ def test_the_guide_to_own_data_runs(shell, sample_data, tmp_path):
     shell.run(DOCS / "own-data.md")
     (shell.folder / "work").symlink_to("mine")
     shell.run(DOCS / "digests.md")
+    shell.run(DOCS / "exports.md")
 
 
 @pytest.mark.full

@@ -1,7 +1,6 @@
-"""Exports, read back by the libraries that they are for: webdataset, datasets, torchvision's and DeepfakeBench's rules."""
+"""Exports, read back by what they are for: webdataset, datasets, torchvision's and DeepfakeBench's rules."""
 
 import json
-import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -13,9 +12,9 @@ from test_pictures import frames, picture, png, write
 
 from ffpp_prep.cli import main
 from ffpp_prep.errors import UserError
-from ffpp_prep.exports import ExportSettings, export_crops
+from ffpp_prep.exports import export_crops
 from ffpp_prep.format.prepared import load_prepared
-from ffpp_prep.settings import BoxSettings, CropSettings
+from ffpp_prep.settings import BoxSettings, CropSettings, ExportSettings
 from ffpp_prep.stages import detect_boxes, extract_faces, scan
 
 TABLE = """path,label,method,split,original_id,dataset,compression
@@ -161,7 +160,7 @@ def test_landmarks_lie_on_the_face_in_the_crop(tmp_path: Path) -> None:
         (points,) = (np.load(path) for path in (tmp_path / name).rglob("*.npy"))
         (crop,) = (np.asarray(PIL.Image.open(path)) for path in (tmp_path / name / "rgb").rglob("*.png"))
         assert points.shape == (468, 2)
-        right_eye, left_eye, nose, right_mouth, left_mouth = five_points(points)
+        right_eye, left_eye, nose, right_mouth, _ = five_points(points)
         assert right_eye[0] < nose[0] < left_eye[0] and right_eye[1] < nose[1] < right_mouth[1]
         if name == "aligned":
             template = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366]]) / 112
@@ -218,4 +217,4 @@ def test_the_command(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     scan(write(tmp_path / "s/real/a.mp4", b"x").parents[1], empty)
     assert main(["export", str(empty), "-o", str(tmp_path / "o")]) == 2
     assert "has no crops; run  ffpp-prep extract" in capsys.readouterr().err
-    assert os.listdir(tmp_path) and not (tmp_path / "o").exists()
+    assert not (tmp_path / "o").exists()

@@ -7,6 +7,7 @@ Flags, help and messages follow from these fields (`ffpp_prep.command_line.flags
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -27,6 +28,8 @@ __all__ = [
     "DfdRule",
     "DfdcRule",
     "Engine",
+    "ExportFormat",
+    "ExportSettings",
     "FakeSettings",
     "SplitSettings",
     "flag_of",
@@ -39,6 +42,7 @@ CodecName = Literal["webp", "jxl", "png", "qoi", "raw", "jpeg"]  # `format.codec
 Decoder = Literal["pyav", "decord"]
 DetectorName = Literal["ssd", "blazeface"]  # `detector` loads them
 WHOLE: Final = "whole"  # in a detector's place, where faces are taken as they are
+ExportFormat = Literal["webdataset", "folder", "deepfakebench", "hf"]  # `exports` writes them
 DfdRule = Literal["actors", "thesis"]
 DfdcRule = Literal["parts", "thesis"]
 
@@ -332,3 +336,38 @@ class FakeSettings(Checked):
         metavar="GREY",
     )
     boxes: str = setting("", flag="boxes of fingerprint")
+
+
+@dataclass(frozen=True)
+class ExportSettings(Checked):
+    """What is exported, and in which form; two exports with equal settings of one WORK hold equal files.
+
+    Attributes:
+        to: the form.
+        split: train, val, test or unused; empty for all.
+        frames: at most this many a video, equally spaced; 0 for all that are stored.
+        shard: crops in each tar or Parquet file.
+        seed: of the order of the crops in tars and Parquet files, where training reads them one after the other.
+        name: of the data set in DeepfakeBench's lists; empty for the one that scan found.
+
+    Raises:
+        UserError: a value that isn't allowed.
+    """
+
+    to: ExportFormat = setting(
+        "folder",
+        "webdataset: tars; folder: PNG files by split and method; deepfakebench: frames, points and JSON lists; hf: a "
+        "Parquet data set for Hugging Face's datasets",
+    )
+    split: str = setting("", "only this split", metavar="NAME")
+    frames: CountOrZero = setting(0, "at most N equally spaced frames of each video", metavar="N")
+    shard: Annotated[int, Range(ge=1, le=1 << 20)] = setting(
+        2000, "crops in each tar or Parquet file", metavar="N"
+    )
+    seed: CountOrZero = setting(0, "the seed of the crops' order in tars and Parquet files", metavar="N")
+    name: str = setting("", "what DeepfakeBench's lists call the data set", metavar="NAME")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]*", self.name):
+            raise UserError(f"name={self.name}: may have letters, digits, and _ + . - only")

@@ -9,7 +9,7 @@ from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_jobs, add_out, add_work, work_of
 from ffpp_prep.errors import ExitStatus
-from ffpp_prep.exports.settings import ExportSettings
+from ffpp_prep.settings import ExportSettings
 from ffpp_prep.text.units import counted
 
 HELP = "write the crops for other programs: webdataset, a folder, DeepfakeBench, Hugging Face"

@@ -18,14 +18,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ffpp_prep.datasets.layouts.deepfakebench import METHODS
 from ffpp_prep.exports.folder import by_video
 from ffpp_prep.exports.pieces import Piece, crops_of, points_in_crop, safe_name, to_png
-from ffpp_prep.exports.settings import ExportSettings
 from ffpp_prep.format.files import whole_folder, write_json
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.jobs import Beat
+from ffpp_prep.settings import ExportSettings
 
 __all__ = ["UNIT", "finish", "plan", "write"]
 
@@ -45,18 +46,19 @@ def plan(prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings) -
 
 def write(prepared: PreparedSet, piece: Piece, out: Path, beat: Beat) -> None:
     """Writes a video's landmarks, where there are any, and then its frames: each folder whole or not at all."""
-    points = {}
+    points: dict[int, NDArray[np.float32]] = {}
     with whole_folder(out / piece.path) as temporary:
         for crop in crops_of(prepared, piece):
             (temporary / f"{crop.frame:06d}.png").write_bytes(to_png(crop.image))
-            points[crop.frame] = points_in_crop(prepared, crop)
+            found = points_in_crop(prepared, crop)
+            if found is not None:
+                points[crop.frame] = found
             beat()
-        if all(found is not None for found in points.values()):
-            landmarks = out / str(piece.path).replace(f"/{FRAMES}/", f"/{LANDMARKS}/")
-            if not landmarks.exists():
-                with whole_folder(landmarks) as other:
-                    for frame, found in points.items():
-                        np.save(other / f"{frame:06d}.npy", found)
+        landmarks = out / str(piece.path).replace(f"/{FRAMES}/", f"/{LANDMARKS}/")
+        if points and not landmarks.exists():
+            with whole_folder(landmarks) as other:
+                for frame, found in points.items():
+                    np.save(other / f"{frame:06d}.npy", found)
 
 
 def finish(prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings, out: Path) -> Sequence[str]:

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from ffpp_prep.exports.pieces import Piece, crops_of, safe_name, to_png
-from ffpp_prep.exports.settings import ExportSettings
 from ffpp_prep.format.files import whole_file, whole_folder
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.jobs import Beat
+from ffpp_prep.settings import ExportSettings
 from ffpp_prep.text.spreadsheet import cell
 
 __all__ = ["UNIT", "by_video", "finish", "plan", "write"]

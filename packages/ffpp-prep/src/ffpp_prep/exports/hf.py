@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ffpp_prep.exports.pieces import Piece, crops_of, to_png
-from ffpp_prep.exports.settings import ExportSettings
 from ffpp_prep.exports.webdataset import SAID, about, shuffled_pieces
 from ffpp_prep.format.files import whole_file
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.jobs import Beat
+from ffpp_prep.settings import ExportSettings
 
 __all__ = ["UNIT", "finish", "plan", "write"]
 

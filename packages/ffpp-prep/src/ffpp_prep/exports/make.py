@@ -14,11 +14,11 @@ from types import ModuleType
 from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.exports import deepfakebench, folder, hf, webdataset
 from ffpp_prep.exports.pieces import Piece
-from ffpp_prep.exports.settings import ExportSettings
 from ffpp_prep.format.crops import choose_crops
 from ffpp_prep.format.files import TEMPORARY, write_json
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.settings import ExportSettings
 from ffpp_prep.text.bars import bar
 from ffpp_prep.version import __version__
 from ffpp_prep.work.lock import only_run
@@ -96,12 +96,13 @@ def export_crops(
 def _each(tasks: list[_Task], jobs: int) -> Iterator[None]:
     if jobs == 1 or len(tasks) < 2:
         for task in tasks:
-            yield _write(task, lambda: None)
+            _write(task, lambda: None)
+            yield
         return
     for outcome in run_tasks(_write, tasks, jobs):
         if outcome.lost is not None:
             raise FatalError(f"{outcome.task.piece.path}: {outcome.lost.error}")
-        yield None
+        yield
 
 
 def _write(task: _Task, beat: Beat) -> None:

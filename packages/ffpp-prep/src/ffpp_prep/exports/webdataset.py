@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from ffpp_prep.exports.pieces import Crop, Piece, crops_of, to_png
-from ffpp_prep.exports.settings import ExportSettings
 from ffpp_prep.format.files import whole_file
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.jobs import Beat
+from ffpp_prep.settings import ExportSettings
 
 __all__ = ["UNIT", "about", "finish", "plan", "shuffled_pieces", "write"]
 
