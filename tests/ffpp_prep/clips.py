@@ -120,6 +120,22 @@ def ffpp_prep(*arguments: object, **options: object) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, timeout=800, **options)  # type: ignore[call-overload]
 
 
+# a part is committed after a minute, too, which a busy machine reaches where others are long done
+ONE_PART = """
+import sys
+import ffpp_prep.stages.collect as collect
+from ffpp_prep.cli import main
+collect.PART_SECONDS = float("inf")
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def in_one_part(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs the command so that all results are one part, however long it takes: tests name that part's files."""
+    command = [sys.executable, "-c", ONE_PART, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=800)
+
+
 def here(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs the command in this process, which spares it a second of imports.
 

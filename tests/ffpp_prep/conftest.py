@@ -9,7 +9,7 @@ from pathlib import Path
 import clips
 import numpy as np
 import pytest
-from clips import FRAMES, ffpp_prep
+from clips import FRAMES, ffpp_prep, in_one_part
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +45,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, head: list) -> Path:
 def detected(tmp_path_factory: pytest.TempPathFactory, tree: Path) -> Path:
     """WORK after scan and boxes; not to be changed."""
     work = tmp_path_factory.mktemp("detected") / "work"
-    result = ffpp_prep("boxes", tree, "-o", work, "--jobs", 2)
+    result = in_one_part("boxes", tree, "-o", work, "--jobs", 2)
     assert result.returncode == 1, result.stderr  # two videos can't be opened
     return work
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from clips import encode, ffpp_prep, rotate_metadata
+from clips import encode, ffpp_prep, in_one_part, rotate_metadata
 from test_faults import killed_at
 
 from ffpp_prep import read_boxes, read_videos
@@ -59,7 +59,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, head: list) -> Path:
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     work = tmp_path_factory.mktemp("dfdc") / "work"
-    result = ffpp_prep("boxes", root, "-o", work, "--jobs", 2)
+    result = in_one_part("boxes", root, "-o", work, "--jobs", 2)
     assert result.returncode == 1, result.stderr  # cut and empty can't be read
     return work
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from clips import decode, encode, ffpp_prep
+from clips import decode, encode, ffpp_prep, in_one_part
 from test_faults import killed_at
 
 from ffpp_prep.cli import main
@@ -70,7 +70,7 @@ def detected(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     """WORK with boxes, most of them the original's."""
     work = tmp_path_factory.mktemp("fakes") / "work"
     arguments = ("--jobs", 2, "--boxes-from-original", "--detect-every", 5)
-    assert ffpp_prep("boxes", root / "t.csv", "-o", work, *arguments).returncode == 1  # one is broken
+    assert in_one_part("boxes", root / "t.csv", "-o", work, *arguments).returncode == 1  # one is broken
     return work
 
 
@@ -79,7 +79,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory, detected: Path) -> Path:
     """WORK after check-fakes."""
     work = tmp_path_factory.mktemp("fakes") / "work"
     shutil.copytree(detected, work)
-    assert ffpp_prep("check-fakes", work, "--jobs", 2).returncode == 0
+    assert in_one_part("check-fakes", work, "--jobs", 2).returncode == 0
     return work
 
 

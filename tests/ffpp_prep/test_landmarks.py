@@ -7,7 +7,7 @@ from pathlib import Path
 import clips
 import numpy as np
 import pytest
-from clips import ffpp_prep
+from clips import ffpp_prep, in_one_part
 from test_blazeface import FACES, picture
 
 from ffpp_prep import BoxSettings, detect_boxes, find_landmarks, read_boxes, read_landmarks, verify_work
@@ -25,7 +25,7 @@ def work(tmp_path_factory: pytest.TempPathFactory, head: list[np.ndarray]) -> Pa
     folder = tmp_path_factory.mktemp("landmarks")
     for name, first in (("a", 0), ("b", 20)):
         clips.encode(folder / "root" / "real" / f"{name}.mp4", head[first : first + 4])
-    done = ffpp_prep(
+    done = in_one_part(
         "boxes", folder / "root", "-o", folder / "work", "--detector", "blazeface", "--landmarks", "--jobs", 1
     )
     assert done.returncode == 0, done.stderr
