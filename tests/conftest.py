@@ -104,7 +104,7 @@ SLOW = {
         "onnx_hostile pages_hostile predict predict_batch predict_calibration predict_hostile "
         "predict_explain predict_many predict_models predict_parts predict_pictures published_parity "
         "resume resume_full_disk "
-        "resume_kills robustness robustness_films runs serve serve_hostile serve_kept serve_slow stuck train "
+        "precision resume_kills robustness robustness_films runs serve serve_hostile serve_kept serve_slow stuck train "
         "train_kinds train_presets train_processes work_of_run"
     ),
     "report": "beside compare",

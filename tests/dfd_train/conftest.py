@@ -190,3 +190,19 @@ def run_command(small_set: SmallSet) -> list[str]:
             "1",
         ),
     ]
+
+
+@pytest.fixture(scope="module")
+def small_reseption_run(
+    small_set_writer: Callable[..., SmallSet], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A run of a tiny Reseption V1 on a set of its own, each of its module's tests may add files to it."""
+    from dfd_train.cli import main
+
+    folder = tmp_path_factory.mktemp("reseption")
+    work = small_set_writer(folder / "work").work
+    command = ["run", "--data", str(work), "--out", str(folder / "run"), "--model", "reseption_v1"]
+    command += ["--input-size", "75", "--set", "model.arguments.width_multiplier=0.125"]
+    command += ["--set", "model.arguments.depth_multiplier=0.34", "--epochs", "1", "--max-steps", "2"]
+    assert main([*command, "--batch-size", "4", "--workers", "0", "--device", "cpu"]) == 0
+    return folder / "run"

@@ -1,7 +1,6 @@
 """Networks as they score give the logits of those that were trained, of every family, and score in every command."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -74,22 +73,10 @@ def test_the_logits_are_those_of_the_trained_network(name: str) -> None:
     images = torch.randn(4, 3, detector.spec.size, detector.spec.size)
     settle(detector.network, images)
     expected = detector.network(images)
-    ready = for_inference(detector)
+    ready = for_inference(detector).detector
     torch.testing.assert_close(ready.network(images), expected, rtol=1e-4, atol=1e-4)
     kernels = [weight for weight in ready.network.parameters() if weight.ndim == 4 and weight.shape[-1] > 1]
     assert kernels and all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
-
-
-@pytest.fixture(scope="module")
-def run(small_set_writer, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("inference")
-    work = small_set_writer(folder / "work").work
-    command = ["run", "--data", str(work), "--out", str(folder / "run"), "--model", "reseption_v1"]
-    command += ["--epochs", "1", "--max-steps", "2", "--batch-size", "4", "--workers", "0", "--device", "cpu"]
-    for name, value in SMALL.items():
-        command += ["--set", f"model.arguments.{name}={value}"]
-    assert main([*command, "--input-size", "75"]) == 0
-    return folder / "run"
 
 
 @pytest.mark.parametrize(
@@ -100,9 +87,11 @@ def run(small_set_writer, tmp_path_factory) -> Path:
     ],
     ids=["evaluate", "robustness"],
 )
-def test_commands_score_through_it_and_numbers_stay(run, command, module, tmp_path, monkeypatch) -> None:
+def test_commands_score_through_it_and_numbers_stay(
+    small_reseption_run, command, module, tmp_path, monkeypatch
+) -> None:
     """In training, validation is scored by the network that trains."""
-    networks = []
+    run, networks = small_reseption_run, []
 
     def scored(network: nn.Module, *arguments: object, **named: object) -> pd.DataFrame:
         networks.append(network)

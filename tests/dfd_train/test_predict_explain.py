@@ -16,6 +16,7 @@ from dfd_train.data.spec import InputSpec
 from dfd_train.explain import worst
 from dfd_train.explain.worst import explainer
 from dfd_train.models import Detector
+from dfd_train.models.inference import for_inference
 from dfd_train.predict.outputs import read_result
 from dfd_train.predict.scorer import TorchScorer
 from dfd_train.predict.worst import A_TRACK, LARGEST, TRACKS, WorstFrame, WorstFrames
@@ -62,7 +63,9 @@ FRAME = WorstFrame(1.0, 2.0, np.zeros((32, 32, 3), np.uint8))
 
 def scorer(network: nn.Module) -> TorchScorer:
     detector = Detector(network, InputSpec(32, (0.5,) * 3, (0.5,) * 3))
-    return TorchScorer(SimpleNamespace(name="a model", kind="run"), detector, torch.device("cpu"))  # type: ignore[arg-type]
+    return TorchScorer(
+        SimpleNamespace(name="a model", kind="run"), for_inference(detector), torch.device("cpu")
+    )  # type: ignore[arg-type]
 
 
 def test_networks_without_maps_and_faces_without_frames_say_why() -> None:

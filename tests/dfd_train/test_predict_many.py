@@ -114,7 +114,7 @@ def test_a_process_that_dies_takes_one_file_with_it(run, folder, tmp_path) -> No
     options = argparse.Namespace(
         **{"model": run, "others": [], "device": "cpu", "trust": list(prediction.TRUST)},
         **dict.fromkeys(("every_frame", "score_every_frame", "explain"), False),
-        **{"detector": None, "threshold": None, "no_video": True},
+        **{"detector": None, "threshold": None, "precision": None, "no_video": True},
     )
     make = partial(make_job, options)
     tasks = [(file, tmp_path / file.name) for file in find_inputs([folder])]

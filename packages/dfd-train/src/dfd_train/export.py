@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from dfd_train.calibration.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.calibration.kept import run_calibration
 from dfd_train.calibration.learned import Calibration
+from dfd_train.calibration.precision import kept_checks
 from dfd_train.data.fitting import fit
 from dfd_train.data.selection import select_videos
 from dfd_train.data.spec import CropRule
@@ -114,6 +115,7 @@ def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> De
         scale=geometry.scale,
         remarks=published.sentences() if published else (),
         calibration=calibration,
+        checks=kept_checks(run),
         licence=published.licence if published else run_licence(run),
         trained_on=", ".join(published.trained_on) if published else run_training_data(run),
     )

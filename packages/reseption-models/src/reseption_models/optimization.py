@@ -27,9 +27,14 @@ class Optimized(nn.Module):
         y: Tensor = self.network(x.to(self.dtype, memory_format=torch.channels_last))
         return y.float()
 
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Returns the network's last maps in `dtype`, of images as `forward` takes them."""
+        maps: Tensor = self.network.forward_features(x.to(self.dtype, memory_format=torch.channels_last))  # type: ignore[operator]
+        return maps
+
     def __getattr__(self, name: str) -> Any:
-        """Returns the network's own `card`, `config`, `num_classes` and the like."""
-        if name in ("card", "config", "num_classes", "num_features", "in_chans", "pretrained_cfg"):
+        """Returns the network's own `card`, `config`, `num_classes` and the like, and an ensemble's `members`."""
+        if name in ("card", "config", "num_classes", "num_features", "in_chans", "pretrained_cfg", "members"):
             return getattr(self.network, name)
         return super().__getattr__(name)
 

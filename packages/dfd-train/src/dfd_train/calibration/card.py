@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from dfd_train.calibration.learned import Calibration
+from dfd_train.calibration.precision import PrecisionCheck
 from dfd_train.data.spec import CropRule, Fit, InputSpec, Interpolation, Rule, Template
 from dfd_train.errors import UserError
 from ffpp_prep.format.checksums import parsed_json, with_checksum, without_checksum
@@ -85,6 +86,10 @@ class DetectorCard:
     """what must stand beside its scores: of a published detector its licence, and what it learned from"""
     calibration: Calibration | None = None
     """the run's, whole; cards of earlier exports have none"""
+    precision: Literal["fp32", "int8"] = "fp32"
+    """in which an ONNX file computes; `calibration` is of fp32 in any case"""
+    checks: tuple[PrecisionCheck, ...] = ()
+    """what was found where other precisions were compared with fp32 on its validation videos; so of int8 files"""
     licence: str = ""
     """of the weights; empty where nobody stated one, and in cards of earlier exports; so the next"""
     trained_on: str = ""

@@ -44,6 +44,16 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Adds --precision; unset, a network computes as it was validated."""
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "bf16"),
+        help="in which the networks compute; bf16: where the processor or GPU has it and no validation video is "
+        "decided otherwise, which is checked once (default: as they were validated, mostly fp32)",
+    )
+
+
 def add_trust(parser: argparse.ArgumentParser) -> None:
     """Adds --trust, into a list; what the environment's DFD_TRAIN_TRUST names (`a:b,c:d`) is in it beforehand."""
     parser.add_argument(

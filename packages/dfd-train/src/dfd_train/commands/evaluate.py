@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive, threshold
+from dfd_train.commands.arguments import (
+    add_device,
+    add_loading,
+    add_precision,
+    add_trust,
+    positive,
+    threshold,
+)
 from ffpp_prep.command_line.program import Outcome
 
 HELP = "score a split; write the predictions and print the table per method"
@@ -46,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out videos with several faces, or keep their best face",
     )
     add_device(parser)
+    add_precision(parser)
     add_loading(parser)
     add_trust(parser)
 
@@ -67,6 +75,7 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     """The table by method stands at the end, where a terminal shows it, and where the predictions are."""
     from dfd_train.calibration.kept import current_calibration
     from dfd_train.engine.evaluate import EvaluationRequest, deepfakebench, evaluate, validation_threshold
+    from dfd_train.engine.validation import validate_models
     from dfd_train.metrics import estimate_intervals, summarize
     from dfd_train.report.operating import deployed_tables, operating_table
     from dfd_train.report.protocol import protocol_table
@@ -88,7 +97,10 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
         workers=options.workers,
         multiple_faces=options.multiple_faces,
         trust=tuple(options.trust),
+        precision=options.precision,
     )
+    if options.precision == "bf16":
+        validate_models([folder], options.device, options.trust, options.precision)
     if options.protocol:
         request = deepfakebench(request)
     threshold = options.threshold

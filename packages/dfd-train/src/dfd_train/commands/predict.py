@@ -15,6 +15,7 @@ from dfd_train.commands.arguments import (
     add_explain,
     add_finder,
     add_other_models,
+    add_precision,
     add_trust,
     positive,
 )
@@ -104,6 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_explain(parser)
     parser.add_argument("--no-video", action="store_true", help="make no annotated video")
     add_device(parser)
+    add_precision(parser)
     add_trust(parser)
 
 
@@ -121,7 +123,7 @@ def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.predict.scorer import TorchScorer
 
     files = find_inputs(options.files, leave_out=options.out)
-    validate_models(_models(options), options.device, options.trust)
+    validate_models(_models(options), options.device, options.trust, options.precision)
     job = make_job(options)
     for scorer in job.scorers:
         if isinstance(scorer, TorchScorer) and (said := scorer.time_said()):
@@ -162,7 +164,9 @@ def make_job(options: argparse.Namespace) -> Job:
     from dfd_train.predict.faces import Rates
     from dfd_train.predict.scorer import load_scorer
 
-    scorers = [load_scorer(model, options.device, options.trust) for model in _models(options)]
+    scorers = [
+        load_scorer(model, options.device, options.trust, options.precision) for model in _models(options)
+    ]
     rates = Rates(
         detect=None if options.every_frame else 2.0,
         score=None if options.every_frame or options.score_every_frame else 2.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive
+from dfd_train.commands.arguments import add_device, add_loading, add_precision, add_trust, positive
 from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.machine import cores
 
@@ -67,11 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     films.add_argument("--keep-films", action="store_true", help="keep the encoded films, in RUN/robustness")
     add_device(parser)
+    add_precision(parser)
     add_loading(parser)
     add_trust(parser)
 
 
 def run(options: argparse.Namespace) -> Outcome:
+    from dfd_train.engine.validation import validate_models
     from dfd_train.robustness.conditions import choose_sweeps
     from dfd_train.robustness.show import write_results
     from dfd_train.robustness.sweep import SweepRequest, score_run
@@ -92,7 +94,10 @@ def run(options: argparse.Namespace) -> Outcome:
         options.detect_every,
         options.jobs,
         options.keep_films,
+        options.precision,
     )
+    if options.precision == "bf16":
+        validate_models(options.runs, options.device, options.trust, options.precision)
     results = [score_run(folder, sweeps, request) for folder in options.runs]
     page, tables = write_results(results, sweeps, options.split, options.out)
     for table in tables:

@@ -14,7 +14,14 @@ from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING
 
-from dfd_train.commands.arguments import add_device, add_explain, add_other_models, add_trust, positive
+from dfd_train.commands.arguments import (
+    add_device,
+    add_explain,
+    add_other_models,
+    add_precision,
+    add_trust,
+    positive,
+)
 from dfd_train.commands.predict import explainer_of
 from dfd_train.errors import UserError
 from ffpp_prep.text.units import plural
@@ -62,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_explain(parser)
     add_device(parser)
+    add_precision(parser)
     add_trust(parser)
 
 
@@ -76,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
     groups = [(options.model, *options.others), *((model,) for model in options.also)]
     for models in groups:
-        validate_models(models, options.device, options.trust)
+        validate_models(models, options.device, options.trust, options.precision)
     detectors: dict[str, Job] = {}
     for models in groups:
         job = _job(models, options)
@@ -114,7 +122,7 @@ def _job(models: Sequence[Path], options: argparse.Namespace) -> Job:
     from dfd_train.predict.finder import detector_of
     from dfd_train.predict.scorer import TorchScorer, load_scorer
 
-    scorers = [load_scorer(model, options.device, options.trust) for model in models]
+    scorers = [load_scorer(model, options.device, options.trust, options.precision) for model in models]
     for scorer in scorers:
         if isinstance(scorer, TorchScorer) and (said := scorer.time_said()):
             logging.info(said)

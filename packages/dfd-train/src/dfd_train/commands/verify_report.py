@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    from dfd_train.predict.verify import Again, check_hashes, reports_in, score_again
+    from dfd_train.predict.verify import Again, check_hashes, precision_of, reports_in, score_again
 
     folders = reports_in(options.folder)
     if options.again is None and options.others:
@@ -60,8 +60,9 @@ def run(options: argparse.Namespace) -> Outcome:
         from dfd_train.predict.scorer import load_scorer
 
         models = (options.again, *options.others)
-        validate_models(models, options.device, options.trust)
-        scorers = [load_scorer(model, options.device, options.trust) for model in models]
+        precision = precision_of(folders[0])
+        validate_models(models, options.device, options.trust, precision)
+        scorers = [load_scorer(model, options.device, options.trust, precision) for model in models]
         checks.append(score_again(folders[0], Again(options.file, scorers, read_together(scorers))))
         print(f"{checks[-1].report}: {checks[-1].said}")
     return Outcome(0 if all(check.sound for check in checks) else 1, checks)

@@ -13,6 +13,7 @@ from msgspec import Meta
 from dfd_train.adopt.card import Card
 from dfd_train.calibration.kept import current_calibration, keep_calibration
 from dfd_train.calibration.learned import with_deployed_score
+from dfd_train.calibration.precision import kept_checks, require_bf16_checked
 from dfd_train.data.loader import default_workers
 from dfd_train.data.overlap import Overlap, overlap
 from dfd_train.data.selection import in_split, select_videos
@@ -28,7 +29,7 @@ from dfd_train.models.inference import for_inference
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
-from dfd_train.settings.sections import Count, Device
+from dfd_train.settings.sections import Count, Device, Precision
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.frames import BENCHMARK_FRAMES
 from ffpp_prep.format.made_with import detection_settings
@@ -57,6 +58,8 @@ class EvaluationRequest(Checked):
     """score what DeepfakeBench scores, into a file of its own"""
     trust: tuple[str, ...] = ()
     """functions that the checkpoint may have called, see `load_model`"""
+    precision: Precision | None = None
+    """unset: as the run was validated; bf16 after `validate_models` has compared it, into RUN/bf16"""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,14 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     config = folder.read_config()
     device = choose_device(request.device)
     model = load_model({"best": folder.best, "last": folder.last}[request.checkpoint], device, request.trust)
-    detector = for_inference(model.detector)
+    ready = for_inference(model.detector, config.optimizer.amp, request.precision)
+    detector, checked = ready.detector, ""
+    if request.precision == "bf16":
+        if request.checkpoint != "best":
+            raise UserError(
+                "precision is bf16: it is compared with fp32 for the best checkpoint only; allowed: fp32"
+            )
+        checked = require_bf16_checked(kept_checks(run), device.type, run).sentence()
     prepared = load_prepared(model.work(request.data))
     other = request.data is not None and prepared.fingerprint != model.facts.fingerprint
     if request.data is None and prepared.fingerprint != model.facts.fingerprint:
@@ -107,7 +117,7 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
         frames,
         request.batch_size or config.data.batch_size,
         default_workers() if request.workers is None else request.workers,
-        config.optimizer.amp,
+        ready.amp,
         request.benchmark,
     )
     plan = scoring.plan(selection.videos)
@@ -115,7 +125,7 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
         log.info("%s: %s", request.split, remark)
     log.info(crop_sources(prepared, plan.batches.spots, request.split, config.train.epochs))
     if model.card is not None:
-        seconds = seconds_a_crop(detector.network, detector.spec, device) * plan.batches.crops
+        seconds = seconds_a_crop(detector.network, detector.spec, device, ready.amp) * plan.batches.crops
         log.info(
             "%s: %s crops through the network, about %s",
             run,
@@ -133,11 +143,12 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
         "checkpoint_epoch": str(model.facts.epoch),
     }
     name = f"{request.split}-deepfakebench" if request.benchmark else request.split
-    path = _path_on(folder, name, prepared.work) if other else folder.predictions(name)
+    place = run / "bf16" if request.precision == "bf16" else run  # fp32's numbers stay
+    place.mkdir(exist_ok=True)
+    path = _path_on(folder, name, prepared.work, place) if other else place / folder.predictions(name).name
     if model.card is not None and request.split == "test" and _is_of(folder.predictions(name), prepared.work):
-        path = folder.predictions(
-            name
-        )  # without data of its own, the first set that it is tested on stands for it
+        # without data of its own, the first set that it is tested on stands for it
+        path = place / folder.predictions(name).name
     write_predictions(path, predictions, facts)
     keep_calibration(run)
     calibration = current_calibration(run) if request.checkpoint == "best" else None
@@ -149,11 +160,12 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     if model.card is not None:
         said = " ".join((*model.card.sentences(), *_known_data(model.card, selection.videos)))
         videos = in_split(prepared.videos, request.split)
-        return Evaluation(predictions, videos, path, said, demonstration, None)
+        return Evaluation(predictions, videos, path, f"{said} {checked}".strip(), demonstration, None)
     stopped = folder.unfinished()
     checkpoint = f"Checkpoint: {request.checkpoint}, of epoch {model.facts.epoch}" + (
         f"; the run is unfinished, {stopped}." if stopped else "."
     )
+    checkpoint += f" Scored in {checked}." if checked else ""
     shared = None
     if other or request.split == "test":
         shared = _overlap(prepared, selection.videos, folder)
@@ -217,13 +229,13 @@ def _overlap(prepared: PreparedSet, videos: pd.DataFrame, folder: RunFolder) -> 
     return overlap(own, folder.read_config().data.exclude_methods, prepared, videos)
 
 
-def _path_on(folder: RunFolder, name: str, work: Path) -> Path:
+def _path_on(folder: RunFolder, name: str, work: Path, place_of_tables: Path) -> Path:
     """Returns where predictions on another set go: named after its folder, and those above if that is taken."""
     place = work.resolve()
     taken = "" if folder.is_adopted else folder.work().resolve().name
     for start in range(len(place.parts) - 1, 0, -1):
         known = "-".join(place.parts[start:])
-        path = folder.predictions(f"{name}-on-{known}")
+        path = place_of_tables / folder.predictions(f"{name}-on-{known}").name
         if known != taken and (not path.is_file() or _work_of(path) == str(place)):
             return path
     raise UserError(f"{folder.path} has predictions on another {work}: remove {path}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from dfd_train.data.spec import InputSpec
 from dfd_train.engine.learner import autocast
 from dfd_train.engine.processes import Processes
 from dfd_train.errors import NotANumber
-from dfd_train.settings.sections import Count
+from dfd_train.settings.sections import Amp, Count
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.options import Checked
 from ffpp_prep.text.bars import bar
@@ -38,7 +38,7 @@ class Scoring(Checked):
     frames_per_video: Count
     batch_size: Count = 24
     workers: Annotated[int, Meta(ge=0)] = 0
-    amp: Literal["off", "fp16", "bf16"] = "off"
+    amp: Amp = "off"
     benchmark: bool = False
     """score what DeepfakeBench scores: its choice of frames, crops of 256 pixels first"""
     corruptions: tuple[Corruption, ...] = ()
@@ -97,13 +97,13 @@ def score_videos(
     return prediction_table(videos, batches.samples, np.concatenate(logits))
 
 
-def seconds_a_crop(network: nn.Module, spec: InputSpec, device: torch.device) -> float:
+def seconds_a_crop(network: nn.Module, spec: InputSpec, device: torch.device, amp: str = "off") -> float:
     """How long a crop takes by itself, of a grey one, the second time: batches on a GPU take less."""
     image = torch.zeros(1, 3, spec.size, spec.size, device=device)
     seconds = 0.0
     for _ in range(2):
         started = time.perf_counter()
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast(device, amp):
             network(image).cpu()
         seconds = time.perf_counter() - started
     return seconds

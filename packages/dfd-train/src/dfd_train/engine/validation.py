@@ -8,26 +8,35 @@ from pathlib import Path
 
 from dfd_train.calibration.kept import current_calibration, keep_calibration, validation_predictions
 from dfd_train.engine.evaluate import EvaluationRequest, evaluate
+from dfd_train.engine.precision import check_bf16
 from dfd_train.errors import UserError
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
-from dfd_train.settings.sections import Device
+from dfd_train.settings.sections import Device, Precision
 
 log = logging.getLogger(__name__)
 
 
-def validate_models(models: Sequence[Path], device: Device = "auto", trust: Sequence[str] = ()) -> None:
+def validate_models(
+    models: Sequence[Path],
+    device: Device = "auto",
+    trust: Sequence[str] = (),
+    precision: Precision | None = None,
+) -> None:
     """Scores the validation split of the runs among `models` where that was not done, and keeps their calibrations.
 
     `dfd-train run` and `evaluate` have done it already; exports carry what they know. Several models together need
     each one's predictions, one alone its calibration only. `trust`: as `load_model`. Where a validation set is out
-    of reach there is a warning: such a model gives no verdicts.
+    of reach there is a warning: such a model gives no verdicts. With precision bf16, runs and adopted detectors are
+    compared in it with what is kept, unless that was done (`engine.precision`).
 
-    Raises: as `load_model`.
+    Raises: as `load_model`; with bf16 as `check_bf16`.
     """
     for run in models:
         if RunFolder(run).is_run and RunFolder(run).best.is_file():
-            _validate(run, device, trust, alone=len(models) == 1)
+            _validate(run, device, trust, alone=len(models) == 1 and precision != "bf16")
+        if precision == "bf16" and (RunFolder(run).is_run or RunFolder(run).is_adopted):
+            check_bf16(run, device, trust)
 
 
 def _validate(run: Path, device: Device, trust: Sequence[str], *, alone: bool) -> None:

@@ -34,7 +34,7 @@ def explain(request: ExplainRequest) -> Outcome:
     names = run_names(request.runs)
     device = choose_device(request.device)
     trained = [load_model(run, device, request.trust) for run in request.runs]
-    models = [replace(model, detector=for_inference(model.detector)) for model in trained]
+    models = [replace(model, detector=for_inference(model.detector).detector) for model in trained]
     pictures, sample_data = _open_pictures(request, models[0])
     demonstration = sample_data or any(model.facts.demonstration for model in models)
     unfinished = [

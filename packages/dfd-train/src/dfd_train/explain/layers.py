@@ -17,7 +17,12 @@ def last_maps(network: nn.Module, image: Tensor) -> list[nn.Module]:
     """
     members = getattr(network, "members", None)
     parts = list(members) if isinstance(members, nn.ModuleList) else [network]
-    return [_last_map(part, image) for part in parts]
+    return [_last_map(part, image.to(_dtype(part, image))) for part in parts]
+
+
+def _dtype(network: nn.Module, image: Tensor) -> torch.dtype:
+    """Of the network's weights, which may be bf16."""
+    return next((weight.dtype for weight in network.parameters() if weight.is_floating_point()), image.dtype)
 
 
 def _last_map(network: nn.Module, image: Tensor) -> nn.Module:

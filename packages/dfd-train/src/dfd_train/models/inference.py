@@ -6,28 +6,84 @@ loading: so all commands score alike.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import platform
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from dfd_train.errors import UserError
 from dfd_train.models.build import Detector
+from dfd_train.settings.sections import Amp, Precision
+
+BF16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}  # of x86 and of Arm, as Linux calls them
 
 
-def for_inference(detector: Detector) -> Detector:
-    """Returns the detector with logits that are equal to 1e-4: batch norm folded where it can be, channels last.
+@dataclass(frozen=True)
+class Ready:
+    """A detector that scores, and how torch must run it."""
+
+    detector: Detector
+    amp: Amp = "off"
+    """mixed precision: off, fp16 or bf16"""
+    precision: str = "fp32"
+    """for people: fp32, bf16, or the mixed precision of its training"""
+
+
+def for_inference(detector: Detector, amp: Amp = "off", precision: Precision | None = None) -> Ready:
+    """Returns the detector with batch norm folded where it can be, channels last.
+
+    In fp32 its logits are equal to 1e-4.
 
     Reseption networks, and what of an ensemble is one, are copied and fused. Networks of other families are only laid
-    out, in place: their batch norm is written in too many ways.
+    out, in place: their batch norm is written in too many ways. In bf16 torch casts them operation by operation.
+
+    Args:
+        detector: as it was trained.
+        amp: the mixed precision in which its run trained and validated it.
+        precision: unset: as it was validated.
     """
-    return replace(detector, network=_fused(detector.network))
+    optimized = _optimized(detector.network, "bf16" if precision == "bf16" else "fp32")
+    network = detector.network.eval() if optimized is None else optimized
+    ready = replace(detector, network=network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    if precision is None:
+        return Ready(ready, amp, "fp32" if amp == "off" else f"mixed {amp}")
+    mixed = precision == "bf16" and optimized is None
+    return Ready(ready, "bf16" if mixed else "off", precision)
 
 
-def _fused(network: nn.Module) -> nn.Module:
+def _optimized(network: nn.Module, precision: Precision) -> nn.Module | None:
+    """reseption-models' own copy for inference; None of a network without its blocks."""
     from reseption_models import optimize
     from reseption_models.errors import UserError as NetworkError
 
     try:
-        return optimize(network).network
-    except NetworkError:  # none of its blocks
-        return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        optimized = optimize(network, precision)
+    except NetworkError:
+        return None
+    return optimized if precision == "bf16" else optimized.network  # which needs no casts
+
+
+def require_bf16(device: torch.device) -> None:
+    """Raises UserError where the processor or GPU only imitates it, which would be slower than fp32."""
+    if device.type == "cuda":
+        if not torch.cuda.is_bf16_supported(including_emulation=False):
+            raise UserError(
+                f"precision is bf16: {torch.cuda.get_device_name(device)} has none; allowed: fp32"
+            )
+    elif not BF16_FLAGS & processor_flags():
+        raise UserError(
+            f"precision is bf16: this processor ({platform.machine()}) has none (AMX, AVX-512 BF16 or Arm's BF16, as "
+            "Linux lists them); allowed: fp32"
+        )
+
+
+def processor_flags() -> set[str]:
+    """Returns what Linux says that the first processor can do; nothing on other systems."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith(("flags", "Features")):
+                return set(line.partition(":")[2].split())
+    return set()

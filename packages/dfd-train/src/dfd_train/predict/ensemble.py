@@ -70,6 +70,9 @@ def read_together(scorers: Sequence[Scorer]) -> Reading:
         score = calibration.score if calibration else DeployedScore(frame_temperature=mean)
     read = msgspec.json.encode((score, calibration)).decode()
     identity = [*(one.sha256 for one in facts), read]
+    precisions = {one.precision for one in facts}
+    if "bf16" in precisions:  # of all, or of none: others are as their weights are
+        identity += sorted(precisions)
     return Reading(
         names=tuple(one.name for one in facts),
         sha256=hashlib.sha256("\n".join(identity).encode()).hexdigest(),

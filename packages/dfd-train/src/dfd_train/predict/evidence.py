@@ -38,6 +38,10 @@ class Network:
     trained_on: str
     device: str
     """cpu or cuda"""
+    precision: str = "fp32"
+    """in which it computed: fp32, bf16, int8, or mixed, as in its training"""
+    checked: str = ""
+    """what came of comparing that with fp32 on its validation videos; empty where there was no need"""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ def networks(facts: Sequence[Facts]) -> tuple[Network, ...]:
             one.licence or (NOT_STATED_RUN if one.kind == "run" else NOT_STATED),
             one.trained_on or NOT_STATED,
             one.device,
+            one.precision,
+            one.checked,
         )
         for one in facts
     )

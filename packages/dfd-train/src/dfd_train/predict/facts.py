@@ -69,7 +69,10 @@ def _made(evidence: Evidence) -> list[tuple[str, str]]:
     """Returns the rows about the program that made the answer."""
     facts = [("Made at", evidence.made_at)]
     for one in evidence.networks:
-        facts.append((f"Weights of {one.name}", f"SHA-256 {one.weights_sha256}, on {one.device}"))
+        facts.append(
+            (f"Weights of {one.name}", f"SHA-256 {one.weights_sha256}, on {one.device} in {one.precision}")
+        )
+        facts += [("Compared with fp32", one.checked)] * bool(one.checked)
         facts.append(("Licence of the weights", one.licence))
         facts.append(("Trained on", one.trained_on))
     asked, used = evidence.settings, evidence.versions

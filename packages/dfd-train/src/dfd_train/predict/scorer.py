@@ -15,6 +15,12 @@ from torch import Tensor
 from dfd_train.calibration.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.calibration.kept import run_calibration
 from dfd_train.calibration.learned import Calibration, from_probabilities
+from dfd_train.calibration.precision import (
+    PrecisionCheck,
+    find_check,
+    kept_checks,
+    require_bf16_checked,
+)
 from dfd_train.calibration.score import DeployedScore
 from dfd_train.data.fitting import fit
 from dfd_train.data.spec import InputSpec
@@ -24,11 +30,12 @@ from dfd_train.engine.learner import autocast
 from dfd_train.engine.score import require_numbers, seconds_a_crop
 from dfd_train.errors import UserError
 from dfd_train.models.build import Detector
-from dfd_train.models.inference import for_inference
+from dfd_train.models.inference import Ready, for_inference, require_bf16
 from dfd_train.predict.onnx_trial import try_onnx
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.trained_on import run_detector, run_geometry, run_licence, run_training_data
+from dfd_train.settings.sections import Precision
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.text.printable import printable
@@ -68,6 +75,10 @@ class Facts:
     """of the weights; empty where nobody said; so the next"""
     trained_on: str = ""
     device: str = "cpu"
+    precision: str = "fp32"
+    """in which it computes: fp32, bf16, int8, or the mixed precision of its training"""
+    checked: str = ""
+    """what came of comparing that with fp32 on its validation videos, one sentence; empty where there was no need"""
 
     @property
     def score(self) -> DeployedScore:
@@ -101,13 +112,16 @@ class Scorer(Protocol):
         ...
 
 
-def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> Scorer:
+def load_scorer(
+    path: Path, device: str = "auto", trust: Sequence[str] = (), precision: Precision | None = None
+) -> Scorer:
     """The model that a path names: a folder of a run, an adopted detector or safetensors weights, or an ONNX file.
 
     Nothing is scored nor written: a run that was not validated gives no verdicts (`engine.validation`).
 
     device: auto, cpu or cuda; ONNX files run on the processor. trust: as `load_model`.
-    Raises: FileNotFoundError, UserError where there is none or it cannot be read.
+    precision: unset: as it was validated, or exported; bf16 after `validate_models` has compared it.
+    Raises: FileNotFoundError, UserError where there is none or it cannot be read, or it may not compute in bf16.
     """
     if not path.exists():
         raise FileNotFoundError(
@@ -115,11 +129,17 @@ def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> 
             "export of one"
         )
     if path.is_file() and path.suffix == ".onnx":
-        return OnnxScorer(path)
+        scorer = OnnxScorer(path)
+        if precision not in (None, scorer.facts.precision):
+            raise UserError(
+                f"precision is {precision}: {path} computes in {scorer.facts.precision}, as it was exported; allowed: "
+                "the run's folder"
+            )
+        return scorer
     if RunFolder(path).is_run or RunFolder(path).is_adopted:
-        return _run_scorer(path, device, trust)
+        return _run_scorer(path, device, trust, precision)
     if path.is_dir() and (path / "model.safetensors").is_file():
-        return _weights_scorer(path, device)
+        return _weights_scorer(path, device, precision)
     raise UserError(
         f"{path} is no model; allowed: a run folder (config.toml, checkpoints/best.pt), "
         "a folder of `dfd-train adopt`, a folder of weights (model.safetensors, config.json), a file exported as .onnx"
@@ -129,11 +149,9 @@ def load_scorer(path: Path, device: str = "auto", trust: Sequence[str] = ()) -> 
 class TorchScorer:
     """A network of torch."""
 
-    def __init__(self, facts: Facts, detector: Detector, device: torch.device, amp: str = "off") -> None:
-        self.facts = facts
-        ready = for_inference(detector)
-        self.detector, self.device = replace(ready, network=ready.network.to(device)), device
-        self._amp = amp
+    def __init__(self, facts: Facts, ready: Ready, device: torch.device) -> None:
+        self.facts, self.device, self._amp = facts, device, ready.amp
+        self.detector = replace(ready.detector, network=ready.detector.network.to(device))
 
     def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
         """See `Scorer`."""
@@ -149,7 +167,7 @@ class TorchScorer:
         """Says how long a published detector, which may be large, takes; empty where that is not worth a word."""
         if self.facts.kind != "adopted":
             return ""
-        seconds = seconds_a_crop(self.detector.network, self.facts.spec, self.device)
+        seconds = seconds_a_crop(self.detector.network, self.facts.spec, self.device, self._amp)
         if seconds < SLOW:
             return ""
         minute = duration_text(120 * seconds)
@@ -196,10 +214,13 @@ class OnnxScorer:
         return _numbers(found, self.facts)
 
 
-def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScorer:
+def _run_scorer(
+    path: Path, device_name: str, trust: Sequence[str], precision: Precision | None
+) -> TorchScorer:
     device = choose_device(device_name)
     model = load_model(path, device, trust)
     calibration = run_calibration(path)
+    ready = for_inference(model.detector, model.facts.config.optimizer.amp, precision)
     facts = Facts(
         name=printable(f"{path.resolve().name} ({model.facts.config.model.name})"),
         kind="run" if model.card is None else "adopted",
@@ -215,11 +236,23 @@ def _run_scorer(path: Path, device_name: str, trust: Sequence[str]) -> TorchScor
         licence=run_licence(path) if model.card is None else model.card.licence,
         trained_on=run_training_data(path) if model.card is None else ", ".join(model.card.trained_on),
         device=device.type,
+        precision=ready.precision,
+        checked=_checked(precision, kept_checks(path) if precision == "bf16" else (), device, path),
     )
-    return TorchScorer(facts, model.detector, device, model.facts.config.optimizer.amp)
+    return TorchScorer(facts, ready, device)
 
 
-def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
+def _checked(
+    precision: Precision | None, checks: Sequence[PrecisionCheck], device: torch.device, path: Path
+) -> str:
+    """Returns what allows bf16, in words; empty of fp32. Raises: UserError where nothing does."""
+    if precision != "bf16":
+        return ""
+    require_bf16(device)
+    return require_bf16_checked(checks, device.type, path).sentence()
+
+
+def _weights_scorer(path: Path, device_name: str, precision: Precision | None) -> TorchScorer:
     """Weights that `reseption_models.save_pretrained` wrote, with the card of `dfd-train export` where there is one."""
     from reseption_models import from_pretrained
 
@@ -229,12 +262,12 @@ def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
             f"{path}: the network has {network.num_classes} outputs, must be 1: the logit of fake"
         )
     sha256 = sha256_of(path / "model.safetensors")
+    checks: tuple[PrecisionCheck, ...] = ()
     spec = InputSpec(network.config.input_size, tuple(network.card.mean), tuple(network.card.std))
     if (path / CARD_FILE).is_file():
-        facts = _card_facts(
-            DetectorCard.from_json((path / CARD_FILE).read_bytes(), path / CARD_FILE), "weights", path, sha256
-        )
-        facts = replace(facts, spec=spec)
+        card = DetectorCard.from_json((path / CARD_FILE).read_bytes(), path / CARD_FILE)
+        facts = replace(_card_facts(card, "weights", path, sha256), spec=spec)
+        checks = card.checks
     else:
         facts = Facts(
             name=printable(path.resolve().name),
@@ -254,8 +287,10 @@ def _weights_scorer(path: Path, device_name: str) -> TorchScorer:
         licence=facts.licence or printable(network.card.licence),
         trained_on=facts.trained_on or printable(network.card.training_data),
         device=device.type,
+        precision=precision or "fp32",
+        checked=_checked(precision, checks, device, path),
     )
-    return TorchScorer(facts, Detector(network, spec), device)
+    return TorchScorer(facts, for_inference(Detector(network, spec), precision=precision), device)
 
 
 def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts:
@@ -273,6 +308,8 @@ def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts
         plain=DeployedScore(frame_temperature=card.temperature),
         licence=printable(card.licence),
         trained_on=printable(card.trained_on),
+        precision=card.precision,
+        checked=check.sentence() if (check := find_check(card.checks, card.precision, "cpu")) else "",
     )
 
 

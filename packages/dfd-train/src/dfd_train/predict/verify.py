@@ -20,6 +20,7 @@ from dfd_train.predict.inputs import Input, require_file
 from dfd_train.predict.outputs import FRAMES, RESULT, decoded
 from dfd_train.predict.result import Result
 from dfd_train.predict.scorer import Scorer
+from dfd_train.settings.sections import Precision
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import read_checked_json
 from ffpp_prep.format.files import sha256_of
@@ -68,6 +69,12 @@ def read_report(folder: Path) -> Result:
         return decoded(read_checked_json(path, "take it from a copy"))
     except msgspec.MsgspecError as error:
         raise UserError(f"{path}: not a result of `dfd-train predict`: {error}") from None
+
+
+def precision_of(folder: Path) -> Precision | None:
+    """Returns the precision to score its file in again: bf16 if it was scored so, else unset."""
+    evidence = read_report(folder).evidence
+    return "bf16" if evidence and any(one.precision == "bf16" for one in evidence.networks) else None
 
 
 def check_hashes(folder: Path, file: Path | None = None) -> Check:

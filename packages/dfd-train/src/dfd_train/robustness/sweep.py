@@ -13,6 +13,7 @@ import torch
 from msgspec import Meta
 
 from dfd_train.calibration.kept import current_calibration
+from dfd_train.calibration.precision import kept_checks, require_bf16_checked
 from dfd_train.data.loader import default_workers
 from dfd_train.data.selection import select_videos
 from dfd_train.data.spec import CropRule
@@ -29,7 +30,7 @@ from dfd_train.robustness.films import has_codec, recoded_set, remove_films
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions, write_predictions
-from dfd_train.settings.sections import Count, Device
+from dfd_train.settings.sections import Count, Device, Precision
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.format.schemas import USABLE
@@ -59,6 +60,8 @@ class SweepRequest(Checked):
     jobs: Count = 1
     """processes that detect"""
     keep_films: bool = False
+    precision: Precision | None = None
+    """unset: as the run was validated; bf16 after `validate_models` has compared it, into RUN/bf16"""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,12 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Resu
     config = folder.read_config()
     device = choose_device(request.device)
     model = load_model(folder.best, device, request.trust)
-    model = replace(model, detector=for_inference(model.detector))
+    ready = for_inference(model.detector, config.optimizer.amp, request.precision)
+    model = replace(model, detector=ready.detector)
+    place = run / "robustness"
+    if request.precision == "bf16":
+        require_bf16_checked(kept_checks(run), device.type, run)
+        place = run / "bf16" / "robustness"
     try:
         prepared = load_prepared(model.work(request.data))
     except FileNotFoundError as error:
@@ -99,7 +107,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Resu
         request.frames or config.data.test_frames,
         request.batch_size or config.data.batch_size,
         default_workers() if request.workers is None else request.workers,
-        config.optimizer.amp,
+        ready.amp,
     )
     demonstration = model.facts.demonstration or prepared.demonstration
     wanted = [condition for sweep in sweeps for condition in sweep.conditions()]
@@ -111,7 +119,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Resu
     clean = Condition("unchanged", 0.0)
     for condition in bar([clean, *wanted], run.resolve().name, unit="condition"):
         if condition.name not in predicted:
-            path = run / "robustness" / request.split / f"{condition.name}.parquet"
+            path = place / request.split / f"{condition.name}.parquet"
             scoring = _scoring(plain, condition)
             facts = {
                 **prediction_facts(model.path, prepared, demonstration, scoring.frames_per_video),

@@ -18,6 +18,9 @@ Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Range = tuple[float, float]
 Count = Annotated[int, Meta(ge=1)]
 Device = Literal["auto", "cpu", "cuda"]
+Amp = Literal["off", "fp16", "bf16"]
+Precision = Literal["fp32", "bf16"]
+"""of a network that scores"""
 MOST = 1_000_000  # of what nobody wants more: files of strangers may ask for any number
 
 
@@ -195,7 +198,7 @@ class OptimizerConfig(Checked):
         dict[str, Value], Meta(description="further arguments of the optimiser, such as betas")
     ] = field(default_factory=dict)
     gradient_scaling: Annotated[bool, Meta(description="dynamic loss scale (GS of Fig. 7.2)")] = True
-    amp: Annotated[Literal["off", "fp16", "bf16"], Meta(description="automatic mixed precision")] = "off"
+    amp: Annotated[Amp, Meta(description="automatic mixed precision")] = "off"
     noise_eta: Annotated[float, Meta(ge=0.0, description="gradient noise: eta of the variance; 0: none")] = (
         0.0
     )
