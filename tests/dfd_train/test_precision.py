@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import PIL.Image
 import prediction
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from dfd_train.calibration import kept
+from dfd_train.calibration.card import DetectorCard
 from dfd_train.calibration.precision import FILE, PrecisionCheck, compare, kept_checks
 from dfd_train.cli import main
 from dfd_train.data.spec import InputSpec
@@ -23,7 +25,9 @@ from dfd_train.models import inference
 from dfd_train.models.build import Detector
 from dfd_train.models.inference import for_inference
 from dfd_train.predict.scorer import load_scorer
+from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions, write_predictions
+from ffpp_prep.format.prepared import load_prepared
 from reseption_models import create_model
 
 BF16 = ("--precision", "bf16", "--device", "cpu")
@@ -160,3 +164,29 @@ def test_a_record_says_what_it_holds() -> None:
     assert check.sentence() == (
         "bf16 on 140 validation videos: 2 decided otherwise, AUC 0.8076 → 0.8069, a logit deviates by up to 0.081"
     )
+
+
+def card_in(path: Path) -> DetectorCard:
+    meta = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).get_modelmeta()
+    return DetectorCard.from_json(meta.custom_metadata_map["dfd_train"])
+
+
+def test_int8_prints_what_it_changes_and_takes_the_card_along(run, tmp_path, capsys) -> None:
+    for name, more in (("fp32.onnx", ()), ("int8.onnx", ("--int8",))):
+        assert main(["export", str(run), "--out", str(tmp_path / name), *more]) == 0
+    said = capsys.readouterr().out
+    cards = [card_in(tmp_path / name) for name in ("fp32.onnx", "int8.onnx")]
+    (check,) = cards[1].checks
+    assert (check.precision, check.videos) == ("int8", 6) and f"{check.sentence()}." in said
+    assert check.sentence().startswith("int8 on 6 validation videos: ") and "AUC " in check.sentence()
+    assert cards[1] == replace(cards[0], precision="int8", checks=(check,))
+    scorer = load_scorer(tmp_path / "int8.onnx")
+    assert (scorer.facts.precision, scorer.facts.checked) == ("int8", check.sentence())
+    val = pd.read_parquet(run / "predictions-val.parquet")
+    work = load_prepared(RunFolder(run).work())
+    rows = dict(zip(work.videos["video_id"], work.videos.index, strict=True))
+    crops = [work.read_crop_at(rows[one.video_id], one.frame, one.face) for one in val.itertuples()]
+    apart = np.abs(scorer.logits(crops) - val["logit"].to_numpy())
+    assert apart.max() == pytest.approx(check.deviation, rel=1e-3) and apart.max() > 1e-4
+    assert main(["export", str(run), "--out", str(tmp_path / "folder"), "--int8"]) == 2
+    assert "allowed with --int8: FILE.onnx" in capsys.readouterr().err

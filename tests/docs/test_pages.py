@@ -66,7 +66,7 @@ def test_commands_and_flags_exist(page):
         program, name, rest = found.groups()
         assert name in known[program], found[0]
         flags = {flag for action in known[program][name]._actions for flag in action.option_strings}
-        for flag in re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest):
+        for flag in re.findall(r"(?<!\S)--?[a-z][a-z0-9-]*", rest):
             assert flag in flags, found[0]
 
 

@@ -14,6 +14,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from reseption_models import create_model, export_int8, fuse, optimize
 from reseption_models.blocks import BasicConv2d
 from reseption_models.errors import UserError
+from reseption_models.onnx_file import check_onnx
 
 Noise = Callable[..., Tensor]
 NAMES = ["reseption_v1_tiny", "reseption_v2_tiny", "reseption_ensemble_tiny"]
@@ -98,6 +99,7 @@ def test_int8_decides_alike(noise: Noise, settle: Any, tmp_path: Path) -> None:
     deviation = export_int8(model, path, smooth[:2])
     assert 0 < deviation < 0.5 * expected.std().item()
     assert path.stat().st_size < 0.5 * 4 * sum(value.numel() for value in model.parameters())
+    check_onnx(path)  # its checksum is that of the quantised file
     session = onnxruntime.InferenceSession(path)
     assert "reseption_models" in session.get_modelmeta().custom_metadata_map
     assert len(session.run(["logits"], {"image": smooth[2][:3].numpy()})[0]) == 3

@@ -21,14 +21,16 @@ from torch import Tensor, nn
 from dfd_train.calibration.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
 from dfd_train.calibration.kept import run_calibration
 from dfd_train.calibration.learned import Calibration
-from dfd_train.calibration.precision import kept_checks
+from dfd_train.calibration.precision import PrecisionCheck, kept_checks
 from dfd_train.data.fitting import fit
 from dfd_train.data.selection import select_videos
 from dfd_train.data.spec import CropRule
 from dfd_train.data.transforms import normalize
+from dfd_train.engine.precision import compare_on_validation
 from dfd_train.engine.score import require_numbers
 from dfd_train.engine.validation import validate_models
 from dfd_train.errors import UserError, first_line
+from dfd_train.models.inference import Ready, for_inference
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.files import replacing, write_atomically
 from dfd_train.runs.folder import DEMONSTRATION
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-4  # relative to the larger of 1 and the logits
 CROPS = 16
+RANGE_VIDEOS, RANGE_FRAMES = 64, 4  # whose crops show the ranges of int8
 
 Logits = Callable[[Tensor], npt.NDArray[np.float32]]
 
@@ -56,6 +59,8 @@ class Export:
     """how many crops the written network was compared on"""
     deviation: float
     """the largest of a logit"""
+    check: PrecisionCheck | None = None
+    """of int8: what it changes on the validation videos"""
 
 
 def export_run(run: Path, out: Path, data: Path | None = None, trust: Sequence[str] = ()) -> Export:
@@ -86,6 +91,58 @@ def export_run(run: Path, out: Path, data: Path | None = None, trust: Sequence[s
             for written in sorted(temporary.iterdir()):
                 written.replace(out / written.name)
     return Export(out, card, len(images), deviation)
+
+
+def export_int8(run: Path, out: Path, data: Path | None = None, trust: Sequence[str] = ()) -> Export:
+    """Writes a run's best network as an ONNX file that computes in 8-bit integers, on processors only.
+
+    The ranges of its activations are those of crops of the run's validation videos, or of `data`'s. Then all of the
+    run's validation crops are scored with it: what that changes stands in the file's card. `trust`: as `load_model`.
+
+    Raises: as `export_run`; UserError where the validation videos are not at hand.
+    """
+    if out.suffix != ".onnx":
+        raise UserError(f"--out is {out}; allowed with --int8: FILE.onnx")
+    model = load_model(run, trust=trust)
+    validate_models([run], trust=trust)
+    card = _card(run, model, run_calibration(run))
+    images = _real_images(model, data, RANGE_VIDEOS, RANGE_FRAMES)
+    fused = replace(model, detector=for_inference(model.detector, precision="fp32").detector)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-export-") as name:
+        plain, written = Path(name, "fp32.onnx"), Path(name, "int8.onnx")
+        _write_onnx(fused, card, plain)
+        from reseption_models.onnx_file import describe_onnx
+        from reseption_models.quantization import quantize_onnx
+
+        quantize_onnx(plain, written, list(torch.split(images, CROPS)))
+        network = _OnnxNetwork(written)
+        with torch.inference_mode():
+            found, expected = (each.detector.network(images).flatten() for each in (network.of(model), fused))
+        check = compare_on_validation(
+            run, model, Ready(network.of(model).detector, precision="int8"), torch.device("cpu")
+        )
+        card = replace(card, precision="int8", checks=(*card.checks, check))
+        describe_onnx(written, {METADATA_KEY: card.to_json()})
+        with replacing(out) as file:
+            file.write(written.read_bytes())
+    return Export(out, card, len(images), float((found - expected).abs().max()), check)
+
+
+class _OnnxNetwork(nn.Module):
+    """An ONNX file in the place of a network."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._logits = _onnx_logits(path)
+
+    def of(self, model: TrainedModel) -> TrainedModel:
+        """Returns the model with this network."""
+        return replace(model, detector=replace(model.detector, network=self))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns logits (N, 1) of images."""
+        return torch.from_numpy(self._logits(images))[:, None]
 
 
 def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> DetectorCard:
@@ -125,8 +182,8 @@ def _as_rule(geometry: CropGeometry) -> CropRule:
     return CropRule(geometry.margin, geometry.border, geometry.size, geometry.align)
 
 
-def _real_images(model: TrainedModel, data: Path | None) -> Tensor:
-    """Network inputs (N, 3, S, S): the middle frames of validation videos, equally spaced over the table."""
+def _real_images(model: TrainedModel, data: Path | None, count: int = CROPS, frames: int = 1) -> Tensor:
+    """Network inputs (N, 3, S, S): so many frames of so many validation videos, equally spaced over both."""
     try:
         prepared = model.crops_of(load_prepared(model.work(data)))
     except FileNotFoundError as error:
@@ -136,8 +193,12 @@ def _real_images(model: TrainedModel, data: Path | None) -> Tensor:
     videos = select_videos(
         prepared.videos, "val", multiple_faces=model.facts.config.data.multiple_faces
     ).videos
-    places = np.unique(np.linspace(0, len(videos) - 1, CROPS).round().astype(int))
-    crops = [prepared.read_crop_at(int(row), prepared.length(int(row)) // 2) for row in videos.index[places]]
+    places = np.unique(np.linspace(0, len(videos) - 1, count).round().astype(int))
+    crops = [
+        prepared.read_crop_at(row, prepared.length(row) * (2 * number + 1) // (2 * frames))
+        for row in map(int, videos.index[places])
+        for number in range(frames)
+    ]
     spec = model.detector.spec
     return normalize(torch.stack([fit(crop, spec) for crop in crops]), spec)
 

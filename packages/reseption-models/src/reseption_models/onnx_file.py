@@ -67,6 +67,21 @@ def write_onnx(
     _seal(Path(path))
 
 
+def describe_onnx(path: Path, metadata: Mapping[str, str]) -> None:
+    """Writes entries into the metadata of a file of `write_onnx`, and its checksum anew. Needs the extra `onnx`.
+
+    Whatever another program changed in it since, such as a quantisation, is taken for wanted.
+    """
+    import onnx
+
+    model = onnx.load(path)
+    kept = {entry.key: entry.value for entry in model.metadata_props}
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {**kept, **metadata, _CHECKSUM: _ZEROS})
+    onnx.save(model, path)
+    _seal(path)
+
+
 def check_onnx(path: Path) -> None:
     """Raises ValueError where an ONNX file is not as `write_onnx` wrote it; one without its checksum is let through."""
     content = path.read_bytes()

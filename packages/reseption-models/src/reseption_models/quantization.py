@@ -12,7 +12,7 @@ from .card import ModelCard
 from .errors import UserError
 from .export import check_out, export_onnx
 from .fusion import fuse
-from .onnx_file import INPUT, OUTPUT
+from .onnx_file import INPUT, OUTPUT, describe_onnx
 
 # What computes in integers: all up to the pooling. Logits in 8 bits would end where those of the images given end.
 INTEGER = ("Conv", "LeakyRelu", "Relu", "Add", "Concat", "MaxPool", "Split")
@@ -63,13 +63,6 @@ def export_int8(
         FileNotFoundError, IsADirectoryError: no file can be written at `path`.
         ImportError: the extra is not installed.
     """
-    try:
-        from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-    except ImportError as error:
-        raise ImportError(
-            f"ONNX and its runtime are needed ({error}): pip install 'reseption-models[onnx]'"
-        ) from error
-
     check_out(Path(path))
     batches = [batch.detach().float().cpu() for batch in images]
     if not batches:
@@ -78,17 +71,7 @@ def export_int8(
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         plain, written = Path(folder, "fp32.onnx"), Path(folder, "int8.onnx")
         export_onnx(fused, plain, batches[0].shape[-1], card=card)
-        quantize_static(
-            plain,
-            written,
-            _reader(batches),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(INTEGER),
-            per_channel=True,
-            reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
+        quantize_onnx(plain, written, batches)
         session = _session(written.read_bytes())
         deviations = []
         for batch in batches:
@@ -98,6 +81,38 @@ def export_int8(
             deviations.append((found - expected).abs())
         written.replace(path)
     return torch.cat(deviations).mean().item()
+
+
+def quantize_onnx(plain: Path, written: Path, batches: list[Tensor]) -> None:
+    """Writes a file of `write_onnx` as one that computes in 8-bit integers, with the same metadata.
+
+    Args:
+        plain: a network with its batch norm folded, which integers can't have between them.
+        written: the new file.
+        batches: images (N, in_chans, H, W), float32, as `export_int8` takes them.
+
+    Raises:
+        ImportError: the extra `onnx` is not installed.
+    """
+    try:
+        from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    except ImportError as error:
+        raise ImportError(
+            f"ONNX and its runtime are needed ({error}): pip install 'reseption-models[onnx]'"
+        ) from error
+
+    quantize_static(
+        plain,
+        written,
+        _reader(batches),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=list(INTEGER),
+        per_channel=True,
+        reduce_range=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    describe_onnx(written, {})
 
 
 def quantize(model: Any, images: Iterable[Tensor]) -> Quantized:
