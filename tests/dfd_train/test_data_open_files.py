@@ -5,12 +5,15 @@ import pickle
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
+from random import Random
+from statistics import median
 
 import pytest
 
 from ffpp_prep.format import open_files
-from ffpp_prep.format.open_files import OpenFiles
+from ffpp_prep.format.open_files import MOST_OPEN, OpenFiles
 
 
 @pytest.fixture
@@ -86,3 +89,25 @@ def test_no_more_than_the_system_allows(paths: list[Path], soft: int, hard: int,
     )
     assert int(done.stdout) == open_at_once
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 256  # ours is as it was
+
+
+@pytest.mark.parametrize(("most", "waits"), [(MOST_OPEN, False), (64, True)])
+def test_on_a_slow_file_system_only_the_first_read_of_a_file_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, waits: bool
+) -> None:
+    delay, number = 0.002, 300
+    places = [tmp_path / str(n) for n in range(number)]
+    for path in places:
+        path.write_bytes(b"crop")
+    original = os.open
+    monkeypatch.setattr(os, "open", lambda path, flags: (time.sleep(delay), original(path, flags))[1])
+    monkeypatch.setattr(open_files, "MOST_OPEN", most)  # 64: what the measure must be able to see
+    files, random = OpenFiles(places), Random(0)
+    for n in range(number):
+        files.read(n, 0, 4)
+    seconds = []
+    for _ in range(300):
+        started = time.perf_counter()
+        assert files.read(random.randrange(number), 0, 4) == b"crop"
+        seconds.append(time.perf_counter() - started)
+    assert (median(seconds) >= delay) == waits

@@ -1,5 +1,6 @@
 """Which frames, pairs and batches: against the thesis's formulas, worked out here in exact fractions."""
 
+import tracemalloc
 from collections import Counter
 from fractions import Fraction
 from math import floor
@@ -140,6 +141,21 @@ def test_shuffled_batches_hold_different_frames_of_every_video(train):
     assert [s.video for s in samples] != sorted(s.video for s in samples)
     everything = plan(DataConfig(batches="shuffled", batch_size=6, train_frames=0), train)
     assert sum(map(len, everything.batches)) == train["frames_decoded"].sum()
+
+
+def test_an_epoch_of_all_frames_takes_few_bytes_a_sample_and_is_drawn_as_ever():
+    count, length = 1000, 300
+    videos = pd.DataFrame({"label": np.arange(count, dtype="i1") % 5 > 0, "frames_decoded": length, "original_id": ""})
+    tracemalloc.start()
+    spots = plan(DataConfig(batches="shuffled", train_frames=0), videos, epoch=1).batches.spots
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * count * length
+    random = np.random.default_rng([0, 1])  # a run that is resumed must see the order that it began with
+    for _ in range(count):
+        random.choice(length, length, replace=False)
+    every = np.stack([np.repeat(np.arange(count), length), np.tile(np.arange(length), count)], axis=1)
+    assert np.array_equal(spots, every[random.permutation(count * length)])
 
 
 @pytest.mark.parametrize("kind", ["various", "dual", "shuffled"])

@@ -164,7 +164,7 @@ def plan_epoch(
     order = np.random.default_rng([seed, epoch])
     if config.batches == "shuffled":
         spots = planner.drawn(config.train_frames, order)
-        spots = spots[order.permutation(np.arange(len(spots), dtype=np.int32))]
+        order.shuffle(spots.view(np.int64).reshape(-1))  # row and frame of a spot together, in place
         kept = spots[~_among(spots, untouched)] if untouched else spots
         return planner.plan(kept, _ends(len(kept), config.batch_size), untouched=len(spots) - len(kept))
     each = 1 if config.batches == "various" else config.batch_size // 2

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ffpp_prep.format.made_with import remedy_of
 from ffpp_prep.format.schemas import BOXES_SCHEMA
@@ -61,8 +60,8 @@ class BoxReader:
         path = self._folder / f"boxes-{part}.parquet"
         if part is None or not path.is_file():
             return _Video.of(_COLUMNS.empty_table())
-        table = read_table(path, remedy_of(path), _COLUMNS, lambda low, high: low <= video_id <= high)
-        return _Video.of(table.filter(pc.equal(table["video_id"], video_id)))
+        table = read_table(path, remedy_of(path), _COLUMNS, (video_id,))
+        return _Video.of(table)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ffpp_prep.format.made_with import remedy_of
@@ -103,7 +102,6 @@ class PointReader:
         if video_id not in self._parts:
             return {}
         path = self._folder / f"landmarks-{self._parts[video_id]}.parquet"
-        table = read_table(path, remedy_of(path), _COLUMNS, lambda low, high: low <= video_id <= high)
-        table = table.filter(pc.equal(table["video_id"], video_id))
+        table = read_table(path, remedy_of(path), _COLUMNS, (video_id,))
         values = (table[name].to_pylist() for name in ("frame", "face", "points"))
         return {(frame, face): content for frame, face, content in zip(*values, strict=True)}

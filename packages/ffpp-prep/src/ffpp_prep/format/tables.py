@@ -8,7 +8,8 @@ the file's first byte on, the last up to the footer. One video's rows are checke
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -42,17 +43,15 @@ def write_table(table: pa.Table, path: Path) -> None:
     sealed = table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: place})
     # Of long rows of bytes, such as a face's points, each byte is much the same from row to row.
     long = [field.name for field in table.schema if pa.types.is_fixed_size_binary(field.type)]
-    options = {
-        "use_dictionary": [name for name in table.column_names if name not in long],
-        "use_byte_stream_split": long,
-    }
+    options = {"use_byte_stream_split": long} if long else {}
     pq.write_table(
         sealed,
         path,
         compression="zstd",
         write_page_checksum=True,
         row_group_size=GROUP_ROWS,
-        **(options if long else {}),
+        use_dictionary=[field.name for field in table.schema if _repeats(field.type)],
+        **options,
     )
     with path.open("r+b") as file:
         start, footer = _footer(file)
@@ -70,7 +69,7 @@ def read_table(
     path: Path,
     remedy: str,
     schema: pa.Schema | None = None,
-    within: Callable[[str, str], bool] | None = None,
+    videos: Collection[str] | None = None,
     accept: Callable[[dict[bytes, bytes]], None] = lambda metadata: None,
 ) -> pa.Table:
     """Reads a table, or the columns and row groups of it that are wanted; all that is read is checked.
@@ -80,8 +79,8 @@ def read_table(
         remedy: what the user can do if it is damaged, for the message.
         schema: only these columns, of these types. A column whose field has the metadata `since` is null if an older
             file lacks it.
-        within: tells by the least and greatest `video_id` of a row group whether it is wanted; a group without them
-            is always read.
+        videos: only the rows of these `video_id`. Row groups that hold none of them, by their least and greatest one,
+            aren't read; `schema`, if given, must have the column.
         accept: raises a UserError if the file's metadata show that it is not the wanted file.
 
     Raises:
@@ -90,9 +89,9 @@ def read_table(
     """
     with _opened(path, remedy) as table:
         accept(table.metadata)
-        groups = [i for i in range(table.file.num_row_groups) if within is None or table.wants(i, within)]
+        groups = table.groups(videos)
         table.check(groups)
-        return table.read(groups, schema).replace_schema_metadata(table.metadata)
+        return table.read(groups, schema, videos).replace_schema_metadata(table.metadata)
 
 
 def read_metadata(path: Path, remedy: str) -> dict[bytes, bytes]:
@@ -125,16 +124,25 @@ class _Opened:
         metadata = self.file.metadata.metadata or {}
         return {key: value for key, value in metadata.items() if key not in (KEY, b"ARROW:schema")}
 
-    def wants(self, group: int, within: Callable[[str, str], bool]) -> bool:
-        columns = self.file.metadata.schema.names
-        if "video_id" not in columns:
-            return True
-        statistics = self.file.metadata.row_group(group).column(columns.index("video_id")).statistics
+    def groups(self, videos: Collection[str] | None) -> list[int]:
+        """The row groups that may hold rows of these videos; all where that isn't known."""
+        every = list(range(self.file.num_row_groups))
+        names = self.file.metadata.schema.names
+        if videos is None or "video_id" not in names:
+            return every
+        column, ordered = names.index("video_id"), sorted(videos)
+        return [group for group in every if self._may_hold(group, column, ordered)]
+
+    def _may_hold(self, group: int, column: int, ordered: Sequence[str]) -> bool:
+        statistics = self.file.metadata.row_group(group).column(column).statistics
         if statistics is None or not statistics.has_min_max:
             return True
-        return within(str(statistics.min), str(statistics.max))
+        at = bisect_left(ordered, str(statistics.min))
+        return at < len(ordered) and ordered[at] <= str(statistics.max)
 
-    def read(self, groups: Sequence[int], schema: pa.Schema | None) -> pa.Table:
+    def read(
+        self, groups: Sequence[int], schema: pa.Schema | None, videos: Collection[str] | None
+    ) -> pa.Table:
         """Text is read as a dictionary first: a long one that stands in every row is small until it is written out."""
         wanted = self.schema if schema is None else schema
         later = [f for f in wanted if f.name not in self.schema.names and b"since" in (f.metadata or {})]
@@ -145,6 +153,8 @@ class _Opened:
         found = self.file.read_row_groups(groups, columns=names)
         if not self.recorded:
             found.validate(full=True)
+        if videos is not None:
+            found = found.filter(_among(found["video_id"], videos))
         texts = sum(_written_out(column) for column in found.columns if pa.types.is_dictionary(column.type))
         _refuse_bomb(found.num_rows, texts, self.size)
         for field in later:
@@ -152,24 +162,30 @@ class _Opened:
         return found.select(wanted.names).cast(wanted.remove_metadata())
 
     def check_pages(self, groups: Sequence[int], names: Sequence[str]) -> None:
-        """Compares what the pages to be read would take with the file: the footer may say otherwise than they do."""
-        needed = rows = 0
-        for group in map(self.file.metadata.row_group, groups):
+        """Compares with the file's size what these columns will take in memory, by footer and pages' headers."""
+        metadata = self.file.metadata
+        kinds = [metadata.schema.column(number) for number in range(metadata.num_columns)]
+        wanted = [n for n, kind in enumerate(kinds) if kind.path.partition(".")[0] in names]
+        told = values = needed = rows = 0
+        for group in map(metadata.row_group, groups):
             rows += group.num_rows
-            for column in map(group.column, range(group.num_columns)):
-                if column.path_in_schema.partition(".")[0] not in names or not column.num_values:
+            told += group.total_byte_size
+            for number in wanted:
+                column = group.column(number)
+                values += _width(kinds[number]) * max(group.num_rows, column.num_values)
+                if not column.num_values:
                     continue
                 start, length = _start_of(column), column.total_compressed_size
                 if not 0 < start <= start + length <= self.footer_at:
                     raise ValueError("a column lies outside of the file")
                 needed += sum(page.most_bytes for page in pages(self.raw, start, length))
-        _refuse_bomb(rows, needed, self.size)
+        for each in (told, values, needed):
+            _refuse_bomb(rows, each, self.size)
 
     def check(self, groups: Sequence[int]) -> None:
         if not self.recorded:
             return
-        bounds = _bounds(self.file.metadata, self.footer_at)
-        pieces = list(pairwise(bounds))
+        pieces = list(pairwise(_bounds(self.file.metadata, self.footer_at)))
         if len(pieces) != len(self.recorded):
             raise Damaged(self.path, "its checksums aren't those of its row groups", self.remedy)
         for group in groups:
@@ -187,7 +203,6 @@ def _opened(path: Path, remedy: str) -> Iterator[_Opened]:
             if not recorded and (metadata.metadata or {}).get(KEY, _NONE).replace(b"0", b"") != _NONE:
                 raise ValueError("its checksums can't be read")
             size, schema = raw.seek(0, 2), metadata.schema.to_arrow_schema()
-            _refuse_bomb(metadata.num_rows, _told(metadata), size)
             texts = [field.name for field in schema if _is_text(field.type)]
             with pq.ParquetFile(
                 raw, metadata=metadata, page_checksum_verification=True, read_dictionary=texts
@@ -236,25 +251,31 @@ def _start_of(column: pq.ColumnChunkMetaData) -> int:
     return int(column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset)
 
 
-def _told(metadata: pq.FileMetaData) -> int:
-    """What the values take in memory, by the footer: unpacked pages, and values that are written once a row."""
-    kinds = [metadata.schema.column(number) for number in range(metadata.num_columns)]
-    widths = [
-        kind.length if kind.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS[kind.physical_type]
-        for kind in kinds
-    ]
-    unpacked = values = 0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        unpacked += group.total_byte_size
-        rows = group.num_rows
-        values += sum(width * max(rows, group.column(i).num_values) for i, width in enumerate(widths))
-    return max(unpacked, values)
+def _width(kind: pq.ColumnSchema) -> int:
+    """What a value takes in memory, without the bytes of a text."""
+    return int(kind.length) if kind.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS[kind.physical_type]
 
 
 def _refuse_bomb(rows: int, needed: int, size: int) -> None:
     """Compares what the rows would take with the file, before memory is asked for."""
     if needed > max(MOST_BYTES, MOST_TIMES * size) or needed < 0:
         raise ValueError(f"{rows} rows of {needed / 1e9:.1f} GB in a file of {size / 1e6:.1f} MB")
+
+
+def _repeats(kind: pa.DataType) -> bool:
+    """Whether a column's values come again, so that a dictionary of them saves anything: not measures, nor times."""
+    return not (pa.types.is_floating(kind) or pa.types.is_int64(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def _among(ids: pa.ChunkedArray, videos: Collection[str]) -> pa.ChunkedArray:
+    """Which rows are of these videos: asked of a dictionary's few names, not of each row's."""
+    if not pa.types.is_dictionary(ids.type):
+        raise ValueError("its column video_id is no text")
+    wanted = pa.array(list(videos), pa.string())
+    known = [pc.is_in(chunk.dictionary.cast(pa.string()), value_set=wanted) for chunk in ids.chunks]
+    return pa.chunked_array(
+        [names.take(chunk.indices) for names, chunk in zip(known, ids.chunks, strict=True)], pa.bool_()
+    )
 
 
 def _is_text(kind: pa.DataType) -> bool:

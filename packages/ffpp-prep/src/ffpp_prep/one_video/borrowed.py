@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ffpp_prep.format.schemas import BOXES_SCHEMA
 from ffpp_prep.format.tables import read_table
@@ -83,9 +82,7 @@ def borrow_boxes(
 
 def _rows(video_id: str, original: Original, pts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.Table:
     remedy = f"run  ffpp-prep verify {original.boxes.parent.parent} --repair"
-    name = original.result.video_id
-    rows = read_table(original.boxes, remedy, BOXES_SCHEMA, lambda low, high: low <= name <= high)
-    rows = rows.filter(pc.equal(rows["video_id"].cast(pa.string()), name))
+    rows = read_table(original.boxes, remedy, BOXES_SCHEMA, (original.result.video_id,))
     names = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), np.int32)), pa.array([video_id]))
     rows = rows.set_column(rows.schema.get_field_index("video_id"), BOXES_SCHEMA.field("video_id"), names)
     times = pa.array(pts[rows["frame"].to_numpy()])

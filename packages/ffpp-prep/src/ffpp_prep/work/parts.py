@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.checksums import parsed_json
@@ -151,12 +151,17 @@ class PartStore(Generic[Result]):
             status: rows of `read_status`, where they are at hand: reading those of many parts takes seconds.
             columns: these only.
         """
-        order = ["video_id", "frame", "face"]
-        needed = None if columns is None else list(dict.fromkeys([*columns, *order]))
-        frames = list(self.each_part(video_ids, needed, status))
-        rows = pd.concat(frames, ignore_index=True) if frames else self._rows.empty_table().to_pandas()
-        rows = rows.sort_values(order, kind="stable", ignore_index=True)
-        return rows if columns is None else rows[list(columns)]
+        by = ("video_id", "frame", "face")
+        needed = self._rows.names if columns is None else list(dict.fromkeys([*columns, *by]))
+        parts = [self._read(*piece, needed) for piece in self._pieces(video_ids, status)]
+        table = pa.concat_tables(parts).unify_dictionaries() if parts else self._rows.empty_table()
+        del parts  # each column's memory is free once it is sorted
+        order, found = _order(*(table[name] for name in by)), {}
+        for name in needed:
+            if columns is None or name in columns:
+                found[name] = _plain(table[name]).to_pandas().take(order).reset_index(drop=True)
+            table = table.drop_columns([name])
+        return pd.DataFrame(found, columns=None if columns is None else list(columns), copy=False)
 
     def each_part(
         self,
@@ -165,12 +170,8 @@ class PartStore(Generic[Result]):
         status: pd.DataFrame | None = None,
     ) -> Iterator[pd.DataFrame]:
         """Yields the rows of `read_rows` part by part, so that not all are in memory; a video's are in one."""
-        status = self.read_status() if status is None else status
-        wanted = None if video_ids is None else set(video_ids)
-        for part, done in status.groupby("part")["video_id"]:
-            keep = set(done) if wanted is None else wanted.intersection(done)
-            if keep:
-                yield self.read_part(part, keep, columns)
+        for part, own in self._pieces(video_ids, status):
+            yield self.read_part(part, own, columns)
 
     def read_part(self, part: str, video_ids: set[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The rows of some videos of one part; all columns, or some.
@@ -178,14 +179,27 @@ class PartStore(Generic[Result]):
         Raises:
             Damaged: the file isn't what was written, or is gone; the message says what to do.
         """
-        path, ids = self.rows_file(part), sorted(video_ids)
+        names = self._rows.names if columns is None else list(columns)
+        table = self._read(part, video_ids, list(dict.fromkeys(["video_id", *names])))
+        frame: pd.DataFrame = pa.table([_plain(table[name]) for name in names], names=names).to_pandas()
+        return frame
+
+    def _pieces(
+        self, video_ids: Iterable[str] | None, status: pd.DataFrame | None
+    ) -> Iterator[tuple[str, set[str]]]:
+        """The parts that hold any of these videos, and which."""
+        status = self.read_status() if status is None else status
+        wanted = None if video_ids is None else set(video_ids)
+        for part, done in status.groupby("part")["video_id"]:
+            keep = set(done) if wanted is None else wanted.intersection(done)
+            if keep:
+                yield part, keep
+
+    def _read(self, part: str, video_ids: set[str], names: Sequence[str]) -> pa.Table:
+        path = self.rows_file(part)
         if not path.exists():
             raise Damaged(path, "it is missing", self.remedy)
-        names = self._rows.names if columns is None else list(dict.fromkeys(["video_id", *columns]))
-        schema = pa.schema([_plain(self._rows.field(name)) for name in names])
-        table = read_table(path, self.remedy, schema, lambda low, high: _any_within(ids, low, high))
-        table = table.filter(pc.is_in(table["video_id"], value_set=pa.array(ids, pa.string())))
-        return (table if columns is None else table.select(list(columns))).to_pandas()
+        return read_table(path, self.remedy, pa.schema([self._rows.field(name) for name in names]), video_ids)
 
     def rows_file(self, part: str) -> Path:
         """Returns the file that holds a part's rows."""
@@ -281,11 +295,17 @@ def _part(commit: Path) -> str:
     return commit.stem.split("-")[1]
 
 
-def _any_within(ordered: Sequence[str], low: str, high: str) -> bool:
-    at = bisect_left(ordered, low)
-    return at < len(ordered) and ordered[at] <= high
-
-
-def _plain(field: pa.Field) -> pa.Field:
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A dictionary column as plain text: parts have different dictionaries."""
-    return field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field
+    return column.cast(pa.large_string()) if pa.types.is_dictionary(column.type) else column
+
+
+def _order(ids: pa.ChunkedArray, frame: pa.ChunkedArray, face: pa.ChunkedArray) -> NDArray[np.intp]:
+    """The rows' places by video, frame and face; `ids` is a dictionary, the same in all chunks."""
+    if not len(ids):
+        return np.empty(0, np.intp)
+    names = ids.chunk(0).dictionary.to_numpy(zero_copy_only=False)
+    rank = np.empty(len(names), np.int32)
+    rank[np.argsort(names)] = np.arange(len(names), dtype=np.int32)
+    owner = np.concatenate([rank[chunk.indices.to_numpy()] for chunk in ids.chunks])
+    return np.lexsort((face.to_numpy(), frame.to_numpy(), owner))
