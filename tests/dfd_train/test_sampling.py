@@ -145,9 +145,10 @@ def test_shuffled_batches_hold_different_frames_of_every_video(train):
 
 def test_an_epoch_of_all_frames_takes_few_bytes_a_sample_and_is_drawn_as_ever():
     count, length = 1000, 300
-    videos = pd.DataFrame({"label": np.arange(count, dtype="i1") % 5 > 0, "frames_decoded": length, "original_id": ""})
+    videos = pd.DataFrame({"label": np.arange(count) % 5 > 0, "frames_decoded": length})
+    config = DataConfig(batches="shuffled", train_frames=0)
     tracemalloc.start()
-    spots = plan(DataConfig(batches="shuffled", train_frames=0), videos, epoch=1).batches.spots
+    spots = plan_epoch(config, videos, [], epoch=1, total_epochs=5, seed=0).batches.spots
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20 * count * length
