@@ -15,7 +15,8 @@ import torch
 
 from dfd_train.calibration import kept
 from dfd_train.calibration.card import DetectorCard
-from dfd_train.calibration.precision import FILE, PrecisionCheck, compare, kept_checks
+from dfd_train.calibration.compared import PrecisionCheck
+from dfd_train.calibration.precision import FILE, compare, kept_checks
 from dfd_train.cli import main
 from dfd_train.data.spec import InputSpec
 from dfd_train.engine import precision

@@ -35,7 +35,7 @@ def test_help_loads_nothing_heavy() -> None:
         (("scan", "empty", "-o", "work"), "empty: no known layout found"),
         (
             ("scan", "tree", "-o", "work", "--layout", "ff"),
-            "allowed are auto, table, ffpp, celebdf, ",
+            "allowed are auto, table, deepfakebench, wilddeepfake, ffpp, celebdf, ",
         ),
         (("boxes", "nowhere"), "nowhere: no videos.parquet here"),
         (("extract", "empty"), "empty: no videos.parquet here"),

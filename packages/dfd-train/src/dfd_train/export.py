@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from dfd_train.calibration.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
+from dfd_train.calibration.compared import PrecisionCheck
 from dfd_train.calibration.kept import run_calibration
 from dfd_train.calibration.learned import Calibration
-from dfd_train.calibration.precision import PrecisionCheck, kept_checks
+from dfd_train.calibration.precision import kept_checks
 from dfd_train.data.fitting import fit
 from dfd_train.data.selection import select_videos
 from dfd_train.data.spec import CropRule

@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from dfd_train.calibration.compared import PrecisionCheck
 from dfd_train.calibration.learned import Calibration
-from dfd_train.calibration.precision import PrecisionCheck
 from dfd_train.data.spec import CropRule, Fit, InputSpec, Interpolation, Rule, Template
 from dfd_train.errors import UserError
 from ffpp_prep.format.checksums import parsed_json, with_checksum, without_checksum

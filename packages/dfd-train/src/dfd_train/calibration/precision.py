@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +10,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from dfd_train.calibration.compared import PrecisionCheck
 from dfd_train.calibration.kept import current_calibration
 from dfd_train.calibration.learned import Calibration
 from dfd_train.errors import UserError
@@ -20,33 +20,6 @@ from ffpp_prep.format.files import sha256_of
 
 FILE = "precision.json"
 FRAME = ["video_id", "frame", "face"]
-
-
-@dataclass(frozen=True)
-class PrecisionCheck:
-    """A precision beside the one in which the model was validated, on its validation videos."""
-
-    precision: Literal["bf16", "int8"]
-    device: str
-    """cpu or cuda: they round in other places"""
-    checkpoint_sha256: str
-    threshold_value: float
-    """of the calibration by which videos were decided"""
-    videos: int
-    changed: int
-    """how many of them are decided otherwise: on the other side of the threshold"""
-    auc: float
-    """of the videos' values"""
-    auc_before: float
-    deviation: float
-    """the largest of a frame's logit"""
-
-    def sentence(self) -> str:
-        """Returns it for people."""
-        return (
-            f"{self.precision} on {self.videos} validation videos: {self.changed} decided otherwise, AUC "
-            f"{self.auc_before:.4f} → {self.auc:.4f}, a logit deviates by up to {self.deviation:.2g}"
-        )
 
 
 def compare(

@@ -9,8 +9,9 @@ from typing import Literal
 
 import torch
 
+from dfd_train.calibration.compared import PrecisionCheck
 from dfd_train.calibration.kept import keep_calibration, run_calibration, validation_predictions
-from dfd_train.calibration.precision import PrecisionCheck, compare, find_check, keep_check, kept_checks
+from dfd_train.calibration.precision import compare, find_check, keep_check, kept_checks
 from dfd_train.data.loader import default_workers
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.score import Scoring, require_numbers, score_videos

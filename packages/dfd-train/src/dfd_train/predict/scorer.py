@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dfd_train.calibration.card import CARD_FILE, INPUT, METADATA_KEY, OUTPUT, DetectorCard
+from dfd_train.calibration.compared import PrecisionCheck
 from dfd_train.calibration.kept import run_calibration
 from dfd_train.calibration.learned import Calibration, from_probabilities
 from dfd_train.calibration.precision import (
-    PrecisionCheck,
     find_check,
     kept_checks,
     require_bf16_checked,
