@@ -71,10 +71,10 @@ def test_no_rows_are_summarised_or_resampled_twice(make_run, tmp_path, monkeypat
 
     counted(run_module, "summarize")
     counted(run_module, "judged_videos")
-    counted(across, "intervals")
+    counted(across, "estimate_intervals")
     compare_runs([make_run("a"), make_run("b", seed=1, skill=0.5)], tmp_path / "out", "thesis")
     twice = {name: len(rows) - len(set(rows)) for name, rows in seen.items()}
-    assert twice == {"summarize": 0, "judged_videos": 0, "intervals": 0}
+    assert twice == {"summarize": 0, "judged_videos": 0, "estimate_intervals": 0}
 
 
 def test_pretrained_weights_are_named(make_run):

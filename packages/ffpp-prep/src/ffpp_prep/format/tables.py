@@ -269,9 +269,11 @@ def _repeats(kind: pa.DataType) -> bool:
 
 def _among(ids: pa.ChunkedArray, videos: Collection[str]) -> pa.ChunkedArray:
     """Which rows are of these videos: asked of a dictionary's few names, not of each row's."""
+    wanted = pa.array(list(videos), pa.string())
+    if pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type):  # written without a dictionary
+        return pc.is_in(ids.cast(pa.string()), value_set=wanted)
     if not pa.types.is_dictionary(ids.type):
         raise ValueError("its column video_id is no text")
-    wanted = pa.array(list(videos), pa.string())
     known = [pc.is_in(chunk.dictionary.cast(pa.string()), value_set=wanted) for chunk in ids.chunks]
     return pa.chunked_array(
         [names.take(chunk.indices) for names, chunk in zip(known, ids.chunks, strict=True)], pa.bool_()
