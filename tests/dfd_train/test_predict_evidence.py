@@ -311,7 +311,7 @@ def test_video_timeline_and_faces_show_one_moment(report) -> None:
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto((report / "report.html").as_uri())
         video, slider = page.locator("video"), page.locator(".slider input")
-        page.wait_for_function("document.querySelector('video').currentTime > 0")
+        page.wait_for_function("document.querySelector('video').currentTime > 0", timeout=120_000)
 
         def axes(side: str) -> float:
             return float(
@@ -340,7 +340,7 @@ def test_video_timeline_and_faces_show_one_moment(report) -> None:
         assert at() == pytest.approx([0.0] * 3, abs=0.05)
         wide = axes("left")
         page.set_viewport_size({"width": 390, "height": 844})  # where the picture is another one
-        page.wait_for_function("document.querySelector('.plot img').currentSrc.length > 0")
+        page.wait_for_function("document.querySelector('.plot img').currentSrc.length > 0", timeout=120_000)
         assert axes("left") > wide
         slider.fill("4")
         plot, picture, line = (
@@ -353,7 +353,7 @@ def test_video_timeline_and_faces_show_one_moment(report) -> None:
         track = slider.bounding_box()
         assert track["x"] + track["width"] - 8 == pytest.approx(line["x"] + 1, abs=1)
         page.locator("button[data-first]").click()
-        page.wait_for_function("document.querySelector('video').currentTime > 0.1")
+        page.wait_for_function("document.querySelector('video').currentTime > 0.1", timeout=120_000)
         page.wait_for_function("document.querySelector('video').paused", timeout=20_000)
         assert at()[0] == pytest.approx(stretch.end_s, abs=0.3)
         assert not faults

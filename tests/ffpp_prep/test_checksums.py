@@ -92,6 +92,17 @@ def test_a_table_of_before_and_one_of_another_program(tmp_path: Path) -> None:
         read_table(path, REMEDY, pa.schema([("video_id", pa.int32())]))
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_names_without_a_dictionary_are_found_too(tmp_path: Path, kind: pa.DataType) -> None:
+    """As pandas and other programs write them."""
+    path = tmp_path / "table.parquet"
+    plain = table(2 * GROUP_ROWS)
+    names = plain["video_id"].cast(pa.string()).cast(kind)
+    pq.write_table(plain.set_column(plain.schema.get_field_index("video_id"), "video_id", names), path)
+    found = read_table(path, REMEDY, videos={"v00001"})
+    assert found["video_id"].to_pylist() == ["v00001"] * 300
+
+
 def test_any_parquet_reader_reads_a_table_with_checksums(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     write_table(table(2 * GROUP_ROWS), path)
