@@ -15,7 +15,7 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.settings import BoxSettings, CropSettings
 from ffpp_prep.stages import detect_boxes, extract_faces, scan
-from ffpp_prep.video import OpenFailed, open_video, read_frame
+from ffpp_prep.video import DecodeFailed, OpenFailed, open_video, read_frame
 from ffpp_prep.work.store import read_scan
 
 SIDE = 48
@@ -81,6 +81,22 @@ def test_an_archived_folder_is_the_same_video(tmp_path: Path) -> None:
     for one, two in zip(shown(folder), shown(archive / "7/real/0"), strict=True):
         assert one[:2] == two[:2] and np.array_equal(one[2], two[2])
     assert np.array_equal(read_frame(archive / "7/real/0", 2, 10), picture(10))
+
+
+def test_a_flat_archive_is_a_video_itself(tmp_path: Path) -> None:
+    archive = tar(tmp_path / "set/real/v.tar", {f"./{number}.png": png(picture(number)) for number in (2, 1)})
+    frames(tmp_path / "set/fake/w", range(2))
+    assert [pts for _, pts, _ in shown(archive)] == [1, 2]
+    assert np.array_equal(read_frame(archive, 1, 2), picture(2))
+    listing = list_videos(tmp_path / "set")
+    assert [v.video_id for v in listing.videos] == ["fake/w", "real/v.tar"] and not listing.refused
+
+
+def test_no_other_picture_stands_in_for_one_that_is_gone(tmp_path: Path) -> None:
+    folder = frames(tmp_path / "v", (3, 5, 8))
+    (folder / "5.png").unlink()
+    with pytest.raises(DecodeFailed, match="no picture of number 5"):
+        read_frame(folder, 1, 5)
 
 
 def test_a_picture_is_a_video_of_one_frame_and_an_animation_one_of_several(tmp_path: Path) -> None:
@@ -245,12 +261,17 @@ def bench(root: Path) -> Path:
     celeb = {"id0_id1_0000": video("Celeb-DF-v2/Celeb-synthesis/frames/id0_id1_0000", "CelebDFv2_fake")}
     absent = {"gone": {"label": "CelebDFv2_fake", "frames": ["Celeb-DF-v2/frames/gone/1.png"]}}
     dfdc = video("DFDC/val/frames/abc", "DFDC_Real")
+    frames(root / "DF40_train/simswap/frames/000_003", (0, 12))  # as DF40's archives unpack, not below rgb/
+    df40 = {
+        "000_003": {"label": "simswap_Fake", "frames": [f"{home}/DF40_train/simswap/frames/000_003/0.png"]}
+    }
     lists = {
         "FaceForensics++": {"FaceForensics++": {"FF-real": reals, "FF-DF": fakes}},
         "FF-DF": {"FF-DF": {"FF-real": reals, "FF-DF": fakes}},
         "Celeb-DF-v2": {
             "Celeb-DF-v2": {"CelebDFv2_fake": {"train": celeb | absent, "val": celeb, "test": celeb}}
         },
+        "simswap": {"simswap": {"simswap_Fake": {"train": df40}}},
         "DFDC": {"DFDC": {"DFDC_Real": {"train": {}, "val": dfdc, "test": {}}}},
     }
     for name, content in lists.items():
@@ -272,8 +293,10 @@ def test_deepfakebench(tmp_path: Path) -> None:
     celeb = found["Celeb-DF-v2/Celeb-synthesis/frames/id0_id1_0000"]
     assert (celeb.label, celeb.split, celeb.method) == (1, "test", "CelebDFv2")
     assert (found["DFDC/val/frames/abc"].label, found["DFDC/val/frames/abc"].split) == (0, "val")
-    assert len(found) == 8
-    assert any("1 of 9 videos are not on disk" in note for note in listing.notes)
+    df40 = found["DF40_train/simswap/frames/000_003"]
+    assert (df40.method, df40.label, df40.split, df40.target_id) == ("simswap", 1, "train", "")
+    assert len(found) == 9
+    assert any("1 of 10 videos are not on disk" in note for note in listing.notes)
     assert any(note.startswith("1 videos stand in several splits") for note in listing.notes)
     assert [r.entry for r in listing.refused] == ["'001_100'"]  # the masks, which no list names
 

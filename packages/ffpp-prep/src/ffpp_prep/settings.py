@@ -31,6 +31,7 @@ __all__ = [
     "ExportFormat",
     "ExportSettings",
     "FakeSettings",
+    "PictureRule",
     "SplitSettings",
     "flag_of",
 ]
@@ -43,6 +44,7 @@ Decoder = Literal["pyav", "decord"]
 DetectorName = Literal["ssd", "blazeface"]  # `detector` loads them
 WHOLE: Final = "whole"  # in a detector's place, where faces are taken as they are
 ExportFormat = Literal["webdataset", "folder", "deepfakebench", "hf"]  # `exports` writes them
+PictureRule = Literal["auto", "frames", "each", "none"]  # `datasets.layouts.pictures` says what each takes
 DfdRule = Literal["actors", "thesis"]
 DfdcRule = Literal["parts", "thesis"]
 

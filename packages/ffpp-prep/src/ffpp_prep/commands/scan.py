@@ -6,14 +6,14 @@ import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from ffpp_prep.command_line.flags import add_flags, from_flags
 from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_out, work_of
 from ffpp_prep.errors import ExitStatus, UserError
-from ffpp_prep.settings import SplitSettings
+from ffpp_prep.settings import PictureRule, SplitSettings
 from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def add_scan_arguments(parser: Parser, when: str = "") -> None:
     group.add_argument(
         "--pictures",
         default="auto",
-        choices=("auto", "frames", "each", "none"),
+        choices=get_args(PictureRule),
         help="which pictures are videos: folders of numbered ones (frames), each by itself, or by default both where "
         "the set has no video",
     )

@@ -86,17 +86,18 @@ def export_crops(
             total=len(pieces), initial=len(pieces) - len(left), desc="export", unit=writer.UNIT
         ) as progress:
             made = time.time()
-            for _ in _each([_Task(str(work), made, str(out), settings, piece) for piece in left], jobs):
+            tasks = [_Task(str(work), made, str(out), settings, piece) for piece in left]
+            for _ in _each(prepared, tasks, jobs):
                 progress.update()
         notes = writer.finish(prepared, table, settings, out)
         _begin(out, prepared, settings, len(table))
     return ExportSummary(len(table), table["row"].nunique(), len(pieces), len(left), tuple(notes))
 
 
-def _each(tasks: list[_Task], jobs: int) -> Iterator[None]:
+def _each(prepared: PreparedSet, tasks: list[_Task], jobs: int) -> Iterator[None]:
     if jobs == 1 or len(tasks) < 2:
         for task in tasks:
-            _write(task, lambda: None)
+            WRITERS[task.settings.to].write(prepared, task.piece, Path(task.out), lambda: None)
             yield
         return
     for outcome in run_tasks(_write, tasks, jobs):

@@ -71,9 +71,9 @@ def write(prepared: PreparedSet, piece: Piece, out: Path, beat: Beat) -> None:
 
 def finish(prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings, out: Path) -> Sequence[str]:
     """Says how to read them."""
-    return [
-        f"to read:  webdataset.WebDataset('{out}/train-{{000000..}}.tar').decode('pil').to_tuple('png', 'cls')"
-    ]
+    first = min(path.name.partition("-")[0] for path in out.glob("*.tar"))
+    tars = f"sorted(glob.glob('{out}/{first}-*.tar'))"
+    return [f"to read:  webdataset.WebDataset({tars}).decode('pil').to_tuple('png', 'cls')"]
 
 
 def about(prepared: PreparedSet, crop: Crop) -> dict[str, str | int | float]:

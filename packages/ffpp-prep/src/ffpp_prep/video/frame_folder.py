@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-MOST_BYTES = 1 << 30  # of an archived folder, which is held
+MOST_BYTES = 1 << 28  # of an archived folder, whose files are held as they are
 FAULTS = (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError)
 LARGEST_NUMBER = 2**31 - 1
 
@@ -130,6 +130,7 @@ def read_picture(path: Path, frame: int, number: int | None = None) -> NDArray[n
                     return _read(one)
                 except UserError as error:
                     raise DecodeFailed(str(error)) from None
+        raise DecodeFailed(f"{path} has no picture of number {number}")
     for read in PictureReader(path):
         if read.index == frame:
             return read.rgb()
@@ -235,7 +236,7 @@ def _in_folder(path: Path) -> list[_Picture]:
     ]
 
 
-@lru_cache(maxsize=4)  # crops of one folder are cut one by one, and an archive is read from its beginning
+@lru_cache(maxsize=2)  # crops of one folder are cut one by one, and an archive is read from its beginning
 def _in_archive(archive: Path, inside: str, _changed: int) -> list[_Picture]:
     held: dict[str, bytes] = {}
     room = MOST_BYTES
@@ -248,7 +249,7 @@ def _in_archive(archive: Path, inside: str, _changed: int) -> list[_Picture]:
         except FAULTS as error:
             raise OpenFailed(f"{archive.name}: {reason_of(error)}") from error
     if not held:
-        raise OpenFailed(f"{archive.name}: no pictures in its folder {inside}")
+        raise OpenFailed(f"{archive.name}: no pictures in its folder {inside or '.'}")
     folder = archive / inside
     return [
         _Picture(name, number, folder if is_picture(inside) else folder / name, held[name], len(held[name]))
@@ -295,10 +296,10 @@ def _inner(member: tarfile.TarInfo) -> str:
 
 
 def _archive_of(path: Path) -> tuple[Path, str] | None:
-    """The archive that a path goes on beyond, and the folder inside it."""
-    for above in path.parents:
+    """The archive that a path names or goes on beyond, and the folder inside it, "" for the archive's own root."""
+    for above in (path, *path.parents):
         if is_archive(above.name) and above.is_file():
-            return above, path.relative_to(above).as_posix()
+            return above, path.relative_to(above).as_posix().removeprefix(".")  # a dot is the archive itself
     return None
 
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import get_args
 
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.datasets.layouts.words import folder_words
 from ffpp_prep.errors import UserError
+from ffpp_prep.settings import PictureRule
 from ffpp_prep.text.bars import bar
 from ffpp_prep.text.units import counted
 from ffpp_prep.video import OpenFailed
 from ffpp_prep.video.frame_folder import archived_folders, is_archive, is_numbered, is_picture
 
-__all__ = ["PICTURES", "Pictures", "with_pictures"]
+__all__ = ["PICTURES", "with_pictures"]
 
-Pictures = Literal["auto", "frames", "each", "none"]
-PICTURES: tuple[Pictures, ...] = get_args(Pictures)
+PICTURES: tuple[PictureRule, ...] = get_args(PictureRule)
 
 
 def with_pictures(tree: Tree, how: str = "auto") -> tuple[Tree, list[str]]:
@@ -87,7 +87,7 @@ def _archived(tree: Tree, archives: Sequence[str]) -> tuple[Mapping[str, list[st
         except OpenFailed as error:
             unread[archive] = str(error)
             continue
-        found |= {f"{archive}/{folder}".rstrip("/."): names for folder, names in inside.items()}
+        found |= {f"{archive}/{folder}".rstrip("/"): names for folder, names in inside.items()}
     return found, unread
 
 
