@@ -15,7 +15,7 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.settings import BoxSettings, CropSettings
 from ffpp_prep.stages import detect_boxes, extract_faces, scan
-from ffpp_prep.video import DecodeFailed, OpenFailed, open_video, read_frame
+from ffpp_prep.video import DecodeFailed, OpenFailed, is_there, open_video, read_frame
 from ffpp_prep.work.store import read_scan
 
 SIDE = 48
@@ -97,6 +97,19 @@ def test_no_other_picture_stands_in_for_one_that_is_gone(tmp_path: Path) -> None
     (folder / "5.png").unlink()
     with pytest.raises(DecodeFailed, match="no picture of number 5"):
         read_frame(folder, 1, 5)
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".png", ".tar", ""])
+def test_a_name_that_no_file_system_takes_is_a_video_that_cannot_be_opened(
+    tmp_path: Path, ending: str
+) -> None:
+    for name in (300 * "x" + ending, "nothing\0here" + ending):
+        for path in (tmp_path / name, tmp_path / name / "inner", tmp_path / f"of.tar/{name}"):
+            assert not is_there(path)
+            with pytest.raises(OpenFailed):
+                open_video(path)
+            with pytest.raises((OpenFailed, DecodeFailed)):
+                read_frame(path, 0)
 
 
 def test_a_picture_is_a_video_of_one_frame_and_an_animation_one_of_several(tmp_path: Path) -> None:

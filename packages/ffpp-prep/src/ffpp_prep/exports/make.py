@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -48,8 +47,6 @@ class ExportSummary:
 @dataclass(frozen=True)
 class _Task:
     work: str
-    made: float
-    """when: what a process opened is not taken for crops that were made since"""
     out: str
     settings: ExportSettings
     piece: Piece
@@ -85,8 +82,7 @@ def export_crops(
         with bar(
             total=len(pieces), initial=len(pieces) - len(left), desc="export", unit=writer.UNIT
         ) as progress:
-            made = time.time()
-            tasks = [_Task(str(work), made, str(out), settings, piece) for piece in left]
+            tasks = [_Task(str(work), str(out), settings, piece) for piece in left]
             for _ in _each(prepared, tasks, jobs):
                 progress.update()
         notes = writer.finish(prepared, table, settings, out)
@@ -107,12 +103,12 @@ def _each(prepared: PreparedSet, tasks: list[_Task], jobs: int) -> Iterator[None
 
 
 def _write(task: _Task, beat: Beat) -> None:
-    prepared = _opened(task.work, task.made)
+    prepared = _opened(task.work)
     WRITERS[task.settings.to].write(prepared, task.piece, Path(task.out), beat)
 
 
 @lru_cache(maxsize=1)
-def _opened(work: str, _made: float) -> PreparedSet:
+def _opened(work: str) -> PreparedSet:
     return load_prepared(work)
 
 

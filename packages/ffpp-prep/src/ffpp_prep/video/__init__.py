@@ -27,6 +27,7 @@ from ffpp_prep.video.interface import (
     VideoReader,
 )
 from ffpp_prep.video.mp4_index import movie_box
+from ffpp_prep.video.places import is_file
 from ffpp_prep.video.pyav_reader import PyAVReader
 from ffpp_prep.video.random_access import read_frame
 from ffpp_prep.video.source import open_container
@@ -86,7 +87,7 @@ def open_video(path: str | Path, decoder: str = "pyav") -> VideoReader:
 
 def _of_pictures(path: Path) -> VideoReader:
     try:
-        return AnimationReader(path) if path.is_file() and is_animated(path) else PictureReader(path)
+        return AnimationReader(path) if is_file(path) and is_animated(path) else PictureReader(path)
     except VideoError:
         raise
     except UserError as error:

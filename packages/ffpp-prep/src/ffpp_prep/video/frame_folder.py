@@ -24,6 +24,7 @@ from ffpp_prep.text.units import counted
 from ffpp_prep.video.budget import MAX_FRAME_PIXELS, Budget, too_large
 from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, VideoInfo, reason_of
 from ffpp_prep.video.photographs import PICTURE_ENDINGS, as_rgb, opened
+from ffpp_prep.video.places import is_anything, is_file, is_folder
 
 __all__ = [
     "PictureReader",
@@ -139,12 +140,12 @@ def read_picture(path: Path, frame: int, number: int | None = None) -> NDArray[n
 
 def is_of_pictures(path: Path) -> bool:
     """Whether a path means pictures: a file with the ending of one, a folder, or a folder inside an archive."""
-    return is_picture(path.name) or path.is_dir() or _archive_of(path) is not None
+    return is_picture(path.name) or is_folder(path) or _archive_of(path) is not None
 
 
 def is_there(path: Path) -> bool:
     """Whether a video lies at a path: a file, a folder, or a folder inside an archive, which itself is not read."""
-    return path.exists() or _archive_of(path) is not None
+    return is_anything(path) or _archive_of(path) is not None
 
 
 def is_picture(name: str) -> bool:
@@ -186,7 +187,7 @@ def content_size(path: Path) -> int:
     if found is not None:
         archive, inside = found
         return _sizes(archive, archive.stat().st_mtime_ns).get(inside, 0)
-    if path.is_dir():
+    if is_folder(path):
         return sum(picture.size for picture in _in_folder(path))
     return path.stat().st_size
 
@@ -216,7 +217,7 @@ def _read(one: _Picture) -> NDArray[np.uint8]:
 def _pictures(path: Path) -> list[_Picture]:
     """What lies at a path, in the order of its numbers."""
     try:
-        if path.is_dir():
+        if is_folder(path):
             return _in_folder(path)
         if found := _archive_of(path):
             archive, inside = found
@@ -224,7 +225,7 @@ def _pictures(path: Path) -> list[_Picture]:
         return [_Picture(path.name, 0, path, None, path.stat().st_size)]
     except FileNotFoundError:
         raise OpenFailed(f"{path.name}: no such file") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         raise OpenFailed(f"{path.name}: {reason_of(error)}") from error
 
 
@@ -298,7 +299,7 @@ def _inner(member: tarfile.TarInfo) -> str:
 def _archive_of(path: Path) -> tuple[Path, str] | None:
     """The archive that a path names or goes on beyond, and the folder inside it, "" for the archive's own root."""
     for above in (path, *path.parents):
-        if is_archive(above.name) and above.is_file():
+        if is_archive(above.name) and is_file(above):
             return above, path.relative_to(above).as_posix().removeprefix(".")  # a dot is the archive itself
     return None
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ffpp_prep.video.animation import AnimationReader, is_animated
 from ffpp_prep.video.frame_folder import is_of_pictures, read_picture
 from ffpp_prep.video.interface import DecodeFailed
+from ffpp_prep.video.places import is_file
 from ffpp_prep.video.source import open_source
 
 
@@ -48,7 +49,7 @@ def read_frame(
 
 
 def _of_pictures(path: Path, frame: int, pts: int | None) -> NDArray[np.uint8]:
-    if not (path.is_file() and is_animated(path)):
+    if not (is_file(path) and is_animated(path)):
         return read_picture(path, frame, pts)
     for read in AnimationReader(path):
         if read.index == frame:
