@@ -14,6 +14,7 @@ from ffpp_prep import cli as prep
 from ffpp_prep.command_line.flags import from_flags
 from ffpp_prep.command_line.program import Program, build_parser
 from ffpp_prep.errors import UserError
+from ffpp_prep.options import flag_of
 from ffpp_prep.settings import (
     BoxSettings,
     Choice,
@@ -21,7 +22,6 @@ from ffpp_prep.settings import (
     Engine,
     FakeSettings,
     SplitSettings,
-    flag_of,
 )
 
 PROGRAMS = {"ffpp-prep": prep.PROGRAM, "dfd-train": train.PROGRAM}

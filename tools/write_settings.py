@@ -14,10 +14,9 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from msgspec import Meta
-
 from dfd_train.settings.config import presets, settings
 from dfd_train.settings.sections import RunConfig
+from ffpp_prep.options import Range
 
 HEAD = """# Settings of a run
 
@@ -55,9 +54,8 @@ def page() -> str:
 def _allowed(hint: Any) -> str:
     """What a field takes, in words."""
     if get_origin(hint) is Annotated:
-        inner, *metas = get_args(hint)
-        limits = [_limit(meta) for meta in metas if isinstance(meta, Meta)]
-        return " ".join([_allowed(inner), *filter(None, limits)])
+        inner, *ranges = get_args(hint)
+        return " ".join([_allowed(inner), *map(_limit, ranges)])
     if get_origin(hint) in (Union, types.UnionType):
         kinds = [_allowed(part) for part in get_args(hint) if part is not type(None)]
         return " or ".join(kinds) + (", or unset" if type(None) in get_args(hint) else "")
@@ -69,8 +67,8 @@ def _allowed(hint: Any) -> str:
     return "table" if get_origin(hint) is dict else names[hint]
 
 
-def _limit(meta: Meta) -> str:
-    words = (("from", meta.ge), ("above", meta.gt), ("to", meta.le), ("below", meta.lt))
+def _limit(limits: Range) -> str:
+    words = (("from", limits.ge), ("above", limits.gt), ("to", limits.le), ("below", limits.lt))
     numbers = ((word, limit) for word, limit in words if limit is not None)
     return " ".join(
         f"{word} {limit if isinstance(limit, int) else format(limit, 'g')}" for word, limit in numbers

@@ -30,7 +30,7 @@ def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 def test_wrong_settings(run_command, tmp_path, capsys):
     out = ["--out", str(tmp_path / "run")]
     for extra, message in (
-        (["--batch-size", "7"], "batch_size is 7, must be even"),
+        (["--batch-size", "7"], "data.batch_size=7: must be even"),
         (
             ["--model", "reseption_v9"],
             "unknown model 'reseption_v9'; did you mean reseption_v2? Allowed: reseption",
@@ -50,7 +50,7 @@ def test_wrong_settings(run_command, tmp_path, capsys):
             "unknown setting train.epoch; did you mean train.epochs? Allowed in train: epochs",
         ),
         (["--set", "epochs"], "--set 'epochs': write section.field=value"),
-        (["--amp", "fp8"], "optimizer.amp is 'fp8'; allowed: off, fp16, bf16"),
+        (["--amp", "fp8"], "optimizer.amp=fp8: must be off, fp16 or bf16"),
         (["--config", str(tmp_path / "none.toml")], "no such configuration"),
         (["--exclude-methods", "FaceShop"], "exclude_methods names FaceShop; the data has Deepfakes"),
         (["--members", "a,b"], "model.members is for reseption_ensemble"),

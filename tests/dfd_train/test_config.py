@@ -85,21 +85,25 @@ def test_every_setting_is_documented_and_can_be_set_from_its_own_default():
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("data.batch_size", "7", "batch_size is 7, must be even"),
-        ("data.batch_size", "0", "data.batch_size is 0: expected `int` >= 2"),
-        ("data.batches", "mixed", "data.batches is 'mixed'; allowed: various, dual, shuffled"),
+        ("data.batch_size", "7", "data.batch_size=7: must be even"),
+        ("data.batch_size", "0", "data.batch_size=0: must be a whole number in 2 ≤ batch_size ≤ 16384"),
+        ("data.batches", "mixed", "data.batches=mixed: must be various, dual or shuffled"),
         (
             "data.batch",
             "8",
             "unknown setting data.batch; did you mean data.batches? Allowed in data: work, batches, batch_size",
         ),
         ("dta.batch_size", "8", "unknown section 'dta'; did you mean data? Allowed: model, data, transforms"),
-        ("train.epochs", "many", "train.epochs is 'many': expected `int`"),
+        ("train.epochs", "many", "train.epochs=many: must be a whole number in 1 ≤ epochs ≤ 1000000"),
         ("epochs", "3", "'epochs' is not a setting; settings are written section.field"),
-        ("transforms.flip", "1.5", "transforms.flip is 1.5: expected `float` <= 1.0"),
-        ("transforms.erasing_scale", "[0.3, 0.1]", "erasing_scale is [0.3, 0.1], must be 0 < from <= to"),
-        ("model.arguments", "3", "model.arguments is 3: expected `object`"),
-        ("optimizer.lr", "0", "optimizer.lr is 0: expected `float` > 0.0"),
+        ("transforms.flip", "1.5", "transforms.flip=1.5: must be a number in 0 ≤ flip ≤ 1"),
+        (
+            "transforms.erasing_scale",
+            "[0.3, 0.1]",
+            "transforms.erasing_scale=[0.3, 0.1]: must be 0 < from <= to",
+        ),
+        ("model.arguments", "3", "model.arguments=3: must be a dictionary"),
+        ("optimizer.lr", "0", "optimizer.lr=0.0: must be a number in 0 < lr"),
     ],
 )
 def test_mistakes_are_named_with_the_value_seen_and_what_is_allowed(name, value, message):

@@ -6,14 +6,13 @@ Flags, help and messages follow from these fields (`ffpp_prep.command_line.flags
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.options import Checked, Range
+from ffpp_prep.options import Checked, Range, setting
 
 __all__ = [
     "THESIS_MARGIN",
@@ -33,7 +32,6 @@ __all__ = [
     "FakeSettings",
     "PictureRule",
     "SplitSettings",
-    "flag_of",
 ]
 
 THESIS_MARGIN = 0.3
@@ -52,25 +50,6 @@ DfdcRule = Literal["parts", "thesis"]
 Count = Annotated[int, Range(ge=1)]
 CountOrZero = Annotated[int, Range(ge=0)]
 Margin = Annotated[float, Range(ge=0, le=4)]
-
-
-def setting(default: Any, said: str = "", *, flag: str = "", metavar: str = "", empty: str = "") -> Any:
-    """Returns a dataclass's field that knows its flag and its help; what is allowed stands in its type.
-
-    Args:
-        default: the value where none is given.
-        said: the help text; a field without one has no flag, and `flag` is what messages call it.
-        flag: where it isn't the field's name.
-        metavar: what the help calls the value.
-        empty: what an empty text stands for, in files of before the field was there.
-    """
-    known = {"said": said, "flag": flag, "metavar": metavar, "empty": empty}
-    return dataclasses.field(default=default, metadata={name: text for name, text in known.items() if text})
-
-
-def flag_of(field: dataclasses.Field[Any]) -> str:
-    """Returns what a person types for a field, or where it has no flag, what messages call it."""
-    return str(field.metadata.get("flag") or f"--{field.name.replace('_', '-')}")
 
 
 @dataclass(frozen=True)

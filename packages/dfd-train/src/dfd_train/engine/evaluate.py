@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
-from msgspec import Meta
 
 from dfd_train.adopt.card import Card
 from dfd_train.calibration.kept import current_calibration, keep_calibration
@@ -34,7 +33,7 @@ from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.frames import BENCHMARK_FRAMES
 from ffpp_prep.format.made_with import detection_settings
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
-from ffpp_prep.options import Checked
+from ffpp_prep.options import Checked, Range
 from ffpp_prep.text.units import duration_text
 
 log = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ class EvaluationRequest(Checked):
     checkpoint: Literal["best", "last"] = "best"
     device: Device = "auto"
     batch_size: Count | None = None
-    workers: Annotated[int, Meta(ge=0)] | None = None
+    workers: Annotated[int, Range(ge=0)] | None = None
     multiple_faces: Literal["drop", "keep"] | None = None
     benchmark: bool = False
     """score what DeepfakeBench scores, into a file of its own"""

@@ -10,7 +10,6 @@ from typing import Annotated, TypeVar
 import numpy as np
 import pandas as pd
 import torch
-from msgspec import Meta
 from numpy.typing import NDArray
 from torch import nn
 
@@ -23,7 +22,7 @@ from dfd_train.engine.processes import Processes
 from dfd_train.errors import NotANumber
 from dfd_train.settings.sections import Amp, Count
 from ffpp_prep.format.prepared import PreparedSet
-from ffpp_prep.options import Checked
+from ffpp_prep.options import Checked, Range
 from ffpp_prep.text.bars import bar
 
 Logits = TypeVar("Logits", NDArray[np.float32], NDArray[np.float64])
@@ -37,7 +36,7 @@ class Scoring(Checked):
 
     frames_per_video: Count
     batch_size: Count = 24
-    workers: Annotated[int, Meta(ge=0)] = 0
+    workers: Annotated[int, Range(ge=0)] = 0
     amp: Amp = "off"
     benchmark: bool = False
     """score what DeepfakeBench scores: its choice of frames, crops of 256 pixels first"""

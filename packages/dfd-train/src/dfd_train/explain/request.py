@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Meta
-
 from dfd_train.report.table import Table
 from dfd_train.settings.sections import Count, Device
-from ffpp_prep.options import Checked
+from ffpp_prep.options import Checked, Range
 
 
 @dataclass(frozen=True)
@@ -22,13 +20,13 @@ class ExplainRequest(Checked):
     methods: tuple[str, ...] = ("lime",)
     samples: Count = 1000
     """of lime, for each picture and model"""
-    seed: Annotated[int, Meta(ge=0)] = 0
+    seed: Annotated[int, Range(ge=0)] = 0
     data: Path | None = None
     """another prepared set than the first run's own"""
     videos: tuple[str, ...] = ()
     """empty: `per_method` of every method's test videos, drawn by seed"""
     per_method: Count = 1
-    frame: Annotated[int, Meta(ge=0)] | None = None
+    frame: Annotated[int, Range(ge=0)] | None = None
     """unset: each video's middle one"""
     images: tuple[Path, ...] = ()
     """photographs and videos instead of a prepared set's; their faces are found as by predict"""

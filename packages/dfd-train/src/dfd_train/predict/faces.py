@@ -14,8 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated
 
-from msgspec import Meta
-
 from dfd_train.data.cuts import cut
 from dfd_train.predict.cuts import CutDetector
 from dfd_train.predict.finder import CONFIDENCE, FaceFinder
@@ -23,7 +21,7 @@ from dfd_train.predict.following import Follower
 from ffpp_prep.detector import Detections
 from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.one_video.tracks import Face, between
-from ffpp_prep.options import Checked
+from ffpp_prep.options import Checked, Range
 from ffpp_prep.video import Frame, FrameTimes, PyAVReader
 from ffpp_prep.video.animation import AnimationReader, is_animated
 from ffpp_prep.video.photographs import read_image
@@ -46,7 +44,7 @@ LOST_AFTER_S = 1.5  # a face that was not seen for so long gets a new number
 Advance = Callable[[float, float], None]
 
 
-Rate = Annotated[float, Meta(gt=0.0)] | None
+Rate = Annotated[float, Range(gt=0)] | None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 import pandas as pd
 import torch
-from msgspec import Meta
 
 from dfd_train.calibration.kept import current_calibration
 from dfd_train.calibration.precision import kept_checks, require_bf16_checked
@@ -34,7 +33,7 @@ from dfd_train.settings.sections import Count, Device, Precision
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.format.schemas import USABLE
-from ffpp_prep.options import Checked
+from ffpp_prep.options import Checked, Range
 from ffpp_prep.text.bars import bar
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import is_there
@@ -52,7 +51,7 @@ class SweepRequest(Checked):
     frames: Count | None = None
     device: Device = "auto"
     batch_size: Count | None = None
-    workers: Annotated[int, Meta(ge=0)] | None = None
+    workers: Annotated[int, Range(ge=0)] | None = None
     trust: tuple[str, ...] = ()
     """functions that the checkpoint may have called, see `load_model`"""
     detect_every: Count | None = None

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import Meta
 
 from dfd_train.errors import UserError
 from dfd_train.settings.sections import (
@@ -32,6 +31,7 @@ from dfd_train.settings.sections import (
 from dfd_train.settings.synonyms import SYNONYMS
 from ffpp_prep.command_line.suggest import did_you_mean, listed
 from ffpp_prep.errors import Damaged
+from ffpp_prep.options import allowed, shown
 
 __all__ = [
     "PRESETS",
@@ -102,13 +102,12 @@ def settings() -> Iterator[Setting]:
     """All settings in the order of their declaration."""
     for section in dataclasses.fields(RunConfig):
         section_type = get_type_hints(RunConfig)[section.name]
-        hints = get_type_hints(section_type, include_extras=True)
         defaults = section_type()
         for entry in dataclasses.fields(section_type):
             hint = _hint(section.name, entry.name)
             yield Setting(
                 f"{section.name}.{entry.name}",
-                _description(hints[entry.name]),
+                entry.metadata["said"],
                 getattr(defaults, entry.name),
                 get_args(hint) if get_origin(hint) is Literal else (),
             )
@@ -211,15 +210,6 @@ def changed_settings(saved: RunConfig, wanted: RunConfig) -> list[str]:
     return lines
 
 
-def _description(hint: object) -> str:
-    """The first description in a field's type: `Annotated[int, Meta(...)]`, alone or in a union with None."""
-    for part in get_args(hint):
-        found = (part.description or "") if isinstance(part, Meta) else _description(part)
-        if found:
-            return found
-    return ""
-
-
 def _set(tables: dict[str, Any], name: str, text: str) -> None:
     section, _, rest = name.partition(".")
     if not rest:
@@ -285,14 +275,11 @@ def _meant(name: str) -> str:
 
 
 def _explain(message: str, tables: Mapping[str, Any]) -> str:
-    """msgspec's message with the setting's name and the value seen instead of a JSON path."""
+    """What msgspec found, in the words of `ffpp_prep.options`."""
     text, _, path = message.partition(" - at `$.")
-    section, _, entry = path.rstrip("`").partition(".")
-    entry = entry.split("[")[0].split(".")[0]
+    section, _, rest = path.rstrip("`").partition(".")
+    entry = re.split(r"[.[]", rest)[0]
     if not entry:
         return f"{section}.{text}" if section else text
-    value = tables[section][entry]
-    hint = _hint(section, entry)
-    if get_origin(hint) is Literal:
-        return f"{section}.{entry} is {value!r}; allowed: {', '.join(map(str, get_args(hint)))}"
-    return f"{section}.{entry} is {value!r}: {text[0].lower()}{text[1:]}"
+    hint = get_type_hints(get_type_hints(RunConfig)[section], include_extras=True)[entry]
+    return f"{section}.{entry}={shown(tables[section][entry])}: must be {allowed(hint, entry)}"

@@ -1,4 +1,4 @@
-"""The settings of a run, one frozen dataclass a section: type, allowed range and help text side by side.
+"""The settings of a run, one frozen dataclass a section: type, allowed range, default and help text side by side.
 
 Defaults are the thesis's recipe for the Reseption models (section 7.1.5).
 """
@@ -8,15 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from msgspec import Meta
-
 from dfd_train.errors import UserError
-from ffpp_prep.options import Checked
+from ffpp_prep.options import Checked, Range, setting
 
 Value = str | int | float | bool | tuple[str | int | float | bool, ...]
-Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
-Range = tuple[float, float]
-Count = Annotated[int, Meta(ge=1)]
+Probability = Annotated[float, Range(ge=0, le=1)]
+Span = tuple[float, float]
+Count = Annotated[int, Range(ge=1)]
 Device = Literal["auto", "cpu", "cuda"]
 Amp = Literal["off", "fp16", "bf16"]
 Precision = Literal["fp32", "bf16"]
@@ -28,108 +26,77 @@ MOST = 1_000_000  # of what nobody wants more: files of strangers may ask for an
 class ModelConfig(Checked):
     """Which network, and which of its parts train."""
 
-    name: Annotated[
-        str,
-        Meta(description="a reseption_models name, a baseline, timm:NAME or package.module:function"),
-    ] = "reseption_v1"
-    input_size: (
-        Annotated[
-            int, Meta(ge=1, le=4096, description="side of the square input in pixels; unset: the model's")
-        ]
-        | None
-    ) = None
-    arguments: Annotated[
-        dict[str, Value], Meta(description="further arguments of the model, for example width_multiplier")
-    ] = field(default_factory=dict)
-    pretrained: Annotated[
-        bool, Meta(description="start from ImageNet weights (baselines and timm models)")
-    ] = False
-    normalization: Annotated[
-        Literal["model", "half", "imagenet"],
-        Meta(description="mean and deviation of the input: the model's own, 0.5, or ImageNet's"),
-    ] = "model"
-    train_level: Annotated[
-        Literal["full", "higher", "lower", "classifier"],
-        Meta(
-            description="which parts train (the classifier always does); higher: as in Table 5.2 of the thesis"
-        ),
-    ] = "full"
-    members: Annotated[
-        tuple[str, ...], Meta(description="run folders whose networks an ensemble joins, bodies frozen")
-    ] = ()
+    name: str = setting(
+        "reseption_v1", "a reseption_models name, a baseline, timm:NAME or package.module:function"
+    )
+    input_size: Annotated[int, Range(ge=1, le=4096)] | None = setting(
+        None, "side of the square input in pixels; unset: the model's"
+    )
+    arguments: dict[str, Value] = setting(
+        factory=dict, said="further arguments of the model, for example width_multiplier"
+    )
+    pretrained: bool = setting(False, "start from ImageNet weights (baselines and timm models)")
+    normalization: Literal["model", "half", "imagenet"] = setting(
+        "model", "mean and deviation of the input: the model's own, 0.5, or ImageNet's"
+    )
+    train_level: Literal["full", "higher", "lower", "classifier"] = setting(
+        "full", "which parts train (the classifier always does); higher: as in Table 5.2 of the thesis"
+    )
+    members: tuple[str, ...] = setting((), "run folders whose networks an ensemble joins, bodies frozen")
 
 
 @dataclass(frozen=True)
 class DataConfig(Checked):
     """Which videos and frames make the batches (thesis section 4.3)."""
 
-    work: Annotated[str, Meta(description="the prepared data set, written by ffpp-prep")] = ""
-    batches: Annotated[
-        Literal["various", "dual", "shuffled"],
-        Meta(
-            description="several pairs of videos per batch (various), one pair (dual), or plain shuffled frames"
-        ),
-    ] = "various"
-    batch_size: Annotated[int, Meta(ge=2, le=16384, description="crops per batch, an even number")] = 24
-    frame_stride: Annotated[
-        int, Meta(ge=1, le=MOST, description="the n in the formula of various batches")
-    ] = 8
-    train_frames: Annotated[
-        int, Meta(ge=0, le=MOST, description="shuffled batches: frames per video and epoch; 0: all of them")
-    ] = 7
-    val_frames: Annotated[
-        int, Meta(ge=1, le=MOST, description="equally spaced frames per validation video")
-    ] = 7
-    test_frames: Annotated[int, Meta(ge=1, le=MOST, description="equally spaced frames per test video")] = 12
-    multiple_faces: Annotated[
-        Literal["drop", "keep"],
-        Meta(description="videos with several faces: left out (thesis) or best face kept"),
-    ] = "drop"
-    untouched: Annotated[
-        Literal["keep", "drop"], Meta(description="frames of fakes in which nothing is manipulated")
-    ] = "keep"
-    exclude_methods: Annotated[
-        tuple[str, ...], Meta(description="fakes of these methods neither train nor validate")
-    ] = ()
-    allow_leaks: Annotated[bool, Meta(description="train although splits share identities or originals")] = (
-        False
+    work: str = setting("", "the prepared data set, written by ffpp-prep")
+    batches: Literal["various", "dual", "shuffled"] = setting(
+        "various", "several pairs of videos per batch (various), one pair (dual), or plain shuffled frames"
     )
-    shuffle_labels: Annotated[
-        bool, Meta(description="permute the labels of training and validation videos: the chance control")
-    ] = False
-    workers: (
-        Annotated[int, Meta(ge=0, le=1024, description="loader processes; unset: chosen by cores")] | None
-    ) = None
+    batch_size: Annotated[int, Range(ge=2, le=16384)] = setting(24, "crops per batch, an even number")
+    frame_stride: Annotated[int, Range(ge=1, le=MOST)] = setting(8, "the n in the formula of various batches")
+    train_frames: Annotated[int, Range(ge=0, le=MOST)] = setting(
+        7, "shuffled batches: frames per video and epoch; 0: all of them"
+    )
+    val_frames: Annotated[int, Range(ge=1, le=MOST)] = setting(
+        7, "equally spaced frames per validation video"
+    )
+    test_frames: Annotated[int, Range(ge=1, le=MOST)] = setting(12, "equally spaced frames per test video")
+    multiple_faces: Literal["drop", "keep"] = setting(
+        "drop", "videos with several faces: left out (thesis) or best face kept"
+    )
+    untouched: Literal["keep", "drop"] = setting("keep", "frames of fakes in which nothing is manipulated")
+    exclude_methods: tuple[str, ...] = setting((), "fakes of these methods neither train nor validate")
+    allow_leaks: bool = setting(False, "train although splits share identities or originals")
+    shuffle_labels: bool = setting(
+        False, "permute the labels of training and validation videos: the chance control"
+    )
+    workers: Annotated[int, Range(ge=0, le=1024)] | None = setting(
+        None, "loader processes; unset: chosen by cores"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.batch_size % 2:
-            raise UserError(f"batch_size is {self.batch_size}, must be even: half fake, half real")
+            raise UserError(f"batch_size={self.batch_size}: must be even, half fake and half real")
 
 
 @dataclass(frozen=True)
 class TransformConfig(Checked):
     """Training-time augmentation (thesis section 4.2); every strength can be set, 0 switches it off."""
 
-    flip: Annotated[Probability, Meta(description="probability of a horizontal flip")] = 0.5
-    brightness: Annotated[float, Meta(ge=0.0, le=1.0, description="colour jitter, factor in 1 +- this")] = 0.3
-    contrast: Annotated[float, Meta(ge=0.0, le=1.0, description="colour jitter, factor in 1 +- this")] = 0.3
-    saturation: Annotated[float, Meta(ge=0.0, le=1.0, description="colour jitter, factor in 1 +- this")] = 0.3
-    hue: Annotated[float, Meta(ge=0.0, le=0.5, description="colour jitter, shift in turns, +- this")] = 0.1
-    rotation: Annotated[float, Meta(ge=0.0, le=180.0, description="rotation in degrees, +- this")] = 40.0
-    erasing: Annotated[Probability, Meta(description="probability of random erasing")] = 0.5
-    erasing_scale: Annotated[Range, Meta(description="erased share of the image, from, to")] = (
-        0.02,
-        0.33,
+    flip: Probability = setting(0.5, "probability of a horizontal flip")
+    brightness: Annotated[float, Range(ge=0, le=1)] = setting(0.3, "colour jitter, factor in 1 +- this")
+    contrast: Annotated[float, Range(ge=0, le=1)] = setting(0.3, "colour jitter, factor in 1 +- this")
+    saturation: Annotated[float, Range(ge=0, le=1)] = setting(0.3, "colour jitter, factor in 1 +- this")
+    hue: Annotated[float, Range(ge=0, le=0.5)] = setting(0.1, "colour jitter, shift in turns, +- this")
+    rotation: Annotated[float, Range(ge=0, le=180)] = setting(40.0, "rotation in degrees, +- this")
+    erasing: Probability = setting(0.5, "probability of random erasing")
+    erasing_scale: Span = setting((0.02, 0.33), "erased share of the image, from, to")
+    erasing_ratio: Span = setting((0.3, 3.3), "aspect of the erased box, from, to")
+    on: Literal["workers", "model"] = setting(
+        "workers", "where crops are augmented: in the loader's workers or on the model's device"
     )
-    erasing_ratio: Annotated[Range, Meta(description="aspect of the erased box, from, to")] = (
-        0.3,
-        3.3,
-    )
-    on: Annotated[
-        Literal["workers", "model"],
-        Meta(description="where crops are augmented: in the loader's workers or on the model's device"),
-    ] = "workers"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -138,35 +105,26 @@ class TransformConfig(Checked):
             ("erasing_ratio", self.erasing_ratio),
         ):
             if not 0 < low <= high:
-                raise UserError(f"{name} is [{low}, {high}], must be 0 < from <= to")
+                raise UserError(f"{name}=[{low}, {high}]: must be 0 < from <= to")
 
 
 @dataclass(frozen=True)
 class DegradationConfig(Checked):
     """Corruptions of training crops before resizing, beyond the thesis: all off unless set."""
 
-    downscale: Annotated[Probability, Meta(description="probability of shrinking and enlarging again")] = 0.0
-    downscale_factor: Annotated[
-        Range, Meta(description="share of the side to which it shrinks, from, to")
-    ] = (0.25, 0.9)
-    blur: Annotated[Probability, Meta(description="probability of Gaussian blur")] = 0.0
-    blur_sigma: Annotated[Range, Meta(description="deviation of the blur in pixels, from, to")] = (0.3, 2.0)
-    noise: Annotated[Probability, Meta(description="probability of Gaussian noise")] = 0.0
-    noise_deviation: Annotated[Range, Meta(description="deviation of the noise, 255 is white, from, to")] = (
-        2.0,
-        15.0,
+    downscale: Probability = setting(0.0, "probability of shrinking and enlarging again")
+    downscale_factor: Span = setting((0.25, 0.9), "share of the side to which it shrinks, from, to")
+    blur: Probability = setting(0.0, "probability of Gaussian blur")
+    blur_sigma: Span = setting((0.3, 2.0), "deviation of the blur in pixels, from, to")
+    noise: Probability = setting(0.0, "probability of Gaussian noise")
+    noise_deviation: Span = setting((2.0, 15.0), "deviation of the noise, 255 is white, from, to")
+    jpeg: Probability = setting(0.0, "probability of JPEG compression")
+    jpeg_quality: Span = setting((40.0, 95.0), "JPEG quality, 1 to 100, from, to")
+    crf: Probability = setting(0.0, "probability of H.264 compression")
+    crf_value: Span = setting((18.0, 40.0), "H.264 constant rate factor, 0 to 51, from, to")
+    self_blend: Probability = setting(
+        0.0, "probability that a fake is replaced by its original, blended with itself"
     )
-    jpeg: Annotated[Probability, Meta(description="probability of JPEG compression")] = 0.0
-    jpeg_quality: Annotated[Range, Meta(description="JPEG quality, 1 to 100, from, to")] = (40.0, 95.0)
-    crf: Annotated[Probability, Meta(description="probability of H.264 compression")] = 0.0
-    crf_value: Annotated[Range, Meta(description="H.264 constant rate factor, 0 to 51, from, to")] = (
-        18.0,
-        40.0,
-    )
-    self_blend: Annotated[
-        Probability,
-        Meta(description="probability that a fake is replaced by its original, blended with itself"),
-    ] = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,81 +137,61 @@ class DegradationConfig(Checked):
         ):
             low, high = getattr(self, name)
             if not lowest <= low <= high <= highest:
-                raise UserError(
-                    f"{name} is [{low}, {high}], must be from <= to within {lowest:g} to {highest:g}"
-                )
+                allowed = f"from <= to within {lowest:g} to {highest:g}"
+                raise UserError(f"{name}=[{low}, {high}]: must be {allowed}")
 
 
 @dataclass(frozen=True)
 class OptimizerConfig(Checked):
     """How gradients become steps (thesis sections 5.3, 7.1.2, 7.1.3)."""
 
-    name: Annotated[
-        str, Meta(description="radam, sgd, or any optimiser of torch.optim or torch_optimizer by name")
-    ] = "radam"
-    lr: Annotated[float, Meta(gt=0.0, description="initial learning rate")] = 1e-3
-    momentum: Annotated[float, Meta(ge=0.0, lt=1.0, description="momentum of sgd")] = 0.9
-    weight_decay: Annotated[float, Meta(ge=0.0, description="weight decay")] = 0.0
-    arguments: Annotated[
-        dict[str, Value], Meta(description="further arguments of the optimiser, such as betas")
-    ] = field(default_factory=dict)
-    gradient_scaling: Annotated[bool, Meta(description="dynamic loss scale (GS of Fig. 7.2)")] = True
-    amp: Annotated[Amp, Meta(description="automatic mixed precision")] = "off"
-    noise_eta: Annotated[float, Meta(ge=0.0, description="gradient noise: eta of the variance; 0: none")] = (
-        0.0
+    name: str = setting("radam", "radam, sgd, or any optimiser of torch.optim or torch_optimizer by name")
+    lr: Annotated[float, Range(gt=0)] = setting(1e-3, "initial learning rate")
+    momentum: Annotated[float, Range(ge=0, lt=1)] = setting(0.9, "momentum of sgd")
+    weight_decay: Annotated[float, Range(ge=0)] = setting(0.0, "weight decay")
+    arguments: dict[str, Value] = setting(
+        factory=dict, said="further arguments of the optimiser, such as betas"
     )
-    noise_gamma: Annotated[float, Meta(ge=0.0, description="gradient noise: decay of the variance")] = 0.55
-    noise_by: Annotated[Literal["epoch", "step"], Meta(description="gradient noise: what t counts")] = "epoch"
-    clip_norm: Annotated[
-        float, Meta(ge=0.0, description="largest gradient norm, after unscaling; 0: none")
-    ] = 0.0
-    accumulate: Annotated[int, Meta(ge=1, le=MOST, description="batches whose gradients make one step")] = 1
-    ema_decay: Annotated[
-        float, Meta(ge=0.0, lt=1.0, description="moving average of the weights; 0: none")
-    ] = 0.0
+    gradient_scaling: bool = setting(True, "dynamic loss scale (GS of Fig. 7.2)")
+    amp: Amp = setting("off", "automatic mixed precision")
+    noise_eta: Annotated[float, Range(ge=0)] = setting(0.0, "gradient noise: eta of the variance; 0: none")
+    noise_gamma: Annotated[float, Range(ge=0)] = setting(0.55, "gradient noise: decay of the variance")
+    noise_by: Literal["epoch", "step"] = setting("epoch", "gradient noise: what t counts")
+    clip_norm: Annotated[float, Range(ge=0)] = setting(0.0, "largest gradient norm, after unscaling; 0: none")
+    accumulate: Annotated[int, Range(ge=1, le=MOST)] = setting(1, "batches whose gradients make one step")
+    ema_decay: Annotated[float, Range(ge=0, lt=1)] = setting(0.0, "moving average of the weights; 0: none")
 
 
 @dataclass(frozen=True)
 class ScheduleConfig(Checked):
     """The learning rate over time: one curve, times the plateau's factor, times the warm-up's."""
 
-    curve: Annotated[
-        Literal["constant", "exponential", "cosine"], Meta(description="curve of the learning rate")
-    ] = "exponential"
-    decay: Annotated[float, Meta(gt=0.0, le=1.0, description="exponential: factor per decay")] = 0.94
-    decay_every: Annotated[int, Meta(ge=1, description="exponential: epochs from one decay to the next")] = 2
-    plateau: Annotated[bool, Meta(description="reduce on a plateau of the training loss")] = True
-    plateau_factor: Annotated[float, Meta(gt=0.0, lt=1.0, description="plateau: factor per reduction")] = 0.5
-    plateau_patience: Annotated[int, Meta(ge=0, description="plateau: epochs without improvement")] = 2
-    warmup_epochs: Annotated[float, Meta(ge=0.0, description="linear warm-up, in epochs")] = 0.0
+    curve: Literal["constant", "exponential", "cosine"] = setting("exponential", "curve of the learning rate")
+    decay: Annotated[float, Range(gt=0, le=1)] = setting(0.94, "exponential: factor per decay")
+    decay_every: Count = setting(2, "exponential: epochs from one decay to the next")
+    plateau: bool = setting(True, "reduce on a plateau of the training loss")
+    plateau_factor: Annotated[float, Range(gt=0, lt=1)] = setting(0.5, "plateau: factor per reduction")
+    plateau_patience: Annotated[int, Range(ge=0)] = setting(2, "plateau: epochs without improvement")
+    warmup_epochs: Annotated[float, Range(ge=0)] = setting(0.0, "linear warm-up, in epochs")
 
 
 @dataclass(frozen=True)
 class TrainConfig(Checked):
     """How long, from which seed, and where."""
 
-    epochs: Annotated[int, Meta(ge=1, le=MOST, description="epochs of the run")] = 50
-    max_steps: (
-        Annotated[
-            int, Meta(ge=1, description="at most this many batches per epoch, to try something quickly")
-        ]
-        | None
-    ) = None
-    seed: Annotated[int, Meta(ge=0, description="seed of weights, batches, transforms and dropout")] = 0
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], Meta(description="where to compute; auto: a GPU where there is one")
-    ] = "auto"
-    threads: (
-        Annotated[int, Meta(ge=1, le=1024, description="CPU threads of torch; unset: torch's choice")] | None
-    ) = None
-    channels_last: Annotated[bool, Meta(description="memory layout NHWC: faster on CPUs and GPUs")] = True
-    checkpoint_minutes: Annotated[
-        float, Meta(ge=0.0, description="minutes between saves within an epoch; 0: save only at its end")
-    ] = 10.0
-    gradient_flow: Annotated[
-        bool, Meta(description="record mean and maximum gradient per layer (Fig. 7.1)")
-    ] = False
-    tensorboard: Annotated[bool, Meta(description="write TensorBoard events beside events.jsonl")] = False
+    epochs: Annotated[int, Range(ge=1, le=MOST)] = setting(50, "epochs of the run")
+    max_steps: Count | None = setting(None, "at most this many batches per epoch, to try something quickly")
+    seed: Annotated[int, Range(ge=0)] = setting(0, "seed of weights, batches, transforms and dropout")
+    device: Device = setting("auto", "where to compute; auto: a GPU where there is one")
+    threads: Annotated[int, Range(ge=1, le=1024)] | None = setting(
+        None, "CPU threads of torch; unset: torch's choice"
+    )
+    channels_last: bool = setting(True, "memory layout NHWC: faster on CPUs and GPUs")
+    checkpoint_minutes: Annotated[float, Range(ge=0)] = setting(
+        10.0, "minutes between saves within an epoch; 0: save only at its end"
+    )
+    gradient_flow: bool = setting(False, "record mean and maximum gradient per layer (Fig. 7.1)")
+    tensorboard: bool = setting(False, "write TensorBoard events beside events.jsonl")
 
 
 @dataclass(frozen=True)

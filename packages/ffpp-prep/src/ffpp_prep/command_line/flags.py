@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.settings import flag_of
+from ffpp_prep.options import flag_of
 
 __all__ = ["add_flags", "as_typed", "from_flags"]
 
@@ -23,7 +23,7 @@ def add_flags(group: argparse._ActionsContainer, settings: type[Any]) -> None:
 
     Args:
         group: of a parser.
-        settings: a dataclass whose fields `ffpp_prep.settings.setting` made.
+        settings: a dataclass whose fields `ffpp_prep.options.setting` made.
     """
     for field in _shown(settings):
         _add_flag(group, settings, field)
