@@ -69,6 +69,26 @@ def test_every_bit_of_the_rows_that_are_read_of_a_table(tmp_path: Path) -> None:
     assert unseen(path, 1000, read, lambda again: again.equals(found)) == 0
 
 
+def test_a_video_is_found_by_the_ids_of_its_row_group_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The footer is read for every video, so it says no more of its many row groups than that."""
+    path, taken = tmp_path / "table.parquet", []
+    write_table(table(20 * GROUP_ROWS), path)
+    metadata = pq.read_metadata(path)
+    for group in map(metadata.row_group, range(20)):
+        columns = map(group.column, range(group.num_columns))
+        assert [one.path_in_schema for one in columns if one.statistics is not None] == ["video_id"]
+    read = pq.ParquetFile.read_row_groups
+    monkeypatch.setattr(
+        pq.ParquetFile,
+        "read_row_groups",
+        lambda file, groups, **named: taken.append(groups) or read(file, groups, **named),
+    )
+    assert len(read_table(path, REMEDY, SOME, {"v00301"})) == 300
+    assert taken == [[301 * 300 // GROUP_ROWS]]
+
+
 def test_every_bit_of_metadata(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     write_table(table(7), path)

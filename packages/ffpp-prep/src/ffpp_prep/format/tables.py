@@ -26,6 +26,7 @@ from ffpp_prep.format.pages import pages
 
 __all__ = ["DIGITS", "GROUP_ROWS", "KEY", "read_metadata", "read_table", "rows_of", "write_table"]
 
+_ID = "video_id"  # found by the least and greatest one of each row group; of no other column are these kept
 _NONE = b"crc32:"  # and 0s: what another program copies that reads such a table and writes it again
 GROUP_ROWS = 8192  # some 30 videos' boxes: what one video's reader reads
 KEY = b"checksums"
@@ -51,6 +52,7 @@ def write_table(table: pa.Table, path: Path) -> None:
         write_page_checksum=True,
         row_group_size=GROUP_ROWS,
         use_dictionary=[field.name for field in table.schema if _repeats(field.type)],
+        write_statistics=[name for name in table.column_names if name == _ID],
         **options,
     )
     with path.open("r+b") as file:
@@ -128,9 +130,9 @@ class _Opened:
         """The row groups that may hold rows of these videos; all where that isn't known."""
         every = list(range(self.file.num_row_groups))
         names = self.file.metadata.schema.names
-        if videos is None or "video_id" not in names:
+        if videos is None or _ID not in names:
             return every
-        column, ordered = names.index("video_id"), sorted(videos)
+        column, ordered = names.index(_ID), sorted(videos)
         return [group for group in every if self._may_hold(group, column, ordered)]
 
     def _may_hold(self, group: int, column: int, ordered: Sequence[str]) -> bool:
@@ -150,11 +152,11 @@ class _Opened:
         if missing := set(names) - set(self.schema.names):
             raise ValueError(f"it has no column {', '.join(sorted(missing))}")
         self.check_pages(groups, names)
-        found = self.file.read_row_groups(groups, columns=names)
+        found = self.file.read_row_groups(groups, columns=names, use_threads=len(groups) > 1)
         if not self.recorded:
             found.validate(full=True)
         if videos is not None:
-            found = found.filter(_among(found["video_id"], videos))
+            found = found.filter(_among(found[_ID], videos))
         texts = sum(_written_out(column) for column in found.columns if pa.types.is_dictionary(column.type))
         _refuse_bomb(found.num_rows, texts, self.size)
         for field in later:

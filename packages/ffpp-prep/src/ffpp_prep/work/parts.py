@@ -181,7 +181,8 @@ class PartStore(Generic[Result]):
         """
         names = self._rows.names if columns is None else list(columns)
         table = self._read(part, video_ids, list(dict.fromkeys(["video_id", *names])))
-        frame: pd.DataFrame = pa.table([_plain(table[name]) for name in names], names=names).to_pandas()
+        plain = pa.table([_plain(table[name]) for name in names], names=names)
+        frame: pd.DataFrame = plain.to_pandas(use_threads=len(video_ids) > 1)  # for one, threads take longer
         return frame
 
     def _pieces(
