@@ -14,8 +14,7 @@ from sklearn import metrics as sk
 
 from dfd_train.cli import main
 from dfd_train.data.overlap import identity_overlap
-from dfd_train.report import across, works
-from dfd_train.report import run as run_module
+from dfd_train.report import measures, works
 from dfd_train.report.across import (
     hardest_side_by_side,
     hardest_table,
@@ -63,15 +62,14 @@ def test_no_rows_are_summarised_or_resampled_twice(make_run, tmp_path, monkeypat
     def counted(module, name):
         make = getattr(module, name)
 
-        def count(rows):
+        def count(rows, *settings):
             seen.setdefault(name, []).append(pd.util.hash_pandas_object(rows).to_numpy().tobytes())
-            return make(rows)
+            return make(rows, *settings)
 
         monkeypatch.setattr(module, name, count)
 
-    counted(run_module, "summarize")
-    counted(run_module, "judged_videos")
-    counted(across, "estimate_intervals")
+    for name in ("summarize", "judged_videos", "estimate_intervals"):
+        counted(measures, name)
     compare_runs([make_run("a"), make_run("b", seed=1, skill=0.5)], tmp_path / "out", "thesis")
     twice = {name: len(rows) - len(set(rows)) for name, rows in seen.items()}
     assert twice == {"summarize": 0, "judged_videos": 0, "estimate_intervals": 0}

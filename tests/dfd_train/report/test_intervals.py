@@ -23,6 +23,7 @@ from dfd_train.metrics.clustered import (
 )
 from dfd_train.metrics.groups import VideoGroups
 from dfd_train.metrics.resampling import Ranked, standard_errors
+from dfd_train.report.measures import Measures
 from dfd_train.report.tables import evaluation_table, methods_table, summary_table
 
 COVERAGE = Path(__file__).parents[3] / "benchmarks" / "coverage.py"
@@ -275,13 +276,9 @@ def test_a_persons_names_are_made_alike_as_where_leaks_are_searched():
 
 def shown(table: pd.DataFrame) -> str:
     """All that `evaluate` prints of intervals."""
-    ends = estimate_intervals(table)
     table = table.assign(method=np.where(table["label"] == 1, "Deepfakes", "original_sequences"))
-    tables = (
-        summary_table(summarize(table), ends),
-        evaluation_table(table, ends=ends),
-        methods_table(table, ends=ends),
-    )
+    measures = Measures(table)
+    tables = (summary_table(measures), evaluation_table(measures), methods_table(measures))
     return "\n".join(one.to_text() for one in tables)
 
 

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
+from dfd_train.report import measures as measures_module
+from dfd_train.report.measures import Measures
 from dfd_train.report.table import Cell, Table, count, number, percent, words
 from dfd_train.report.tables import (
     Coverage,
@@ -40,7 +42,7 @@ def predictions() -> pd.DataFrame:
 
 
 def test_evaluation_table_agrees_with_scikit_learn(predictions):
-    table = evaluation_table(predictions)
+    table = evaluation_table(Measures(predictions))
     prob = 1 / (1 + np.exp(-predictions["logit"]))
     per_video = predictions.assign(prob=prob).groupby("video_id").agg(
         method=("method", "first"), label=("label", "first"), prob=("prob", "mean")
@@ -87,7 +89,7 @@ def test_videos_without_a_face_are_counted_and_not_scored(predictions):
     coverage = Coverage.of(pd.concat([ids, lost]), predictions)
     assert (coverage.expected, coverage.scored) == (45, 40)
     assert coverage.unusable == {"no face": 2, "open failed": 1, "not done": 1, "multiple faces": 1}
-    table = evaluation_table(predictions, coverage)
+    table = evaluation_table(Measures(predictions), coverage)
     assert "40 of 45 videos scored" in table.to_text()
     assert "no face 2" in table.to_text()
     assert column(table, "Videos")["Overall"].value == 40
@@ -95,21 +97,21 @@ def test_videos_without_a_face_are_counted_and_not_scored(predictions):
 
 
 def test_a_demonstration_says_so_everywhere(predictions):
-    table = evaluation_table(predictions, demonstration=True)
+    table = evaluation_table(Measures(predictions), demonstration=True)
     for written in (table.to_text(), table.to_latex(), table.to_html(), table.to_csv()):
         assert "demonstration model, not evidence" in written
-    assert "demonstration" not in evaluation_table(predictions).to_text()
+    assert "demonstration" not in evaluation_table(Measures(predictions)).to_text()
 
 
 def test_one_class_only(predictions):
-    text = evaluation_table(predictions[predictions["label"] == 1]).to_text()
+    text = evaluation_table(Measures(predictions[predictions["label"] == 1])).to_text()
     assert "nan" not in text
     assert "balanced accuracy over videos –" in text
 
 
 def test_a_table_without_rows_is_written(predictions, tmp_path):
     """As a set of originals has no methods: every way of writing it still has its header."""
-    table = methods_table(predictions[predictions["label"] == 0])
+    table = methods_table(Measures(predictions[predictions["label"] == 0]))
     assert table.rows == ()
     for path in table.write(tmp_path):
         assert "Measure" in path.read_text()
@@ -129,16 +131,35 @@ def test_hardest_are_the_largest_mean_losses(predictions):
 
 
 def test_summary_table_shows_intervals(predictions):
-    from dfd_train.metrics import estimate_intervals, summarize
-
-    table = summary_table(summarize(predictions), estimate_intervals(predictions, resamples=50))
+    table = summary_table(Measures(predictions))
     auc = column(table, "95 % interval")["AUC"].text
     low, high = map(float, auc.split(" to "))
     assert low < column(table, "Videos")["AUC"].value < high
 
 
+def test_no_part_is_summarised_or_resampled_for_two_tables(predictions, monkeypatch):
+    predictions = predictions[predictions["method"].isin(["Zebra", "original_sequences"])]
+    seen = {"summarize": [], "estimate_intervals": []}
+    for name, parts in seen.items():
+        make = getattr(measures_module, name)
+        monkeypatch.setattr(
+            measures_module,
+            name,
+            lambda rows, *settings, make=make, parts=parts: parts.append(len(rows)) or make(rows, *settings),
+        )
+    measures = Measures(predictions)
+    tables = (evaluation_table(measures), summary_table(measures), methods_table(measures))
+    assert all(table.rows for table in tables)
+    assert seen == {"summarize": [80, 40, 40], "estimate_intervals": [80]}  # all, the fakes, the originals
+
+
+def test_rows_that_cannot_be_told_apart_are_not_measured(predictions):
+    with pytest.raises(ValueError, match="row numbers come twice"):
+        Measures(pd.concat([predictions, predictions]))
+
+
 def test_each_method_is_measured_against_the_originals(predictions):
-    table = methods_table(predictions)
+    table = methods_table(Measures(predictions))
     found = {(row[0].text, row[1].text): row[2:] for row in table.rows}
     assert len(found) == 3 * 6 and not any("original" in method for method, _ in found)
     prob = 1 / (1 + np.exp(-predictions["logit"]))

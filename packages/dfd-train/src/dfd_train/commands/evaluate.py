@@ -76,7 +76,7 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     from dfd_train.calibration.kept import current_calibration
     from dfd_train.engine.evaluate import EvaluationRequest, deepfakebench, evaluate, validation_threshold
     from dfd_train.engine.validation import validate_models
-    from dfd_train.metrics import estimate_intervals, summarize
+    from dfd_train.report.measures import Measures
     from dfd_train.report.operating import deployed_tables, operating_table
     from dfd_train.report.protocol import protocol_table
     from dfd_train.report.tables import (
@@ -109,22 +109,19 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     result = evaluate(folder, request)
     predictions, demonstration = result.predictions, result.demonstration
     coverage = Coverage.of(result.videos, predictions)
-    summary = summarize(predictions, options.aggregation, threshold)
-    ends = estimate_intervals(predictions, options.aggregation, threshold)
+    measures = Measures(predictions, options.aggregation, threshold)
     if (predictions["label"] == 1).any():
-        print(methods_table(predictions, options.aggregation, threshold, demonstration, ends).to_text())
+        print(methods_table(measures, demonstration).to_text())
     known = current_calibration(folder) if options.checkpoint == "best" else None
     print(operating_table(predictions, options.aggregation, demonstration, known).to_text())
     for table in deployed_tables(predictions, known, demonstration) if known else ():
         print(table.to_text())
-    print(summary_table(summary, ends, demonstration).to_text())
-    print(
-        evaluation_table(predictions, coverage, options.aggregation, threshold, demonstration, ends).to_text()
-    )
+    print(summary_table(measures, demonstration).to_text())
+    print(evaluation_table(measures, coverage, demonstration).to_text())
     print(result.checkpoint)
     if result.overlap is not None:
         print(result.overlap.line())
     if options.protocol:
         print("\n" + protocol_table(predictions, warning(demonstration)).to_text())
     print(f"predictions: {result.path}")
-    return {"run": folder, "split": options.split, "predictions": result.path, "measures": summary}
+    return {"run": folder, "split": options.split, "predictions": result.path, "measures": measures.summary()}

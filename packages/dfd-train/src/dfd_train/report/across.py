@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from dfd_train.data.overlap import identity_overlap
-from dfd_train.metrics import estimate_intervals
 from dfd_train.report.differences import BEST, OVERALL, marks_by_test, of_method
 from dfd_train.report.names import DataNames
 from dfd_train.report.others import Judged
@@ -40,7 +39,7 @@ def result_by_method(
     """
     frames = predictions.frames if frames is None else frames
     return {
-        method: float(getattr(predictions.summary(of_method(frames, method, measure)), measure))
+        method: float(getattr(predictions.measures.summary(of_method(frames, method, measure)), measure))
         for method in (*methods_in(frames), OVERALL)
     }
 
@@ -52,7 +51,7 @@ def results_table(runs: Sequence[Judged], name: str, measure: str) -> Table:
     predictions, `measure` a key of `TITLES`.
     """
     columns = [(run, result_by_method(one, measure)) for run in runs if (one := run.predicted(name))]
-    videos = [one.judged() for run, _ in columns if (one := run.predicted(name))]
+    videos = [one.measures.judged() for run, _ in columns if (one := run.predicted(name))]
     methods = [method for method in _union(values for _, values in columns) if method != OVERALL]
     found = {
         method: [values.get(method, math.nan) for _, values in columns] for method in [*methods, OVERALL]
@@ -77,7 +76,7 @@ def scores_table(runs: Sequence[Judged], name: str) -> Table:
         predictions = run.predicted(name)
         if predictions is None:
             continue
-        summary, ends = predictions.summary(), estimate_intervals(predictions.frames)
+        summary, ends = predictions.measures.summary(), predictions.measures.intervals()
         low, high = ends.low, ends.high
         evidence.append((run.name, f": {ends.evidence.sentence()}"))
         rows.append(
@@ -149,7 +148,8 @@ def matrix_table(runs: Sequence[Run], measure: str) -> Table:
     """Train x test: a row a run, a column a data set and split that any run was evaluated on."""
     names = DataNames(runs)
     columns = [
-        {names.tested(run, one): getattr(one.summary(), measure) for one in run.predictions} for run in runs
+        {names.tested(run, one): getattr(one.measures.summary(), measure) for one in run.predictions}
+        for run in runs
     ]
     sets = _union(columns)
     rows = []

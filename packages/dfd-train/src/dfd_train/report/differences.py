@@ -78,7 +78,7 @@ def _sign(measure: str) -> float:
 
 def differences_table(runs: Sequence[Judged], name: str) -> Table:
     """Each pair of detectors that has the predictions `name`, on the videos that both scored."""
-    videos = {run.name: one.judged() for run in runs if (one := run.predicted(name))}
+    videos = {run.name: one.measures.judged() for run in runs if (one := run.predicted(name))}
     found = [
         (measure, first, second, difference(videos[first], videos[second], measure))
         for measure in TESTED

@@ -9,7 +9,6 @@ import pandas as pd
 
 from dfd_train.data.selection import in_split
 from dfd_train.errors import UserError
-from dfd_train.metrics import estimate_intervals, summarize
 from dfd_train.report.chosen import chosen_by
 from dfd_train.report.curves import Plot, gradient_flow, training_curves
 from dfd_train.report.distributions import roc_curves, score_histogram
@@ -148,7 +147,8 @@ def _results(
     frames = predictions.frames
     known = run.calibration(predictions)
     read = prepared.read if prepared and with_crops and not predictions.other_data else None
-    summary, ends = summarize(frames), estimate_intervals(frames)
+    measures = predictions.measures
+    summary, ends = measures.summary(), measures.intervals()
     coverage = None
     if prepared and not predictions.other_data:
         coverage = Coverage.of(in_split(prepared.videos, predictions.split), frames)
@@ -184,10 +184,10 @@ def _results(
         + " ".join(filter(None, (ends.evidence.sentence(), chosen_by(run, predictions)))),
         headlines=headlines,
         tables=(
-            evaluation_table(frames, coverage, demonstration=run.demonstration, ends=ends),
-            summary_table(summary, ends, run.demonstration),
+            evaluation_table(measures, coverage, run.demonstration),
+            summary_table(measures, run.demonstration),
             operating_table(frames, demonstration=run.demonstration, calibration=known),
-            methods_table(frames, demonstration=run.demonstration, ends=ends),
+            methods_table(measures, run.demonstration),
             hardest_table(frames, hardest, run.demonstration),
             *(deployed_tables(frames, known, run.demonstration) if known else ()),
         ),

@@ -1,21 +1,19 @@
 """A run folder, read: what was run, how it went, what it predicted."""
 
-import hashlib
 import logging
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from dfd_train.calibration.kept import read_calibration
 from dfd_train.calibration.learned import Calibration
-from dfd_train.metrics import Summary, summarize
-from dfd_train.metrics.paired import judged_videos
 from dfd_train.models.baselines import BASELINES, baseline_of
+from dfd_train.report.measures import Measures
 from dfd_train.runs.events import begins_with, epochs_of, gradients_of, how_far
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions
@@ -33,23 +31,11 @@ class Predictions:
     """what was predicted: a split, its protocol, another data set: test, test-deepfakebench, test-on-celeb"""
     frames: pd.DataFrame
     metadata: Mapping[str, str]
-    _known: dict[tuple[object, str], Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
-    def summary(self, rows: pd.DataFrame | None = None) -> Summary:
-        """The summary of some rows of `frames`, or of all; the same rows are summarised once for all tables."""
-        found: Summary = self._once(summarize, self.frames if rows is None else rows)
-        return found
-
-    def judged(self, rows: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Returns `judged_videos` of some rows of `frames`, or of all; each is made once."""
-        found: pd.DataFrame = self._once(judged_videos, self.frames if rows is None else rows)
-        return found
-
-    def _once(self, make: Callable[[pd.DataFrame], Any], rows: pd.DataFrame) -> Any:
-        key = make, hashlib.sha256(rows.index.to_numpy(np.int64).tobytes()).hexdigest()
-        if key not in self._known:
-            self._known[key] = make(rows)
-        return self._known[key]
+    @cached_property
+    def measures(self) -> Measures:
+        """What is measured of `frames`."""
+        return Measures(self.frames)
 
     @property
     def split(self) -> str:

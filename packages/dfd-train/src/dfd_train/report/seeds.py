@@ -39,7 +39,7 @@ def seeds_table(runs: Sequence[Run], name: str) -> Table | None:
     }
     rows: list[tuple[Cell, ...]] = []
     for same in recipes([run for run in runs if run.predicted(name)]):
-        summaries = [one.summary() for run in same if (one := run.predicted(name))]
+        summaries = [one.measures.summary() for run in same if (one := run.predicted(name))]
         cells: list[Cell] = []
         for measure in measures:
             values = pd.Series([getattr(one, measure) for one in summaries], dtype=float)

@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 
 import pandas as pd
 
-from dfd_train.metrics import Intervals, Summary, estimate_intervals, method_subset, summarize, video_scores
+from dfd_train.metrics import Intervals, Summary, method_subset, video_scores
 from dfd_train.metrics.summary import ORIGINALS
-from dfd_train.metrics.videos import Aggregation
+from dfd_train.report.measures import Measures
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
 from ffpp_prep.text.units import plural
 
@@ -48,34 +48,29 @@ class Coverage:
 
 
 def evaluation_table(
-    predictions: pd.DataFrame,
-    coverage: Coverage | None = None,
-    aggregation: Aggregation = "mean",
-    threshold: float = 0.5,
-    demonstration: bool = False,
-    ends: Intervals | None = None,
+    measures: Measures, coverage: Coverage | None = None, demonstration: bool = False
 ) -> Table:
     """Loss, video accuracy and AUC per method, and the whole set's numbers below (Tables 5.3, 5.4, 7.6).
 
-    `predictions` has one row a frame: `video_id`, `method`, `label`, `logit`. A method's AUC compares its
+    The predictions have `video_id`, `method`, `label`, `logit`. A method's AUC compares its
     fakes with the originals of its data set; the other columns are over its own fakes. Undefined numbers
     show as a dash.
     """
-    overall = summarize(predictions, aggregation, threshold)
+    predictions, overall, ends = measures.frames, measures.summary(), measures.intervals()
     rows = []
     for method in methods_in(predictions):
-        own = summarize(predictions[predictions["method"] == method], aggregation, threshold)
-        against = summarize(method_subset(predictions, method), aggregation, threshold)
+        own = measures.summary(predictions[predictions["method"] == method])
+        against = measures.summary(method_subset(predictions, method))
         rows.append(_result_row(method, own, against.video_auc))
     rows.append(_result_row("Overall", overall, overall.video_auc))
-    ends = ends or estimate_intervals(predictions, aggregation, threshold)
     area = between(ends.low.video_auc, ends.high.video_auc, lambda value: number(value, 4))
     notes = [
         f"Frame accuracy {overall.frame_accuracy:.2%}, balanced accuracy over videos "
         + f"{_share(overall.balanced_accuracy)}, video AUC {_plain(overall.video_auc)}"
         + (f" (95 % {area.text}), " if area.value else " (no interval), ")
         + f"frame AUC {_plain(overall.frame_auc)}.",
-        f"A video is called fake when the {aggregation} of its frames' scores ({SCORE}) is above {threshold:g}; "
+        f"A video is called fake when the {measures.aggregation} of its frames' scores ({SCORE}) is above "
+        f"{measures.threshold:g}; "
         "AUC is over videos, each method's fakes against the originals of its data set.",
         ends.evidence.sentence(),
     ]
@@ -91,41 +86,34 @@ def evaluation_table(
     )
 
 
-def summary_table(summary: Summary, ends: Intervals, demonstration: bool = False) -> Table:
+def summary_table(measures: Measures, demonstration: bool = False) -> Table:
     """Every number of the summary, of videos and of frames, each with its interval."""
+    ends = measures.intervals()
     level = f"{100 * ends.level:g} %"
     header = ("Measure", "Videos", f"{level} interval", "Frames", f"{level} interval")
     return Table(
         "All measures",
         header,
-        tuple(_measure_rows(summary, ends)),
+        tuple(_measure_rows(measures.summary(), ends)),
         (ends.evidence.sentence(),),
         slug="measures",
         warning=warning(demonstration),
     )
 
 
-def methods_table(
-    predictions: pd.DataFrame,
-    aggregation: Aggregation = "mean",
-    threshold: float = 0.5,
-    demonstration: bool = False,
-    ends: Intervals | None = None,
-) -> Table:
+def methods_table(measures: Measures, demonstration: bool = False) -> Table:
     """Each method's fakes together with the originals of its data set: every number with its interval.
 
     Accuracy is left out, which mixes the method's share with the originals': `evaluation_table` has it apart.
-    `ends`: the intervals of the whole table, taken where a method has all of its rows.
     """
     rows: list[tuple[Cell, ...]] = []
     evidence: dict[str, list[str]] = {}
-    for method in methods_in(predictions):
+    for method in methods_in(measures.frames):
         if method == ORIGINALS:
             continue
-        own = method_subset(predictions, method)
-        whole = ends if len(own) == len(predictions) else None
-        of_method = whole or estimate_intervals(own, aggregation, threshold)
-        measured = _measure_rows(summarize(own, aggregation, threshold), of_method)
+        own = method_subset(measures.frames, method)
+        of_method = measures.intervals(own)
+        measured = _measure_rows(measures.summary(own), of_method)
         evidence.setdefault(of_method.evidence.sentence(), []).append(method)
         rows += [(words(method), *row) for row in measured if row[0].text != "Accuracy"]
     header = ("Method", "Measure", "Videos", "95 % interval", "Frames", "95 % interval")

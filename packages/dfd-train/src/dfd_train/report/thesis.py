@@ -113,7 +113,7 @@ def _our_column(ours: _Ours, measure: str, shown: str) -> _Column:
         measure,
         cells,
         ours,
-        ours.scored.judged(ours.frames),
+        ours.scored.measures.judged(ours.frames),
     )
 
 
