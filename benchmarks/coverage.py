@@ -15,6 +15,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from dfd_train.metrics import estimate_intervals, summarize
+from dfd_train.metrics.clustered import Interval, mean_of_intervals
 from dfd_train.metrics.operating import brier
 from dfd_train.metrics.paired import difference, judged_videos
 
@@ -25,6 +26,9 @@ TITLES = {
     "ap": "average precision", "eer": "equal error rate", "log_loss": "log loss",
     "brier": "Brier score",
 }  # fmt: skip
+SUITES = (((60, 60), (350, 70), (20, 20)), ((20, 5), (60, 15), (10, 10)), ((350, 350),) * 6)
+"""several test sets, over which a suite has its mean"""
+OF_SUITE = ("video_auc", "balanced_accuracy")
 PAIRED = ("video_auc", "balanced_accuracy", "log_loss")
 SHIFT = 1.6
 
@@ -101,13 +105,41 @@ def of_differences(videos: int, people: int, sets: int, seed: int = 0) -> pd.Dat
     return table.agg(given=("holds", "size"), held=("holds", "sum"), width=("width", "mean"))
 
 
+def of_means(parts: tuple[tuple[int, int], ...], sets: int, seed: int = 0) -> pd.DataFrame:
+    """As `coverage`, for the mean over several test sets of other people."""
+    random = np.random.default_rng([seed, len(parts), 3])
+    true = [truth(*part) for part in dict.fromkeys(parts)]
+    true = [true[list(dict.fromkeys(parts)).index(part)] for part in parts]
+    rows = []
+    for _ in range(sets):
+        frames = [simulate(random, *part) for part in parts]
+        summaries = [asdict(summarize(each)) for each in frames]
+        ends = [estimate_intervals(each, resamples=2) for each in frames]
+        for measure in OF_SUITE:
+            found = mean_of_intervals(
+                [one[measure] for one in summaries],
+                [Interval(getattr(one.low, measure), getattr(one.high, measure)) for one in ends],
+            )
+            if np.isfinite(found.low):
+                mean = float(np.mean([one[measure] for one in true]))
+                rows.append((measure, found.low <= mean <= found.high, found.high - found.low))
+    table = pd.DataFrame(rows, columns=["measure", "holds", "width"]).groupby("measure", sort=False)
+    return table.agg(given=("holds", "size"), held=("holds", "sum"), width=("width", "mean"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sets", type=int, default=2000)
     parser.add_argument(
         "--differences", action="store_true", help="of differences of two equally good detectors"
     )
+    parser.add_argument("--means", action="store_true", help="of means over several test sets")
     options = parser.parse_args()
+    if options.means:
+        print(f"{options.sets:,} times; share of intervals that hold the truth (mean width):\n")
+        tables = [of_means(parts, options.sets) for parts in SUITES]
+        names = [", ".join(f"{videos} / {people}" for videos, people in parts) for parts in SUITES]
+        return _print(names, tables, OF_SUITE, options.sets)
     names = [f"{videos} / {people}" + (", effect" if people < videos else "") for videos, people in SETTINGS]
     print(f"{options.sets:,} sets each; share of intervals that hold the truth (mean width):\n")
     simulated, measures = (of_differences, PAIRED) if options.differences else (coverage, MEASURES)

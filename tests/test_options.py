@@ -25,6 +25,8 @@ from dfd_train.report.compare import Others
 from dfd_train.robustness.sweep import SweepRequest
 from dfd_train.settings import sections
 from dfd_train.settings.config import build_config
+from dfd_train.suite.plan import Protocol, SuiteSet
+from dfd_train.suite.score import SuiteRequest
 from ffpp_prep import settings
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.geometry import CropGeometry
@@ -39,12 +41,15 @@ NEEDED = {
     ExplainRequest: {"runs": (Path("run"),), "out": Path("out")},
     Others: {"files": {}},
     InputSpec: {"size": 32},
+    Protocol: {"name": "own"},
+    SuiteSet: {"name": "own"},
 }
 """what a dataclass can't be built without"""
 OPTIONS = [
     *(value for module in (sections, settings) for value in vars(module).values()
       if isinstance(value, type) and issubclass(value, Checked) and value.__module__ == module.__name__),
     *(Scoring, EvaluationRequest, SweepRequest, ExplainRequest, Rates, Others),
+    *(Protocol, SuiteSet, SuiteRequest),
     *(CropGeometry, CropRule, InputSpec, LandmarkSettings),
 ]  # fmt: skip
 WRONG = {

@@ -15,9 +15,9 @@ from dfd_train.metrics import Summary, estimate_intervals, summarize
 from dfd_train.metrics.clustered import (
     AucInfluence,
     auc_interval,
-    half_sum_interval,
     logit_interval,
     mean_interval,
+    mean_of_intervals,
     separation_bound,
     share_interval,
 )
@@ -148,7 +148,7 @@ def test_interval_of_a_share_is_korn_and_graubards():
 
 def test_small_formulas_by_hand():
     one = share_interval(np.array([1.0, 0] * 8), np.arange(16))
-    half = half_sum_interval(0.8, one, 0.6, one)
+    half = mean_of_intervals([0.8, 0.6], [one, one])
     assert half.low == pytest.approx(0.7 - math.hypot(0.8 - one.low, 0.6 - one.low) / 2)
     assert half.high == pytest.approx(0.7 + math.hypot(one.high - 0.8, one.high - 0.6) / 2)
     value = np.array([0.5, 1.0, 1.5, 3.0])
@@ -326,3 +326,12 @@ def test_intervals_cover(videos, people):
         assert one.held >= at_least, (measure, one.held, one.given)
         if videos >= 60:
             assert one.held <= stats.binom.ppf(0.999, one.given, 0.985), (measure, one.held, one.given)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("number", range(3))
+def test_intervals_of_means_over_sets_cover(number):
+    simulation = runpy.run_path(str(COVERAGE))
+    for measure, one in simulation["of_means"](simulation["SUITES"][number], 300).iterrows():
+        assert one.held >= stats.binom.ppf(0.001, one.given, 0.92), (measure, one.held, one.given)
+        assert one.held <= stats.binom.ppf(0.999, one.given, 0.985), (measure, one.held, one.given)

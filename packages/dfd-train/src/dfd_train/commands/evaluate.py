@@ -13,10 +13,14 @@ from dfd_train.commands.arguments import (
     positive,
     threshold,
 )
+from dfd_train.errors import UserError
+from dfd_train.suite.files import SUITES, file_name, find_suite, suite_names
 from ffpp_prep.command_line.program import Outcome
 
 HELP = "score a split; write the predictions and print the table per method"
 EXAMPLE = "dfd-train evaluate runs/v1 --split test --threshold validation"
+OF_SUITE = ("split", "data", "frames", "aggregation", "threshold", "protocol", "multiple_faces")
+"""what a suite says itself"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +60,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_precision(parser)
     add_loading(parser)
     add_trust(parser)
+    group = parser.add_argument_group("many data sets in one table")
+    group.add_argument(
+        "--suite",
+        type=Path,
+        metavar="FILE",
+        help="a TOML file of sets and protocols, or the name of one that comes with the package: "
+        f"{', '.join(suite_names())}",
+    )
+    group.add_argument(
+        "--root",
+        type=Path,
+        metavar="DIR",
+        help="where the suite's prepared sets lie (default: beside its file; of the package's suites, here)",
+    )
+    parser.set_defaults(unset={name: parser.get_default(name) for name in OF_SUITE})
 
 
 def run(options: argparse.Namespace) -> Outcome:
@@ -63,12 +82,53 @@ def run(options: argparse.Namespace) -> Outcome:
 
     for folder in options.runs:
         RunFolder(folder).read_config()  # before any is scored: a mistyped name is said at once
+    if options.suite is not None:
+        return _run_suite(options)
+    if options.root is not None:
+        raise UserError(f"--root {options.root}: is for --suite")
     found = []
     for folder in options.runs:
         if len(options.runs) > 1:
             print(f"{folder}\n")
         found.append(_evaluate(folder, options))
     return Outcome(0, found)
+
+
+def _run_suite(options: argparse.Namespace) -> Outcome:
+    """A page and a table a run; status 1 where a set that is there could not be scored."""
+    from dfd_train.engine.validation import validate_models
+    from dfd_train.suite.plan import read_suite
+    from dfd_train.suite.score import SuiteRequest, score_suite
+    from dfd_train.suite.show import suite_record, write_suite
+
+    given = [name for name in OF_SUITE if getattr(options, name) != options.unset[name]]
+    if given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UserError(
+            f"--suite {options.suite}: the suite's file says what {flags} would say; give one of them"
+        )
+    file = find_suite(options.suite)
+    suite, name = read_suite(file), file_name(file.stem)
+    root = options.root or (Path() if file.parent == SUITES else file.parent)
+    request = SuiteRequest(
+        options.checkpoint,
+        options.device,
+        options.batch_size,
+        options.workers,
+        tuple(options.trust),
+        options.precision,
+    )
+    if options.precision == "bf16":
+        validate_models(options.runs, options.device, options.trust, options.precision)
+    found, failed = [], False
+    for folder in options.runs:
+        result = score_suite(folder, suite, name, root, request)
+        page, table = write_suite(result, folder / "suites" / name)
+        print(table.to_text())
+        print(page)
+        found.append({"page": page, **suite_record(result)})
+        failed = failed or any(not one.missing for one in result.left_out)
+    return Outcome(int(failed), found)
 
 
 def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:

@@ -25,7 +25,7 @@ from dfd_train.metrics import best_threshold
 from dfd_train.metrics.benchmark import benchmark_sets
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.models.inference import for_inference
-from dfd_train.runs.checkpoint import load_model
+from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
 from dfd_train.settings.sections import Count, Device, Precision
@@ -160,14 +160,11 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
         said = " ".join((*model.card.sentences(), *_known_data(model.card, selection.videos)))
         videos = in_split(prepared.videos, request.split)
         return Evaluation(predictions, videos, path, f"{said} {checked}".strip(), demonstration, None)
-    stopped = folder.unfinished()
-    checkpoint = f"Checkpoint: {request.checkpoint}, of epoch {model.facts.epoch}" + (
-        f"; the run is unfinished, {stopped}." if stopped else "."
-    )
+    checkpoint = checkpoint_sentence(folder, model, request.checkpoint)
     checkpoint += f" Scored in {checked}." if checked else ""
     shared = None
     if other or request.split == "test":
-        shared = _overlap(prepared, selection.videos, folder)
+        shared = overlap_with_training(prepared, selection.videos, folder)
         shared = shared if other or (shared and shared.any) else None
     videos = in_split(prepared.videos, request.split)
     return Evaluation(predictions, videos, path, checkpoint, demonstration, shared)
@@ -212,7 +209,15 @@ def check_split(prepared: PreparedSet, split: str) -> None:
         )
 
 
-def _overlap(prepared: PreparedSet, videos: pd.DataFrame, folder: RunFolder) -> Overlap | None:
+def checkpoint_sentence(folder: RunFolder, model: TrainedModel, checkpoint: str) -> str:
+    """Which checkpoint of a run scores, of which epoch, and how far an unfinished run came."""
+    stopped = folder.unfinished()
+    return f"Checkpoint: {checkpoint}, of epoch {model.facts.epoch}" + (
+        f"; the run is unfinished, {stopped}." if stopped else "."
+    )
+
+
+def overlap_with_training(prepared: PreparedSet, videos: pd.DataFrame, folder: RunFolder) -> Overlap | None:
     """What `videos` share with the training and validation videos of the run's own set; None where that is gone."""
     work = folder.work()
     try:

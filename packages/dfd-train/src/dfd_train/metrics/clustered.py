@@ -4,6 +4,8 @@ Arrays only: `group` is (N,), a number from 0 for each row; a row may be a video
 how often is simulated in benchmarks/coverage.py; docs/metrics.md says it in words.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -203,14 +205,15 @@ def plain_mean_interval(value: Floats, group: Groups, level: float = 0.95) -> In
     return Interval(float(value.mean()) - reach, float(value.mean()) + reach) if error > 0 else NONE
 
 
-def half_sum_interval(first: float, one: Interval, second: float, other: Interval) -> Interval:
-    """Interval of (first + second) / 2 from those of its parts.
+def mean_of_intervals(values: Sequence[float], intervals: Sequence[Interval]) -> Interval:
+    """Interval of the mean of independent measures from their own intervals.
 
     Zou and Donner, Statistics in Medicine 27:1693, 2008.
     """
-    middle = (first + second) / 2
-    down = float(np.hypot(first - one.low, second - other.low)) / 2
-    up = float(np.hypot(one.high - first, other.high - second)) / 2
+    middle, count = float(np.mean(values)), len(values)
+    both = list(zip(values, intervals, strict=True))
+    down = math.hypot(*(value - one.low for value, one in both)) / count
+    up = math.hypot(*(one.high - value for value, one in both)) / count
     return Interval(middle - down, middle + up)
 
 

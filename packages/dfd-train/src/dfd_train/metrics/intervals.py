@@ -13,9 +13,9 @@ from dfd_train.metrics.clustered import (
     Groups,
     Interval,
     auc_interval,
-    half_sum_interval,
     logit_interval,
     mean_interval,
+    mean_of_intervals,
     share_interval,
 )
 from dfd_train.metrics.groups import Evidence, VideoGroups
@@ -114,11 +114,10 @@ class _Level:
         if not (evidence.fakes and evidence.reals):
             return _Measured(accuracy=accuracy, loss=loss)
         fake = self.label == 1
-        shares = [
-            (float(hit[own].mean()), share_interval(hit[own], self.group[own], level))
-            for own in (fake, ~fake)
-        ]
-        balanced = half_sum_interval(*shares[0], *shares[1])
+        balanced = mean_of_intervals(
+            [float(hit[own].mean()) for own in (fake, ~fake)],
+            [share_interval(hit[own], self.group[own], level) for own in (fake, ~fake)],
+        )
         ranking = scores.rank(self.label, self.key, np.ones(len(self.label)))
         errors = standard_errors(self.label, self.key, self.group, resamples, seed)
         widened = (

@@ -28,9 +28,8 @@ from dfd_train.robustness.differences import Differences, differences
 from dfd_train.robustness.films import has_codec, recoded_set, remove_films
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
-from dfd_train.runs.predictions import read_predictions, write_predictions
+from dfd_train.runs.predictions import kept_predictions, write_predictions
 from dfd_train.settings.sections import Count, Device, Precision
-from ffpp_prep.errors import Damaged
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.options import Checked, Range
@@ -124,7 +123,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Resu
                 **prediction_facts(model.path, prepared, demonstration, scoring.frames_per_video),
                 "videos": str(len(videos)),
             } | ({"films": f"{condition.recodings} {request.detect_every}"} if condition.recodings else {})
-            predictions = _already(path, facts)
+            predictions = kept_predictions(path, facts)
             if predictions is None:
                 films = path.with_suffix("")
                 source = _source(prepared, videos, condition, films, request)
@@ -177,18 +176,6 @@ def _score(
     found = score_videos(detector.network, detector.spec, source, videos, scoring, device=device)
     require_numbers(found["logit"].to_numpy(), str(model.path))
     return found
-
-
-def _already(path: Path, facts: dict[str, str]) -> pd.DataFrame | None:
-    """The predictions of an earlier command, where they say the same of themselves."""
-    if not path.is_file():
-        return None
-    try:
-        predictions, said = read_predictions(path)
-    except Damaged as damage:
-        log.warning("%s is damaged (%s) and is made again", path, damage.reason)
-        return None
-    return predictions if all(said.get(name) == value for name, value in facts.items()) else None
 
 
 def _without_unreachable(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pandas as pd
 import pyarrow as pa
 
 from dfd_train.runs.files import replacing
+from ffpp_prep.errors import Damaged
 from ffpp_prep.format.tables import read_metadata, read_table, write_table
 
+log = logging.getLogger(__name__)
 _AGAIN = "remove it: `dfd-train evaluate` makes it again"
 
 
@@ -29,6 +32,18 @@ def read_predictions(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     """
     table = read_table(path, _AGAIN)
     return table.to_pandas(), _facts(table.schema.metadata or {})
+
+
+def kept_predictions(path: Path, facts: Mapping[str, str]) -> pd.DataFrame | None:
+    """The predictions of an earlier command, where they say the same of themselves; None of damaged ones."""
+    if not path.is_file():
+        return None
+    try:
+        predictions, said = read_predictions(path)
+    except Damaged as damage:
+        log.warning("%s is damaged (%s) and is made again", path, damage.reason)
+        return None
+    return predictions if all(said.get(name) == value for name, value in facts.items()) else None
 
 
 def read_prediction_facts(path: Path) -> dict[str, str]:
