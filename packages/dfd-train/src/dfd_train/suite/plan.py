@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
 
 from dfd_train.errors import UserError
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.settings.config import read_config
-from dfd_train.settings.sections import Count
+from dfd_train.settings.sections import Count, Probability
 from dfd_train.suite.files import file_name
 from ffpp_prep.command_line.suggest import did_you_mean, listed
-from ffpp_prep.options import Checked
+from ffpp_prep.options import Checked, Range
 from ffpp_prep.settings import Align
-
-Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 
 @dataclass(frozen=True)
@@ -50,11 +47,11 @@ class Protocol(Checked):
     aggregation: Aggregation = "mean"
     threshold: Probability | Literal["validation"] = 0.5
     multiple_faces: Literal["drop", "keep"] | None = None
-    margin: Annotated[float, Meta(ge=0, le=10)] | None = None
+    margin: Annotated[float, Range(ge=0, le=10)] | None = None
     """crops are cut anew from the videos with this margin"""
     align: Align | None = None
     """crops are cut anew, the face's five points laid on this template; an empty text: not aligned"""
-    size: Annotated[int, Meta(ge=0, le=8192)] | None = None
+    size: Annotated[int, Range(ge=0, le=8192)] | None = None
     """side in pixels of crops that are cut anew; unset: as the stored ones have it, of aligned ones the network's"""
 
     @property
@@ -98,7 +95,7 @@ def read_suite(file: Path) -> Suite:
             _refuse_unknown(file, entry, one)
     try:
         return msgspec.convert(tables, Suite)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UserError) as error:
         raise UserError(f"{file}: {str(error).replace('$.', '')}") from None
 
 

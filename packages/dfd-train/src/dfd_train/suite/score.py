@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
-from msgspec import Meta
 
 from dfd_train.calibration.precision import kept_checks, require_bf16_checked
 from dfd_train.data.cuts import cut
@@ -37,7 +36,7 @@ from dfd_train.suite.standing import Learned, Standing
 from ffpp_prep.format.frames import BENCHMARK_FRAMES
 from ffpp_prep.format.geometry import CropGeometry
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
-from ffpp_prep.options import Checked
+from ffpp_prep.options import Checked, Range
 from ffpp_prep.text.bars import bar
 from ffpp_prep.text.printable import printable
 
@@ -51,7 +50,7 @@ class SuiteRequest(Checked):
     checkpoint: Literal["best", "last"] = "best"
     device: Device = "auto"
     batch_size: Count | None = None
-    workers: Annotated[int, Meta(ge=0)] | None = None
+    workers: Annotated[int, Range(ge=0)] | None = None
     trust: tuple[str, ...] = ()
     """functions that the checkpoint may have called, see `load_model`"""
     precision: Precision | None = None
