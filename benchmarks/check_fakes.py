@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.detector import load_detector
-from ffpp_prep.one_video.fakes import Difference, compare, judge
+from ffpp_prep.one_video.fakes import FaceDifference, compare, judge
 from ffpp_prep.sample import plan, render
 from ffpp_prep.settings import FakeSettings
 from ffpp_prep.video import Encoder, PyAVReader, open_output
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=24)
     frames = parser.parse_args().frames
     settings = FakeSettings()
-    groups: dict[tuple[str, str], list[Difference]] = {}
+    groups: dict[tuple[str, str], list[FaceDifference]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for compression, kind, difference in measured(Path(folder), frames):
             groups.setdefault((compression, kind), []).append(difference)
@@ -59,7 +59,7 @@ def main() -> None:
         print(f"| {compression} | {kind} | {len(differences)} | {middle:.2f} | {' | '.join(shares)} |")
 
 
-def measured(root: Path, frames: int) -> Iterator[tuple[str, str, Difference]]:
+def measured(root: Path, frames: int) -> Iterator[tuple[str, str, FaceDifference]]:
     """Encodes, decodes and compares: how it was compressed, what was compared, and each face."""
     detector = load_detector("litert", threads=2)
     cast = plan.make_plan()
@@ -82,7 +82,7 @@ def measured(root: Path, frames: int) -> Iterator[tuple[str, str, Difference]]:
                         yield f"CRF {crf}, again by {codec}", "untouched", difference
 
 
-def compared(fake: Frames, real: Frames, boxes: Boxes) -> Iterator[Difference]:
+def compared(fake: Frames, real: Frames, boxes: Boxes) -> Iterator[FaceDifference]:
     for pictures in zip(fake, real, boxes, strict=True):
         yield compare(*pictures)[0]
 

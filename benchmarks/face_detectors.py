@@ -25,14 +25,14 @@ from side_by_side import Contender, Run, clip, measure, table
 
 from ffpp_prep.detector import DETECTORS, load_detector
 from ffpp_prep.detector.blazeface import BlazeFaceDetector, BlazeFaces
-from ffpp_prep.detector.blazeface_decode import iou
+from ffpp_prep.detector.blazeface_decode import box_iou
 from ffpp_prep.detector.mesh import FaceMesh
 from ffpp_prep.format.geometry import expanded_square
 from ffpp_prep.format.points import five_points, unpacked
 from ffpp_prep.one_video.boxes import detect_video
 from ffpp_prep.one_video.landmarks import CHIN, landmarks_of_video, settled_mesh
 from ffpp_prep.sample.plan import TWO_FACES, make_plan
-from ffpp_prep.sample.sources import NO_FACE, PEOPLE, Source, read
+from ffpp_prep.sample.sources import NO_FACE, PEOPLE, PackagedFile, read
 from ffpp_prep.settings import BoxSettings
 from ffpp_prep.video import VideoError, open_video
 
@@ -165,9 +165,12 @@ def false_faces() -> None:
     pictures = [("bigbuckbunny", frame) for frame in read(NO_FACE)[::12]]
     for name in NO_FACES:
         package, _, file = name.partition("/")
-        if importlib.util.find_spec(package) is not None and Source(package, file, "", "").path().exists():
+        if (
+            importlib.util.find_spec(package) is not None
+            and PackagedFile(package, file, "", "").path().exists()
+        ):
             pictures.append(
-                (name, np.array(PIL.Image.open(Source(package, file, "", "").path()).convert("RGB")))
+                (name, np.array(PIL.Image.open(PackagedFile(package, file, "", "").path()).convert("RGB")))
             )
     scores = {
         "ssd": [float(ssd.detect(picture[None])[0].scores[0]) for _, picture in pictures],
@@ -196,7 +199,7 @@ def framing(found: list[Seen]) -> None:
 def _alike(box: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     squares = [expanded_square(*map(float, one)) for one in (box, other)]
     one, two = (np.array([s.left, s.top, s.right, s.bottom], np.float32) for s in squares)
-    return float(iou(one, two[None])[0])
+    return float(box_iou(one, two[None])[0])
 
 
 def points() -> None:

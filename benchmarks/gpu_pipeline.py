@@ -23,7 +23,7 @@ from statistics import mean
 import numpy as np
 from side_by_side import clip
 
-from ffpp_prep.detector.workers import Workers, find_workers, process_detector
+from ffpp_prep.detector.workers import DetectorWorkers, find_workers, process_detector
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.one_video.boxes import BATCH_FRAMES, detect_video
 from ffpp_prep.settings import BoxSettings, Engine
@@ -70,7 +70,7 @@ def main() -> None:
             line(f"{one.threads} decode threads", one, [Video(video, one.engine)] * count, ceiling)
 
 
-def line(name: str, workers: Workers, videos: Sequence[Video], ceiling: float = 0.0) -> float:
+def line(name: str, workers: DetectorWorkers, videos: Sequence[Video], ceiling: float = 0.0) -> float:
     """Runs them all, prints a row of the table, and returns the frames a second."""
     with Sampler() as sampler:
         outcomes = run_tasks(

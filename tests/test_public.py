@@ -109,3 +109,20 @@ def test_packages_ask_for_versions_of_each_other_that_fit() -> None:
         least, below = re.fullmatch(rf"{name}>=(\d+\.\d+),<(\d+\.\d+)", pin).groups()
         major, minor = importlib.import_module(name.replace("-", "_")).__version__.split(".")[:2]
         assert (least, below) == (f"{major}.{minor}", f"{major}.{int(minor) + 1}")
+
+
+def test_a_class_of_a_name_stands_in_one_place() -> None:
+    """UserError stands in two: the networks' library is used without ffpp-prep."""
+    places: dict[str, list[Path]] = {}
+    for path in (ROOT / "packages").glob("*/src/**/*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(path)
+    assert len(places) > 200
+    assert [name for name, paths in places.items() if len(paths) > 1] == ["UserError"]
+
+
+def test_packages_that_hold_code_say_what_is_for_others() -> None:
+    for path in (ROOT / "packages").glob("*/src/**/__init__.py"):
+        code = [node for node in ast.parse(path.read_text()).body if not isinstance(node, ast.Expr)]
+        assert not code or "__all__" in path.read_text(), path

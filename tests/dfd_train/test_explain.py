@@ -11,7 +11,7 @@ from dfd_train.data.transforms import normalize, resize
 from dfd_train.errors import NotANumber
 from dfd_train.explain.attribution import (
     SIDE,
-    Explanation,
+    Attribution,
     Sampling,
     gradcam,
     lime,
@@ -191,7 +191,7 @@ def test_the_score_of_single_pixels():
     values = quarter(2.0)
     values[-10:, -10:] = 3.0  # below
     values[SIDE // 2 :, : SIDE // 2] = -9.0  # speaks for real: counts nowhere
-    score = mask_score(Explanation("occlusion", values, None), mask)
+    score = mask_score(Attribution("occlusion", values, None), mask)
     inside = 2.0 * (SIDE // 2) ** 2
     assert score.inside == pytest.approx(inside / (inside + 300))
     assert score.inside_by_chance == pytest.approx((SIDE // 2) / SIDE)
@@ -204,7 +204,7 @@ def test_the_score_of_superpixels_counts_each_weight_once():
     segments[:10] = 0
     mask = segments == 0
     values = np.where(segments == 0, 3.0, 1.0).astype(np.float32)
-    score = mask_score(Explanation("lime", values, segments), mask)
+    score = mask_score(Attribution("lime", values, segments), mask)
     assert score.inside == pytest.approx(0.75)
     assert (score.inside_by_chance, score.hit, score.hit_by_chance) == (0.5, 1.0, 0.5)
 
@@ -218,17 +218,17 @@ def test_chance_is_the_mean_over_shuffled_weights():
     scores = []
     for _ in range(300):
         shuffled = random.permutation(weights)
-        scores.append(mask_score(Explanation("lime", shuffled[segments], segments), mask))
+        scores.append(mask_score(Attribution("lime", shuffled[segments], segments), mask))
     assert np.mean([s.inside for s in scores]) == pytest.approx(scores[0].inside_by_chance, rel=0.05)
     assert np.mean([s.hit for s in scores]) == pytest.approx(scores[0].hit_by_chance, rel=0.3)
 
 
 def test_what_has_no_score():
     full = np.ones((8, 8), bool)
-    assert mask_score(Explanation("gradcam", quarter(1.0), None), None) is None
-    assert mask_score(Explanation("gradcam", quarter(1.0), None), ~full) is None
-    assert mask_score(Explanation("gradcam", quarter(-1.0), None), full) is None
-    assert mask_score(Explanation("gradcam", quarter(1.0), None), full).inside == 1.0
+    assert mask_score(Attribution("gradcam", quarter(1.0), None), None) is None
+    assert mask_score(Attribution("gradcam", quarter(1.0), None), ~full) is None
+    assert mask_score(Attribution("gradcam", quarter(-1.0), None), full) is None
+    assert mask_score(Attribution("gradcam", quarter(1.0), None), full).inside == 1.0
 
 
 def test_a_mask_keeps_its_place_when_enlarged():
@@ -240,7 +240,7 @@ def test_a_mask_keeps_its_place_when_enlarged():
 def test_ten_strongest_are_tinted_red_and_green():
     segments = grid(5)
     weights = np.linspace(-1, 1, 25, dtype=np.float32)  # the strongest: 0 to 4 and 20 to 24
-    explanation = Explanation("lime", weights[segments], segments)
+    explanation = Attribution("lime", weights[segments], segments)
     assert sorted(strongest(explanation)) == [0, 1, 2, 3, 4, 20, 21, 22, 23, 24]
     grey = np.full((SIDE, SIDE, 3), 128, np.uint8)
     drawn = overlay(grey, explanation).astype(int)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from dfd_train.data.transforms import InputSpec
-from dfd_train.explain.attribution import SIDE, Explanation, gradcam
+from dfd_train.explain.attribution import SIDE, Attribution, gradcam
 from dfd_train.explain.baselines import centre_prior, other_masks, randomised
 from dfd_train.explain.curves import STEPS, curves
 from dfd_train.explain.evidence import Judged, curve_points, curves_table, frame_of, judge, mask_table
@@ -49,11 +49,11 @@ def corner_map() -> np.ndarray:
 
 def judged(values: np.ndarray, people: int = 6, explainer: str = "occlusion") -> list[Judged]:
     pictures = [picture(number, f"person {number % people}") for number in range(12)]
-    random = Explanation(
+    random = Attribution(
         explainer, np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32), None
     )
     found = [
-        judge("v1", detector(Corner()), number, pictures, Explanation(explainer, values, None), random, CPU)
+        judge("v1", detector(Corner()), number, pictures, Attribution(explainer, values, None), random, CPU)
         for number in range(len(pictures))
     ]
     return [one for one in found if one is not None]
@@ -62,7 +62,7 @@ def judged(values: np.ndarray, people: int = 6, explainer: str = "occlusion") ->
 def test_a_spot_in_the_middle_does_not_beat_itself() -> None:
     """What the issue saw: a blob without a model scored above every explanation."""
     pictures = [replace(picture(i, f"p{i}"), mask=centre_prior() > 0.3) for i in range(6)]
-    blob = Explanation("gradcam", centre_prior(), None)
+    blob = Attribution("gradcam", centre_prior(), None)
     found = [judge("v1", detector(Corner()), i, pictures, blob, blob, CPU) for i in range(6)]
     frame = frame_of([one for one in found if one is not None], 1)
     row = mask_table(frame, 0, "").rows[0]
@@ -72,14 +72,14 @@ def test_a_spot_in_the_middle_does_not_beat_itself() -> None:
 
 def test_an_explanation_that_knows_the_network_does_and_its_interval_says_so() -> None:
     pictures = [picture(i, f"p{i}", corner=i % 2 == 0) for i in range(12)]
-    random = Explanation("occlusion", np.ones((SIDE, SIDE), np.float32), None)
+    random = Attribution("occlusion", np.ones((SIDE, SIDE), np.float32), None)
     noise = np.random.default_rng(1)
     found = []
     for i in range(len(pictures)):
         values = corner_map() if i % 2 == 0 else corner_map()[::-1, ::-1].copy()
         values += noise.uniform(0, 0.2, values.shape).astype(np.float32) * noise.uniform()
         own = judge(
-            "v1", detector(Corner()), i, pictures, Explanation("occlusion", values, None), random, CPU
+            "v1", detector(Corner()), i, pictures, Attribution("occlusion", values, None), random, CPU
         )
         assert own is not None
         found.append(own)

@@ -22,7 +22,7 @@ from dfd_train.predict.inputs import Input
 from dfd_train.predict.result import judge
 from dfd_train.predict.scorer import Facts
 from ffpp_prep.format.geometry import CropGeometry, Image
-from ffpp_prep.one_video.tracks import Face
+from ffpp_prep.one_video.tracks import TrackedBox
 from ffpp_prep.sample.sources import PEOPLE
 from ffpp_prep.video import PyAVReader
 
@@ -156,8 +156,8 @@ def test_a_face_in_the_place_of_another_one_is_somebody_else() -> None:
     assert not any(one.jumps_to(other) for one, other in itertools.combinations(same, 2))
 
 
-def boxed(marks) -> Face:
+def boxed(marks) -> TrackedBox:
     """A face's box about its eyes and chin."""
     left, right, _, chin = (np.array(mark) for mark in marks)
     (x, y), side = (left + right) / 2, float(np.linalg.norm(chin - (left + right) / 2))
-    return Face(0, 0, 1.0, x - 0.75 * side, y - 0.6 * side, x + 0.75 * side, chin[1] + 0.1 * side)
+    return TrackedBox(0, 0, 1.0, x - 0.75 * side, y - 0.6 * side, x + 0.75 * side, chin[1] + 0.1 * side)

@@ -17,7 +17,7 @@ from PIL import Image
 from ffpp_prep import BoxSettings, Engine, detect_boxes, read_boxes
 from ffpp_prep.detector import load_detector
 from ffpp_prep.detector.blazeface import BlazeFaceDetector
-from ffpp_prep.detector.blazeface_decode import Candidates, anchor_centres, averaged, iou
+from ffpp_prep.detector.blazeface_decode import Candidates, anchor_centres, averaged, box_iou
 from ffpp_prep.detector.embedded import FULL_RANGE, MESH, Embedded
 from ffpp_prep.detector.sampling import TurnedSquare, fitted
 from ffpp_prep.detector.ssd_framing import ssd_boxes
@@ -99,7 +99,7 @@ def test_boxes_are_framed_as_the_ssd_frames_them(
     found = detector.detect(picture(name, head)[None])[0]
     squares = [expanded_square(*box) for box in (SSD_BOXES[name], found.boxes[0].tolist())]
     one, other = (np.array([s.left, s.top, s.right, s.bottom], np.float32) for s in squares)
-    assert iou(one, other[None])[0] > 0.84
+    assert box_iou(one, other[None])[0] > 0.84
 
 
 def test_turned_and_tiny_pictures_have_a_best_box_too(detector: BlazeFaceDetector) -> None:

@@ -9,15 +9,15 @@ import pytest
 from clips import FRAMES, encode, ffpp_prep, square_head
 
 from ffpp_prep import read_boxes
-from ffpp_prep.detector import Detections, Detector, load_detector
+from ffpp_prep.detector import Detections, FaceDetector, load_detector
 from ffpp_prep.format.geometry import expanded_square
 from ffpp_prep.one_video.boxes import VideoBoxes, detect_video
-from ffpp_prep.one_video.tracks import Face, iou
+from ffpp_prep.one_video.tracks import TrackedBox, iou
 from ffpp_prep.settings import BoxSettings
 
 
 @pytest.fixture(scope="module")
-def detector() -> Detector:
+def detector() -> FaceDetector:
     return load_detector("litert", threads=2)
 
 
@@ -27,7 +27,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def full(detector: Detector, clip: Path) -> VideoBoxes:
+def full(detector: FaceDetector, clip: Path) -> VideoBoxes:
     return detect_video("head.mp4", str(clip), detector, BoxSettings())
 
 
@@ -58,7 +58,7 @@ FACE = (40.0, 40.0, 80.0, 90.0)
 OTHER = (110.0, 20.0, 150.0, 70.0)
 
 
-def test_every_frame_as_a_plain_loop_finds_it(full: VideoBoxes, detector: Detector, head: list) -> None:
+def test_every_frame_as_a_plain_loop_finds_it(full: VideoBoxes, detector: FaceDetector, head: list) -> None:
     table = rows(full)
     assert (full.status, full.width, full.height, full.frames_decoded) == ("ok", 176, 144, 120)
     assert full.frames_with_face == 118 and full.frames_multi_face == 0 and not full.multiple_faces
@@ -81,13 +81,13 @@ def test_one_face_is_mostly_one_track(full: VideoBoxes) -> None:
     assert rows(full)["track"].value_counts().iloc[0] >= 115
 
 
-def test_interpolation_keeps_the_boxes(full: VideoBoxes, detector: Detector, clip: Path) -> None:
+def test_interpolation_keeps_the_boxes(full: VideoBoxes, detector: FaceDetector, clip: Path) -> None:
     sparse = detect_video("head.mp4", str(clip), detector, BoxSettings(every=5))
     a, b = rows(full), rows(sparse)
     assert b.loc[b["face"] == 0, "frame"].tolist() == list(range(120))
     assert b.loc[~b["interpolated"], "frame"].unique().tolist() == [*range(0, 120, 5), 119]
     overlaps = [
-        iou(Face(0, 0, 1, *p), Face(0, 0, 1, *q))
+        iou(TrackedBox(0, 0, 1, *p), TrackedBox(0, 0, 1, *q))
         for p, q in zip(
             a.loc[a["face"] == 0, ["x1", "y1", "x2", "y2"]].to_numpy(),
             b.loc[b["face"] == 0, ["x1", "y1", "x2", "y2"]].to_numpy(),
@@ -157,7 +157,7 @@ def test_no_face_under_a_twentieth_of_the_frames(
     assert result.status == status and len(rows(result)) == 100
 
 
-def test_faults_are_statuses(tmp_path: Path, detector: Detector) -> None:
+def test_faults_are_statuses(tmp_path: Path, detector: FaceDetector) -> None:
     empty = tmp_path / "empty.mp4"
     empty.touch()
     for path, words in ((empty, "empty"), (tmp_path / "none.mp4", "no such file")):

@@ -14,7 +14,7 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.format.tables import write_table
 from ffpp_prep.one_video.boxes import VideoBoxes, _rows
-from ffpp_prep.one_video.tracks import Face
+from ffpp_prep.one_video.tracks import TrackedBox
 from ffpp_prep.settings import BoxSettings, CropSettings
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.parts import refuse_other_settings
@@ -29,7 +29,7 @@ def record(name: str) -> VideoRecord:
 
 
 def boxes(name: str, frames: int, score: float = 0.9) -> VideoBoxes:
-    faces = [Face(i, 0, score, 10, 10, 50, 60, track=0) for i in range(frames)]
+    faces = [TrackedBox(i, 0, score, 10, 10, 50, 60, track=0) for i in range(frames)]
     return VideoBoxes(name, "ok", frames_decoded=frames, rows=_rows(name, faces, list(range(frames)), 0.3))
 
 

@@ -18,7 +18,7 @@ from dfd_train.report.page import write_report
 from dfd_train.report.svg import figure, to_svg
 from dfd_train.robustness.conditions import choose_sweeps
 from dfd_train.robustness.show import write_results
-from dfd_train.robustness.sweep import Result
+from dfd_train.robustness.sweep import SweepResult
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,9 @@ def test_no_page_of_a_run_acts(hostile, make_run, tmp_path) -> None:
     predictions = pd.read_parquet(hostile / "predictions-test.parquet")
     sweeps = choose_sweeps(["blur"])
     summary = summarize(predictions)
-    result = Result(EVIL, True, {condition: summary for sweep in sweeps for condition in sweep.conditions()})
+    result = SweepResult(
+        EVIL, True, {condition: summary for sweep in sweeps for condition in sweep.conditions()}
+    )
     pages.append(write_results([result], sweeps, EVIL, tmp_path / "robustness")[0])
     pages += sorted(hostile.rglob("tables/**/*.html")) + sorted(tmp_path.rglob("*.html"))
     assert len(set(pages)) > 10

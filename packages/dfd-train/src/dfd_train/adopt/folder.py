@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dfd_train.adopt.builders import build, builder_of
 from dfd_train.adopt.card import Card, card_of
-from dfd_train.adopt.states import Weights, fitted, read_weights, renamed
+from dfd_train.adopt.states import AuthorsWeights, fitted, read_weights, renamed
 from dfd_train.data.cuts import need_opencv_for
 from dfd_train.errors import UserError
 from dfd_train.models.bounds import check_arguments, of_this_machine
@@ -110,7 +110,7 @@ def load_adopted(folder: Path) -> Adopted:
     return _adopted(card, read_weights(folder / WEIGHTS_FILE), sha256)
 
 
-def _adopted(card: Card, weights: Weights, sha256: str) -> Adopted:
+def _adopted(card: Card, weights: AuthorsWeights, sha256: str) -> Adopted:
     """A card's network with its weights; counted before it is allocated. Raises: UserError."""
     builder = builder_of(card)
     need_opencv_for(card.crop, card.input)

@@ -13,7 +13,7 @@ from typing import Any
 from dfd_train.adopt.builders.encoders import need_transformers
 from dfd_train.adopt.builders.timm_networks import create
 from dfd_train.adopt.card import Card, Output
-from dfd_train.adopt.states import Weights
+from dfd_train.adopt.states import AuthorsWeights
 from dfd_train.data.spec import CropRule, InputSpec, Interpolation
 from dfd_train.errors import UserError, first_line
 
@@ -103,7 +103,7 @@ def huggingface_card(folder: Path, wishes: Wishes) -> Card:
     )
 
 
-def timm_card(model: str, weights: Weights, wishes: Wishes) -> Card:
+def timm_card(model: str, weights: AuthorsWeights, wishes: Wishes) -> Card:
     """The card of timm's network of that name, its outputs counted in the weights. Raises: UserError."""
     own = create(model).pretrained_cfg
     names = own.get("classifier") or ""

@@ -25,7 +25,7 @@ _COUNTERS = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
-class Weights:
+class AuthorsWeights:
     """Tensors by the names of their file."""
 
     path: Path
@@ -34,7 +34,7 @@ class Weights:
     state: State
 
 
-def read_weights(path: Path) -> Weights:
+def read_weights(path: Path) -> AuthorsWeights:
     """A file of weights, or a folder with a Hugging Face model's.
 
     Raises: FileNotFoundError; UserError where there is something else, or Python objects beside tensors.
@@ -49,10 +49,10 @@ def read_weights(path: Path) -> Weights:
         state |= read_state_dict(file)
     digests = [sha256_of(file) for file in files]
     if len(digests) == 1:
-        return Weights(files[0], digests[0], state)
+        return AuthorsWeights(files[0], digests[0], state)
     import hashlib
 
-    return Weights(path, hashlib.sha256("\n".join(digests).encode()).hexdigest(), state)
+    return AuthorsWeights(path, hashlib.sha256("\n".join(digests).encode()).hexdigest(), state)
 
 
 def _files(folder: Path) -> tuple[Path, ...]:
@@ -93,7 +93,7 @@ def renamed(state: Mapping[str, Tensor], card: Card) -> State:
     return done
 
 
-def fitted(weights: Weights, state: State, target: Mapping[str, Tensor], card: Card) -> State:
+def fitted(weights: AuthorsWeights, state: State, target: Mapping[str, Tensor], card: Card) -> State:
     """The tensors as the network has them, in its dtypes, all numbers finite.
 
     Raises: UserError that counts what is missing, unknown or of another shape; or where a number makes no sense.

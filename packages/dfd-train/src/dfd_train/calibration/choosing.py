@@ -22,7 +22,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Tried:
+class ScaleTrial:
     """A scale's cross-entropy on held-out groups, in nats, and its standard error over folds."""
 
     method: Method
@@ -31,14 +31,14 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenScale:
     """The scale that was taken, fitted on all videos, and what was tried; nothing where there were too few groups."""
 
     scale: Scale
-    tried: tuple[Tried, ...]
+    tried: tuple[ScaleTrial, ...]
 
 
-def choose_scale(value: Floats, fake: np.ndarray, group: Groups, seed: int = 0) -> Choice:
+def choose_scale(value: Floats, fake: np.ndarray, group: Groups, seed: int = 0) -> ChosenScale:
     """The simplest scale whose held-out loss lies within one standard error of the best one's.
 
     Five folds of groups, so that nobody stands on both sides (the rule of one standard error: Breiman et al.,
@@ -46,10 +46,10 @@ def choose_scale(value: Floats, fake: np.ndarray, group: Groups, seed: int = 0) 
     """
     folds = _folds(fake, group, seed)
     if folds is None:
-        return Choice(fit_scale("temperature", value, fake), ())
+        return ChosenScale(fit_scale("temperature", value, fake), ())
     losses = {method: _held_out(method, value, fake, folds) for method in METHODS}
     tried = tuple(
-        Tried(method, float(each.mean()), float(each.std(ddof=1) / len(each) ** 0.5))
+        ScaleTrial(method, float(each.mean()), float(each.std(ddof=1) / len(each) ** 0.5))
         for method, each in losses.items()
     )
     best = min(tried, key=lambda one: one.loss)
@@ -57,7 +57,7 @@ def choose_scale(value: Floats, fake: np.ndarray, group: Groups, seed: int = 0) 
     for one in tried:
         gap = losses[one.method] - losses[best.method]
         if one == best or gap.mean() <= gap.std(ddof=1) / len(gap) ** 0.5:
-            return Choice(fit_scale(one.method, value, fake), tried)
+            return ChosenScale(fit_scale(one.method, value, fake), tried)
     raise AssertionError("the best is among those tried")
 
 

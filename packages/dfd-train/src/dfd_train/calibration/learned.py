@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dfd_train.calibration.choosing import Tried, choose_scale
-from dfd_train.calibration.limits import RISK, Limits, Sample
+from dfd_train.calibration.choosing import ScaleTrial, choose_scale
+from dfd_train.calibration.limits import RISK, ClassValues, Limits
 from dfd_train.calibration.scales import Scale, at_an_end, fit_scale
 from dfd_train.calibration.score import FEWEST_FRAMES, OVER, DeployedScore, Over
 from dfd_train.errors import UserError
 from dfd_train.metrics import scores
 from dfd_train.metrics.clustered import auc_interval
-from dfd_train.metrics.groups import Evidence, VideoGroups
+from dfd_train.metrics.groups import SampleSize, VideoGroups
 from dfd_train.metrics.scores import sigmoid
 from dfd_train.metrics.summary import best_threshold_of
 from dfd_train.metrics.videos import video_scores
@@ -67,14 +67,14 @@ class Calibration:
     competence: Competence
     videos_real: int
     videos_fake: int
-    reals: Sample
+    reals: ClassValues
     """values of real validation videos"""
-    fakes: Sample
-    stretches: Sample
+    fakes: ClassValues
+    stretches: ClassValues
     """values of the worst stretches of real ones"""
     frames: int
     """of a face of a validation video, median: so many are one look"""
-    tried: tuple[Tried, ...] = ()
+    tried: tuple[ScaleTrial, ...] = ()
     """the scales among which cross-validation chose"""
 
     @property
@@ -149,9 +149,9 @@ def calibrate(validation: pd.DataFrame, checkpoint_sha256: str) -> Calibration:
         competence=competence(value, fake, groups),
         videos_real=counts[0],
         videos_fake=counts[1],
-        reals=Sample.of(value[~fake], groups.number[~fake]),
-        fakes=Sample.of(value[fake], groups.number[fake]),
-        stretches=Sample.of(stretches[~fake], groups.number[~fake]),
+        reals=ClassValues.of(value[~fake], groups.number[~fake]),
+        fakes=ClassValues.of(value[fake], groups.number[fake]),
+        stretches=ClassValues.of(stretches[~fake], groups.number[~fake]),
         frames=int(np.median(np.bincount(pd.factorize(validation["video_id"])[0]) / videos["faces"])),
         tried=choice.tried,
     )
@@ -169,7 +169,7 @@ def with_deployed_score(predictions: pd.DataFrame, calibration: Calibration) -> 
 
 def competence(value: np.ndarray, fake: np.ndarray, groups: VideoGroups) -> Competence:
     """Measures how well values (V,) tell fakes, `fake` (V,), from reals, with the groups of people they show."""
-    evidence = Evidence.of(groups, fake)
+    evidence = SampleSize.of(groups, fake)
     label = fake.astype(np.float64)
     area = float(scores.auc(scores.rank(label, value, np.ones(len(label)))))
     low = auc_interval(label, value, groups.number).low if evidence.enough else None
@@ -193,7 +193,7 @@ def from_probabilities(
     prob = np.concatenate([of_reals, of_fakes])
     value, is_fake = np.log(prob) - np.log1p(-prob), np.repeat([False, True], [len(real), len(fake)])
     alone = VideoGroups(np.arange(len(value)), 0, 0)
-    reals, fakes = (Sample.of(value[own], alone.number[own]) for own in (~is_fake, is_fake))
+    reals, fakes = (ClassValues.of(value[own], alone.number[own]) for own in (~is_fake, is_fake))
     limit = threshold if 0 < threshold < 1 else 0.5
     return Calibration(
         checkpoint_sha256=checkpoint_sha256,
@@ -205,7 +205,7 @@ def from_probabilities(
         videos_fake=videos[1],
         reals=reals,
         fakes=fakes,
-        stretches=Sample((), (), 0),
+        stretches=ClassValues((), (), 0),
         frames=12,
     )
 
@@ -216,7 +216,7 @@ def _better(validation: pd.DataFrame) -> Over:
     Fewer than five groups of a class say nothing of that.
     """
     videos = validation.drop_duplicates("video_id")
-    evidence = Evidence.of(VideoGroups.of(videos), videos["label"].to_numpy() == 1)
+    evidence = SampleSize.of(VideoGroups.of(videos), videos["label"].to_numpy() == 1)
     spliced = _spliced(validation)
     if spliced is None or not evidence.enough:
         return "all frames"

@@ -21,7 +21,7 @@ KEPT = 1001
 
 
 @dataclass(frozen=True)
-class Sample:
+class ClassValues:
     """Values of one class's validation videos, ascending, with the weights of hierarchical conformal prediction."""
 
     values: tuple[float, ...]
@@ -30,7 +30,7 @@ class Sample:
     groups: int
 
     @classmethod
-    def of(cls, value: Floats, group: Groups) -> Sample:
+    def of(cls, value: Floats, group: Groups) -> ClassValues:
         """Makes a sample of values (V,) and their groups (V,); more than 1001 become quantiles of equal weight."""
         if not len(value):
             return cls((), (), 0)
@@ -63,7 +63,7 @@ class Sample:
 
     def limit_below(self, risk: float) -> float:
         """The value below which videos of this class lie with probability `risk` at most; -inf where none is known."""
-        mirrored = Sample(tuple(-v for v in self.values[::-1]), self.weights[::-1], self.groups)
+        mirrored = ClassValues(tuple(-v for v in self.values[::-1]), self.weights[::-1], self.groups)
         return -mirrored.limit_above(risk)
 
 
@@ -76,7 +76,7 @@ class Limits:
     real_below: float
 
     @classmethod
-    def of(cls, reals: Sample, fakes: Sample, looks: int, risk: float = RISK) -> Limits:
+    def of(cls, reals: ClassValues, fakes: ClassValues, looks: int, risk: float = RISK) -> Limits:
         """Sets the limits at a risk that holds for a whole file.
 
         looks: how many values the file's is the highest of. More looks make a high value likelier among real files

@@ -14,7 +14,7 @@ STRETCH = 4
 
 
 @dataclass(frozen=True)
-class Stretch:
+class WorstStretch:
     """Consecutive scored frames of one face, `first` to `last` inclusive, from 0, and their value."""
 
     first: int
@@ -27,7 +27,7 @@ def mean_value(logit: Floats) -> float:
     return float(log_odds(logit, np.zeros(len(logit), np.int64))[0])
 
 
-def worst_stretch(logit: Floats, line: float | None = None) -> Stretch:
+def worst_stretch(logit: Floats, line: float | None = None) -> WorstStretch:
     """The `STRETCH` consecutive frames of the highest mean sigmoid; all of fewer frames. logit: (N,), in order of time.
 
     line: where given, the stretch goes on to both sides over frames whose own logit lies above it; the value then is
@@ -41,7 +41,7 @@ def worst_stretch(logit: Floats, line: float | None = None) -> Stretch:
             first -= 1
         while last < len(logit) - 1 and logit[last + 1] > line:
             last += 1
-    return Stretch(first, last, mean_value(logit[first : last + 1]))
+    return WorstStretch(first, last, mean_value(logit[first : last + 1]))
 
 
 def window_values(logit: Floats, size: int) -> Floats:

@@ -20,6 +20,8 @@ from dfd_train.commands import (
 )
 from dfd_train.settings.synonyms import SYNONYMS as SETTINGS
 
+__all__ = ["COMMANDS", "SYNONYMS"]
+
 COMMANDS = (
     ("run", run),
     ("preview-transforms", preview_transforms),

@@ -36,7 +36,7 @@ Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Attribution:
     """What one method says of one crop."""
 
     method: str
@@ -79,7 +79,7 @@ def lime(
     *,
     device: torch.device,
     progress: Progress = lambda seen: None,
-) -> Explanation:
+) -> Attribution:
     """Weights of superpixels: of a linear model fitted to the logits of crops with parts painted over (thesis 7.3).
 
     The first sample is the crop itself; in the others each superpixel is replaced by its mean colour with probability
@@ -106,12 +106,12 @@ def lime(
         return_input_shape=False,
     )
     values = weights.flatten().float().cpu().numpy()
-    return Explanation("lime", values[sampling.segments], sampling.segments)
+    return Attribution("lime", values[sampling.segments], sampling.segments)
 
 
 def gradcam(
     detector: Detector, crop: Image, *, device: torch.device, progress: Progress = lambda seen: None
-) -> Explanation:
+) -> Attribution:
     """Grad-CAM on the last feature map; of an ensemble, the sum over its members' maps.
 
     Signed: the part below zero, which the method's authors cut off, speaks for real.
@@ -127,12 +127,12 @@ def gradcam(
             small = LayerGradCam(detector.network, layer).attribute(image.clone())
             total += LayerAttribution.interpolate(small.detach(), (SIDE, SIDE), "bilinear")
     progress(gradcam_steps(detector))
-    return Explanation("gradcam", numbers(total[0, 0]).float().cpu().numpy(), None)
+    return Attribution("gradcam", numbers(total[0, 0]).float().cpu().numpy(), None)
 
 
 def occlusion(
     detector: Detector, crop: Image, *, device: torch.device, progress: Progress = lambda seen: None
-) -> Explanation:
+) -> Attribution:
     """How far the logit falls when a square of the crop's mean colour covers each place."""
     from captum.attr import Occlusion
 
@@ -147,7 +147,7 @@ def occlusion(
     )
     # a square covers all three channels, which therefore hold the same values
     enlarged = functional.interpolate(values[:, :1], (SIDE, SIDE), mode="bilinear")
-    return Explanation("occlusion", enlarged[0, 0].float().cpu().numpy(), None)
+    return Attribution("occlusion", enlarged[0, 0].float().cpu().numpy(), None)
 
 
 def steps(method: str, detector: Detector, samples: int) -> int:

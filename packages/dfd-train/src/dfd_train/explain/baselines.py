@@ -26,16 +26,16 @@ CENTRE = SIDE / 5  # deviation of the spot in the middle, in pixels of the map
 
 
 @dataclass(frozen=True)
-class Baseline:
+class BlindBaseline:
     """An explanation that knows nothing of the network."""
 
     name: str
     title: str
 
 
-CENTRE_PRIOR = Baseline("centre", "Spot in\nthe middle")
-RANDOM_WEIGHTS = Baseline("random", "Random\nweights")
-OTHER_MASKS = Baseline("others", "Others'\nmasks")
+CENTRE_PRIOR = BlindBaseline("centre", "Spot in\nthe middle")
+RANDOM_WEIGHTS = BlindBaseline("random", "Random\nweights")
+OTHER_MASKS = BlindBaseline("others", "Others'\nmasks")
 BASELINES = (CENTRE_PRIOR, RANDOM_WEIGHTS, OTHER_MASKS)
 
 

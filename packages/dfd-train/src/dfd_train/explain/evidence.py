@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dfd_train.explain.attribution import Explanation
+from dfd_train.explain.attribution import Attribution
 from dfd_train.explain.baselines import (
     BASELINES,
     CENTRE_PRIOR,
@@ -50,8 +50,8 @@ def judge(
     detector: Detector,
     place_of: int,
     pictures: Sequence[Picture],
-    own: Explanation,
-    random: Explanation,
+    own: Attribution,
+    random: Attribution,
     device: torch.device,
 ) -> Judged | None:
     """The scores of `own`, an explanation of `pictures[place_of]`; None where it has none.
@@ -79,7 +79,7 @@ def judge(
         score.inside_by_chance, score.inside_by_chance, score.hit_by_chance, score.hit_by_chance
     )
     baselines = {
-        name: mask_score(Explanation(own.method, values, own.segments), picture.mask) or blind
+        name: mask_score(Attribution(own.method, values, own.segments), picture.mask) or blind
         for name, values in maps.items()
     }
     drawn = (CENTRE_PRIOR.name, RANDOM_WEIGHTS.name)

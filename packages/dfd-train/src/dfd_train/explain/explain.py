@@ -11,7 +11,7 @@ from dfd_train.errors import UserError
 from dfd_train.explain.explaining import explain_all
 from dfd_train.explain.folder import remove_earlier, write
 from dfd_train.explain.pictures import Picture, choose_videos, open_crops, open_videos
-from dfd_train.explain.request import ExplainRequest, Outcome
+from dfd_train.explain.request import ExplainOutcome, ExplainRequest
 from dfd_train.models.inference import for_inference
 from dfd_train.report.tables import warning
 from dfd_train.runs.checkpoint import TrainedModel, load_model
@@ -22,7 +22,7 @@ from ffpp_prep.format.prepared import load_prepared
 log = logging.getLogger(__name__)
 
 
-def explain(request: ExplainRequest) -> Outcome:
+def explain(request: ExplainRequest) -> ExplainOutcome:
     """Explains each picture for each run and writes figures, tables, `settings.json` and `explain.html` under `out`.
 
     Raises: FileNotFoundError, UserError for runs, pictures or data that are missing or do not fit, two runs of one

@@ -17,7 +17,7 @@ from dfd_train.engine.score import require_numbers
 from dfd_train.explain.attribution import (
     BATCH,
     SIDE,
-    Explanation,
+    Attribution,
     Sampling,
     gradcam,
     lime,
@@ -47,8 +47,8 @@ class Explained:
 
     picture: Picture
     probs: list[float]
-    explanations: list[list[Explanation]]
-    random: list[list[Explanation]]
+    explanations: list[list[Attribution]]
+    random: list[list[Attribution]]
     """of the same networks with random weights; none of a picture without a mask"""
 
 
@@ -117,7 +117,7 @@ def _explanations(
     seed: int,
     device: torch.device,
     progress: tqdm[Any],
-) -> list[list[Explanation]]:
+) -> list[list[Attribution]]:
     """One picture's explanations, by detector, then by method."""
     explanations = []
     for detector in detectors:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dfd_train.data.transforms import resize
-from dfd_train.explain.attribution import SIDE, Explanation
+from dfd_train.explain.attribution import SIDE, Attribution
 from dfd_train.explain.pictures import Picture
 from dfd_train.explain.score import enlarge
 from dfd_train.explain.tables import TITLES, place
@@ -33,7 +33,7 @@ class Row:
     """One picture, and of each model its explanation and its probability of fake."""
 
     picture: Picture
-    explanations: Sequence[Explanation]
+    explanations: Sequence[Attribution]
     probs: Sequence[float]
 
 
@@ -60,7 +60,7 @@ def draw(rows: Sequence[Row], models: Sequence[str], warning: str) -> bytes:
     return out.getvalue()
 
 
-def overlay(crop: Image, explanation: Explanation) -> Image:
+def overlay(crop: Image, explanation: Attribution) -> Image:
     """A crop (H, W, 3) with its explanation, (SIDE, SIDE, 3) uint8.
 
     Of lime the ten strongest superpixels, tinted and outlined; of the others every place, the stronger the denser.
@@ -82,7 +82,7 @@ def overlay(crop: Image, explanation: Explanation) -> Image:
     return image
 
 
-def strongest(explanation: Explanation) -> npt.NDArray[np.int64]:
+def strongest(explanation: Attribution) -> npt.NDArray[np.int64]:
     """The numbers of the ten superpixels with the largest weight, whatever its sign, the largest first."""
     assert explanation.segments is not None
     segments = explanation.segments

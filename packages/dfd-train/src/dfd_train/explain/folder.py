@@ -12,7 +12,7 @@ from dfd_train.explain.evidence import Judged, curve_points, curves_table, frame
 from dfd_train.explain.explaining import Explained, has_mask
 from dfd_train.explain.figure import ROWS, Row, draw
 from dfd_train.explain.pictures import Picture
-from dfd_train.explain.request import ExplainRequest, Outcome
+from dfd_train.explain.request import ExplainOutcome, ExplainRequest
 from dfd_train.explain.tables import TITLES, place, prediction_table
 from dfd_train.report.files import write_text
 from dfd_train.report.templates import render
@@ -46,7 +46,7 @@ def write(
     warned: str,
     unfinished: Sequence[str],
     device: torch.device,
-) -> Outcome:
+) -> ExplainOutcome:
     """Scores the explanations of pictures that have a mask, and writes everything under `request.out`.
 
     Args:
@@ -90,7 +90,9 @@ def write(
         samples=request.samples if "lime" in request.methods else None,
         seed=request.seed,
     )
-    return Outcome(write_text(request.out / "explain.html", page), predictions, next(iter(evidence), None))
+    return ExplainOutcome(
+        write_text(request.out / "explain.html", page), predictions, next(iter(evidence), None)
+    )
 
 
 def _judged(

@@ -38,7 +38,7 @@ class ExplainRequest(Checked):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ExplainOutcome:
     """What a person is shown, and where the page is."""
 
     page: Path

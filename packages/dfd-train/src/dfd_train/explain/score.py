@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from dfd_train.explain.attribution import SIDE, Explanation
+from dfd_train.explain.attribution import SIDE, Attribution
 from dfd_train.explain.pictures import Mask
 
 
@@ -28,7 +28,7 @@ class MaskScore:
     hit_by_chance: float
 
 
-def mask_score(explanation: Explanation, mask: Mask | None) -> MaskScore | None:
+def mask_score(explanation: Attribution, mask: Mask | None) -> MaskScore | None:
     """The score of an explanation; None without a mask, with an empty one, or where nothing speaks for fake.
 
     A superpixel's weight is that of its whole area, of which a share lies inside; a pixel lies inside or not.

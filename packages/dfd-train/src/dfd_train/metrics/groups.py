@@ -60,7 +60,7 @@ class VideoGroups:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SampleSize:
     """How many videos and groups the intervals rest on."""
 
     videos: int
@@ -72,7 +72,7 @@ class Evidence:
     linked: int
 
     @classmethod
-    def of(cls, groups: VideoGroups, fake: np.ndarray) -> "Evidence":
+    def of(cls, groups: VideoGroups, fake: np.ndarray) -> "SampleSize":
         """Counts the evidence in videos' groups, given which videos are fakes, (V,)."""
         number = groups.number
         every, fakes, reals = (len(np.unique(each)) for each in (number, number[fake], number[~fake]))

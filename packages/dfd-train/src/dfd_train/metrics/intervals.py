@@ -18,7 +18,7 @@ from dfd_train.metrics.clustered import (
     mean_of_intervals,
     share_interval,
 )
-from dfd_train.metrics.groups import Evidence, VideoGroups
+from dfd_train.metrics.groups import SampleSize, VideoGroups
 from dfd_train.metrics.resampling import standard_errors
 from dfd_train.metrics.scores import Floats
 from dfd_train.metrics.summary import Levels, Summary
@@ -35,7 +35,7 @@ class Intervals:
     low: Summary
     high: Summary
     level: float
-    evidence: Evidence
+    evidence: SampleSize
 
 
 def estimate_intervals(
@@ -56,7 +56,7 @@ def estimate_intervals(
     levels = Levels.of(predictions, aggregation, "video_id")
     groups = VideoGroups.of(video_scores(predictions, aggregation))
     fake = levels.video_label == 1
-    evidence = Evidence.of(groups, fake)
+    evidence = SampleSize.of(groups, fake)
     videos = _Level(
         levels.video_label,
         levels.video_prob,
@@ -103,7 +103,7 @@ class _Level:
     group: Groups
 
     def measured(
-        self, evidence: Evidence, threshold: float, level: float, resamples: int, seed: int
+        self, evidence: SampleSize, threshold: float, level: float, resamples: int, seed: int
     ) -> _Measured:
         """Estimates all intervals of this level."""
         if not evidence.enough:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from dfd_train.metrics import scores
 from dfd_train.metrics.clustered import NONE, Interval, mean_interval
-from dfd_train.metrics.groups import Evidence, VideoGroups
+from dfd_train.metrics.groups import SampleSize, VideoGroups
 
 ALARM_RATES = (0.01, 0.001)
 
@@ -56,7 +56,7 @@ def brier(videos: pd.DataFrame, level: float = 0.95) -> Brier:
     uncertainty = float(label.mean() * (1 - label.mean()))
     score = float(squares.mean())
     groups = VideoGroups.of(videos)
-    evidence = Evidence.of(groups, label == 1)
+    evidence = SampleSize.of(groups, label == 1)
     interval = mean_interval(squares, groups.number, evidence.freedom, level) if evidence.enough else NONE
     interval = Interval(interval.low, min(interval.high, 1.0))  # no score is above 1
     return Brier(score, interval, reliability, reliability + uncertainty - score, uncertainty)

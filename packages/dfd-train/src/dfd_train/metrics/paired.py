@@ -9,7 +9,7 @@ import pandas as pd
 from dfd_train.errors import UserError
 from dfd_train.metrics import scores
 from dfd_train.metrics.clustered import AucInfluence, covariance, quantile, two_sided
-from dfd_train.metrics.groups import Evidence, VideoGroups
+from dfd_train.metrics.groups import SampleSize, VideoGroups
 from dfd_train.metrics.scores import Floats
 from dfd_train.metrics.videos import Aggregation, ranking_keys, video_scores
 
@@ -19,7 +19,7 @@ NOTHING = 1e-12
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """First less second, on the videos that both scored; `low`, `high` and `p` are NaN where nothing can be said."""
 
     first: float
@@ -27,7 +27,7 @@ class Difference:
     low: float
     high: float
     p: float
-    evidence: Evidence
+    evidence: SampleSize
 
     @property
     def value(self) -> float:
@@ -45,7 +45,7 @@ def judged_videos(predictions: pd.DataFrame, aggregation: Aggregation = "mean") 
 
 def difference(
     first: pd.DataFrame, second: pd.DataFrame, measure: str, threshold: float = 0.5, level: float = 0.95
-) -> Difference:
+) -> PairedDifference:
     """The difference in `measure`, a field of `Summary` over videos, `loss`, or `brier`: the mean of (p - y)^2.
 
     `first`, `second`: from `judged_videos`. The variance is that of the groups' sums of the difference, for the AUC
@@ -58,15 +58,15 @@ def difference(
     label = one["label"].to_numpy(np.float64)
     fake = label == 1
     groups = VideoGroups.of(one if set(PEOPLE[1:]) <= set(one) else two)
-    evidence = Evidence.of(groups, fake)
+    evidence = SampleSize.of(groups, fake)
     nothing = float("nan")
     if measure in ("video_auc", "balanced_accuracy") and not (evidence.fakes and evidence.reals):
-        return Difference(nothing, nothing, nothing, nothing, nothing, evidence)
+        return PairedDifference(nothing, nothing, nothing, nothing, nothing, evidence)
     (here, rows), (there, others) = (
         _influence(each, label, groups, measure, threshold) for each in (one, two)
     )
     if not evidence.enough:
-        return Difference(here, there, nothing, nothing, nothing, evidence)
+        return PairedDifference(here, there, nothing, nothing, nothing, evidence)
     size = int(groups.number.max()) + 1
     apart = rows - others
     fakes = np.bincount(groups.number[fake], apart[fake], size).astype(np.float64)
@@ -76,10 +76,10 @@ def difference(
     gap = here - there
     if error < NOTHING:  # every group says the same: as often by chance as so many coins fall alike
         p = 1.0 if abs(gap) < NOTHING else 2.0 ** (1 - evidence.fewest)
-        return Difference(here, there, nothing, nothing, p, evidence)
+        return PairedDifference(here, there, nothing, nothing, p, evidence)
     reach = quantile(evidence.freedom, level) * error
     p = two_sided(gap, error, evidence.freedom)
-    return Difference(here, there, gap - reach, gap + reach, p, evidence)
+    return PairedDifference(here, there, gap - reach, gap + reach, p, evidence)
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -20,7 +20,7 @@ from dfd_train.predict.finder import CONFIDENCE, FaceFinder
 from dfd_train.predict.following import Follower
 from ffpp_prep.detector import Detections
 from ffpp_prep.format.geometry import CropGeometry, Image
-from ffpp_prep.one_video.tracks import Face, between
+from ffpp_prep.one_video.tracks import TrackedBox, between
 from ffpp_prep.options import Checked, Range
 from ffpp_prep.video import Frame, FrameTimes, PyAVReader
 from ffpp_prep.video.animation import AnimationReader, is_animated
@@ -161,7 +161,7 @@ class VideoFaces:
     def __iter__(self) -> Iterator[FoundFace]:
         follower = Follower(max_gap=max(5, round(LOST_AFTER_S * (self.fps or 25.0))))
         cuts = CutDetector()
-        before: list[Face] = []
+        before: list[TrackedBox] = []
         held: list[_Held] = []
         with self._footage:
             size = (0, 0)
@@ -213,7 +213,7 @@ class VideoFaces:
         self.size = (picture.shape[1], picture.shape[0])
         return picture
 
-    def _look(self, frame: int, picture: Image) -> list[Face]:
+    def _look(self, frame: int, picture: Image) -> list[TrackedBox]:
         started = time.perf_counter()
         detections = self._finder.detect(picture)
         self.detect_s += time.perf_counter() - started
@@ -222,7 +222,9 @@ class VideoFaces:
         self._advance(self.last_time, self.duration)
         return _faces(frame, detections, self._finder.threshold)
 
-    def _far_end(self, before: list[Face], held: list[_Held], follower: Follower) -> Iterator[FoundFace]:
+    def _far_end(
+        self, before: list[TrackedBox], held: list[_Held], follower: Follower
+    ) -> Iterator[FoundFace]:
         """Looks at the last frame of what was followed."""
         if held:
             end = held.pop()
@@ -231,11 +233,13 @@ class VideoFaces:
             yield from self._between(before, after, held)
             yield from _seen(after, end.time, picture)
 
-    def _between(self, before: list[Face], after: list[Face], held: list[_Held]) -> Iterator[FoundFace]:
+    def _between(
+        self, before: list[TrackedBox], after: list[TrackedBox], held: list[_Held]
+    ) -> Iterator[FoundFace]:
         """Faces of held frames, on straight lines between their boxes before and after."""
         if not before or not after or not held:
             return
-        filled: dict[int, list[Face]] = {}
+        filled: dict[int, list[TrackedBox]] = {}
         for face in between(before, after):
             filled.setdefault(face.frame, []).append(face)
         for one in held:
@@ -302,26 +306,26 @@ def _too_many(held: list[_Held], size: tuple[int, int]) -> bool:
     return len(held) * size[0] * size[1] * 1.5 > HELD_BYTES  # decoded frames are 4:2:0
 
 
-def _faces(frame: int, detections: Detections, threshold: float = CONFIDENCE) -> list[Face]:
+def _faces(frame: int, detections: Detections, threshold: float = CONFIDENCE) -> list[TrackedBox]:
     """The faces of one frame above the threshold, the best first; of two boxes of one head the better one."""
-    kept: list[Face] = []
+    kept: list[TrackedBox] = []
     for rank, (box, score) in enumerate(
         zip(detections.boxes.tolist(), detections.scores.tolist(), strict=True)
     ):
-        face = Face(frame, rank, score, *box)
+        face = TrackedBox(frame, rank, score, *box)
         if score > threshold and not any(_nested(face, better) for better in kept):
             kept.append(face)
     return kept
 
 
-def _nested(a: Face, b: Face) -> bool:
+def _nested(a: TrackedBox, b: TrackedBox) -> bool:
     """Whether most of the smaller box lies inside the other one."""
     width, height = min(a.x2, b.x2) - max(a.x1, b.x1), min(a.y2, b.y2) - max(a.y1, b.y1)
     smaller = min((face.x2 - face.x1) * (face.y2 - face.y1) for face in (a, b))
     return width > 0 and height > 0 and width * height > NESTED * smaller
 
 
-def _seen(faces: list[Face], at: float, picture: Image | None) -> Iterator[FoundFace]:
+def _seen(faces: list[TrackedBox], at: float, picture: Image | None) -> Iterator[FoundFace]:
     """The faces of one frame; without its picture they are not to be scored."""
     for face in faces:
         box = (face.x1, face.y1, face.x2, face.y2)

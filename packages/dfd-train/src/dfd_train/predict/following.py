@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.format.geometry import Image
-from ffpp_prep.one_video.tracks import Face, Linker
+from ffpp_prep.one_video.tracks import Linker, TrackedBox
 
 COLOURS, PATTERN = 0.3, 0.6
 """a face half a second later that shares less than 1 - COLOURS of its colours, and whose pattern of light and dark
@@ -28,7 +28,7 @@ class Follower:
         self._linker.end()
         self._looks.clear()
 
-    def step(self, frame: int, faces: list[Face], picture: Image) -> list[Face]:
+    def step(self, frame: int, faces: list[TrackedBox], picture: Image) -> list[TrackedBox]:
         """The faces of the next frame (H, W, 3), in the same order, with their tracks."""
         looks = [_Look(picture, face) for face in faces]
         linked = self._linker.step(frame, faces, lambda track, i: not self._looks[track].jumps_to(looks[i]))
@@ -39,7 +39,7 @@ class Follower:
 class _Look:
     """What a face's box holds, at a few points: shares of 6 x 6 x 6 colours, and 16 x 16 levels of light."""
 
-    def __init__(self, picture: Image, face: Face) -> None:
+    def __init__(self, picture: Image, face: TrackedBox) -> None:
         points = _points(picture, face)
         sixth = points.astype(np.int64) * 6 // 256
         index = (sixth[..., 0] * 6 + sixth[..., 1]) * 6 + sixth[..., 2]
@@ -54,7 +54,7 @@ class _Look:
         return colours > COLOURS and float((self._light * other._light).sum()) < PATTERN
 
 
-def _points(picture: Image, face: Face) -> NDArray[np.uint8]:
+def _points(picture: Image, face: TrackedBox) -> NDArray[np.uint8]:
     """48 x 48 of the box's pixels; those beyond the picture's edge are its edge's."""
     height, width = picture.shape[:2]
     rows = np.linspace(face.y1, face.y2, 48).clip(0, height - 1).astype(int)

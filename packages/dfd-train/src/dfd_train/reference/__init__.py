@@ -9,6 +9,21 @@ import pandas as pd
 
 from dfd_train.errors import UserError
 
+__all__ = [
+    "METHODS",
+    "MODEL_TITLES",
+    "OPTIMIZER_TITLES",
+    "PRESETS",
+    "TABLES",
+    "Heading",
+    "frozen",
+    "hardest",
+    "heading",
+    "implied_counts",
+    "results",
+    "sizes",
+]
+
 TABLES = ("5.1", "5.2", "5.3", "5.4", "5.5", "5.6", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "7.7", "7.8")
 MODEL_TITLES: Mapping[str, str] = {
     "xception": "Xception",

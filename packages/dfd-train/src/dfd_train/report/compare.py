@@ -36,7 +36,7 @@ Reference = Literal["thesis"]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CompareOutcome:
     """What was written, and what a person is told besides."""
 
     files: tuple[Path, ...]
@@ -66,7 +66,7 @@ def compare_runs(
     hardest: int = 10,
     others: Others | None = None,
     common: bool = False,
-) -> Comparison:
+) -> CompareOutcome:
     """Write the comparison of `runs`, and of others' scores, under `out`; say which runs lack the test split.
 
     For every set of predictions that a run has: loss, video accuracy and AUC by method, all measures, the
@@ -116,7 +116,7 @@ def compare_runs(
         files += table.write(out / "tables")
     files += [plot.write(out / "curves") for plot in plots]
     told = [table.to_text() for table in own if table.slug.startswith(("differences-", "seeds-"))]
-    return Comparison(tuple(files), tuple(notes), "\n".join(told))
+    return CompareOutcome(tuple(files), tuple(notes), "\n".join(told))
 
 
 def _others(runs: Sequence[Run], others: Others, common: bool) -> list[OtherScores]:

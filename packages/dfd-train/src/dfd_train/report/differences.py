@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from dfd_train.metrics.paired import Difference, difference, holm
+from dfd_train.metrics.paired import PairedDifference, difference, holm
 from dfd_train.metrics.summary import method_subset
 from dfd_train.report.others import Judged
 from dfd_train.report.table import Cell, Mark, Table, between, count, number, words
@@ -41,7 +41,7 @@ def marks_by_test(
     Holm's correction is over all tests of all rows: else a large table would star by chance. No mark where one is
     alone, or where columns are not over the same videos.
     """
-    tests: list[tuple[str, int, Difference]] = []
+    tests: list[tuple[str, int, PairedDifference]] = []
     for method, values in rows.items():
         tests += [(method, *test) for test in _against_the_best(values, videos, method, measure)]
     corrected = holm([one.p for *_, one in tests])
@@ -56,7 +56,7 @@ def marks_by_test(
 
 def _against_the_best(
     values: Sequence[float], videos: Sequence[pd.DataFrame | None], method: str, measure: str
-) -> list[tuple[int, Difference]]:
+) -> list[tuple[int, PairedDifference]]:
     """The place of a row's best value, and its difference to each other."""
     own = {
         place: of_method(table, method, measure)
@@ -117,7 +117,7 @@ def differences_table(runs: Sequence[Judged], name: str) -> Table:
     return Table(f"Differences, {name}", header, tuple(rows), notes, f"differences-{name}", warning)
 
 
-def _verdict(first: str, second: str, one: Difference, p: float, higher: bool) -> str:
+def _verdict(first: str, second: str, one: PairedDifference, p: float, higher: bool) -> str:
     if math.isnan(p):
         return "not tested: too few groups" if not one.evidence.enough else "not tested"
     if p >= SHOWN:

@@ -41,7 +41,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Thumb:
+class CropThumb:
     """One crop as a data URI, with what a reader wants to know about it."""
 
     picture: str
@@ -57,7 +57,7 @@ class Sheet:
     """A titled set of crops."""
 
     title: str
-    thumbs: tuple[Thumb, ...]
+    thumbs: tuple[CropThumb, ...]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class HardVideo:
     label: int
     loss: float
     prob: float
-    thumbs: tuple[Thumb, ...]
+    thumbs: tuple[CropThumb, ...]
 
 
 def contact_sheets(
@@ -90,7 +90,7 @@ def contact_sheets(
     worst = worst.sort_values(["error", "video_id", "frame"], ascending=[False, True, True])
     sheets = []
     for title, chosen in (("Crops called right", drawn), ("Crops called wrong", worst)):
-        found: list[Thumb] = []
+        found: list[CropThumb] = []
         for _, row in _in_turns(chosen.drop_duplicates("video_id")).head(MOST_TRIED).iterrows():
             thumb = _thumb(row, read)
             found += [thumb] if thumb else []
@@ -137,13 +137,13 @@ def picture(image: Image, side: int = SIDE) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 
-def _thumb(row: pd.Series, read: CropReader) -> Thumb | None:
+def _thumb(row: pd.Series, read: CropReader) -> CropThumb | None:
     try:
         image = read(str(row["video_id"]), int(row["frame"]), int(row.get("face", 0)))
     except (UserError, OSError):  # the crops have moved or this one is damaged: the page does without it
         return None
     name = PurePosixPath(row["video_id"]).stem
-    return Thumb(
+    return CropThumb(
         picture(image), str(row["method"]), name, int(row["frame"]), int(row["label"]), float(row["prob"])
     )
 

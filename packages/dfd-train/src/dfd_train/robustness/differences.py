@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from dfd_train.calibration.learned import Calibration
-from dfd_train.metrics.paired import Difference, difference, judged_videos
+from dfd_train.metrics.paired import PairedDifference, difference, judged_videos
 from dfd_train.robustness.conditions import Condition
 
 MEASURES = {
@@ -21,7 +21,7 @@ DEPLOYED = {
     "Deployed score: Brier score": "brier",
 }
 """of what predict and serve show; calls are made at the threshold of the best balanced accuracy on validation"""
-Differences = Mapping[Condition, Mapping[str, Difference]]
+Differences = Mapping[Condition, Mapping[str, PairedDifference]]
 
 
 def differences(
@@ -45,7 +45,7 @@ def differences(
 
 def _apart(
     after: pd.DataFrame, before: pd.DataFrame, measures: Mapping[str, str], threshold: float = 0.5
-) -> dict[str, Difference]:
+) -> dict[str, PairedDifference]:
     return {title: difference(after, before, name, threshold) for title, name in measures.items()}
 
 

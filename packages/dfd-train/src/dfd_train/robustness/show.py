@@ -17,7 +17,7 @@ from dfd_train.report.table import Cell, Table, between, count, number, percent,
 from dfd_train.report.templates import render
 from dfd_train.robustness.conditions import FILMS, Condition, Sweep
 from dfd_train.robustness.differences import DEPLOYED
-from dfd_train.robustness.sweep import Result
+from dfd_train.robustness.sweep import SweepResult
 from dfd_train.runs.folder import DEMONSTRATION
 
 MEASURES = (
@@ -30,7 +30,7 @@ COLUMNS = 4
 
 
 def write_results(
-    results: Sequence[Result], sweeps: Sequence[Sweep], split: str, out: Path
+    results: Sequence[SweepResult], sweeps: Sequence[Sweep], split: str, out: Path
 ) -> tuple[Path, tuple[Table, Table]]:
     """Write robustness.html, robustness.svg and the tables as text, CSV, LaTeX and HTML; the page and the tables.
 
@@ -51,7 +51,7 @@ def write_results(
     return write_text(out / "robustness.html", page), tables
 
 
-def robustness_table(results: Sequence[Result], sweeps: Sequence[Sweep], split: str) -> Table:
+def robustness_table(results: Sequence[SweepResult], sweeps: Sequence[Sweep], split: str) -> Table:
     """A row a condition; for each run accuracy, balanced accuracy and AUC over videos."""
     header = (
         "Change",
@@ -74,7 +74,7 @@ def robustness_table(results: Sequence[Result], sweeps: Sequence[Sweep], split: 
     )
 
 
-def differences_table(results: Sequence[Result], sweeps: Sequence[Sweep], split: str) -> Table:
+def differences_table(results: Sequence[SweepResult], sweeps: Sequence[Sweep], split: str) -> Table:
     """A row a run, changed condition and measure: how far it is from the clean score on the same videos."""
     rows: list[tuple[Cell, ...]] = []
     sentences: dict[str, None] = {}
@@ -111,7 +111,7 @@ def _what(sweeps: Sequence[Sweep]) -> str:
     return "the whole film, whose faces are detected and cut again" if films else "the face crop by itself"
 
 
-def robustness_figure(results: Sequence[Result], sweeps: Sequence[Sweep]) -> Plot:
+def robustness_figure(results: Sequence[SweepResult], sweeps: Sequence[Sweep]) -> Plot:
     """A column a sweep, the measures below each other, a line a run; the ring is the plain evaluation."""
     columns = min(COLUMNS, len(sweeps))
     bands = math.ceil(len(sweeps) / columns)
@@ -136,7 +136,7 @@ def robustness_figure(results: Sequence[Result], sweeps: Sequence[Sweep]) -> Plo
         return Plot("robustness", caption, to_svg(drawn, "robustness", caption))
 
 
-def _draw(axes: Axes, results: Sequence[Result], sweep: Sweep, measure: str) -> None:
+def _draw(axes: Axes, results: Sequence[SweepResult], sweep: Sweep, measure: str) -> None:
     """The levels in equal steps: they are chosen to be about equally hard, their distances say nothing."""
     conditions = sorted(sweep.conditions(), key=lambda condition: _order(sweep, condition))
     for number_of_run, result in enumerate(results):
@@ -167,5 +167,5 @@ def _level(condition: Condition) -> Cell:
     return Cell("none", "none")
 
 
-def _warning(results: Sequence[Result]) -> str:
+def _warning(results: Sequence[SweepResult]) -> str:
     return DEMONSTRATION if any(result.demonstration for result in results) else ""

@@ -63,7 +63,7 @@ class SweepRequest(Checked):
 
 
 @dataclass(frozen=True)
-class Result:
+class SweepResult:
     """A run's numbers under each condition."""
 
     run: str
@@ -75,7 +75,7 @@ class Result:
     """of each changed condition to the clean score, on the same videos"""
 
 
-def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Result:
+def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> SweepResult:
     """Score a split with a run's best checkpoint under every condition of the sweeps.
 
     Each condition's predictions stand in RUN/robustness; those of this checkpoint and data are not made again.
@@ -137,7 +137,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Resu
     tables = {condition: predicted[condition.name] for condition in wanted}
     summaries = {condition: summarize(table) for condition, table in tables.items()}
     apart = differences(tables, predicted[clean.name], current_calibration(run))
-    return Result(printable(run.resolve().name), demonstration, summaries, folder.remarks, apart)
+    return SweepResult(printable(run.resolve().name), demonstration, summaries, folder.remarks, apart)
 
 
 def _scoring(plain: Scoring, condition: Condition) -> Scoring:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dfd_train.metrics.clustered import NONE, Interval, mean_of_intervals
-from dfd_train.suite.score import Scored
+from dfd_train.suite.score import SetNumbers
 from dfd_train.suite.standing import UNNAMED, Standing
 
 KINDS: tuple[tuple[str, tuple[Standing, ...]], ...] = (
@@ -35,7 +35,7 @@ class Mean:
     eer: float
 
 
-def means(rows: Sequence[Scored]) -> list[Mean]:
+def means(rows: Sequence[SetNumbers]) -> list[Mean]:
     """The means over the sets of one protocol: in-set, cross-set, and all; of a kind without sets there is none."""
     found = []
     for kind, standings in KINDS:
@@ -60,13 +60,13 @@ def means(rows: Sequence[Scored]) -> list[Mean]:
     return found
 
 
-def independent(rows: Sequence[Scored]) -> bool:
+def independent(rows: Sequence[SetNumbers]) -> bool:
     """Whether no video or person can stand in two of the sets: each is of data sets of its own, known by name."""
     named = [name for row in rows for name in row.datasets]
     return len(set(named)) == len(named) and not UNNAMED & set(named)
 
 
-def _mean(rows: Sequence[Scored], measure: str) -> tuple[float, Interval]:
+def _mean(rows: Sequence[SetNumbers], measure: str) -> tuple[float, Interval]:
     values = [float(getattr(row.summary, measure)) for row in rows]
     ends = [Interval(getattr(row.ends.low, measure), getattr(row.ends.high, measure)) for row in rows]
     if len(rows) == 1:

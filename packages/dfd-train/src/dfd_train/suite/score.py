@@ -58,7 +58,7 @@ class SuiteRequest(Checked):
 
 
 @dataclass(frozen=True)
-class Scored:
+class SetNumbers:
     """A set's numbers by one protocol."""
 
     name: str
@@ -100,7 +100,7 @@ class SuiteResult:
     remarks: tuple[str, ...]
     """of a published detector, for the page"""
     demonstration: bool
-    scored: tuple[Scored, ...]
+    scored: tuple[SetNumbers, ...]
     left_out: tuple[LeftOut, ...]
 
 
@@ -113,7 +113,7 @@ def score_suite(run: Path, suite: Suite, name: str, root: Path, request: SuiteRe
     Raises: FileNotFoundError, UserError for a missing or unfit run, and where no set can be scored; NotANumber.
     """
     scorer = _Scorer(run, suite, name, root, request)
-    scored: list[Scored] = []
+    scored: list[SetNumbers] = []
     left_out: list[LeftOut] = []
     wanted = [(one, protocol) for one in suite.sets for protocol in suite.protocols]
     for one, protocol in bar(wanted, printable(run.resolve().name), unit="score"):
@@ -172,7 +172,7 @@ class _Scorer:
         )
         self._overlaps: dict[str, Overlap | None] = {}
 
-    def score(self, one: SuiteSet, protocol: Protocol) -> Scored:
+    def score(self, one: SuiteSet, protocol: Protocol) -> SetNumbers:
         """Scores one set by one protocol. Raises: FileNotFoundError where it isn't there; OSError, UserError."""
         prepared, videos = self._find(one)
         benchmark = protocol.choice == "deepfakebench"
@@ -211,7 +211,7 @@ class _Scorer:
             write_predictions(path, predictions, facts)
         threshold = self._thresholds[protocol.name]
         overlap = self._overlap(one, prepared, videos)
-        return Scored(
+        return SetNumbers(
             one.name, protocol.name, prepared.work, self._learned.standing(prepared, videos, overlap),
             Coverage.of(videos, predictions),
             summarize(predictions, protocol.aggregation, threshold),

@@ -17,7 +17,7 @@ from dfd_train.report.templates import render
 from dfd_train.runs.folder import DEMONSTRATION
 from dfd_train.suite.means import Mean, means
 from dfd_train.suite.plan import Protocol
-from dfd_train.suite.score import LeftOut, Scored, SuiteResult
+from dfd_train.suite.score import LeftOut, SetNumbers, SuiteResult
 from ffpp_prep.text.units import plural
 
 STANDINGS = {
@@ -179,7 +179,7 @@ def _notes(result: SuiteResult) -> list[str]:
     return notes
 
 
-def _few(rows: Sequence[Scored]) -> list[str]:
+def _few(rows: Sequence[SetNumbers]) -> list[str]:
     """Names the sets whose intervals are rough, or not given, for want of people."""
     notes = []
     for told, names in (
@@ -196,16 +196,16 @@ def _few(rows: Sequence[Scored]) -> list[str]:
     return notes
 
 
-def _detail(row: Scored) -> list[str]:
+def _detail(row: SetNumbers) -> list[str]:
     told = [row.coverage.line(), row.ends.evidence.sentence(), f"Crops: {row.crops}."]
     return told + ([row.overlap.line()] if row.overlap else [])
 
 
-def _title(row: Scored | LeftOut, result: SuiteResult) -> str:
+def _title(row: SetNumbers | LeftOut, result: SuiteResult) -> str:
     return f"{row.name}, {row.protocol}" if len(result.suite.protocols) > 1 else row.name
 
 
-def _numbers(row: Scored) -> tuple[Cell, ...]:
+def _numbers(row: SetNumbers) -> tuple[Cell, ...]:
     low, high, summary = row.ends.low, row.ends.high, row.summary
     return _cells(
         summary.video_auc, Interval(low.video_auc, high.video_auc),

@@ -20,6 +20,8 @@ from ffpp_prep.commands import (
     verify,
 )
 
+__all__ = ["COMMANDS", "GO_ON", "SYNONYMS"]
+
 COMMANDS = (
     ("sample", sample),
     ("estimate", estimate),

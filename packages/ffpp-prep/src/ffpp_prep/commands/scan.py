@@ -17,7 +17,7 @@ from ffpp_prep.settings import PictureRule, SplitSettings
 from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
-    from ffpp_prep.datasets.layouts import Refused, TableWords
+    from ffpp_prep.datasets.layouts import RefusedEntry, TableWords
     from ffpp_prep.stages.scanning import ScanSummary
 
 HELP = "list a data set's videos, with labels, pairs and splits, in WORK/videos.parquet"
@@ -153,7 +153,7 @@ def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> S
     return summary
 
 
-def _print_refused(refused: Sequence[Refused]) -> None:
+def _print_refused(refused: Sequence[RefusedEntry]) -> None:
     """What isn't taken as it is: how often for which reason, with an example of each."""
     from ffpp_prep.datasets.layouts import by_reason
 

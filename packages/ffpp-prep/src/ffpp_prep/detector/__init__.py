@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final, get_args
 
 from ffpp_prep.detector.gpus import may_have_gpu
-from ffpp_prep.detector.interface import Detections, Detector
+from ffpp_prep.detector.interface import Detections, FaceDetector
 from ffpp_prep.detector.whole import WholePicture
 from ffpp_prep.errors import UserError
 from ffpp_prep.settings import WHOLE, DetectorName
 
-__all__ = ["BLAZEFACE", "DETECTORS", "ENGINES", "SSD", "Detections", "Detector", "load_detector"]
+__all__ = ["BLAZEFACE", "DETECTORS", "ENGINES", "SSD", "Detections", "FaceDetector", "load_detector"]
 
 ENGINES = ("auto", "litert", "tensorflow")
 SSD: Final = "ssd"
@@ -22,7 +22,7 @@ DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
 
 def load_detector(
     engine: str = "auto", threads: int = 1, frozen_graph: Path | None = None, detector: str = SSD
-) -> Detector:
+) -> FaceDetector:
     """Returns a face detector.
 
     engine: "litert", "tensorflow" (needs the extra `ffpp-prep[tensorflow]`), or "auto": TensorFlow where it is

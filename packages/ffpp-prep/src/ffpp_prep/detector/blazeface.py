@@ -35,7 +35,7 @@ class BlazeFaces:
 
 
 class BlazeFaceDetector:
-    """Runs the embedded networks on the processor; see `Detector`.
+    """Runs the embedded networks on the processor; see `FaceDetector`.
 
     Args:
         threads: of the processor.

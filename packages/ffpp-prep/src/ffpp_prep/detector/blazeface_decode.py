@@ -66,7 +66,7 @@ def averaged(found: Candidates) -> Candidates:
     left = np.arange(len(found.scores))
     boxes, scores, points = [], [], []
     while len(left):
-        overlaps = iou(found.boxes[left[0]], found.boxes[left]) > SAME_FACE
+        overlaps = box_iou(found.boxes[left[0]], found.boxes[left]) > SAME_FACE
         overlaps[0] = True  # even a box without an area
         same, left = left[overlaps], left[~overlaps]
         weights = found.scores[same] / found.scores[same].sum()
@@ -76,7 +76,7 @@ def averaged(found: Candidates) -> Candidates:
     return Candidates(np.stack(boxes), np.array(scores, np.float32), np.stack(points))
 
 
-def iou(box: Floats, others: Floats) -> Floats:
+def box_iou(box: Floats, others: Floats) -> Floats:
     """Intersection over union (K,) of a box (4,) with others (K, 4)."""
     size = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     shared = size.clip(0).prod(axis=1)

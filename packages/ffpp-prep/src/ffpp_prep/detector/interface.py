@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
 
-__all__ = ["LONGEST_SIDE", "Detections", "Detector", "check_frames"]
+__all__ = ["LONGEST_SIDE", "Detections", "FaceDetector", "check_frames"]
 
 LONGEST_SIDE = 1 << 20  # pixels; engines fail at some more
 
@@ -27,7 +27,7 @@ class Detections:
     scores: NDArray[np.float32]
 
 
-class Detector(Protocol):
+class FaceDetector(Protocol):
     """Finds faces in frames.
 
     A detector can be pickled and may be used after a fork: what belongs to a process is made again there at the

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from ffpp_prep.detector.interface import Detections, check_frames
 from ffpp_prep.detector.litert_model import build_flatbuffer
-from ffpp_prep.detector.network import PREDICTION_SIZE, Network, build_network
+from ffpp_prep.detector.network import PREDICTION_SIZE, SSDNetwork, build_network
 from ffpp_prep.detector.postprocess import detections_of
 from ffpp_prep.detector.quiet import native_messages_to_log
 from ffpp_prep.detector.weights import WEIGHTS_SHA256, load_weights
 
 
 class LiteRTDetector:
-    """Runs the embedded network on the processor; see `Detector`.
+    """Runs the embedded network on the processor; see `FaceDetector`.
 
     threads: threads of one detector. Two processes of one thread each are faster than one of two.
     """
@@ -53,7 +53,7 @@ class _Session:
     """What belongs to one process: an interpreter must not outlive a fork."""
 
     process: int
-    network: Network
+    network: SSDNetwork
     threads: int
     interpreter: Any = None
     frame_shape: tuple[int, ...] = ()

@@ -13,10 +13,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from ffpp_prep.detector.network import INPUT, INPUT_SIZE, Convolution, Network
+from ffpp_prep.detector.network import INPUT, INPUT_SIZE, Convolution, SSDNetwork
 
 
-def build_flatbuffer(network: Network, height: int, width: int) -> bytes:
+def build_flatbuffer(network: SSDNetwork, height: int, width: int) -> bytes:
     """Returns the TFLite model for frames of the given size in pixels.
 
     Input: uint8 (1, height, width, 3), RGB. Outputs: float32, one a feature map, in the order of

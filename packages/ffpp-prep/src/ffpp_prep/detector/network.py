@@ -43,7 +43,7 @@ class Convolution:
 
 
 @dataclass(frozen=True)
-class Network:
+class SSDNetwork:
     """The convolutions in the order in which they run, the names of the predictions, and the anchors.
 
     predictions: the convolutions whose outputs, each reshaped to (cells · anchors a cell, 5) and put one after
@@ -56,7 +56,7 @@ class Network:
     anchors: NDArray[np.float32]
 
 
-def build_network(weights: Weights) -> Network:
+def build_network(weights: Weights) -> SSDNetwork:
     """Returns the network with the given weights (`load_weights`)."""
     backbone = [_pointwise(weights, "MobilenetV1/Conv2d_0_pointwise", INPUT, stride=2)]
     for layer in range(1, 14):
@@ -74,7 +74,7 @@ def build_network(weights: Weights) -> Network:
     feature_maps = ["MobilenetV1/Conv2d_11_pointwise", "MobilenetV1/Conv2d_13_pointwise"]
     feature_maps += [f"Prediction/Conv2d_{layer}_pointwise" for layer in (1, 3, 5, 7)]
     predictors = [_predictor(weights, index, source) for index, source in enumerate(feature_maps)]
-    return Network(
+    return SSDNetwork(
         convolutions=(*backbone, *extras, *predictors),
         predictions=tuple(predictor.name for predictor in predictors),
         anchors=weights["Output/extra_dim"],

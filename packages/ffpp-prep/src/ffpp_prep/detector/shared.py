@@ -13,20 +13,20 @@ from queue import Queue
 import numpy as np
 from numpy.typing import NDArray
 
-from ffpp_prep.detector.interface import Detections, Detector
+from ffpp_prep.detector.interface import Detections, FaceDetector
 
 Frames = NDArray[np.uint8]
 _Batch = tuple[Frames, "Future[list[Detections]]"]
 
 
 class SharedDetector:
-    """Gives the batches of many threads to one detector, in the order in which they come; see `Detector`.
+    """Gives the batches of many threads to one detector, in the order in which they come; see `FaceDetector`.
 
     detector: used in one thread only, which is started here and ends with the process.
     waiting: batches that may stand in the queue; a thread that brings one more waits.
     """
 
-    def __init__(self, detector: Detector, waiting: int) -> None:
+    def __init__(self, detector: FaceDetector, waiting: int) -> None:
         self._detector = detector
         self._batches: Queue[_Batch] = Queue(waiting)
         threading.Thread(target=self._serve, name="detector", daemon=True).start()

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class TensorFlowDetector:
-    """Runs a frozen graph with TensorFlow; see `Detector`.
+    """Runs a frozen graph with TensorFlow; see `FaceDetector`.
 
     threads: threads of TensorFlow where it runs on the processor.
     frozen_graph: a file with the inputs and outputs of `frozen_inference_graph_face.pb`; the embedded network when

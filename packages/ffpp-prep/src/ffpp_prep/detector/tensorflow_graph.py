@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ffpp_prep.detector import postprocess
-from ffpp_prep.detector.network import INPUT, INPUT_SIZE, PREDICTION_SIZE, Convolution, Network
+from ffpp_prep.detector.network import INPUT, INPUT_SIZE, PREDICTION_SIZE, Convolution, SSDNetwork
 from ffpp_prep.detector.quiet import native_messages_to_log
 
 
@@ -23,7 +23,7 @@ def import_tensorflow() -> Any:
     return tensorflow
 
 
-def build_frozen_graph(network: Network) -> bytes:
+def build_frozen_graph(network: SSDNetwork) -> bytes:
     """Returns the serialised `GraphDef` of the network, with its post-processing."""
     tf = import_tensorflow()
     graph = tf.Graph()
@@ -46,7 +46,7 @@ def build_frozen_graph(network: Network) -> bytes:
     return bytes(graph.as_graph_def().SerializeToString(deterministic=True))
 
 
-def _predictions(tf: Any, network: Network, frames: Any) -> Any:
+def _predictions(tf: Any, network: SSDNetwork, frames: Any) -> Any:
     resized = tf.raw_ops.ResizeBilinear(
         images=tf.cast(frames, tf.float32),
         size=[INPUT_SIZE, INPUT_SIZE],

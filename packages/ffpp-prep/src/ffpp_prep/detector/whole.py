@@ -11,7 +11,7 @@ __all__ = ["WholePicture"]
 
 
 class WholePicture:
-    """Takes every picture whole for one face of score 1; used as a `Detector` is."""
+    """Takes every picture whole for one face of score 1; used as a `FaceDetector` is."""
 
     engine = "none"
     weights_sha256 = ""

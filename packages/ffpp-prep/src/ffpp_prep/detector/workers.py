@@ -10,20 +10,20 @@ from typing import Literal
 
 import numpy as np
 
-from ffpp_prep.detector import SSD, Detector, check_detector, load_detector
+from ffpp_prep.detector import SSD, FaceDetector, check_detector, load_detector
 from ffpp_prep.detector.gpus import may_have_gpu, visible_gpus
 from ffpp_prep.detector.shared import SharedDetector
 from ffpp_prep.errors import UserError
 from ffpp_prep.machine import cores
 from ffpp_prep.settings import Engine
 
-__all__ = ["MOST_DECODE_THREADS", "Engine", "Workers", "find_workers", "process_detector"]
+__all__ = ["MOST_DECODE_THREADS", "DetectorWorkers", "Engine", "find_workers", "process_detector"]
 
 MOST_DECODE_THREADS = 16  # a GPU: more would only wait
 
 
 @dataclass(frozen=True)
-class Workers:
+class DetectorWorkers:
     """The processes of a run on this machine.
 
     Attributes:
@@ -42,7 +42,7 @@ class Workers:
         return self.engine.decode_threads or 1
 
 
-def find_workers(engine: Engine, jobs: int) -> Workers:
+def find_workers(engine: Engine, jobs: int) -> DetectorWorkers:
     """Decides where the detector runs: on GPUs where TensorFlow sees any, unless told otherwise.
 
     Args:
@@ -67,12 +67,12 @@ def find_workers(engine: Engine, jobs: int) -> Workers:
         share = cores() // len(devices)
         threads = engine.decode_threads or min(MOST_DECODE_THREADS, max(2, share))
         engine = replace(engine, name="tensorflow", gpus=len(devices), decode_threads=threads)
-        return Workers(engine, len(devices), devices)
+        return DetectorWorkers(engine, len(devices), devices)
     tensorflow = engine.name == "tensorflow" or engine.frozen_graph is not None
     name: Literal["tensorflow", "litert"] = "tensorflow" if tensorflow else "litert"
     threads = engine.decode_threads or 1
     hidden = ("",) * jobs if tensorflow and may_have_gpu() else ()
-    return Workers(replace(engine, name=name, gpus=0, decode_threads=threads), jobs, hidden)
+    return DetectorWorkers(replace(engine, name=name, gpus=0, decode_threads=threads), jobs, hidden)
 
 
 def _check(engine: Engine, jobs: int) -> None:
@@ -96,7 +96,7 @@ def _check(engine: Engine, jobs: int) -> None:
 _starting = threading.Lock()
 
 
-def process_detector(engine: Engine) -> Detector:
+def process_detector(engine: Engine) -> FaceDetector:
     """The detector of this process, started at the first call; several threads may use it where they decode for it.
 
     Raises:
@@ -107,7 +107,7 @@ def process_detector(engine: Engine) -> Detector:
 
 
 @lru_cache(maxsize=1)
-def _started(engine: Engine) -> Detector:
+def _started(engine: Engine) -> FaceDetector:
     threads = engine.decode_threads or 1
     try:
         detector = load_detector(engine.name, engine.threads, engine.frozen_graph, engine.detector)

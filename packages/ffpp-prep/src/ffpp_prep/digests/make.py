@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ffpp_prep.digests.table import Header, Kind, Versions, schema_of, write_digest
+from ffpp_prep.digests.table import DigestPrograms, Header, Kind, schema_of, write_digest
 from ffpp_prep.errors import Damaged, FatalError, UserError
 from ffpp_prep.format.codecs import codec
 from ffpp_prep.format.files import crc32
@@ -180,7 +180,7 @@ def _header(work: Path, kind: Kind, manifest: Manifest | None = None) -> Header:
         for name, values in detection_settings(work).items()
     }
     detection["detector"] = detection.get("detector") or "ssd"
-    versions = Versions(__version__, decoder_version(str(detection.get("decoder", "pyav"))))
+    versions = DigestPrograms(__version__, decoder_version(str(detection.get("decoder", "pyav"))))
     if manifest is None:
         return Header(kind, detection, versions=versions)
     return Header(kind, detection, manifest.header.geometry, manifest.header.codec, versions)

@@ -19,7 +19,7 @@ from ffpp_prep.format.files import whole_file
 from ffpp_prep.format.geometry import CropGeometry
 from ffpp_prep.format.tables import read_metadata, read_table, write_table
 
-__all__ = ["CORNERS", "CROPS", "Digest", "Header", "Kind", "Versions", "read_digest", "write_digest"]
+__all__ = ["CORNERS", "CROPS", "Digest", "DigestPrograms", "Header", "Kind", "read_digest", "write_digest"]
 
 Kind = Literal["crops", "boxes"]
 VERSION = 1
@@ -47,7 +47,7 @@ CROPS = pa.schema(
 
 
 @dataclass(frozen=True)
-class Versions:
+class DigestPrograms:
     """The programs that made a digest.
 
     Attributes:
@@ -75,7 +75,7 @@ class Header:
     detection: dict[str, Any]
     geometry: CropGeometry | None = None
     codec: str = ""
-    versions: Versions = field(default_factory=Versions)
+    versions: DigestPrograms = field(default_factory=DigestPrograms)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,9 @@ def _header(path: Path, metadata: dict[bytes, bytes]) -> Header:
         raise UserError(f"{path}: a digest of {kind!r}, allowed: {', '.join(get_args(Kind))}")
     try:
         geometry = CropGeometry(**told["geometry"]) if told["geometry"] else None
-        header = Header(kind, dict(told["detection"]), geometry, told["codec"], Versions(**told["versions"]))
+        header = Header(
+            kind, dict(told["detection"]), geometry, told["codec"], DigestPrograms(**told["versions"])
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: its header can't be read ({error}); {REMEDY}") from None
     if (kind == "crops") != (geometry is not None):

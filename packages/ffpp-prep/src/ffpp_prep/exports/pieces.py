@@ -18,7 +18,7 @@ from ffpp_prep.format.geometry import Image, expanded_square
 from ffpp_prep.format.points import five_points
 from ffpp_prep.format.prepared import PreparedSet
 
-__all__ = ["Crop", "Piece", "crops_of", "points_in_crop", "safe_name", "to_png"]
+__all__ = ["ExportedCrop", "Piece", "crops_of", "points_in_crop", "safe_name", "to_png"]
 
 LONGEST_NAME = 80
 
@@ -41,7 +41,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Crop:
+class ExportedCrop:
     """One crop with what is known of it; `image`: (h, w, 3) uint8 RGB."""
 
     image: Image
@@ -50,12 +50,12 @@ class Crop:
     score: float
 
 
-def crops_of(prepared: PreparedSet, piece: Piece) -> Iterator[Crop]:
+def crops_of(prepared: PreparedSet, piece: Piece) -> Iterator[ExportedCrop]:
     """Reads the crops of a piece. Raises: UserError where one is damaged."""
     for row, frame, score in zip(
         piece.rows.tolist(), piece.frames.tolist(), piece.scores.tolist(), strict=True
     ):
-        yield Crop(prepared.read_crop_at(row, frame), row, frame, score)
+        yield ExportedCrop(prepared.read_crop_at(row, frame), row, frame, score)
 
 
 def to_png(image: Image) -> bytes:
@@ -71,7 +71,7 @@ def safe_name(video_id: str) -> str:
     return f"{plain or 'video'}-{hashlib.sha256(video_id.encode()).hexdigest()[:8]}"
 
 
-def points_in_crop(prepared: PreparedSet, crop: Crop) -> NDArray[np.float32] | None:
+def points_in_crop(prepared: PreparedSet, crop: ExportedCrop) -> NDArray[np.float32] | None:
     """The 468 points of a crop's face in the crop's own pixels, (468, 2); None where they aren't known."""
     video_id = str(prepared.videos.at[crop.row, "video_id"])
     box = prepared.boxes.find(video_id, crop.frame)

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from ffpp_prep.exports.pieces import Crop, Piece, crops_of, to_png
+from ffpp_prep.exports.pieces import ExportedCrop, Piece, crops_of, to_png
 from ffpp_prep.format.files import whole_file
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.jobs import Beat
@@ -76,14 +76,14 @@ def finish(prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings,
     return [f"to read:  webdataset.WebDataset({tars}).decode('pil').to_tuple('png', 'cls')"]
 
 
-def about(prepared: PreparedSet, crop: Crop) -> dict[str, str | int | float]:
+def about(prepared: PreparedSet, crop: ExportedCrop) -> dict[str, str | int | float]:
     """What is known of a crop."""
     video = prepared.videos.loc[crop.row]
     known = {name: str(video[name]) if isinstance(video[name], str) else "" for name in SAID}
     return {**known, "label": int(video["label"]), "frame": crop.frame, "score": round(crop.score, 4)}
 
 
-def _members(prepared: PreparedSet, crop: Crop) -> Iterator[tuple[str, bytes]]:
+def _members(prepared: PreparedSet, crop: ExportedCrop) -> Iterator[tuple[str, bytes]]:
     known = about(prepared, crop)
     yield "cls", str(known["label"]).encode()
     yield "json", json.dumps(known, ensure_ascii=False).encode()

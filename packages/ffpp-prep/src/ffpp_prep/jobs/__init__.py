@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
+from ffpp_prep.jobs.interface import Beat, Lost, Result, Task, TaskOutcome
 
-__all__ = ["Beat", "Lost", "Outcome", "run_tasks"]
+__all__ = ["Beat", "Lost", "TaskOutcome", "run_tasks"]
 
 
 def run_tasks(
@@ -23,7 +23,7 @@ def run_tasks(
     threads: int = 1,
     devices: Sequence[str] = (),
     shared: Path | None = None,
-) -> Iterator[Outcome[Task, Result]]:
+) -> Iterator[TaskOutcome[Task, Result]]:
     """Yields an outcome for each task, as they finish.
 
     Args:

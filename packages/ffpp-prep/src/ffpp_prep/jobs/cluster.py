@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
+from ffpp_prep.jobs.interface import Beat, Lost, Result, Task, TaskOutcome
 from ffpp_prep.version import __version__
 
 try:
@@ -27,8 +27,8 @@ try:
     from distributed.comm.core import CommClosedError
 
     from ffpp_prep.jobs.meeting import (
+        ClusterWorkers,
         Token,
-        Workers,
         one_line,
         require_same_folder,
         require_same_version,
@@ -50,7 +50,7 @@ def run_on_cluster(
     timeout_s: float,
     scheduler: str,
     shared: Path | None = None,
-) -> Iterator[Outcome[Task, Result]]:
+) -> Iterator[TaskOutcome[Task, Result]]:
     """See `ffpp_prep.jobs.run_tasks`."""
     client = _connect(scheduler)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its news come as outcomes or errors
@@ -62,13 +62,13 @@ def run_on_cluster(
             if token:
                 require_same_folder(client, token)
             for index, result in cluster.run(tasks, range(len(tasks)), suspects):
-                yield Outcome(tasks[index], result)
+                yield TaskOutcome(tasks[index], result)
             for index in suspects:
                 alone: list[int] = []
                 for _, result in cluster.run(tasks, [index], alone):
-                    yield Outcome(tasks[index], result)
+                    yield TaskOutcome(tasks[index], result)
                 if alone:
-                    yield Outcome(tasks[index], None, cluster.lost(index))
+                    yield TaskOutcome(tasks[index], None, cluster.lost(index))
         except (CancelledError, CommClosedError) as error:
             raise scheduler_lost(scheduler) from error
 
@@ -97,7 +97,7 @@ class _Cluster:
     ) -> None:
         self._client = client
         self._token = token
-        self._workers = Workers(scheduler)
+        self._workers = ClusterWorkers(scheduler)
         self._function = function
         self._timeout_s = timeout_s
         self._hung: set[int] = set()

@@ -20,7 +20,7 @@ class Lost:
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[Task, Result]):
+class TaskOutcome(Generic[Task, Result]):
     """A task with its result, or with why there is none."""
 
     task: Task

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
 from ffpp_prep.errors import FatalError
-from ffpp_prep.jobs.interface import Beat, Lost, Outcome, Result, Task
+from ffpp_prep.jobs.interface import Beat, Lost, Result, Task, TaskOutcome
 from ffpp_prep.jobs.threaded import ThreadedExecutor
 from ffpp_prep.machine import end_process
 
@@ -36,7 +36,7 @@ def run_here(
     timeout_s: float,
     threads: int = 1,
     devices: Sequence[str] = (),
-) -> Iterator[Outcome[Task, Result]]:
+) -> Iterator[TaskOutcome[Task, Result]]:
     """See `ffpp_prep.jobs.run_tasks`."""
     with tempfile.TemporaryDirectory(prefix="ffpp-prep-") as markers:
         pool = _Pool(function, partial(_executor, jobs, threads, devices), timeout_s, Path(markers))
@@ -45,14 +45,14 @@ def run_here(
             waiting = list(range(len(tasks)))[::-1]
             while waiting:
                 for index, result in pool.run(tasks, waiting, jobs * threads, suspects):
-                    yield Outcome(tasks[index], result)
+                    yield TaskOutcome(tasks[index], result)
             for index in suspects:
                 again, alone = [index], list[int]()
                 while again:
                     for _, result in pool.run(tasks, again, 1, alone):
-                        yield Outcome(tasks[index], result)
+                        yield TaskOutcome(tasks[index], result)
                 if alone:
-                    yield Outcome(tasks[index], None, pool.lost(index))
+                    yield TaskOutcome(tasks[index], None, pool.lost(index))
         finally:
             pool.close()
 

@@ -54,7 +54,7 @@ def require_same_version(client: Client, scheduler: str, ours: str) -> None:
         UserError: another one.
         FatalError: no worker came.
     """
-    question, workers = client.submit(_version, pure=False), Workers(scheduler)
+    question, workers = client.submit(_version, pure=False), ClusterWorkers(scheduler)
     try:
         while not wait_a_moment([question]):
             workers.look(client)
@@ -119,7 +119,7 @@ def wait_a_moment(futures: Sequence[Future[Any]]) -> set[Future[Any]]:
     return done
 
 
-class Workers:
+class ClusterWorkers:
     """Whether a cluster has any, and for how long it had none."""
 
     def __init__(self, scheduler: str) -> None:

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ffpp_prep.detector import Detections, Detector
+from ffpp_prep.detector import Detections, FaceDetector
 from ffpp_prep.format.geometry import expanded_square
 from ffpp_prep.format.schemas import BOXES_SCHEMA
 from ffpp_prep.one_video.likeness import Likeness
-from ffpp_prep.one_video.tracks import Face, Linker, between
+from ffpp_prep.one_video.tracks import Linker, TrackedBox, between
 from ffpp_prep.settings import BoxSettings
 from ffpp_prep.text.units import counted
 from ffpp_prep.video import DecodeFailed, Frame, OpenFailed, beating, open_video
@@ -73,7 +73,7 @@ class VideoBoxes:
 def detect_video(
     video_id: str,
     path: str,
-    detector: Detector,
+    detector: FaceDetector,
     settings: BoxSettings,
     beat: Callable[[], None] = lambda: None,
     limit: int | None = None,
@@ -218,9 +218,9 @@ class _Faces:
         self.frames_with_face = self.frames_multi_face = 0
         self._video_id, self._settings, self._pts = video_id, settings, pts
         self._linker = Linker(max_gap=max(5, 2 * settings.every))
-        self._before: list[Face] = []  # of the latest detected frame
+        self._before: list[TrackedBox] = []  # of the latest detected frame
         self._shape = (0, 0)
-        self._block: list[Face] = []
+        self._block: list[TrackedBox] = []
         self._tables: list[pa.Table] = []
 
     def begin_batch(self, shape: tuple[int, int]) -> None:
@@ -240,7 +240,7 @@ class _Faces:
         """Returns the rows in BOXES_SCHEMA, sorted by frame and face."""
         return pa.concat_tables([*self._tables, self._of_block()])
 
-    def _extend(self, faces: Iterable[Face]) -> None:
+    def _extend(self, faces: Iterable[TrackedBox]) -> None:
         for face in faces:
             self.frames_with_face += face.rank == 0 and face.score > self._settings.threshold
             self.frames_multi_face += face.rank == 1
@@ -253,15 +253,15 @@ class _Faces:
         return _rows(self._video_id, self._block, self._pts, self._settings.margin)
 
 
-def _kept(index: int, detections: Detections, threshold: float) -> Iterator[Face]:
+def _kept(index: int, detections: Detections, threshold: float) -> Iterator[TrackedBox]:
     # The best face stays whatever its score: the data sets guarantee one (thesis 4.1.3).
     for rank, (box, score) in enumerate(zip(detections.boxes, detections.scores, strict=True)):
         if rank == 0 or score > threshold:
             x1, y1, x2, y2 = (float(v) for v in box)
-            yield Face(index, rank, float(score), x1, y1, x2, y2)
+            yield TrackedBox(index, rank, float(score), x1, y1, x2, y2)
 
 
-def _rows(video_id: str, faces: list[Face], pts: Sequence[int], margin: float) -> pa.Table:
+def _rows(video_id: str, faces: list[TrackedBox], pts: Sequence[int], margin: float) -> pa.Table:
     squares = [expanded_square(f.x1, f.y1, f.x2, f.y2, margin) for f in faces]
     columns = {
         "video_id": pa.DictionaryArray.from_arrays(

@@ -33,7 +33,7 @@ __all__ = [
     "TEXTURE_CLASSES",
     "TOP_SHARE",
     "Blocks",
-    "Difference",
+    "FaceDifference",
     "FakeCheck",
     "FakeSettings",
     "Image",
@@ -89,7 +89,7 @@ class FakeCheck:
 
 
 @dataclass(frozen=True)
-class Difference:
+class FaceDifference:
     """One face of one frame, in grey levels of 0…255.
 
     Attributes:
@@ -130,7 +130,7 @@ def check_fake(
         size: width and height of the fake's frames that its boxes were recorded with, where known.
     """
     faces = {int(str(frame)): group for frame, group in boxes.groupby("frame")}
-    found: list[tuple[int, int, int, Difference]] = []  # frame, face, track
+    found: list[tuple[int, int, int, FaceDifference]] = []  # frame, face, track
     frames = 0
     try:
         with open_video(path, decoder) as fake_reader, open_video(original, decoder) as original_reader:
@@ -158,7 +158,7 @@ def check_fake(
     return _summary(video_id, found, frames, error, settings)
 
 
-def compare(fake: Image, original: Image, boxes: NDArray[np.float64]) -> list[Difference]:
+def compare(fake: Image, original: Image, boxes: NDArray[np.float64]) -> list[FaceDifference]:
     """How much each face differs, beside what the codec made differ.
 
     Args:
@@ -188,7 +188,9 @@ def compare(fake: Image, original: Image, boxes: NDArray[np.float64]) -> list[Di
             expected = _expected(texture[noisy], noise[noisy], texture[rows, columns])
             ratio = noise[rows, columns] / (expected + NOISE_FLOOR)
             contrast, level = float(np.quantile(_smoothed(ratio), TOP_SHARE)), float(expected.mean())
-        result.append(Difference(float(inside.mean()) if inside.size else 0.0, background, contrast, level))
+        result.append(
+            FaceDifference(float(inside.mean()) if inside.size else 0.0, background, contrast, level)
+        )
     return result
 
 
@@ -237,7 +239,7 @@ def _smoothed(values: Blocks) -> Blocks:
 
 def _summary(
     video_id: str,
-    found: list[tuple[int, int, int, Difference]],
+    found: list[tuple[int, int, int, FaceDifference]],
     frames: int,
     error: str,
     settings: FakeSettings,
@@ -264,7 +266,9 @@ def _summary(
     )
 
 
-def _rows(video_id: str, found: list[tuple[int, int, int, Difference]], verdicts: list[Verdict]) -> pa.Table:
+def _rows(
+    video_id: str, found: list[tuple[int, int, int, FaceDifference]], verdicts: list[Verdict]
+) -> pa.Table:
     columns = {
         "video_id": pa.DictionaryArray.from_arrays(
             pa.array([0] * len(found), pa.int32()), pa.array([video_id])
@@ -281,7 +285,7 @@ def _rows(video_id: str, found: list[tuple[int, int, int, Difference]], verdicts
     return pa.table(columns, schema=FAKES_SCHEMA)
 
 
-def judge(settings: FakeSettings, measured: Difference) -> Verdict:
+def judge(settings: FakeSettings, measured: FaceDifference) -> Verdict:
     """Judges one face from what was measured of it."""
     if measured.contrast >= settings.threshold:
         return "touched"

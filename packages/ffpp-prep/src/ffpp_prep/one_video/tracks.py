@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-__all__ = ["MIN_IOU", "Face", "Linker", "between", "iou"]
+__all__ = ["MIN_IOU", "Linker", "TrackedBox", "between", "iou"]
 
 MIN_IOU = 0.3  # two boxes of one face, a few frames apart, overlap at least this much
 
 
 @dataclass(frozen=True)
-class Face:
+class TrackedBox:
     """One face box of one frame; `rank` 0 is the frame's best-scoring one, `track` -1 before linking."""
 
     frame: int
@@ -25,7 +25,7 @@ class Face:
     interpolated: bool = False
 
 
-def iou(a: Face, b: Face) -> float:
+def iou(a: TrackedBox, b: TrackedBox) -> float:
     """Intersection over union of two boxes, 0…1."""
     width = min(a.x2, b.x2) - max(a.x1, b.x1)
     height = min(a.y2, b.y2) - max(a.y1, b.y1)
@@ -43,7 +43,7 @@ class Linker:
 
     def __init__(self, max_gap: int) -> None:
         self._max_gap = max_gap
-        self._heads: dict[int, Face] = {}  # track -> its latest face
+        self._heads: dict[int, TrackedBox] = {}  # track -> its latest face
         self._tracks = 0
 
     def end(self) -> None:
@@ -51,8 +51,8 @@ class Linker:
         self._heads = {}
 
     def step(
-        self, frame: int, present: list[Face], alike: Callable[[int, int], bool] = lambda track, i: True
-    ) -> list[Face]:
+        self, frame: int, present: list[TrackedBox], alike: Callable[[int, int], bool] = lambda track, i: True
+    ) -> list[TrackedBox]:
         """The faces of the next frame, in the same order, with their tracks.
 
         alike: whether a track may go on with the i-th face present; asked where their boxes overlap.
@@ -82,7 +82,7 @@ class Linker:
         return linked
 
 
-def between(before: list[Face], after: list[Face]) -> Iterator[Face]:
+def between(before: list[TrackedBox], after: list[TrackedBox]) -> Iterator[TrackedBox]:
     """The faces of the frames between two detected ones, by linear interpolation along each track.
 
     Without a common track a frame keeps the faces of the nearer one, so that every frame has a face. They are marked
@@ -101,11 +101,11 @@ def between(before: list[Face], after: list[Face]) -> Iterator[Face]:
         yield from (replace(f, rank=rank) for rank, f in enumerate(faces))
 
 
-def _mix(a: Face, b: Face, share: float, frame: int) -> Face:
+def _mix(a: TrackedBox, b: TrackedBox, share: float, frame: int) -> TrackedBox:
     def at(first: float, second: float) -> float:
         return first + (second - first) * share
 
-    return Face(
+    return TrackedBox(
         frame,
         0,
         at(a.score, b.score),

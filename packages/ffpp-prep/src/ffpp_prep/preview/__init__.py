@@ -14,6 +14,8 @@ from ffpp_prep.text.bars import bar
 from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.store import BoxStore, read_videos
 
+__all__ = ["Preview", "write_preview"]
+
 
 @dataclass(frozen=True)
 class Preview:

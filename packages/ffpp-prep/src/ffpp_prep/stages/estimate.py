@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ffpp_prep.datasets.layouts import TableWords, list_videos
 from ffpp_prep.datasets.splits import assign
-from ffpp_prep.detector import Detector
+from ffpp_prep.detector import FaceDetector
 from ffpp_prep.detector.workers import find_workers, process_detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.codecs import codec
@@ -173,7 +173,7 @@ def _probe(task: _Task, beat: Beat) -> _Probe | None:
         return None
 
 
-def _timed(task: _Task, detector: Detector, beat: Beat) -> _Probe | None:
+def _timed(task: _Task, detector: FaceDetector, beat: Beat) -> _Probe | None:
     def detect(frames: int) -> VideoBoxes:
         return detect_video("", task.path, detector, task.boxes, beat, limit=frames)
 

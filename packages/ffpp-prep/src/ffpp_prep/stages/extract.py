@@ -22,7 +22,7 @@ from ffpp_prep.format.manifest import MANIFEST, commit_file, manifest_of, read_s
 from ffpp_prep.format.points import FIVE, PointReader
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.shard_writer import ShardSummary, scored_below, shard_name
-from ffpp_prep.jobs import Beat, Outcome, run_tasks
+from ffpp_prep.jobs import Beat, TaskOutcome, run_tasks
 from ffpp_prep.settings import Choice, CropSettings
 from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.lock import only_run
@@ -205,7 +205,7 @@ def _usable(
 
 
 def _collect(
-    outcomes: Iterable[Outcome[_Task, ShardSummary | str]], bar: ProgressBar
+    outcomes: Iterable[TaskOutcome[_Task, ShardSummary | str]], bar: ProgressBar
 ) -> list[tuple[str, str]]:
     """Waits for the shards; those that couldn't be written, and why."""
     lost = []

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
-from ffpp_prep.datasets.layouts import Refused, TableWords, list_videos
+from ffpp_prep.datasets.layouts import RefusedEntry, TableWords, list_videos
 from ffpp_prep.datasets.layouts.ffpp import ORIGINALS as FFPP_ORIGINALS
 from ffpp_prep.datasets.split_files import SPLITS
 from ffpp_prep.datasets.splits import assign
@@ -32,7 +32,7 @@ class ScanSummary:
     videos: int
     counts: dict[tuple[str, str], int]
     notes: tuple[str, ...]
-    refused: tuple[Refused, ...]
+    refused: tuple[RefusedEntry, ...]
 
 
 def scan(
@@ -87,7 +87,7 @@ def scan(
     return ScanSummary(len(videos), dict(counts), (*listing.notes, *notes), listing.refused)
 
 
-def _write_refused(path: Path, refused: Sequence[Refused]) -> None:
+def _write_refused(path: Path, refused: Sequence[RefusedEntry]) -> None:
     """Writes what was refused, for people; no file where nothing was."""
     if not refused:
         path.unlink(missing_ok=True)
@@ -98,7 +98,7 @@ def _write_refused(path: Path, refused: Sequence[Refused]) -> None:
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         rows = csv.writer(file)
-        rows.writerow(field.name for field in fields(Refused))
+        rows.writerow(field.name for field in fields(RefusedEntry))
         rows.writerows(map(cell, astuple(entry)) for entry in refused)
 
 

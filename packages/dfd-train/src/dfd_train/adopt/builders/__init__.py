@@ -13,6 +13,8 @@ from dfd_train.adopt.card import Card
 from dfd_train.errors import UserError, first_line
 from ffpp_prep.command_line.suggest import did_you_mean, listed
 
+__all__ = ["BUILDERS", "Builder", "build", "builder_of"]
+
 State = dict[str, Tensor]
 
 

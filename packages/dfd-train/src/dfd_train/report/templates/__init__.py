@@ -2,6 +2,8 @@
 
 from ffpp_prep.text.pages import environment
 
+__all__ = ["render"]
+
 
 def render(name: str, **values: object) -> str:
     """The template `name` filled with `values`. A value that is missing raises jinja2.UndefinedError."""

@@ -31,7 +31,7 @@ from ffpp_prep.datasets.layouts import (
     wilddeepfake,
 )
 from ffpp_prep.datasets.layouts.left_out import account, by_reason, without_twins
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import VOICE_ONLY
 from ffpp_prep.datasets.layouts.pictures import PICTURES, with_pictures
 from ffpp_prep.datasets.layouts.table import TableWords
@@ -44,7 +44,7 @@ __all__ = [
     "LAYOUTS",
     "PICTURES",
     "Listing",
-    "Refused",
+    "RefusedEntry",
     "TableWords",
     "by_reason",
     "list_videos",
@@ -118,7 +118,7 @@ def list_videos(
     listing = account(tree, listing, chosen.PLACES)
     # File systems allow names that no table can hold.
     unfit = [
-        Refused("", ascii(v.path), "its name isn't UTF-8; rename it")
+        RefusedEntry("", ascii(v.path), "its name isn't UTF-8; rename it")
         for v in listing.videos
         if not _is_utf8(v.path)
     ]
@@ -149,7 +149,7 @@ def _name(module: ModuleType) -> str:
     return module.__name__.rsplit(".", 1)[-1]
 
 
-def _but(refused: Iterable[Refused]) -> str:
+def _but(refused: Iterable[RefusedEntry]) -> str:
     """What there is instead of videos, for the end of a message."""
     reasons = [f"{len(entries)} {reason}" for reason, entries in by_reason(refused)]
     return f"; not taken: {'; '.join(reasons[:3])}" if reasons else ""

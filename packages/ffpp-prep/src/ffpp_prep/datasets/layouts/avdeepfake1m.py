@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import (
     Files,
     absent_note,
@@ -42,7 +42,7 @@ def matches(tree: Tree) -> bool:
 def read(tree: Tree) -> Listing:
     """Lists the videos whose labels are known. Raises: UserError: a list can't be read."""
     files = Files(tree)
-    refused: list[Refused] = []
+    refused: list[RefusedEntry] = []
     absent: list[str] = []
     found: dict[str, VideoRecord] = {}
     voices: dict[str, VideoRecord] = {}
@@ -53,7 +53,7 @@ def read(tree: Tree) -> Listing:
         kind = str(entry.get("modify_type")).replace("-", "_").casefold()
         if kind not in KINDS:
             reason = f"modify_type must be one of {', '.join(KINDS)}"
-            refused.append(Refused(name, ascii(entry["file"])[:200], reason))
+            refused.append(RefusedEntry(name, ascii(entry["file"])[:200], reason))
             continue
         video_id = files.find(entry["file"], home)
         if not video_id:
@@ -63,7 +63,7 @@ def read(tree: Tree) -> Listing:
             # where both are altered, the voice may be at other times than the picture
             segments = segments_in(entry, "visual_fake_segments", "fake_segments") if KINDS[kind] else ""
         except UserError as error:
-            refused.append(Refused(name, ascii(entry["file"])[:200], str(error)))
+            refused.append(RefusedEntry(name, ascii(entry["file"])[:200], str(error)))
             continue
         original = str(entry.get("original") or "")
         video = VideoRecord(
@@ -86,7 +86,7 @@ def read(tree: Tree) -> Listing:
 
 
 def _entries(
-    tree: Tree, lists: list[str], beside: list[str], refused: list[Refused]
+    tree: Tree, lists: list[str], beside: list[str], refused: list[RefusedEntry]
 ) -> Iterator[tuple[Mapping[str, Any], str, str]]:
     """Each entry, the folder that its `file` is relative to, and where it stands."""
     for name in lists:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
@@ -55,7 +55,7 @@ def read(tree: Tree) -> Listing:
     """Lists real and synthesised videos; those in the official test list get split `test`."""
     places = [place for name in tree.videos if (place := _place(name))]
     lists = [name for name in tree.others if PurePosixPath(name).name.casefold() == TEST_LIST.casefold()]
-    refused: list[Refused] = []
+    refused: list[RefusedEntry] = []
     test = {key for name in lists for key in _listed(tree, name, refused)}
     originals = {(p.key[0], p.stem): p.video_id for p in places if p.key[1] == CELEBRITIES}
     videos = [_video(tree, place, place.key in test, originals) for place in places]
@@ -114,7 +114,7 @@ def _video(tree: Tree, place: _Place, in_test: bool, originals: dict[tuple[str, 
     )
 
 
-def _listed(tree: Tree, name: str, refused: list[Refused]) -> Iterator[Key]:
+def _listed(tree: Tree, name: str, refused: list[RefusedEntry]) -> Iterator[Key]:
     """The test videos of a list; lines that name none are added to `refused`."""
     path = tree.path(name)
     try:
@@ -128,4 +128,4 @@ def _listed(tree: Tree, name: str, refused: list[Refused]) -> Iterator[Key]:
         if place and not place.key[0]:
             yield home, *place.key[1:]
         else:
-            refused.append(Refused(name, ascii(line[:200]), "no line such as  1 YouTube-real/00170.mp4"))
+            refused.append(RefusedEntry(name, ascii(line[:200]), "no line such as  1 YouTube-real/00170.mp4"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import stem
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.datasets.layouts.words import split_of
@@ -32,13 +32,13 @@ def read(tree: Tree) -> Listing:
     """Lists sources and fakes. Raises: UserError: a list of splits can't be read."""
     lists = [(name, match["split"]) for name in tree.others if (match := LIST.fullmatch(name))]
     splits: dict[str, str] = {}
-    refused: list[Refused] = []
+    refused: list[RefusedEntry] = []
     for name, split in lists:
         for line in _lines(tree, name):
             if PAIR.fullmatch(stem(line)):
                 splits[stem(line).casefold()] = split_of(split) or ""
             else:
-                refused.append(Refused(name, ascii(line[:200]), "no line such as  000_M101.mp4"))
+                refused.append(RefusedEntry(name, ascii(line[:200]), "no line such as  000_M101.mp4"))
     videos = [video for name in tree.videos if (video := _video(tree, name, splits))]
     fakes = [video for video in videos if video.label]
     notes = [REAL] if len(fakes) < len(videos) else []

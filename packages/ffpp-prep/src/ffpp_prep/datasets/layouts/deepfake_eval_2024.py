@@ -7,7 +7,7 @@ in it isn't known.
 
 from __future__ import annotations
 
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import Files, absent_note, named
 from ffpp_prep.datasets.layouts.table_file import read_rows
 from ffpp_prep.datasets.layouts.tree import Tree
@@ -36,14 +36,14 @@ def read(tree: Tree) -> Listing:
             f"{tree.path(table)}: column {missing[0]} is missing; it has {', '.join(rows.columns)}"
         )
     files, home = Files(tree), table.rpartition("/")[0]
-    refused: list[Refused] = []
+    refused: list[RefusedEntry] = []
     absent: list[str] = []
     videos: list[VideoRecord] = []
     voices: list[VideoRecord] = []
     for row in rows.rows:
         label = CLASS_WORDS.get(row[PICTURE].casefold())
         if label is None:
-            refused.append(Refused(table, ascii(row[FILE]), UNKNOWN))
+            refused.append(RefusedEntry(table, ascii(row[FILE]), UNKNOWN))
             continue
         video_id = files.find(row[FILE], home)
         if not video_id:

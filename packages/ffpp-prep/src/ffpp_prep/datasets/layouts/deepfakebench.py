@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ffpp_prep.datasets.layouts.ffpp import COMPRESSIONS, DFD_PAIR, PAIR
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import Files, absent_note, orphans_note, peek, read_json
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.datasets.layouts.words import split_of
@@ -56,7 +56,7 @@ def matches(tree: Tree) -> bool:
 def read(tree: Tree) -> Listing:
     """Lists the videos that the JSON name and the disk has, each once."""
     lists = _lists(tree)
-    refused: list[Refused] = []
+    refused: list[RefusedEntry] = []
     listed: dict[str, _Listed] = {}
     for name in lists:
         for entry in _entries(read_json(tree, name), name, refused):
@@ -73,7 +73,7 @@ def read(tree: Tree) -> Listing:
             absent.append(entry.folder)
             continue
         if len(entry.labels) > 1:
-            refused.append(Refused(lists[0], ascii(entry.folder)[:200], "listed as real and as fake"))
+            refused.append(RefusedEntry(lists[0], ascii(entry.folder)[:200], "listed as real and as fake"))
             continue
         everywhere += len(entry.splits) > 1
         videos[video_id] = _video(tree, video_id, entry)
@@ -94,22 +94,22 @@ def _lists(tree: Tree) -> list[str]:
     return [name for name in tree.others if name.lower().endswith(".json") and BEGINS.match(peek(tree, name))]
 
 
-def _entries(content: Any, list_name: str, refused: list[Refused]) -> Iterator[_Listed]:
+def _entries(content: Any, list_name: str, refused: list[RefusedEntry]) -> Iterator[_Listed]:
     """Every video of one JSON; what is none is added to `refused`."""
     for labels in _mappings(content):
         for label_name, splits in labels.items():
             if not isinstance(splits, Mapping):
-                refused.append(Refused(list_name, ascii(label_name)[:200], "no splits below this label"))
+                refused.append(RefusedEntry(list_name, ascii(label_name)[:200], "no splits below this label"))
                 continue
             for split_name, entries in splits.items():
                 split = split_of(str(split_name))
                 if not split or not isinstance(entries, Mapping):
-                    refused.append(Refused(list_name, ascii(split_name)[:200], "no split with videos"))
+                    refused.append(RefusedEntry(list_name, ascii(split_name)[:200], "no split with videos"))
                     continue
                 for name, compression, entry in _videos(entries):
                     folder = _folder_of(entry)
                     if not folder:
-                        refused.append(Refused(list_name, ascii(name)[:200], "no frames are named"))
+                        refused.append(RefusedEntry(list_name, ascii(name)[:200], "no frames are named"))
                         continue
                     yield _Listed(folder, label_name, compression, {_label(label_name)}, {split})
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ffpp_prep.datasets.layouts import dfdc_test
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
@@ -70,7 +70,7 @@ def _read_parts(tree: Tree) -> Listing:
     deeper = _below(tree, parts)
     entries: list[_Entry] = []
     notes: list[str] = []
-    refused: list[Refused] = []
+    refused: list[RefusedEntry] = []
     for part in parts:
         named = [_found(e, present, deeper) for e in _entries(tree, part, refused)]
         entries += named
@@ -80,7 +80,7 @@ def _read_parts(tree: Tree) -> Listing:
                 f"{part.name}: {len(missing)} videos of metadata.json are not on disk; boxes will record them as "
                 "open_failed"
             )
-            refused += [Refused(part.metadata, ascii(e.name), NOT_THERE) for e in missing]
+            refused += [RefusedEntry(part.metadata, ascii(e.name), NOT_THERE) for e in missing]
     elsewhere = {e.name: e for e in entries if not e.label}  # an original can lie in another part
     real = {(e.part, e.name): e for e in entries if not e.label}
     videos = []
@@ -144,7 +144,7 @@ def _parts(tree: Tree) -> list[_Part]:
     return found
 
 
-def _entries(tree: Tree, part: _Part, refused: list[Refused]) -> Iterator[_Entry]:
+def _entries(tree: Tree, part: _Part, refused: list[RefusedEntry]) -> Iterator[_Entry]:
     """The videos of a part; what is no video's entry is added to `refused`."""
     path = tree.path(part.metadata)
     try:
@@ -156,14 +156,14 @@ def _entries(tree: Tree, part: _Part, refused: list[Refused]) -> Iterator[_Entry
     for name, entry in sorted(content.items()):
         label = LABELS.get(str(entry.get("label")).upper()) if isinstance(entry, dict) else None
         if not _is_plain_name(name):
-            refused.append(Refused(part.metadata, ascii(name), "no plain file name"))
+            refused.append(RefusedEntry(part.metadata, ascii(name), "no plain file name"))
         elif label is None:
-            refused.append(Refused(part.metadata, ascii(name), "neither label REAL nor FAKE"))
+            refused.append(RefusedEntry(part.metadata, ascii(name), "neither label REAL nor FAKE"))
         else:
             original = str(entry.get("original") or "") if label else ""
             if original and not _is_plain_name(original):
                 reason = f"original {original!a} is no plain file name; the fake stays, unpaired"
-                refused.append(Refused(part.metadata, ascii(name), reason))
+                refused.append(RefusedEntry(part.metadata, ascii(name), reason))
                 original = ""
             video_id = f"{part.folder}/{name}" if part.folder else name
             yield _Entry(part, name, label, original, video_id)

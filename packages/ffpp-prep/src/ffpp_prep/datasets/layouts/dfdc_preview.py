@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import Files, absent_note, named, orphans_note, peek, read_json
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.datasets.layouts.words import CLASS_WORDS, split_of
@@ -27,7 +27,7 @@ def matches(tree: Tree) -> bool:
 def read(tree: Tree) -> Listing:
     """Lists the videos of dataset.json. Raises: UserError: it can't be read."""
     files, tables = Files(tree), _tables(tree)
-    refused: list[Refused] = []
+    refused: list[RefusedEntry] = []
     absent: list[str] = []
     videos: list[VideoRecord] = []
     listed = 0
@@ -45,7 +45,7 @@ def read(tree: Tree) -> Listing:
             )
             video_id = files.find(path, home)
             if label is None:
-                refused.append(Refused(table, ascii(path)[:200], "label must be real or fake"))
+                refused.append(RefusedEntry(table, ascii(path)[:200], "label must be real or fake"))
             elif not video_id:
                 absent.append(path)
             else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import Files, absent_note, named, peek, read_json
 from ffpp_prep.datasets.layouts.table_file import read_rows
 from ffpp_prep.datasets.layouts.tree import Tree
@@ -29,7 +29,7 @@ def lists(tree: Tree) -> list[str]:
 def read(tree: Tree) -> Listing:
     """Lists the videos that the lists name. Raises: UserError: a list can't be read."""
     files = Files(tree)
-    refused: list[Refused] = []
+    refused: list[RefusedEntry] = []
     absent: dict[str, None] = {}
     found: dict[str, VideoRecord] = {}
     listed: set[str] = set()
@@ -40,7 +40,9 @@ def read(tree: Tree) -> Listing:
             label = LABELS.get(value.casefold())
             video_id = files.find(name, home)
             if label is None:
-                refused.append(Refused(table, ascii(name)[:200], "its label must be 0 (real) or 1 (fake)"))
+                refused.append(
+                    RefusedEntry(table, ascii(name)[:200], "its label must be 0 (real) or 1 (fake)")
+                )
             elif not video_id:
                 absent[name] = None
             elif video_id in found and found[video_id].label != label:

@@ -48,7 +48,7 @@ DFD_PAIR = re.compile(r"(?P<target>\d+)_(?P<source>\d+)__(?P<scene>.+)__(?P<take
 
 
 @dataclass(frozen=True)
-class Place:
+class PlacedVideo:
     """A video by its folders."""
 
     video_id: str
@@ -78,7 +78,7 @@ def read(tree: Tree) -> Listing:
     return listing_of(tree, [place for name in tree.videos if (place := _place(name))])
 
 
-def listing_of(tree: Tree, places: Sequence[Place]) -> Listing:
+def listing_of(tree: Tree, places: Sequence[PlacedVideo]) -> Listing:
     """Returns the listing of the videos in these places."""
     masks = {(p.home, p.method, p.name): p.video_id for p in places if p.kind == MASKS}
     originals = [(p.home, _original(tree, p)) for p in places if p.kind == ORIGINALS]
@@ -91,7 +91,7 @@ def listing_of(tree: Tree, places: Sequence[Place]) -> Listing:
     return Listing((*reals, *fakes), tuple(_notes(reals, fakes)), reasons=lonely)
 
 
-def _place(video_id: str) -> Place | None:
+def _place(video_id: str) -> PlacedVideo | None:
     """Returns where in the data set a video lies; None for one that lies elsewhere."""
     *folders, _ = video_id.split("/")
     low = [folder.casefold() for folder in folders]
@@ -111,7 +111,7 @@ def _place(video_id: str) -> Place | None:
     if kind == FAKES and names[-1] == MASKS:
         kind = MASKS
     home = "/".join(folders[:at]) + "/" if at else ""
-    return Place(video_id, home, kind, method, compression)
+    return PlacedVideo(video_id, home, kind, method, compression)
 
 
 def _flat(video: VideoRecord) -> tuple[bool, str]:
@@ -121,7 +121,7 @@ def _flat(video: VideoRecord) -> tuple[bool, str]:
     return len(named) > 1 and named[-2].casefold() == ORIGINALS, video.video_id
 
 
-def _original(tree: Tree, place: Place) -> VideoRecord:
+def _original(tree: Tree, place: PlacedVideo) -> VideoRecord:
     actor, of_dfd, _ = place.stem.partition("__")
     return VideoRecord(
         video_id=place.video_id,
@@ -136,7 +136,7 @@ def _original(tree: Tree, place: Place) -> VideoRecord:
 
 def _fake(
     tree: Tree,
-    place: Place,
+    place: PlacedVideo,
     originals: dict[tuple[str, str, str], str],
     masks: dict[tuple[str, str, str], str],
 ) -> VideoRecord:

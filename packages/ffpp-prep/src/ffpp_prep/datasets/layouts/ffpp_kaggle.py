@@ -35,7 +35,7 @@ def read(tree: Tree) -> Listing:
             method = ffpp.METHODS.get(inside.casefold(), "")
             kind = ffpp.FAKES if method else ffpp.ORIGINALS
             places.append(
-                ffpp.Place(name, f"{home}/" if home else "", kind, method, _compression(tree, home))
+                ffpp.PlacedVideo(name, f"{home}/" if home else "", kind, method, _compression(tree, home))
             )
     listing = ffpp.listing_of(tree, places)
     used = frozenset(name for name in tree.others if TABLE.fullmatch(name))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import Files, absent_note, orphans_note, plain
 from ffpp_prep.datasets.layouts.table_file import read_rows
 from ffpp_prep.datasets.layouts.tree import Tree
@@ -32,7 +32,7 @@ def matches(tree: Tree) -> bool:
 def read(tree: Tree) -> Listing:
     """Lists the videos that the tables name and the disk has. Raises: UserError: a table can't be read."""
     files = Files(tree)
-    refused: list[Refused] = []
+    refused: list[RefusedEntry] = []
     absent: list[str] = []
     rows: dict[str, tuple[bool, str, Mapping[str, str]]] = {}
     listed = 0
@@ -42,7 +42,7 @@ def read(tree: Tree) -> Listing:
             listed += 1
             video_id = _find(files, columns.get(FILE, ""))
             if not columns.get(FILE):
-                refused.append(Refused(name, ascii(columns)[:200], f"no {FILE}"))
+                refused.append(RefusedEntry(name, ascii(columns)[:200], f"no {FILE}"))
             elif not video_id:
                 absent.append(columns[FILE])
             else:

@@ -6,7 +6,7 @@ holds the same rows. Where only the voice was altered, the picture is real.
 
 from __future__ import annotations
 
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import (
     Files,
     absent_note,
@@ -34,7 +34,7 @@ def matches(tree: Tree) -> bool:
 def read(tree: Tree) -> Listing:
     """Lists the videos that its metadata names. Raises: UserError: it can't be read."""
     files, lists = Files(tree), _lists(tree)
-    refused: list[Refused] = []
+    refused: list[RefusedEntry] = []
     absent: list[str] = []
     found: dict[str, VideoRecord] = {}
     voices: dict[str, VideoRecord] = {}
@@ -51,7 +51,7 @@ def read(tree: Tree) -> Listing:
             try:
                 segments = segments_in(entry, "fake_periods") if picture else ""
             except UserError as error:
-                refused.append(Refused(name, ascii(entry["file"])[:200], str(error)))
+                refused.append(RefusedEntry(name, ascii(entry["file"])[:200], str(error)))
                 continue
             video = VideoRecord(
                 video_id=video_id,

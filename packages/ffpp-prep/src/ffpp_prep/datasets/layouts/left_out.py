@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.tree import VIDEO_SUFFIXES, Tree
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.video.frame_folder import is_archive
@@ -37,7 +37,10 @@ def account(tree: Tree, listing: Listing, places: str) -> Listing:
         *listing.refused,
         *(_refused(name, listing.reasons.get(name, f"not {places}")) for name in left),
         *_others(tree, used),
-        *(Refused(folder or ".", ascii("*"), f"folder not entered: {why}") for folder, why in tree.unread),
+        *(
+            RefusedEntry(folder or ".", ascii("*"), f"folder not entered: {why}")
+            for folder, why in tree.unread
+        ),
     ]
     return replace(listing, refused=tuple(refused))
 
@@ -71,7 +74,7 @@ def _archives(path: str) -> Iterator[str]:
         folder = folder.rpartition("/")[0]
 
 
-def _others(tree: Tree, used: frozenset[str]) -> Iterator[Refused]:
+def _others(tree: Tree, used: frozenset[str]) -> Iterator[RefusedEntry]:
     """Files that are no videos: each where they are few, else counted by folder and ending."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for name in tree.others:
@@ -82,7 +85,7 @@ def _others(tree: Tree, used: frozenset[str]) -> Iterator[Refused]:
         if len(names) <= NAMED:
             yield from (_refused(name, reason) for name in names)
         else:
-            yield Refused(folder, ascii(f"*{suffix} ({len(names)} files)"), reason)
+            yield RefusedEntry(folder, ascii(f"*{suffix} ({len(names)} files)"), reason)
 
 
 def _why_no_video(path: PurePosixPath) -> str:
@@ -100,14 +103,14 @@ def _why_no_video(path: PurePosixPath) -> str:
     return "no ending of a video"
 
 
-def by_reason(refused: Iterable[Refused]) -> list[tuple[str, list[Refused]]]:
+def by_reason(refused: Iterable[RefusedEntry]) -> list[tuple[str, list[RefusedEntry]]]:
     """What was refused, by reason, the most frequent first."""
-    groups: dict[str, list[Refused]] = {}
+    groups: dict[str, list[RefusedEntry]] = {}
     for entry in refused:
         groups.setdefault(entry.reason, []).append(entry)
     return sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
 
 
-def _refused(name: str, reason: str) -> Refused:
+def _refused(name: str, reason: str) -> RefusedEntry:
     folder, _, last = name.rpartition("/")
-    return Refused(folder or ".", ascii(last), reason)
+    return RefusedEntry(folder or ".", ascii(last), reason)

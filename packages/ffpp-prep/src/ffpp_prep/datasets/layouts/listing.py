@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from ffpp_prep.format.records import VideoRecord
 
-__all__ = ["Listing", "Refused"]
+__all__ = ["Listing", "RefusedEntry"]
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedEntry:
     """Something that a data set lists or holds and that isn't taken as it is: in which file or folder, what, why."""
 
     where: str
@@ -34,7 +34,7 @@ class Listing:
 
     videos: tuple[VideoRecord, ...]
     notes: tuple[str, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedEntry, ...] = ()
     used: frozenset[str] = frozenset()
     reasons: Mapping[str, str] = field(default_factory=dict)
     voices: tuple[VideoRecord, ...] = ()

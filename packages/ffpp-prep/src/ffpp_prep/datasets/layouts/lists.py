@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
-from ffpp_prep.datasets.layouts.listing import Refused
+from ffpp_prep.datasets.layouts.listing import RefusedEntry
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
@@ -86,7 +86,7 @@ def read_json(tree: Tree, name: str) -> Any:
         raise UserError(f"{path}: {stand_in(path) or f'not readable as JSON ({error})'}") from error
 
 
-def entries(tree: Tree, list_name: str, refused: list[Refused]) -> Iterator[Mapping[str, Any]]:
+def entries(tree: Tree, list_name: str, refused: list[RefusedEntry]) -> Iterator[Mapping[str, Any]]:
     """The objects of a JSON list, or its only one; what is none is added to `refused`.
 
     Raises:
@@ -103,7 +103,7 @@ def entries(tree: Tree, list_name: str, refused: list[Refused]) -> Iterator[Mapp
         if isinstance(entry, Mapping) and isinstance(entry.get("file"), str):
             yield entry
         else:
-            refused.append(Refused(list_name, ascii(entry)[:200], "no object with a file"))
+            refused.append(RefusedEntry(list_name, ascii(entry)[:200], "no object with a file"))
 
 
 def absent_note(list_name: str, absent: Sequence[str], listed: int) -> list[str]:

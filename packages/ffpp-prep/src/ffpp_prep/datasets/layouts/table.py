@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ffpp_prep.datasets.layouts.listing import Listing, Refused
+from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.table_file import SUFFIXES, read_rows
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.datasets.layouts.words import CLASS_SYNONYMS, split_of
@@ -83,7 +83,7 @@ def read(tree: Tree, words: TableWords) -> Listing:
     labels = _Labels(root, named["label"], words.labels, [row["label"] for row in rows])
     base = root.parent
     kept: list[VideoRecord] = []
-    refused: list[Refused] = []
+    refused: list[RefusedEntry] = []
     called: dict[str, str] = {}  # a path as it stands -> the video's id
     missed: list[str] = []
     for number, row in enumerate(rows, start=1):
@@ -91,12 +91,12 @@ def read(tree: Tree, words: TableWords) -> Listing:
         text = row.pop("path")
         label = labels.read(number, row.pop("label"))
         if label is None:
-            refused.append(Refused(root.name, ascii(text), "its label is to be skipped"))
+            refused.append(RefusedEntry(root.name, ascii(text), "its label is to be skipped"))
             continue
         path = _path(where, text, base)
         if not is_there(path):
             missed.append(text)
-            refused.append(Refused(root.name, ascii(text), _why_missing(text)))
+            refused.append(RefusedEntry(root.name, ascii(text), _why_missing(text)))
         video = _video(where, row, path, label, _name(text, path, base))
         called[_plain(text)] = video.video_id
         kept.append(video)

@@ -22,14 +22,14 @@ LONGEST_FIELD = 1 << 20
 
 
 @dataclass(frozen=True)
-class Rows:
+class TableRows:
     """A table's columns, and its rows as dictionaries of text; what is empty or null is ""."""
 
     columns: tuple[str, ...]
     rows: tuple[dict[str, str], ...]
 
 
-def read_rows(path: Path, unnamed: bool = False) -> Rows:
+def read_rows(path: Path, unnamed: bool = False) -> TableRows:
     """Reads a table.
 
     Args:
@@ -55,16 +55,16 @@ def read_rows(path: Path, unnamed: bool = False) -> Rows:
         raise UserError(f"{path}: not readable as {path.suffix[1:].upper()} ({reason})") from error
 
 
-def _parquet(path: Path) -> Rows:
+def _parquet(path: Path) -> TableRows:
     frame = read_table(path, "write it again").to_pandas().astype(object)
     columns = tuple(str(name) for name in frame.columns)
     _refuse_twice(path, columns)
     frame.columns = pd.Index(columns)
     text = frame.where(frame.notna(), "").astype(str)
-    return Rows(columns, tuple({str(k): v for k, v in row.items()} for row in text.to_dict("records")))
+    return TableRows(columns, tuple({str(k): v for k, v in row.items()} for row in text.to_dict("records")))
 
 
-def _csv(path: Path, unnamed: bool) -> Rows:
+def _csv(path: Path, unnamed: bool) -> TableRows:
     csv.field_size_limit(LONGEST_FIELD)
     lines = _text(path.read_bytes())
     if not lines.strip():
@@ -80,7 +80,7 @@ def _csv(path: Path, unnamed: bool) -> Rows:
     while header and not header[-1] and not unnamed:
         header.pop()
     _refuse_twice(path, tuple(header))
-    return Rows(tuple(header), tuple(_rows(path, reader, header)))
+    return TableRows(tuple(header), tuple(_rows(path, reader, header)))
 
 
 def _rows(path: Path, reader: Iterator[list[str]], header: list[str]) -> Iterator[dict[str, str]]:

@@ -23,7 +23,7 @@ from ffpp_prep.work.verify.tasks import each
 
 
 @dataclass(frozen=True)
-class Rows:
+class PartRows:
     """The rows of a part, by columns; `owner`: each one's video, by its place in the other table."""
 
     owner: NDArray[np.int64]
@@ -34,7 +34,7 @@ class Rows:
 
 
 # The videos' own rows, their rows in the other table, the settings -> which don't agree, and how.
-Count = Callable[[pd.DataFrame, Rows, dict[str, Any]], Iterator[tuple[int, str]]]
+Count = Callable[[pd.DataFrame, PartRows, dict[str, Any]], Iterator[tuple[int, str]]]
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _part(task: _Task, rows_file: Path, beat: Beat) -> _Sound:
     return _Sound(len(rows.owner), fingerprint_of(settings))
 
 
-def _rows(table: pa.Table, videos: pd.DataFrame, path: Path) -> Rows:
+def _rows(table: pa.Table, videos: pd.DataFrame, path: Path) -> PartRows:
     ids = table["video_id"].unify_dictionaries().combine_chunks()
     names = ids.dictionary.to_pylist()
     places = pd.Index(videos["video_id"]).get_indexer(names)
@@ -121,10 +121,10 @@ def _rows(table: pa.Table, videos: pd.DataFrame, path: Path) -> Rows:
         stray = names[int(ids.indices[int(np.argmax(owner < 0))].as_py())]
         raise Wrong(path, f"rows of {stray}, which the part doesn't list")
     columns = {name: table[name].to_numpy() for name in table.column_names if name != "video_id"}
-    return Rows(owner, columns)
+    return PartRows(owner, columns)
 
 
-def _count_boxes(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> Iterator[tuple[int, str]]:
+def _count_boxes(videos: pd.DataFrame, rows: PartRows, settings: dict[str, Any]) -> Iterator[tuple[int, str]]:
     """One best face for each decoded frame, and the numbers of the video's row."""
     best = rows["face"] == 0
     order = np.argsort(rows.owner[best], kind="stable")
@@ -144,7 +144,7 @@ def _count_boxes(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> 
     )
 
 
-def _count_faces(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> Iterator[tuple[int, str]]:
+def _count_faces(videos: pd.DataFrame, rows: PartRows, settings: dict[str, Any]) -> Iterator[tuple[int, str]]:
     """Yields the videos whose row of a fake has other numbers than its faces."""
     return _different(
         videos,
@@ -153,7 +153,9 @@ def _count_faces(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> 
     )
 
 
-def _count_landmarks(videos: pd.DataFrame, rows: Rows, settings: dict[str, Any]) -> Iterator[tuple[int, str]]:
+def _count_landmarks(
+    videos: pd.DataFrame, rows: PartRows, settings: dict[str, Any]
+) -> Iterator[tuple[int, str]]:
     """Yields the videos whose row has other numbers than their landmarks."""
     return _different(
         videos,
