@@ -12,6 +12,7 @@ import PIL.Image
 import prediction
 import pytest
 import torch
+from folders import folders_in
 
 from dfd_train.calibration import kept
 from dfd_train.calibration.card import DetectorCard
@@ -181,6 +182,7 @@ def test_int8_prints_what_it_changes_and_takes_the_card_along(run, tmp_path, cap
     assert (check.precision, check.videos) == ("int8", 6) and f"{check.sentence()}." in said
     assert check.sentence().startswith("int8 on 6 validation videos: ") and "AUC " in check.sentence()
     assert cards[1] == replace(cards[0], precision="int8", checks=(check,))
+    assert folders_in((tmp_path / "int8.onnx").read_bytes(), run, tmp_path) == []
     scorer = load_scorer(tmp_path / "int8.onnx")
     assert (scorer.facts.precision, scorer.facts.checked) == ("int8", check.sentence())
     val = pd.read_parquet(run / "predictions-val.parquet")

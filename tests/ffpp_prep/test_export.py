@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import pyarrow.parquet as pq
 import pytest
+from folders import folders_in
 from test_pictures import frames, picture, png, write
 
 from ffpp_prep.cli import main
@@ -200,6 +202,19 @@ def test_several_processes_write_the_same_bytes(work: Path, tmp_path: Path) -> N
             for root in (tmp_path / f"{to}1", tmp_path / f"{to}2")
         )
         assert one == two
+
+
+def test_no_export_names_a_folder_of_this_machine(work: Path, tmp_path: Path) -> None:
+    for to in ("folder", "webdataset", "deepfakebench", "hf"):
+        export_crops(work, tmp_path / to, ExportSettings(to=to))
+        written = [path for path in (tmp_path / to).rglob("*") if path.is_file()]
+        assert len(written) > 3
+        for path in written:
+            assert folders_in(path.read_bytes(), tmp_path, work.parent) == [], path
+            if path.suffix == ".parquet":  # compressed
+                table = pq.read_table(path)
+                told = f"{table.schema.metadata} {table.drop_columns(['image']).to_pylist()}".encode()
+                assert folders_in(told, tmp_path, work.parent) == [], path
 
 
 def test_the_command(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
