@@ -2,20 +2,26 @@
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import UserError
 
+BUG = 70  # as sysexits.h calls it: an internal software error
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns 0, or 2 after one line that says what was wrong."""
+    """Runs a command; returns 0, 2 after one line that says what was wrong, or 70 after a fault's traceback."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
     except (UserError, OSError, ImportError) as error:
         print(f"reseption_models: {error}", file=sys.stderr)
         return 2
+    except Exception:
+        traceback.print_exc()
+        return BUG
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive
 
-HELP = "temperature and threshold of an adopted detector from labelled videos of yours; of a run, anew"
+HELP = "learn an adopted detector's temperature and threshold from labelled videos of yours, or a run's anew"
 EXAMPLE = "dfd-train calibrate gend --data WORK --split val"
 
 

@@ -13,7 +13,7 @@ EXAMPLE = "dfd-train compare runs/v1 runs/v2 --reference thesis --out comparison
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="runs' folders")
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("comparison"), metavar="DIR", help="where to write"
     )

@@ -37,8 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="WORK", help="another prepared data set than the run's own"
     )
     parser.add_argument("--frames", type=positive, metavar="N", help="equally spaced frames per video")
-    parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
-    parser.add_argument("--aggregation", choices=("mean", "median", "max"), default="mean")
+    parser.add_argument(
+        "--checkpoint",
+        choices=("best", "last"),
+        default="best",
+        help="of the best epoch on validation (default), or of the last one",
+    )
+    parser.add_argument(
+        "--aggregation",
+        choices=("mean", "median", "max"),
+        default="mean",
+        help="how frames' scores become a video's (default: mean)",
+    )
     parser.add_argument(
         "--threshold",
         type=threshold,

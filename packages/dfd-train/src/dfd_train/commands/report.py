@@ -13,7 +13,7 @@ EXAMPLE = "dfd-train report runs/v1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="RUN")
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a run's folder")
     add_hardest(parser)
 
 

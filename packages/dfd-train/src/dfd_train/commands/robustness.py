@@ -49,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     films.add_argument(
         "--faithful",
         action="store_true",
-        help="encode whole films again, detect and cut faces again; by default crops suffer by themselves, which is "
-        "faster and milder",
+        help="encode whole films, then detect and cut their faces again (default: change each crop by itself, which "
+        "is faster and milder)",
     )
     films.add_argument(
         "--detect-every",
