@@ -98,7 +98,7 @@ def test_few_people_get_no_interval() -> None:
     frame = frame_of(judged(corner_map(), people=4), 1)
     table = mask_table(frame, 3, "")
     assert table.rows[0][9].text == "–" and "12 pictures of 4 people or originals" in table.notes[1]
-    assert "No interval: fewer than 5" in table.notes[1] and "3 pictures are left out" in table.notes[1]
+    assert "No interval: fewer than 5" in table.notes[1] and "Left out: 3 pictures" in table.notes[1]
 
 
 def test_the_same_pictures_for_every_method() -> None:

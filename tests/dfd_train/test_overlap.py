@@ -59,6 +59,11 @@ def test_check_splits_and_run_see_the_same(tmp_path: Path, kind: str) -> None:
     assert [leak.kind for leak in leaks] == ([expected] if expected else [])
 
 
+def test_a_set_without_splits_leaks_nothing(tmp_path: Path) -> None:
+    work = made(tmp_path / "set", TABLES["nothing"].replace("train", "unused").replace("test", "unused"))
+    assert splits_leak(load_prepared(work)) == ()
+
+
 def test_a_copied_validation_video_is_told_by_its_name(tmp_path: Path) -> None:
     own = load_prepared(
         made(tmp_path / "own", "t,c.mp4,0,train,x,1,,,\nv,a.mp4,0,val,x,2,,,", {"t": 1, "v": 2})
@@ -68,7 +73,7 @@ def test_a_copied_validation_video_is_told_by_its_name(tmp_path: Path) -> None:
     )
     found = overlap(own, (), other, other.videos)
     assert found.line() == (
-        "No identity of the training and validation videos is among the 2 tested ones. "
+        "No identity of the training and validation videos is in the 2 tested videos. "
         "1 of the tested files also trained the model or chose its checkpoint: w is v (val)."
     )
     assert overlap(own, ("original_sequences",), other, other.videos).leaks == ()  # neither trained nor chose
@@ -83,8 +88,8 @@ def test_look_alikes_and_originals_across_sets(tmp_path: Path) -> None:
     other = load_prepared(made(tmp_path / "other", rows, {"a": 5, "n": 1}))
     found = overlap(own, (), other, other.videos)
     assert found.line() == (
-        "None of the 2 tested videos says whom it shows: people in both sets can't be told. "
-        "1 of the tested videos show the pictures of a training or validation video: n and a (train)."
+        "None of 2 tested videos says whom it shows: people in both sets can't be told. "
+        "1 of the tested videos with the pictures of a training or validation video: n and a (train)."
     )  # the two videos called a are two originals
 
 
@@ -92,6 +97,6 @@ def test_sets_of_before_say_what_they_cannot_see(small_set) -> None:
     prepared = load_prepared(small_set.work)
     tested = prepared.videos[prepared.videos["split"] == "test"]
     line = overlap(prepared, (), prepared, tested).line()
-    assert line.startswith("No identity of the training and validation videos is among")
-    assert f"{len(prepared.videos)} files of both sets can't be read and were not compared." in line
+    assert line.startswith("No identity of the training and validation videos is in")
+    assert f"Not compared, as unreadable: {len(prepared.videos)} files of both sets." in line
     assert f"Of {len(prepared.videos)} videos of both sets no pictures are recorded" in line

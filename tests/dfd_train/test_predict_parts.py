@@ -258,7 +258,7 @@ def test_a_few_validation_videos_are_counted_and_a_low_score_acquits_nobody() ->
         "19 fake and 7 real videos that did not train it: of those, 0 of 19 fakes and 1 of 7 reals scored"
         in said
     )
-    assert "lower. 19 fake and 7 real videos are too few to mean much." in said
+    assert "lower. Too few videos to mean much: 19 fake and 7 real." in said
     assert "chose the model's checkpoint and settings, so they flatter it" in said
     assert "A low score does not show that a file is real." in said and "averaged over the frames" in said
     said, _ = meaning(value(0.8), reading([0.1] * 99 + [0.85], [0.9] * 10 + [0.7] * 10), 3, "image")

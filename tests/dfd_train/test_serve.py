@@ -80,15 +80,17 @@ def test_an_upload_becomes_a_report_and_is_deleted(server, clip) -> None:
 def test_uploads_are_limited(server) -> None:
     before = folders(server.out)
     kind = {"Content_Type": "application/octet-stream"}
-    for name, status, message in (
-        ("a.exe", 415, "no ending of a video or image"),
-        ("a.HEIC", 415, "HEIC pictures can't be read"),
-        ("mp4", 415, "no ending of a video or image"),
-        (".mp4", 415, "no ending of a video or image"),
-        ("", 415, "no ending of a video or image"),
+    heic = b"\0\0\0\x18ftypheic" + bytes(100)
+    for name, content, message in (
+        ("a.exe", b"x", "neither its first bytes nor its ending"),
+        ("a.exe", bytes(100_000), "neither its first bytes nor its ending"),
+        ("mp4", b"x", "neither its first bytes nor its ending"),
+        ("", b"x", "neither its first bytes nor its ending"),
+        ("a.HEIC", heic, "HEIC pictures can't be read"),
+        ("a.jpg", heic, "HEIC pictures can't be read"),
     ):
-        assert server.upload(name, b"x")[0] == status
-        assert message in server.upload(name, b"x")[1]["error"]
+        status, said = server.upload(name, content)
+        assert status == 415 and message in said["error"], (name, said)
     status, _, body = server.ask("POST", "/uploads?name=a.mp4", b"", **kind)
     assert status == 400 and b"empty" in body
     status, _, body = server.ask("POST", "/uploads?name=a.mp4", None, Content_Length="2000001", **kind)
@@ -102,6 +104,15 @@ def test_uploads_are_limited(server) -> None:
         connection.endheaders()
         assert connection.getresponse().status in (400, 411)
     assert folders(server.out) == before
+
+
+@pytest.mark.parametrize("name", ["clip", "clip.bin", "clip.jpg", ""])
+def test_a_file_is_what_its_first_bytes_say(server, clip, name) -> None:
+    status, state = server.upload(name, clip.read_bytes())
+    assert status == 201 and state["name"] == (name or "file")
+    server.wait_for(state["id"], "done")
+    result = json.loads(server.ask("GET", f"/reports/{state['id']}/result.json")[2])
+    assert (result["status"], result["media"]["kind"]) == ("scored", "video")
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(server) -> None:
@@ -253,7 +264,9 @@ def test_in_a_browser(server, clip, tmp_path) -> None:
         assert answers["noise.mp4"].startswith("No usable face.")
         assert answers["large.mp4"] == "2 MB are above the limit of 2 MB."
         assert answers["empty.mp4"] == "Could not be read. The file is empty."
-        assert answers["song.mp3"] == "Its name has no ending of a video or picture that is known here."
+        assert answers["song.mp3"].startswith(
+            "song.mp3: neither its first bytes nor its ending are those of a"
+        )
         assert "Finding and scoring faces" in stages
         with page.expect_popup() as popup:
             page.locator("li", has_text="two people.mp4").get_by_text("Open the report").click()

@@ -225,9 +225,7 @@ def test_names_and_lengths_are_bounded() -> None:
         safe_name("\U0001f600\U0001f3a5.mp4") == safe_name("\ufffd.mp4") == "file.mp4"
     )  # nothing but odd signs
     assert safe_name("...mp4") == "file.mp4"
-    for name in ("", ".mp4", "a", "a.mp4/", "a.mp4\0"):
-        with pytest.raises(Refused):
-            safe_name(name.replace("\0", ".exe"))
+    assert [safe_name(name) for name in ("", ".mp4", "a", "a.mp4/")] == ["file", "file.mp4", "a", "file"]
     for length in (None, "", "-1", "1e3", "²", " 5", "9" * 19):
         with pytest.raises(Refused) as refused:
             announced(length, 10)

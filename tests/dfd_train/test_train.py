@@ -147,7 +147,7 @@ def test_the_model_generalises_to_another_set(learned, small_set, small_set_writ
     capsys.readouterr()
     assert main(["evaluate", str(learned), "--data", str(other), "--frames", "5", "--workers", "0"]) == 0
     assert (
-        "No identity of the training and validation videos is among the 6 tested ones."
+        "No identity of the training and validation videos is in the 6 tested videos."
         in capsys.readouterr().out
     )
     predictions = pd.read_parquet(learned / "predictions-test-on-celeb.parquet")
@@ -164,7 +164,7 @@ def test_the_model_generalises_to_another_set(learned, small_set, small_set_writ
     known = small_set_writer(tmp_path / "known/work", edit=same_people).work
     evaluate = ["evaluate", str(learned), "--frames", "1", "--workers", "0"]
     assert main([*evaluate, "--data", str(known)]) == 0
-    line = "1 identities of the training and validation videos are in 3 of the 6 tested ones: ffpp/000."
+    line = "Identities of the training and validation videos in 3 of the 6 tested videos: ffpp/000."
     assert line in capsys.readouterr().out
     # folders are often of one name: neither the run's own predictions nor another set's are written over
     more = small_set_writer(tmp_path / "more/work", length=20).work

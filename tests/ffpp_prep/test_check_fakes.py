@@ -232,8 +232,8 @@ def test_what_the_command_prints(checked: Path) -> None:
     result = ffpp_prep("check-fakes", checked, "--jobs", 1)
     assert result.returncode == 0 and "nothing left to do; 5 done before" in result.stdout
     for words in (
-        "not measured: 1 fakes, no original on disk",
-        "not measured: 1 fakes, no boxes",
+        "not measured: 1 fake, no original on disk",
+        "not measured: 1 fake, no boxes",
         "not manipulated at all, left out whole by --untouched drop: 1 video",
         "can't be told at this compression: 5 faces of 1 video, 0 of them whole; they count as touched",
         "flickering: 2 videos",

@@ -181,7 +181,7 @@ def test_status_tells_what_failed_and_why(extracted: Path) -> None:
         "8 videos",
         "open_failed",
         "901.mp4: the file is empty",
-        "shards written",
+        "shard written",
         "original_sequences",
     ):
         assert words in result.stdout

@@ -1,8 +1,9 @@
-"""`--dry-run` of scan and boxes: what would be done, and nothing on the disk."""
+"""`--dry-run` of scan, boxes and extract: what would be done, and nothing on the disk."""
 
 from pathlib import Path
 
 import pytest
+from clips import decode, encode, talking_head
 
 from ffpp_prep.cli import main
 
@@ -25,3 +26,30 @@ def test_scan_and_boxes_say_what_is_to_be_done(tmp_path: Path, capsys: pytest.Ca
         assert main(asked) == 0
         assert capsys.readouterr().out == "boxes: 2 of 2 videos left; nothing was written\n"
     assert sorted(path.name for path in work.iterdir()) == before
+
+
+def test_extract_says_what_is_to_be_cut_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, work = tmp_path / "set", tmp_path / "work"
+    for name in ("real/a.mp4", "fake/b.mp4"):
+        encode(root / name, decode(talking_head())[:6])
+    command = ["extract", str(root), "-o", str(work), "--dry-run"]
+    assert main(command) == 2 and "isn't scanned yet" in capsys.readouterr().err
+    assert main(["boxes", str(root), "-o", str(work)]) == 0
+    (root / "fake/c.mp4").write_bytes(b"not opened")
+    assert main(["scan", str(root), "-o", str(work)]) == 0
+    before = contents(work)
+    capsys.readouterr()
+    for asked in (command, ["extract", str(work), "--dry-run"]):
+        assert main(asked) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert said[0] == "extract: 1 shard, 12 crops of 2 videos left; nothing was written"
+        assert said[1].startswith("  1 video left out: boxes not detected yet;")
+    assert contents(work) == before
+    assert main(["extract", str(work)]) == 0
+    capsys.readouterr()
+    assert main(["extract", str(work), "--dry-run"]) == 0
+    assert "extract: 0 shards, 0 crops of 0 videos left" in capsys.readouterr().out
+
+
+def contents(work: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(work)): path.read_bytes() for path in work.rglob("*") if path.is_file()}

@@ -96,4 +96,4 @@ def test_status_tells_rate_time_left_and_disk(extracted: Path, tmp_path: Path) -
             30 / rate, abs=0.6
         )
     (work / "faces" / "faces-00000.json").unlink()
-    assert "0 of 1 shards written: 0 crops" in status_text(work)
+    assert "0 of 1 shard written: 0 crops" in status_text(work)

@@ -92,8 +92,8 @@ def test_missing_parts_are_notes(tmp_path: Path) -> None:
     notes = "\n".join(list_videos(tmp_path).notes)
     assert "c23 is incomplete: youtube 9 of 1000, Deepfakes 11 of 1000, Face2Face 0 of 1000" in notes
     assert "c40 is incomplete: youtube 0 of 1000, Deepfakes 1 of 1000" in notes
-    assert "1 manipulated videos have names outside the data set's pattern" in notes and "mine.mp4" in notes
-    assert "2 manipulated videos have no original of their compression on disk" in notes
+    assert "1 manipulated video with a name outside the data set's pattern" in notes and "mine.mp4" in notes
+    assert "2 manipulated videos without an original of their compression on disk" in notes
 
 
 def test_only_fakes_or_only_originals(tmp_path: Path) -> None:
@@ -178,8 +178,7 @@ def test_celebdf_without_its_list_or_with_videos_missing(tmp_path: Path) -> None
     (tmp_path / "Celeb-real/id0_0000.mp4").unlink()
     notes = "\n".join(list_videos(tmp_path).notes)
     assert (
-        "1 of 4 official test videos are not on disk" in notes
-        and "4 synthesised videos have no orig" in notes
+        "1 of 4 official test videos not on disk" in notes and "4 synthesised videos without an orig" in notes
     )
     (tmp_path / "List_of_testing_videos.txt").unlink()
     assert "List_of_testing_videos.txt not found" in "\n".join(list_videos(tmp_path).notes)
@@ -239,9 +238,9 @@ def test_tables(tmp_path: Path, suffix: str) -> None:
     assert (c.method, c.original_id, c.split, c.path) == ("fake", "", "", "/elsewhere/c.mp4")
     assert listing.notes == (
         f"labels: {labels}",
-        "3 of 3 files of the table are not on disk (first: 'clips/a.mp4'); boxes will record them as open_failed. "
+        "3 of 3 files of the table not on disk (first: 'clips/a.mp4'); boxes will record open_failed. "
         f"Relative paths count from {tmp_path.resolve()}",
-        "1 fakes name an original_id that is no real video of the table; they can't be paired, and "
+        "1 fake with an original_id that is no real video of the table: can't be paired, and "
         "those of one name are one group",
         "columns not used: weather",
     )

@@ -46,7 +46,7 @@ def test_dfdc_original_in_another_part_or_nowhere(tmp_path: Path) -> None:
     videos = {Path(v.video_id).stem: v for v in listing.videos}
     assert videos["f"].original_id == "dfdc_train_part_0/r.mp4" and videos["f"].group == videos["r"].group
     assert videos["g"].original_id == "" and videos["g"].group == videos["h"].group != videos["i"].group
-    assert "3 fakes name no original of the parts on disk" in "\n".join(listing.notes)
+    assert "3 fakes without an original in the parts on disk" in "\n".join(listing.notes)
 
 
 def test_dfdc_videos_that_are_not_on_disk_keep_their_rows(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_dfdc_videos_that_are_not_on_disk_keep_their_rows(tmp_path: Path) -> Non
         path.unlink()
     listing = list_videos(tmp_path)
     assert len(listing.videos) == 15
-    assert "dfdc_train_part_0: 2 videos of metadata.json are not on disk" in "\n".join(listing.notes)
+    assert "dfdc_train_part_0: 2 videos of metadata.json not on disk" in "\n".join(listing.notes)
 
 
 HOSTILE_NAMES = (

@@ -53,7 +53,7 @@ def test_dfdc_test(tmp_path: Path, folder: str, videos: str, table: bool) -> Non
         (f"{videos}/{letter}vmmcmifmg.mp4", number % 2, "test", "dfdc")
         for number, letter in enumerate("abcd")
     ]
-    assert "1 of 5 videos are not on disk (first: 'absent.mp4')" in listing.notes[0]
+    assert "1 of 5 videos not on disk (first: 'absent.mp4')" in listing.notes[0]
     assert not listing.refused
 
 
@@ -246,8 +246,8 @@ def test_fakeavceleb(tmp_path: Path) -> None:
         reasons(listing).values()
     )
     assert (
-        "1 of 6 videos are not on disk" in listing.notes[0]
-        and "1 rows name a file again" in listing.notes[-1]
+        "1 of 6 videos not on disk" in listing.notes[0]
+        and "1 row with a file named before" in listing.notes[-1]
     )
     heard = found(tmp_path, altered_voice=True)[f"FakeAVCeleb_v1.2/{names['voice']}"]
     assert facts(heard) == (REAL, 0, "", "", "id00076", "")
@@ -271,7 +271,7 @@ def test_kodf_however_its_letters_are_composed(tmp_path: Path, form: str) -> Non
     videos = {v.video_id: v for v in listing.videos}
     assert facts(videos[written(fake)]) == ("dffs", 1, "train", written(real), "p-1", "p-2")
     assert facts(videos[written(real)]) == (REAL, 0, "train", "", "p-1", "")
-    assert "1 of 3 videos are not on disk" in listing.notes[0] and not listing.refused
+    assert "1 of 3 videos not on disk" in listing.notes[0] and not listing.refused
 
 
 # --- films of which a part was altered -----------------------------------------------------------------------
@@ -310,8 +310,8 @@ def test_lavdf(tmp_path: Path) -> None:
         ("LAV-DF", 1, "train", "train/000001.mp4"),
     ]
     assert [v.fake_segments for v in listing.videos] == ["", "", "1.2-2 3-4.25"]
-    assert any(note.startswith("1 fakes are altered for a part of their time") for note in listing.notes)
-    assert "1 of 5 videos are not on disk" in listing.notes[0]
+    assert any(note.startswith("1 fake altered for a part of the time") for note in listing.notes)
+    assert "1 of 5 videos not on disk" in listing.notes[0]
     assert "test/000004.mp4" in found(tmp_path, altered_voice=True)
 
 
@@ -392,7 +392,7 @@ def test_deepfake_eval_2024(tmp_path: Path) -> None:
         "its authors don't know whether the picture is real",
         "the picture is real and only the voice was altered; --altered-voice takes it as real",
     ]
-    assert "1 of 5 videos are not on disk" in listing.notes[0]
+    assert "1 of 5 videos not on disk" in listing.notes[0]
 
 
 def test_uadfv(tmp_path: Path) -> None:

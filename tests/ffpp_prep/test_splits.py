@@ -280,4 +280,4 @@ def test_seeds(tmp_path: Path, build: object) -> None:
 def test_without_any_rule_there_is_no_split(tmp_path: Path) -> None:
     root = trees.touch(tmp_path, ["real/a.mp4", "fake/b.mp4"])
     videos, notes = assign(list_videos(root).videos, SplitSettings())
-    assert {v.split for v in videos} == {""} and notes[0].startswith("2 videos have no split")
+    assert {v.split for v in videos} == {""} and notes[0].startswith("2 videos without a split")

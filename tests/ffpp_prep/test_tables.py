@@ -122,7 +122,7 @@ def test_paths_with_backslashes_are_understood_and_those_of_a_drive_hinted_at(tm
     assert a.path == str(tmp_path.resolve() / "clips/a.mp4") and b.original_id == "clips/a.mp4"
     assert len(listing.videos) == 4
     (note,) = (note for note in listing.notes if "not on disk" in note)
-    assert note.startswith("2 of 4 files of the table are not on disk (first: 'C:\\\\data\\\\c.mp4')")
+    assert note.startswith("2 of 4 files of the table not on disk (first: 'C:\\\\data\\\\c.mp4')")
     assert "1 are paths of Windows: write them with /, without a drive, relative to that folder" in note
     assert {r.entry: r.reason for r in listing.refused} == {
         ascii("C:\\data\\c.mp4"): (

@@ -66,7 +66,7 @@ def test_times_that_can_not_be_are_counted(
 ) -> None:
     found, remark = times(stamps)
     assert found == pytest.approx(expected, abs=2e-3)
-    assert remark.startswith(f"{mended} of {len(stamps)} frames had no usable time")
+    assert remark.startswith(f"no usable time in {mended} of {len(stamps)} frame")
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ def test_only_readable_videos_with_one_face_count() -> None:
     )
     assert usable_lines(table) == [
         "usable videos by split: train 1 real and 1 fake of 4; val 1 real and 0 fake; test 0 real and 0 fake of 2",
-        "2 videos with multiple faces are none of them: ffpp-prep extract --include-multiple-faces and dfd-train's "
-        "--multiple-faces keep take their best face",
+        "2 videos with multiple faces not among them: ffpp-prep extract --include-multiple-faces and dfd-train's "
+        "--multiple-faces keep take the best face",
     ]
 
 

@@ -133,7 +133,7 @@ def test_frames_missing_at_the_end_are_said_to_be(
 def test_a_packet_that_is_cut_is_said_to_be(tmp_path: Path, head: list) -> None:
     path = cut_within(encode(tmp_path / "v.avi", head, options={"bf": "0"}), 119, share=0.5)
     frames, _, reader = read(path)
-    assert len(frames) == 120 and reader.error == "1 packets are incomplete"
+    assert len(frames) == 120 and reader.error == "incomplete: 1 packet"
 
 
 def test_an_avi_announces_repeated_frames_that_it_does_not_store(tmp_path: Path, head: list) -> None:

@@ -102,7 +102,7 @@ def test_what_the_prepared_set_tells_of_the_thesis_is_named(make_run, tmp_path):
         ("000", "DeepFakeDetection is split by actors instead of at random"),
         (
             "021",
-            "DeepFakeDetection is another random draw than the thesis's, 1 actors in training and outside",
+            "DeepFakeDetection is another random draw than the thesis's, 1 actor in training and outside",
         ),
     ):
         table = videos.assign(target_id=videos["target_id"].mask(dfd & (videos["target_id"] == "000"), train))

@@ -302,14 +302,14 @@ def test_identities_are_compared_within_a_data_set(make_run, work, tmp_path):
     assert overlap.unknown == 0
     nobody = pd.DataFrame([("g", "celebdf", None, "")], columns=columns)
     assert identity_overlap(trained, nobody).line() == (
-        "None of the 1 tested videos says whom it shows: people in both sets can't be told."
+        "None of 1 tested video says whom it shows: people in both sets can't be told."
     )
     assert overlap.line().startswith(
-        "2 identities of the training and validation videos are in 2 of the 4 tested ones: ffpp/001"
+        "Identities of the training and validation videos in 2 of the 4 tested videos: ffpp/001"
     )
     assert (
         identity_overlap(trained, tested[:1]).line()
-        == "No identity of the training and validation videos is among the 1 tested ones."
+        == "No identity of the training and validation videos is in the 1 tested video."
     )
     run = make_run("a")
     (run / "predictions-test.parquet").rename(run / "predictions-test-on-other.parquet")

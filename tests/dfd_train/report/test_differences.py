@@ -205,7 +205,7 @@ def test_unequal_test_sets_are_refused(make_run, tmp_path, capsys):
         compare_runs(runs, tmp_path)
     assert not list(tmp_path.iterdir())
     assert main(["compare", *map(str, runs), "--out", str(tmp_path), "--common"]) == 0
-    said = "test: all numbers are over the 28 videos that all scored (whole scored 53, part scored 28)."
+    said = "test: numbers are over the 28 videos that all scored (whole scored 53, part scored 28)."
     assert said in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "tables" / "measures-test.csv").open(encoding="utf-8")))
     assert [row["Videos"] for row in rows] == ["28", "28"]
@@ -285,7 +285,7 @@ def test_missing_scores(make_run, tmp_path):
         assert shown[missing] == pytest.approx(sk.roc_auc_score(label, filled))
     assert len(set(shown.values())) == 3
     found = compare_runs([run], tmp_path / "common", others=Others({"theirs": file}), common=True)
-    assert "test: all numbers are over the 42 videos that all scored" in found.notes[0]
+    assert "test: numbers are over the 42 videos that all scored" in found.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -284,7 +284,7 @@ def test_pictures_that_cannot_be_had_are_given_up_and_the_page_says_why(make_run
     config = (run / "config.toml").read_text()
     (run / "config.toml").write_text(config.replace(str(work), str(bare)))
     text = words_of(parse(write_report(run).read_text(encoding="utf-8")))
-    assert re.search(r"\d+ crops are not shown, as they can't be read: .*neither crop nor box", text)
+    assert re.search(r"Not shown: \d+ crops, unreadable: .*neither crop nor box", text)
 
 
 def test_curves_draw_every_point():

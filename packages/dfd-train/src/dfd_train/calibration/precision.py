@@ -17,6 +17,7 @@ from dfd_train.errors import UserError
 from dfd_train.metrics import scores
 from dfd_train.runs.folder import RunFolder
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.text.units import counted
 
 FILE = "precision.json"
 FRAME = ["video_id", "frame", "face"]
@@ -36,7 +37,8 @@ def compare(
     both = before.merge(now[[*FRAME, "logit"]], on=FRAME, suffixes=("", "_now"))
     if len(both) != len(before):
         raise UserError(
-            f"the validation predictions are of {len(before)} crops, of which the prepared set gives {len(both)}"
+            f"the validation predictions are of {counted(len(before), 'crop')}, of which the prepared set "
+            f"gives {len(both)}"
         )
     old = calibration.score.videos(both.drop(columns="logit_now"))
     new = calibration.score.videos(both.drop(columns="logit").rename(columns={"logit_now": "logit"}))

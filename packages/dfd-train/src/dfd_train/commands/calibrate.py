@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive
+from ffpp_prep.text.units import counted
 
 HELP = "learn an adopted detector's temperature and threshold from labelled videos of yours, or a run's anew"
 EXAMPLE = "dfd-train calibrate gend --data WORK --split val"
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         calibration = calibrate_run(options.detector, request)
     score = calibration.score
     print(
-        f"On {calibration.videos_real} real and {calibration.videos_fake} fake videos: "
+        f"On {calibration.videos_real} real and {counted(calibration.videos_fake, 'fake video')}: "
         f"the scale is {score.scale.method}, over {score.over}; temperature {calibration.temperature:.2f}, "
         f"threshold {calibration.threshold:.3f}."
     )

@@ -152,7 +152,7 @@ def run(options: argparse.Namespace) -> Outcome:
     if len(files) > 1:
         ends = [f"{counts[status]} {words}" for status, words in COUNTED.items()]
         ends += [f"{counts[status]} {words}" for status, words in FAILED.items() if counts[status]]
-        print(f"{len(files)} files: {', '.join(ends)}; {options.out / 'index.html'}")
+        print(f"{counted(len(files), 'file')}: {', '.join(ends)}; {options.out / 'index.html'}")
     status = 3 if counts["not_a_number"] else 1 if counts["unreadable"] else 0
     return Outcome(BUG if counts["internal_error"] else status, STREAMED)
 

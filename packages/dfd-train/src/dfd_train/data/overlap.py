@@ -8,14 +8,15 @@ import pandas as pd
 from ffpp_prep.datasets.leaks import TESTED, Leak, audit_tested, audit_videos
 from ffpp_prep.datasets.people import people
 from ffpp_prep.format.prepared import PreparedSet, with_likeness
+from ffpp_prep.text.units import counted
 
 NAMED = 5  # of identities and of pairs in a sentence
 OTHERS = {
     "content": "{} of the tested files also trained the model or chose its checkpoint",
-    "pictures": "{} of the tested videos show the pictures of a training or validation video",
-    "original": "{} of the tested videos show the original of a training or validation video",
-    "group": "{} of the tested videos are in one group with a training or validation video",
-    "label": "{} of the tested files are labelled real and fake",
+    "pictures": "{} of the tested videos with the pictures of a training or validation video",
+    "original": "{} of the tested videos with the original of a training or validation video",
+    "group": "{} of the tested videos in one group with a training or validation video",
+    "label": "{} of the tested files labelled real and fake",
 }
 """kinds of `ffpp_prep.datasets.leaks` besides people, and how many of a kind are told"""
 
@@ -47,15 +48,16 @@ class Overlap:
         return " ".join([self._of_people(), *self._of_others(), *self._not_seen()])
 
     def _of_people(self) -> str:
-        unknown = f" {self.unknown:,} of them do not say whom they show." if self.unknown else ""
+        unknown = f" No person is named for {self.unknown:,} of them." if self.unknown else ""
         if self.identities:
             return (
-                f"{len(self.identities):,} identities of the training and validation videos are in {self.videos:,} of "
-                f"the {self.tested:,} tested ones: {_some(self.identities)}.{unknown}"
+                f"Identities of the training and validation videos in {self.videos:,} of the "
+                f"{counted(self.tested, 'tested video')}: {_some(self.identities)}.{unknown}"
             )
+        tested = counted(self.tested, "tested video")
         if self.unknown == self.tested:
-            return f"None of the {self.tested:,} tested videos says whom it shows: people in both sets can't be told."
-        return f"No identity of the training and validation videos is among the {self.tested:,} tested ones.{unknown}"
+            return f"None of {tested} says whom it shows: people in both sets can't be told."
+        return f"No identity of the training and validation videos is in the {tested}.{unknown}"
 
     def _of_others(self) -> list[str]:
         told = []
@@ -74,11 +76,11 @@ class Overlap:
     def _not_seen(self) -> list[str]:
         told = []
         if self.unread:
-            told.append(f"{self.unread:,} files of both sets can't be read and were not compared.")
+            told.append(f"Not compared, as unreadable: {counted(self.unread, 'file')} of both sets.")
         if self.without_pictures:
             told.append(
-                f"Of {self.without_pictures:,} videos of both sets no pictures are recorded: among them copies that "
-                "were encoded again can't be seen."
+                f"Of {counted(self.without_pictures, 'video')} of both sets no pictures are recorded: among them "
+                "copies that were encoded again can't be seen."
             )
         return told
 

@@ -15,6 +15,7 @@ import pandas as pd
 from dfd_train.errors import UserError
 from ffpp_prep.format.prepared import altered_by_row
 from ffpp_prep.format.schemas import USABLE
+from ffpp_prep.text.units import counted
 
 SPLITS = ("train", "val", "test")
 
@@ -40,7 +41,7 @@ class Selection:
         """One line: how many of each label, and what was left out."""
         fake = int((self.videos["label"] == 1).sum())
         reasons = ", ".join(f"{count.videos} {count.reason}" for count in self.left_out) or "none"
-        return f"{self.split}: {fake} fake and {len(self.videos) - fake} real videos; left out: {reasons}"
+        return f"{self.split}: {fake} fake and {counted(len(self.videos) - fake, 'real video')}; left out: {reasons}"
 
 
 class Pair(NamedTuple):

@@ -30,7 +30,7 @@ from ffpp_prep.datasets.leaks import KINDS, Leak
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.format.tables import read_metadata
 from ffpp_prep.format.untouched import untouched_frames
-from ffpp_prep.text.units import counted
+from ffpp_prep.text.units import counted, plural
 
 log = logging.getLogger(__name__)
 EPOCHS_COUNTED = 4  # whose crops are looked for before training: other epochs show other frames
@@ -65,7 +65,7 @@ class TrainingData:
             return ""
         lengths = self.train.videos.loc[rows, "frames_decoded"]
         row = lengths.idxmin()
-        return f"{lengths.min()} frames: {self.train.videos.at[row, 'video_id']}"
+        return f"{counted(int(lengths.min()), 'frame')}: {self.train.videos.at[row, 'video_id']}"
 
     def plan(self, config: RunConfig, epoch: int) -> EpochPlan:
         """The batches of one epoch, at most `train.max_steps`."""
@@ -97,7 +97,7 @@ def open_data(config: RunConfig) -> TrainingData:
     leaks = splits_leak(prepared)
     if leaks and not config.data.allow_leaks:
         raise UserError(
-            f"{len(leaks)} leak{'s' * (len(leaks) > 1)}, such as {KINDS[leaks[0].kind]}: {leaks[0].line()}; all of "
+            f"{counted(len(leaks), 'leak')}, such as {KINDS[leaks[0].kind]}: {leaks[0].line()}; all of "
             f"them: ffpp-prep check-splits {prepared.work}; split anew, or allow it by name: "
             "--set data.allow_leaks=true"
         )
@@ -137,11 +137,11 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
         data.val.summary(),
         usable_by_split(data.prepared.videos, config.data.multiple_faces, config.data.exclude_methods),
         f"{counted(len(first.batches), 'batch')} an epoch, {counted(first.batches.crops, 'crop')}; "
-        f"epochs: {config.train.epochs}, each validated on {validation.batches.crops} crops",
+        f"epochs: {config.train.epochs}, each validated on {counted(validation.batches.crops, 'crop')}",
         crop_sources(
             data.prepared,
             np.concatenate([*(plan.batches.spots for plan in plans), validation.batches.spots]),
-            f"epoch{'s' * (len(epochs) > 1)} {', '.join(map(str, epochs))} and validation",
+            f"{plural(len(epochs), 'epoch')} {', '.join(map(str, epochs))} and validation",
             config.train.epochs,
         ),
     ]

@@ -10,6 +10,7 @@ from dfd_train.engine.place import Place
 from dfd_train.errors import UserError
 from dfd_train.runs.checkpoint import CheckpointFacts
 from dfd_train.settings.config import RunConfig
+from ffpp_prep.text.units import counted
 
 Planner = Callable[[RunConfig, int], EpochPlan]
 """The batches of an epoch (from 1) under a configuration."""
@@ -34,7 +35,7 @@ def check_length(before: RunConfig, now: RunConfig, place: Place, plan: Planner,
         return
     reason, way, same_steps = "", "choose another --out", before.train.max_steps == now.train.max_steps
     if begun > now.train.epochs:
-        reason = f"{begun} epochs are begun"
+        reason = f"begun so far: {counted(begun, 'epoch')}"
         if same_steps and place.epoch <= before.train.epochs:
             way = f"--epochs {before.train.epochs} goes on with it"
     elif now.schedule.curve == "cosine" and before.train.epochs != now.train.epochs:
@@ -44,7 +45,11 @@ def check_length(before: RunConfig, now: RunConfig, place: Place, plan: Planner,
         if same_steps:
             reason += f" (the shortest video has {shortest})" if shortest else ""
             longest = _longest(before, now.train.epochs, begun, plan)
-            way = f"at most {longest} epochs would do, or {way}" if longest > before.train.epochs else way
+            way = (
+                f"at most {counted(longest, 'epoch')} would do, or {way}"
+                if longest > before.train.epochs
+                else way
+            )
     if reason:
         raise UserError(f"this run cannot get another length ({'; '.join(changed)}), {reason}; {way}")
 

@@ -28,6 +28,7 @@ from dfd_train.metrics.groups import FEWEST
 from dfd_train.models import Detector
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
 from dfd_train.report.tables import methods_in
+from ffpp_prep.text.units import counted
 
 
 @dataclass(frozen=True)
@@ -217,11 +218,14 @@ def _over_the_best(
 def _evidence(frame: pd.DataFrame, left_out: int) -> tuple[str, ...]:
     """Says on whose pictures the numbers rest."""
     groups, pictures = frame["group"].nunique(), len(frame[["picture", "method"]].drop_duplicates())
-    text = f"{pictures} pictures of {groups} people or originals, the same for every model and method."
+    whose = f"{groups} people or originals" if groups > 1 else "1 person or original"
+    text = f"{counted(pictures, 'picture')} of {whose}, the same for every model and method."
     if groups < FEWEST:
         text += f" No interval: fewer than {FEWEST} of them."
     if left_out:
-        text += f" {left_out} pictures are left out: in them a method found nothing that speaks for fake."
+        text += (
+            f" Left out: {counted(left_out, 'picture')} in which a method found nothing that speaks for fake."
+        )
     return (text,)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from dfd_train.metrics.clustered import NONE, Interval, share_interval
 from dfd_train.metrics.groups import FEWEST, VideoGroups
+from ffpp_prep.text.units import counted
 
 BINS = 10
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
@@ -86,7 +87,7 @@ def false_alarms(videos: pd.DataFrame, threshold: float, level: float = 0.95) ->
     group = VideoGroups.of(videos).number[videos["label"].to_numpy() == 0]
     called = (reals["value"].to_numpy(np.float64) > threshold).astype(np.float64)
     faces, length = reals["faces"].to_numpy(), reals["length"].to_numpy(np.float64)
-    kinds = [(f"{count} face{'s' * (count > 1)}", faces == count) for count in (1, 2)]
+    kinds = [(counted(count, "face"), faces == count) for count in (1, 2)]
     kinds.append(("3 or more faces", faces > 2))
     first, second = np.quantile(length, (1 / 3, 2 / 3))
     kinds += [

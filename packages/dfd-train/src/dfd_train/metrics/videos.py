@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dfd_train.errors import UserError
 from dfd_train.metrics.scores import Floats, cross_entropy_of_logits, sigmoid
+from ffpp_prep.text.units import counted
 
 Aggregation = Literal["mean", "median", "max"]
 Grouping = Literal["video_id", "name"]
@@ -102,7 +103,7 @@ def _checked(predictions: pd.DataFrame, aggregation: str, group_by: str) -> pd.D
         raise UserError(f"grouping {group_by!r} is unknown; use one of {', '.join(GROUPINGS)}")
     broken = int((~np.isfinite(predictions["logit"].to_numpy(np.float64))).sum())
     if broken:
-        raise UserError(f"{broken} of {len(predictions)} logits are not finite numbers")
+        raise UserError(f"{broken} of {counted(len(predictions), 'logit')} not finite")
     if not predictions["label"].isin([0, 1]).all():
         raise UserError(
             f"labels are 0 (real) and 1 (fake); there are {sorted(predictions['label'].unique())}"

@@ -28,6 +28,7 @@ from dfd_train.report.table import Table, number, percent, words
 from dfd_train.runs.folder import DEMONSTRATION
 from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.text.bars import bar
+from ffpp_prep.text.units import counted
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ def gain_table(scorers: Sequence[Scorer], work: Path, split: str, frames: int = 
         )
     demonstration = prepared.demonstration or any(one.facts.demonstration for one in scorers)
     return Table(
-        f"Split {split} of {work.resolve().name}: {len(selection.videos)} videos",
+        f"Split {split} of {work.resolve().name}: {counted(len(selection.videos), 'video')}",
         ("Model", "AUC", "Balanced accuracy", "Log loss"),
         tuple(rows),
         notes=(_gain(aucs),) if len(scorers) > 1 else (),

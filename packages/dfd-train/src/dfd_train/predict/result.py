@@ -21,6 +21,7 @@ from dfd_train.predict.words import looked_at, meaning
 from dfd_train.predict.worst import Explanation
 from dfd_train.runs.folder import DEMONSTRATION
 from ffpp_prep.text.printable import printable
+from ffpp_prep.text.units import counted
 from ffpp_prep.video import TooLarge, VideoError
 
 FORMAT_VERSION = 3
@@ -209,18 +210,18 @@ def _faces(analysis: Analysis, reading: Reading) -> tuple[tuple[Face, ...], list
     """All faces that were scored, and those that count."""
     rows = analysis.faces.assign(prob=frame_probs(analysis.faces, reading)).dropna(subset="prob")
     needed = min(FEWEST_FRAMES, analysis.media.frames_chosen)
-    found, counted = [], []
+    found, counting = [], []
     for track, own in rows.groupby("track", sort=True):
         pixels = int(np.minimum(own["x2"] - own["x1"], own["y2"] - own["y1"]).median())
         reasons = []
         if pixels < SMALLEST_FACE:
             reasons.append(f"{pixels} pixels wide, {SMALLEST_FACE} are needed")
         if len(own) < needed:
-            reasons.append(f"scored in {len(own)} frame{'s' * (len(own) > 1)}, {needed} are needed")
+            reasons.append(f"scored in {counted(len(own), 'frame')}, {needed} are needed")
         time, logit = own["time"].to_numpy(np.float64), own["logit"].to_numpy(np.float64)
         scored = Scored(int(track) + 1, time, logit, reading.score.value(logit), doubt(own))
         if not reasons:
-            counted.append(scored)
+            counting.append(scored)
         found.append(
             Face(
                 face=scored.face,
@@ -236,7 +237,7 @@ def _faces(analysis: Analysis, reading: Reading) -> tuple[tuple[Face, ...], list
                 doubt=scored.doubt,
             )
         )
-    return tuple(found), counted
+    return tuple(found), counting
 
 
 def _faceless(analysis: Analysis) -> tuple[Span, ...]:
@@ -250,7 +251,7 @@ def _faceless(analysis: Analysis) -> tuple[Span, ...]:
 
 def _why_no_face(analysis: Analysis, faces: tuple[Face, ...]) -> str:
     looked = analysis.media.frames_looked_at
-    where = "the image" if analysis.media.kind == "image" else f"{looked} frame{'s' * (looked > 1)} looked at"
+    where = "the image" if analysis.media.kind == "image" else f"{counted(looked, 'frame')} looked at"
     if not faces:
         return (
             f"no face found in {where}; very small, turned or covered faces are missed "

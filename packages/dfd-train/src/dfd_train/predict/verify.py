@@ -200,7 +200,10 @@ def _differences(old: Result, new: Result, old_frames: Path, new_frames: Path) -
     before, now = pd.read_csv(old_frames), pd.read_csv(new_frames)
     keys = ["frame", "face"]
     if before[keys].to_numpy().tolist() != now[keys].to_numpy().tolist():
-        return [*wrong, f"faces in {len(before)} places, now in {len(now)}, not the same ones"], 0.0
+        return [
+            *wrong,
+            f"faces in {counted(len(before), 'place')}, now in {len(now)}, not the same ones",
+        ], 0.0
     moved = float(np.abs(before[SIDES] - now[SIDES]).max(axis=None)) if len(before) else 0.0
     if moved > 1.0:
         wrong.append(f"boxes lie up to {moved:.1f} pixels elsewhere")

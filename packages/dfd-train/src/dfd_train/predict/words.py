@@ -114,10 +114,10 @@ def _compared(value: float, known: Calibration | None, kind: str) -> list[str]:
         if count < FEW_VIDEOS
     )
     return [
-        f"Its scale was set on {known.videos_fake} fake and {known.videos_real} real videos that did not train it: of"
-        f" those, {_part(fake, known.videos_fake, 'fake')} and {_part(real, known.videos_real, 'real')} scored"
-        f" {'at least as high' if high else 'lower'}.",
-        *([f"{few} videos are too few to mean much.".capitalize()] if few else []),
+        f"Its scale was set on {known.videos_fake} fake and {counted(known.videos_real, 'real video')} that did not "
+        f"train it: of those, {_part(fake, known.videos_fake, 'fake')} and {_part(real, known.videos_real, 'real')} "
+        f"scored {'at least as high' if high else 'lower'}.",
+        *([f"Too few videos to mean much: {few}."] if few else []),
         *(
             ["They were scored by averages over videos, which vary less than a single picture."]
             * (kind != "video")
@@ -129,7 +129,7 @@ def _compared(value: float, known: Calibration | None, kind: str) -> list[str]:
 def _part(share: float, videos: int, word: str) -> str:
     """A share of some videos: counted where they are few."""
     if videos < FEW_VIDEOS:
-        return f"{round(share * videos)} of {videos} {word}s"
+        return f"{round(share * videos)} of {counted(videos, word)}"
     return f"{percent(share)} of the {word} ones"
 
 

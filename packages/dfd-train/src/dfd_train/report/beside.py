@@ -162,7 +162,8 @@ def _prepared(work: Path, works: Works) -> list[str]:
     if len(train) and len(others):
         shared = len(identity_overlap(train, others).identities)
         parts.append(
-            f"DeepFakeDetection is another random draw than the thesis's, {shared} actors in training and outside"
+            f"DeepFakeDetection is another random draw than the thesis's, {counted(shared, 'actor')} in training and "
+            "outside"
             if shared
             else "DeepFakeDetection is split by actors instead of at random"
         )

@@ -31,6 +31,7 @@ from dfd_train.report.thesis import thesis_tables
 from dfd_train.report.works import Works
 from dfd_train.runs.names import run_names
 from ffpp_prep.options import Checked
+from ffpp_prep.text.units import plural
 
 Reference = Literal["thesis"]
 
@@ -146,7 +147,7 @@ def _restricted(name: str, judged: Sequence[Judged], videos: frozenset[str]) -> 
     )
     if not videos:
         return f"{name}: no video was scored by all ({counts}): they stand in no table side by side."
-    return f"{name}: all numbers are over the {len(videos):,} videos that all scored ({counts})."
+    return f"{name}: numbers are over the {len(videos):,} {plural(len(videos), 'video')} that all scored ({counts})."
 
 
 def _not_evaluated(run: Run) -> str:

@@ -11,6 +11,7 @@ from dfd_train.report.curves import Plot
 from dfd_train.report.svg import BLUE, GREY, ORANGE, figure, to_svg
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
 from dfd_train.report.tables import warning
+from ffpp_prep.text.units import counted
 
 
 def operating_table(
@@ -40,7 +41,7 @@ def operating_table(
         title = f"Fakes found at {100 * one.rate:g} % false alarms"
         rows.append((words(title), percent(one.hits), nothing))
         if not one.resolvable:
-            notes.append(f"{title}: not resolvable with {one.reals:,} real videos.")
+            notes.append(f"{title}: not resolvable with {counted(one.reals, 'real video')}.")
     header = ("Measure", "Videos", "95 % interval")
     return Table(
         "Scores as probabilities, and few false alarms",

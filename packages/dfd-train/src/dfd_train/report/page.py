@@ -28,7 +28,7 @@ from dfd_train.report.tables import (
 )
 from dfd_train.report.templates import render
 from ffpp_prep.text.printable import printable
-from ffpp_prep.text.units import plural
+from ffpp_prep.text.units import counted, plural
 
 log = logging.getLogger(__name__)
 SPLIT_TITLES = {
@@ -138,7 +138,9 @@ def _crops_note(prepared: _Prepared | None) -> str:
         return "Crops are not shown: the prepared data set of this run could not be opened."
     if not prepared.read.failed:
         return ""
-    return f"{prepared.read.failed} crops are not shown, as they can't be read: {printable(prepared.read.reason)}"
+    return (
+        f"Not shown: {counted(prepared.read.failed, 'crop')}, unreadable: {printable(prepared.read.reason)}"
+    )
 
 
 def _results(
@@ -175,9 +177,9 @@ def _results(
         sentence=f"{summary.videos:,} {plural(summary.videos, 'video')}, {fakes:,} fake and "
         f"{summary.videos - fakes:,} real; "
         + (
-            f"{per_video} frame{'s' * (per_video != '1')} a video."
+            f"{per_video} {plural(1 if per_video == '1' else 2, 'frame')} a video."
             if per_video
-            else f"{summary.frames:,} frames."
+            else f"{summary.frames:,} {plural(summary.frames, 'frame')}."
         )
         + (f" {evaluated[0].upper()}{evaluated[1:]}." if evaluated else "")
         + " Measures are over videos unless they name frames; intervals cover 95 %. "
@@ -213,7 +215,7 @@ def _subtitle(run: Run) -> str:
     parts = [
         f"{run.model} ({run.variant})" if run.variant else run.model,
         f"{run.optimizer}, learning rate {run.config['optimizer']['lr']:g}",
-        run.unfinished or f"{len(run.epochs)} epoch{'s' * (len(run.epochs) != 1)}",
+        run.unfinished or counted(len(run.epochs), "epoch"),
         f"{data['batches']} batches of {data['batch_size']}",
     ]
     return " · ".join(parts)

@@ -10,7 +10,7 @@ from dfd_train.metrics import Intervals, Summary, method_subset, video_scores
 from dfd_train.metrics.summary import ORIGINALS
 from dfd_train.report.measures import Measures
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
-from ffpp_prep.text.units import plural
+from ffpp_prep.text.units import counted, plural
 
 DEMONSTRATION = "demonstration model, not evidence"
 SCORE = "sigmoid of the logit, not calibrated"
@@ -42,8 +42,8 @@ class Coverage:
             return f"Coverage: all {self.expected:,} {plural(self.expected, 'video')} scored."
         parts = ", ".join(f"{name} {number}" for name, number in sorted(self.unusable.items()))
         return (
-            f"Coverage: {self.scored:,} of {self.expected:,} videos scored; "
-            f"{self.expected - self.scored:,} without a score are counted here and nowhere else ({parts})."
+            f"Coverage: {self.scored:,} of {self.expected:,} {plural(self.expected, 'video')} scored; "
+            f"{self.expected - self.scored:,} without a score, counted here and nowhere else ({parts})."
         )
 
 
@@ -140,7 +140,7 @@ def hardest_table(predictions: pd.DataFrame, hardest: int = 10, demonstration: b
         for rank, video in enumerate(hardest_videos(predictions, hardest).itertuples(), start=1)
     ]
     header = ("Rank", "Method", "File", "Loss", "Score")
-    title = f"The {len(rows)} hardest videos"
+    title = f"The {counted(len(rows), 'hardest video')}"
     notes = (f"Score: mean over the frames of the {SCORE}.",)
     return Table(title, header, tuple(rows), notes, slug="hardest", warning=warning(demonstration))
 

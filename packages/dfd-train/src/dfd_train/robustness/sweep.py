@@ -35,6 +35,7 @@ from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.options import Checked, Range
 from ffpp_prep.text.bars import bar
 from ffpp_prep.text.printable import printable
+from ffpp_prep.text.units import counted
 from ffpp_prep.video import is_there
 
 log = logging.getLogger(__name__)
@@ -165,7 +166,7 @@ def _with_faces(videos: pd.DataFrame) -> pd.DataFrame:
     if len(found) < len(videos):
         log.warning("no face was found again in %d of %d films", len(videos) - len(found), len(videos))
     if found.empty:
-        raise UserError(f"no face was found again in any of the {len(videos)} films")
+        raise UserError(f"no face was found again in any of {counted(len(videos), 'film')}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a browser sends, taken in: a name of an allowed kind, no more bytes than allowed, in blocks, to a file."""
+"""What a browser sends, taken in: a video or picture, no more bytes than allowed, in blocks, to a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import IO
 
 from dfd_train.predict.inputs import READ, folder_name
 from dfd_train.serve.refusal import Refused
-from ffpp_prep.video.photographs import HEIC
+from ffpp_prep.text.units import counted
+from ffpp_prep.video.photographs import HEAD, is_plainly_one, kind_of
 
 BLOCK = 1 << 20
 SPARE = 256 << 20  # bytes of disk to be left for results
@@ -20,27 +21,33 @@ PATIENCE_S, LEAST = 30.0, 300_000  # an upload of which fewer bytes came in as m
 
 
 def safe_name(name: str) -> str:
-    """A file name without folders or odd letters, whose ending is that of a video or image.
-
-    Raises: Refused (415) for another ending.
-    """
-    last = re.split(r"[/\\]", name)[-1][-1000:]
+    """A file name without folders or odd letters, with the ending that its sender gave it."""
+    last = called(name)
     stem, dot, ending = last.rpartition(".")
-    plain = folder_name(
-        f"{folder_name(stem)}{dot}{ending}"
-    )  # first by itself: one of odd signs alone must leave a name
-    suffix = Path(plain).suffix.lower()
-    if suffix in HEIC and stem:
-        raise Refused(415, f"{name[:100]!r}: HEIC pictures can't be read; save this one as JPEG")
-    if suffix not in READ or not stem:
+    return folder_name(
+        f"{folder_name(stem)}.{ending}" if dot else last
+    )  # odd signs alone must leave a name, too
+
+
+def require_kind(path: Path) -> None:
+    """Makes sure of what `predict` takes in a folder: a video or picture by its first bytes, or by its ending.
+
+    Raises: Refused (415).
+    """
+    if kind_of(path) == "heic":
+        raise Refused(415, "HEIC pictures can't be read; save this one as JPEG")
+    if not is_plainly_one(path) and path.suffix.lower() not in READ:
         kinds = " ".join(sorted(known.removeprefix(".") for known in READ))
-        raise Refused(415, f"{name[:100]!r} has no ending of a video or image; allowed endings: {kinds}")
-    return plain
+        raise Refused(
+            415,
+            f"{path.name[:100]}: neither its first bytes nor its ending are those of a video or picture; known "
+            f"endings: {kinds}",
+        )
 
 
 def called(name: str) -> str:
     """What its sender calls a file: the last part of its path."""
-    return re.split(r"[/\\]", name)[-1][-255:]
+    return re.split(r"[/\\]", name)[-1][-255:] or "file"
 
 
 def announced(length: str | None, limit: int) -> int:
@@ -93,23 +100,24 @@ class Promise:
 async def receive(blocks: AsyncIterator[bytes], promise: Promise, target: Path) -> None:
     """Writes the bytes that were announced to `target`; nothing stays of an upload that is cut short.
 
-    Raises: Refused: ended early or longer than announced (400), too slow (408); the disk is full (507).
+    Raises: Refused: ended early or longer than announced (400), too slow (408), neither video nor picture (415); the
+        disk is full (507).
     """
     target.parent.mkdir(parents=True, mode=0o700)
     try:
         with target.open("xb") as file:
-            await _copy(blocks, promise, file)
+            await _copy(blocks, promise, file, target)
     except BaseException:
         shutil.rmtree(target.parent, ignore_errors=True)
         raise
 
 
-async def _copy(blocks: AsyncIterator[bytes], promise: Promise, file: IO[bytes]) -> None:
-    waiting = bytearray()
+async def _copy(blocks: AsyncIterator[bytes], promise: Promise, file: IO[bytes], target: Path) -> None:
+    waiting, enough = bytearray(), HEAD
 
     async def write() -> None:
         try:
-            await asyncio.to_thread(file.write, bytes(waiting))
+            await asyncio.to_thread(_write, file, bytes(waiting))
         except OSError as error:
             raise Refused(507, f"the disk refuses the file: {error.strerror}") from None
         promise.use(len(waiting))
@@ -124,15 +132,24 @@ async def _copy(blocks: AsyncIterator[bytes], promise: Promise, file: IO[bytes])
             async with asyncio.timeout_at(begun + PATIENCE_S):
                 block = await anext(blocks, None)
         except TimeoutError:
-            raise Refused(408, f"only {came} bytes came in {PATIENCE_S:.0f} seconds") from None
+            raise Refused(408, f"only {counted(came, 'byte')} came in {PATIENCE_S:.0f} seconds") from None
         came += len(block or b"")
         if block is None:
             break
         if len(block) + len(waiting) > promise.left:
             raise Refused(400, "more bytes came than were announced")
         waiting += block
-        if len(waiting) >= BLOCK:
+        if len(waiting) >= enough:
             await write()
+            if enough == HEAD:
+                require_kind(target)
+            enough = BLOCK
     await write()
     if promise.left:
-        raise Refused(400, f"the upload ended {promise.left} bytes early")
+        raise Refused(400, f"the upload ended {counted(promise.left, 'byte')} early")
+    require_kind(target)
+
+
+def _write(file: IO[bytes], block: bytes) -> None:
+    file.write(block)
+    file.flush()

@@ -56,15 +56,20 @@ def run(options: argparse.Namespace) -> Outcome:
 def _left(options: argparse.Namespace) -> Outcome:
     from ffpp_prep.work.store import BoxStore, read_scan
 
-    if options.out is not None and not (options.out / "videos.parquet").is_file():
-        raise UserError(
-            f"{options.out} isn't scanned yet: ffpp-prep scan ROOT -o {options.out} --dry-run lists its videos"
-        )
-    work = options.out or work_of(options)
+    work = scanned(options)
     videos = set(read_scan(work)["video_id"])
     left = len(videos - set(BoxStore(work).done()))
     print(f"boxes: {left} of {counted(len(videos), 'video')} left; nothing was written")
     return Outcome(ExitStatus.OK, {"videos": len(videos), "left": left})
+
+
+def scanned(options: argparse.Namespace) -> Path:
+    """The work folder of a dry run, which scans nothing. Raises: UserError where ROOT isn't scanned yet."""
+    if options.out is not None and not (options.out / "videos.parquet").is_file():
+        raise UserError(
+            f"{options.out} isn't scanned yet: ffpp-prep scan ROOT -o {options.out} --dry-run lists its videos"
+        )
+    return Path(options.out or work_of(options))
 
 
 def add_folder_arguments(parser: Parser) -> None:

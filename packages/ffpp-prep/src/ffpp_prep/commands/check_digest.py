@@ -11,6 +11,7 @@ from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_csv, add_jobs
 from ffpp_prep.errors import ExitStatus
 from ffpp_prep.text.printable import printable
+from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
     from ffpp_prep.digests import Comparison
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> Outcome:
 def _print(found: Comparison) -> None:
     from ffpp_prep.digests.compare import KINDS
 
-    print(f"check-digest: {found.rows} {found.kind} of {found.videos} videos in the digest")
+    print(f"check-digest: {found.rows} {found.kind} of {counted(found.videos, 'video')} in the digest")
     for one in found.found:
         said = "; ".join(text for text in (KINDS[one.kind], one.detail) if text)
         print(f"  {one.kind:<15} {one.rows:>9}" + (f"  {said}" if said else ""))

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> Outcome:
     hidden = checks[checks["faces_unknown"] > 0]
     if len(hidden):
         print(
-            f"can't be told at this compression: {hidden['faces_unknown'].sum()} faces of "
+            f"can't be told at this compression: {counted(int(hidden['faces_unknown'].sum()), 'face')} of "
             f"{counted(len(hidden), 'video')}, "
             f"{(hidden['faces_unknown'] == hidden['faces']).sum()} of them whole; they count as touched"
         )
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> Outcome:
         print(line)
     if options.csv:
         write_failures(failed, options.csv)
-        print(f"{len(failed)} fakes that are not ok -> {options.csv}")
+        print(f"{counted(len(failed), 'fake')} not ok -> {options.csv}")
     some = checks["status"].isin(FAILED).any()
     return Outcome(ExitStatus.SOME_FAILED if some else ExitStatus.OK, summary)
 
@@ -87,7 +87,7 @@ def _print(summary: FakesSummary, work: Path) -> None:
         f"{work / 'fakes'}"
     )
     for reason, count in summary.left_out.items():
-        print(f"not measured: {count} fakes, {reason}")
+        print(f"not measured: {counted(count, 'fake')}, {reason}")
     if len(summary.checks):
         columns = ["faces", "faces_untouched", "faces_unknown", "frames_untouched"]
         counts = summary.checks.groupby("method")[columns].sum()
@@ -107,8 +107,8 @@ def _print_some(what: str, checks: pd.DataFrame) -> None:
     print(f"{what}: {counted(len(checks), 'video')}")
     for row in checks.sort_values("faces_untouched", ascending=False).head(LISTED).itertuples():
         print(
-            f"  {row.video_id}: {row.faces_untouched} of {row.faces} faces untouched, "
-            f"{row.changes} changes, {row.switches} switches"
+            f"  {row.video_id}: {row.faces_untouched} of {counted(row.faces, 'face')} untouched, "
+            f"{counted(row.changes, 'change')}, {counted(row.switches, 'switch')}"
         )
     if len(checks) > LISTED:
         print(f"  … and {len(checks) - LISTED} more")

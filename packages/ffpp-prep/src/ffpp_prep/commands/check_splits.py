@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> Outcome:
         _print_kind(kind, list(leaks))
     if options.csv:
         write_pairs(audit.leaks, options.csv)
-        print(f"all {sum(leak.pairs for leak in audit.leaks)} pairs -> {options.csv}")
+        print(f"{counted(sum(leak.pairs for leak in audit.leaks), 'pair')} -> {options.csv}")
     elif audit.leaks:
         print(f"every pair, as a table:  ffpp-prep check-splits {work} --csv pairs.csv")
     _print_summary(audit)
@@ -62,18 +62,20 @@ def _print_summary(audit: Audit) -> None:
         print(f"note: {', '.join(audit.without_people)} names no people: leaks by person can't be seen there")
     if audit.shared_parts:
         print(
-            f"note: {audit.shared_parts} parts of DFDC stand in several splits, and most people in one part: expect "
-            "the same people there; --dfdc-splits parts holds out whole parts"
+            f"note: {counted(audit.shared_parts, 'part')} of DFDC in several splits, and most people in one part: "
+            "expect the same people there; --dfdc-splits parts holds out whole parts"
         )
     if audit.without_pictures:
         print(
-            f"note: of {audit.without_pictures} videos no pictures are recorded (boxes does): copies that were encoded "
-            "again can't be seen there"
+            f"note: of {counted(audit.without_pictures, 'video')} no pictures are recorded (boxes does): copies that "
+            "were encoded again can't be seen there"
         )
     if audit.unread:
         print(f"note: {counted(audit.unread, 'file')} can't be read, and not compared by content")
     content = (
-        "content not compared" if audit.hashed is None else f"{audit.hashed} files of equal size compared"
+        "content not compared"
+        if audit.hashed is None
+        else f"{counted(audit.hashed, 'file')} of equal size compared"
     )
     videos = ", ".join(f"{count} {split}" for split, count in audit.videos.items())
-    print(f"check-splits: {len(audit.leaks)} leaks; {videos} videos; {content}")
+    print(f"check-splits: {counted(len(audit.leaks), 'leak')}; {videos} videos; {content}")

@@ -14,7 +14,7 @@ from ffpp_prep.commands.boxes import add_detection_arguments
 from ffpp_prep.commands.scan import add_scan_arguments, table_words
 from ffpp_prep.errors import ExitStatus
 from ffpp_prep.settings import BoxSettings, CropSettings, Engine, SplitSettings
-from ffpp_prep.text.units import duration_text, size_text
+from ffpp_prep.text.units import counted, duration_text, plural, size_text
 
 if TYPE_CHECKING:
     from ffpp_prep.stages.estimate import Estimate
@@ -51,13 +51,15 @@ def run(options: argparse.Namespace) -> Outcome:
 
 def _text(found: Estimate, codec: str) -> str:
     lines = [
-        f"videos   {found.videos}, {duration_text(3600 * found.hours)} of video, about {found.frames:,} frames",
+        f"videos   {found.videos}, {duration_text(3600 * found.hours)} of video, about {found.frames:,} "
+        f"{plural(found.frames, 'frame')}",
         f"boxes    about {duration_text(found.boxes_s)} and {size_text(found.boxes_bytes)}: "
-        f"{found.detected_frames:,} frames to detect, {found.detect_rate:.1f} a second and job",
+        f"{found.detected_frames:,} {plural(found.detected_frames, 'frame')} to detect, "
+        f"{found.detect_rate:.1f} a second and job",
         f"extract  about {duration_text(found.extract_s)} and {size_text(found.crops_bytes)}: "
-        f"{found.crops:,} crops as {codec}",
-        f"from     the headers of {found.counted} videos and the beginnings of {found.probed}, "
-        f"detected and encoded by {found.jobs} jobs at once",
+        f"{found.crops:,} {plural(found.crops, 'crop')} as {codec}",
+        f"from     the headers of {counted(found.counted, 'video')} and the beginnings of {found.probed}, "
+        f"detected and encoded by {counted(found.jobs, 'job')} at once",
     ]
     if found.unreadable:
         some = ", ".join(found.unreadable[:3]) + (", …" if len(found.unreadable) > 3 else "")

@@ -40,11 +40,13 @@ def find(work: Path, options: argparse.Namespace, csv: Path | None = None) -> Ou
         f"landmarks: {done}; {summary.skipped} done before; "
         f"{counted(summary.frames, 'frame')}{rate} -> {work / 'landmarks'}"
     )
-    print(f"{summary.faces} faces, of which the mesh takes {summary.faces - summary.faces_flagged} for none")
+    print(
+        f"{counted(summary.faces, 'face')}, of which the mesh takes {summary.faces - summary.faces_flagged} for none"
+    )
     for line in failure_lines(summary.failures, work, "landmarks"):
         print(line)
     if csv:
         write_failures(summary.failures, csv)
-        print(f"{len(summary.failures)} videos that are not ok -> {csv}")
+        print(f"{counted(len(summary.failures), 'video')} not ok -> {csv}")
     failed = any(status in FAILED for _, status, _ in summary.failures)
     return Outcome(ExitStatus.SOME_FAILED if failed else ExitStatus.OK, summary)

@@ -23,6 +23,7 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import whole_file
 from ffpp_prep.format.prepared import with_likeness
 from ffpp_prep.text.spreadsheet import cell
+from ffpp_prep.text.units import counted
 from ffpp_prep.work.store import read_scan
 
 __all__ = [
@@ -136,7 +137,7 @@ def audit_splits(work: str | Path, content: bool = True) -> Audit:
     used = videos[videos["split"].isin(SPLITS)]
     if used.empty:
         raise UserError(
-            f"{work}: none of its {len(videos)} videos is in train, val or test: nothing to audit"
+            f"{work}: of {counted(len(videos), 'video')} none is in train, val or test: nothing to audit"
         )
     return audit_videos(with_likeness(Path(work), used), content)
 
@@ -207,7 +208,7 @@ def _audit(used: pd.DataFrame, sides: tuple[str, ...], content: bool) -> Audit:
         leaks += _leaks("label", same, same, used, label, LABELS)
         used = used.assign(content=same.reindex(used.index))
     pictures, without_pictures = _pictures(used, original.where(group == "", group))
-    parts = text["group"].where(text["dataset"] == "dfdc", "").str.rpartition("/")[0]
+    parts = text["group"].where(text["dataset"] == "dfdc", "").str.replace(r"/?[^/]*$", "", regex=True)
     return Audit(
         leaks=(*leaks, *pictures),
         videos={side: int((used["side"] == side).sum()) for side in sides},

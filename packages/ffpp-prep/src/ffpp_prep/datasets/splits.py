@@ -17,6 +17,7 @@ import numpy as np
 from ffpp_prep.datasets.split_files import given_actors, official_lists
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.settings import SplitSettings
+from ffpp_prep.text.units import counted
 
 __all__ = [
     "DFDC_SHARES",
@@ -62,7 +63,7 @@ def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[list
     without = sum(not v.split for v in assigned)
     if without:
         notes.append(
-            f"{without} videos have no split: this layout defines none; they can be scored, not trained on"
+            f"{counted(without, 'video')} without a split: this layout defines none; can be scored, not trained on"
         )
     return assigned, notes
 
@@ -72,7 +73,7 @@ def _open(videos: Iterable[VideoRecord], dataset: str) -> list[VideoRecord]:
 
 
 def _unused(splits: Splits, videos: Sequence[VideoRecord]) -> str:
-    return f"{sum(splits[v.video_id] == 'unused' for v in videos)} of {len(videos)} videos unused"
+    return f"{sum(splits[v.video_id] == 'unused' for v in videos)} of {counted(len(videos), 'video')} unused"
 
 
 def _by_pairs(videos: Iterable[VideoRecord], lists: dict[str, list[tuple[str, str]]]) -> Splits:
@@ -132,7 +133,7 @@ def _of_dfdc(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[Sp
     if settings.dfdc == "thesis":
         return _inside_parts(group, parts, settings.seed), thesis
     if len(parts) < FEWEST_PARTS:
-        few = f"{len(parts)} part{'s' * (len(parts) > 1)}, of which none can be held out; so"
+        few = f"{counted(len(parts), 'part')}, of which none can be held out; so"
         return _inside_parts(group, parts, settings.seed), f"{few} {thesis}"
     of_part = _held_out(parts, settings.seed)
     held = {

@@ -27,6 +27,7 @@ from ffpp_prep.format.files import whole_folder, write_json
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.jobs import Beat
 from ffpp_prep.settings import ExportSettings
+from ffpp_prep.text.units import counted
 
 __all__ = ["UNIT", "finish", "plan", "write"]
 
@@ -93,7 +94,7 @@ def _notes(lists: Lists, unlisted: int, out: Path) -> Iterator[str]:
         meanings = ", ".join(f"{label}: {int(not label.endswith('_Real'))}" for label in new)
         yield f"and in its label_dict:  {meanings}"
     if unlisted:
-        yield f"{unlisted} videos of split unused have frames, and stand in no list"
+        yield f"in no list, though its frames are written: {counted(unlisted, 'video')} of split unused"
 
 
 def _place(prepared: PreparedSet, settings: ExportSettings, row: int) -> PurePosixPath:

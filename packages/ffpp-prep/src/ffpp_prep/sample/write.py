@@ -15,6 +15,7 @@ from ffpp_prep.machine import cores
 from ffpp_prep.sample import plan
 from ffpp_prep.sample.sources import NO_FACE, PEOPLE, check_installed
 from ffpp_prep.text.bars import bar
+from ffpp_prep.text.units import counted
 from ffpp_prep.work.lock import is_at_work, only_run
 
 FRAMES = 24
@@ -32,7 +33,7 @@ class SampleSummary:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {method}" for method, count in sorted(self.videos.items()))
-        size = f"{sum(self.videos.values())} videos of {self.frames} frames, {self.bytes / 1e6:.0f} MB"
+        size = f"{counted(sum(self.videos.values()), 'video')} of {self.frames} frames, {self.bytes / 1e6:.0f} MB"
         return f"{self.root}: {size} ({counts}); {NOTICE}"
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from decord._ffi.base import DECORDError
 from numpy.typing import NDArray
 
+from ffpp_prep.text.units import counted
 from ffpp_prep.video.interface import DecodeFailed, Frame, VideoInfo
 from ffpp_prep.video.pyav_reader import PyAVReader
 
@@ -59,7 +60,7 @@ class DecordReader:
             raise DecodeFailed(f"decord: several frames have the same presentation time; {ADVICE}")
         if times.hidden or len(found) != len(times.pts):
             raise DecodeFailed(
-                f"decord: counts {len(found)} frames where {len(times.pts)} are shown; {ADVICE}"
+                f"decord: counts {counted(len(found), 'frame')} where {len(times.pts)} are shown; {ADVICE}"
             )
         if not np.allclose(found, np.array(times.seconds, np.float32), rtol=1e-6, atol=1e-6):
             raise DecodeFailed(f"decord: its presentation times are not those of the packets; {ADVICE}")

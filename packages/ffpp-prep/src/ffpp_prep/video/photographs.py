@@ -24,6 +24,7 @@ from ffpp_prep.text.stand_ins import stand_in
 from ffpp_prep.video.budget import MAX_PIXELS, too_large
 
 __all__ = [
+    "HEAD",
     "HEIC",
     "PICTURE_ENDINGS",
     "Kind",
@@ -47,6 +48,7 @@ PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"
 FILMS = (b"\x1a\x45\xdf\xa3", b"GIF8", b"OggS", b"FLV", b"\x30\x26\xb2\x75", b"\0\0\x01\xba", b"\0\0\x01\xb3")
 PLAIN = (*PICTURES[:2], *FILMS[:2], b"FLV\1", *FILMS[-2:])  # longer than a text could begin with by chance
 SOUNDS_AND_RAW = frozenset({b"M4A ", b"M4B ", b"M4P ", b"crx "})  # brands of MP4 files without a film
+HEAD = 64  # bytes by which a file's kind is told
 BITS_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 ORIENTATION = 0x0112  # of Exif
 STRIP = 1 << 21  # pixels that are converted at a time
@@ -85,11 +87,11 @@ def is_plainly_one(path: Path) -> bool:
 
 
 def _first_bytes(path: Path) -> bytes:
-    """64 of them; none where they can't be read without waiting."""
+    """The `HEAD`; none where they can't be read without waiting."""
     try:
         handle = open_to_read(path)
         try:
-            return read_at(handle, 64, 0)
+            return read_at(handle, HEAD, 0)
         finally:
             os.close(handle)
     except OSError:
@@ -128,7 +130,7 @@ def opened(path: Path, content: bytes | None = None) -> Iterator[PIL.Image.Image
     content: the file's, where it is no file of its own; `path` then only names it.
     Raises: UserError.
     """
-    kind = kind_of(path) if content is None else _kind(content[:64])
+    kind = kind_of(path) if content is None else _kind(content[:HEAD])
     named_heic = path.suffix.lower() in HEIC
     if kind == "heic" or (kind == "unknown" and named_heic):
         which = "" if named_heic else ", and this is one, whatever its name says"

@@ -141,7 +141,7 @@ class PyAVReader:
                 decoded = packet.decode()
             except Exception as error:
                 lost += 1
-                reason = f"{lost} packets could not be decoded: {reason_of(error)}"
+                reason = f"{counted(lost, 'packet')} could not be decoded: {reason_of(error)}"
                 decoded = []
             self._budget.stop()
             for picture in decoded:
@@ -210,7 +210,7 @@ class _Read:
         if self._packets < indexed or (decoded < announced and not whole):
             yield f"the container announces {counted(announced, 'frame')}, {decoded} could be decoded"
         if self._cut:
-            yield f"{self._cut} packets are incomplete"
+            yield f"incomplete: {counted(self._cut, 'packet')}"
 
     def _reaches_the_end(self) -> bool:
         stream = self._stream

@@ -12,6 +12,7 @@ import av
 from av.stream import Disposition
 
 from ffpp_prep.text.stand_ins import stand_in
+from ffpp_prep.text.units import counted
 from ffpp_prep.video import matroska_index, mp4_index
 from ffpp_prep.video.budget import MAX_FRAME_PIXELS, too_large
 from ffpp_prep.video.display import Display, pixel_aspect
@@ -109,7 +110,7 @@ def open_source(path: Path) -> Source:
     hidden = every - shown
     if hidden <= shown or (shown and not slow):
         whole.container.close()
-        listed = f"its edit list hides {hidden} of {every} frames, here as in players"
+        listed = f"its edit list hides {hidden} of {counted(every, 'frame')}, here as in players"
         return replace(source, remark=listed if hidden > shown else "")
     source.container.close()
     which = "most frames of a very slow video" if shown else "all frames"

@@ -8,6 +8,7 @@ is little, as after two frames in the wrong order, so that pictures and sound st
 
 from __future__ import annotations
 
+from ffpp_prep.text.units import counted
 from ffpp_prep.video.interface import Frame, VideoInfo
 
 SLOWEST, FASTEST = 1.0, 1000.0  # frames a second, as a nominal rate
@@ -67,7 +68,7 @@ class FrameTimes:
         if not self._mended:
             return ""
         return (
-            f"{self._mended} of {self._frames} frames had no usable time; "
+            f"no usable time in {self._mended} of {counted(self._frames, 'frame')}; "
             f"each was counted as 1/{self.rate:g} of a second"
         )
 

@@ -21,6 +21,7 @@ from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.segments import altered_frames
 from ffpp_prep.one_video.faces import are_chosen
 from ffpp_prep.settings import CropSettings
+from ffpp_prep.text.units import counted
 from ffpp_prep.work.plan import PlannedSlice
 from ffpp_prep.work.shards import VideoSlice
 from ffpp_prep.work.store import BoxStore
@@ -132,7 +133,7 @@ def pending_slices(
     gone = {p.video_id for p in pending} - set(videos.loc[videos["status"].isin(USABLE), "video_id"])
     if gone:
         raise UserError(
-            f"{folder}: the boxes of {len(gone)} planned videos are gone, such as {min(gone)}; "
+            f"{folder}: the boxes of {counted(len(gone), 'planned video')} are gone, such as {min(gone)}; "
             f"run  ffpp-prep boxes {folder.parent} --retry-failed  first, or remove {folder}"
         )
     return pending

@@ -100,14 +100,14 @@ def _faces(work: Path) -> list[str]:
     written = read_summaries(folder, len(shards))
     crops, size = sum(s.crops for s in written), sum(s.bytes for s in written)
     missing = sum(m.count for s in written for m in s.missing)
-    text = f"{len(written)} of {len(shards)} shards written: {counted(crops, 'crop')}"
+    text = f"{len(written)} of {counted(len(shards), 'shard')} written: {counted(crops, 'crop')}"
     disk = f"disk: boxes {size_text(boxes)}, crops {size_text(size)}; {size_text(free)} free"
     left = sum(piece.stop - piece.first for shard in shards for piece in shard) - crops - missing
     if left and crops:
         needed = left * size / crops
-        disk += f"; the {left} crops to come need about {size_text(needed)}"
+        disk += f"; for {counted(left, 'crop')} to come about {size_text(needed)}"
         disk += ": MORE THAN IS FREE" if needed > free else ""
-    return [text + (f"; {missing} planned crops could not be decoded" if missing else ""), disk]
+    return [text + (f"; could not be decoded: {counted(missing, 'planned crop')}" if missing else ""), disk]
 
 
 def _run(progress: Progress, at_work: bool) -> str:

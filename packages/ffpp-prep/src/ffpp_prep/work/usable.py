@@ -30,8 +30,8 @@ def usable_lines(videos: pd.DataFrame) -> list[str]:
     lines = [f"usable videos by split{'' if detected else ', if each has one face'}: {'; '.join(counts)}"]
     if several.any():
         lines.append(
-            f"{several.sum()} videos with multiple faces are none of them: ffpp-prep extract --include-multiple-faces "
-            "and dfd-train's --multiple-faces keep take their best face"
+            f"{counted(int(several.sum()), 'video')} with multiple faces not among them: ffpp-prep extract "
+            "--include-multiple-faces and dfd-train's --multiple-faces keep take the best face"
         )
     if beyond.any():
         first = used[beyond].iloc[0]

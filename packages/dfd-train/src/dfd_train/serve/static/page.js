@@ -64,10 +64,6 @@ class Row {
   }
 
   send(file) {
-    const dot = file.name.lastIndexOf(".");
-    const ending = file.name.slice(dot).toLowerCase();
-    if (ending === ".heic" || ending === ".heif") return this.fail("HEIC pictures can't be read. Save this one as JPEG.");
-    if (dot < 0 || !about.kinds.includes(ending)) return this.fail("Its name has no ending of a video or picture that is known here.");
     if (file.size > about.limit) return this.fail(`${size(file.size)} are above the limit of ${size(about.limit)}.`);
     if (file.size === 0) return this.fail("Could not be read. The file is empty.");
     const request = new XMLHttpRequest(); // fetch tells nothing of how far an upload is

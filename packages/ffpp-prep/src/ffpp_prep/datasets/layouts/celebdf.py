@@ -21,6 +21,7 @@ from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+from ffpp_prep.text.units import counted
 
 CELEBRITIES, STRANGERS, FAKES = "Celeb-real", "YouTube-real", "Celeb-synthesis"
 PLACES = f"in {CELEBRITIES}/, {STRANGERS}/ or {FAKES}/"
@@ -64,14 +65,14 @@ def read(tree: Tree) -> Listing:
         notes.append(f"{TEST_LIST} not found: no official test videos are known")
     absent = len(test - {place.key for place in places})
     if absent:
-        notes.append(f"{absent} of {len(test)} official test videos are not on disk")
+        notes.append(f"{absent} of {counted(len(test), 'official test video')} not on disk")
     unnamed = sum(bool(v.label and not v.target_id) for v in videos)
     if unnamed:
-        notes.append(f"{unnamed} synthesised videos have names outside the data set's pattern")
+        notes.append(f"{counted(unnamed, 'synthesised video')} with a name outside the data set's pattern")
     orphans = sum(bool(v.label and v.target_id and not v.original_id) for v in videos)
     if orphans:
         notes.append(
-            f"{orphans} synthesised videos have no original on disk; they can be evaluated but not paired"
+            f"{counted(orphans, 'synthesised video')} without an original on disk: can be evaluated but not paired"
         )
     deeper = {
         name: DEEPER

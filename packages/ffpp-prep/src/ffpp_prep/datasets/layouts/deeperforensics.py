@@ -15,6 +15,7 @@ from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.datasets.layouts.words import split_of
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+from ffpp_prep.text.units import counted
 
 SOURCES, FAKES = "source_videos", "manipulated_videos"
 PLACES = f"in {SOURCES}/<actor>/… or {FAKES}/<variant>/"
@@ -46,7 +47,7 @@ def read(tree: Tree) -> Listing:
     if fakes and not lists:
         notes.append("lists/splits/*.txt not found: the fakes have no split")
     elif unlisted:
-        notes.append(f"{unlisted} fakes stand in no list of splits")
+        notes.append(f"{counted(unlisted, 'fake')} in no list of splits")
     if fakes:
         notes.append("the fakes' originals are FaceForensics++'s: the fakes can be evaluated but not paired")
     return Listing(tuple(videos), tuple(notes), tuple(refused), frozenset(name for name, _ in lists))

@@ -21,6 +21,7 @@ from ffpp_prep.datasets.layouts.lists import Files, absent_note, orphans_note, p
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.datasets.layouts.words import split_of
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+from ffpp_prep.text.units import counted
 
 PLACES = "named by a JSON list of DeepfakeBench's form"
 BEGINS = re.compile(
@@ -84,7 +85,7 @@ def read(tree: Tree) -> Listing:
     ]
     if everywhere:
         notes.append(
-            f"{everywhere} videos stand in several splits, as its authors list sets that only test: test"
+            f"{counted(everywhere, 'video')} in several splits, as its authors list sets that only test: test"
         )
     notes.append("its pictures are face crops already, aligned: ffpp-prep boxes --faces as-is")
     return Listing(tuple(paired), tuple(notes), tuple(refused), frozenset(lists))

@@ -16,6 +16,7 @@ from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+from ffpp_prep.text.units import counted
 
 PLACES = "listed by a metadata.json or labels.csv"
 LABELS = {"REAL": 0, "FAKE": 1}
@@ -77,7 +78,7 @@ def _read_parts(tree: Tree) -> Listing:
         missing = [e for e in named if e.video_id not in present]
         if missing:
             notes.append(
-                f"{part.name}: {len(missing)} videos of metadata.json are not on disk; boxes will record them as "
+                f"{part.name}: {counted(len(missing), 'video')} of metadata.json not on disk; boxes will record "
                 "open_failed"
             )
             refused += [RefusedEntry(part.metadata, ascii(e.name), NOT_THERE) for e in missing]
@@ -100,7 +101,7 @@ def _read_parts(tree: Tree) -> Listing:
     orphans = sum(bool(v.label and not v.original_id) for v in videos)
     if orphans:
         notes.append(
-            f"{orphans} fakes name no original of the parts on disk; they can be evaluated but not paired"
+            f"{counted(orphans, 'fake')} without an original in the parts on disk: can be evaluated but not paired"
         )
     told = {f"{r.where.rpartition('/')[0]}/{r.entry}".lstrip("/") for r in refused}
     used = {part.metadata for part in parts} | {name for name in tree.videos if _told(name) in told}

@@ -15,6 +15,7 @@ from ffpp_prep.datasets.layouts.lists import Files, absent_note, named, orphans_
 from ffpp_prep.datasets.layouts.table_file import read_rows
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+from ffpp_prep.text.units import counted
 
 PLACES = "in {Real,Fake}Video-{Real,Fake}Audio/<race>/<gender>/<id>/"
 TABLE = "meta_data.csv"
@@ -73,7 +74,7 @@ def read(tree: Tree) -> Listing:
     if not tables:
         notes.append(f"{TABLE} not found: methods are the types of the folders, and sources aren't known")
     if twice:
-        notes.append(f"{TABLE}: {twice} rows name a file again; the first counts")
+        notes.append(f"{TABLE}: {counted(twice, 'row')} with a file named before, whose first row counts")
     return Listing(tuple(videos), tuple(notes), used=frozenset(tables), voices=tuple(voices))
 
 

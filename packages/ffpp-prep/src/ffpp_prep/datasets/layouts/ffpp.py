@@ -20,6 +20,7 @@ from pathlib import PurePosixPath
 from ffpp_prep.datasets.layouts.listing import Listing
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+from ffpp_prep.text.units import counted
 
 PLACES = (
     "in original_sequences/…/<compression>/videos/ or manipulated_sequences/<method>/<compression>/videos/"
@@ -171,12 +172,12 @@ def _notes(originals: Iterable[VideoRecord], fakes: list[VideoRecord]) -> Iterat
     unnamed = [v for v in fakes if not v.target_id]
     if unnamed:
         yield (
-            f"{len(unnamed)} manipulated videos have names outside the data set's pattern (first: "
-            f"{unnamed[0].video_id}); who is in them is unknown"
+            f"{counted(len(unnamed), 'manipulated video')} with a name outside the data set's pattern (first: "
+            f"{unnamed[0].video_id}); the people shown are unknown"
         )
     orphans = [v for v in fakes if v.target_id and not v.original_id]
     if orphans:
         yield (
-            f"{len(orphans)} manipulated videos have no original of their compression on disk (first: "
-            f"{orphans[0].video_id}); they can be evaluated but not paired"
+            f"{counted(len(orphans), 'manipulated video')} without an original of their compression on disk (first: "
+            f"{orphans[0].video_id}); can be evaluated but not paired"
         )

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.tree import VIDEO_SUFFIXES, Tree
 from ffpp_prep.format.records import VideoRecord
+from ffpp_prep.text.units import counted
 from ffpp_prep.video.frame_folder import is_archive
 from ffpp_prep.video.photographs import HEIC, PICTURE_ENDINGS
 
@@ -85,7 +86,7 @@ def _others(tree: Tree, used: frozenset[str]) -> Iterator[RefusedEntry]:
         if len(names) <= NAMED:
             yield from (_refused(name, reason) for name in names)
         else:
-            yield RefusedEntry(folder, ascii(f"*{suffix} ({len(names)} files)"), reason)
+            yield RefusedEntry(folder, ascii(f"*{suffix} ({counted(len(names), 'file')})"), reason)
 
 
 def _why_no_video(path: PurePosixPath) -> str:

@@ -16,6 +16,7 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.format.segments import segments_text
 from ffpp_prep.text.stand_ins import stand_in
+from ffpp_prep.text.units import counted
 
 LARGEST_JSON = 1 << 30  # bytes; AV-Deepfake1M++'s list is the largest known, with some 400 MB
 VOICE_ONLY = "the picture is real and only the voice was altered; --altered-voice takes it as real"
@@ -110,7 +111,7 @@ def absent_note(list_name: str, absent: Sequence[str], listed: int) -> list[str]
     """Says how many videos of a list aren't on the disk; nothing where all are."""
     if not absent:
         return []
-    return [f"{list_name}: {len(absent)} of {listed} videos are not on disk (first: {absent[0]!a})"]
+    return [f"{list_name}: {len(absent)} of {counted(listed, 'video')} not on disk (first: {absent[0]!a})"]
 
 
 def orphans_note(videos: Sequence[Any]) -> list[str]:
@@ -118,7 +119,7 @@ def orphans_note(videos: Sequence[Any]) -> list[str]:
     count = sum(bool(video.label and not video.original_id) for video in videos)
     if not count:
         return []
-    return [f"{count} fakes have no original on disk; they can be evaluated but not paired"]
+    return [f"{counted(count, 'fake')} without an original on disk: can be evaluated but not paired"]
 
 
 def segments_in(entry: Mapping[str, Any], *names: str) -> str:
@@ -139,7 +140,7 @@ def altered_note(videos: Iterable[VideoRecord]) -> list[str]:
     if not known:
         return []
     return [
-        f"{known} fakes are altered for a part of their time, fake_segments: no other frame of theirs trains; "
+        f"{counted(known, 'fake')} altered for a part of the time, fake_segments: no other frame trains; "
         "evaluation looks at the whole film"
     ]
 

@@ -24,6 +24,7 @@ from ffpp_prep.datasets.people import NOBODY
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 from ffpp_prep.format.segments import altered_frames
+from ffpp_prep.text.units import counted
 from ffpp_prep.video import is_there
 
 PLACES = "named by a row of the table"
@@ -109,7 +110,7 @@ def read(tree: Tree, words: TableWords) -> Listing:
         notes.append(_missing_note(missed, len(rows), base))
     if orphans:
         notes.append(
-            f"{orphans} fakes name an original_id that is no real video of the table; they can't be paired, and "
+            f"{counted(orphans, 'fake')} with an original_id that is no real video of the table: can't be paired, and "
             "those of one name are one group"
         )
     unused = sorted(set(table.columns) - set(named.values()))
@@ -139,7 +140,8 @@ class _Labels:
             example = f"{value or 'VALUE'}={'|'.join(MEANINGS)}"
             raise UserError(
                 f"{self._root}: row {number}: label {value!r} is neither 0, false, real nor 1, true, fake "
-                f"({unknown} of {self._values.total()} rows have such); say what it means:  --labels {example}"
+                f"({unknown} of {counted(self._values.total(), 'row')} with such); say what it means:  "
+                f"--labels {example}"
             )
         return None if meaning == "skip" else int(meaning == "fake")
 
@@ -227,7 +229,7 @@ def _why_missing(text: str) -> str:
 def _missing_note(missed: list[str], rows: int, base: Path) -> str:
     """How many files the disk lacks, and what may be the reason."""
     text = (
-        f"{len(missed)} of {rows} files of the table are not on disk (first: {missed[0]!r}); boxes will record them as "
+        f"{len(missed)} of {counted(rows, 'file')} of the table not on disk (first: {missed[0]!r}); boxes will record "
         f"open_failed. Relative paths count from {base}"
     )
     windows = sum(bool(WINDOWS.match(path)) for path in missed)
