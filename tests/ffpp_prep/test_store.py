@@ -143,6 +143,24 @@ def test_empty_boxes_have_their_columns(work: Path) -> None:
     assert isinstance(read_videos(work), pd.DataFrame) and len(read_videos(work)) == 3
 
 
+def test_all_boxes_are_sorted_before_their_names_are_written_out(work: Path) -> None:
+    """Arrow holds the result and little else at its peak: 103 bytes a row with these names, and 54 without."""
+    store, count = BoxStore(work), 20_000
+    for name in ("b", "a"):
+        store.commit([boxes(f"a/folder/with/a/name/of/usual/length/{name}.mp4", count)], SETTINGS, "test")
+    before, counting = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(counting)
+    try:
+        table = read_boxes(work)
+        peak = counting.max_memory() / (2 * count)
+        assert table["frame"].tolist() == 2 * list(range(count))
+        assert table["video_id"].is_monotonic_increasing and table["video_id"].nunique() == 2
+        del table
+    finally:
+        pa.set_memory_pool(before)
+    assert peak < 140
+
+
 def test_some_boxes_of_some_videos(work: Path) -> None:
     store = BoxStore(work)
     store.commit([boxes("c.mp4", 2, 0.5), boxes("a.mp4", 3)], SETTINGS, "test")

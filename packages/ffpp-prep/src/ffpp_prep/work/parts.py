@@ -156,10 +156,10 @@ class PartStore(Generic[Result]):
         parts = [self._read(*piece, needed) for piece in self._pieces(video_ids, status)]
         table = pa.concat_tables(parts).unify_dictionaries() if parts else self._rows.empty_table()
         del parts  # each column's memory is free once it is sorted
-        order, found = _order(*(table[name] for name in by)), {}
+        order, found = pa.array(_order(*(table[name] for name in by))), {}
         for name in needed:
             if columns is None or name in columns:
-                found[name] = _plain(table[name]).to_pandas().take(order).reset_index(drop=True)
+                found[name] = _plain(table[name].take(order)).to_pandas()
             table = table.drop_columns([name])
         return pd.DataFrame(found, columns=None if columns is None else list(columns), copy=False)
 
