@@ -44,7 +44,7 @@ TRAIN = {
     "compare": ("dfd_train.report.compare.compare_runs", [RUN, "-o", "new"]),
 }
 NETWORKS = {
-    "list": ("reseption_models.catalog.table_of_models", []),
+    "list": ("reseption_models.overview.table_of_models", []),
     "profile": ("reseption_models.profiling.table_7_1", []),
     "export": ("reseption_models.registry.create_model", ["reseption_v1_tiny", "-o", "new.onnx"]),
     "diagram": ("reseption_models.diagram.draw", ["reseption_v1_tiny", "-o", "new.svg"]),

@@ -64,37 +64,9 @@ def model_entry(name: str) -> Entry:
     return _ENTRIES[name]
 
 
-def table_of_models(pattern: str = "*", speed: bool = False) -> str:
-    """Returns the named networks that match a shell pattern in Markdown, with what each costs at its input size.
-
-    Raises:
-        ValueError: none matches.
-    """
-    names = list_models(pattern)
-    if not names:
-        raise UserError(f"no model matches {pattern!r}; allowed: {', '.join(_ENTRIES)}")
-    columns = ["name", "input", "parameters", "multiply-adds", *["ms on one core"] * speed, "what it is"]
-    rows = [columns, [":--"] + ["--:"] * (len(columns) - 2) + [":--"]]
-    for name in names:
-        entry = _ENTRIES[name]
-        cells = [f"`{name}`", f"{entry.config.input_size}", f"{entry.parameters:,}"]
-        cells.append(f"{entry.giga_multiply_adds:.3f} G")
-        rows.append([*cells, *_milliseconds(entry, speed), entry.description])
-    return markdown(rows)
-
-
 def markdown(rows: Sequence[Sequence[str]]) -> str:
     """Returns a table in Markdown."""
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
-
-
-def _milliseconds(entry: Entry, speed: bool) -> list[str]:
-    if not speed:
-        return []
-    from .profiling import measure_seconds
-    from .registry import create_model
-
-    return [f"{1000 * measure_seconds(create_model(entry.name), entry.config.input_size):.0f}"]
 
 
 def model_config(

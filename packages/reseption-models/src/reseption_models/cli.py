@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from .catalog import table_of_models
+    from .overview import table_of_models
 
     print(table_of_models(options.pattern, options.speed))
 
