@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _status(error: Exception) -> int:
-    """The exit status of an error that a line says all of; 0 for a fault of the program."""
+    """Returns the exit status of an error that a line says all of; 0 for a fault of the program."""
     if isinstance(error, FatalError | TrainingError):
         return 3
     if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker"):

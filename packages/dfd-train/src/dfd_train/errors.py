@@ -22,7 +22,7 @@ class NotANumber(TrainingError):
 
 
 def caused_by_user(error: BaseException) -> bool:
-    """Whether a person can mend this: a UserError of one of our packages, or a file that can't be had."""
+    """Returns whether a person can mend this: a UserError of one of our packages, or a file that can't be had."""
     networks = sys.modules.get("reseption_models.errors")  # not loaded: then it isn't theirs
     return isinstance(error, UserError | OSError) or (
         networks is not None and isinstance(error, networks.UserError)
@@ -30,6 +30,8 @@ def caused_by_user(error: BaseException) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of another library says, in one line that is not too long; its type where it says nothing."""
+    """Returns what an error of another library says, in one line that is not too long; its type where it says
+    nothing.
+    """
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__

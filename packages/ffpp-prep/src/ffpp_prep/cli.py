@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _said(error: OSError) -> str:
-    """One line; Arrow's errors have a message in place of file name and reason."""
+    """Returns one line; Arrow's errors have a message in place of file name and reason."""
     reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
     return f"{error.filename or 'disk'}: {reason}"
 

@@ -132,7 +132,7 @@ def allowed(hint: Any, name: str) -> str:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a type, and in the range that `Annotated` gives it."""
+    """Returns whether a value is of a type, and in the range that `Annotated` gives it."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _fits(value, parts[0]) and all(value in one for one in _ranges(hint))
@@ -163,5 +163,5 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _ranges(hint: Any) -> list[Range]:
-    """The ranges that `Annotated` gives a number."""
+    """Returns the ranges that `Annotated` gives a number."""
     return [extra for extra in get_args(hint)[1:] if isinstance(extra, Range)]

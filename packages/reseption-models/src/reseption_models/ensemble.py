@@ -86,7 +86,7 @@ class ReseptionEnsemble(nn.Module):
         return torch.cat([member(x) for member in self.members], 1)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Classify the pooled features; `pre_logits` stops before the classifier: (N, head_hidden_size)."""
+        """Classifies the pooled features; `pre_logits` stops before the classifier: (N, head_hidden_size)."""
         parts = torch.split(x, self.member_widths, 1)
         x = torch.cat([head(parts[number]) for number, head in enumerate(self.heads)], 1)
         x = self.head_drop(x)

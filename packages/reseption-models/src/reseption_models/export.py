@@ -117,7 +117,7 @@ def export_onnx(
 
 
 def check_out(path: Path) -> None:
-    """Raise, before the work, where no file can be written."""
+    """Raises, before the work, where no file can be written."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder")
     if path.is_dir():

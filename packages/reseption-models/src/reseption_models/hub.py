@@ -8,7 +8,7 @@ _PATIENCE_S = 5.0
 
 
 def check_reachable() -> None:
-    """Connect to the hub, or to the proxy before it, once; nothing is asked where its client is to stay offline.
+    """Connects to the hub, or to the proxy before it, once; nothing is asked where its client is to stay offline.
 
     Raises:
         OSError: nobody answers there.

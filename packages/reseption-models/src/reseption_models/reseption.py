@@ -107,7 +107,7 @@ class Reseption(nn.Module):
         return self.stage_c(self.stage_b(self.stage_a(x)))  # type: ignore[no-any-return]
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pool the last feature map and classify it, or with `pre_logits` return (N, num_features)."""
+        """Pools the last feature map and classifies it, or with `pre_logits` returns (N, num_features)."""
         if self.global_pool == "avg":
             x = x.mean((2, 3))
         elif self.global_pool == "max":
@@ -214,7 +214,7 @@ class Reseption(nn.Module):
         self.card = self.card.for_new_classifier(num_classes)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Compute activations again for the gradient, a stage at a time: less memory, more time.
+        """Computes activations again for the gradient, a stage at a time: less memory, more time.
 
         Batch norm in training mode sees each batch twice then, as in timm.
         """

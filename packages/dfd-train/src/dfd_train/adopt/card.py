@@ -113,7 +113,7 @@ class Card:
                 raise UserError(f"keys: {pattern!r} is no regular expression: {error}") from None
 
     def sentences(self) -> tuple[str, ...]:
-        """What stands beside its scores wherever they are shown."""
+        """Returns what stands beside its scores wherever they are shown."""
         return (
             f"{self.title}: a published detector, not trained here. Licence: {self.licence}"
             + (", not for commercial use" * self.non_commercial)
@@ -135,12 +135,12 @@ class Card:
 
 
 def cards() -> tuple[Card, ...]:
-    """The cards that come with the package, by name."""
+    """Returns the cards that come with the package, by name."""
     return tuple(read_card(path) for path in sorted(CARDS.glob("*.toml")))
 
 
 def find_card(name: str) -> Card:
-    """The card of a name, or that of a TOML file. Raises: FileNotFoundError, UserError."""
+    """Returns the card of a name, or that of a TOML file. Raises: FileNotFoundError, UserError."""
     path = Path(name)
     if path.suffix == ".toml":
         return read_card(path)
@@ -152,7 +152,7 @@ def find_card(name: str) -> Card:
 
 
 def read_card(path: Path) -> Card:
-    """The card of a TOML file. Raises: FileNotFoundError; UserError naming the field and what is allowed."""
+    """Returns the card of a TOML file. Raises: FileNotFoundError; UserError naming the field and what is allowed."""
     if not path.is_file():
         raise FileNotFoundError(f"no such card: {path}")
     try:
@@ -163,7 +163,7 @@ def read_card(path: Path) -> Card:
 
 
 def card_of(tables: Mapping[str, Any], where: str) -> Card:
-    """The card of plain tables. Raises: UserError naming `where`, the field and what is allowed."""
+    """Returns the card of plain tables. Raises: UserError naming `where`, the field and what is allowed."""
     try:
         _refuse_unknown(tables)
         return msgspec.convert(tables, Card)
@@ -196,7 +196,7 @@ def _refuse_unknown(tables: Mapping[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Without what TOML has no word for, and without what is empty."""
+    """Returns the value without what TOML has no word for, and without what is empty."""
     if isinstance(value, dict):
         kept = {name: _plain(one) for name, one in value.items()}
         return {name: one for name, one in kept.items() if one not in (None, "", [], {})}

@@ -37,12 +37,14 @@ class Adopted:
 
 
 def is_adopted(folder: Path) -> bool:
-    """Whether a folder is one that `dfd-train adopt` wrote."""
+    """Returns whether a folder is one that `dfd-train adopt` wrote."""
     return (folder / CARD_FILE).is_file()
 
 
 def settings_of(folder: Path) -> RunConfig:
-    """A detector's folder as a run that has no data of its own: its network's name, its frames, whole videos."""
+    """Returns a detector's folder as a run that has no data of its own: its network's name, its frames, whole
+    videos.
+    """
     card, _ = read_folder_card(folder)
     frames = card.video.frames
     return RunConfig(
@@ -89,7 +91,7 @@ def _indented(card: Card) -> str:
 
 
 def read_folder_card(folder: Path) -> tuple[Card, str]:
-    """The card of a detector's folder and the digest of its authors' file. Raises: UserError."""
+    """Returns the card of a detector's folder and the digest of its authors' file. Raises: UserError."""
     path = folder / CARD_FILE
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -105,13 +107,13 @@ def read_folder_card(folder: Path) -> tuple[Card, str]:
 
 
 def load_adopted(folder: Path) -> Adopted:
-    """The detector of a folder, on the CPU, in evaluation mode. Raises: FileNotFoundError, UserError."""
+    """Returns the detector of a folder, on the CPU, in evaluation mode. Raises: FileNotFoundError, UserError."""
     card, sha256 = read_folder_card(folder)
     return _adopted(card, read_weights(folder / WEIGHTS_FILE), sha256)
 
 
 def _adopted(card: Card, weights: AuthorsWeights, sha256: str) -> Adopted:
-    """A card's network with its weights; counted before it is allocated. Raises: UserError."""
+    """Returns a card's network with its weights; counted before it is allocated. Raises: UserError."""
     builder = builder_of(card)
     need_opencv_for(card.crop, card.input)
     check_arguments({name: value for name, value in card.arguments.items() if not isinstance(value, list)})
@@ -151,7 +153,7 @@ class FakeLogit(nn.Module):
         self._classes, self._name = output.classes, card.name
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images (N, 3, S, S) to logits (N, 1)."""
+        """Maps normalised images (N, 3, S, S) to logits (N, 1)."""
         outputs: Any = self.network(images)
         if self._sign:
             return self._sign * outputs  # type: ignore[no-any-return]

@@ -72,7 +72,7 @@ class Wishes:
 
 
 def huggingface_card(folder: Path, wishes: Wishes) -> Card:
-    """The card of a model's folder: config.json, preprocessor_config.json, README.md's licence.
+    """Returns the card of a model's folder: config.json, preprocessor_config.json, README.md's licence.
 
     Raises: FileNotFoundError, UserError where it is none, where its labels don't say which is fake, or where its
     pictures aren't made in a way that is known here.
@@ -104,7 +104,7 @@ def huggingface_card(folder: Path, wishes: Wishes) -> Card:
 
 
 def timm_card(model: str, weights: AuthorsWeights, wishes: Wishes) -> Card:
-    """The card of timm's network of that name, its outputs counted in the weights. Raises: UserError."""
+    """Returns the card of timm's network of that name, its outputs counted in the weights. Raises: UserError."""
     own = create(model).pretrained_cfg
     names = own.get("classifier") or ""
     first = names if isinstance(names, str) else names[0]
@@ -168,7 +168,7 @@ def _labels(config: Mapping[str, Any], folder: Path) -> list[str]:
 
 
 def _spec(folder: Path, config: Mapping[str, Any]) -> InputSpec:
-    """How a processor of transformers makes its pictures; what its file leaves out is as its class has it."""
+    """Returns how a processor of transformers makes its pictures; what its file leaves out is as its class has it."""
     where = folder / "preprocessor_config.json"
     processor = _processor(_json(where), config, where)
     if not getattr(processor, "do_resize", True):
@@ -282,7 +282,7 @@ def _timm(model: str, own: Mapping[str, Any], labels: Sequence[str], wishes: Wis
 
 
 def _licence(folder: Path) -> str:
-    """What README.md's head says; a folder without one says nothing."""
+    """Returns what README.md's head says; a folder without one says nothing."""
     readme = folder / "README.md"
     if readme.is_file():
         head = readme.read_text(encoding="utf-8", errors="replace")[:4000]

@@ -17,7 +17,7 @@ _WANTED = (
 
 
 def fetched(name: str) -> Path:
-    """The folder of a model in the hub's cache, fetched where it isn't there. Raises: UserError."""
+    """Returns the folder of a model in the hub's cache, fetched where it isn't there. Raises: UserError."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         raise UserError(f"hf:{name}: a model is called OWNER/NAME")
     from huggingface_hub import snapshot_download

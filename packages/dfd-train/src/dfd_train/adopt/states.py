@@ -35,7 +35,7 @@ class AuthorsWeights:
 
 
 def read_weights(path: Path) -> AuthorsWeights:
-    """A file of weights, or a folder with a Hugging Face model's.
+    """Returns a file of weights, or a folder with a Hugging Face model's.
 
     Raises: FileNotFoundError; UserError where there is something else, or Python objects beside tensors.
     """
@@ -94,7 +94,7 @@ def renamed(state: Mapping[str, Tensor], card: Card) -> State:
 
 
 def fitted(weights: AuthorsWeights, state: State, target: Mapping[str, Tensor], card: Card) -> State:
-    """The tensors as the network has them, in its dtypes, all numbers finite.
+    """Returns the tensors as the network has them, in its dtypes, all numbers finite.
 
     Raises: UserError that counts what is missing, unknown or of another shape; or where a number makes no sense.
     """

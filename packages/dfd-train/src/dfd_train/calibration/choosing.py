@@ -39,7 +39,7 @@ class ChosenScale:
 
 
 def choose_scale(value: Floats, fake: np.ndarray, group: Groups, seed: int = 0) -> ChosenScale:
-    """The simplest scale whose held-out loss lies within one standard error of the best one's.
+    """Returns the simplest scale whose held-out loss lies within one standard error of the best one's.
 
     Five folds of groups, so that nobody stands on both sides (the rule of one standard error: Breiman et al.,
     Classification and Regression Trees, 1984). With fewer than five groups of a class it is the temperature.
@@ -62,7 +62,7 @@ def choose_scale(value: Floats, fake: np.ndarray, group: Groups, seed: int = 0) 
 
 
 def _folds(fake: np.ndarray, group: Groups, seed: int) -> Groups | None:
-    """A fold for each video, (V,); None where a class has fewer groups than there are folds.
+    """Returns a fold for each video, (V,); None where a class has fewer groups than there are folds.
 
     Groups that hold fakes only, reals only and both are dealt out apart, so that each fold has its share of them.
     """
@@ -81,7 +81,7 @@ def _folds(fake: np.ndarray, group: Groups, seed: int) -> Groups | None:
 
 
 def _held_out(method: Method, value: Floats, fake: np.ndarray, folds: Groups) -> Floats:
-    """The loss of each fold under the scale of the others, both classes weighing alike, (FOLDS,)."""
+    """Returns the loss of each fold under the scale of the others, both classes weighing alike, (FOLDS,)."""
     losses, target = [], targets(fake)
     for fold in range(FOLDS):
         out = folds == fold

@@ -48,7 +48,8 @@ class _OfBefore:
 
 
 def run_calibration(run: Path) -> Calibration | None:
-    """The calibration of a run's best checkpoint: the kept one, or else that of the validation predictions at hand.
+    """Returns the calibration of a run's best checkpoint: the kept one, or else that of the validation
+    predictions at hand.
 
     Nothing is written. None, with a warning, where there is neither. Raises: UserError where predictions are damaged.
     """
@@ -66,7 +67,7 @@ def run_calibration(run: Path) -> Calibration | None:
 
 
 def keep_calibration(run: Path) -> None:
-    """Write RUN/calibration.json anew where it is not that of the run's best checkpoint.
+    """Writes RUN/calibration.json anew where it is not that of the run's best checkpoint.
 
     A run without validation predictions of that checkpoint, or with one class only in them, has none. A folder that
     can't be written to is warned of.
@@ -87,7 +88,7 @@ def keep_calibration(run: Path) -> None:
 
 
 def learn_calibration(run: Path) -> Calibration:
-    """Learn a run's calibration from its validation predictions, and write it in the place of any kept one.
+    """Learns a run's calibration from its validation predictions, and writes it in the place of any kept one.
 
     Raises: as `validation_predictions` and `calibrate`; OSError where the folder can't be written to.
     """
@@ -113,13 +114,13 @@ def _say_its_age(run: Path, kept: Calibration) -> None:
 
 
 def current_calibration(run: Path) -> Calibration | None:
-    """What RUN/calibration.json says, where it is of the run's best checkpoint."""
+    """Returns what RUN/calibration.json says, where it is of the run's best checkpoint."""
     kept = read_calibration(run)
     return kept if kept is not None and kept.checkpoint_sha256 == sha256_of(RunFolder(run).best) else None
 
 
 def read_calibration(run: Path) -> Calibration | None:
-    """What RUN/calibration.json says; None where there is no such file, or it is not as it was written."""
+    """Returns what RUN/calibration.json says; None where there is no such file, or it is not as it was written."""
     try:
         content = read_checked_json(run / FILE, "it is made again")
     except Damaged as damage:
@@ -135,7 +136,7 @@ def read_calibration(run: Path) -> Calibration | None:
 
 
 def validation_predictions(run: Path) -> pd.DataFrame:
-    """Predictions of the best checkpoint on the run's validation split, without methods that did not train.
+    """Returns predictions of the best checkpoint on the run's validation split, without methods that did not train.
 
     Raises: FileNotFoundError where there are none; UserError where they are of another checkpoint or damaged.
     """

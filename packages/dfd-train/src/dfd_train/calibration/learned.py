@@ -39,7 +39,7 @@ class Competence:
     fakes: int
 
     def lacking(self) -> str:
-        """Why no verdict may be given; empty where one may."""
+        """Returns why no verdict may be given; empty where one may."""
         if self.low is None:
             return (
                 f"it was validated on {self.reals} real and {self.fakes} faked people or groups of linked videos, "
@@ -94,27 +94,27 @@ class Calibration:
         return self.score.scale.failed
 
     def lacking(self) -> str:
-        """Why no verdict may be given for any file; empty where one may."""
+        """Returns why no verdict may be given for any file; empty where one may."""
         if lacking := self.competence.lacking():
             return lacking
         return f"its calibration failed: {self.failed}" if self.failed else ""
 
     def looks(self, frames: list[int]) -> int:
-        """How many values a file's is the highest of, whose faces were scored in so many frames."""
+        """Returns how many values a file's is the highest of, whose faces were scored in so many frames."""
         if self.score.over == "all frames":
             return len(frames)
         return self.stretch_looks(frames)
 
     def stretch_looks(self, frames: list[int]) -> int:
-        """The same of its worst stretch: a face seen for as long as two validation videos is two looks."""
+        """Returns the same for its worst stretch: a face seen for as long as two validation videos is two looks."""
         return sum(-(-count // max(self.frames, 1)) for count in frames)
 
     def enough(self, frames: int) -> bool:
-        """Whether so many frames of a face may be judged by limits that come from means over `self.frames`."""
+        """Returns whether so many frames of a face may be judged by limits that come from means over `self.frames`."""
         return frames >= min(FEWEST_FRAMES, self.frames)
 
     def limits(self, looks: int, risk: float = RISK) -> Limits:
-        """The values that decide about a file of so many looks."""
+        """Returns the values that decide about a file of so many looks."""
         return Limits.of(self.reals, self.fakes, looks, risk)
 
     def shares_above(self, value: float) -> tuple[float, float]:
@@ -124,7 +124,7 @@ class Calibration:
 
 
 def calibrate(validation: pd.DataFrame, checkpoint_sha256: str) -> Calibration:
-    """The calibration of validation predictions, one row a frame (`video_id`, `label`, `logit`, `frame`, …).
+    """Returns the calibration of validation predictions, one row a frame (`video_id`, `label`, `logit`, `frame`, …).
 
     Whether the mean over all frames or the worst stretch counts is decided by AUC on these videos as they are and on
     spliced ones, of which a third of the frames is a fake's: validation sets hold fakes from beginning to end only.
@@ -184,7 +184,7 @@ def from_probabilities(
     real: tuple[float, ...],
     fake: tuple[float, ...],
 ) -> Calibration:
-    """A calibration as it was kept before: a temperature of frames, and the videos' probabilities under it.
+    """Returns a calibration as it was kept before: a temperature of frames, and the videos' probabilities under it.
 
     Nobody wrote down then whom the videos show: each is taken for a group of its own.
     """
@@ -211,7 +211,7 @@ def from_probabilities(
 
 
 def _better(validation: pd.DataFrame) -> Over:
-    """What a face's value is taken over: all frames unless the worst stretch orders videos better by `GAIN`.
+    """Returns what a face's value is taken over: all frames unless the worst stretch orders videos better by `GAIN`.
 
     Fewer than five groups of a class say nothing of that.
     """
@@ -231,7 +231,9 @@ def _area(predictions: pd.DataFrame, over: Over) -> float:
 
 
 def _spliced(validation: pd.DataFrame, seed: int = 0) -> pd.DataFrame | None:
-    """The reals, and each fake with all but a third of its frames taken from a real video; None without a class."""
+    """Returns the reals, and each fake with all but a third of its frames taken from a real video; None
+    without a class.
+    """
     columns = [name for name in ("video_id", "label", "logit", "frame", "face") if name in validation]
     table = validation[columns]
     by_video = table[table["label"] == 0].groupby("video_id", sort=True)["logit"]

@@ -45,15 +45,17 @@ class ClassValues:
         return cls(tuple(ascending.tolist()), tuple(weight.tolist()), len(sizes))
 
     def share_above(self, value: float) -> float:
-        """The groups' mean share of videos whose value is at least this."""
+        """Returns the groups' mean share of videos whose value is at least this."""
         return float(np.array(self.weights)[np.array(self.values) >= value].sum())
 
     def p_high(self, value: float) -> float:
-        """How often a video of this class has at least this value; never 0: it is one of groups + 1."""
+        """Returns how often a video of this class has at least this value; never 0: it is one of groups + 1."""
         return float((1 + self.groups * self.share_above(value)) / (self.groups + 1))
 
     def limit_above(self, risk: float) -> float:
-        """The value above which videos of this class lie with probability `risk` at most; inf where none is known."""
+        """Returns the value above which videos of this class lie with probability `risk` at most; inf where
+        none is known.
+        """
         allowed = ((self.groups + 1) * risk - 1) / self.groups if self.groups else -1.0
         if allowed < -1e-12:
             return float("inf")
@@ -62,7 +64,9 @@ class ClassValues:
         return self.values[::-1][place] if place < len(self.values) else float("-inf")
 
     def limit_below(self, risk: float) -> float:
-        """The value below which videos of this class lie with probability `risk` at most; -inf where none is known."""
+        """Returns the value below which videos of this class lie with probability `risk` at most; -inf where
+        none is known.
+        """
         mirrored = ClassValues(tuple(-v for v in self.values[::-1]), self.weights[::-1], self.groups)
         return -mirrored.limit_above(risk)
 
@@ -88,5 +92,5 @@ class Limits:
 
 
 def needed_groups(looks: int, risk: float = RISK) -> int:
-    """How many real people validation must hold for a file of so many looks to be called fake at all."""
+    """Returns how many real people validation must hold for a file of so many looks to be called fake at all."""
     return int(np.ceil(max(looks, 1) / risk - 1 - 1e-9))

@@ -50,7 +50,7 @@ class Scale:
 
 
 def fit_scale(method: Method, value: Floats, fake: np.ndarray) -> Scale:
-    """The scale of smallest cross-entropy over videos: their values (V,) and which are fakes, (V,) bool.
+    """Returns the scale of smallest cross-entropy over videos: their values (V,) and which are fakes, (V,) bool.
 
     Real and fake weigh alike, so that a probability holds where both are equally likely beforehand. Targets are
     Platt's (1999), a little inside 0 and 1: without that a small set that the model separates would make every
@@ -65,14 +65,14 @@ def fit_scale(method: Method, value: Floats, fake: np.ndarray) -> Scale:
 
 
 def targets(fake: np.ndarray) -> Floats:
-    """Platt's: what a video of each class is taken to be, (V,)."""
+    """Returns Platt's targets: what a video of each class is taken to be, (V,)."""
     fakes, reals = int(fake.sum()), int((~fake).sum())
     target: Floats = np.where(fake, (fakes + 1) / (fakes + 2), 1 / (reals + 2))
     return target
 
 
 def class_weights(fake: np.ndarray) -> Floats:
-    """Weights (V,) of sum 1 with which both classes weigh alike."""
+    """Returns weights (V,) of sum 1 with which both classes weigh alike."""
     weight: Floats = np.where(fake, 0.5 / max(fake.sum(), 1), 0.5 / max((~fake).sum(), 1))
     return weight
 
@@ -85,7 +85,7 @@ def cross_entropies(scale: Scale, value: Floats, target: Floats) -> Floats:
 
 
 def at_an_end(temperature: float) -> str:
-    """What it means that the search ended at an end of `TEMPERATURES`; empty where it didn't."""
+    """Returns what it means that the search ended at an end of `TEMPERATURES`; empty where it didn't."""
     low, high = TEMPERATURES
     if low * 1.001 < temperature < high / 1.001:
         return ""

@@ -30,21 +30,23 @@ class DeployedScore:
     """divides every frame's logit first; only calibrations of before the scale was chosen have another than 1"""
 
     def value(self, logit: Floats) -> float:
-        """One face's value on the logit scale, of its frames' logits (N,) in order of time."""
+        """Returns one face's value on the logit scale, of its frames' logits (N,) in order of time."""
         logit = logit / self.frame_temperature
         if self.over == "all frames":
             return mean_value(logit)
         return float(window_values(logit, min(STRETCH, len(logit))).max())
 
     def _values(self, logit: Floats, starts: NDArray[np.int64]) -> Floats:
-        """The values of faces whose frames follow one another, each from where it starts."""
+        """Returns the values of faces whose frames follow one another, each from where it starts."""
         if self.over == "all frames":
             sizes = np.diff(np.append(starts, len(logit)))
             return log_odds(logit / self.frame_temperature, np.repeat(np.arange(len(starts)), sizes))
         return np.array([self.value(own) for own in np.split(logit, starts[1:])])
 
     def probs(self, value: Floats) -> Floats:
-        """Probability of fake of values (N,); a single frame's value is its logit over `frame_temperature`."""
+        """Returns the probability of fake of values (N,); a single frame's value is its logit over
+        `frame_temperature`.
+        """
         return self.scale.probs(value)
 
     def prob(self, value: float) -> float:
@@ -56,7 +58,7 @@ class DeployedScore:
         return self.probs(logit / self.frame_temperature)
 
     def videos(self, predictions: pd.DataFrame) -> pd.DataFrame:
-        """One row a video, in order of first appearance: its columns, `faces`, `length`, `value`, `prob`.
+        """Returns one row a video, in order of first appearance: its columns, `faces`, `length`, `value`, `prob`.
 
         predictions: one row a frame: `video_id`, `label`, `logit`, and where there are any `frame`, `face`. A video's
         value is that of its highest face; faces in fewer than three of its frames don't count where others do.

@@ -23,12 +23,15 @@ class WorstStretch:
 
 
 def mean_value(logit: Floats) -> float:
-    """The log odds of the mean of the frames' sigmoids (N,): it orders as the mean does, and still at 40 and 50."""
+    """Returns the log odds of the mean of the frames' sigmoids (N,): it orders as the mean does, and still at
+    40 and 50.
+    """
     return float(log_odds(logit, np.zeros(len(logit), np.int64))[0])
 
 
 def worst_stretch(logit: Floats, line: float | None = None) -> WorstStretch:
-    """The `STRETCH` consecutive frames of the highest mean sigmoid; all of fewer frames. logit: (N,), in order of time.
+    """Returns the `STRETCH` consecutive frames of the highest mean sigmoid; all of fewer frames. logit: (N,),
+    in order of time.
 
     line: where given, the stretch goes on to both sides over frames whose own logit lies above it; the value then is
     that of all of them.
@@ -45,6 +48,6 @@ def worst_stretch(logit: Floats, line: float | None = None) -> WorstStretch:
 
 
 def window_values(logit: Floats, size: int) -> Floats:
-    """The value of each `size` consecutive frames, (N - size + 1,)."""
+    """Returns the value of each `size` consecutive frames, (N - size + 1,)."""
     windows = np.lib.stride_tricks.sliding_window_view(logit, size)
     return log_odds(windows.reshape(-1), np.repeat(np.arange(len(windows)), size))

@@ -97,7 +97,7 @@ def _name(out: Path) -> str:
 
 
 def _listing() -> str:
-    """A line of facts a card, and what stands in its parity test."""
+    """Returns a line of facts a card, and what stands in its parity test."""
     from dfd_train.adopt.card import cards
 
     parts = []

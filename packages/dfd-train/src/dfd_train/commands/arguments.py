@@ -22,7 +22,7 @@ def positive(text: str) -> int:
 
 
 def threshold(text: str) -> float | str:
-    """A probability, or the word validation."""
+    """Returns a probability, or the word validation."""
     if text == "validation":
         return text
     try:

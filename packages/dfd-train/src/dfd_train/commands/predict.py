@@ -158,7 +158,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
 
 def make_job(options: argparse.Namespace) -> Job:
-    """What is the same for all files; each process that scores some makes its own."""
+    """Returns what is the same for all files; each process that scores some makes its own."""
     from dfd_train.predict.batch import Job
     from dfd_train.predict.ensemble import read_together
     from dfd_train.predict.faces import Rates
@@ -188,7 +188,7 @@ def _models(options: argparse.Namespace) -> tuple[Path, ...]:
 def _at_once(
     options: argparse.Namespace, job: Job, files: int
 ) -> Callable[[Sequence[tuple[Input, Path]]], Iterator[Done]] | None:
-    """What scores several files at once, where that was asked for."""
+    """Returns what scores several files at once, where that was asked for."""
     if (jobs := min(options.jobs, files)) == 1:
         return None
     from dfd_train.predict.parallel import predict_at_once
@@ -199,7 +199,7 @@ def _at_once(
 
 
 def explainer_of(options: argparse.Namespace, scorers: Sequence[Scorer]) -> Explainer | None:
-    """What explains each file's worst frames, where that was asked for. Raises: UserError."""
+    """Returns what explains each file's worst frames, where that was asked for. Raises: UserError."""
     if not options.explain:
         return None
     from dfd_train.explain.worst import explainer
@@ -208,7 +208,7 @@ def explainer_of(options: argparse.Namespace, scorers: Sequence[Scorer]) -> Expl
 
 
 def finder(options: argparse.Namespace, scorers: Sequence[Scorer]) -> FaceFinder:
-    """The detector that was asked for, or else that of the models' training data."""
+    """Returns the detector that was asked for, or else that of the models' training data."""
     from dfd_train.predict.finder import CONFIDENCE, FaceFinder, detector_of
 
     name = options.detector or detector_of([scorer.facts for scorer in scorers])

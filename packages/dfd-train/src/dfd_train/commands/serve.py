@@ -131,7 +131,7 @@ def _job(models: Sequence[Path], options: argparse.Namespace) -> Job:
 
 
 def _said(detectors: Mapping[str, Job]) -> tuple[str, str]:
-    """The models' names with what must be known of them, and what must stand beside all numbers."""
+    """Returns the models' names with what must be known of them, and what must stand beside all numbers."""
     titles, note = [], ""
     for title, job in detectors.items():
         if job.reading.unfinished:

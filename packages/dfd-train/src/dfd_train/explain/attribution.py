@@ -57,7 +57,9 @@ class Sampling:
 
 
 def superpixels(crop: Image) -> npt.NDArray[np.int64]:
-    """Parts of a crop that look alike, numbered from 0, (SIDE, SIDE): quickshift with LIME's own settings [53]."""
+    """Returns parts of a crop that look alike, numbered from 0, (SIDE, SIDE): quickshift with LIME's own
+    settings [53].
+    """
     from skimage.segmentation import quickshift
 
     picture = resize(crop, SIDE).permute(1, 2, 0).numpy()
@@ -80,7 +82,8 @@ def lime(
     device: torch.device,
     progress: Progress = lambda seen: None,
 ) -> Attribution:
-    """Weights of superpixels: of a linear model fitted to the logits of crops with parts painted over (thesis 7.3).
+    """Returns weights of superpixels: of a linear model fitted to the logits of crops with parts painted over
+    (thesis 7.3).
 
     The first sample is the crop itself; in the others each superpixel is replaced by its mean colour with probability
     one half. The same seed draws the same samples for every network.
@@ -112,7 +115,7 @@ def lime(
 def gradcam(
     detector: Detector, crop: Image, *, device: torch.device, progress: Progress = lambda seen: None
 ) -> Attribution:
-    """Grad-CAM on the last feature map; of an ensemble, the sum over its members' maps.
+    """Returns Grad-CAM on the last feature map; of an ensemble, the sum over its members' maps.
 
     Signed: the part below zero, which the method's authors cut off, speaks for real.
 
@@ -133,7 +136,7 @@ def gradcam(
 def occlusion(
     detector: Detector, crop: Image, *, device: torch.device, progress: Progress = lambda seen: None
 ) -> Attribution:
-    """How far the logit falls when a square of the crop's mean colour covers each place."""
+    """Returns how far the logit falls when a square of the crop's mean colour covers each place."""
     from captum.attr import Occlusion
 
     image = _input(detector, crop, device)
@@ -151,14 +154,14 @@ def occlusion(
 
 
 def steps(method: str, detector: Detector, samples: int) -> int:
-    """How many pictures the network sees for one explanation."""
+    """Returns how many pictures the network sees for one explanation."""
     if method == "lime":
         return samples
     return gradcam_steps(detector) if method == "gradcam" else _places(detector.spec.size) ** 2 + 1
 
 
 def gradcam_steps(detector: Detector) -> int:
-    """A pass to find the layers, and a pass with its gradient, about two more, for each of them."""
+    """Counts a pass to find the layers, and for each of them a pass with its gradient, about two more."""
     return 1 + 3 * len(getattr(detector.network, "members", [None]))
 
 
@@ -200,13 +203,15 @@ def _samples(count: int, seed: int, device: torch.device) -> Callable[..., Itera
 
 
 def _similarity(_: Tensor, __: Tensor, kept: Tensor, **___: object) -> float:
-    """A sample's weight: by the cosine distance of its superpixels to all superpixels, as LIME's authors have it."""
+    """Returns a sample's weight: by the cosine distance of its superpixels to all superpixels, as LIME's
+    authors have it.
+    """
     distance = 1.0 - math.sqrt(float(kept.float().mean()))
     return math.sqrt(math.exp(-((distance / KERNEL_WIDTH) ** 2)))
 
 
 def _mean_colours(image: Tensor, labels: Tensor, count: int) -> Tensor:
-    """The image (1, 3, S, S) with each superpixel in its mean colour."""
+    """Returns the image (1, 3, S, S) with each superpixel in its mean colour."""
     flat = labels.flatten()
     sums = torch.zeros(3, count, device=image.device).index_add_(1, flat, image[0].flatten(1))
     sizes = torch.bincount(flat, minlength=count).clamp(min=1)
@@ -214,18 +219,18 @@ def _mean_colours(image: Tensor, labels: Tensor, count: int) -> Tensor:
 
 
 def _shrink(segments: npt.NDArray[np.int64], size: int) -> Tensor:
-    """The superpixels at the network's input size, the nearest one for each pixel, int64 (size, size)."""
+    """Returns the superpixels at the network's input size, the nearest one for each pixel, int64 (size, size)."""
     labels = torch.from_numpy(segments).float()[None, None]
     return functional.interpolate(labels, (size, size), mode="nearest-exact")[0, 0].long()
 
 
 def _window(size: int) -> tuple[int, int]:
-    """Side and stride of the occluding square."""
+    """Returns the side and stride of the occluding square."""
     window = max(2, size // WINDOW)
     return window, max(1, window // 2)
 
 
 def _places(size: int) -> int:
-    """How many places the square takes along one side; the last one may reach beyond the edge."""
+    """Returns how many places the square takes along one side; the last one may reach beyond the edge."""
     window, stride = _window(size)
     return math.ceil((size - window) / stride) + 1

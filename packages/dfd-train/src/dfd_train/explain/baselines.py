@@ -40,19 +40,19 @@ BASELINES = (CENTRE_PRIOR, RANDOM_WEIGHTS, OTHER_MASKS)
 
 
 def centre_prior() -> Values:
-    """A Gaussian spot in the middle, (SIDE, SIDE)."""
+    """Returns a Gaussian spot in the middle, (SIDE, SIDE)."""
     fall = np.exp(-0.5 * ((np.arange(SIDE) - (SIDE - 1) / 2) / CENTRE) ** 2)
     return np.outer(fall, fall).astype(np.float32)
 
 
 def other_masks(masks: Sequence[Mask], groups: Sequence[str], own: int) -> Values | None:
-    """The mean mask of the pictures of other people, (SIDE, SIDE); None where there are no others."""
+    """Returns the mean mask of the pictures of other people, (SIDE, SIDE); None where there are no others."""
     others = [enlarge(mask) for mask, group in zip(masks, groups, strict=True) if group != groups[own]]
     return np.mean(others, axis=0, dtype=np.float32) if others else None
 
 
 def randomised(detector: Detector, seed: int) -> Detector:
-    """The same network with all of its weights drawn anew, and the statistics of its batch norms forgotten."""
+    """Returns the same network with all of its weights drawn anew, and the statistics of its batch norms forgotten."""
     network = copy.deepcopy(detector.network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

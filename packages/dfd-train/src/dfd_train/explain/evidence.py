@@ -55,7 +55,7 @@ def judge(
     random: Attribution,
     device: torch.device,
 ) -> Judged | None:
-    """The scores of `own`, an explanation of `pictures[place_of]`; None where it has none.
+    """Returns the scores of `own`, an explanation of `pictures[place_of]`; None where it has none.
 
     Args:
         model: its name.
@@ -96,7 +96,7 @@ def judge(
 
 
 def frame_of(judged: Sequence[Judged], every: int) -> pd.DataFrame:
-    """One row an explanation; only pictures that have a score by each of `every` pair of model and method."""
+    """Returns one row an explanation; only pictures that have a score by each of `every` pair of model and method."""
     rows = pd.DataFrame([_row(one) for one in judged])
     if rows.empty:
         return rows
@@ -127,7 +127,7 @@ def _row(one: Judged) -> dict[str, object]:
 
 
 def mask_table(frame: pd.DataFrame, left_out: int, warning: str) -> Table:
-    """Means over pictures for each model, method of explanation and manipulation, less the best baseline."""
+    """Returns means over pictures for each model, method of explanation and manipulation, less the best baseline."""
 
     def cells(part: pd.DataFrame) -> tuple[Cell, ...]:
         gap, ends = _over_the_best(part, "inside", np.max)
@@ -186,7 +186,7 @@ def _by_part(
     slug: str,
     warning: str,
 ) -> Table:
-    """A row a model, method of explanation and manipulation, and one of all where there are several."""
+    """Returns a row a model, method of explanation and manipulation, and one of all where there are several."""
     rows, asked, manipulations = [], set(frame["explanation"]), methods_in(frame)
     for model, explainer in itertools.product(frame["model"].unique(), (n for n in TITLES if n in asked)):
         own = frame[(frame["model"] == model) & (frame["explanation"] == explainer)]
@@ -204,7 +204,7 @@ def _by_part(
 def _over_the_best(
     part: pd.DataFrame, measure: str, best: Callable[[Sequence[float]], float]
 ) -> tuple[float, Interval]:
-    """The mean of a measure less that of the baseline with the best mean, and the interval over people."""
+    """Returns the mean of a measure less that of the baseline with the best mean, and the interval over people."""
     columns = [column for one in BASELINES if (column := f"{measure}_{one.name}") in part]
     means = {column: float(part[column].mean()) for column in columns if not part[column].isna().any()}
     column = next(name for name, mean in means.items() if mean == best(list(means.values())))
@@ -235,7 +235,7 @@ def _signed(value: float) -> Cell:
 
 
 def curve_points(judged: Sequence[Judged]) -> pd.DataFrame:
-    """The curves themselves: a row an explanation or baseline, picture and step."""
+    """Returns the curves themselves: a row an explanation or baseline, picture and step."""
     rows = []
     for one in judged:
         for source, found in (("explanation", one.curves), *one.baseline_curves.items()):

@@ -105,7 +105,7 @@ def explain_all(
 
 
 def has_mask(picture: Picture) -> bool:
-    """Whether it is known which part of a picture was manipulated."""
+    """Returns whether it is known which part of a picture was manipulated."""
     return picture.mask is not None and bool(picture.mask.any())
 
 
@@ -118,7 +118,7 @@ def _explanations(
     device: torch.device,
     progress: tqdm[Any],
 ) -> list[list[Attribution]]:
-    """One picture's explanations, by detector, then by method."""
+    """Returns one picture's explanations, by detector, then by method."""
     explanations = []
     for detector in detectors:
         own = []
@@ -136,7 +136,7 @@ def _explanations(
 
 
 def _probs(models: Sequence[TrainedModel], picture: Picture, device: torch.device) -> list[float]:
-    """Each model's probability of one picture. Raises: NotANumber."""
+    """Returns each model's probability of one picture. Raises: NotANumber."""
     logits = [
         require_numbers(
             np.array([logit_of(model.detector, picture.crop, device)], np.float64), str(model.path)

@@ -80,7 +80,7 @@ def _open_file(file: Input, scorers: Sequence[Scorer], reading: Reading, finder:
 
 
 def _read_frame(path: Path, number: int) -> Image:
-    """One frame as displayed, by its number from 0."""
+    """Returns one frame as displayed, by its number from 0."""
     with Footage(path) as footage:
         for frame, _ in footage:
             if frame.index == number:

@@ -38,7 +38,7 @@ class Row:
 
 
 def draw(rows: Sequence[Row], models: Sequence[str], warning: str) -> bytes:
-    """A PNG: a row for each picture, the crop with its mask's outline, then each model's explanation."""
+    """Returns a PNG: a row for each picture, the crop with its mask's outline, then each model's explanation."""
     method = rows[0].explanations[0].method
     columns = 1 + len(models)
     with matplotlib.rc_context({"font.family": "sans-serif", "font.size": 9, "text.parse_math": False}):
@@ -61,7 +61,7 @@ def draw(rows: Sequence[Row], models: Sequence[str], warning: str) -> bytes:
 
 
 def overlay(crop: Image, explanation: Attribution) -> Image:
-    """A crop (H, W, 3) with its explanation, (SIDE, SIDE, 3) uint8.
+    """Returns a crop (H, W, 3) with its explanation, (SIDE, SIDE, 3) uint8.
 
     Of lime the ten strongest superpixels, tinted and outlined; of the others every place, the stronger the denser.
     """
@@ -83,7 +83,7 @@ def overlay(crop: Image, explanation: Attribution) -> Image:
 
 
 def strongest(explanation: Attribution) -> npt.NDArray[np.int64]:
-    """The numbers of the ten superpixels with the largest weight, whatever its sign, the largest first."""
+    """Returns the numbers of the ten superpixels with the largest weight, whatever its sign, the largest first."""
     assert explanation.segments is not None
     segments = explanation.segments
     weights = np.zeros(int(segments.max()) + 1)
@@ -104,7 +104,9 @@ def _draw_crop(axis: Axes, picture: Picture, first: bool) -> None:
 
 
 def _called(prob: float, warning: str) -> tuple[str, str]:
-    """What a model says of a picture, and the colour of that; a demonstration model calls nothing fake or real."""
+    """Returns what a model says of a picture, and the colour of that; a demonstration model calls nothing
+    fake or real.
+    """
     if warning:
         return f"score {100 * prob:.0f} %", GREY
     return (f"fake {100 * prob:.1f} %", FAKE) if prob > 0.5 else (f"real {100 * (1 - prob):.1f} %", REAL)
@@ -144,7 +146,7 @@ def _shown(crop: Image) -> Image:
 
 
 def _edges(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Pixels that border on another superpixel, two pixels wide."""
+    """Returns pixels that border on another superpixel, two pixels wide."""
     edges = np.zeros(labels.shape, bool)
     for axis in (0, 1):
         for step in (1, -1):

@@ -101,7 +101,7 @@ def _judged(
     explained: Sequence[Explained],
     device: torch.device,
 ) -> list[Judged]:
-    """The scores of all explanations of pictures that have a mask."""
+    """Returns the scores of all explanations of pictures that have a mask."""
     masked = [one for one in explained if has_mask(one.picture)]
     pictures = [one.picture for one in masked]
     found = []
@@ -132,7 +132,7 @@ def _write_figures(
 def _settings(
     request: ExplainRequest, models: Sequence[TrainedModel], pictures: Sequence[Picture], warned: str
 ) -> dict[str, object]:
-    """What it takes to make the same explanations again."""
+    """Returns what it takes to make the same explanations again."""
     return {
         "runs": [{"path": str(model.path), "sha256": sha256_of(model.path)} for model in models],
         "pictures": [f"{picture.method} {place(picture)}".strip() for picture in pictures],

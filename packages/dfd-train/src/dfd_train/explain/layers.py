@@ -11,7 +11,8 @@ from dfd_train.errors import UserError
 
 
 def last_maps(network: nn.Module, image: Tensor) -> list[nn.Module]:
-    """The modules that return the last maps (1, C, h, w) of `image` (1, 3, S, S): one, or of an ensemble one a member.
+    """Returns the modules that return the last maps (1, C, h, w) of `image` (1, 3, S, S): one, or of an
+    ensemble one a member.
 
     Raises: UserError for a network without such a map.
     """
@@ -21,12 +22,13 @@ def last_maps(network: nn.Module, image: Tensor) -> list[nn.Module]:
 
 
 def _dtype(network: nn.Module, image: Tensor) -> torch.dtype:
-    """Of the network's weights, which may be bf16."""
+    """Returns the type of the network's weights, which may be bf16."""
     return next((weight.dtype for weight in network.parameters() if weight.is_floating_point()), image.dtype)
 
 
 def _last_map(network: nn.Module, image: Tensor) -> nn.Module:
-    """What `forward_features` returns, as timm and reseption-models have it; of others, the last map with a width.
+    """Returns what `forward_features` returns, as timm and reseption-models have it; of others, the last map
+    with a width.
 
     A module ends after its parts, so of those that return the same map the outermost one is taken.
     """

@@ -29,7 +29,7 @@ class MaskScore:
 
 
 def mask_score(explanation: Attribution, mask: Mask | None) -> MaskScore | None:
-    """The score of an explanation; None without a mask, with an empty one, or where nothing speaks for fake.
+    """Returns the score of an explanation; None without a mask, with an empty one, or where nothing speaks for fake.
 
     A superpixel's weight is that of its whole area, of which a share lies inside; a pixel lies inside or not.
     """
@@ -54,7 +54,7 @@ def mask_score(explanation: Attribution, mask: Mask | None) -> MaskScore | None:
 
 
 def enlarge(mask: Mask) -> Mask:
-    """A crop's mask at the size of the explanations, (SIDE, SIDE)."""
+    """Returns a crop's mask at the size of the explanations, (SIDE, SIDE)."""
     small = torch.from_numpy(mask.astype(np.float32))[None, None]
     enlarged: Mask = functional.interpolate(small, (SIDE, SIDE), mode="nearest-exact")[0, 0].numpy() > 0.5
     return enlarged

@@ -13,7 +13,8 @@ TITLES = {"lime": "LIME", "gradcam": "Grad-CAM", "occlusion": "occlusion"}
 def prediction_table(
     pictures: Sequence[Picture], models: Sequence[str], probs: Sequence[Sequence[float]], warning: str
 ) -> Table:
-    """One row a picture, one column a model: `probs[picture][model]` of fake, shown as what is called (Table 7.8).
+    """Returns one row a picture, one column a model: `probs[picture][model]` of fake, shown as what is called
+    (Table 7.8).
 
     With a warning, that of a demonstration, they are shown as they are: it calls nothing fake or real.
     """

@@ -22,7 +22,7 @@ LEAST = 0.01  # of an area of 1: what is closer to the spot's counts as no bette
 
 
 def explainer(scorers: Sequence[Scorer]) -> Explainer:
-    """What explains frames to predict; of several models the first one. Raises: UserError without `explain`."""
+    """Returns what explains frames to predict; of several models the first one. Raises: UserError without `explain`."""
     if find_spec("captum") is None:
         raise UserError("--explain needs captum: pip install 'dfd-train[explain]'")
     first = scorers[0]

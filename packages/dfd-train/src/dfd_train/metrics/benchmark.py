@@ -24,7 +24,8 @@ SETS = {
 
 
 def benchmark_sets(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The rows of videos or of their frames by the benchmark's test sets: those that have fakes and originals here.
+    """Returns the rows of videos or of their frames by the benchmark's test sets: those that have fakes and
+    originals here.
 
     `table` needs `dataset`, `method`, `label` and `compression`. A data set that isn't in SETS is one by its own name.
 

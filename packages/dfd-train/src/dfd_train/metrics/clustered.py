@@ -29,7 +29,7 @@ NONE = Interval(float("nan"), float("nan"))
 
 
 def auc_interval(label: Floats, score: Floats, group: Groups, level: float = 0.95) -> Interval:
-    """Interval of the area under the ROC curve.
+    """Returns the interval of the area under the ROC curve.
 
     Newcombe's score interval (Statistics in Medicine 25:559, 2006, method 5), its numbers of fakes and reals divided
     by the design effect: Obuchowski's variance of clustered data (Biometrics 53:567, 1997) over DeLong's. Student's
@@ -92,12 +92,13 @@ class AucInfluence:
         return min(self.with_fakes, self.with_reals) - 1
 
     def covariance(self, other: "AucInfluence") -> float:
-        """Obuchowski's covariance of two areas of the same rows; with itself the variance."""
+        """Returns Obuchowski's covariance of two areas of the same rows; with itself the variance."""
         counts = self.with_fakes, self.with_reals, self.groups
         return covariance((self.fakes, self.reals), (other.fakes, other.reals), *counts)
 
     def design_effect(self) -> float:
-        """The clustered variance over that of independent rows (DeLong et al., Biometrics 44:837, 1988), at least 1.
+        """Returns the clustered variance over that of independent rows (DeLong et al., Biometrics 44:837,
+        1988), at least 1.
 
         Below 1 it would say that groups are worth more than their videos, which few groups say by chance.
         """
@@ -110,7 +111,9 @@ class AucInfluence:
 def covariance(
     one: tuple[Floats, Floats], other: tuple[Floats, Floats], with_fakes: int, with_reals: int, groups: int
 ) -> float:
-    """Covariance of two measures from their groups' sums over fakes and over reals, (G,) each (Obuchowski 1997)."""
+    """Returns the covariance of two measures from their groups' sums over fakes and over reals, (G,) each
+    (Obuchowski 1997).
+    """
     return float(
         _less_one(with_fakes) * (one[0] @ other[0])
         + _less_one(with_reals) * (one[1] @ other[1])
@@ -128,7 +131,7 @@ def _share_below(ordered: Floats, value: Floats) -> Floats:
 
 
 def quantile(freedom: int, level: float) -> float:
-    """The two-sided quantile of Student's t."""
+    """Returns the two-sided quantile of Student's t."""
     return float(stdtrit(max(freedom, 1), 0.5 + level / 2))
 
 
@@ -147,7 +150,8 @@ def _score_root(area: float, end: float, spread: float, fakes: float, reals: flo
 
 
 def separation_bound(area: float, fake: NDArray[np.bool_], group: Groups, level: float) -> Interval:
-    """A bound where the classes don't overlap in the sample: k pairs that share no group, all won (or all lost).
+    """Returns a bound where the classes don't overlap in the sample: k pairs that share no group, all won (or
+    all lost).
 
     Each is won with the probability A that is sought, so all are with A^k: A is at least (1 - level)/2 to the power
     of 1/k (the disjoint pairs of a U-statistic: Hoeffding, JASA 58:13, 1963).
@@ -161,7 +165,7 @@ def separation_bound(area: float, fake: NDArray[np.bool_], group: Groups, level:
 
 
 def share_interval(hit: Floats, group: Groups, level: float = 0.95) -> Interval:
-    """Interval of a share: Korn and Graubard (Survey Methodology 24:193, 1998).
+    """Returns the interval of a share: Korn and Graubard (Survey Methodology 24:193, 1998).
 
     Clopper and Pearson's exact interval at the effective number of rows, which the clustered variance gives; where
     all rows are equal it says nothing, and the number of groups takes its place.
@@ -184,7 +188,9 @@ def share_interval(hit: Floats, group: Groups, level: float = 0.95) -> Interval:
 
 
 def mean_interval(value: Floats, group: Groups, freedom: int, level: float = 0.95) -> Interval:
-    """Interval of a mean of positive values: the groups' variance and Student's t on the scale of logarithms."""
+    """Returns the interval of a mean of positive values: the groups' variance and Student's t on the scale of
+    logarithms.
+    """
     mean, size = float(value.mean()), int(np.unique(group).size)
     sums = np.bincount(group, value - mean)
     error = float(np.sqrt(_less_one(size) * (sums @ sums))) / len(value)
@@ -195,7 +201,7 @@ def mean_interval(value: Floats, group: Groups, freedom: int, level: float = 0.9
 
 
 def plain_mean_interval(value: Floats, group: Groups, level: float = 0.95) -> Interval:
-    """Interval of a mean of any values: the groups' variance and Student's t with the groups less one."""
+    """Returns the interval of a mean of any values: the groups' variance and Student's t with the groups less one."""
     size = int(np.unique(group).size)
     if size < 2:
         return NONE
@@ -206,7 +212,7 @@ def plain_mean_interval(value: Floats, group: Groups, level: float = 0.95) -> In
 
 
 def mean_of_intervals(values: Sequence[float], intervals: Sequence[Interval]) -> Interval:
-    """Interval of the mean of independent measures from their own intervals.
+    """Returns the interval of the mean of independent measures from their own intervals.
 
     Zou and Donner, Statistics in Medicine 27:1693, 2008.
     """
@@ -218,7 +224,9 @@ def mean_of_intervals(values: Sequence[float], intervals: Sequence[Interval]) ->
 
 
 def logit_interval(share: float, error: float, freedom: int, level: float = 0.95) -> Interval:
-    """Interval of a share in (0, 1) from its standard error, symmetric on the logit scale; none at 0 and 1."""
+    """Returns the interval of a share in (0, 1) from its standard error, symmetric on the logit scale; none
+    at 0 and 1.
+    """
     if not (0 < share < 1 and error > 0):
         return NONE
     spread = quantile(freedom, level) * error / (share * (1 - share))
@@ -227,7 +235,7 @@ def logit_interval(share: float, error: float, freedom: int, level: float = 0.95
 
 
 def two_sided(difference: float, error: float, freedom: int) -> float:
-    """p of a difference from zero by Student's t; 1 where nothing differs."""
+    """Returns p of a difference from zero by Student's t; 1 where nothing differs."""
     if not error > 0:
         return 1.0
     return float(2 * stdtr(freedom, -abs(difference) / error))

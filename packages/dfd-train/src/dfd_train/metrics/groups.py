@@ -94,7 +94,7 @@ class SampleSize:
         return self.fewest >= FEWEST
 
     def sentence(self) -> str:
-        """What a reader must know about the intervals."""
+        """Returns what a reader must know about the intervals."""
         videos, groups = plural(self.videos, "video"), plural(self.groups, "group")
         text = f"{self.videos:,} {videos} are {self.groups:,} independent {groups} ({self._by()}): "
         text += f"{self.fakes:,} hold fakes, {self.reals:,} hold reals."
@@ -116,12 +116,12 @@ class SampleSize:
 
 
 def _person(videos: pd.DataFrame, column: str) -> np.ndarray:
-    """A column of names, (V,), as two that are one person's have in common."""
+    """Returns a column of names, (V,), as two that are one person's have in common."""
     return np.array([person_key(name) for name in _text(videos, column)], object)
 
 
 def _text(videos: pd.DataFrame, column: str) -> np.ndarray:
-    """A column as text, (V,); empty where it is missing."""
+    """Returns a column as text, (V,); empty where it is missing."""
     if column not in videos:
         return np.full(len(videos), "", object)
     values = videos[column].astype(object)

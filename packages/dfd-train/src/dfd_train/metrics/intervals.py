@@ -46,7 +46,8 @@ def estimate_intervals(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Intervals:
-    """Intervals of every number of `summarize`, for new people: groups of linked videos are the evidence, not frames.
+    """Returns intervals of every number of `summarize`, for new people: groups of linked videos are the
+    evidence, not frames.
 
     None is given where fewer than five groups hold a class, nor for the calibration error. The same seed gives
     the same intervals. Raises UserError as `summarize` does, and for resamples < 2 or a level outside (0, 1).

@@ -42,7 +42,7 @@ class AtFewAlarms:
 
 
 def brier(videos: pd.DataFrame, level: float = 0.95) -> Brier:
-    """The Brier score with its parts over 15 bins of equal width, of a table of `judged_videos` or the like.
+    """Returns the Brier score with its parts over 15 bins of equal width, of a table of `judged_videos` or the like.
 
     Brier, Monthly Weather Review 78:1, 1950; Murphy, Journal of Applied Meteorology 12:595, 1973; the resolution
     holds the terms within bins (Stephenson et al., Weather and Forecasting 23:752, 2008), so that the sum is exact.
@@ -63,7 +63,7 @@ def brier(videos: pd.DataFrame, level: float = 0.95) -> Brier:
 
 
 def at_few_alarms(videos: pd.DataFrame) -> tuple[AtFewAlarms, ...]:
-    """The share of fakes found at each of `ALARM_RATES`, at the best threshold of these very videos."""
+    """Returns the share of fakes found at each of `ALARM_RATES`, at the best threshold of these very videos."""
     label, key = videos["label"].to_numpy(np.float64), videos["key"].to_numpy(np.float64)
     reals, found = int((label == 0).sum()), []
     alarm, hit = scores.roc_curve(scores.rank(label, key, np.ones(len(label))))

@@ -46,7 +46,7 @@ def judged_videos(predictions: pd.DataFrame, aggregation: Aggregation = "mean") 
 def difference(
     first: pd.DataFrame, second: pd.DataFrame, measure: str, threshold: float = 0.5, level: float = 0.95
 ) -> PairedDifference:
-    """The difference in `measure`, a field of `Summary` over videos, `loss`, or `brier`: the mean of (p - y)^2.
+    """Returns the difference in `measure`, a field of `Summary` over videos, `loss`, or `brier`: the mean of (p - y)^2.
 
     `first`, `second`: from `judged_videos`. The variance is that of the groups' sums of the difference, for the AUC
     Obuchowski's covariance of two areas (Biometrics 53:567, 1997); the interval and p are by Student's t with
@@ -83,7 +83,9 @@ def difference(
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Values of p corrected for their number: Holm, Scandinavian Journal of Statistics 6:65, 1979. NaN stay NaN."""
+    """Returns values of p corrected for their number: Holm, Scandinavian Journal of Statistics 6:65, 1979.
+    NaN stay NaN.
+    """
     known = sorted((value, place) for place, value in enumerate(p) if not np.isnan(value))
     corrected, largest = [float("nan")] * len(p), 0.0
     for rank, (value, place) in enumerate(known):
@@ -93,7 +95,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def _aligned(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of the videos in both, in one order."""
+    """Returns the rows of the videos in both, in one order."""
     one = first[first["video_id"].isin(second["video_id"])].set_index("video_id", drop=False)
     if one.empty:
         raise UserError("no video was scored by both")
@@ -107,7 +109,7 @@ def _aligned(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, p
 def _influence(
     videos: pd.DataFrame, label: Floats, groups: VideoGroups, measure: str, threshold: float
 ) -> tuple[float, Floats]:
-    """The measure, and what each video adds to it (V,): the measure moves by their sum over new videos."""
+    """Returns the measure, and what each video adds to it (V,): the measure moves by their sum over new videos."""
     prob = videos["prob"].to_numpy(np.float64)
     fake, size = label == 1, len(label)
     hit = ((prob > threshold) == fake).astype(np.float64)

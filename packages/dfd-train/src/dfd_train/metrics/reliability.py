@@ -53,7 +53,7 @@ class Alarms:
 
 
 def reliability(videos: pd.DataFrame, level: float = 0.95) -> tuple[Bin, ...]:
-    """The bins that hold videos, ascending; intervals are Korn and Graubard's over groups."""
+    """Returns the bins that hold videos, ascending; intervals are Korn and Graubard's over groups."""
     prob, label = videos["prob"].to_numpy(np.float64), videos["label"].to_numpy(np.float64)
     group = VideoGroups.of(videos).number
     place = np.minimum((prob * BINS).astype(int), BINS - 1)
@@ -68,7 +68,9 @@ def reliability(videos: pd.DataFrame, level: float = 0.95) -> tuple[Bin, ...]:
 
 
 def risk_coverage(videos: pd.DataFrame, threshold: float) -> tuple[Kept, ...]:
-    """Errors among the surest videos: those whose value lies farthest from `threshold` (El-Yaniv and Wiener, 2010)."""
+    """Returns errors among the surest videos: those whose value lies farthest from `threshold` (El-Yaniv and
+    Wiener, 2010).
+    """
     value = videos["value"].to_numpy(np.float64)
     wrong = (value > threshold) != (videos["label"].to_numpy() == 1)
     order = np.argsort(-np.abs(value - threshold), kind="stable")
@@ -80,7 +82,7 @@ def risk_coverage(videos: pd.DataFrame, threshold: float) -> tuple[Kept, ...]:
 
 
 def false_alarms(videos: pd.DataFrame, threshold: float, level: float = 0.95) -> tuple[Alarms, ...]:
-    """Real videos called fake, by the number of their faces and by thirds of their length in frames."""
+    """Returns real videos called fake, by the number of their faces and by thirds of their length in frames."""
     reals = videos[videos["label"] == 0]
     if reals.empty:
         return ()

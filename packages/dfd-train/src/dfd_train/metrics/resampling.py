@@ -27,7 +27,7 @@ class Ranked:
         self._fake = (label[order] == 1).astype(np.int32)
 
     def __call__(self, weight: NDArray[np.int32]) -> tuple[Floats, Floats]:
-        """Both measures, (B,) each, for weights (B, G); both classes have weight."""
+        """Returns both measures, (B,) each, for weights (B, G); both classes have weight."""
         drawn = np.take(weight, self._group, axis=1)
         every = np.cumsum(drawn, axis=1, dtype=np.int32)
         np.multiply(drawn, self._fake, out=drawn)
@@ -70,7 +70,7 @@ class Ranked:
 def standard_errors(
     label: Floats, score: Floats, group: Groups, resamples: int, seed: int
 ) -> tuple[float, float]:
-    """Standard errors of average precision and of the equal error rate: groups drawn with replacement.
+    """Returns the standard errors of average precision and of the equal error rate: groups drawn with replacement.
 
     Groups that hold only reals, only fakes, or both are drawn apart, each kind as many as there are, to keep the
     share of fakes. Two threads give the numbers of one. Both classes must be there, in two groups or more.
@@ -110,7 +110,7 @@ def _kinds(label: Floats, group: Groups) -> Groups:
 
 
 def _draw(kinds: Groups, resamples: int, random: np.random.Generator) -> NDArray[np.int32]:
-    """How often each group is drawn, (resamples, G)."""
+    """Returns how often each group is drawn, (resamples, G)."""
     weight = np.zeros((resamples, len(kinds)), np.int32)
     for kind in np.unique(kinds):
         members = np.flatnonzero(kinds == kind)

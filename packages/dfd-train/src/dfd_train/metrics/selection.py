@@ -29,7 +29,7 @@ class Optimism:
 
 
 def optimism(epochs: Sequence[pd.DataFrame], seed: int = 0) -> Optimism | None:
-    """The optimism of choosing, of several epochs, the one with the best balanced accuracy.
+    """Returns the optimism of choosing, of several epochs, the one with the best balanced accuracy.
 
     The bootstrap .632 (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 17) over groups of videos:
     each resample chooses its epoch, which is judged on the groups that it left out.
@@ -67,7 +67,7 @@ def optimism(epochs: Sequence[pd.DataFrame], seed: int = 0) -> Optimism | None:
 
 
 def _balanced(hit: Floats, fake: np.ndarray, weight: Floats) -> Floats:
-    """Balanced accuracy of each epoch under weights of the videos; NaN where a class has none."""
+    """Returns the balanced accuracy of each epoch under weights of the videos; NaN where a class has none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = [hit @ (weight * own) / (weight * own).sum() for own in (fake, ~fake)]
     mean: Floats = (shares[0] + shares[1]) / 2

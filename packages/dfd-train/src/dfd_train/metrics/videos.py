@@ -72,7 +72,7 @@ def ranking_keys(logit: Floats, owner: NDArray[np.int64], aggregation: Aggregati
 
 
 def log_odds(logit: Floats, owner: NDArray[np.int64]) -> Floats:
-    """log(p / (1 - p)) of each owner's mean sigmoid p, (V,), from logarithms: 40 and 50 stay 40 and 50.
+    """Returns log(p / (1 - p)) of each owner's mean sigmoid p, (V,), from logarithms: 40 and 50 stay 40 and 50.
 
     `owner` (F,): whose frame it is, from 0, nobody left out. The last digits, which rounding decides, are cut so
     that equal scores stay equal.
@@ -83,7 +83,7 @@ def log_odds(logit: Floats, owner: NDArray[np.int64]) -> Floats:
 
 
 def _log_mean(log: Floats, owner: NDArray[np.int64]) -> Floats:
-    """Logarithm of the mean by owner of what is given by logarithms, without underflow."""
+    """Returns the logarithm of the mean by owner of what is given by logarithms, without underflow."""
     largest = np.full(int(owner.max()) + 1, -np.inf)
     np.maximum.at(largest, owner, log)
     total = np.bincount(owner, np.exp(log - largest[owner]))

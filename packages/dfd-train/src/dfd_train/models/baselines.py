@@ -40,11 +40,13 @@ _LOWER = {
 
 
 def baseline_of(model: str) -> str:
-    """The baseline that a model's name means: its own, or that of `timm:` with its name and tag; else the name."""
+    """Returns the baseline that a model's name means: its own, or that of `timm:` with its name and tag; else
+    the name.
+    """
     timm_name = model.removeprefix("timm:")
     return next((name for name, one in BASELINES.items() if one.timm_name == timm_name), model)
 
 
 def lower_parts(timm_name: str) -> tuple[str, ...]:
-    """The parts that Table 5.2 freezes; empty for networks that aren't in it."""
+    """Returns the parts that Table 5.2 freezes; empty for networks that aren't in it."""
     return _LOWER.get(timm_name.partition(".")[0], ())

@@ -21,7 +21,8 @@ OWN, SYNCHRONIZED = "own", "synchronized"
 
 
 def synchronize(network: nn.Module) -> nn.Module:
-    """The network with its batch norm computed over all processes, in evaluation mode the same function as before.
+    """Returns the network with its batch norm computed over all processes, in evaluation mode the same
+    function as before.
 
     Batch norm with a computation of its own that nobody knows how to spread over processes stays as it is: each GPU
     normalises its own crops then, and that is said.
@@ -45,7 +46,9 @@ def synchronize(network: nn.Module) -> nn.Module:
 
 
 def computes_more(network: nn.Module) -> bool:
-    """Whether some batch norm of a network does more than torch's, so that torch's conversion would change it."""
+    """Returns whether some batch norm of a network does more than torch's, so that torch's conversion would
+    change it.
+    """
     return any(isinstance(module, _BatchNorm) and not _is_plain(module) for module in network.modules())
 
 
@@ -59,7 +62,7 @@ def _converted(module: _BatchNorm) -> nn.Module:
 
 
 def _is_plain(module: _BatchNorm) -> bool:
-    """Whether it computes what torch's batch norm does and nothing else."""
+    """Returns whether it computes what torch's batch norm does and nothing else."""
     kind = type(module)
     called = kind.forward is _BatchNorm.forward and kind.__call__ is nn.Module.__call__
     return (isinstance(module, nn.SyncBatchNorm) and "timm" not in kind.__module__) or (
@@ -68,7 +71,7 @@ def _is_plain(module: _BatchNorm) -> bool:
 
 
 def _of_timm(module: _BatchNorm) -> nn.Module:
-    """Batch norm with timm's activation and dropout; any other as it is."""
+    """Returns batch norm with timm's activation and dropout; any other as it is."""
     import timm.layers
 
     layers: Any = timm.layers  # whose names mypy takes for its own imports

@@ -79,18 +79,20 @@ def check_arguments(arguments: Mapping[str, object]) -> None:
 
 
 def of_this_machine() -> Bounds:
-    """A network whose parameters fit into the memory."""
+    """Returns a network whose parameters fit into the memory."""
     memory = machine_memory()
     return Bounds(MOST_PARTS, memory // 4, f"this machine, with {memory / 1e9:.0f} GB of memory,")
 
 
 def of_weights(weights: Mapping[str, Any], whose: str) -> Bounds:
-    """A network that is not many times as large as its weights; whether they fit exactly is for loading them."""
+    """Returns a network that is not many times as large as its weights; whether they fit exactly is for
+    loading them.
+    """
     tensors = [value for value in weights.values() if isinstance(value, Tensor)]
     numbers = sum(_stored(tensor) for tensor in tensors)
     return Bounds(20 * len(tensors) + 1000, 2 * numbers + 10_000_000, whose)
 
 
 def _stored(tensor: Tensor) -> int:
-    """The numbers that a file holds of a tensor: a view may repeat one of them without end."""
+    """Returns the numbers that a file holds of a tensor: a view may repeat one of them without end."""
     return min(tensor.numel(), tensor.untyped_storage().nbytes() // tensor.element_size())

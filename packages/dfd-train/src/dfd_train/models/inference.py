@@ -55,7 +55,7 @@ def for_inference(detector: Detector, amp: Amp = "off", precision: Precision | N
 
 
 def _optimized(network: nn.Module, precision: Precision) -> nn.Module | None:
-    """reseption-models' own copy for inference; None of a network without its blocks."""
+    """Returns reseption-models' own copy for inference; None of a network without its blocks."""
     from reseption_models import optimize
     from reseption_models.errors import UserError as NetworkError
 

@@ -29,7 +29,7 @@ class Weights:
 
 
 def timm_weights(name: str) -> Weights:
-    """The weights of timm's NAME.TAG, from the local cache of the hub, or else fetched into it.
+    """Returns the weights of timm's NAME.TAG, from the local cache of the hub, or else fetched into it.
 
     Raises: UserError where there are none, they can't be reached, or the file holds other things than tensors.
     """
@@ -52,14 +52,16 @@ def timm_weights(name: str) -> Weights:
 
 
 def read_weights(path: Path) -> Weights:
-    """A file of weights: safetensors, or what `torch.save` wrote of a state dict. Raises: UserError, OSError."""
+    """Returns a file of weights: safetensors, or what `torch.save` wrote of a state dict. Raises: UserError,
+    OSError.
+    """
     from reseption_models.checkpoints import read_state_dict
 
     return Weights(sha256_of(path), read_state_dict(path))
 
 
 def _from_hub(source: Any) -> Path:
-    """The file in the hub's cache; nothing is asked of the network where it is there."""
+    """Returns the file in the hub's cache; nothing is asked of the network where it is there."""
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 

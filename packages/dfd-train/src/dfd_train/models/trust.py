@@ -10,7 +10,7 @@ from dfd_train.errors import UserError
 
 
 def names_function(model: str) -> bool:
-    """Whether a model's name is `package.module:function`, code that whoever builds it imports and calls."""
+    """Returns whether a model's name is `package.module:function`, code that whoever builds it imports and calls."""
     return ":" in model and not model.startswith("timm:")
 
 

@@ -20,7 +20,7 @@ class RAdam(torch_optimizer.RAdam):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step of every weight that has a gradient; returns what `closure` does."""
+        """Takes one step of every weight that has a gradient; returns what `closure` does."""
         if any(weight.dtype != torch.float32 for group in self.param_groups for weight in group["params"]):
             return super().step(closure)
         loss = None
@@ -71,7 +71,9 @@ class RAdam(torch_optimizer.RAdam):
 
 
 def _rectification(step: int, beta2: float) -> float | None:
-    """How far the variance of the first steps is trusted; None where it isn't at all (fewer than five samples)."""
+    """Returns how far the variance of the first steps is trusted; None where it isn't at all (fewer than five
+    samples).
+    """
     longest = 2 / (1 - beta2) - 1
     decay = beta2**step
     length = longest - 2 * step * decay / (1 - decay)

@@ -27,7 +27,7 @@ class LearningRate:
         )
 
     def at(self, epochs_done: float) -> float:
-        """The learning rate after so many epochs, fractions counting for cosine and warm-up."""
+        """Returns the learning rate after so many epochs, fractions counting for cosine and warm-up."""
         rate = self._lr * self._curve(epochs_done) * float(self._gauge.param_groups[0]["lr"])
         warmup = self._config.warmup_epochs
         # the first step already learns: the ramp ends at 1 with the warm-up, and starts above 0
@@ -39,7 +39,7 @@ class LearningRate:
             self._plateau.step(train_loss)
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` needs to go on."""
+        """Returns what `load_state_dict` needs to go on."""
         return {"plateau": self._plateau.state_dict(), "factor": self._gauge.param_groups[0]["lr"]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

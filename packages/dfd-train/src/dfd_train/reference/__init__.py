@@ -63,7 +63,7 @@ class Heading:
 
 
 def heading(table: str) -> Heading:
-    """Title and footnotes of a table such as "7.6". Raises UserError for one that is not carried."""
+    """Returns the title and footnotes of a table such as "7.6". Raises UserError for one that is not carried."""
     found = tomllib.loads(_text("tables.toml")).get(table)
     if found is None:
         raise UserError(f"table {table!r} is not carried; use one of {', '.join(TABLES)}")
@@ -71,7 +71,7 @@ def heading(table: str) -> Heading:
 
 
 def results() -> pd.DataFrame:
-    """Tables 5.3, 5.4, 7.2, 7.3, 7.5-7.8: table, split, model, optimizer, method, measure, printed, value.
+    """Returns Tables 5.3, 5.4, 7.2, 7.3, 7.5-7.8: table, split, model, optimizer, method, measure, printed, value.
 
     `value` is the number behind `printed`, percentages as shares of one. `optimizer` is empty where the
     thesis does not name it.
@@ -83,22 +83,24 @@ def results() -> pd.DataFrame:
 
 
 def hardest() -> pd.DataFrame:
-    """Tables 5.5, 5.6 and 7.4: table, model, optimizer, rank, method, file, loss, all as printed."""
+    """Returns Tables 5.5, 5.6 and 7.4: table, model, optimizer, rank, method, file, loss, all as printed."""
     return _csv("hardest.csv")
 
 
 def sizes() -> pd.DataFrame:
-    """Tables 5.1 and 7.1: table, model, input_size, macs_g, params_m, size_mb, top1_error, top5_error, as printed."""
+    """Returns Tables 5.1 and 7.1: table, model, input_size, macs_g, params_m, size_mb, top1_error,
+    top5_error, as printed.
+    """
     return _csv("sizes.csv")
 
 
 def frozen() -> pd.DataFrame:
-    """Table 5.2: table, model, frozen, trained, as printed."""
+    """Returns Table 5.2: table, model, frozen, trained, as printed."""
     return _csv("frozen.csv")
 
 
 def implied_counts() -> pd.DataFrame:
-    """Videos by split and method that the printed percentages imply: split, method, videos."""
+    """Returns videos by split and method that the printed percentages imply: split, method, videos."""
     return _csv("counts.csv").astype({"videos": int})
 
 

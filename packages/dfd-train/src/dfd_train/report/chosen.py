@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def chosen_by(run: Run, predictions: Predictions) -> str:
-    """A sentence for predictions of the run's own validation split; empty for others."""
+    """Returns a sentence for predictions of the run's own validation split; empty for others."""
     if predictions.split != "val" or predictions.other_data:
         return ""
     epochs = [int(epoch) for epoch in run.epochs["epoch"]] if len(run.epochs) else []

@@ -36,5 +36,5 @@ def on_common_videos(runs: Sequence[Judged], common: bool) -> Mapping[str, froze
 
 
 def predictions_of(run: Judged) -> Sequence[Predictions]:
-    """All tables of predictions of a run or of other scores."""
+    """Returns all tables of predictions of a run or of other scores."""
     return run.predictions if isinstance(run, Run) else (run.predictions,)

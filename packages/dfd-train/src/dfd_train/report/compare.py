@@ -68,7 +68,7 @@ def compare_runs(
     others: Others | None = None,
     common: bool = False,
 ) -> CompareOutcome:
-    """Write the comparison of `runs`, and of others' scores, under `out`; say which runs lack the test split.
+    """Writes the comparison of `runs`, and of others' scores, under `out`; says which runs lack the test split.
 
     For every set of predictions that a run has: loss, video accuracy and AUC by method, all measures, the
     differences of each pair on the same videos with their test, mean and deviation over seeds of one recipe, the
@@ -121,7 +121,7 @@ def compare_runs(
 
 
 def _others(runs: Sequence[Run], others: Others, common: bool) -> list[OtherScores]:
-    """Other detectors' scores on the runs' videos. Raises: UserError, also where one is called as a run is."""
+    """Returns other detectors' scores on the runs' videos. Raises: UserError, also where one is called as a run is."""
     if not others.files:
         return []
     videos, taken = judged_on(runs), {run.name for run in runs}
@@ -132,7 +132,7 @@ def _others(runs: Sequence[Run], others: Others, common: bool) -> list[OtherScor
 
 
 def _on(predictions: Predictions, shared: Mapping[str, frozenset[str]]) -> Predictions:
-    """Predictions of the shared videos only; whole where all have the same, or none is shared."""
+    """Returns predictions of the shared videos only; whole where all have the same, or none is shared."""
     videos = shared.get(predictions.name)
     if not videos:
         return predictions
@@ -158,7 +158,7 @@ def _not_evaluated(run: Run) -> str:
 def _tables(
     runs: Sequence[Run], scored: Sequence[OtherScores], hardest: int, apart: set[str], works: Works
 ) -> list[Table]:
-    """The tables of our own; predictions of the names `apart` share no video and stand in train x test only."""
+    """Returns the tables of our own; predictions of the names `apart` share no video and stand in train x test only."""
     tables = []
     judged: list[Judged] = [*runs, *scored]
     names = dict.fromkeys(one.name for each in judged for one in predictions_of(each))

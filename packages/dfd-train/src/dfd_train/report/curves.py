@@ -77,7 +77,7 @@ def training_curves(epochs: pd.DataFrame, best_epoch: int | None = None) -> tupl
 
 
 def overlay_curves(curves: Sequence[Curve], warning: str = "") -> tuple[Plot, ...]:
-    """One figure a measure and side, one line a run (Figs. 5.8, 7.2); `warning` stands in the drawing."""
+    """Returns one figure a measure and side, one line a run (Figs. 5.8, 7.2); `warning` stands in the drawing."""
     plots = []
     for measure, title in MEASURES:
         for side, side_title in (("train", "training"), ("val", "validation")):
@@ -103,7 +103,7 @@ def overlay_curves(curves: Sequence[Curve], warning: str = "") -> tuple[Plot, ..
 
 
 def gradient_flow(gradients: pd.DataFrame, warning: str = "") -> tuple[Plot, ...]:
-    """Mean and maximum absolute gradient of each layer, a figure an epoch (Fig. 7.1).
+    """Returns the mean and maximum absolute gradient of each layer, a figure an epoch (Fig. 7.1).
 
     `gradients` has `epoch`, `layer`, `mean` and `max`, the layers in the order of the forward pass; `warning`
     stands in the drawing.

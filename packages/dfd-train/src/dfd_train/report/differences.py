@@ -26,7 +26,7 @@ BEST = "better than each other of its row by paired tests (p < 0.05 after Holm);
 
 
 def of_method(table: pd.DataFrame, method: str, measure: str) -> pd.DataFrame:
-    """The rows of a row of a table by method; for the AUC a method stands against its originals."""
+    """Returns the rows that a row of a table by method is of; for the AUC a method stands against its originals."""
     if method == OVERALL:
         return table
     return method_subset(table, method) if measure == "video_auc" else table[table["method"] == method]
@@ -35,7 +35,7 @@ def of_method(table: pd.DataFrame, method: str, measure: str) -> pd.DataFrame:
 def marks_by_test(
     rows: Mapping[str, Sequence[float]], videos: Sequence[pd.DataFrame | None], measure: str
 ) -> dict[str, list[Mark]]:
-    """Marks, by method, the value of a row that is better than each other one by paired tests: "best".
+    """Returns marks, by method, the value of a row that is better than each other one by paired tests: "best".
 
     `rows`: by method a value a column, NaN where there is none; `videos`: of each column, from `Predictions.judged`.
     Holm's correction is over all tests of all rows: else a large table would star by chance. No mark where one is
@@ -57,7 +57,7 @@ def marks_by_test(
 def _against_the_best(
     values: Sequence[float], videos: Sequence[pd.DataFrame | None], method: str, measure: str
 ) -> list[tuple[int, PairedDifference]]:
-    """The place of a row's best value, and its difference to each other."""
+    """Returns the place of a row's best value, and its difference to each other."""
     own = {
         place: of_method(table, method, measure)
         for place, (value, table) in enumerate(zip(values, videos, strict=True))
@@ -77,7 +77,7 @@ def _sign(measure: str) -> float:
 
 
 def differences_table(runs: Sequence[Judged], name: str) -> Table:
-    """Each pair of detectors that has the predictions `name`, on the videos that both scored."""
+    """Returns each pair of detectors that has the predictions `name`, on the videos that both scored."""
     videos = {run.name: one.measures.judged() for run in runs if (one := run.predicted(name))}
     found = [
         (measure, first, second, difference(videos[first], videos[second], measure))

@@ -13,7 +13,7 @@ from dfd_train.report.tables import SCORE, methods_in
 
 
 def score_histogram(predictions: pd.DataFrame, name: str, threshold: float = 0.5) -> Plot:
-    """How many real and how many fake videos lie in each twentieth of the scale of scores."""
+    """Returns how many real and how many fake videos lie in each twentieth of the scale of scores."""
     videos = video_scores(predictions)
     edges = np.linspace(0, 1, 21)
     caption = "Videos by score"
@@ -34,7 +34,9 @@ def score_histogram(predictions: pd.DataFrame, name: str, threshold: float = 0.5
 
 
 def roc_curves(predictions: pd.DataFrame, name: str) -> Plot | None:
-    """ROC over videos: all fakes in bold, and each method against its originals. None where a class is absent."""
+    """Returns the ROC over videos: all fakes in bold, and each method against its originals. None where a
+    class is absent.
+    """
     if predictions["label"].nunique() < 2:
         return None
     caption = "ROC over videos"

@@ -27,12 +27,12 @@ class Measures:
             raise ValueError("row numbers come twice: parts of the table can't be told apart by them")
 
     def summary(self, rows: pd.DataFrame | None = None) -> Summary:
-        """The summary of some rows of `frames`, or of all."""
+        """Returns the summary of some rows of `frames`, or of all."""
         found: Summary = self._once(summarize, rows, self.aggregation, self.threshold)
         return found
 
     def intervals(self, rows: pd.DataFrame | None = None) -> Intervals:
-        """The intervals of the summary of some rows of `frames`, or of all."""
+        """Returns the intervals of the summary of some rows of `frames`, or of all."""
         found: Intervals = self._once(estimate_intervals, rows, self.aggregation, self.threshold)
         return found
 

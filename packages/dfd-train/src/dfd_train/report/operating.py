@@ -20,7 +20,7 @@ def operating_table(
     demonstration: bool = False,
     calibration: Calibration | None = None,
 ) -> Table:
-    """Brier score with its parts, and the share of fakes found at 1 % and 0.1 % false alarms.
+    """Returns the Brier score with its parts, and the share of fakes found at 1 % and 0.1 % false alarms.
 
     Of the deployed score where there is a calibration, else of the score as it is.
     """
@@ -104,7 +104,7 @@ def deployed_tables(
 
 
 def deployed_plots(predictions: pd.DataFrame, calibration: Calibration, name: str) -> tuple[Plot, ...]:
-    """The reliability diagram with intervals, and the curve of errors by coverage."""
+    """Returns the reliability diagram with intervals, and the curve of errors by coverage."""
     videos = calibration.score.videos(predictions)
     plots = []
     caption = "Reliability of the deployed score"

@@ -14,7 +14,7 @@ from dfd_train.report.table import Cell, Table, count, number, words
 
 
 def protocol_table(predictions: pd.DataFrame, demonstration: str = "") -> Table:
-    """Each test set's numbers by this project's definitions and by DeepfakeBench's, and the difference.
+    """Returns each test set's numbers by this project's definitions and by DeepfakeBench's, and the difference.
 
     The benchmark knows a video by its bare name: FF++'s four methods name their fakes alike, so 700 test videos
     become 280 and their AUC is no longer that of videos. Its equal error rate is that of the nearest corner.

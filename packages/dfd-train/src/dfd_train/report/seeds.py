@@ -30,7 +30,7 @@ def recipes(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def seeds_table(runs: Sequence[Run], name: str) -> Table | None:
-    """Mean and standard deviation over the seeds of each recipe; None where no recipe has two seeds."""
+    """Returns the mean and standard deviation over the seeds of each recipe; None where no recipe has two seeds."""
     measures = {
         "video_auc": "AUC",
         "balanced_accuracy": "Balanced accuracy",

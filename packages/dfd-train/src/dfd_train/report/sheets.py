@@ -77,7 +77,7 @@ class HardVideo:
 def contact_sheets(
     predictions: pd.DataFrame, read: CropReader, threshold: float = 0.5, thumbs: int = 24, seed: int = 0
 ) -> tuple[Sheet, ...]:
-    """One sheet of crops called right and one of crops called wrong; a sheet without crops is left out.
+    """Returns one sheet of crops called right and one of crops called wrong; a sheet without crops is left out.
 
     At most one crop a video, and methods take turns, so that neither fills a sheet. At most `MOST_TRIED` reads a sheet.
     Right: drawn by seed.
@@ -104,7 +104,7 @@ def contact_sheets(
 def hardest_sheet(
     predictions: pd.DataFrame, read: CropReader | None, hardest: int = 10, crops: int = 5
 ) -> tuple[HardVideo, ...]:
-    """The videos with the largest loss, each with equally spaced crops where they can be read."""
+    """Returns the videos with the largest loss, each with equally spaced crops where they can be read."""
     frames = predictions.assign(prob=sigmoid(predictions["logit"].to_numpy(np.float64)))
     sheet = []
     for rank, video in enumerate(hardest_videos(predictions, hardest).itertuples(), start=1):
@@ -127,7 +127,7 @@ def hardest_sheet(
 
 
 def picture(image: Image, side: int = SIDE) -> str:
-    """A JPEG data URI of an image uint8 (H, W, 3), RGB, its longer side shrunk to `side` pixels."""
+    """Returns a JPEG data URI of an image uint8 (H, W, 3), RGB, its longer side shrunk to `side` pixels."""
     from PIL import Image as Pillow
 
     small = Pillow.fromarray(np.ascontiguousarray(image), "RGB")
@@ -149,7 +149,7 @@ def _thumb(row: pd.Series, read: CropReader) -> CropThumb | None:
 
 
 def _in_turns(frames: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the methods taking turns, each method's own order kept."""
+    """Returns the rows with the methods taking turns, each method's own order kept."""
     turn = frames.groupby("method", sort=False).cumcount()
     place = frames["method"].map({method: number for number, method in enumerate(methods_in(frames))})
     return frames.iloc[np.lexsort((place, turn))]

@@ -34,7 +34,8 @@ class ModelSize:
 
 
 def model_size(run: Path, trust: Sequence[str] = ()) -> ModelSize | None:
-    """Cost of the network of a run's best checkpoint, on one image; None, with a warning, where it has none.
+    """Returns the cost of the network of a run's best checkpoint, on one image; None, with a warning, where
+    it has none.
 
     `trust`: as `load_model`.
     """

@@ -52,7 +52,7 @@ def figure(width: float = 4.6, height: float = 3.1) -> Iterator[tuple[Figure, Ax
 
 
 def to_svg(drawn: Figure, name: str, description: str) -> str:
-    """The figure as one `<svg>` element for a page, with a description for those who cannot see it.
+    """Returns the figure as one `<svg>` element for a page, with a description for those who cannot see it.
 
     `name` keeps the ids of several figures of one page apart; it may come from outside.
     """

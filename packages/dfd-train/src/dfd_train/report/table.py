@@ -82,7 +82,7 @@ class Table:
         return {mark: text for mark, text in meanings.items() if mark in used}
 
     def to_text(self) -> str:
-        """Aligned columns for a terminal; marks are trailing signs explained right below, before the notes."""
+        """Returns aligned columns for a terminal; marks are trailing signs explained right below, before the notes."""
         cells = [[cell.text + _SIGN[cell.mark] for cell in row] for row in self.rows]
         align = ["left" if of_words else "right" for of_words in self.is_words]
         body = tabulate(
@@ -93,7 +93,7 @@ class Table:
         return "\n".join([self.title, "", body, *notes]) + "\n"
 
     def to_csv(self) -> str:
-        """Values at full precision under the column names, as RFC 4180; what is missing is empty.
+        """Returns values at full precision under the column names, as RFC 4180; what is missing is empty.
 
         A column of intervals becomes two, `<the column before> low` and `… high`.
         """
@@ -115,7 +115,7 @@ class Table:
         return out.getvalue()
 
     def to_latex(self) -> str:
-        """A `table` float with booktabs rules; everything that comes from data is escaped."""
+        """Returns a `table` float with booktabs rules; everything that comes from data is escaped."""
         lines = [
             r"\begin{table}",
             r"  \centering",
@@ -137,7 +137,7 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def to_html(self) -> str:
-        """A `<figure>` with caption, head, body and notes; everything that comes from data is escaped."""
+        """Returns a `<figure>` with caption, head, body and notes; everything that comes from data is escaped."""
         return render("table.html", table=self)
 
     def __html__(self) -> str:
@@ -160,22 +160,22 @@ def words(text: str, mark: Mark = "") -> Cell:
 
 
 def count(value: int) -> Cell:
-    """A cell with a whole number, thousands apart."""
+    """Returns a cell with a whole number, thousands apart."""
     return Cell(f"{value:,}", value)
 
 
 def number(value: float, digits: int = 5, mark: Mark = "") -> Cell:
-    """A cell with a number; a dash where it is undefined."""
+    """Returns a cell with a number; a dash where it is undefined."""
     return Cell(NOTHING if _missing(value) else f"{value:.{digits}f}", value, mark)
 
 
 def percent(value: float, mark: Mark = "") -> Cell:
-    """A cell with a share of one as a percentage; a dash where it is undefined."""
+    """Returns a cell with a share of one as a percentage; a dash where it is undefined."""
     return Cell(NOTHING if _missing(value) else f"{100 * value:.2f}%", value, mark)
 
 
 def between(low: float, high: float, write: Callable[[float], Cell] = number) -> Cell:
-    """A cell with an interval; a dash where none is given. Ends that differ never look equal."""
+    """Returns a cell with an interval; a dash where none is given. Ends that differ never look equal."""
     if math.isnan(low):
         return Cell(NOTHING, "", ends=(low, high))
     first, second = write(low).text, write(high).text

@@ -27,7 +27,7 @@ class Coverage:
 
     @classmethod
     def of(cls, videos: pd.DataFrame, predictions: pd.DataFrame) -> "Coverage":
-        """Coverage of `videos`: one row a video of the split, `video_id`, `status`, `multiple_faces`."""
+        """Returns the coverage of `videos`: one row a video of the split, `video_id`, `status`, `multiple_faces`."""
         missing = videos[~videos["video_id"].isin(predictions["video_id"].unique())]
         reason = missing["status"].fillna("not done").str.replace("_", " ")
         usable = missing["status"].isin(("ok", "partial"))
@@ -87,7 +87,7 @@ def evaluation_table(
 
 
 def summary_table(measures: Measures, demonstration: bool = False) -> Table:
-    """Every number of the summary, of videos and of frames, each with its interval."""
+    """Returns every number of the summary, of videos and of frames, each with its interval."""
     ends = measures.intervals()
     level = f"{100 * ends.level:g} %"
     header = ("Measure", "Videos", f"{level} interval", "Frames", f"{level} interval")
@@ -102,7 +102,7 @@ def summary_table(measures: Measures, demonstration: bool = False) -> Table:
 
 
 def methods_table(measures: Measures, demonstration: bool = False) -> Table:
-    """Each method's fakes together with the originals of its data set: every number with its interval.
+    """Returns each method's fakes together with the originals of its data set: every number with its interval.
 
     Accuracy is left out, which mixes the method's share with the originals': `evaluation_table` has it apart.
     """
@@ -128,7 +128,7 @@ def methods_table(measures: Measures, demonstration: bool = False) -> Table:
 
 
 def hardest_table(predictions: pd.DataFrame, hardest: int = 10, demonstration: bool = False) -> Table:
-    """The videos with the largest mean frame loss, hardest first (Tables 5.5, 5.6, 7.4)."""
+    """Returns the videos with the largest mean frame loss, hardest first (Tables 5.5, 5.6, 7.4)."""
     rows = [
         (
             count(rank),
@@ -146,12 +146,12 @@ def hardest_table(predictions: pd.DataFrame, hardest: int = 10, demonstration: b
 
 
 def hardest_videos(predictions: pd.DataFrame, hardest: int = 10) -> pd.DataFrame:
-    """Rows of `video_scores` with the largest loss, equals in order of `video_id`."""
+    """Returns rows of `video_scores` with the largest loss, equals in order of `video_id`."""
     return video_scores(predictions).sort_values(["loss", "video_id"], ascending=[False, True]).head(hardest)
 
 
 def methods_in(predictions: pd.DataFrame) -> Sequence[str]:
-    """The methods of a table in the thesis's order, unknown ones after them by name, the originals last."""
+    """Returns the methods of a table in the thesis's order, unknown ones after them by name, the originals last."""
     present = set(predictions["method"].unique())
     known = [method for method in METHOD_ORDER if method in present]
     return [
@@ -162,12 +162,12 @@ def methods_in(predictions: pd.DataFrame) -> Sequence[str]:
 
 
 def warning(demonstration: bool) -> str:
-    """What every table of a demonstration model says."""
+    """Returns what every table of a demonstration model says."""
     return f"This is a {DEMONSTRATION}." if demonstration else ""
 
 
 def _measure_rows(summary: Summary, ends: Intervals) -> list[tuple[Cell, ...]]:
-    """A row a measure: its name, over videos, their interval, over frames, their interval."""
+    """Returns a row a measure: its name, over videos, their interval, over frames, their interval."""
     rows = []
     for title, of_videos, of_frames, write in (
         ("Accuracy", "video_accuracy", "frame_accuracy", percent),

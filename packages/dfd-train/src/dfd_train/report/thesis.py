@@ -56,7 +56,7 @@ class _Column:
 def thesis_tables(
     runs: Sequence[Run], sizes: Sequence[ModelSize | None], works: Works | None = None
 ) -> tuple[Table, ...]:
-    """All fourteen tables in the thesis's order; a run matches a column of its model, optimiser and split.
+    """Returns all fourteen tables in the thesis's order; a run matches a column of its model, optimiser and split.
 
     `works`: prepared sets that are open already.
     """
@@ -118,7 +118,7 @@ def _our_column(ours: _Ours, measure: str, shown: str) -> _Column:
 
 
 def _marked(columns: Sequence[_Column], methods: Sequence[str]) -> tuple[tuple[Cell, ...], ...]:
-    """The rows; marked is the thesis's best as printed, and of ours what paired tests show to be best."""
+    """Returns the rows; marked is the thesis's best as printed, and of ours what paired tests show to be best."""
     rows = {
         method: [column.cells.get(method, Cell(NOTHING, math.nan)) for column in columns]
         for method in methods
@@ -235,7 +235,7 @@ def _table(
 
 
 def _notes(shown: Sequence[_Ours], beside: Mapping[str, Differences]) -> tuple[str, ...]:
-    """What differs from the thesis, of every run whose results are shown."""
+    """Returns what differs from the thesis, of every run whose results are shown."""
     return merged_notes(
         (ours.run.name, note.removeprefix(ours.run.name))
         for ours in shown
@@ -249,7 +249,9 @@ def _networks(shown: Sequence[Run], beside: Mapping[str, Differences]) -> tuple[
 
 
 def _matching(runs: Sequence[Run], model: str, optimizer: str, split: str) -> list[_Ours]:
-    """Runs of that model and optimiser with predictions of the split, and among them of the thesis's methods."""
+    """Returns runs of that model and optimiser with predictions of the split, and among them of the thesis's
+    methods.
+    """
     return [
         _Ours(run, frames, scored)
         for run in runs
@@ -269,6 +271,6 @@ def _names(model: str, optimizer: str) -> tuple[str, ...]:
 
 
 def _printed(text: object) -> Cell:
-    """A cell with what the thesis prints, as a number in the CSV where it is one."""
+    """Returns a cell with what the thesis prints, as a number in the CSV where it is one."""
     value = pd.to_numeric(pd.Series([str(text)]), errors="coerce").iloc[0]
     return words(str(text)) if math.isnan(value) else Cell(str(text), float(value))

@@ -61,7 +61,7 @@ class Sweep:
     levels: tuple[float, ...]
 
     def conditions(self) -> list[Condition]:
-        """The plain evaluation where it is not a level itself, then each level."""
+        """Returns the plain evaluation where it is not a level itself, then each level."""
         plain = [] if self.name in ("frames", "margin") else [Condition(self.name, self.unchanged or 0.0)]
         return plain + [self._condition(level) for level in self.levels]
 
@@ -102,7 +102,7 @@ SWEEPS = (
 
 
 def choose_sweeps(names: Sequence[str], faithful: bool = False) -> tuple[Sweep, ...]:
-    """The sweeps of these names, all where none is given: of face crops, or of whole films where `faithful`.
+    """Returns the sweeps of these names, all where none is given: of face crops, or of whole films where `faithful`.
 
     Raises: UserError for an unknown name.
     """

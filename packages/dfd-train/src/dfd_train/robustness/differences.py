@@ -27,7 +27,8 @@ Differences = Mapping[Condition, Mapping[str, PairedDifference]]
 def differences(
     predicted: Mapping[Condition, pd.DataFrame], clean: pd.DataFrame, calibration: Calibration | None = None
 ) -> Differences:
-    """Each changed condition less the clean score, by measure; conditions that share no video with it are left out.
+    """Returns each changed condition less the clean score, by measure; conditions that share no video with it
+    are left out.
 
     calibration: the run's; without one there are no measures of its deployed score.
     """
@@ -50,5 +51,5 @@ def _apart(
 
 
 def _deployed(predictions: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
-    """One row a video with its deployed score in the place of the plain one."""
+    """Returns one row a video with its deployed score in the place of the plain one."""
     return calibration.score.videos(predictions).rename(columns={"value": "key"})

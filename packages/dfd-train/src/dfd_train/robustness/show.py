@@ -32,7 +32,8 @@ COLUMNS = 4
 def write_results(
     results: Sequence[SweepResult], sweeps: Sequence[Sweep], split: str, out: Path
 ) -> tuple[Path, tuple[Table, Table]]:
-    """Write robustness.html, robustness.svg and the tables as text, CSV, LaTeX and HTML; the page and the tables.
+    """Writes robustness.html, robustness.svg and the tables as text, CSV, LaTeX and HTML; returns the page
+    and the tables.
 
     Sweeps that no run was scored under are left out.
     """
@@ -52,7 +53,7 @@ def write_results(
 
 
 def robustness_table(results: Sequence[SweepResult], sweeps: Sequence[Sweep], split: str) -> Table:
-    """A row a condition; for each run accuracy, balanced accuracy and AUC over videos."""
+    """Returns a row a condition; for each run accuracy, balanced accuracy and AUC over videos."""
     header = (
         "Change",
         "Level",
@@ -75,7 +76,7 @@ def robustness_table(results: Sequence[SweepResult], sweeps: Sequence[Sweep], sp
 
 
 def differences_table(results: Sequence[SweepResult], sweeps: Sequence[Sweep], split: str) -> Table:
-    """A row a run, changed condition and measure: how far it is from the clean score on the same videos."""
+    """Returns a row a run, changed condition and measure: how far it is from the clean score on the same videos."""
     rows: list[tuple[Cell, ...]] = []
     sentences: dict[str, None] = {}
     deployed = any(set(DEPLOYED) & set(gaps) for result in results for gaps in result.differences.values())
@@ -112,7 +113,7 @@ def _what(sweeps: Sequence[Sweep]) -> str:
 
 
 def robustness_figure(results: Sequence[SweepResult], sweeps: Sequence[Sweep]) -> Plot:
-    """A column a sweep, the measures below each other, a line a run; the ring is the plain evaluation."""
+    """Returns a column a sweep, the measures below each other, a line a run; the ring is the plain evaluation."""
     columns = min(COLUMNS, len(sweeps))
     bands = math.ceil(len(sweeps) / columns)
     with matplotlib.rc_context(STYLE):

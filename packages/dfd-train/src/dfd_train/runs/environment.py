@@ -10,7 +10,7 @@ from typing import Any
 
 
 def describe_environment(device: str) -> dict[str, Any]:
-    """Versions and machine, for environment.json."""
+    """Returns versions and machine, for environment.json."""
     packages = (
         *("dfd-train", "reseption-models", "torch", "torchvision", "torch-optimizer", "timm"),
         *("numpy", "pandas", "h5py", "imagecodecs", "pyarrow"),

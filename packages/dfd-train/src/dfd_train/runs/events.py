@@ -28,7 +28,7 @@ def add_event(path: Path, event: Event) -> None:
 
 
 def read_events(path: Path) -> list[Event]:
-    """All events; a last line that a kill cut short is left out, a damaged one is passed over and said to be.
+    """Returns all events; a last line that a kill cut short is left out, a damaged one is passed over and said to be.
 
     Nothing that a run computes comes from its events, so that a run whose events are damaged goes on.
     """
@@ -46,7 +46,7 @@ def drop_epochs_after(path: Path, epoch: int) -> None:
 
 
 def epochs_of(events: Sequence[Event]) -> pd.DataFrame:
-    """One row an epoch, the columns of its event, ascending; after a resume the later event counts."""
+    """Returns one row an epoch, the columns of its event, ascending; after a resume the later event counts."""
     epochs = pd.DataFrame([event for event in events if event["event"] == "epoch"])
     if not len(epochs):
         return epochs
@@ -54,7 +54,7 @@ def epochs_of(events: Sequence[Event]) -> pd.DataFrame:
 
 
 def gradients_of(events: Sequence[Event]) -> pd.DataFrame:
-    """`epoch`, `layer`, `mean`, `max`: absolute gradients of each layer; empty where they were not recorded."""
+    """Returns `epoch`, `layer`, `mean`, `max`: absolute gradients of each layer; empty where they were not recorded."""
     parts = [
         pd.DataFrame(
             {"epoch": event["epoch"], "layer": event["layers"], "mean": event["mean"], "max": event["max"]}
@@ -68,20 +68,20 @@ def gradients_of(events: Sequence[Event]) -> pd.DataFrame:
 
 
 def begins_with(events: Sequence[Event]) -> str:
-    """The pretrained network and the SHA-256 of its weights; empty where a run began without."""
+    """Returns the pretrained network and the SHA-256 of its weights; empty where a run began without."""
     started = next((event for event in events if event["event"] == "start"), {})
     sha256 = str(started.get("weights_sha256") or "")
     return f"{started.get('network')}, {sha256[:12]}" if sha256 else ""
 
 
 def how_far(epochs: pd.DataFrame, planned: int) -> str:
-    """How far a run came that did not finish; empty where all its epochs are done."""
+    """Returns how far a run came that did not finish; empty where all its epochs are done."""
     done = int(epochs["epoch"].max()) if len(epochs) else 0
     return f"stopped at epoch {done} of {planned}" if done < planned else ""
 
 
 def _lines(path: Path) -> Iterator[tuple[bytes, Event | None]]:
-    """The whole lines of events.jsonl, each with its event, None of one that is not as it was written."""
+    """Yields the whole lines of events.jsonl, each with its event, None of one that is not as it was written."""
     if not path.is_file():
         return
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
@@ -97,7 +97,7 @@ def _lines(path: Path) -> Iterator[tuple[bytes, Event | None]]:
 
 
 def _event(line: bytes, path: Path) -> Event:
-    """What `add_event` was given. Raises: Damaged."""
+    """Returns what `add_event` was given. Raises: Damaged."""
     event = without_checksum(parsed_json(line, path, ""), path, "")
     epoch = event.get("epoch", 0)
     if not isinstance(event.get("event"), str) or not isinstance(epoch, int):

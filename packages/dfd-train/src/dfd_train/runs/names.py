@@ -10,7 +10,7 @@ from ffpp_prep.text.printable import printable
 
 
 def run_names(runs: Sequence[Path]) -> list[str]:
-    """The names of the runs' folders. Raises: UserError where two are equal."""
+    """Returns the names of the runs' folders. Raises: UserError where two are equal."""
     names = [printable(run.resolve().name) for run in runs]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def run_geometry(run: Path) -> CropGeometry:
-    """How the crops of a run's data derive from face boxes: as data.json says, or its data set, or the thesis.
+    """Returns how the crops of a run's data derive from face boxes: as data.json says, or its data set, or the thesis.
 
     Raises: UserError where one of them is damaged.
     """
@@ -58,7 +58,9 @@ def run_detector(run: Path) -> DetectorName:
 
 
 def run_licence(run: Path) -> str:
-    """The first line of a file LICENSE in a run's folder, which its owner puts there; empty where there is none."""
+    """Returns the first line of a file LICENSE in a run's folder, which its owner puts there; empty where
+    there is none.
+    """
     found = sorted(
         path for path in run.iterdir() if path.stem.lower() in ("license", "licence") and path.is_file()
     )
@@ -68,7 +70,7 @@ def run_licence(run: Path) -> str:
 
 
 def run_training_data(run: Path) -> str:
-    """What a run learned from, in words, as its data.json says; empty where it doesn't."""
+    """Returns what a run learned from, in words, as its data.json says; empty where it doesn't."""
     record = RunFolder(run).read_json("data.json")
     train = record.get("splits", {}).get("train", {})
     if not train:

@@ -58,7 +58,7 @@ def _shown(settings: type[Any]) -> Iterator[dataclasses.Field[Any]]:
 
 
 def _dest(settings: type[Any], field: dataclasses.Field[Any]) -> str:
-    """Two dataclasses may have fields of one name; a command has the flags of several."""
+    """Returns a name of its own: two dataclasses may have fields of one name, and a command the flags of several."""
     return f"{settings.__name__}.{field.name}"
 
 

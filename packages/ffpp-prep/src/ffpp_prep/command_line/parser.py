@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"{error.message}{meant}") from None
 
     def _today(self, text: str) -> str:
-        """The argument with the flag's name of today."""
+        """Returns the argument with the flag's name of today."""
         old, sign, value = text.partition("=")
         if old not in self._old_names:
             return text

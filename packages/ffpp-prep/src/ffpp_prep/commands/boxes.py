@@ -64,7 +64,7 @@ def _left(options: argparse.Namespace) -> Outcome:
 
 
 def scanned(options: argparse.Namespace) -> Path:
-    """The work folder of a dry run, which scans nothing. Raises: UserError where ROOT isn't scanned yet."""
+    """Returns the work folder of a dry run, which scans nothing. Raises: UserError where ROOT isn't scanned yet."""
     if options.out is not None and not (options.out / "videos.parquet").is_file():
         raise UserError(
             f"{options.out} isn't scanned yet: ffpp-prep scan ROOT -o {options.out} --dry-run lists its videos"

@@ -85,7 +85,7 @@ def add_scan_arguments(parser: Parser, when: str = "") -> None:
 
 
 def work_folder(options: argparse.Namespace) -> Path:
-    """WORK; with `-o` the positional argument is a data set, which is scanned first where that wasn't done.
+    """Returns WORK; with `-o` the positional argument is a data set, which is scanned first where that wasn't done.
 
     Raises:
         UserError: WORK was scanned from another data set.
@@ -106,7 +106,7 @@ def work_folder(options: argparse.Namespace) -> Path:
 
 
 def table_words(options: argparse.Namespace) -> TableWords:
-    """What a table's columns and labels mean, after the same options."""
+    """Returns what a table's columns and labels mean, after the same options."""
     from ffpp_prep.datasets.layouts import TableWords
 
     return TableWords(_pairs("--columns", options.columns), _pairs("--labels", options.labels))

@@ -37,7 +37,7 @@ Pairs = NDArray[np.int64]  # (N, 2)
 def look_alikes(
     contents: Sequence[bytes], side: NDArray[np.int64], known: NDArray[np.int64] | None = None
 ) -> list[tuple[int, int]]:
-    """Pairs of videos of different sides that show the same pictures.
+    """Returns pairs of videos of different sides that show the same pictures.
 
     Args:
         contents: of each video, from `Likeness`; those of a damaged file count as empty.
@@ -60,13 +60,17 @@ def look_alikes(
 
 
 def agreement(one: Floats, other: Floats) -> float:
-    """The share of frames, of the video that has fewer, that the other one has too, as they are or all mirrored."""
+    """Returns the share of frames, of the video that has fewer, that the other one has too, as they are or
+    all mirrored.
+    """
     places = np.array([[0, len(one)]]), np.array([[len(one), len(other)]])
     return float(_agreements(np.concatenate([one, other]), *places)[0])
 
 
 def _agreements(every: Floats, starts: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The `agreement` of each pair of videos, (P,): where in `every` the frames of both begin, and how many, (P, 2)."""
+    """Returns the `agreement` of each pair of videos, (P,): where in `every` the frames of both begin, and
+    how many, (P, 2).
+    """
     fewer_first = np.argsort(number, axis=1, kind="stable")
     starts, number = (np.take_along_axis(each, fewer_first, 1) for each in (starts, number))
     place = np.arange(number.max())
@@ -88,14 +92,16 @@ def _agreements(every: Floats, starts: NDArray[np.int64], number: NDArray[np.int
 
 
 def _cropped(frames: Floats) -> Floats:
-    """What each pair of CROPS would leave of frames (..., KEPT, KEPT): (..., pairs, COMPARED, COMPARED)."""
+    """Returns what each pair of CROPS would leave of frames (..., KEPT, KEPT): (..., pairs, COMPARED, COMPARED)."""
     columns = np.tensordot(frames, _OPERATORS, (-1, 2))
     both = np.tensordot(columns, _OPERATORS, (-3, 2)).swapaxes(-3, -2)
     return np.asarray(both.swapaxes(-2, -1).reshape(*frames.shape[:-2], len(CROPS) ** 2, COMPARED, COMPARED))
 
 
 def _unit(frames: Floats) -> Floats:
-    """Vectors of length 1, (..., COMPARED²), in which high frequencies count as much as low ones do in pictures."""
+    """Returns vectors of length 1, (..., COMPARED²), in which high frequencies count as much as low ones do
+    in pictures.
+    """
     weighed = (frames * _WEIGHTS).reshape(*frames.shape[:-2], -1)
     length = np.sqrt(np.einsum("...i,...i->...", weighed, weighed))[..., None]
     return np.asarray(weighed / np.maximum(length, 1e-12), np.float32)
@@ -104,7 +110,9 @@ def _unit(frames: Floats) -> Floats:
 def _candidates(
     every: Floats, owner: NDArray[np.int64], side: NDArray[np.int64], known: NDArray[np.int64]
 ) -> Pairs:
-    """Pairs of videos that may look alike, sorted; each frame stands in a bucket of each table with its crops."""
+    """Returns pairs of videos that may look alike, sorted; each frame stands in a bucket of each table with
+    its crops.
+    """
     rng = np.random.default_rng(SEED)
     words = np.concatenate([_signs(_OPERATORS[a] @ every @ _OPERATORS[b].T) for a, b in LOOKED_UP])
     video = np.tile(owner, len(LOOKED_UP))
@@ -131,7 +139,7 @@ def _candidates(
 def _bucketed(
     key: NDArray[np.uint64], turned: NDArray[np.uint64], video: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The entries that share their key with other videos', by key and then by their signs: few of all do."""
+    """Returns the entries that share their key with other videos', by key and then by their signs: few of all do."""
     order = np.argsort(key)
     begins = np.diff(key[order], prepend=~key[order[:1]]) != 0
     bucket = np.cumsum(begins) - 1
@@ -141,7 +149,7 @@ def _bucketed(
 
 
 def _turned(words: NDArray[np.uint64], place: int) -> NDArray[np.uint64]:
-    """The signs of each frame or of its mirror image, whichever is negative at an odd frequency's place."""
+    """Returns the signs of each frame or of its mirror image, whichever is negative at an odd frequency's place."""
     positive = (words >> np.uint64(place)) & np.uint64(1)
     return np.asarray(words ^ (positive * _ODD_WORD), np.uint64)
 
@@ -155,7 +163,7 @@ def _signs(frames: NDArray[np.floating[Any]]) -> NDArray[np.uint64]:
 
 
 def _operator(first: float, last: float) -> Floats:
-    """What cutting these shares off both ends of a side does to its frequencies, (COMPARED, KEPT)."""
+    """Returns what cutting these shares off both ends of a side does to its frequencies, (COMPARED, KEPT)."""
     k = np.arange(KEPT)[:, None]
     place = first + (np.arange(SIDE)[None, :] + 0.5) / SIDE * (1 - first - last)
     basis = np.cos(np.pi * k * place) * np.sqrt(2 / SIDE)

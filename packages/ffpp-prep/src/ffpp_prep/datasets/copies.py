@@ -16,7 +16,8 @@ EDGE = 1 << 16  # bytes at both ends that are compared before a whole file is re
 
 
 def same_content(paths: pd.Series, side: pd.Series) -> tuple[pd.Series, int, int]:
-    """What tells equal files of different sides by: a SHA-256, or the path where two rows name one that can't be read.
+    """Returns what tells equal files of different sides: a SHA-256, or the path where two rows name one that
+    can't be read.
 
     Only files of equal size are opened, and only those with equal ends are read whole.
 
@@ -42,12 +43,12 @@ def same_content(paths: pd.Series, side: pd.Series) -> tuple[pd.Series, int, int
 
 
 def _on_several_sides(value: pd.Series, side: pd.Series) -> pd.Series:
-    """Whether a row's value stands on more than one side."""
+    """Returns whether a row's value stands on more than one side."""
     return side.loc[value.index].groupby(value).transform("nunique") > 1
 
 
 def _digests(paths: pd.Series, digest: Callable[[Path], str]) -> tuple[pd.Series, int]:
-    """The digests of those that can be read, and how many can't."""
+    """Returns the digests of those that can be read, and how many can't."""
     found, failed = {}, 0
     for row, path in bar(paths.items(), "content", len(paths), unit="file", shown=len(paths) > 8):
         try:

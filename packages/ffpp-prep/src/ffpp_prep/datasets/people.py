@@ -23,7 +23,7 @@ _LARGE = re.compile(r"\d(\.\d+)?e\+\d{2}")
 
 @lru_cache(maxsize=1 << 16)
 def person_name(text: str) -> str:
-    """A person's name as scan stores it: "Anna" for "anna " and the like, "2" for "2.0", "" for nobody.
+    """Returns a person's name as scan stores it: "Anna" for "anna " and the like, "2" for "2.0", "" for nobody.
 
     It is lower case, in Unicode's form NFKC, without spaces around and with single ones inside.
     """
@@ -39,7 +39,7 @@ def person_name(text: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def person_key(text: str) -> str:
-    """What two names have in common that are one person's.
+    """Returns what two names have in common that are one person's.
 
     That is `person_name` without signs that nobody sees (joiners, direction marks), and of numbers their value, in the
     figures of whatever script.
@@ -51,7 +51,7 @@ def person_key(text: str) -> str:
 
 
 def people(videos: pd.DataFrame) -> pd.DataFrame:
-    """One row a video, role and person: who is seen in whose data set, for tables of any age.
+    """Returns one row a video, role and person: who is seen in whose data set, for tables of any age.
 
     Args:
         videos: `video_id`, `dataset`, `target_id`, `source_id`; null or "" for nobody.

@@ -22,7 +22,7 @@ Pairs = list[tuple[str, str]]
 
 
 def official_lists(folder: Path | None) -> tuple[dict[str, Pairs], str]:
-    """Pairs of ids by split, and in words where they are from.
+    """Returns pairs of ids by split, and in words where they are from.
 
     Args:
         folder: with train.json, val.json and test.json; None fetches the official ones.
@@ -43,7 +43,7 @@ def official_lists(folder: Path | None) -> tuple[dict[str, Pairs], str]:
 
 
 def given_actors(folder: Path | None) -> dict[str, str] | None:
-    """Each actor's split, from the folder's dfd.json; None where there is no such file.
+    """Returns each actor's split, from the folder's dfd.json; None where there is no such file.
 
     Raises:
         UserError: it isn't {"train": [...], "val": [...], "test": [...]}, or an actor stands twice.

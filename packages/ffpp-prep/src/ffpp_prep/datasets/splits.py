@@ -104,7 +104,7 @@ def _by_actors(videos: Sequence[VideoRecord], settings: SplitSettings) -> Splits
 
 
 def _by_celebrities(videos: Sequence[VideoRecord], has_test: bool, seed: int) -> Splits:
-    """Person-disjoint training and validation; a test share only where the official list is missing."""
+    """Returns person-disjoint training and validation; a test share only where the official list is missing."""
     shares = (0.86, 0.14, 0.0) if has_test else FFPP_SHARES
     celebrities = {person for person in _people(videos) if person.startswith("id")}
     rng = np.random.default_rng(seed)
@@ -113,7 +113,7 @@ def _by_celebrities(videos: Sequence[VideoRecord], has_test: bool, seed: int) ->
 
 
 def _by_people(videos: Iterable[VideoRecord], drawn: Splits) -> Splits:
-    """A video stands where all of its people do; between splits it is unused."""
+    """Returns the split in which all of a video's people are; between splits it is unused."""
     result = {}
     for v in videos:
         found = {drawn.get(person, "unused") for person in (v.target_id, v.source_id) if person}
@@ -122,7 +122,7 @@ def _by_people(videos: Iterable[VideoRecord], drawn: Splits) -> Splits:
 
 
 def _of_dfdc(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[Splits, str]:
-    """The splits, and by which rule; too few parts can't be held out."""
+    """Returns the splits, and by which rule; too few parts can't be held out."""
     group = {v.video_id: v.group or v.original_id or v.video_id for v in videos}
     parts: dict[str, set[str]] = {}
     for name in group.values():
@@ -145,7 +145,7 @@ def _of_dfdc(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[Sp
 
 
 def _held_out(parts: Iterable[str], seed: int) -> Splits:
-    """Each part's split; the order doesn't depend on which others are on disk, so that a new one moves few."""
+    """Returns each part's split; the order doesn't depend on which others are on disk, so that a new one moves few."""
     ordered = sorted(parts, key=lambda part: hashlib.sha256(f"{seed} {part}".encode()).digest())
     val, test = (max(1, round(share * len(ordered))) for share in DFDC_SHARES[1:])
     return {p: "val" if i < val else "test" if i < val + test else "train" for i, p in enumerate(ordered)}
@@ -165,7 +165,7 @@ def _people(videos: Iterable[VideoRecord]) -> set[str]:
 
 
 def _drawn(names: Iterable[str], shares: tuple[float, float, float], rng: np.random.Generator) -> Splits:
-    """Each name's split, in shares of train, val, test."""
+    """Returns each name's split, in shares of train, val, test."""
     ordered = sorted(names)
     shuffled = [ordered[i] for i in rng.permutation(len(ordered))]
     # Validation and test get at least one each as long as three or more names are there to share.

@@ -50,12 +50,12 @@ class BlazeFaceDetector:
         self._mesh = FaceMesh(threads)
 
     def detect(self, frames: NDArray[np.uint8]) -> list[Detections]:
-        """The faces of each frame, uint8 (N, H, W, 3), RGB; boxes are framed as the SSD's."""
+        """Returns the faces of each frame, uint8 (N, H, W, 3), RGB; boxes are framed as the SSD's."""
         check_frames(frames)
         return [self._detections(frame) for frame in frames]
 
     def faces(self, picture: Picture) -> BlazeFaces:
-        """The faces of one picture, uint8 (H, W, 3), RGB, with BlazeFace's own boxes."""
+        """Returns the faces of one picture, uint8 (H, W, 3), RGB, with BlazeFace's own boxes."""
         found = self.candidates(picture)
         meshes = [
             self._mesh.of(picture, box, points[:2])
@@ -67,7 +67,7 @@ class BlazeFaceDetector:
         return BlazeFaces(judged, tuple(meshes[index] for index in order))
 
     def candidates(self, picture: Picture) -> Candidates:
-        """The faces of one picture before the mesh judges them, with BlazeFace's own boxes."""
+        """Returns the faces of one picture before the mesh judges them, with BlazeFace's own boxes."""
         square, fit = fitted(picture, SIDE)
         outputs = {values.shape[-1]: values for values in self._network.run(square)}
         found = candidates_of(outputs[16], scores_of(outputs[1]), LEAST)

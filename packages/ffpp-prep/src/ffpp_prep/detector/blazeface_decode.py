@@ -44,7 +44,7 @@ def scores_of(raw: Floats) -> Floats:
 
 
 def candidates_of(regressed: Floats, scores: Floats, least: float) -> Candidates:
-    """The faces in the network's pixels, of scores from `least`; the best one whatever its score.
+    """Returns the faces in the network's pixels, of scores from `least`; the best one whatever its score.
 
     Args:
         regressed: (2304, 16) box's centre, width and height, and six points, relative to the anchor.
@@ -62,7 +62,7 @@ def candidates_of(regressed: Floats, scores: Floats, least: float) -> Candidates
 
 
 def averaged(found: Candidates) -> Candidates:
-    """Boxes and points that overlap the best one left are averaged with it by their scores; the best score stands."""
+    """Averages boxes and points that overlap the best one left with it, by their scores; the best score stands."""
     left = np.arange(len(found.scores))
     boxes, scores, points = [], [], []
     while len(left):
@@ -77,7 +77,7 @@ def averaged(found: Candidates) -> Candidates:
 
 
 def box_iou(box: Floats, others: Floats) -> Floats:
-    """Intersection over union (K,) of a box (4,) with others (K, 4)."""
+    """Returns the intersection over union (K,) of a box (4,) with others (K, 4)."""
     size = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     shared = size.clip(0).prod(axis=1)
     areas = (others[:, 2:] - others[:, :2]).clip(0).prod(axis=1) + (box[2:] - box[:2]).clip(0).prod()

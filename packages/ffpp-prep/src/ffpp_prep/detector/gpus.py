@@ -27,7 +27,7 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 def may_have_gpu() -> bool:
-    """Whether there is an NVIDIA device that isn't hidden, and TensorFlow is installed."""
+    """Returns whether there is an NVIDIA device that isn't hidden, and TensorFlow is installed."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     device = Path("/dev/dxg").exists() or any(Path("/dev").glob("nvidia[0-9]*"))
     return device and not hidden and find_spec("tensorflow") is not None

@@ -34,7 +34,9 @@ class Mesh:
     flag: float
 
     def five(self) -> Floats:
-        """The points of alignment, (5, 2): right eye, left eye, nose tip, right and left corner of the mouth."""
+        """Returns the points of alignment, (5, 2): right eye, left eye, nose tip, right and left corner of
+        the mouth.
+        """
         return five_points(self.points[:, :2])
 
 
@@ -45,7 +47,7 @@ class FaceMesh:
         self._network = TFLiteNetwork(MESH, threads)
 
     def of(self, picture: Picture, box: NDArray[Any], eyes: NDArray[Any]) -> Mesh:
-        """The mesh of one face.
+        """Returns the mesh of one face.
 
         Args:
             picture: uint8 (H, W, 3) RGB.
@@ -59,7 +61,7 @@ class FaceMesh:
         return self.within(picture, TurnedSquare(x, y, REACH * longer, angle))
 
     def within(self, picture: Picture, square: TurnedSquare) -> Mesh:
-        """The mesh of the face that a square of the picture shows."""
+        """Returns the mesh of the face that a square of the picture shows."""
         crop = square.cut(picture, SIDE).astype(np.float32) / np.float32(255)
         outputs = {values.size: values.reshape(-1) for values in self._network.run(crop)}
         points = outputs[3 * POINTS].reshape(POINTS, 3)

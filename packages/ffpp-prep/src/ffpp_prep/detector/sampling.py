@@ -25,7 +25,7 @@ class Fit:
     top: float
 
     def to_picture(self, points: Floats) -> Floats:
-        """Points (..., 2), x and y, from the square's pixels to the picture's."""
+        """Returns points (..., 2), x and y, from the square's pixels to the picture's."""
         moved: Floats = (points - np.array([self.left, self.top], np.float32)) / np.float32(self.scale)
         return moved
 
@@ -63,7 +63,7 @@ class TurnedSquare:
     angle: float
 
     def to_picture(self, points: Floats, size: int) -> Floats:
-        """Points (..., 2) from pixels of the cut square, `size` a side, to the picture's."""
+        """Returns points (..., 2) from pixels of the cut square, `size` a side, to the picture's."""
         moved = (points / np.float32(size) - np.float32(0.5)) @ self._axes() + self._centre()
         return moved.astype(np.float32, copy=False)
 
@@ -98,7 +98,7 @@ class TurnedSquare:
         return np.asarray(turned)
 
     def _axes(self) -> Floats:
-        """The square's right and down, each as long as its side, as rows."""
+        """Returns the square's right and down, each as long as its side, as rows."""
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         return np.array([[cos, sin], [-sin, cos]], np.float32) * np.float32(self.side)
 

@@ -15,7 +15,9 @@ SIZE = (1.00, 1.05)  # width and height
 
 
 def ssd_boxes(points: Floats) -> Floats:
-    """The boxes (K, 4) x1, y1, x2, y2 of faces with these meshes, (K, 468, 2 or more); maybe beyond the picture."""
+    """Returns the boxes (K, 4) x1, y1, x2, y2 of faces with these meshes, (K, 468, 2 or more); maybe beyond
+    the picture.
+    """
     low, high = points[:, :, :2].min(axis=1), points[:, :, :2].max(axis=1)
     size = high - low
     centre = (low + high) / 2 + size * np.array(SHIFT, np.float32)

@@ -97,7 +97,8 @@ _starting = threading.Lock()
 
 
 def process_detector(engine: Engine) -> FaceDetector:
-    """The detector of this process, started at the first call; several threads may use it where they decode for it.
+    """Returns the detector of this process, started at the first call; several threads may use it where they
+    decode for it.
 
     Raises:
         UserError: it doesn't start.

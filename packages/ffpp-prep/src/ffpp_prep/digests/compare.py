@@ -156,7 +156,7 @@ def _told(kind: str, rows: pd.DataFrame, statuses: dict[str, str]) -> Difference
 
 
 def _why_not_here(rows: pd.DataFrame, statuses: dict[str, str]) -> str:
-    """Why rows are missing, counted: of videos that aren't listed, that failed, or that have no such crop."""
+    """Returns why rows are missing, counted: of videos that aren't listed, that failed, or that have no such crop."""
     status = rows["video_id"].astype(object).map(statuses)
     reason = status.where(~status.isin(USABLE), "of videos that lack this frame or face")
     reason = reason.fillna("of videos that scan doesn't list").replace(

@@ -56,7 +56,7 @@ def make_digest(work: str | Path, out: str | Path, kind: Kind = "crops", jobs: i
 
 
 def digest_of(work: Path, videos: pd.DataFrame, kind: Kind, jobs: int = 1) -> tuple[Header, pa.Table]:
-    """The digest of a work folder and of its `read_prepared_videos`; else as `make_digest`."""
+    """Returns the digest of a work folder and of its `read_prepared_videos`; else as `make_digest`."""
     if jobs < 1:
         raise UserError(f"jobs={jobs}: must be at least 1")
     videos = videos[videos["status"].isin(USABLE)]

@@ -41,7 +41,7 @@ Lists = dict[str, dict[str, dict[str, dict[str, Any]]]]
 
 
 def plan(prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings) -> list[Piece]:
-    """One folder of frames a video."""
+    """Returns one folder of frames a video."""
     return by_video(table, lambda row: PurePosixPath("rgb", _place(prepared, settings, row)))
 
 
@@ -98,7 +98,7 @@ def _notes(lists: Lists, unlisted: int, out: Path) -> Iterator[str]:
 
 
 def _place(prepared: PreparedSet, settings: ExportSettings, row: int) -> PurePosixPath:
-    """A video's folder of frames, below rgb/."""
+    """Returns a video's folder of frames, below rgb/."""
     name = safe_name(str(prepared.videos.at[row, "video_id"])).replace(FRAMES, "frame_s")
     return PurePosixPath(_set_name(prepared, settings, row).replace(FRAMES, "frame_s"), FRAMES, name)
 

@@ -25,7 +25,7 @@ UNIT = "video"
 
 
 def plan(prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings) -> list[Piece]:
-    """One folder a video."""
+    """Returns one folder a video."""
     return by_video(table, lambda row: _place(prepared, row))
 
 
@@ -61,7 +61,7 @@ def finish(prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings,
 
 
 def by_video(table: pd.DataFrame, place: Callable[[int], PurePosixPath]) -> list[Piece]:
-    """A piece for each video, which lies at `place` of its row."""
+    """Returns a piece for each video, which lies at `place` of its row."""
     return [
         Piece(
             place(int(row)),

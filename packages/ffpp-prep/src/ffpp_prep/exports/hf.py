@@ -45,7 +45,7 @@ _FEATURES = {
 
 
 def plan(prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings) -> list[Piece]:
-    """Which Parquet files there are, named as `datasets` looks for them."""
+    """Returns which Parquet files there are, named as `datasets` looks for them."""
     return shuffled_pieces(prepared, table, settings, "data/{split}-{number:05d}-of-{count:05d}.parquet")
 
 

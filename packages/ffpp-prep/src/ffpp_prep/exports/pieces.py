@@ -59,20 +59,22 @@ def crops_of(prepared: PreparedSet, piece: Piece) -> Iterator[ExportedCrop]:
 
 
 def to_png(image: Image) -> bytes:
-    """The bytes of a PNG file of a crop, the same from run to run."""
+    """Returns the bytes of a PNG file of a crop, the same from run to run."""
     file = io.BytesIO()
     PIL.Image.fromarray(image).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
 def safe_name(video_id: str) -> str:
-    """A folder's name for a video, on any system: what it is called, and a few digits that tell it from all others."""
+    """Returns a folder's name for a video, on any system: what it is called, and a few digits that tell it
+    from all others.
+    """
     plain = re.sub(r"[^\w-]+", "_", PurePosixPath(video_id).stem, flags=re.ASCII).strip("_")[:LONGEST_NAME]
     return f"{plain or 'video'}-{hashlib.sha256(video_id.encode()).hexdigest()[:8]}"
 
 
 def points_in_crop(prepared: PreparedSet, crop: ExportedCrop) -> NDArray[np.float32] | None:
-    """The 468 points of a crop's face in the crop's own pixels, (468, 2); None where they aren't known."""
+    """Returns the 468 points of a crop's face in the crop's own pixels, (468, 2); None where they aren't known."""
     video_id = str(prepared.videos.at[crop.row, "video_id"])
     box = prepared.boxes.find(video_id, crop.frame)
     if box is None:

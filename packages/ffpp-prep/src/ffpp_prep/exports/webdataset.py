@@ -28,14 +28,14 @@ SAID = ("video_id", "dataset", "method", "compression", "split", "original_id", 
 
 
 def plan(prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings) -> list[Piece]:
-    """Which tars there are, by split."""
+    """Returns which tars there are, by split."""
     return shuffled_pieces(prepared, table, settings, "{split}-{number:06d}.tar")
 
 
 def shuffled_pieces(
     prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings, name: str
 ) -> list[Piece]:
-    """Files of `settings.shard` crops of a split, in drawn order; `name` with {split}, {number} and {count}."""
+    """Returns files of `settings.shard` crops of a split, in drawn order; `name` with {split}, {number} and {count}."""
     splits = prepared.videos["split"].fillna("").replace("", "unsplit").to_numpy()[table["row"]]
     found = []
     for split in sorted(set(splits)):
@@ -77,7 +77,7 @@ def finish(prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings,
 
 
 def about(prepared: PreparedSet, crop: ExportedCrop) -> dict[str, str | int | float]:
-    """What is known of a crop."""
+    """Returns what is known of a crop."""
     video = prepared.videos.loc[crop.row]
     known = {name: str(video[name]) if isinstance(video[name], str) else "" for name in SAID}
     return {**known, "label": int(video["label"]), "frame": crop.frame, "score": round(crop.score, 4)}

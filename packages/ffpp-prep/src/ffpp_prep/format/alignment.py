@@ -66,7 +66,7 @@ def aligned(frame: Image, points: NDArray[np.floating], template: str, size: int
 
 
 def _sampled(frame: Image, u: Points, v: Points) -> Image:
-    """Bilinear values (N, 3) at x = u, y = v; what lies beyond the frame is 0."""
+    """Returns bilinear values (N, 3) at x = u, y = v; what lies beyond the frame is 0."""
     height, width = frame.shape[:2]
     u, v = u.clip(-2, width + 1), v.clip(-2, height + 1)
     left, top = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)

@@ -45,7 +45,9 @@ class BoxReader:
         self._videos: OrderedDict[str, _Video] = OrderedDict()
 
     def find(self, video_id: str, frame: int, face: int = 0) -> FaceBox | None:
-        """The box of a face, or None where there is none. Raises: Damaged where the part isn't what was written."""
+        """Returns the box of a face, or None where there is none. Raises: Damaged where the part isn't what
+        was written.
+        """
         if video_id not in self._videos:
             self._videos[video_id] = self._read(video_id)
             if len(self._videos) > _CACHED_VIDEOS:

@@ -28,12 +28,12 @@ KEY = "content_crc32"
 
 
 def with_checksum(content: dict[str, Any]) -> dict[str, Any]:
-    """A JSON object, or a line of JSON lines, with the checksum of all else in it as its first entry."""
+    """Returns a JSON object, or a line of JSON lines, with the checksum of all else in it as its first entry."""
     return {KEY: _checksum(content), **content}
 
 
 def without_checksum(content: Any, path: Path, remedy: str) -> dict[str, Any]:
-    """What `with_checksum` was given, compared with its checksum where there is one.
+    """Returns what `with_checksum` was given, compared with its checksum where there is one.
 
     Args:
         content: what `json.loads` returned.
@@ -57,7 +57,7 @@ def write_checked_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_checked_json(path: Path, remedy: str) -> dict[str, Any]:
-    """What `write_checked_json` was given; of an older file without checksum, what there is.
+    """Returns what `write_checked_json` was given; of an older file without checksum, what there is.
 
     Raises:
         Damaged: not JSON, or not what was written.
@@ -67,7 +67,7 @@ def read_checked_json(path: Path, remedy: str) -> dict[str, Any]:
 
 
 def parsed_json(text: bytes | str, path: Path, remedy: str) -> Any:
-    """The content of a JSON text that stands in `path`.
+    """Returns the content of a JSON text that stands in `path`.
 
     Raises:
         Damaged: it isn't JSON.

@@ -32,7 +32,7 @@ class Codec:
     lossless: bool = True
 
     def decode(self, data: bytes, height: int, width: int) -> Picture:
-        """The crop of these bytes, (height, width, 3) uint8 RGB.
+        """Returns the crop of these bytes, (height, width, 3) uint8 RGB.
 
         Raises:
             ValueError: it is of another size than that, larger than MOST_PIXELS, or can't be decoded.
@@ -43,7 +43,7 @@ class Codec:
 
 
 def _room(height: int, width: int) -> Picture:
-    """What a crop is decoded into: bytes of another size are refused before there is memory for them."""
+    """Returns what a crop is decoded into: bytes of another size are refused before there is memory for them."""
     return np.empty((height, width, 3), np.uint8)
 
 

@@ -120,7 +120,7 @@ _NONE = pd.DataFrame(
 
 
 def _of_part(prepared: PreparedSet, part: str, videos: pd.DataFrame) -> pd.DataFrame:
-    """The best face of each frame of these videos, whose boxes stand in one part."""
+    """Returns the best face of each frame of these videos, whose boxes stand in one part."""
     path = prepared.work / "boxes" / f"boxes-{part}.parquet"
     faces = read_table(path, remedy_of(path), _FACES).to_pandas()
     faces = faces[(faces["face"] == 0) & faces["video_id"].isin(videos["video_id"])]

@@ -35,7 +35,7 @@ PRESET_PAIRS = 12  # frames of each video in one of their dual batches
 
 
 def various_frame(epoch: int, length: int, total_epochs: int, stride: int = FRAME_STEP) -> tuple[int, int]:
-    """The one frame of a video in an epoch of *various* batches.
+    """Returns the one frame of a video in an epoch of *various* batches.
 
     `(stride * epoch) mod (length - total_epochs) + floor(stride * epoch / length)`, section 4.3.1.
     """
@@ -46,7 +46,7 @@ def various_frame(epoch: int, length: int, total_epochs: int, stride: int = FRAM
 
 
 def dual_frames(epoch: int, length: int, total_epochs: int, count: int) -> tuple[list[int], int]:
-    """The `count` frames of a video in an epoch of *dual* batches: epoch, epoch + step, … (section 4.3.1)."""
+    """Returns the `count` frames of a video in an epoch of *dual* batches: epoch, epoch + step, … (section 4.3.1)."""
     _check_length(length)
     step = (length - total_epochs) // count
     wanted = [epoch + i * max(1, step) for i in range(count)]
@@ -100,7 +100,8 @@ def asked_for(
     protocol: str = "",
     altered: Ranges | None = None,
 ) -> list[int]:
-    """Every frame that `epochs` epochs of *various* batches, or the evaluation of its split, will ask a video for.
+    """Returns every frame that `epochs` epochs of *various* batches, or the evaluation of its split, will ask
+    a video for.
 
     Videos of no split, or of `unused`, are asked for none.
 

@@ -112,7 +112,7 @@ def _check(file: h5py.File, size: int, names: Collection[str]) -> None:
 
 
 def _rows(file: h5py.File, name: str, kind: Kind, size: int) -> int:
-    """The length of a dataset, which lies in the file as it is."""
+    """Returns the length of a dataset, which lies in the file as it is."""
     dtype, tail = kind
     parts = name.split("/")
     for depth in range(1, len(parts) + 1):

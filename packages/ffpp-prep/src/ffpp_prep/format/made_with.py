@@ -13,14 +13,14 @@ __all__ = ["check_made_of", "detection_settings", "remedy_of", "settings_of"]
 
 
 def remedy_of(path: Path) -> str:
-    """What a user can do where this file of WORK is damaged, for a message."""
+    """Returns what a user can do where this file of WORK is damaged, for a message."""
     if path.name == "videos.parquet":
         return f"scan again, with  ffpp-prep scan ROOT -o {path.parent}: boxes and crops stay"
     return f"run  ffpp-prep verify {path.parent.parent} --repair"
 
 
 def settings_of(path: Path) -> dict[str, Any]:
-    """What a part of boxes or fakes was written with.
+    """Returns what a part of boxes or fakes was written with.
 
     Raises:
         Damaged: it isn't what was written.
@@ -34,7 +34,8 @@ def settings_of(path: Path) -> dict[str, Any]:
 
 
 def detection_settings(work: Path) -> dict[str, tuple[Any, ...]]:
-    """What `ffpp-prep boxes` was told for WORK, by the names of its settings; several values where parts differ.
+    """Returns what `ffpp-prep boxes` was told for WORK, by the names of its settings; several values where
+    parts differ.
 
     Raises:
         Damaged: a part isn't what was written.

@@ -77,7 +77,7 @@ def manifest_of(summaries: Sequence[ShardSummary], header: ShardHeader, boxes: s
 
 
 def read_manifest(path: Path) -> Manifest:
-    """What `manifest_of` was given, as far as a reader needs it.
+    """Returns what `manifest_of` was given, as far as a reader needs it.
 
     Raises:
         UserError: it is damaged, of another format version, or says what can't be.
@@ -116,7 +116,7 @@ def commit_file(folder: Path, number: int) -> Path:
 
 
 def read_summary(path: Path) -> ShardSummary | None:
-    """What a shard holds, by its commit file; None where it isn't committed.
+    """Returns what a shard holds, by its commit file; None where it isn't committed.
 
     Raises:
         Damaged: the file is not a summary.
@@ -139,7 +139,7 @@ def read_summary(path: Path) -> ShardSummary | None:
 
 
 def read_summaries(folder: Path, shards: int) -> list[ShardSummary]:
-    """The summaries of the committed ones among the first `shards` shards."""
+    """Returns the summaries of the committed ones among the first `shards` shards."""
     found = (read_summary(commit_file(folder, number)) for number in range(shards))
     return [summary for summary in found if summary is not None]
 

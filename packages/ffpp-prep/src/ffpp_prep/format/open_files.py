@@ -55,7 +55,7 @@ class OpenFiles:
 
 
 def _most_open(wanted: int) -> int:
-    """How many files a process may keep open; the soft limit of a shell, often 1,024, is raised if need be."""
+    """Returns how many files a process may keep open; the soft limit of a shell, often 1,024, is raised if need be."""
     wanted = min(wanted, MOST_OPEN)
     allowed = more_open_files(wanted + LEFT_FREE)
     return min(wanted, max(allowed - LEFT_FREE, allowed // 2))

@@ -39,7 +39,7 @@ class Page:
 
 
 def pages(file: IO[bytes], start: int, length: int) -> Iterator[Page]:
-    """The pages that stand one after another in `length` bytes from `start` on.
+    """Yields the pages that stand one after another in `length` bytes from `start` on.
 
     Raises:
         ValueError: other things than whole pages stand there.
@@ -76,7 +76,7 @@ class _Header:
         self._data, self.at = data, 0
 
     def struct(self, depth: int = 0) -> dict[int, object]:
-        """Its fields by number: whole numbers and structs; all else is passed over, and None."""
+        """Returns the fields by number: whole numbers and structs; all else is passed over, and None."""
         if depth > _DEEPEST:
             raise ValueError("a page's header is too deep")
         fields: dict[int, object] = {}

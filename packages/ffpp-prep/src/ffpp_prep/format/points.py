@@ -41,7 +41,8 @@ _COLUMNS = pa.schema(
 
 
 def packed(points: Floats, box: Box) -> bytes:
-    """Points (468, 2) in pixels as they are stored: half floats relative to the box, little-endian, all x, then all y.
+    """Returns points (468, 2) in pixels as they are stored: half floats relative to the box, little-endian,
+    all x, then all y.
 
     0 is the box's left and top, 1 its right and bottom; rounded to 1/1024.
     """
@@ -53,7 +54,7 @@ def packed(points: Floats, box: Box) -> bytes:
 
 
 def unpacked(content: bytes, box: Box) -> Floats:
-    """The points (468, 2) in pixels of the frame; the inverse of `packed`."""
+    """Returns the points (468, 2) in pixels of the frame; the inverse of `packed`."""
     x1, y1, x2, y2 = box
     relative = np.frombuffer(content, "<f2").reshape(2, POINTS).T.astype(np.float32)
     points: Floats = relative * np.array([x2 - x1, y2 - y1], np.float32) + np.array([x1, y1], np.float32)
@@ -76,12 +77,12 @@ class PointReader:
         self._videos: OrderedDict[str, dict[tuple[int, int], bytes]] = OrderedDict()
 
     def find(self, video_id: str, frame: int, face: int, box: Box) -> Floats | None:
-        """The five points of a face in pixels, (5, 2); None where there are none. Raises: Damaged."""
+        """Returns the five points of a face in pixels, (5, 2); None where there are none. Raises: Damaged."""
         points = self.find_all(video_id, frame, face, box)
         return None if points is None else five_points(points)
 
     def find_all(self, video_id: str, frame: int, face: int, box: Box) -> Floats | None:
-        """All points of a face in pixels, (468, 2); None where there are none. Raises: Damaged."""
+        """Returns all points of a face in pixels, (468, 2); None where there are none. Raises: Damaged."""
         if video_id not in self._videos:
             self._videos[video_id] = self._read(video_id)
             if len(self._videos) > _CACHED_VIDEOS:

@@ -97,5 +97,5 @@ def frame_at(ranges: Ranges, index: int) -> int:
 
 
 def _plain(time: float) -> str:
-    """A time to a tenth of a millisecond, without needless digits."""
+    """Returns a time to a tenth of a millisecond, without needless digits."""
     return f"{time:.4f}".rstrip("0").rstrip(".")

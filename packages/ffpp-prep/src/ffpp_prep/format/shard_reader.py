@@ -60,24 +60,24 @@ class CropStore:
         return len(self._keys)
 
     def has(self, video: int, frame: int, face: int = 0) -> bool:
-        """Whether the crop is stored."""
+        """Returns whether the crop is stored."""
         return self._find(video, frame, face) is not None
 
     def has_each(self, spots: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Whether the first face's crop is stored of each (video row, frame), (N, 2)."""
+        """Returns whether the first face's crop is stored of each (video row, frame), (N, 2)."""
         rows, frames = spots.astype(np.int64).T
         found: npt.NDArray[np.bool_] = np.isin(_key(rows, frames, np.zeros_like(rows)), self._keys)
         return found
 
     def stored_frames(self, video: int, face: int = 0) -> npt.NDArray[np.int32]:
-        """The frames of a video whose crop is stored, ascending."""
+        """Returns the frames of a video whose crop is stored, ascending."""
         start, stop = np.searchsorted(self._keys, [_key(video, 0, 0), _key(video + 1, 0, 0)])
         keys = self._keys[start:stop]
         frames: npt.NDArray[np.int32] = ((keys >> 8) & 0xFFFFFFFF)[(keys & 0xFF) == face].astype(np.int32)
         return frames
 
     def read(self, video: int, frame: int, face: int = 0) -> Image | None:
-        """The crop, uint8 (H, W, 3) RGB, or None where it is not stored.
+        """Returns the crop, uint8 (H, W, 3) RGB, or None where it is not stored.
 
         Raises: UserError where the stored bytes do not match their checksum.
         """

@@ -155,7 +155,7 @@ def store_shard(
 
 
 def scored_below(path: Path, score: float) -> int:
-    """How many crops of a shard have a detector's score below this one."""
+    """Returns how many crops of a shard have a detector's score below this one."""
     with h5py.File(path, "r", locking=False) as shard:
         return int(np.count_nonzero(shard["score"][:] < score))
 

@@ -103,7 +103,7 @@ def read_metadata(path: Path, remedy: str) -> dict[bytes, bytes]:
 
 
 def rows_of(path: Path, remedy: str) -> int:
-    """How many rows a table has; raises as `read_table`."""
+    """Returns how many rows a table has; raises as `read_table`."""
     with _opened(path, remedy) as table:
         return int(table.file.metadata.num_rows)
 
@@ -127,7 +127,7 @@ class _Opened:
         return {key: value for key, value in metadata.items() if key not in (KEY, b"ARROW:schema")}
 
     def groups(self, videos: Collection[str] | None) -> list[int]:
-        """The row groups that may hold rows of these videos; all where that isn't known."""
+        """Returns the row groups that may hold rows of these videos; all where that isn't known."""
         every = list(range(self.file.num_row_groups))
         names = self.file.metadata.schema.names
         if videos is None or _ID not in names:
@@ -145,7 +145,10 @@ class _Opened:
     def read(
         self, groups: Sequence[int], schema: pa.Schema | None, videos: Collection[str] | None
     ) -> pa.Table:
-        """Text is read as a dictionary first: a long one that stands in every row is small until it is written out."""
+        """Returns the rows of these groups; of `videos` only, where they are given.
+
+        Text is read as a dictionary first: a long one that stands in every row is small until it is written out.
+        """
         wanted = self.schema if schema is None else schema
         later = [f for f in wanted if f.name not in self.schema.names and b"since" in (f.metadata or {})]
         names = [name for name in wanted.names if name not in [field.name for field in later]]
@@ -254,7 +257,7 @@ def _start_of(column: pq.ColumnChunkMetaData) -> int:
 
 
 def _width(kind: pq.ColumnSchema) -> int:
-    """What a value takes in memory, without the bytes of a text."""
+    """Returns what a value takes in memory, without the bytes of a text."""
     return int(kind.length) if kind.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS[kind.physical_type]
 
 
@@ -265,12 +268,14 @@ def _refuse_bomb(rows: int, needed: int, size: int) -> None:
 
 
 def _repeats(kind: pa.DataType) -> bool:
-    """Whether a column's values come again, so that a dictionary of them saves anything: not measures, nor times."""
+    """Returns whether a column's values come again, so that a dictionary of them saves anything: not
+    measures, nor times.
+    """
     return not (pa.types.is_floating(kind) or pa.types.is_int64(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def _among(ids: pa.ChunkedArray, videos: Collection[str]) -> pa.ChunkedArray:
-    """Which rows are of these videos: asked of a dictionary's few names, not of each row's."""
+    """Returns which rows are of these videos: asked of a dictionary's few names, not of each row's."""
     wanted = pa.array(list(videos), pa.string())
     if pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type):  # written without a dictionary
         return pc.is_in(ids.cast(pa.string()), value_set=wanted)
@@ -287,7 +292,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _written_out(column: pa.ChunkedArray) -> int:
-    """Bytes of a dictionary column as plain text."""
+    """Returns bytes of a dictionary column as plain text."""
     total = 0
     for chunk in column.chunks if _is_text(column.type.value_type) else ():
         lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())

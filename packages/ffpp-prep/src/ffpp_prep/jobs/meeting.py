@@ -128,7 +128,7 @@ class ClusterWorkers:
         self._said -= NEWS_S - 5  # nobody needs to know of the first seconds
 
     def look(self, client: Client) -> int:
-        """Their threads; says that there are none, every minute.
+        """Returns how many threads the workers have; says every minute that there are none.
 
         Raises:
             FatalError: there have been none for too long, or the scheduler is gone.
@@ -162,7 +162,7 @@ def _version() -> str:
 
 
 def scheduler_lost(scheduler: str) -> FatalError:
-    """What ends a run whose scheduler is gone."""
+    """Returns what ends a run whose scheduler is gone."""
     return FatalError(
         f"the Dask scheduler {scheduler} was lost; what is committed stays, run the same command again"
     )

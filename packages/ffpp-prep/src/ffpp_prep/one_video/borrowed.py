@@ -34,7 +34,7 @@ def borrow_boxes(
     decoder: str = "pyav",
     beat: Callable[[], None] = lambda: None,
 ) -> VideoBoxes | None:
-    """The original's boxes under the fake's name and times; None where the two don't match frame by frame.
+    """Returns the original's boxes under the fake's name and times; None where the two don't match frame by frame.
 
     They match when every frame of both can be decoded, and number and size of the frames are equal. What a header
     says doesn't count. Who gets None detects, which also finds out what is wrong with a video.

@@ -157,7 +157,7 @@ class _Batch:
     shape: tuple[int, int]
 
     def placed(self, found: Detections) -> Detections:
-        """What was found in a picture, in the frame's own pixels."""
+        """Returns what was found in a picture, in the frame's own pixels."""
         height, width = self.pictures.shape[1:3]
         if (height, width) == self.shape:
             return found
@@ -166,7 +166,9 @@ class _Batch:
 
 
 def _batches(frames: Iterator[Frame], every: int, pts: array[int], longest: int) -> Iterator[_Batch]:
-    """Frames to detect, scaled to their `longest` side where that is less; `pts` collects the times of all frames."""
+    """Yields frames to detect, scaled to their `longest` side where that is less; `pts` collects the times of
+    all frames.
+    """
     indices: list[int] = []
     pictures: list[NDArray[np.uint8]] = []
     size = (0, 0)
@@ -192,7 +194,9 @@ def _batches(frames: Iterator[Frame], every: int, pts: array[int], longest: int)
 
 
 def _to_detect(frames: Iterator[Frame], every: int, pts: array[int]) -> Iterator[Frame]:
-    """Every `every`-th frame, the last one, and both at each change of size: the ends that boxes are filled between."""
+    """Yields every `every`-th frame, the last one, and both at each change of size: the ends that boxes are
+    filled between.
+    """
     last: Frame | None = None
     detected = -1
     for frame in frames:

@@ -159,7 +159,7 @@ def check_fake(
 
 
 def compare(fake: Image, original: Image, boxes: NDArray[np.float64]) -> list[FaceDifference]:
-    """How much each face differs, beside what the codec made differ.
+    """Returns how much each face differs, beside what the codec made differ.
 
     Args:
         fake, original: (H, W, 3) uint8 RGB, of one size.
@@ -195,7 +195,7 @@ def compare(fake: Image, original: Image, boxes: NDArray[np.float64]) -> list[Fa
 
 
 def _span(low: float, high: float, blocks: int) -> slice:
-    """The blocks that lie mostly between two edges in pixels; at least one."""
+    """Returns the blocks that lie mostly between two edges in pixels; at least one."""
     first = min(max(round(low / BLOCK), 0), blocks - 1)
     return slice(first, min(max(round(high / BLOCK), first + 1), blocks))
 
@@ -209,7 +209,7 @@ def _block_means(values: NDArray[np.uint8]) -> Blocks:
 
 
 def _texture(picture: Image) -> Blocks:
-    """Mean absolute difference between neighbouring pixels, in each block, of the green channel."""
+    """Returns the mean absolute difference between neighbouring pixels, in each block, of the green channel."""
     green = picture[..., 1]
     steps = np.zeros((*green.shape, 2), np.uint8)
     steps[:, 1:, 0] = np.maximum(green[:, 1:], green[:, :-1]) - np.minimum(green[:, 1:], green[:, :-1])
@@ -218,7 +218,7 @@ def _texture(picture: Image) -> Blocks:
 
 
 def _expected(texture: Blocks, noise: Blocks, wanted: Blocks) -> Blocks:
-    """What blocks of the `wanted` texture differ by when only the codec was at work, learnt from the others."""
+    """Returns what blocks of the `wanted` texture differ by when only the codec was at work, learnt from the others."""
     if len(noise) < LEAST_BLOCKS:
         return np.zeros_like(wanted)
     order = np.argsort(texture)
@@ -230,7 +230,7 @@ def _expected(texture: Blocks, noise: Blocks, wanted: Blocks) -> Blocks:
 
 
 def _smoothed(values: Blocks) -> Blocks:
-    """Means over 3 x 3 blocks: what was manipulated hangs together, noise doesn't."""
+    """Returns means over 3 x 3 blocks: what was manipulated hangs together, noise doesn't."""
     height, width = values.shape
     padded = np.pad(values, 1, mode="edge")
     shifted = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]

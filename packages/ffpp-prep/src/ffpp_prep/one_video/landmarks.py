@@ -141,7 +141,7 @@ def landmarks_of_video(
 
 
 def head_pose(points: Floats) -> Pose:
-    """The pose of a head by its mesh, (468, 3) in pixels: from eye to eye, and from forehead to chin."""
+    """Returns the pose of a head by its mesh, (468, 3) in pixels: from eye to eye, and from forehead to chin."""
     right, left = (points[list(corners)].mean(axis=0) for corners in (RIGHT_EYE, LEFT_EYE))
     across, down = left - right, points[CHIN] - points[FOREHEAD]
     return Pose(
@@ -154,14 +154,16 @@ def head_pose(points: Floats) -> Pose:
 def mesh_of_box(
     mesh: FaceMesh, picture: Picture, box: tuple[float, float, float, float], roll: float
 ) -> Mesh:
-    """The mesh of the face in a detector's box, whose head is expected to lean by `roll` radians."""
+    """Returns the mesh of the face in a detector's box, whose head is expected to lean by `roll` radians."""
     x1, y1, x2, y2 = box
     side = REACH * BOX_SIDE * max(x2 - x1, y2 - y1, 1.0)
     return mesh.within(picture, TurnedSquare((x1 + x2) / 2, (y1 + y2) / 2, side, roll))
 
 
 def settled_mesh(mesh: FaceMesh, picture: Picture, box: tuple[float, float, float, float]) -> Mesh:
-    """The mesh of a face of which nothing else is known: looked at twice, the second time upright and centred."""
+    """Returns the mesh of a face of which nothing else is known: looked at twice, the second time upright and
+    centred.
+    """
     first = mesh_of_box(mesh, picture, box, 0.0)
     if first.flag < 0.5:
         return first

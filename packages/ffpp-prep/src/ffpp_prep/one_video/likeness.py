@@ -39,7 +39,7 @@ class Likeness:
         self._kept: list[tuple[float, bytes]] = []  # when, and what
 
     def watched(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """The same frames, a few of them looked at on their way."""
+        """Yields the same frames, a few of them looked at on their way."""
         for frame in frames:
             time = self._time(frame)
             if self._kept and time < self._kept[-1][0] + self._step - 1e-6:
@@ -81,7 +81,7 @@ def _given(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def frame_likeness(picture: NDArray[np.uint8]) -> bytes:
-    """The lowest frequencies of one RGB picture (H, W, 3), int8 (KEPT, KEPT); empty of a plain one.
+    """Returns the lowest frequencies of one RGB picture (H, W, 3), int8 (KEPT, KEPT); empty of a plain one.
 
     They are roots of their shares of the largest, so that small ones keep some digits. The mean is left out. All sums
     are of whole numbers: those of floats differ in their last digit between processors.
@@ -98,13 +98,13 @@ def frame_likeness(picture: NDArray[np.uint8]) -> bytes:
 
 
 def frequencies(content: bytes) -> NDArray[np.float32]:
-    """What `Likeness.content` stored, (frames, KEPT, KEPT), the largest of each frame 1 or -1."""
+    """Returns what `Likeness.content` stored, (frames, KEPT, KEPT), the largest of each frame 1 or -1."""
     roots = np.frombuffer(content, np.int8).reshape(-1, KEPT, KEPT).astype(np.float32) / 127
     return np.asarray(np.sign(roots) * roots**2, np.float32)
 
 
 def _cosines() -> NDArray[np.float64]:
-    """The orthonormal DCT-II's lowest frequencies, (KEPT, SIDE)."""
+    """Returns the orthonormal DCT-II's lowest frequencies, (KEPT, SIDE)."""
     k, n = np.arange(KEPT)[:, None], np.arange(SIDE)[None, :]
     basis: NDArray[np.float64] = np.cos(np.pi * k * (2 * n + 1) / (2 * SIDE)) * np.sqrt(2 / SIDE)
     basis[0] /= np.sqrt(2)

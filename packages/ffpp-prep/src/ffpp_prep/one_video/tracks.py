@@ -26,7 +26,7 @@ class TrackedBox:
 
 
 def iou(a: TrackedBox, b: TrackedBox) -> float:
-    """Intersection over union of two boxes, 0…1."""
+    """Returns the intersection over union of two boxes, 0…1."""
     width = min(a.x2, b.x2) - max(a.x1, b.x1)
     height = min(a.y2, b.y2) - max(a.y1, b.y1)
     if width <= 0 or height <= 0:
@@ -53,7 +53,7 @@ class Linker:
     def step(
         self, frame: int, present: list[TrackedBox], alike: Callable[[int, int], bool] = lambda track, i: True
     ) -> list[TrackedBox]:
-        """The faces of the next frame, in the same order, with their tracks.
+        """Returns the faces of the next frame, in the same order, with their tracks.
 
         alike: whether a track may go on with the i-th face present; asked where their boxes overlap.
         """
@@ -83,7 +83,7 @@ class Linker:
 
 
 def between(before: list[TrackedBox], after: list[TrackedBox]) -> Iterator[TrackedBox]:
-    """The faces of the frames between two detected ones, by linear interpolation along each track.
+    """Yields the faces of the frames between two detected ones, by linear interpolation along each track.
 
     Without a common track a frame keeps the faces of the nearer one, so that every frame has a face. They are marked
     `interpolated`; ranks follow the interpolated scores.

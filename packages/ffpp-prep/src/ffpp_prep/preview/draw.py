@@ -20,7 +20,7 @@ FACES = 10  # in a row of it
 
 
 def with_boxes(frame: ShownFrame) -> Image.Image:
-    """A frame, WIDTH pixels wide, with each face's box and score, and the square that a crop shows."""
+    """Returns a frame, WIDTH pixels wide, with each face's box and score, and the square that a crop shows."""
     scale = WIDTH / frame.picture.shape[1]
     size = (WIDTH, max(1, round(frame.picture.shape[0] * scale)))
     image = Image.fromarray(frame.picture).resize(size, Image.Resampling.LANCZOS)
@@ -40,7 +40,7 @@ def with_boxes(frame: ShownFrame) -> Image.Image:
 
 
 def contact_sheet(title: str, sections: Sequence[Section], shown: Mapping[str, ShownVideo]) -> Image.Image:
-    """Rows of faces, each section's after its title; under each face its score."""
+    """Returns rows of faces, each section's after its title; under each face its score."""
     lines = list(_lines(sections, shown))
     height = SIDE + TEXT + GAP
     sheet = Image.new("RGB", (LABEL + FACES * (SIDE + GAP) + GAP, (len(lines)) * height + 40), "white")
@@ -58,7 +58,7 @@ def contact_sheet(title: str, sections: Sequence[Section], shown: Mapping[str, S
 def _lines(
     sections: Sequence[Section], shown: Mapping[str, ShownVideo]
 ) -> Iterator[tuple[str, list[tuple[Image.Image, str]]]]:
-    """Faces in rows of FACES, with the section's title in front of its first."""
+    """Yields faces in rows of FACES, with the section's title in front of its first."""
     for section in sections:
         faces = [
             (_face(frame, face), _score(face))
@@ -76,7 +76,7 @@ def _face(frame: ShownFrame, face: Any) -> Image.Image:
 
 
 def _score(face: Any) -> str:
-    """Its score, in brackets where the box was interpolated."""
+    """Returns its score, in brackets where the box was interpolated."""
     return f"({face.score:.2f})" if face.interpolated else f"{face.score:.2f}"
 
 

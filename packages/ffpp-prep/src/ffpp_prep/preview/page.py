@@ -42,7 +42,7 @@ def render_page(
     sections: Sequence[Section],
     shown: Mapping[str, ShownVideo],
 ) -> str:
-    """The page's HTML: counts by method, then each section's videos with their frames."""
+    """Returns the page's HTML: counts by method, then each section's videos with their frames."""
     rendered = {video_id: _pictures(video) for video_id, video in shown.items()}
     content = [
         (
@@ -97,7 +97,7 @@ def _facts(video: Row) -> tuple[str, ...]:
 
 
 def _counts(videos: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Method, videos, ok, other statuses, with several faces, frames, share with a face."""
+    """Returns method, videos, ok, other statuses, with several faces, frames, share with a face."""
     rows = []
     for method, own in videos.groupby("method"):
         done = own[own["status"].notna()]

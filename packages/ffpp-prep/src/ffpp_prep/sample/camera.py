@@ -40,7 +40,7 @@ def film(
 
 
 def beside(left: Take, right: Take) -> Take:
-    """Two takes of equal height and length in one picture; the marks are the left one's."""
+    """Returns two takes of equal height and length in one picture; the marks are the left one's."""
     return Take(np.concatenate([left.frames, right.frames], axis=2), left.marks)
 
 
@@ -86,7 +86,9 @@ def _look(
 
 
 def _light(frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Exposure and white balance of the take, a slow change of both, and a light from one side that moves."""
+    """Returns the exposure and white balance of the take, a slow change of both, and a light from one side
+    that moves.
+    """
     n, height, width = frames.shape[:3]
     exposure = rng.uniform(0.92, 1.1) + _drift(n, 0.06, rng)
     balance = 1 + rng.uniform(-0.04, 0.04, 3)
@@ -105,7 +107,7 @@ def _light(frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
 
 
 def _sensor(frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Noise that grows with brightness, slightly correlated as after demosaicing; then 8 bits."""
+    """Returns noise that grows with brightness, slightly correlated as after demosaicing; then 8 bits."""
     level = rng.uniform(1.5, 3.0)
     noisy = np.empty(frames.shape, dtype=np.uint8)
     for t, frame in enumerate(frames):
@@ -116,7 +118,7 @@ def _sensor(frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
 
 
 def _drift(n: int, amplitude: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A smooth path through about 0 within about ±`amplitude`: three slow sines."""
+    """Returns a smooth path through about 0 within about ±`amplitude`: three slow sines."""
     seconds = np.arange(n) / FPS
     rates, phases = rng.uniform(0.2, 1.1, 3), rng.uniform(0, 2 * np.pi, 3)
     path = sum(np.sin(2 * np.pi * rate * seconds + phase) for rate, phase in zip(rates, phases, strict=True))
@@ -124,6 +126,6 @@ def _drift(n: int, amplitude: float, rng: np.random.Generator) -> NDArray[np.flo
 
 
 def _shake(n: int, amplitude: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A hand's tremor: smoothed noise with standard deviation `amplitude`."""
+    """Returns a hand's tremor: smoothed noise with standard deviation `amplitude`."""
     kernel = np.array([1.0, 2.0, 1.0]) / np.sqrt(6.0)
     return np.asarray(amplitude * np.convolve(rng.standard_normal(n + 2), kernel, mode="valid"))

@@ -49,7 +49,7 @@ class FaceAxes:
         return cls(u.astype(np.float32), v.astype(np.float32), reach)
 
     def ellipse(self, centre: tuple[float, float], axes: tuple[float, float], feather: float) -> Image:
-        """1 inside, 0 outside, with a soft edge of relative width `feather`."""
+        """Returns 1 inside, 0 outside, with a soft edge of relative width `feather`."""
         width = axes[0] * np.clip(1.08 - 0.28 * self.v, 0.7, 1.2)  # a face narrows to the chin
         radius = np.hypot((self.u - centre[0]) / width, (self.v - centre[1]) / axes[1])
         edge = np.clip((1 + feather / 2 - radius) / feather, 0, 1)
@@ -81,7 +81,7 @@ class Hand:
     rng: np.random.Generator
 
     def jittered(self, marks: Points, amount: float) -> Points:
-        """Marks found a little wrong, by `amount` pixels, differently in each frame."""
+        """Returns marks found a little wrong, by `amount` pixels, differently in each frame."""
         return marks + self.rng.normal(0, amount, marks.shape)
 
 
@@ -111,7 +111,7 @@ def forge(method: str, target: Take, source: Take, rng: np.random.Generator) -> 
 
 
 def flicker(forgery: Forgery, take: Take, on: NDArray[np.bool_]) -> Forgery:
-    """The forgery on frames where `on` (N,) bool, the untouched take elsewhere."""
+    """Returns the forgery on frames where `on` (N,) bool, the untouched take elsewhere."""
     where = on[:, None, None]
     return Forgery(np.where(where[..., None], forgery.frames, take.frames), forgery.masks & where)
 
@@ -194,7 +194,7 @@ METHODS = {
 
 
 def _moved(target: MarkedFrame, face: FaceAxes, shift_u: Image, shift_v: Image) -> Image:
-    """The picture with each pixel taken from where the shifts (in units of `face`) point."""
+    """Returns the picture with each pixel taken from where the shifts (in units of `face`) point."""
     height, width = target.picture.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
     down = (target.marks[3] - target.marks[:2].mean(axis=0)).astype(np.float32)
@@ -205,7 +205,7 @@ def _moved(target: MarkedFrame, face: FaceAxes, shift_u: Image, shift_v: Image) 
 
 
 def _warped(source: MarkedFrame, marks: Points, shape: tuple[int, ...]) -> Image:
-    """The source's picture moved by the affine map that brings its marks closest to `marks`."""
+    """Returns the source's picture moved by the affine map that brings its marks closest to `marks`."""
     known = np.column_stack([source.marks, np.ones(4)])
     matrix = np.linalg.lstsq(known, marks, rcond=None)[0].T
     size = (shape[1], shape[0])
@@ -216,7 +216,8 @@ def _warped(source: MarkedFrame, marks: Points, shape: tuple[int, ...]) -> Image
 
 
 def _matched(donor: Image, picture: Image, alpha: Image, keep: float = 0.0) -> Image:
-    """The donor's detail in the target's light: brightness matched in mean and spread, colour taken from the target.
+    """Returns the donor's detail in the target's light: brightness matched in mean and spread, colour taken
+    from the target.
 
     `keep` is the share of the difference in brightness that stays.
     """
@@ -231,7 +232,7 @@ def _matched(donor: Image, picture: Image, alpha: Image, keep: float = 0.0) -> I
 
 
 def _resampled(picture: Image, factor: float) -> Image:
-    """Shrunk by `factor` and enlarged again."""
+    """Returns the picture shrunk by `factor` and enlarged again."""
     size = (picture.shape[1], picture.shape[0])
     small = cv2.resize(
         picture,
@@ -251,7 +252,7 @@ def _is_colour(picture: Image) -> bool:
 
 
 def _ycc(picture: Image) -> Image:
-    """RGB to Y, Cr, Cb, all in 0…255, chroma around 128."""
+    """Turns RGB into Y, Cr, Cb, all in 0…255, chroma around 128."""
     return np.asarray(cv2.cvtColor(picture / np.float32(255), cv2.COLOR_RGB2YCrCb) * 255, dtype=np.float32)
 
 

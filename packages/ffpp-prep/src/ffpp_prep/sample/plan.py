@@ -82,7 +82,7 @@ class Plan:
 
 
 def make_plan() -> Plan:
-    """The whole cast list; the same for every seed."""
+    """Returns the whole cast list; the same for every seed."""
     takes: dict[str, PlannedOriginal] = {}
     counts: dict[str, int] = {}
 
@@ -105,13 +105,13 @@ def make_plan() -> Plan:
 
 
 def split_pairs(split: str) -> list[list[str]]:
-    """What stands in `splits/<split>.json`."""
+    """Returns what stands in `splits/<split>.json`."""
     pairs = [[first, second] for first, second, _ in PAIRS[split]]
     return pairs + [list(pair) for pair in AWKWARD_PAIRS] if split == "train" else pairs
 
 
 def split_actors(split: str) -> list[str]:
-    """What stands in `splits/dfd.json` for `split`."""
+    """Returns what stands in `splits/dfd.json` for `split`."""
     return [actor for first, second, _ in ACTORS[split] for actor in (first, second)]
 
 
@@ -121,7 +121,7 @@ def split_of(person: str) -> str:
 
 
 def _both_ways(pairs: dict[str, tuple[tuple[str, str, str], ...]]) -> list[tuple[str, str, str]]:
-    """Target, source, and the first of the pair."""
+    """Returns target, source, and the first of the pair."""
     listed = [(first, second) for several in pairs.values() for first, second, _ in several]
     return [trio for a, b in listed for trio in ((a, b, a), (b, a, a))]
 
@@ -151,6 +151,6 @@ def _scene(actor: str) -> str:
 
 
 def _suffix(target: str, source: str, scene: str) -> str:
-    """Eight capitals and digits, as in DeepFakeDetection's file names."""
+    """Returns eight capitals and digits, as in DeepFakeDetection's file names."""
     digest = hashlib.sha256(f"{target} {source} {scene}".encode()).digest()
     return "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[byte % 36] for byte in digest[:8])

@@ -61,13 +61,15 @@ def render(root: Path, name: str, seed: int, frames: int) -> Rendered:
 
 
 def filmed(name: str, seed: int, frames: int) -> Take:
-    """The original `name` before it is encoded."""
+    """Returns the original `name` before it is encoded."""
     cv2.setNumThreads(1)
     return _film(plan.make_plan().takes[name], seed, frames)
 
 
 def forged(fake: plan.Fake, seed: int, frames: int, flickers: bool) -> tuple[Forgery, NDArray[np.bool_]]:
-    """A fake before it is encoded, and in which frames it is manipulated: in all, or in some where it flickers."""
+    """Returns a fake before it is encoded, and in which frames it is manipulated: in all, or in some where it
+    flickers.
+    """
     target, source = filmed(fake.target, seed, frames), filmed(fake.source, seed, frames)
     rng = _generator(seed, f"{fake.method}/{fake.name}")
     forgery = forge(fake.method, target, source, rng)
@@ -109,7 +111,7 @@ def _film(take: plan.PlannedOriginal, seed: int, frames: int) -> Take:
 
 
 def _flickering(frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Runs of 2 to 6 frames, manipulated and untouched in turn; the first run is manipulated."""
+    """Returns runs of 2 to 6 frames, manipulated and untouched in turn; the first run is manipulated."""
     lengths = rng.integers(2, 7, size=frames)
     return np.repeat(np.arange(frames) % 2 == 0, lengths)[:frames]
 

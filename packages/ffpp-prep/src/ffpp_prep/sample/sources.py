@@ -205,7 +205,9 @@ def person(name: str) -> Person:
 
 
 def footage(who: Person, start: int, frames: int) -> SourceFootage:
-    """`frames` frames of `who`, from `start` in a video (wrapping to and fro at its end), or one picture repeated."""
+    """Returns `frames` frames of `who`, from `start` in a video (wrapping to and fro at its end), or one
+    picture repeated.
+    """
     pictures = read(who.source)[:, :, who.left :]
     known = np.array([frame for frame, _ in who.marks], dtype=np.float64)
     positions = np.array([marks for _, marks in who.marks], dtype=np.float64).reshape(len(known), -1)
@@ -216,7 +218,7 @@ def footage(who: Person, start: int, frames: int) -> SourceFootage:
 
 
 def read(source: PackagedFile) -> NDArray[np.uint8]:
-    """All frames of a video, or a picture as one frame: (N, H, W, 3) uint8 RGB."""
+    """Returns all frames of a video, or a picture as one frame: (N, H, W, 3) uint8 RGB."""
     if source.path().suffix == ".mp4":
         from ffpp_prep.video import PyAVReader
 

@@ -125,7 +125,8 @@ def detect_boxes(
 
 
 def _untouched(work: Path, store: BoxStore) -> set[str]:
-    """The committed videos that are not tried again: neither lost, nor partial with boxes that nothing builds on yet.
+    """Returns the committed videos that are not tried again: neither lost, nor partial with boxes that
+    nothing builds on yet.
 
     Of a file that was mended the boxes would be others than those that crops were cut out by, or that were measured.
     """

@@ -42,7 +42,9 @@ class CropPlan:
     """reason -> videos"""
 
     def left(self, retry_failed: bool) -> list[int]:
-        """The numbers of the shards that aren't written, and of those that lack crops, if these are tried again."""
+        """Returns the numbers of the shards that aren't written, and of those that lack crops, if these are
+        tried again.
+        """
         folder = self.work / "faces"
         written = read_summaries(folder, len(self.shards)) if retry_failed else []
         again = {summary.file for summary in written if summary.missing}
@@ -87,7 +89,7 @@ def plan_crops(work: Path, settings: CropSettings, choice: Choice) -> CropPlan:
 def _usable(
     videos: pd.DataFrame, choice: Choice, settings: CropSettings
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The videos to extract, and how many are left out for which reason."""
+    """Returns the videos to extract, and how many are left out for which reason."""
     unknown = set(choice.methods) - set(videos["method"])
     if unknown:
         raise UserError(
@@ -111,7 +113,7 @@ def _usable(
 
 
 def _landmarks(work: Path, boxes: BoxStore) -> str:
-    """The fingerprint of the landmarks of all usable videos.
+    """Returns the fingerprint of the landmarks of all usable videos.
 
     Raises:
         UserError: there are none, of other boxes, or not of all.

@@ -157,7 +157,7 @@ def _collect(
 
 
 def _with_points(part: VideoSlice, reader: PointReader) -> VideoSlice:
-    """The same boxes with the columns FIVE, NaN where a face has no points."""
+    """Returns the same boxes with the columns FIVE, NaN where a face has no points."""
     boxes = part.boxes
     rows = [
         reader.find(part.video_id, int(row.frame), int(row.face), (row.x1, row.y1, row.x2, row.y2))

@@ -125,7 +125,7 @@ def check_fakes(
 
 
 def _measurable(videos: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The fakes to measure, with `original` (its file)."""
+    """Returns the fakes to measure, with `original` (its file)."""
     usable = videos[videos["status"].isin(USABLE)].set_index("video_id")
     fakes = videos[videos["label"] == 1]
     reasons = pd.Series("", index=fakes.index)

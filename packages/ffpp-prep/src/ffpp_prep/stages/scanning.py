@@ -118,7 +118,9 @@ def _refuse_another_root(root: Path, work: Path) -> None:
 
 
 def own_splits(root: Path, splits: SplitSettings) -> SplitSettings:
-    """The same settings with the lists in ROOT/splits, or in FF++'s ROOT itself, where no other folder is given."""
+    """Returns the same settings with the lists in ROOT/splits, or in FF++'s ROOT itself, where no other
+    folder is given.
+    """
     if splits.folder is None and (root / "splits" / "train.json").is_file():
         return replace(splits, folder=root / "splits")
     if splits.folder is None and (root / "train.json").is_file() and (root / FFPP_ORIGINALS).is_dir():

@@ -70,7 +70,7 @@ class _Lines(tqdm):  # type: ignore[misc,type-arg]
         """Does nothing: whole lines stay."""
 
     def line(self) -> str:
-        """How far it is, and how long it will take."""
+        """Returns how far it is, and how long it will take."""
         done, total = round(self.n), None if self.total is None else round(self.total)
         if not total:
             parts = [f"{done:,} {plural(done, self.unit)}"]

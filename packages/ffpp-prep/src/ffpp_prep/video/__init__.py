@@ -95,7 +95,7 @@ def _of_pictures(path: Path) -> VideoReader:
 
 
 def beating(frames: Iterable[Frame], beat: Callable[[], None]) -> Iterator[Frame]:
-    """The same frames; `beat` is called every BEAT_FRAMES, so that a watcher can tell decoding from a hang."""
+    """Yields the same frames; `beat` is called every BEAT_FRAMES, so that a watcher can tell decoding from a hang."""
     for frame in frames:
         if frame.index % BEAT_FRAMES == 0:
             beat()

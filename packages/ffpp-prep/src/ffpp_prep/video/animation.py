@@ -27,7 +27,7 @@ SMALLER_COPY = 1  # bit of TIFF's tag 254: the page is another's thumbnail
 
 
 def is_animated(path: Path) -> bool:
-    """Whether a picture file holds several pictures to be looked at; False where that can't be told."""
+    """Returns whether a picture file holds several pictures to be looked at; False where that can't be told."""
     if kind_of(path) != "picture":
         return False
     try:
@@ -66,7 +66,7 @@ class AnimationReader:
         """Does nothing: these pictures have one size."""
 
     def seconds(self, most: float) -> float:
-        """How long it is shown, looked up to `most` seconds."""
+        """Returns how long it is shown, looked up to `most` seconds."""
         times, last = FrameTimes(self.info), 0.0
         for frame in self:
             last = times.of(frame)

@@ -118,6 +118,6 @@ def _compare(picture: NDArray[np.uint8], key: Frame, index: int) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """The end of decord's message, which is what went wrong, without its stack trace."""
+    """Returns the end of decord's message, which is what went wrong, without its stack trace."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return " ".join(lines[0].split())[-160:]

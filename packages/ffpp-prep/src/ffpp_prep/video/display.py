@@ -23,7 +23,9 @@ WIDEST = 4.0  # a shape beyond it is a damaged header
 
 
 def pixel_aspect(stream: Any) -> float:
-    """Width through height of a track's pixels: 1 where they are square, nearly so, or of an impossible shape."""
+    """Returns the width through height of a track's pixels: 1 where they are square, nearly so, or of an
+    impossible shape.
+    """
     ratio = float(stream.sample_aspect_ratio or 1)
     shape = max(ratio, 1 / ratio) if ratio > 0 else 1.0
     return ratio if SQUARE < shape <= WIDEST else 1.0
@@ -49,7 +51,8 @@ class Display:
         return self.scaled(frame, 0).picture
 
     def scaled(self, frame: av.VideoFrame, longest: int) -> Scaled:
-        """The picture with a longer side of at most `longest` pixels, 0 for no limit, scaled while it is converted.
+        """Returns the picture with a longer side of at most `longest` pixels, 0 for no limit, scaled while it
+        is converted.
 
         Raises:
             DecodeFailed: it can't be had.
@@ -96,7 +99,7 @@ class _Turn:
 
 
 def _turn_of(frame: av.VideoFrame) -> _Turn:
-    """The turn that is nearest to a frame's display matrix.
+    """Returns the turn that is nearest to a frame's display matrix.
 
     PyAV ties a frame to the side data that it is asked for, until Python looks for such rings: so a small copy is
     asked, once for all frames of one rotation. Beside side data of a kind that is new to it, PyAV gives none; then the

@@ -118,7 +118,8 @@ class PictureReader:
 
 
 def read_picture(path: Path, frame: int, number: int | None = None) -> NDArray[np.uint8]:
-    """Picture number `frame` of those that can be read, or the one with this number of its own, (H, W, 3) uint8 RGB.
+    """Returns picture number `frame` of those that can be read, or the one with this number of its own, (H,
+    W, 3) uint8 RGB.
 
     Raises:
         OpenFailed: there is no such folder or picture.
@@ -139,32 +140,34 @@ def read_picture(path: Path, frame: int, number: int | None = None) -> NDArray[n
 
 
 def is_of_pictures(path: Path) -> bool:
-    """Whether a path means pictures: a file with the ending of one, a folder, or a folder inside an archive."""
+    """Returns whether a path means pictures: a file with the ending of one, a folder, or a folder inside an archive."""
     return is_picture(path.name) or is_folder(path) or _archive_of(path) is not None
 
 
 def is_there(path: Path) -> bool:
-    """Whether a video lies at a path: a file, a folder, or a folder inside an archive, which itself is not read."""
+    """Returns whether a video lies at a path: a file, a folder, or a folder inside an archive, which itself
+    is not read.
+    """
     return is_anything(path) or _archive_of(path) is not None
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file's name has a picture's ending and isn't hidden."""
+    """Returns whether a file's name has a picture's ending and isn't hidden."""
     return PurePosixPath(name).suffix.lower() in PICTURE_ENDINGS and not name.startswith(".")
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file's name has a tar archive's ending and isn't hidden."""
+    """Returns whether a file's name has a tar archive's ending and isn't hidden."""
     return name.lower().endswith(ARCHIVE_ENDINGS) and not name.startswith(".")
 
 
 def is_numbered(names: list[str]) -> bool:
-    """Whether these pictures are one video's frames by their names: several, each with a number of its own."""
+    """Returns whether these pictures are one video's frames by their names: several, each with a number of its own."""
     return len(names) > 1 and _numbers(names) is not None
 
 
 def archived_folders(archive: Path) -> dict[str, list[str]]:
-    """The folders inside an archive that hold pictures, as POSIX paths, each with their names.
+    """Returns the folders inside an archive that hold pictures, as POSIX paths, each with their names.
 
     Raises:
         OpenFailed: it can't be read.
@@ -178,7 +181,7 @@ def archived_folders(archive: Path) -> dict[str, list[str]]:
 
 
 def content_size(path: Path) -> int:
-    """Bytes of a file, or of all pictures of a folder.
+    """Returns bytes of a file, or of all pictures of a folder.
 
     Raises:
         OSError: it can't be read.
@@ -193,7 +196,7 @@ def content_size(path: Path) -> int:
 
 
 def content_digest(path: Path) -> str:
-    """The SHA-256 of all pictures of a folder, one after the other.
+    """Returns the SHA-256 of all pictures of a folder, one after the other.
 
     Raises:
         OSError: one can't be read.
@@ -215,7 +218,7 @@ def _read(one: _Picture) -> NDArray[np.uint8]:
 
 
 def _pictures(path: Path) -> list[_Picture]:
-    """What lies at a path, in the order of its numbers."""
+    """Returns what lies at a path, in the order of its numbers."""
     try:
         if is_folder(path):
             return _in_folder(path)
@@ -283,7 +286,7 @@ def _contents(archive: Path, inside: str) -> Iterator[tuple[tarfile.TarInfo, tar
 
 
 def _members(archive: Path) -> Iterator[tarfile.TarInfo]:
-    """The plain files of an archive; links and devices in it are nobody's frames."""
+    """Yields the plain files of an archive; links and devices in it are nobody's frames."""
     try:
         with tarfile.open(archive) as opened_archive:
             yield from (member for member in opened_archive if member.isreg())
@@ -292,12 +295,14 @@ def _members(archive: Path) -> Iterator[tarfile.TarInfo]:
 
 
 def _inner(member: tarfile.TarInfo) -> str:
-    """A member's name without what says nothing, `./` and double slashes."""
+    """Returns a member's name without what says nothing, `./` and double slashes."""
     return PurePosixPath(member.name.lstrip("/")).as_posix()
 
 
 def _archive_of(path: Path) -> tuple[Path, str] | None:
-    """The archive that a path names or goes on beyond, and the folder inside it, "" for the archive's own root."""
+    """Returns the archive that a path names or goes on beyond, and the folder inside it, "" for the archive's
+    own root.
+    """
     for above in (path, *path.parents):
         if is_archive(above.name) and is_file(above):
             return above, path.relative_to(above).as_posix().removeprefix(".")  # a dot is the archive itself
@@ -305,14 +310,14 @@ def _archive_of(path: Path) -> tuple[Path, str] | None:
 
 
 def _ordered(names: list[str]) -> list[tuple[str, int]]:
-    """Names in the order of the numbers in them, each with its own number or, without such, its place."""
+    """Returns names in the order of the numbers in them, each with its own number or, without such, its place."""
     names = sorted(names, key=_natural)
     numbers = _numbers(names)
     return list(zip(names, range(len(names)) if numbers is None else numbers, strict=True))
 
 
 def _numbers(names: list[str]) -> list[int] | None:
-    """The number that ends each name, where these are all different and the names are alike else."""
+    """Returns the number that ends each name, where these are all different and the names are alike else."""
     found = [re.fullmatch(r"(.*?)(\d+)", PurePosixPath(name).stem, re.ASCII | re.DOTALL) for name in names]
     matches = [match for match in found if match]
     if len(matches) < len(names) or len({match[1] for match in matches}) > 1:

@@ -84,7 +84,7 @@ class Frame:
     """as `within`, of decoders that scale for less than a whole picture costs"""
 
     def within(self, longest: int) -> Scaled:
-        """The picture with a longer side of at most `longest` pixels, 0 for no limit.
+        """Returns the picture with a longer side of at most `longest` pixels, 0 for no limit.
 
         It is whole where the decoder can't scale. Raises as `rgb`.
         """

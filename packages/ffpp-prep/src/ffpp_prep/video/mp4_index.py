@@ -76,7 +76,7 @@ def movie_box(path: Path) -> bytes:
 
 
 def _samples(kind: bytes, fields: bytes) -> int:
-    """How many a table names that needn't have a byte for each."""
+    """Returns how many a table names that needn't have a byte for each."""
     numbers = struct.unpack(f">{len(fields) // 4}I", fields[: len(fields) // 4 * 4])
     if kind == b"trun":
         return numbers[1] if len(numbers) > 1 else 0

@@ -56,7 +56,7 @@ FEWER_PIXELS = f"at most {MAX_PIXELS / 1e6:.0f} megapixels (8192x8192) are read;
 
 
 def kind_of(path: Path) -> Kind:
-    """What a file is by its first bytes; unknown too where it can't be read without waiting for them."""
+    """Returns what a file is by its first bytes; unknown too where it can't be read without waiting for them."""
     return _kind(_first_bytes(path))
 
 
@@ -74,7 +74,7 @@ def _kind(head: bytes) -> Kind:
 
 
 def is_plainly_one(path: Path) -> bool:
-    """Whether the first bytes alone, under any name, show a picture or video that a person would mean.
+    """Returns whether the first bytes alone, under any name, show a picture or video that a person would mean.
 
     TIFFs and BMPs are left to their endings, as raw photographs and texts begin alike, and so are sounds.
     """
@@ -87,7 +87,7 @@ def is_plainly_one(path: Path) -> bool:
 
 
 def _first_bytes(path: Path) -> bytes:
-    """The `HEAD`; none where they can't be read without waiting."""
+    """Returns the `HEAD`; none where they can't be read without waiting."""
     try:
         handle = open_to_read(path)
         try:
@@ -99,7 +99,7 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def read_image(path: Path) -> Image:
-    """A photograph, or the first picture of a file with several, as uint8 (H, W, 3) RGB, upright.
+    """Returns a photograph, or the first picture of a file with several, as uint8 (H, W, 3) RGB, upright.
 
     Raises: UserError where it is none, damaged or too large.
     """
@@ -108,7 +108,7 @@ def read_image(path: Path) -> Image:
 
 
 def read_smaller(path: Path, longest: int) -> tuple[PIL.Image.Image, float]:
-    """The same with a longer side of at most `longest` pixels, and its size as a share of the whole one's.
+    """Returns the same with a longer side of at most `longest` pixels, and its size as a share of the whole one's.
 
     Raises: UserError as `read_image`.
     """
@@ -162,7 +162,7 @@ def opened(path: Path, content: bytes | None = None) -> Iterator[PIL.Image.Image
 
 
 def as_rgb(image: PIL.Image.Image, every: int = 1) -> Image:
-    """The picture that is opened, as uint8 (H, W, 3) RGB, upright; of rows and columns one in `every`."""
+    """Returns the picture that is opened, as uint8 (H, W, 3) RGB, upright; of rows and columns one in `every`."""
     if image.mode in ("I", "F", *BITS_16):
         grey = np.asarray(PIL.ImageOps.exif_transpose(image))
         white_is_zero = image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0
@@ -179,13 +179,13 @@ def as_rgb(image: PIL.Image.Image, every: int = 1) -> Image:
 
 
 def _strips(rows: int, pixels: int) -> list[slice]:
-    """Rows of so many pixels each, in pieces that are converted at a time."""
+    """Returns rows of so many pixels each, in pieces that are converted at a time."""
     step = max(1, STRIP // pixels)
     return [slice(top, min(top + step, rows)) for top in range(0, rows, step)]
 
 
 def _eight_bits(grey: np.ndarray, white_is_zero: bool) -> Image:
-    """Grey levels of 16 or 32 bits or as floats to 0…255.
+    """Maps grey levels of 16 or 32 bits, or floats, to 0…255.
 
     16-bit values take their whole range. The others say nothing of theirs: it is the smallest usual one that holds
     them, 1, 255, 65535 or 2^32 - 1, and from the least to the greatest where some are negative.

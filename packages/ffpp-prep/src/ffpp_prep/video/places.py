@@ -9,15 +9,15 @@ __all__ = ["is_anything", "is_file", "is_folder"]
 
 
 def is_anything(path: Path) -> bool:
-    """Whether something lies there that can be reached."""
+    """Returns whether something lies there that can be reached."""
     return os.path.exists(path)  # noqa: PTH110
 
 
 def is_file(path: Path) -> bool:
-    """Whether a plain file lies there that can be reached."""
+    """Returns whether a plain file lies there that can be reached."""
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder lies there that can be reached."""
+    """Returns whether a folder lies there that can be reached."""
     return os.path.isdir(path)  # noqa: PTH112

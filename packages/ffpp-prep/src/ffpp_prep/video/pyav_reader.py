@@ -108,7 +108,7 @@ class PyAVReader:
         return PacketTimes(shown, [(pts - start) * unit for pts in shown], hidden)
 
     def seconds(self, most: float) -> float:
-        """How long the film is by the times of its packets, read without decoding until `most` are reached.
+        """Returns how long the film is by the times of its packets, read without decoding until `most` are reached.
 
         What a container says of its length may be missing, or be that of a recording's first moment. Afterwards there
         is nothing left to iterate over.
@@ -167,7 +167,7 @@ class PyAVReader:
         return self._source.display.scaled(picture, longest)
 
     def _spent(self) -> bool:
-        """Whether the file has cost what it may."""
+        """Returns whether the file has cost what it may."""
         self.error = self._budget.exceeded(self.frames_decoded)
         return bool(self.error)
 
@@ -192,7 +192,7 @@ class _Read:
             self._end = max(self._end, start + (packet.duration or 0))
 
     def faults(self, decoded: int) -> Iterator[str]:
-        """One line for each.
+        """Yields one line for each.
 
         Honest files announce more frames than they have: AVI counts those that repeat the one before, which it doesn't
         store; an edit list cuts some away at the end. So fewer frames are no fault where all packets of the file's own

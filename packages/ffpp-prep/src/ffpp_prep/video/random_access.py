@@ -20,7 +20,7 @@ from ffpp_prep.video.source import open_source
 def read_frame(
     path: Path, frame: int, pts: int | None = None, size: tuple[int, int] = (0, 0)
 ) -> NDArray[np.uint8]:
-    """Frame number `frame` (from 0, display order) as it is displayed, (H, W, 3) uint8 RGB.
+    """Returns frame number `frame` (from 0, display order) as it is displayed, (H, W, 3) uint8 RGB.
 
     Args:
         path: of the video.
@@ -58,7 +58,7 @@ def _of_pictures(path: Path, frame: int, pts: int | None) -> NDArray[np.uint8]:
 
 
 def _seek(container: Any, stream: Any, pts: int) -> Any:
-    """The picture at `pts`, or None where seeking misses it."""
+    """Returns the picture at `pts`, or None where seeking misses it."""
     try:
         container.seek(pts, stream=stream, backward=True)
     except Exception:  # whatever a hostile file provokes: then its frames are counted
@@ -72,7 +72,7 @@ def _seek(container: Any, stream: Any, pts: int) -> Any:
 
 
 def _pictures(container: Any, stream: Any) -> Iterator[Any]:
-    """All decodable pictures from here on; a packet that can't be decoded is passed over."""
+    """Yields all decodable pictures from here on; a packet that can't be decoded is passed over."""
     packets = container.demux(stream)
     while True:
         try:

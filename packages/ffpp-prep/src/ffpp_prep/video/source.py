@@ -46,7 +46,7 @@ class Source:
     """whether the file's own rate and duration can be true"""
 
     def matching(self, size: tuple[int, int]) -> Source:
-        """The same, with frames of a recorded size (width, height).
+        """Returns the same, with frames of a recorded size (width, height).
 
         Boxes that were recorded before pixels were stretched are in the pixels of the file.
         """
@@ -54,7 +54,9 @@ class Source:
         return replace(self, display=Display()) if size in ((width, height), (height, width)) else self
 
     def info(self) -> VideoInfo:
-        """What the container announces, as far as it can be true; sizes are those before turning and stretching."""
+        """Returns what the container announces, as far as it can be true; sizes are those before turning and
+        stretching.
+        """
         context, stream = self.stream.codec_context, self.stream
         if not self.clock:
             return VideoInfo(context.width, context.height, 0.0, int(stream.frames))
@@ -135,7 +137,7 @@ def _opened(path: Path, **options: str) -> Source:
 
 
 def _film(streams: Any) -> Any:
-    """The largest of the tracks with more than one picture; of equal ones the default, then the first.
+    """Returns the largest of the tracks with more than one picture; of equal ones the default, then the first.
 
     Phones and cameras put small previews beside the film, and mark them no otherwise.
     """
@@ -159,7 +161,7 @@ def _film(streams: Any) -> Any:
 
 
 def _frames(source: Source) -> tuple[int, int]:
-    """How many frames of an MP4 are shown, and how many it names; 0 and 0 of files of other kinds."""
+    """Returns how many frames of an MP4 are shown, and how many it names; 0 and 0 of files of other kinds."""
     if "mp4" not in source.container.format.name:
         return 0, 0
     entries = source.stream.index_entries  # without those behind an edit list's end

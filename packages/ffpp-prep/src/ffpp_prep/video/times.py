@@ -34,11 +34,11 @@ class FrameTimes:
         self._base = self._last = self._ahead = 0.0  # seconds
 
     def of(self, frame: Frame) -> float:
-        """Seconds from the first frame, more than those of the frame before."""
+        """Returns seconds from the first frame, more than those of the frame before."""
         return self.at(frame.pts if frame.timed else None)
 
     def at(self, pts: int | None) -> float:
-        """The same of a time stamp; None where there is none."""
+        """Returns the same of a time stamp; None where there is none."""
         if not self._frames:
             self._origin = pts or 0
         elif self._stamp is None:

@@ -16,7 +16,7 @@ Failure = tuple[str, str, str]  # video_id, status, error
 
 
 def failure_lines(failures: Iterable[Failure], work: Path, command: str = "status") -> Iterator[str]:
-    """LISTED of each status, how many more there are, and which command of ffpp-prep writes all of them."""
+    """Yields `LISTED` of each status, how many more there are, and which command of ffpp-prep writes all of them."""
     more = False
     for status, same in groupby(sorted(failures, key=lambda f: (f[1], f[0])), key=lambda f: f[1]):
         of_status = list(same)

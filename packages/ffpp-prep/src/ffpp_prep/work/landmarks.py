@@ -31,7 +31,7 @@ class LandmarkStore(PartStore[VideoLandmarks]):
 
 
 def read_landmarks(work: str | Path, videos: Iterable[str] | None = None) -> pd.DataFrame:
-    """Committed landmarks of WORK, one row a kept face, sorted by video, frame, face: see LANDMARKS_SCHEMA.
+    """Returns committed landmarks of WORK, one row a kept face, sorted by video, frame, face: see LANDMARKS_SCHEMA.
 
     `ffpp_prep.format.points.unpacked` turns `points` and the face's box into pixels.
     """

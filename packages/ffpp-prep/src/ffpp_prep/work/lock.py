@@ -60,7 +60,7 @@ def only_run(folder: Path, who: str = "ffpp-prep") -> Iterator[None]:
 
 
 def is_at_work(folder: Path) -> bool:
-    """Whether a run holds the folder's lock right now; one of a killed run on another host counts, too."""
+    """Returns whether a run holds the folder's lock right now; one of a killed run on another host counts, too."""
     try:
         with (folder / LOCK).open() as file:
             machine.lock(file, shared=True)
@@ -119,7 +119,7 @@ class _Owner:
     host: str
 
     def is_gone(self) -> bool:
-        """Whether its process has ended, as far as this host knows."""
+        """Returns whether its process has ended, as far as this host knows."""
         return self.host == socket.gethostname() and not machine.is_running(self.process)
 
 

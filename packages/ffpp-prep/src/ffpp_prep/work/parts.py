@@ -85,11 +85,11 @@ class PartStore(Generic[Result]):
                     path.unlink()
 
     def commits(self) -> list[Path]:
-        """The committed parts, oldest first."""
+        """Returns the committed parts, oldest first."""
         return sorted(self.folder.glob("videos-*.parquet"))
 
     def settings(self) -> dict[str, Any] | None:
-        """The settings of the committed parts; None where there are none."""
+        """Returns the settings of the committed parts; None where there are none."""
         commits = self.commits()
         return told(commits[0], read_metadata(commits[0], self.remedy), self.remedy) if commits else None
 
@@ -121,7 +121,7 @@ class PartStore(Generic[Result]):
             write_table(status, temporary)
 
     def read_status(self) -> pd.DataFrame:
-        """One row a committed video, the latest one: the columns of the status schema, and `part`."""
+        """Returns one row a committed video, the latest one: the columns of the status schema, and `part`."""
         tables = []
         for path in self.commits():
             table = read_table(
@@ -134,7 +134,7 @@ class PartStore(Generic[Result]):
         return status.drop_duplicates("video_id", keep="last", ignore_index=True)
 
     def done(self, but: Sequence[str] = ()) -> set[str]:
-        """The committed videos, `but` not those of these statuses."""
+        """Returns the committed videos, `but` not those of these statuses."""
         status = self.read_status()
         return set(status.loc[~status["status"].isin(but), "video_id"])
 
@@ -144,7 +144,7 @@ class PartStore(Generic[Result]):
         status: pd.DataFrame | None = None,
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """The committed rows, sorted by video, frame, face; of all videos or of some.
+        """Returns the committed rows, sorted by video, frame, face; of all videos or of some.
 
         Args:
             video_ids: these only.
@@ -174,7 +174,7 @@ class PartStore(Generic[Result]):
             yield self.read_part(part, own, columns)
 
     def read_part(self, part: str, video_ids: set[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """The rows of some videos of one part; all columns, or some.
+        """Returns the rows of some videos of one part; all columns, or some.
 
         Raises:
             Damaged: the file isn't what was written, or is gone; the message says what to do.
@@ -188,7 +188,7 @@ class PartStore(Generic[Result]):
     def _pieces(
         self, video_ids: Iterable[str] | None, status: pd.DataFrame | None
     ) -> Iterator[tuple[str, set[str]]]:
-        """The parts that hold any of these videos, and which."""
+        """Yields the parts that hold any of these videos, and which."""
         status = self.read_status() if status is None else status
         wanted = None if video_ids is None else set(video_ids)
         for part, done in status.groupby("part")["video_id"]:
@@ -208,7 +208,7 @@ class PartStore(Generic[Result]):
 
 
 def storable(result: Result, schema: pa.Schema, failed: Callable[[str], Result]) -> Result:
-    """The result where its row can be written; a value from a file may be none that a table holds.
+    """Returns the result where its row can be written; a value from a file may be none that a table holds.
 
     Args:
         result: of one video, whose fault that is.
@@ -223,7 +223,7 @@ def storable(result: Result, schema: pa.Schema, failed: Callable[[str], Result])
 
 
 def fingerprint(settings: Any) -> str:
-    """SHA-256 of a settings dataclass: equal settings, equal fingerprint.
+    """Returns the SHA-256 of a settings dataclass: equal settings, equal fingerprint.
 
     Empty text and None don't count, so that files of before a setting was recorded keep theirs.
     """
@@ -240,7 +240,7 @@ def _recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def told(path: Path, metadata: dict[bytes, bytes], remedy: str) -> dict[str, Any]:
-    """The settings that a part was written with, by its metadata.
+    """Returns the settings that a part was written with, by its metadata.
 
     Raises:
         UserError: it is of another format version.
@@ -282,7 +282,7 @@ def refuse_other_settings(
 
 
 def as_typed(settings: Any) -> str:
-    """The options that give these settings, each with a blank before it; none where the flag is no option."""
+    """Returns the options that give these settings, each with a blank before it; none where the flag is no option."""
     typed = ""
     for setting in fields(settings):
         flag = setting.metadata.get("flag", "--" + setting.name.replace("_", "-"))
@@ -297,12 +297,12 @@ def _part(commit: Path) -> str:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A dictionary column as plain text: parts have different dictionaries."""
+    """Returns a dictionary column as plain text: parts have different dictionaries."""
     return column.cast(pa.large_string()) if pa.types.is_dictionary(column.type) else column
 
 
 def _order(ids: pa.ChunkedArray, frame: pa.ChunkedArray, face: pa.ChunkedArray) -> NDArray[np.intp]:
-    """The rows' places by video, frame and face; `ids` is a dictionary, the same in all chunks."""
+    """Returns the rows' places by video, frame and face; `ids` is a dictionary, the same in all chunks."""
     if not len(ids):
         return np.empty(0, np.intp)
     names = ids.chunk(0).dictionary.to_numpy(zero_copy_only=False)

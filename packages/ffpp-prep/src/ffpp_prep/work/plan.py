@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 def read_plan(folder: Path) -> Plan | None:
-    """The settings of the crops, and the slices of each shard; None where nothing is planned.
+    """Returns the settings of the crops, and the slices of each shard; None where nothing is planned.
 
     Where plan.json is damaged its copy is read.
 

@@ -79,7 +79,7 @@ class _Video(NamedTuple):
 
 
 def _asking(videos: pd.DataFrame) -> list[str]:
-    """What each video is asked for, as in `PlannedSlice.splits`."""
+    """Returns what each video is asked for, as in `PlannedSlice.splits`."""
     whole = (videos["split"] != "train") | (videos["label"] != 1) | (videos["fake_segments"] == "")
     asking = videos["split"].where(whole, videos["split"] + " " + videos["fake_segments"])
     return [str(text) for text in asking]
@@ -104,7 +104,9 @@ def plan_shards(
     settings: CropSettings,
     free: float | None,
 ) -> tuple[list[tuple[PlannedSlice, ...]], int]:
-    """New shards for `videos` (see `unplanned`), and how many did not fit into the `free` bytes; None for no limit."""
+    """Returns new shards for `videos` (see `unplanned`), and how many did not fit into the `free` bytes; None
+    for no limit.
+    """
     order, over = _wanted(videos if free is None else _reals_first(videos)), 0
     sizes = _estimated(work, order, videos, settings)
     if free is not None:
@@ -119,7 +121,7 @@ def plan_shards(
 def pending_slices(
     folder: Path, plan: Sequence[Sequence[PlannedSlice]], videos: pd.DataFrame
 ) -> list[PlannedSlice]:
-    """What is planned and not written.
+    """Returns what is planned and not written.
 
     Raises:
         UserError: boxes that the plan was made from are gone, as after `verify --repair`.
@@ -146,7 +148,7 @@ def spoken_for(
     videos: pd.DataFrame,
     settings: CropSettings,
 ) -> float:
-    """Bytes of the shards that there are, and about those of the ones that are planned."""
+    """Returns bytes of the shards that there are, and about those of the ones that are planned."""
     used = sum(summary.bytes for summary in read_summaries(work / "faces", len(plan)))
     sizes = _estimated(work, [(p.video_id, p.splits) for p in pending], videos, settings)
     return used + sum(float(sizes[p.video_id, p.splits][p.first : p.stop].sum()) for p in pending)
@@ -159,7 +161,7 @@ def _wanted(videos: pd.DataFrame) -> list[Wanted]:
 def _estimated(
     work: Path, wanted: Iterable[Wanted], videos: pd.DataFrame, settings: CropSettings
 ) -> dict[Wanted, Sizes]:
-    """The sizes of all that is wanted; `videos` are all that it is of, or more."""
+    """Returns the sizes of all that is wanted; `videos` are all that it is of, or more."""
     ratio = codec(settings.codec).ratio
     splits: dict[str, set[tuple[str, ...]]] = {}
     for video_id, asking in wanted:
@@ -212,7 +214,7 @@ def planned_rows(
     settings: CropSettings,
     columns: Sequence[str] = OF_CROPS,
 ) -> tuple[pd.DataFrame, list[NDArray[np.intp]]]:
-    """The boxes of the videos of these pieces, and which of them each piece is to hold.
+    """Returns the boxes of the videos of these pieces, and which of them each piece is to hold.
 
     Args:
         store: where the boxes are.
@@ -235,7 +237,9 @@ def planned_rows(
 def planned_slices(
     store: BoxStore, videos: pd.DataFrame, pieces: Sequence[PlannedSlice], settings: CropSettings
 ) -> list[VideoSlice]:
-    """What a shard of these pieces is to hold; `videos`: their rows of `read_videos_and_parts`, by `video_id`."""
+    """Returns what a shard of these pieces is to hold; `videos`: their rows of `read_videos_and_parts`, by
+    `video_id`.
+    """
     rows, chosen = planned_rows(store, videos, pieces, settings)
     slices = []
     for piece, own in zip(pieces, chosen, strict=True):

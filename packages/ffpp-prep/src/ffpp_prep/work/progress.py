@@ -76,7 +76,7 @@ class ProgressBar:
 
 
 def read_progress(work: Path) -> Progress | None:
-    """What the latest run left; None where there is nothing readable."""
+    """Returns what the latest run left; None where there is nothing readable."""
     try:
         return Progress(**read_checked_json(work / "progress.json", ""))
     except (OSError, ValueError, TypeError):

@@ -58,7 +58,7 @@ def write_shard(
 
 
 def header_of(settings: CropSettings) -> ShardHeader:
-    """What all crops of these settings have in common."""
+    """Returns what all crops of these settings have in common."""
     return ShardHeader(settings.codec, geometry_of(settings), fingerprint(settings))
 
 

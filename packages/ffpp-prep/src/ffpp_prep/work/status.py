@@ -24,7 +24,7 @@ __all__ = ["failures_of", "run_lines", "status_text"]
 
 
 def status_text(work: str | Path) -> str:
-    """Videos by method, split and status, failures and their reasons, the run at work, what is extracted, disk.
+    """Returns videos by method, split and status, failures and their reasons, the run at work, what is extracted, disk.
 
     Raises:
         ffpp_prep.errors.UserError: no readable videos.parquet in `work`, or damaged tables.
@@ -65,7 +65,7 @@ def run_lines(work: str | Path, every_s: float) -> Iterator[str]:
 
 
 def failures_of(videos: pd.DataFrame) -> list[Failure]:
-    """What failed among the rows of `read_videos`, in their order."""
+    """Returns what failed among the rows of `read_videos`, in their order."""
     failed = videos[videos["status"].notna() & (videos["status"] != "ok")]
     return list(failed[["video_id", "status", "error"]].itertuples(index=False, name=None))
 
@@ -77,7 +77,7 @@ def _counts(videos: pd.DataFrame, column: str, title: str) -> str:
 
 
 def _landmarks(work: Path) -> list[str]:
-    """How many faces have their points; nothing where nobody asked for them."""
+    """Returns how many faces have their points; nothing where nobody asked for them."""
     status = LandmarkStore(work).read_status()
     if status.empty:
         return []
@@ -111,7 +111,7 @@ def _faces(work: Path) -> list[str]:
 
 
 def _run(progress: Progress, at_work: bool) -> str:
-    """How far the run is that is at work now, or how the latest one went."""
+    """Returns how far the run is that is at work now, or how the latest one went."""
     per_hour = progress.rate < 1
     rate = f"{progress.rate * (3600 if per_hour else 1):.1f} {plural(2, progress.unit)}/{'h' if per_hour else 's'}"
     took = duration_text(progress.seconds)

@@ -70,7 +70,7 @@ def write_scan(work: Path, videos: Sequence[VideoRecord], metadata: dict[str, st
 
 
 def read_scan(work: Path) -> pd.DataFrame:
-    """The table that `scan` wrote.
+    """Returns the table that `scan` wrote.
 
     Raises:
         UserError: there is none, it can't be read, or it is of another format version.
@@ -102,7 +102,7 @@ class BoxStore(PartStore[VideoBoxes]):
         super().__init__(work / "boxes", "boxes", BOXES_SCHEMA, STATUS_SCHEMA, LIKENESS_SCHEMA)
 
     def made_with(self) -> dict[str, Any]:
-        """The settings of the boxes.
+        """Returns the settings of the boxes.
 
         Raises:
             UserError: no scan, or no boxes yet.
@@ -120,7 +120,7 @@ class BoxStore(PartStore[VideoBoxes]):
 
 
 def read_videos(work: str | Path) -> pd.DataFrame:
-    """One row a video of WORK: the columns of scan and, where boxes are committed, those of boxes.
+    """Returns one row a video of WORK: the columns of scan and, where boxes are committed, those of boxes.
 
     Text that is null in the files (`split`, `original_id`, `boxes_from` and the like) is "" here. A video whose boxes
     are not committed has NaN in the other columns of boxes: `videos["status"].isna()`.
@@ -137,7 +137,7 @@ def read_videos_and_parts(work: Path) -> pd.DataFrame:
 def read_boxes(
     work: str | Path, videos: Iterable[str] | None = None, columns: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Committed boxes of WORK, one row a kept face, sorted by video, frame, face.
+    """Returns committed boxes of WORK, one row a kept face, sorted by video, frame, face.
 
     Args:
         work: the folder.

@@ -12,7 +12,7 @@ SPLITS = ("train", "val", "test")
 
 
 def usable_lines(videos: pd.DataFrame) -> list[str]:
-    """Real and fake videos that can be used, split by split, and what would take those with several faces.
+    """Returns real and fake videos that can be used, split by split, and what would take those with several faces.
 
     Args:
         videos: rows of `read_videos`; of a set without boxes every video may turn out usable.

@@ -45,7 +45,7 @@ BUILDERS = {
 
 
 def builder_of(card: Card) -> Builder:
-    """The builder that a card names. Raises: UserError with the names there are."""
+    """Returns the builder that a card names. Raises: UserError with the names there are."""
     if card.builder not in BUILDERS:
         meant = did_you_mean(card.builder, BUILDERS)
         raise UserError(f"card {card.name}: no builder {card.builder!r}{listed(meant, 'allowed', BUILDERS)}")
@@ -53,7 +53,9 @@ def builder_of(card: Card) -> Builder:
 
 
 def build(card: Card) -> nn.Module:
-    """A card's network, newly initialised, in evaluation mode. Raises: UserError for arguments it doesn't take."""
+    """Returns a card's network, newly initialised, in evaluation mode. Raises: UserError for arguments it
+    doesn't take.
+    """
     make = partial(builder_of(card).build, classes=card.output.classes, **card.arguments)
     try:
         return make().eval()

@@ -45,7 +45,7 @@ def build(
     stem_padding: int | None = None,
     strided_padding: tuple[Padding, ...] = (),
 ) -> nn.Module:
-    """timm's network of that name.
+    """Returns timm's network of that name.
 
     stem_padding: of the first convolution on each side. strided_padding: of the convolutions inside that halve the map,
     in order. Without them both follow the picture, as timm's do.
@@ -62,7 +62,7 @@ def build(
 
 
 def convert(state: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
-    """efficientnet_pytorch's names as timm's; names of neither stay as they are."""
+    """Returns efficientnet_pytorch's names as timm's; names of neither stay as they are."""
     places = [(s, b) for s, stage in enumerate(network.blocks) for b in range(len(stage))]
     return {_name(name, places, network): tensor for name, tensor in state.items()}
 

@@ -23,7 +23,7 @@ def clip(
     image: int = 224,
     normalised: bool = False,
 ) -> nn.Module:
-    """CLIP's picture encoder (quick GELU), pooled after its last norm and not projected.
+    """Returns CLIP's picture encoder (quick GELU), pooled after its last norm and not projected.
 
     width, layers, heads, hidden (of the perceptrons), patch, image: its size. normalised: the features' length is 1.
     """
@@ -51,7 +51,9 @@ def dinov3(
     registers: int = 4,
     normalised: bool = False,
 ) -> nn.Module:
-    """DINOv3's vision transformer, patches of 16 pixels: its class token after the last norm. Arguments as `clip`."""
+    """Returns DINOv3's vision transformer, patches of 16 pixels: its class token after the last norm.
+    Arguments as `clip`.
+    """
     transformers = need_transformers()
     config = transformers.DINOv3ViTConfig(
         hidden_size=width,
@@ -64,7 +66,7 @@ def dinov3(
 
 
 def perception_encoder(*, classes: int, model: str, normalised: bool = False) -> nn.Module:
-    """timm's Perception Encoder, pooled by attention and not projected, for pictures of any size."""
+    """Returns timm's Perception Encoder, pooled by attention and not projected, for pictures of any size."""
     encoder = create(model, dynamic_img_size=True)
     width = int(encoder.num_features)
     encoder.head = nn.Identity()
@@ -72,7 +74,9 @@ def perception_encoder(*, classes: int, model: str, normalised: bool = False) ->
 
 
 def merged(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Effort's layers, kept as a frozen part and a residual of singular vectors, as the one matrix that they are."""
+    """Returns Effort's layers, kept as a frozen part and a residual of singular vectors, as the one matrix
+    that they are.
+    """
     done = {name: tensor for name, tensor in state.items() if not name.endswith(_EFFORT)}
     for name, main in state.items():
         if not name.endswith(".weight_main"):
@@ -94,7 +98,9 @@ def merged(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
 
 
 def numbered(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """DINOv3's layers as the installed transformers names them: `layer.N` before version 5, `model.layer.N` since."""
+    """Returns DINOv3's layers as the installed transformers names them: `layer.N` before version 5,
+    `model.layer.N` since.
+    """
     since = any(name.startswith("encoder.model.layer.") for name in network.state_dict())
     old, new = (
         ("encoder.layer.", "encoder.model.layer.") if since else ("encoder.model.layer.", "encoder.layer.")

@@ -14,7 +14,7 @@ from dfd_train.errors import UserError, first_line
 
 
 def build(*, config: str, classes: int) -> nn.Module:
-    """The network that config.json describes; code that comes with a model is never run."""
+    """Returns the network that config.json describes; code that comes with a model is never run."""
     transformers = need_transformers()
     tables = json.loads(config)
     kind = tables.get("model_type")
@@ -34,7 +34,7 @@ def build(*, config: str, classes: int) -> nn.Module:
 
 
 def convert(state: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
-    """Names as transformers writes them to those that its installed version uses inside, by its own loading."""
+    """Turns names as transformers writes them into those that its installed version uses inside, by its own loading."""
     transformers = need_transformers()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

@@ -17,7 +17,7 @@ def build(*, model: str, classes: int) -> nn.Module:
 
 
 def convert(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """The thesis's names and conventions (BGR, 1 = real) as ours."""
+    """Returns the thesis's names and conventions (BGR, 1 = real) as ours."""
     from reseption_models.thesis import convert_thesis_state, is_thesis_state
 
     return convert_thesis_state(state) if is_thesis_state(state) else state

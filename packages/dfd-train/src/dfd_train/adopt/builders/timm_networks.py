@@ -12,18 +12,20 @@ Argument = str | int | float | bool
 
 
 def plain(*, model: str, classes: int, **arguments: Argument) -> nn.Module:
-    """Any of timm's networks with its own classifier."""
+    """Returns any of timm's networks with its own classifier."""
     network: nn.Module = create(model, num_classes=classes, **arguments)
     return network
 
 
 def encoder_and_fc(*, model: str, classes: int) -> nn.Module:
-    """timm's network with its own classifier left unused, as DFDC's winner saved it; mean over the map, `fc`."""
+    """Returns timm's network with its own classifier left unused, as DFDC's winner saved it; mean over the
+    map, `fc`.
+    """
     return _EncoderAndFc(create(model), classes)
 
 
 def create(model: str, **arguments: Any) -> Any:
-    """timm's network without weights. Raises: UserError for an unknown name, or what would load a file."""
+    """Returns timm's network without weights. Raises: UserError for an unknown name, or what would load a file."""
     import timm
 
     from dfd_train.models.build import TIMM_LOADS, WEIGHTS

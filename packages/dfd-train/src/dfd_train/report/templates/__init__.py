@@ -6,5 +6,5 @@ __all__ = ["render"]
 
 
 def render(name: str, **values: object) -> str:
-    """The template `name` filled with `values`. A value that is missing raises jinja2.UndefinedError."""
+    """Returns the template `name` filled with `values`. A value that is missing raises jinja2.UndefinedError."""
     return environment("dfd_train.report").get_template(name).render(**values)

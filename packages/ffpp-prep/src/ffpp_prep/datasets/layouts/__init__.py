@@ -74,7 +74,7 @@ LAYOUTS: tuple[ModuleType, ...] = (
 
 
 def layout_names() -> list[str]:
-    """The names that `--layout` takes, besides `auto`."""
+    """Returns the names that `--layout` takes, besides `auto`."""
     return [module.__name__.rsplit(".", 1)[-1] for module in LAYOUTS]
 
 
@@ -131,7 +131,7 @@ def list_videos(
 
 
 def _with_voices(tree: Tree, listing: Listing, taken: bool) -> Listing:
-    """Videos of which only the voice was altered: real ones, or refused with that reason."""
+    """Returns videos of which only the voice was altered: real ones, or refused with that reason."""
     if taken:
         return replace(listing, videos=(*listing.videos, *listing.voices), voices=())
     reasons = {v.video_id: VOICE_ONLY for v in listing.voices}
@@ -150,13 +150,13 @@ def _name(module: ModuleType) -> str:
 
 
 def _but(refused: Iterable[RefusedEntry]) -> str:
-    """What there is instead of videos, for the end of a message."""
+    """Returns what there is instead of videos, for the end of a message."""
     reasons = [f"{len(entries)} {reason}" for reason, entries in by_reason(refused)]
     return f"; not taken: {'; '.join(reasons[:3])}" if reasons else ""
 
 
 def _advice(root: Path) -> str:
-    """What to give instead."""
+    """Returns what to give instead."""
     if root.is_file() and root.suffix.lower() in VIDEO_SUFFIXES:
         return "single videos are scored by  dfd-train predict, not prepared"
     whole = folder.set_around(root)

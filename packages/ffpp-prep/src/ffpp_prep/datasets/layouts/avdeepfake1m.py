@@ -35,7 +35,7 @@ PERSON = re.compile(r"id\d+")
 
 
 def matches(tree: Tree) -> bool:
-    """Whether one of its lists, or a JSON beside a video, speaks of modify_type."""
+    """Returns whether one of its lists, or a JSON beside a video, speaks of modify_type."""
     return any('"modify_type"' in peek(tree, name) for name in (*_lists(tree), *_beside(tree)[:3]))
 
 
@@ -88,7 +88,7 @@ def read(tree: Tree) -> Listing:
 def _entries(
     tree: Tree, lists: list[str], beside: list[str], refused: list[RefusedEntry]
 ) -> Iterator[tuple[Mapping[str, Any], str, str]]:
-    """Each entry, the folder that its `file` is relative to, and where it stands."""
+    """Yields each entry, the folder that its `file` is relative to, and where it stands."""
     for name in lists:
         match = LIST.fullmatch(name)
         home = f"{match[1] or ''}{match['split']}" if match else ""
@@ -108,7 +108,7 @@ def _lists(tree: Tree) -> list[str]:
 
 
 def _beside(tree: Tree) -> list[str]:
-    """The JSON files that stand beside a video of their name."""
+    """Returns the JSON files that stand beside a video of their name."""
     stems = {name.rpartition(".")[0] for name in tree.videos}
     return [name for name in tree.others if name.endswith(".json") and name.rpartition(".")[0] in stems]
 

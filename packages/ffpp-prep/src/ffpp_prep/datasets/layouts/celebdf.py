@@ -46,7 +46,7 @@ class _Place:
 
 
 def matches(tree: Tree) -> bool:
-    """Whether folders of Celeb-DF lie in the tree."""
+    """Returns whether folders of Celeb-DF lie in the tree."""
     return any(
         PARTS.get(folder.rpartition("/")[2].casefold()) in (CELEBRITIES, FAKES) for folder in tree.folders
     )
@@ -116,7 +116,7 @@ def _video(tree: Tree, place: _Place, in_test: bool, originals: dict[tuple[str, 
 
 
 def _listed(tree: Tree, name: str, refused: list[RefusedEntry]) -> Iterator[Key]:
-    """The test videos of a list; lines that name none are added to `refused`."""
+    """Yields the test videos of a list; lines that name none are added to `refused`."""
     path = tree.path(name)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -25,7 +25,7 @@ REAL = "source videos count as real; the authors compare with FaceForensics++'s 
 
 
 def matches(tree: Tree) -> bool:
-    """Whether source_videos/ or manipulated_videos/ lies in the tree."""
+    """Returns whether source_videos/ or manipulated_videos/ lies in the tree."""
     return any(folder.rpartition("/")[2].casefold() in (SOURCES, FAKES) for folder in tree.folders)
 
 

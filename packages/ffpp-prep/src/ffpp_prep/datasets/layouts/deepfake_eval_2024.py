@@ -22,7 +22,7 @@ UNKNOWN = "its authors don't know whether the picture is real"
 
 
 def matches(tree: Tree) -> bool:
-    """Whether its table lies in the tree."""
+    """Returns whether its table lies in the tree."""
     return bool(named(tree, TABLE))
 
 

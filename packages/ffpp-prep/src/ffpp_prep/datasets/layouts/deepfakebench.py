@@ -50,7 +50,7 @@ class _Listed:
 
 
 def matches(tree: Tree) -> bool:
-    """Whether a JSON of this form lies in the tree, or beside its rgb/."""
+    """Returns whether a JSON of this form lies in the tree, or beside its rgb/."""
     return bool(_lists(tree))
 
 
@@ -96,7 +96,7 @@ def _lists(tree: Tree) -> list[str]:
 
 
 def _entries(content: Any, list_name: str, refused: list[RefusedEntry]) -> Iterator[_Listed]:
-    """Every video of one JSON; what is none is added to `refused`."""
+    """Yields every video of one JSON; what is none is added to `refused`."""
     for labels in _mappings(content):
         for label_name, splits in labels.items():
             if not isinstance(splits, Mapping):
@@ -121,7 +121,7 @@ def _mappings(content: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _videos(entries: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Name, compression and entry of each video of a split."""
+    """Yields the name, compression and entry of each video of a split."""
     if "frames" in entries:  # one by itself
         yield "frames", "", entries
         return
@@ -136,7 +136,7 @@ def _videos(entries: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str,
 
 
 def _folder_of(entry: Mapping[str, Any]) -> str:
-    """Where the frames of a video lie; "" where that isn't said."""
+    """Returns where the frames of a video lie; "" where that isn't said."""
     frames = entry.get("frames")
     if not isinstance(frames, list) or not frames or not isinstance(frames[0], str):
         return ""
@@ -144,12 +144,12 @@ def _folder_of(entry: Mapping[str, Any]) -> str:
 
 
 def _label(name: str) -> int:
-    """1 for a fake: DeepfakeBench's labels end in `real` where they mean that."""
+    """Returns 1 for a fake: DeepfakeBench's labels end in `real` where they mean that."""
     return int(not name.casefold().endswith("real"))
 
 
 def _on_disk(files: Files, folder: str) -> str:
-    """The video of the tree that a listed folder means: the lists' paths may begin above the tree."""
+    """Returns the video of the tree that a listed folder means: the lists' paths may begin above the tree."""
     parts = [part for part in folder.split("/") if part not in ("", ".")]
     while parts:
         if found := files.find("/".join(parts)):
@@ -185,7 +185,7 @@ def _method(label_name: str) -> str:
 
 
 def _paired(videos: Mapping[str, VideoRecord]) -> list[VideoRecord]:
-    """FaceForensics++'s fakes with their originals of the same compression."""
+    """Returns FaceForensics++'s fakes with their originals of the same compression."""
     originals = {
         (v.compression, v.target_id): v.video_id
         for v in videos.values()

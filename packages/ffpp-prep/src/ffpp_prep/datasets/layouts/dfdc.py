@@ -43,7 +43,7 @@ class _Entry:
 
 
 def matches(tree: Tree) -> bool:
-    """Whether the root is a DFDC part, parts lie below it, or its test set does."""
+    """Returns whether the root is a DFDC part, parts lie below it, or its test set does."""
     return bool(_parts(tree) or dfdc_test.lists(tree))
 
 
@@ -113,7 +113,9 @@ def _read_parts(tree: Tree) -> Listing:
 
 
 def _below(tree: Tree, parts: list[_Part]) -> dict[tuple[str, str], list[str]]:
-    """The videos in folders without a metadata.json of their own, by the folder above that has one and their name."""
+    """Returns the videos in folders without a metadata.json of their own, by the folder above that has one
+    and their name.
+    """
     folders = {part.folder for part in parts}
     found: dict[tuple[str, str], list[str]] = {}
     for video in tree.videos:
@@ -125,7 +127,7 @@ def _below(tree: Tree, parts: list[_Part]) -> dict[tuple[str, str], list[str]]:
 
 
 def _found(entry: _Entry, present: set[str], deeper: dict[tuple[str, str], list[str]]) -> _Entry:
-    """The entry with its file: where that isn't in the part's own folder, the only one of its name below."""
+    """Returns the entry with its file: where that isn't in the part's own folder, the only one of its name below."""
     below = deeper.get((entry.part.folder, entry.name), [])
     return entry if entry.video_id in present or len(below) != 1 else replace(entry, video_id=below[0])
 
@@ -146,7 +148,7 @@ def _parts(tree: Tree) -> list[_Part]:
 
 
 def _entries(tree: Tree, part: _Part, refused: list[RefusedEntry]) -> Iterator[_Entry]:
-    """The videos of a part; what is no video's entry is added to `refused`."""
+    """Yields the videos of a part; what is no video's entry is added to `refused`."""
     path = tree.path(part.metadata)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -171,7 +173,9 @@ def _entries(tree: Tree, part: _Part, refused: list[RefusedEntry]) -> Iterator[_
 
 
 def _is_plain_name(name: str) -> bool:
-    """A file name that stays in its folder, wherever it is written: no separator, no drive, no control character."""
+    """Returns a file name that stays in its folder, wherever it is written: no separator, no drive, no
+    control character.
+    """
     return (
         0 < len(name.encode(errors="replace")) < 256
         and name.isprintable()

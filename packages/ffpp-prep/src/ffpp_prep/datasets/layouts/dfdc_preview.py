@@ -20,7 +20,7 @@ PLACES = f"listed by {TABLE}"
 
 
 def matches(tree: Tree) -> bool:
-    """Whether a dataset.json names method_A/, method_B/ or original_videos/."""
+    """Returns whether a dataset.json names method_A/, method_B/ or original_videos/."""
     return bool(_tables(tree))
 
 

@@ -19,7 +19,7 @@ LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "real": 0, "fake": 1, "false": 0, 
 
 
 def lists(tree: Tree) -> list[str]:
-    """The lists of a test set in the tree."""
+    """Returns the lists of a test set in the tree."""
     tables = [
         name for name in named(tree, "labels.csv") if peek(tree, name).lstrip("\ufeff").startswith("filename")
     ]

@@ -27,7 +27,7 @@ PERSON = re.compile(r"id\d+")
 
 
 def matches(tree: Tree) -> bool:
-    """Whether a folder of one of its types lies in the tree."""
+    """Returns whether a folder of one of its types lies in the tree."""
     return any(PLACE.fullmatch(name) for name in tree.videos)
 
 
@@ -79,7 +79,7 @@ def read(tree: Tree) -> Listing:
 
 
 def _rows(tree: Tree, table: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Each row with the file that it means."""
+    """Yields each row with the file that it means."""
     for row in read_rows(tree.path(table), unnamed=True).rows:
         folder = row.get("", "").replace("\\", "/").removeprefix("FakeAVCeleb/").strip("/")
         name = row.get("path", "")
@@ -87,7 +87,7 @@ def _rows(tree: Tree, table: str) -> Iterator[tuple[str, Mapping[str, str]]]:
 
 
 def _original(fake: str, real: list[str]) -> str:
-    """The real video of the same person that a fake was made of: its name begins with that one's."""
+    """Returns the real video of the same person that a fake was made of: its name begins with that one's."""
     begins = [name for name in real if stem(fake).startswith(stem(name))]
     chosen = begins or real
     return chosen[0] if len(chosen) == 1 else ""

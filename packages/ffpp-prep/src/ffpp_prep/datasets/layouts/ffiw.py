@@ -21,7 +21,7 @@ PLACE = re.compile(
 
 
 def matches(tree: Tree) -> bool:
-    """Whether source/ and target/ with a split below lie in the tree."""
+    """Returns whether source/ and target/ with a split below lie in the tree."""
     parts = {match["part"].casefold() for name in tree.videos if (match := PLACE.fullmatch(name))}
     return {"source", "target"} <= parts
 

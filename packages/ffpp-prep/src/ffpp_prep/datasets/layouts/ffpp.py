@@ -70,7 +70,7 @@ class PlacedVideo:
 
 
 def matches(tree: Tree) -> bool:
-    """Whether original_sequences/ or manipulated_sequences/ lies in the tree."""
+    """Returns whether original_sequences/ or manipulated_sequences/ lies in the tree."""
     return any(folder.rpartition("/")[2].casefold() in (ORIGINALS, FAKES) for folder in tree.folders)
 
 

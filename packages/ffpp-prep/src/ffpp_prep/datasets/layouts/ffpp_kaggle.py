@@ -21,7 +21,7 @@ LEAST = 2  # methods beside original/, so that somebody's own two folders aren't
 
 
 def matches(tree: Tree) -> bool:
-    """Whether original/ and folders of methods hold videos side by side."""
+    """Returns whether original/ and folders of methods hold videos side by side."""
     return bool(_homes(tree))
 
 
@@ -43,7 +43,7 @@ def read(tree: Tree) -> Listing:
 
 
 def _homes(tree: Tree) -> set[str]:
-    """The folders with videos, in lower case, that lie so."""
+    """Returns the folders with videos, in lower case, that lie so."""
     with_videos = {str(PurePosixPath(name).parent).casefold() for name in tree.videos}
     found: set[str] = set()
     for folder in with_videos:

@@ -31,12 +31,12 @@ class _Place:
 
 
 def matches(tree: Tree) -> bool:
-    """Whether a video of the tree lies below real/ or fake/, or all lie below folders that mean one of them."""
+    """Returns whether a video of the tree lies below real/ or fake/, or all lie below folders that mean one of them."""
     return any(place.label is not None for place in _places(tree).values())
 
 
 def set_around(root: Path) -> Path | None:
-    """The whole set, where `root` is a class folder of one (MINE/real, MINE/train/fake) or a method's in it."""
+    """Returns the whole set, where `root` is a class folder of one (MINE/real, MINE/train/fake) or a method's in it."""
     root = root.resolve()
     named = next((path for path in (root, root.parent) if folder_words(path.name)[2]), None)
     if named is None:

@@ -25,7 +25,7 @@ ALTERED = "변조"
 
 
 def matches(tree: Tree) -> bool:
-    """Whether one of its tables lies in the tree."""
+    """Returns whether one of its tables lies in the tree."""
     return bool(_tables(tree))
 
 
@@ -68,7 +68,7 @@ def read(tree: Tree) -> Listing:
 
 
 def _tables(tree: Tree) -> list[tuple[str, bool, str]]:
-    """Each table, whether its videos are fakes, and their split."""
+    """Returns each table, whether its videos are fakes, and their split."""
     found = [(name, TABLE.fullmatch(plain(name))) for name in tree.others]
     return [
         (name, match["kind"] == ALTERED, split_of(match["split"]) or "") for name, match in found if match

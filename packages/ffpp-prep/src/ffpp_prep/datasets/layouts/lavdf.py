@@ -27,7 +27,7 @@ LISTS = ("metadata.json", "metadata.min.json")
 
 
 def matches(tree: Tree) -> bool:
-    """Whether a metadata.json speaks of modify_video."""
+    """Returns whether a metadata.json speaks of modify_video."""
     return bool(_lists(tree))
 
 

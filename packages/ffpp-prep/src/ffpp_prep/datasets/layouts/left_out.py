@@ -20,7 +20,7 @@ NAMED = 5  # files of a folder and an ending that aren't videos; more are one ro
 
 
 def account(tree: Tree, listing: Listing, places: str) -> Listing:
-    """The same listing, in which every file of the tree is a video, used, or refused with a reason.
+    """Returns the same listing, in which every file of the tree is a video, used, or refused with a reason.
 
     Args:
         tree: what is on disk.
@@ -47,7 +47,7 @@ def account(tree: Tree, listing: Listing, places: str) -> Listing:
 
 
 def without_twins(tree: Tree, listing: Listing) -> Listing:
-    """The same listing without videos that are another of its videos, of the same label, reached by a link."""
+    """Returns the same listing without videos that are another of its videos, of the same label, reached by a link."""
     names = [v.video_id for v in listing.videos]
     found: dict[tuple[str, int], list[VideoRecord]] = {}
     for video, real in zip(listing.videos, tree.real_paths(names), strict=True):
@@ -67,7 +67,7 @@ def without_twins(tree: Tree, listing: Listing) -> Listing:
 
 
 def _archives(path: str) -> Iterator[str]:
-    """The archive that a path goes on beyond."""
+    """Yields the archive that a path goes on beyond."""
     folder = path.rpartition("/")[0]
     while folder:
         if is_archive(folder.rpartition("/")[2]):
@@ -76,7 +76,7 @@ def _archives(path: str) -> Iterator[str]:
 
 
 def _others(tree: Tree, used: frozenset[str]) -> Iterator[RefusedEntry]:
-    """Files that are no videos: each where they are few, else counted by folder and ending."""
+    """Yields files that are no videos: each where they are few, else counted by folder and ending."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for name in tree.others:
         if name not in used:
@@ -105,7 +105,7 @@ def _why_no_video(path: PurePosixPath) -> str:
 
 
 def by_reason(refused: Iterable[RefusedEntry]) -> list[tuple[str, list[RefusedEntry]]]:
-    """What was refused, by reason, the most frequent first."""
+    """Returns what was refused, by reason, the most frequent first."""
     groups: dict[str, list[RefusedEntry]] = {}
     for entry in refused:
         groups.setdefault(entry.reason, []).append(entry)

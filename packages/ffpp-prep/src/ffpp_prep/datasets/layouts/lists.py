@@ -88,7 +88,7 @@ def read_json(tree: Tree, name: str) -> Any:
 
 
 def entries(tree: Tree, list_name: str, refused: list[RefusedEntry]) -> Iterator[Mapping[str, Any]]:
-    """The objects of a JSON list, or its only one; what is none is added to `refused`.
+    """Yields the objects of a JSON list, or its only one; what is none is added to `refused`.
 
     Raises:
         UserError: it is neither.

@@ -78,7 +78,9 @@ def _folders(tree: Tree) -> dict[str, list[str]]:
 
 
 def _archived(tree: Tree, archives: Sequence[str]) -> tuple[Mapping[str, list[str]], dict[str, str]]:
-    """The folders in these archives, by a path that goes on beyond the archive; and which can't be read, and why."""
+    """Returns the folders in these archives, by a path that goes on beyond the archive; and which can't be
+    read, and why.
+    """
     found: dict[str, list[str]] = {}
     unread: dict[str, str] = {}
     for archive in _shown(archives):

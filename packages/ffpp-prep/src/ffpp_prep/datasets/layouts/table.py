@@ -57,7 +57,7 @@ class TableWords:
 
 
 def matches(tree: Tree) -> bool:
-    """Whether the root is a CSV or Parquet file."""
+    """Returns whether the root is a CSV or Parquet file."""
     return tree.root.is_file() and tree.root.suffix.lower() in SUFFIXES
 
 
@@ -133,7 +133,7 @@ class _Labels:
         self._meaning = {value: self._read(value) for value in self._values}
 
     def read(self, number: int, value: str) -> int | None:
-        """1 for fake, 0 for real, None for a row to skip."""
+        """Returns 1 for fake, 0 for real, None for a row to skip."""
         meaning = self._meaning[value]
         if meaning is None:
             unknown = sum(n for v, n in self._values.items() if self._meaning[v] is None)
@@ -146,7 +146,7 @@ class _Labels:
         return None if meaning == "skip" else int(meaning == "fake")
 
     def note(self) -> str:
-        """How the values were read."""
+        """Returns how the values were read."""
         means = [f"{value} is {self._meaning[value]} ({n})" for value, n in sorted(self._values.items())]
         return f"labels: {', '.join(means)}"
 
@@ -160,7 +160,9 @@ class _Labels:
 
 
 def _path(where: str, text: str, base: Path) -> Path:
-    """The file that a path means: as it stands if that is there, else without spaces around or with / for \\."""
+    """Returns the file that a path means: as it stands if that is there, else without spaces around or with /
+    for \\.
+    """
     if not text.strip() or "\0" in text:
         raise UserError(f"{where}: path {text!r} is no path")
     forms = dict.fromkeys((text, text.strip(), text.strip().replace("\\", "/")))
@@ -175,7 +177,7 @@ def _path(where: str, text: str, base: Path) -> Path:
 
 
 def _name(text: str, path: Path, base: Path) -> str:
-    """What a video without `video_id` is called."""
+    """Returns what a video without `video_id` is called."""
     plain = text.strip()
     if "\\" in plain and path == Path(os.path.normpath(base / plain.replace("\\", "/"))):
         plain = plain.replace("\\", "/")
@@ -205,7 +207,7 @@ def _video(where: str, row: dict[str, str], path: Path, label: int, name: str) -
 
 
 def _paired(videos: list[VideoRecord], called: Mapping[str, str]) -> tuple[list[VideoRecord], int]:
-    """The videos with `original_id` a real video's `video_id`, and how many name none."""
+    """Returns the videos with `original_id` a real video's `video_id`, and how many name none."""
     reals = {v.video_id for v in videos if not v.label}
     paired, orphans = [], 0
     for video in videos:
@@ -227,7 +229,7 @@ def _why_missing(text: str) -> str:
 
 
 def _missing_note(missed: list[str], rows: int, base: Path) -> str:
-    """How many files the disk lacks, and what may be the reason."""
+    """Returns how many files the disk lacks, and what may be the reason."""
     text = (
         f"{len(missed)} of {counted(rows, 'file')} of the table not on disk (first: {missed[0]!r}); boxes will record "
         f"open_failed. Relative paths count from {base}"

@@ -102,7 +102,7 @@ def _text(content: bytes) -> str:
 
 
 def _separator(lines: str) -> str:
-    """The separator that parts the first line into most columns; a comma where none does."""
+    """Returns the separator that parts the first line into most columns; a comma where none does."""
     first = lines.lstrip().splitlines()[0]
     counts = {sep: len(next(csv.reader([first], delimiter=sep))) for sep in SEPARATORS}
     return max(SEPARATORS, key=lambda sep: counts[sep])

@@ -47,7 +47,7 @@ class Tree:
         return frozenset(found)
 
     def path(self, name: str) -> Path:
-        """The absolute path of a file."""
+        """Returns the absolute path of a file."""
         return self.root / name
 
     def real_paths(self, names: Iterable[str]) -> Iterator[str]:
@@ -111,7 +111,9 @@ def read_tree(root: Path, apart: Iterable[Path] = ()) -> Tree:
 
 
 def beside(folders: Iterable[str], table: Path) -> Tree:
-    """The files in these folders, not below them, but the table: what it could have listed; relative to its folder."""
+    """Returns the files in these folders, not below them, but the table: what it could have listed; relative
+    to its folder.
+    """
     base = table.parent
     videos: list[str] = []
     others: list[str] = []
@@ -130,7 +132,7 @@ def beside(folders: Iterable[str], table: Path) -> Tree:
 
 
 def has_video_name(name: str) -> bool:
-    """Whether a file's name has a video's ending and isn't hidden: macOS leaves ._x.mp4 on foreign disks."""
+    """Returns whether a file's name has a video's ending and isn't hidden: macOS leaves ._x.mp4 on foreign disks."""
     return PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith(".")
 
 

@@ -16,7 +16,7 @@ PLACE = re.compile(
 
 
 def matches(tree: Tree) -> bool:
-    """Whether both folders lie in the tree and all of their videos are named so."""
+    """Returns whether both folders lie in the tree and all of their videos are named so."""
     parts = [(name, PLACE.fullmatch(name)) for name in tree.videos]
     kinds = {match["part"].casefold() for _, match in parts if match and _fits(match)}
     return kinds == {"real", "fake"} and all(match is not None and _fits(match) for _, match in parts)

@@ -21,7 +21,7 @@ PLACE = re.compile(
 
 
 def matches(tree: Tree) -> bool:
-    """Whether sequences lie where WildDeepfake has them."""
+    """Returns whether sequences lie where WildDeepfake has them."""
     return any(PLACE.fullmatch(name) for name in tree.videos)
 
 

@@ -20,13 +20,14 @@ _FILLERS = frozenset({"video", "videos", "clip", "clips", "data", "set", "files"
 
 
 def split_of(text: str) -> str | None:
-    """The split that a word means, whatever its case; "" for an empty one; None where it means none."""
+    """Returns the split that a word means, whatever its case; "" for an empty one; None where it means none."""
     word = text.strip().casefold()
     return SPLIT_WORDS.get(word) if word else ""
 
 
 def folder_words(name: str) -> tuple[str | None, int | None, bool]:
-    """What a folder's name says: split, class, and whether the class stands there by a word that means nothing else.
+    """Returns what a folder's name says: split, class, and whether the class stands there by a word that
+    means nothing else.
 
     `real`, `Fake`, `validation`, `train_real` and `real videos` are understood; a name with any other word in it
     says nothing: (None, None, False).

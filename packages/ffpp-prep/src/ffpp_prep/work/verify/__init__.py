@@ -113,7 +113,7 @@ class _Check:
         return parts, rows
 
     def _shards(self, now: str, sound: bool) -> list[ShardSummary]:
-        """The sound ones; `now`: the fingerprint of the boxes, if all of them are `sound`."""
+        """Returns the sound ones; `now`: the fingerprint of the boxes, if all of them are `sound`."""
         folder = self.work / "faces"
         self._read_plan(folder)
         if self.plan is None:
@@ -179,7 +179,7 @@ class _Check:
 
 
 def _all_of(folder: Path) -> tuple[Path, ...]:
-    """Everything in WORK/faces; the plan, without which the rest doesn't count, first."""
+    """Returns everything in WORK/faces; the plan, without which the rest doesn't count, first."""
     return (folder / PLAN, folder / COPY, folder / MANIFEST, *sorted(folder.glob("faces-*")))
 
 

@@ -35,6 +35,6 @@ class Wrong(Exception):
 
 
 def unread(file: Path, error: OSError) -> Unread:
-    """What the system says of a file, or of one beside it."""
+    """Returns what the system says of a file, or of one beside it."""
     reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
     return Unread(Path(str(error.filename)) if error.filename else file, reason)

@@ -61,7 +61,7 @@ class _Sound:
 def check_parts(
     store: PartStore[Any], content: Content, jobs: int = 1
 ) -> tuple[int, int, list[Damage], list[Unread]]:
-    """How many parts are sound, how many rows they hold, which are damaged, and which couldn't be read."""
+    """Returns how many parts are sound, how many rows they hold, which are damaged, and which couldn't be read."""
     tasks = [_Task(store, commit, content) for commit in store.commits()]
     found = sorted(each(_check, tasks, jobs, "part"), key=lambda pair: pair[0].commit)
     damage = [result for _, result in found if isinstance(result, Damage)]
@@ -125,7 +125,7 @@ def _rows(table: pa.Table, videos: pd.DataFrame, path: Path) -> PartRows:
 
 
 def _count_boxes(videos: pd.DataFrame, rows: PartRows, settings: dict[str, Any]) -> Iterator[tuple[int, str]]:
-    """One best face for each decoded frame, and the numbers of the video's row."""
+    """Yields one best face for each decoded frame, and the numbers of the video's row."""
     best = rows["face"] == 0
     order = np.argsort(rows.owner[best], kind="stable")
     owner, frame = rows.owner[best][order], rows["frame"][best][order]

@@ -48,7 +48,7 @@ Found = ShardSummary | Damage | Unread | None
 
 
 def check_shards(tasks: Sequence[ShardTask], jobs: int) -> list[tuple[int, Found]]:
-    """The shards' numbers and what was found."""
+    """Returns the shards' numbers and what was found."""
     found = []
     for task, result in each(_check, tasks, jobs, "shard"):
         if isinstance(result, str):  # its checksum is compared first, so no damage is what ended the process
@@ -58,7 +58,7 @@ def check_shards(tasks: Sequence[ShardTask], jobs: int) -> list[tuple[int, Found
 
 
 def _check(task: ShardTask, beat: Beat) -> Found:
-    """All there is to check of one shard."""
+    """Returns all there is to check of one shard."""
     commit = _commit(task)
     try:
         summary = _shard(commit, commit.with_suffix(".h5"), task.settings, beat)
@@ -143,7 +143,7 @@ def _against_boxes(path: Path, summary: ShardSummary, task: ShardTask, videos: p
 
 
 def _keys(owner: NDArray[np.int64], rows: NDArray[np.float64]) -> NDArray[np.int64]:
-    """One number for each video's frame and face."""
+    """Returns one number for each video's frame and face."""
     frame, face = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
     return (owner << 40) | (frame << 8) | (face & 0xFF)
 

@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 def each(
     check: Callable[[Task, Beat], Result], tasks: Sequence[Task], jobs: int, unit: str
 ) -> Iterator[tuple[Task, Result | str]]:
-    """Each task with what its check found, as it comes; or, where its process died or hung twice, with why."""
+    """Yields each task with what its check found, as it comes; or, where its process died or hung twice, with why."""
     with bar(total=len(tasks), unit=unit, desc="verify", shown=bool(tasks)) as progress:
         if jobs == 1 or len(tasks) < 2:
             for task in tasks:
