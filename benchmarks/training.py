@@ -60,7 +60,7 @@ def make_learner(config: RunConfig) -> Learner:
     if config.train.channels_last:
         detector.network.to(memory_format=torch.channels_last)
     detector.train()
-    return Learner(detector, config.optimizer, device(), Processes(), config.train.seed)
+    return Learner(detector, config, device(), Processes())
 
 
 def make_loader(config: RunConfig, data: TrainingData, learner: Learner) -> BatchLoader:

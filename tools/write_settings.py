@@ -14,7 +14,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from dfd_train.settings.config import presets, settings
+from dfd_train.settings.config import RECIPES, presets, settings
 from dfd_train.settings.sections import RunConfig
 from ffpp_prep.options import Range
 
@@ -22,9 +22,9 @@ HEAD = """# Settings of a run
 
 *`python tools/write_settings.py docs/settings.md`; `tests/docs/test_pages.py` holds it to the code.*
 
-A run's settings come from a TOML file (`--config`, a preset of the thesis or a file of your own), then from flags. Most
-settings are flags under their own name; `--set section.field=value` reaches all. RUN/config.toml records them, defaults
-included. The defaults are the thesis's recipe for the Reseption networks (section 7.1.5).
+A run's settings come from a TOML file (`--config`, a preset or recipe below, or a file of your own), then from flags.
+Most settings are flags under their own name; `--set section.field=value` reaches all. RUN/config.toml records them,
+defaults included. The defaults are the thesis's recipe for the Reseption networks (section 7.1.5).
 """
 
 
@@ -48,6 +48,10 @@ def page() -> str:
         parts.append("")
     parts.append("## Presets\n\nThe runs of the thesis, for `--config`.\n\n| name | what it is |\n|---|---|")
     parts += [f"| `{preset.name}` | {preset.description} |" for preset in presets()]
+    parts.append(
+        "\n## Recipes\n\nWhat the field trains today, for `--config`.\n\n| name | what it is |\n|---|---|"
+    )
+    parts += [f"| `{recipe.name}` | {recipe.description} |" for recipe in presets(RECIPES)]
     return "\n".join([*parts, ""])
 
 

@@ -7,7 +7,7 @@ from dfd_train.data.spec import InputSpec
 from dfd_train.engine.learner import Learner
 from dfd_train.engine.processes import Processes
 from dfd_train.models.build import Detector
-from dfd_train.settings.config import OptimizerConfig
+from dfd_train.settings.config import LossConfig, OptimizerConfig, RunConfig
 
 PLAIN = OptimizerConfig(name="sgd", lr=0.1, momentum=0.0, gradient_scaling=False)
 
@@ -23,8 +23,14 @@ def batch(number: int, size: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
     return images, (torch.arange(size) % 2).float()
 
 
-def learner(network: nn.Module, config: OptimizerConfig = PLAIN) -> Learner:
-    return Learner(Detector(network, InputSpec(2)), config, torch.device("cpu"), Processes(), seed=0)
+def learner(
+    network: nn.Module,
+    config: OptimizerConfig = PLAIN,
+    loss: LossConfig | None = None,
+    trust: tuple[str, ...] = (),
+) -> Learner:
+    run = RunConfig(optimizer=config, loss=loss or LossConfig())
+    return Learner(Detector(network, InputSpec(2)), run, torch.device("cpu"), Processes(), trust)
 
 
 def gradients(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:

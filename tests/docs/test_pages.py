@@ -88,11 +88,12 @@ def test_names_of_code_exist(page):
         assert exists(name), name
     for path in re.findall(r"`((?:tests|tools|benchmarks|packages|docs)/[\w./-]+\.\w+)`", text):
         assert (ROOT / path).exists(), path
-    presets = ROOT / "packages/dfd-train/src/dfd_train/settings/presets"
+    settings = ROOT / "packages/dfd-train/src/dfd_train/settings"
+    known = {path.stem for folder in ("presets", "recipes") for path in (settings / folder).glob("*.toml")}
     for name in re.findall(r"--config ([\w-]+)(?!\S)", text):
-        assert (presets / f"{name}.toml").is_file(), name
+        assert name in known, name
     for name in re.findall(r"`((?:reseption|early|dual|xception)-[\w-]+)`", text):
-        assert (presets / f"{name}.toml").is_file() or name == "reseption-models", name
+        assert name in known or name == "reseption-models", name
 
 
 def exists(name: str) -> bool:

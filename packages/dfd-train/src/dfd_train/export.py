@@ -292,10 +292,16 @@ def _safetensors_logits(folder: Path) -> Logits:
 
 
 def _is_ours(network: nn.Module) -> bool:
-    """Whether reseption-models can build it anew; an ensemble with members of another family it can't."""
+    """Whether reseption-models can build it anew.
+
+    It can't an ensemble with members of another family, nor a network with an adapter or a normalised head.
+    """
     from reseption_models import Reseption, ReseptionEnsemble
 
-    return isinstance(network, Reseption | ReseptionEnsemble) and network.config is not None
+    own = all(
+        type(module).__module__.split(".")[0] in ("torch", "reseption_models") for module in network.modules()
+    )
+    return isinstance(network, Reseption | ReseptionEnsemble) and network.config is not None and own
 
 
 def _check_folder(out: Path) -> None:

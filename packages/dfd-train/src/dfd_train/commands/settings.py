@@ -9,6 +9,7 @@ from dfd_train.commands.arguments import add_trust
 from dfd_train.errors import UserError
 from dfd_train.models.trust import check_trust
 from dfd_train.settings.config import (
+    RECIPES,
     RunConfig,
     Setting,
     build_config,
@@ -46,6 +47,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         _add_setting(group, setting)
     listed = "\n".join(f"{preset.name:24}{preset.description}" for preset in presets())
     parser.add_argument_group("presets, the runs of the thesis", listed)
+    today = "\n".join(f"{recipe.name:24}{recipe.description}" for recipe in presets(RECIPES))
+    parser.add_argument_group("recipes, what the field trains today", today)
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dfd_train.engine.gradient_flow import GradientFlow
+from dfd_train.engine.losses import Loss
 from dfd_train.engine.processes import Processes
-from dfd_train.errors import TrainingError, UserError
+from dfd_train.engine.rates import FACTOR, parameter_groups
+from dfd_train.errors import TrainingError
 from dfd_train.models.build import Detector
 from dfd_train.optim.optimizers import add_gradient_noise, make_optimizer, mix_seed
-from dfd_train.settings.config import OptimizerConfig
+from dfd_train.settings.config import RunConfig
 
 REMEDY = (
     "the last checkpoint is from before it. "
@@ -42,17 +43,17 @@ class Learner:
     def __init__(
         self,
         detector: Detector,
-        config: OptimizerConfig,
+        run: RunConfig,
         device: torch.device,
         processes: Processes,
-        seed: int,
+        trust: Sequence[str] = (),
     ) -> None:
+        config = run.optimizer
         self.detector, self.device = detector, device
-        self._config, self._processes, self._seed = config, processes, seed
+        self._config, self._processes, self._seed = config, processes, run.train.seed
         self._parameters = detector.trained_parameters()
-        if not self._parameters:
-            raise UserError("the model has no parameter that trains")
-        self.optimizer = make_optimizer(config, self._parameters)
+        groups = parameter_groups(detector.network, config, run.model.name)
+        self.optimizer = make_optimizer(config, groups)
         self.scaler = torch.amp.GradScaler(
             device.type, enabled=config.gradient_scaling or config.amp == "fp16"
         )
@@ -60,6 +61,8 @@ class Learner:
         if config.ema_decay:
             averaging = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
             self.average = AveragedModel(detector.network, multi_avg_fn=averaging, use_buffers=True)
+        # after the average was copied, which has no use for what the loss looks at
+        self._loss = Loss(run.loss, detector.network, run.model.name, trust)
         self.flow: GradientFlow | None = None
         self._forward: nn.Module = detector.network
         if processes.count > 1:
@@ -90,7 +93,7 @@ class Learner:
                 logits = self._forward(images).flatten()
             # fetched before the backward pass is queued, so that a GPU has work while we wait
             detached: Tensor = logits.detach().float().cpu()
-            losses = binary_cross_entropy_with_logits(logits.float(), labels, reduction="none")
+            losses = self._loss(logits.float(), labels)
             # DistributedDataParallel averages over processes: times their number, it sums
             loss = losses.sum() * (share * self._processes.count)
             scaled: Tensor = self.scaler.scale(loss)
@@ -100,7 +103,7 @@ class Learner:
     def step(self, lr: float, moment: Moment) -> None:
         """Turns the accumulated gradients into a step of rate `lr`, and clears them."""
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get(FACTOR, 1.0)  # of checkpoints from before there were factors
         self.scaler.unscale_(self.optimizer)
         if self._config.noise_eta:
             add_gradient_noise(

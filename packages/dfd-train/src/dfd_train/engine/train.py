@@ -129,7 +129,7 @@ class Training:
         self.folder, self.data = folder, data
         self.device, self.processes = device, processes
         detector, self.facts = detector_of_run(self.config, data.prepared, device, processes, last, trust)
-        self.learner = Learner(detector, config.optimizer, device, processes, config.train.seed)
+        self.learner = Learner(detector, self.config, device, processes, trust)
         if config.train.gradient_flow:
             self.learner.flow = GradientFlow(detector.network)
         self.recorder = Recorder(folder, processes.main, config.train.tensorboard)

@@ -19,8 +19,11 @@ from torch import Tensor, nn
 
 from dfd_train.data.spec import InputSpec
 from dfd_train.errors import UserError, first_line
+from dfd_train.models.adapters import adapt
 from dfd_train.models.baselines import BASELINES, lower_parts
 from dfd_train.models.bounds import Bounds, check_arguments, of_this_machine
+from dfd_train.models.head import normalize_head
+from dfd_train.models.levels import freeze
 from dfd_train.models.pretrained import Weights, read_weights, timm_weights
 from dfd_train.models.trust import names_function
 from dfd_train.settings.config import ModelConfig
@@ -107,8 +110,12 @@ def build_detector(
             _build(_without_weights_read(config), members)
     built, lower = _build(config, members)
     spec = _adjust(built.spec, config)
+    if config.normalized_head:
+        normalize_head(built.network, config.name)
+    begun = config.pretrained or bool(config.arguments.keys() & set(WEIGHTS))
+    added = adapt(built.network, config, decompose=begun)
     _try_out(built.network, config.name, spec.size)
-    _freeze(built.network, config, lower)
+    freeze(built.network, config, lower, added)
     return replace(built, spec=spec)
 
 
@@ -222,21 +229,29 @@ def _load_all(network: nn.Module, weights: Weights, path: str, name: str) -> Non
 
 
 def _from_function(config: ModelConfig) -> Detector:
-    module_name, _, function_name = config.name.partition(":")
-    if not all(part.isidentifier() for part in (*module_name.split("."), function_name)):
-        raise UserError(f"model {config.name!r} cannot be imported: it is no package.module:function")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:  # whatever else the module does wrong is a fault in it, with a traceback
-        raise UserError(f"model {config.name!r} cannot be imported: {error}") from None
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise UserError(
-            f"model {config.name!r} cannot be imported: {module_name} has no function {function_name}"
-        )
+    function = imported(config.name, "model")
     if config.input_size is None:
         raise UserError(f"model {config.name!r} needs model.input_size")
     return Detector(_call(function, config, **config.arguments), InputSpec(config.input_size))
+
+
+def imported(name: str, kind: str) -> Callable[..., Any]:
+    """Returns the function that `package.module:function` names; `kind` says in errors what it is for.
+
+    Raises:
+        UserError: there is none.
+    """
+    module_name, _, function_name = name.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), function_name)):
+        raise UserError(f"{kind} {name!r} cannot be imported: it is no package.module:function")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:  # whatever else the module does wrong is a fault in it, with a traceback
+        raise UserError(f"{kind} {name!r} cannot be imported: {error}") from None
+    function: Callable[..., Any] | None = getattr(module, function_name, None)
+    if not callable(function):
+        raise UserError(f"{kind} {name!r} cannot be imported: {module_name} has no function {function_name}")
+    return function
 
 
 def _call(
@@ -290,27 +305,6 @@ def _without_weights(network: nn.Module) -> nn.Module:
 def _adjust(spec: InputSpec, config: ModelConfig) -> InputSpec:
     mean, std = {"model": (spec.mean, spec.std), "half": HALF, "imagenet": IMAGENET}[config.normalization]
     return InputSpec(config.input_size or spec.size, mean, std)
-
-
-def _freeze(network: nn.Module, config: ModelConfig, lower: tuple[str, ...]) -> None:
-    """Stops the parameters that the level leaves out.
-
-    The classifier trains at every level. Level "higher" is what Table 5.2 trains.
-    """
-    level = config.train_level
-    if level == "full":
-        return
-    finder: Any = getattr(network, "get_classifier", lambda: None)
-    classifier = finder()
-    if not isinstance(classifier, nn.Module):
-        raise UserError(f"train_level {level}: {config.name} has no get_classifier(); allowed: full")
-    if level != "classifier" and not lower:
-        raise UserError(f"train_level {level} is not defined for {config.name}; allowed: full, classifier")
-    below = {parameter for name in lower for parameter in network.get_submodule(name).parameters()}
-    top = set(classifier.parameters())
-    for parameter in network.parameters():
-        in_level = {"classifier": False, "lower": parameter in below, "higher": parameter not in below}[level]
-        parameter.requires_grad_(parameter in top or in_level)
 
 
 def _is_frozen(module: nn.Module) -> bool:

@@ -27,8 +27,10 @@ UNFIT = {
 """Optimisers that the training loop cannot drive, and why."""
 
 
-def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser over all trained parameters, in one group (optimisers of torch-optimizer may share caches).
+def make_optimizer(
+    config: OptimizerConfig, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+) -> torch.optim.Optimizer:
+    """The optimiser over trained parameters, or groups of them as torch's optimisers take them.
 
     `radam` is torch-optimizer's, as the thesis used, for all weights at once; `sgd` has momentum; any other name is
     looked up in torch.optim, then in torch_optimizer, upper and lower case alike.
@@ -46,9 +48,10 @@ def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) 
     if unknown:
         allowed = ", ".join(name for name in accepted if name != "params")
         raise UserError(f"optimizer {config.name} takes no argument {', '.join(unknown)}; allowed: {allowed}")
-    trained = list(parameters)
+    trained: list[Any] = list(parameters)
+    first = trained[0]["params"][0] if isinstance(trained[0], dict) else trained[0]
     try:
-        _try_out(kind, trained[:1], arguments)
+        _try_out(kind, first, arguments)
         return kind(trained, **arguments)
     except Exception as error:  # whatever an optimiser makes of arguments that it cannot use
         if not config.arguments:
@@ -84,14 +87,11 @@ def mix_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _try_out(
-    kind: type[torch.optim.Optimizer], parameters: list[nn.Parameter], arguments: dict[str, Any]
-) -> None:
-    """Two steps with stand-ins: some arguments are looked at only then."""
-    stand_ins = [torch.ones_like(parameter, requires_grad=True) for parameter in parameters]
-    for stand_in in stand_ins:
-        stand_in.grad = torch.ones_like(stand_in)
-    optimizer = kind(stand_ins, **arguments)
+def _try_out(kind: type[torch.optim.Optimizer], parameter: nn.Parameter, arguments: dict[str, Any]) -> None:
+    """Two steps with a stand-in: some arguments are looked at only then."""
+    stand_in = torch.ones_like(parameter, requires_grad=True)
+    stand_in.grad = torch.ones_like(stand_in)
+    optimizer = kind([stand_in], **arguments)
     for _ in range(2):
         optimizer.step()
 

@@ -21,6 +21,7 @@ from dfd_train.errors import UserError
 from dfd_train.settings.sections import (
     DataConfig,
     DegradationConfig,
+    LossConfig,
     ModelConfig,
     OptimizerConfig,
     RunConfig,
@@ -35,8 +36,10 @@ from ffpp_prep.options import allowed, shown
 
 __all__ = [
     "PRESETS",
+    "RECIPES",
     "DataConfig",
     "DegradationConfig",
+    "LossConfig",
     "ModelConfig",
     "OptimizerConfig",
     "RunConfig",
@@ -56,6 +59,9 @@ __all__ = [
 ]
 
 PRESETS = Path(__file__).parent / "presets"
+"""of the thesis's runs"""
+RECIPES = Path(__file__).parent / "recipes"
+"""of what the field trains today"""
 MOST_BYTES = 1_000_000
 _SEAL = re.compile(rb"# content_crc32: ([0-9a-f]{8})[^\n]*\n")
 _REMEDY = "take it from a copy, or, where it was changed on purpose, remove its first line"
@@ -156,21 +162,21 @@ def merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def find_config(path: Path) -> Path:
-    """The file, or where there is none of that name, the preset that comes with the package.
+    """The file, or where there is none of that name, the preset or recipe that comes with the package.
 
-    Raises: FileNotFoundError listing the presets.
+    Raises: FileNotFoundError listing them.
     """
-    for file in (path, PRESETS / f"{path}.toml"):
+    for file in (path, PRESETS / f"{path}.toml", RECIPES / f"{path}.toml"):
         if file.is_file():
             return file
-    names = [preset.name for preset in presets()]
+    names = [preset.name for preset in (*presets(), *presets(RECIPES))]
     meant = did_you_mean(str(path), names)
     raise FileNotFoundError(f"no such configuration: {path}{listed(meant, 'presets', names)}")
 
 
-def presets() -> Iterator[Preset]:
-    """The presets of the thesis's runs, by name."""
-    for file in sorted(PRESETS.glob("*.toml")):
+def presets(folder: Path = PRESETS) -> Iterator[Preset]:
+    """The presets of the thesis's runs, by name, or the RECIPES."""
+    for file in sorted(folder.glob("*.toml")):
         first_line = file.read_text(encoding="utf-8").partition("\n")[0]
         yield Preset(file.stem, first_line.removeprefix("#").strip())
 

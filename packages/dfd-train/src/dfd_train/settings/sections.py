@@ -5,6 +5,7 @@ Defaults are the thesis's recipe for the Reseption models (section 7.1.5).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -19,6 +20,8 @@ Device = Literal["auto", "cpu", "cuda"]
 Amp = Literal["off", "fp16", "bf16"]
 Precision = Literal["fp32", "bf16"]
 """of a network that scores"""
+LEVELS = ("full", "higher", "lower", "classifier", "norm")
+LAST_BLOCKS = r"last-([0-9]{1,4})"
 MOST = 1_000_000  # of what nobody wants more: files of strangers may ask for any number
 
 
@@ -39,10 +42,33 @@ class ModelConfig(Checked):
     normalization: Literal["model", "half", "imagenet"] = setting(
         "model", "mean and deviation of the input: the model's own, 0.5, or ImageNet's"
     )
-    train_level: Literal["full", "higher", "lower", "classifier"] = setting(
-        "full", "which parts train (the classifier always does); higher: as in Table 5.2 of the thesis"
+    train_level: str = setting(
+        "full",
+        "which parts train (the classifier always does): full, higher (as in Table 5.2 of the thesis), lower, "
+        "classifier, norm (all norms), last-N (N blocks)",
+    )
+    normalized_head: bool = setting(False, "the classifier sees features whose length is made 1")
+    adapter: Literal["none", "lora", "residual"] = setting(
+        "none",
+        "what trains of frozen linear layers: low-rank additions, or the weights' least singular directions (Effort)",
+    )
+    adapter_rank: Annotated[int, Range(ge=1, le=4096)] = setting(1, "rank of the adapter")
+    adapter_alpha: Annotated[float, Range(gt=0)] = setting(32.0, "lora: its scale, divided by the rank")
+    adapter_layers: tuple[str, ...] = setting(
+        (), "adapter: ends of the names of linear layers; unset: those of attention"
     )
     members: tuple[str, ...] = setting((), "run folders whose networks an ensemble joins, bodies frozen")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        level = self.train_level
+        if level not in LEVELS and not re.fullmatch(LAST_BLOCKS, level):
+            raise UserError(f"train_level={level}: must be {', '.join(LEVELS)} or last-N")
+        if self.adapter != "none" and level == "full":
+            raise UserError(
+                f"adapter={self.adapter}: adapts what is frozen, and train_level full freezes nothing; must be none, "
+                "or train_level classifier, norm, higher, lower or last-N"
+            )
 
 
 @dataclass(frozen=True)
@@ -152,6 +178,12 @@ class OptimizerConfig(Checked):
     arguments: dict[str, Value] = setting(
         factory=dict, said="further arguments of the optimiser, such as betas"
     )
+    layer_decay: Annotated[float, Range(gt=0, le=1)] = setting(
+        1.0, "factor of the learning rate from each layer to the one below it"
+    )
+    rates: dict[str, Annotated[float, Range(gt=0)]] = setting(
+        factory=dict, said="factors of the learning rate by how parameters' names begin, such as {head = 10}"
+    )
     gradient_scaling: bool = setting(True, "dynamic loss scale (GS of Fig. 7.2)")
     amp: Amp = setting("off", "automatic mixed precision")
     noise_eta: Annotated[float, Range(ge=0)] = setting(0.0, "gradient noise: eta of the variance; 0: none")
@@ -160,6 +192,26 @@ class OptimizerConfig(Checked):
     clip_norm: Annotated[float, Range(ge=0)] = setting(0.0, "largest gradient norm, after unscaling; 0: none")
     accumulate: Annotated[int, Range(ge=1, le=MOST)] = setting(1, "batches whose gradients make one step")
     ema_decay: Annotated[float, Range(ge=0, lt=1)] = setting(0.0, "moving average of the weights; 0: none")
+
+
+@dataclass(frozen=True)
+class LossConfig(Checked):
+    """What training makes smaller, beyond the thesis's log loss: all off unless set."""
+
+    name: str = setting("bce", "bce, focal, or package.module:function, which --trust must name")
+    smoothing: Annotated[float, Range(ge=0, lt=1)] = setting(
+        0.0, "share of each label that is spread over both"
+    )
+    focal_gamma: Annotated[float, Range(ge=0)] = setting(2.0, "focal: how little easy crops count")
+    alignment: Annotated[float, Range(ge=0)] = setting(0.0, "weight: features of one label near each other")
+    uniformity: Annotated[float, Range(ge=0)] = setting(0.0, "weight: features spread on the sphere")
+    contrastive: Annotated[float, Range(ge=0)] = setting(0.0, "weight: supervised contrastive loss")
+    temperature: Annotated[float, Range(gt=0)] = setting(0.1, "contrastive: its temperature")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name not in ("bce", "focal") and ":" not in self.name:
+            raise UserError(f"name={self.name}: must be bce, focal or package.module:function")
 
 
 @dataclass(frozen=True)
@@ -202,6 +254,7 @@ class RunConfig(Checked):
     data: DataConfig = field(default_factory=DataConfig)
     transforms: TransformConfig = field(default_factory=TransformConfig)
     degradation: DegradationConfig = field(default_factory=DegradationConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
