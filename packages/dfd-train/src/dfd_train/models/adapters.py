@@ -27,7 +27,7 @@ def adapt(network: nn.Module, config: ModelConfig, *, decompose: bool) -> set[nn
     Raises:
         UserError: there is no such layer, the rank is too large, or peft is missing.
     """
-    if config.adapter == "none":
+    if config.adapter == "off":
         return set()
     before = set(network.parameters())
     layers = _layers(network, config)

@@ -48,8 +48,8 @@ class ModelConfig(Checked):
         "classifier, norm (all norms), last-N (N blocks)",
     )
     normalized_head: bool = setting(False, "the classifier sees features whose length is made 1")
-    adapter: Literal["none", "lora", "residual"] = setting(
-        "none",
+    adapter: Literal["off", "lora", "residual"] = setting(
+        "off",
         "what trains of frozen linear layers: low-rank additions, or the weights' least singular directions (Effort)",
     )
     adapter_rank: Annotated[int, Range(ge=1, le=4096)] = setting(1, "rank of the adapter")
@@ -64,9 +64,9 @@ class ModelConfig(Checked):
         level = self.train_level
         if level not in LEVELS and not re.fullmatch(LAST_BLOCKS, level):
             raise UserError(f"train_level={level}: must be {', '.join(LEVELS)} or last-N")
-        if self.adapter != "none" and level == "full":
+        if self.adapter != "off" and level == "full":
             raise UserError(
-                f"adapter={self.adapter}: adapts what is frozen, and train_level full freezes nothing; must be none, "
+                f"adapter={self.adapter}: adapts what is frozen, and train_level full freezes nothing; must be off, "
                 "or train_level classifier, norm, higher, lower or last-N"
             )
 
