@@ -1,6 +1,7 @@
 """`dfd-train serve` and requests that mean harm, or come in numbers: each gets an answer, and nothing else."""
 
 import concurrent.futures
+import http.client
 import json
 import shutil
 import socket
@@ -14,6 +15,7 @@ import prediction
 import pytest
 from serving import Running, folders, serve
 
+from dfd_train.serve.listening import own_address
 from dfd_train.serve.refusal import Refused
 from dfd_train.serve.uploads import Space, announced, safe_name
 
@@ -231,6 +233,12 @@ def test_names_and_lengths_are_bounded() -> None:
             announced(length, 10)
         assert refused.value.status == 411
     assert announced("10", 10) == 10
+
+
+def test_the_address_for_a_telephone_answers(public) -> None:
+    connection = http.client.HTTPConnection(own_address(), public.port, timeout=60)
+    connection.request("GET", "/about", headers={"Authorization": f"Bearer {public.token}"})
+    assert connection.getresponse().status == 200
 
 
 def test_other_machines_need_the_token(public) -> None:

@@ -330,6 +330,21 @@ def test_a_browser_shows_it(make_run, tmp_path):
     )
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_every_crop_is_there_before_anybody_scrolls(make_run):
+    """Nobody does where the page is printed."""
+    from playwright.sync_api import sync_playwright
+
+    page = write_report(make_run())
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        shown = browser.new_page()
+        shown.goto(page.as_uri())
+        widths = shown.evaluate("[...document.images].map(image => image.naturalWidth)")
+        browser.close()
+    assert len(widths) > 5 and all(widths)
+
+
 def browse(page, profile) -> tuple[str, str]:
     """The document after Chromium loaded it at a phone's width, and what it logged."""
     command = [

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 HELP = "open a web page on this machine: drop a video, read the report"
 EXAMPLE = "dfd-train serve runs/v1 --port 8000"
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}  # a host -> this machine's own address
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     from dfd_train.serve.app import Desk
     from dfd_train.serve.guard import Access
     from dfd_train.serve.jobs import Jobs
-    from dfd_train.serve.listening import serve
+    from dfd_train.serve.listening import own_address, serve
 
     groups = [(options.model, *options.others), *((model,) for model in options.also)]
     for models in groups:
@@ -109,7 +110,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"{plural(len(detectors), 'model')}: {title}{': ' + note if note else ''}")
         print(f"open {_address(options.host, port, access.token)} (Ctrl-C ends it)")
         if access.token:
-            print("others reach it by this machine's name or address; whoever has the token can send files")
+            if options.host in EVERYWHERE:
+                print(f"on a telephone or another machine: {_address(own_address(), port, access.token)}")
+            print("whoever has the token can send files")
         sys.stdout.flush()
         serve(desk.app(access), place)
     return 0
@@ -163,8 +166,6 @@ def _listen(host: str, port: int) -> socket:
 
 
 def _address(host: str, port: int, token: str) -> str:
-    """Returns the address at which a browser on this machine finds the page."""
-    name = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(
-        host, f"[{host}]" if ":" in host else host
-    )
+    """Returns the address at which a browser finds the page, on this machine where the server listens everywhere."""
+    name = EVERYWHERE.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{name}:{port}/" + f"?token={token}" * bool(token)

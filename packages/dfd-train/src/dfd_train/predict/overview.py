@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dfd_train.predict.ensemble import Reading
@@ -23,14 +24,22 @@ SUMMARY = (
 
 
 def answers(out: Path, inside: str = "") -> list[tuple[str, Result]]:
-    """The path in `out` of each folder with an answer, and the answer, by name; inside: what of each folder."""
+    """The path in `out` of each folder with an answer, and what an overview shows of it, by name.
+
+    inside: what of each folder.
+    """
     return sorted(_answers(out, inside), key=lambda answer: answer[0].lower())
 
 
 def _answers(out: Path, inside: str) -> Iterator[tuple[str, Result]]:
     for path in out.glob(f"*/{inside}/{RESULT}" if inside else f"*/{RESULT}"):
         if (result := read_result(path.parent)) is not None:
-            yield path.parent.relative_to(out).as_posix(), result
+            yield path.parent.relative_to(out).as_posix(), _shown(result)
+
+
+def _shown(result: Result) -> Result:
+    """An answer without what no overview shows, as those of all files are held at once."""
+    return replace(result, evidence=None, explanation=None, meaning=(), looked_at=(), seconds=None)
 
 
 def write_overview(out: Path, reading: Reading, inside: str = "") -> Path:

@@ -11,6 +11,7 @@ import pandas as pd
 from dfd_train.errors import UserError
 from dfd_train.report.run import Predictions, Run
 from ffpp_prep.format.tables import read_table
+from ffpp_prep.text.units import counted
 
 Missing = Literal["refuse", "as-real", "as-fake", "as-chance"]
 MISSING: tuple[Missing, ...] = get_args(Missing)
@@ -69,7 +70,7 @@ def read_scores(
             f"{_first(lacking['video_id'])}: --missing {', '.join(MISSING[1:-1])} or {MISSING[-1]} says what they "
             "count as, --common leaves them out"
         )
-    said = f"{path.name} scores {len(wanted) - len(lacking):,} of {len(wanted):,} videos"
+    said = f"{path.name} scores {len(wanted) - len(lacking):,} of {counted(len(wanted), 'video')}"
     if len(lacking) and missing != "refuse":
         filled = lacking[["video_id"]].assign(score=STANDS_FOR[missing], frame=0)
         known = pd.concat([known, filled], ignore_index=True)

@@ -18,6 +18,16 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=1024)
 
 
+def own_address() -> str:
+    """The address by which this machine's network knows it; its name where there is no network."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only asks which way a packet would go
+            return str(probe.getsockname()[0])
+    except OSError:
+        return socket.gethostname()
+
+
 class _NoFault(logging.Filter):
     """Hides what uvicorn says of requests that the end of the server cut: that isn't a fault."""
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ffpp_prep.format.frames import spaced_frames
 from ffpp_prep.format.points import unpacked
 from ffpp_prep.format.records import REAL_METHOD
+from ffpp_prep.text.units import counted
 from ffpp_prep.video import VideoError, open_video
 
 FRAMES = 5  # of each video
@@ -56,13 +57,16 @@ def choose(videos: pd.DataFrame, count: int) -> list[Section]:
     """A section a method, originals first, with `count` videos spread over its list; and those worth a look."""
     done = videos[videos["frames_decoded"].fillna(0) > 0].sort_values("video_id")
     worth = _worth_a_look(done)
-    note = f"several faces, damaged, or a face in few frames: {min(count, len(worth))} of {len(worth)} videos"
+    shown = f"{min(count, len(worth))} of {counted(len(worth), 'video')}"
+    note = f"several faces, damaged, or a face in few frames: {shown}"
     sections = [Section("Worth a look", note, _rows(worth.head(count)))]
     methods = sorted(done["method"].unique(), key=lambda name: (name != REAL_METHOD, name))
     for method in methods:
         own = done[done["method"] == method]
         places = np.unique(np.linspace(0, len(own) - 1, count).round().astype(int))
-        sections.append(Section(method, f"{len(places)} of {len(own)} videos", _rows(own.iloc[places])))
+        sections.append(
+            Section(method, f"{len(places)} of {counted(len(own), 'video')}", _rows(own.iloc[places]))
+        )
     return [section for section in sections if section.videos]
 
 

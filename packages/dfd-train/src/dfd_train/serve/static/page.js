@@ -9,13 +9,18 @@ let about = { limit: 0, kinds: [], detectors: [], kept: false };
 async function start() {
   about = await (await fetch("/about")).json();
   document.getElementById("model").textContent = about.model;
+  const where = document.getElementById("where");
+  if (!["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)) {
+    where.textContent = `Your file goes to the program on ${location.hostname}, and is deleted there once it is scored.`;
+  }
+  if (about.kept) where.textContent += " Its report is kept.";
   document.getElementById("limits").textContent = `one file at most ${size(about.limit)}`;
   for (const name of about.detectors) detector.add(new Option(name, name));
   detector.parentElement.hidden = about.detectors.length < 2;
   chooser.accept = about.kinds.join(",");
   if (about.note) {
     const note = document.getElementById("note");
-    note.textContent = `${about.note[0].toUpperCase()}${about.note.slice(1)}. The model was trained on sample footage; its scores say nothing about your files.`;
+    note.textContent = `${sentence(about.note)} The model was trained on sample footage; its scores say nothing about your files.`;
     note.hidden = false;
   }
   for (const [id, name] of Object.entries(kept())) new Row(name).resume(id);
@@ -43,6 +48,10 @@ function size(bytes) {
 
 function time(seconds) {
   return seconds >= 90 ? `${Math.round(seconds / 60)} minutes` : `${Math.max(1, Math.round(seconds))} seconds`;
+}
+
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
 
 class Row {
@@ -79,7 +88,7 @@ class Row {
         this.again = setTimeout(() => this.send(file), 1000 * request.getResponseHeader("Retry-After"));
         return;
       }
-      if (request.status !== 201) return this.fail(request.response?.error ?? "The file was refused.");
+      if (request.status !== 201) return this.fail(sentence(request.response?.error ?? "the file was refused"));
       keep((uploads) => { uploads[request.response.id] = file.name; });
       this.resume(request.response.id);
     };
