@@ -180,7 +180,7 @@ def test_mistakes(run, tmp_path, capsys):
     (tmp_path / "full/mine.txt").write_text("mine")
     for arguments, message in (
         ([str(tmp_path / "none"), "--out", str(tmp_path / "x.onnx")], "no such checkpoint"),
-        ([str(run), "--out", str(tmp_path / "full")], "holds something else than an export"),
+        ([str(run), "--out", str(tmp_path / "full")], "holds something other than an export"),
         ([str(run), "--out", str(tmp_path / "x.pt")], "allowed: FILE.onnx, or a folder for safetensors"),
         ([str(run), "--out", str(tmp_path / "x.onnx"), "--data", str(tmp_path / "none")], "--data WORK"),
     ):

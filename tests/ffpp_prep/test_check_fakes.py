@@ -234,7 +234,7 @@ def test_what_the_command_prints(checked: Path) -> None:
     for words in (
         "not measured: 1 fake, no original on disk",
         "not measured: 1 fake, no boxes",
-        "not manipulated at all, left out whole by --untouched drop: 1 video",
+        "not manipulated at all, left out completely by --untouched drop: 1 video",
         "can't be told at this compression: 5 faces of 1 video, 0 of them whole; they count as touched",
         "flickering: 2 videos",
         f"flicker.mp4: {FRAMES - len(MANIPULATED)} of {FRAMES} faces untouched, 4 changes, 0 switches",

@@ -255,7 +255,7 @@ def test_tables(tmp_path: Path, suffix: str) -> None:
         ("path,label\nx/../../up.mp4,1\n", "leaves the table's folder"),
         ("path,label\n,1\n", "is no path"),
         ("path,label,split\na.mp4,0,holdout\n", "split 'holdout' must be train, val, test, unused"),
-        ("path,label\na.mp4,0\na.mp4,1\n", "'a.mp4' stands more than once"),
+        ("path,label\na.mp4,0\na.mp4,1\n", "'a.mp4' appears more than once"),
         ("path,label,original_id\na.mp4,0,b.mp4\n", "only a fake"),
         ("", "not readable as CSV"),
         ('path,label\n"a.mp4,0\n', "not readable as CSV"),

@@ -199,7 +199,9 @@ def test_boxes_record_it_and_check_splits_names_the_pair(tmp_path: Path, head: P
     scan(root, work)
     assert audit_splits(work).leaks == () and audit_splits(work).without_pictures == 4
     before = ffpp_prep("check-splits", work)
-    assert before.returncode == 0 and "of 4 videos no pictures are recorded (boxes does)" in before.stdout
+    assert (
+        before.returncode == 0 and "4 videos without recorded pictures (boxes records them)" in before.stdout
+    )
     detect_boxes(work)
     stored = with_likeness(work, read_scan(work)).set_index("video_id")["likeness"]
     assert stored["train/real/a.mp4"] == likeness(root / "train/real/a.mp4")

@@ -97,7 +97,7 @@ def test_words_for_columns_and_labels(tmp_path: Path) -> None:
         ("path,label\na.mp4,\n", "row 1: label '' is neither"),
         ("path,label\nmy, clip.mp4,0\n", "row 1 has 3 values, the first line 2 columns; the value '0'"),
         ("path,label,split\na.mp4,0,holdout\n", "row 1: split 'holdout' must be"),
-        ("path,label,label\na.mp4,0,1\n", "column label stands more than once"),
+        ("path,label,label\na.mp4,0,1\n", "column label appears more than once"),
         ("path,label\n   ,0\n", "row 1: path '' is no path"),
         (
             "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",

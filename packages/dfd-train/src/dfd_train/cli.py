@@ -21,8 +21,8 @@ PROGRAM = Program(
     name="dfd-train",
     version=__version__,
     description="Trains deepfake detectors, evaluates them, and scores videos.",
-    statuses="exit status: 0 done, 1 predict or explain left some files out, 2 a mistake in the command, its files "
-    "or its settings, 3 training cannot go on or the disk is full, "
+    statuses="exit status: 0 done, 1 some files or sets were left out, or a report is not as it was written, "
+    "2 a mistake in the command, its files or its settings, 3 training cannot go on or the disk is full, "
     "70 a fault of the program, shown with its traceback, 130 interrupted",
     commands=COMMANDS,
     synonyms=SYNONYMS,

@@ -305,11 +305,11 @@ def _is_ours(network: nn.Module) -> bool:
 
 
 def _check_folder(out: Path) -> None:
-    """Refuses a place that holds something else than an export."""
+    """Refuses a place that holds something other than an export."""
     if out.suffix in (".safetensors", ".pt", ".pth") or (out.exists() and not out.is_dir()):
         raise UserError(f"--out is {out}; allowed: FILE.onnx, or a folder for safetensors")
     if out.is_dir() and any(out.iterdir()) and not (out / CARD_FILE).is_file():
-        raise UserError(f"{out} holds something else than an export: choose another --out")
+        raise UserError(f"{out} holds something other than an export: choose another --out")
 
 
 def _deviation(network: nn.Module, written: Logits, images: Tensor) -> float:

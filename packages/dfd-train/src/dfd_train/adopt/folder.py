@@ -68,7 +68,7 @@ def adopt(card: Card, weights: Path, out: Path) -> Adopted:
     Raises: FileNotFoundError, UserError where the weights are none, or don't fit the card, or give no number.
     """
     if (out.exists() and not out.is_dir()) or (out.is_dir() and any(out.iterdir()) and not is_adopted(out)):
-        raise UserError(f"{out} holds something else than an adopted detector: choose another --out")
+        raise UserError(f"{out} holds something other than an adopted detector: choose another --out")
     given = read_weights(weights)
     if card.weights_sha256 and given.sha256 not in card.weights_sha256:
         raise UserError(f"{given.path} is not the file that {card.name} is of: its SHA-256 is {given.sha256}")

@@ -26,7 +26,9 @@ class Augmentation:
     seed: int
 
     def read(self, prepared: PreparedSet, sample: Sample) -> Image:
-        """The crop of a sample with its corruptions; in a fake's place maybe its original, blended with itself."""
+        """Returns the crop of a sample with its corruptions; in a fake's place maybe its original, blended
+        with itself.
+        """
         random = np.random.default_rng([self.seed, sample.epoch, sample.position, 1])
         blend = random.random() < self.degradation.self_blend
         original = prepared.original_of(sample.video) if blend and sample.label else None
@@ -38,7 +40,7 @@ class Augmentation:
         return degrade(crop, draw_corruptions(self.degradation, random))
 
     def __call__(self, image: Tensor, sample: Sample, spec: InputSpec) -> Tensor:
-        """The training input of a resized crop, on the crop's device."""
+        """Returns the training input of a resized crop, on the crop's device."""
         return augment(image, self.choices(sample, spec), spec)
 
     @property
@@ -49,5 +51,5 @@ class Augmentation:
         return self.transforms.on == "workers" and not any(jitter)
 
     def choices(self, sample: Sample, spec: InputSpec) -> Draw:
-        """What happens to a sample's crop, drawn anew at each showing."""
+        """Returns what happens to a sample's crop, drawn anew at each showing."""
         return draw(self.transforms, spec.size, seed=self.seed, epoch=sample.epoch, position=sample.position)

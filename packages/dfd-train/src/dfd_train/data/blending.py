@@ -13,7 +13,9 @@ from ffpp_prep.format.geometry import Image
 
 
 def self_blend(crop: Image, random: np.random.Generator) -> Image:
-    """A crop (H, W, 3) uint8 of a real face -> one whose middle is a changed copy of itself, of the same size."""
+    """Turns a crop (H, W, 3) uint8 of a real face into one whose middle is a changed copy of itself, of the
+    same size.
+    """
     height, width = crop.shape[:2]
     original = torch.from_numpy(np.array(crop)).permute(2, 0, 1)
     changed = _change(original, random)
@@ -24,7 +26,7 @@ def self_blend(crop: Image, random: np.random.Generator) -> Image:
 
 
 def _change(picture: torch.Tensor, random: np.random.Generator) -> torch.Tensor:
-    """Other colours, another sharpness, a little moved and scaled: what a face swap leaves."""
+    """Returns other colours, another sharpness, a little moved and scaled: what a face swap leaves."""
     height, width = picture.shape[1:]
     changed = functional.adjust_brightness(picture, float(random.uniform(0.9, 1.1)))
     changed = functional.adjust_contrast(changed, float(random.uniform(0.9, 1.1)))
@@ -48,7 +50,7 @@ def _change(picture: torch.Tensor, random: np.random.Generator) -> torch.Tensor:
 
 
 def _mask(height: int, width: int, random: np.random.Generator) -> np.ndarray:
-    """float32 (H, W) from 0 to 1: a soft ellipse over the middle."""
+    """Returns float32 (H, W) from 0 to 1: a soft ellipse over the middle."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     centre_y, centre_x = height * random.uniform(0.45, 0.55), width * random.uniform(0.45, 0.55)
     radius_y, radius_x = height * random.uniform(0.22, 0.33), width * random.uniform(0.2, 0.33)

@@ -43,7 +43,7 @@ class Batch:
         return torch.tensor([sample.label for sample in self.samples], dtype=torch.float32)
 
     def pin_memory(self) -> Batch:
-        """The batch in page-locked memory (called by DataLoader)."""
+        """Returns the batch in page-locked memory (called by DataLoader)."""
         return replace(self, images=self.tensor.pin_memory())
 
 
@@ -86,7 +86,7 @@ class Crops(Dataset[tuple[Tensor | str, Sample]]):
 
 
 def collate(items: list[tuple[Tensor | str, Sample]]) -> Batch:
-    """A batch; in a loader process it is put into shared memory here, where a lack of room can be answered."""
+    """Returns a batch; in a loader process it is put into shared memory here, where a lack of room can be answered."""
     samples = [sample for _, sample in items]
     for image, _ in items:
         if isinstance(image, str):

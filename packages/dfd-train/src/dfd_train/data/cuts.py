@@ -19,7 +19,7 @@ TEMPLATES = {**alignment.TEMPLATES, "gend": np.array(_GEND)}
 def cut(
     frame: Image, box: Box, geometry: CropGeometry, points: npt.NDArray[np.floating] | None = None
 ) -> Image:
-    """The crop of a face by any rule: `frame` (H, W, 3) uint8 RGB, `box` x1, y1, x2, y2 in pixels.
+    """Returns the crop of a face by any rule: `frame` (H, W, 3) uint8 RGB, `box` x1, y1, x2, y2 in pixels.
 
     points: the five of an aligned face (5, 2), where they are known; else the face mesh finds them.
     Raises: UserError where OpenCV is needed and missing.
@@ -65,7 +65,7 @@ def _ends(low: float, high: float, limit: int, geometry: CropRule) -> tuple[int,
 
 
 def align(frame: Image, points: Points, geometry: CropRule) -> Image:
-    """The face turned and scaled so that its points lie where the template has them; black beyond the frame.
+    """Returns the face turned and scaled so that its points lie where the template has them; black beyond the frame.
 
     Without a size of its own the crop keeps the face's: `scale` times the mean ratio of the points' ten distances to
     the template's (GenD's rule).

@@ -27,7 +27,7 @@ class Corruption:
 
 
 def draw_corruptions(config: DegradationConfig, random: np.random.Generator) -> tuple[Corruption, ...]:
-    """The corruptions of one showing, in the order in which a picture would meet them."""
+    """Returns the corruptions of one showing, in the order in which a picture would meet them."""
     drawn = []
     for name, probability, (low, high) in (
         ("downscale", config.downscale, config.downscale_factor),
@@ -47,14 +47,16 @@ def draw_corruptions(config: DegradationConfig, random: np.random.Generator) -> 
 
 
 def degrade(crop: Image, corruptions: tuple[Corruption, ...]) -> Image:
-    """A crop (H, W, 3) uint8 after these corruptions, of the same size."""
+    """Returns a crop (H, W, 3) uint8 after these corruptions, of the same size."""
     for corruption in corruptions:
         crop = _CORRUPTIONS[corruption.name](crop, corruption)
     return crop
 
 
 def reseeded(corruptions: tuple[Corruption, ...], *place: int) -> tuple[Corruption, ...]:
-    """The same corruptions with their randomness keyed by `place` too, so that no two frames get the same noise."""
+    """Returns the same corruptions with their randomness keyed by `place` too, so that no two frames get the
+    same noise.
+    """
     return tuple(
         replace(corruption, seed=int(np.random.SeedSequence([corruption.seed, *place]).generate_state(1)[0]))
         for corruption in corruptions
@@ -93,7 +95,7 @@ def _jpeg(crop: Image, corruption: Corruption) -> Image:
 
 
 def _crf(crop: Image, corruption: Corruption) -> Image:
-    """One intra frame of H.264; its chroma has half the resolution, so odd sides are padded by a pixel."""
+    """Returns one intra frame of H.264; its chroma has half the resolution, so odd sides are padded by a pixel."""
     height, width = crop.shape[:2]
     padded = np.pad(crop, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     buffer = io.BytesIO()
@@ -109,7 +111,7 @@ def _crf(crop: Image, corruption: Corruption) -> Image:
 
 
 def _gamma(crop: Image, corruption: Corruption) -> Image:
-    """Each value to the power of the strength, black and white staying: above 1 is darker."""
+    """Returns each value to the power of the strength, black and white staying: above 1 is darker."""
     curve = 255.0 * (np.arange(256) / 255.0) ** corruption.strength
     changed: Image = curve.round().astype(np.uint8)[crop]
     return changed

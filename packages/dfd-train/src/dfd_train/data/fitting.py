@@ -19,7 +19,7 @@ from ffpp_prep.format.geometry import Image
 
 
 def fit(crop: Image, spec: InputSpec) -> Tensor:
-    """A crop uint8 (H, W, 3) as (3, S, S): uint8, or float32 in [0, 1] where the interpolation doesn't round.
+    """Returns a crop uint8 (H, W, 3) as (3, S, S): uint8, or float32 in [0, 1] where the interpolation doesn't round.
 
     Raises: UserError where OpenCV is needed and missing.
     """
@@ -80,7 +80,7 @@ def _by_opencv(crop: Image, height: int, width: int, how: str) -> Image:
 
 
 def need_opencv() -> Any:
-    """OpenCV. Raises: UserError with the way to it."""
+    """Returns OpenCV. Raises: UserError with the way to it."""
     try:
         import cv2
     except ImportError:

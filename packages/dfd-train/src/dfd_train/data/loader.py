@@ -93,7 +93,7 @@ class BatchLoader:
             yield images, batch.labels.to(device, non_blocking=True), batch.samples
 
     def _loaded(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Batch]:
-        """The batches, each looked for again and again, so that no wait is without end."""
+        """Yields the batches, each looked for again and again, so that no wait is without end."""
         watch = Watch(self._end_processes, stopped)
         try:
             others = set(multiprocessing.active_children())
@@ -155,6 +155,6 @@ class _PlanSampler(Sampler[list[Sample]]):
 
 
 def default_workers() -> int:
-    """Loader processes for this process's part of the machine, one core left to itself."""
+    """Returns how many loader processes fit this process's part of the machine, one core left to itself."""
     own = cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return max(0, min(16, own - 1))

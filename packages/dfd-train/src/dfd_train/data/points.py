@@ -22,7 +22,7 @@ _UPRIGHT = np.array([(0.31, 0.38), (0.69, 0.38), (0.5, 0.58), (0.34, 0.76), (0.6
 
 
 def five_points(picture: Image, box: Box) -> Points:
-    """The points of the face in a box; where the mesh takes it for none, those of an upright one."""
+    """Returns the points of the face in a box; where the mesh takes it for none, those of an upright one."""
     from ffpp_prep.one_video.landmarks import settled_mesh  # which loads LiteRT: training needs none
 
     found = settled_mesh(_mesh(), picture, box)

@@ -63,6 +63,6 @@ def _row(
 
 
 def _stack(pictures: list[Image], axis: int) -> Image:
-    """Pictures side by side (axis 1) or below each other (axis 0), white between them."""
+    """Returns pictures side by side (axis 1) or below each other (axis 0), white between them."""
     widths = [(0, GAP) if i == axis else (0, 0) for i in range(3)]
     return np.concatenate([np.pad(p, widths, constant_values=255) for p in pictures], axis=axis)

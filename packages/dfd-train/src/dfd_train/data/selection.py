@@ -38,7 +38,7 @@ class Selection:
     left_out: tuple[Count, ...]
 
     def summary(self) -> str:
-        """One line: how many of each label, and what was left out."""
+        """Returns one line: how many of each label, and what was left out."""
         fake = int((self.videos["label"] == 1).sum())
         reasons = ", ".join(f"{count.videos} {count.reason}" for count in self.left_out) or "none"
         return f"{self.split}: {fake} fake and {counted(len(self.videos) - fake, 'real video')}; left out: {reasons}"
@@ -54,7 +54,7 @@ class Pair(NamedTuple):
 def select_videos(
     videos: pd.DataFrame, split: str, *, multiple_faces: str = "drop", exclude_methods: Sequence[str] = ()
 ) -> Selection:
-    """The usable videos of a split: readable, with a face, and (as the thesis has it) with one face at a time.
+    """Returns the usable videos of a split: readable, with a face, and (as the thesis has it) with one face at a time.
 
     Split "all" is every video, whatever its split.
 
@@ -87,7 +87,7 @@ def select_videos(
 
 
 def _way_out(left_out: Sequence[Count]) -> str:
-    """What would take the videos that are left out for the most frequent reason."""
+    """Returns what would take the videos that are left out for the most frequent reason."""
     most = max(left_out, key=lambda count: count.videos).reason
     ways = {
         "not done": "run `ffpp-prep boxes WORK`",
@@ -98,7 +98,9 @@ def _way_out(left_out: Sequence[Count]) -> str:
 
 
 def usable_by_split(videos: pd.DataFrame, multiple_faces: str, exclude_methods: Sequence[str]) -> str:
-    """How many videos of each split can be used, in a line, so that an empty test split is seen before training."""
+    """Returns how many videos of each split can be used, in a line, so that an empty test split is seen
+    before training.
+    """
     counts = []
     for split in SPLITS:
         try:
@@ -117,12 +119,12 @@ def usable_by_split(videos: pd.DataFrame, multiple_faces: str, exclude_methods: 
 
 
 def in_split(videos: pd.DataFrame, split: str) -> pd.DataFrame:
-    """The videos of a split, usable or not; all of them for "all"."""
+    """Returns the videos of a split, usable or not; all of them for "all"."""
     return videos if split == "all" else videos[videos["split"] == split]
 
 
 def make_pairs(videos: pd.DataFrame) -> tuple[list[Pair], int]:
-    """Each fake with its original, in the table's order, and how many fakes lack a usable original.
+    """Returns each fake with its original, in the table's order, and how many fakes lack a usable original.
 
     Raises: UserError where no pair can be made.
     """
@@ -139,7 +141,7 @@ def make_pairs(videos: pd.DataFrame) -> tuple[list[Pair], int]:
 
 
 def shuffle_labels(videos: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The table with labels shuffled within the training and within the validation split: the chance control.
+    """Returns the table with labels shuffled within the training and within the validation split: the chance control.
 
     As many videos as before are called fake, and the same share of the fakes as of the reals. A plain permutation of
     few videos correlates with the truth by chance, either way, and a network finds that.

@@ -132,7 +132,7 @@ _JITTER = {
 
 
 def _center(image: Tensor, spec: InputSpec) -> Tensor:
-    """float32 (..., 3, S, S) as (value - mean) / std, in new memory."""
+    """Returns float32 (..., 3, S, S) as (value - mean) / std, in new memory."""
     mean, std = (image.new_tensor(values)[:, None, None] for values in (spec.mean, spec.std))
     return (image - mean).div_(std)
 
@@ -140,7 +140,7 @@ def _center(image: Tensor, spec: InputSpec) -> Tensor:
 def _draw_erased(
     config: TransformConfig, size: int, random: np.random.Generator
 ) -> tuple[int, int, int, int] | None:
-    """A box inside the image, by the rule of random erasing [35]; None after ten misses."""
+    """Returns a box inside the image, by the rule of random erasing [35]; None after ten misses."""
     low, high = config.erasing_ratio
     for _ in range(10):
         area = size * size * random.uniform(*config.erasing_scale)

@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 
 def no_batch() -> str:
-    """What is said where no batch has come."""
+    """Returns what is said where no batch has come."""
     return (
         f"no batch has come in {BATCH_SECONDS / 60:g} minutes: a loader process hangs, or its disk does; "
         "with --workers 0 crops are read without such processes"
@@ -60,7 +60,7 @@ class Watch:
 
 
 def next_batch(batches: Iterator[Item], stopped: Callable[[], bool], watch: Watch) -> Item | None:
-    """The next batch, None at the end; raises as `BatchLoader.load` where none comes."""
+    """Returns the next batch, None at the end; raises as `BatchLoader.load` where none comes."""
     began = time.monotonic()
     asked = None
     while True:

@@ -19,7 +19,7 @@ from dfd_train.runs.predictions import read_predictions, write_predictions
 
 
 def calibrate_detector(detector: Path, request: EvaluationRequest) -> tuple[Calibration, str]:
-    """Score a split of a prepared set and keep what it says of the detector's scores; and what to know of them.
+    """Scores a split of a prepared set and keeps what it says of the detector's scores; and what to know of them.
 
     Raises: FileNotFoundError, UserError where a class is missing; NotANumber.
     """
@@ -41,7 +41,7 @@ def calibrate_detector(detector: Path, request: EvaluationRequest) -> tuple[Cali
 
 
 def calibrate_run(run: Path, request: EvaluationRequest) -> Calibration:
-    """Learn a run's calibration anew from its own validation videos, scored where they aren't yet.
+    """Learns a run's calibration anew from its own validation videos, scored where they aren't yet.
 
     Raises: FileNotFoundError, UserError for an unfit run, or validation videos of one class; NotANumber.
     """

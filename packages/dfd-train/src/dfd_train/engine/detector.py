@@ -22,7 +22,7 @@ from ffpp_prep.format.prepared import PreparedSet
 def new_detector(
     config: RunConfig, trust: Sequence[str] = (), begun: CheckpointFacts | None = None
 ) -> tuple[Detector, list[TrainedModel]]:
-    """The newly initialised detector of a run, a function of its seed, and the trained members of an ensemble.
+    """Returns the newly initialised detector of a run, a function of its seed, and the trained members of an ensemble.
 
     `trust`: as `load_model`, for the members. `begun`: what the checkpoint says from which the run goes on; no
     pretrained weights are read then.
@@ -47,7 +47,7 @@ def detector_of_run(
     last: LastCheckpoint | None,
     trust: Sequence[str] = (),
 ) -> tuple[Detector, CheckpointFacts]:
-    """The detector on its device, as all processes train it, and what its checkpoints say about it, of epoch 0.
+    """Returns the detector on its device, as all processes train it, and what its checkpoints say about it, of epoch 0.
 
     Raises: as `new_detector`; UserError where the weights of the last checkpoint were trained by another function.
     """

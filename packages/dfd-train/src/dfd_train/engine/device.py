@@ -12,7 +12,7 @@ from dfd_train.settings.sections import Device
 
 
 def choose_device(name: str, processes: Processes | None = None) -> torch.device:
-    """The device of a name: auto takes a GPU where there is one; each of several processes takes its own.
+    """Returns the device of a name: auto takes a GPU where there is one; each of several processes takes its own.
 
     Raises: UserError where there is none.
     """
@@ -28,5 +28,5 @@ def choose_device(name: str, processes: Processes | None = None) -> torch.device
 
 
 def device_name(device: torch.device) -> str:
-    """What the device is called in environment.json."""
+    """Returns what the device is called in environment.json."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -45,7 +45,7 @@ class GradientFlow:
             self._largest = torch.maximum(self._largest, largest)
 
     def event(self, epoch: int) -> dict[str, Any]:
-        """The epoch's record for events.jsonl, layers in the network's order."""
+        """Returns the epoch's record for events.jsonl, layers in the network's order."""
         return {
             "event": "gradient_flow",
             "epoch": epoch,
@@ -55,7 +55,7 @@ class GradientFlow:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` needs to go on within an epoch."""
+        """Returns what `load_state_dict` needs to go on within an epoch."""
         return {"steps": self._steps, "mean": self._mean, "max": self._largest}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

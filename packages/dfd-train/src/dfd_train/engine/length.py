@@ -17,7 +17,7 @@ Planner = Callable[[RunConfig, int], EpochPlan]
 
 
 def is_done(facts: CheckpointFacts, config: RunConfig) -> bool:
-    """Whether a run of this length has come to its end; one of another length `check_length` judges."""
+    """Returns whether a run of this length has come to its end; one of another length `check_length` judges."""
     return facts.epoch >= config.train.epochs and not _changed_length(facts.config, config)
 
 
@@ -55,12 +55,14 @@ def check_length(before: RunConfig, now: RunConfig, place: Place, plan: Planner,
 
 
 def _first_other(before: RunConfig, now: RunConfig, begun: int, plan: Planner) -> int | None:
-    """The first epoch of those begun that would have had other batches."""
+    """Returns the first epoch of those begun that would have had other batches."""
     return next((e for e in range(1, begun + 1) if plan(before, e).batches != plan(now, e).batches), None)
 
 
 def _longest(before: RunConfig, refused: int, begun: int, plan: Planner) -> int:
-    """The largest number of epochs below a refused one that would do: more epochs leave fewer frames to choose from."""
+    """Returns the largest number of epochs below a refused one that would do: more epochs leave fewer frames
+    to choose from.
+    """
     fits = before.train.epochs
     while fits + 1 < refused:
         middle = (fits + refused) // 2

@@ -39,5 +39,5 @@ class Place:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """The place that `state_dict` wrote down."""
+        """Returns the place that `state_dict` wrote down."""
         return cls(**state["place"], logits=state["logits"].tolist())

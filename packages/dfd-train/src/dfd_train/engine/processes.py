@@ -30,11 +30,12 @@ class Processes:
         return self.rank == 0
 
     def share(self, items: Sequence[Item]) -> list[Item]:
-        """This process's part of a batch: pairs side by side stay balanced over the processes."""
+        """Returns this process's part of a batch: pairs side by side stay balanced over the processes."""
         return [item for index in self._indices(len(items), self.rank) for item in items[index : index + 1]]
 
     def join(self, values: Tensor, total: int, flag: bool = False) -> tuple[Tensor, bool]:
-        """The values of a whole batch of `total` items from every process's share, and whether any raised a flag.
+        """Returns the values of a whole batch of `total` items from every process's share, and whether any
+        raised a flag.
 
         `values` is 1-D on the CPU, in the order of `share`; the result is in the order of the batch.
         """
@@ -58,7 +59,7 @@ class Processes:
                 dist.broadcast(buffer, src=0)
 
     def agree(self, value: Item) -> Item:
-        """The main process's value, in every process."""
+        """Returns the main process's value, in every process."""
         if self.count == 1:
             return value
         holder: list[Item] = [value]
@@ -71,7 +72,7 @@ class Processes:
 
 
 def own_processes() -> Processes:
-    """This process among those of `torchrun`, as it says in the environment; alone where there is none."""
+    """Returns this process among those of `torchrun`, as it says in the environment; alone where there is none."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return Processes()
@@ -98,7 +99,7 @@ def join_processes(processes: Processes, device: torch.device) -> None:
 
 
 def lost_another(error: RuntimeError) -> bool:
-    """Whether an error says that another process is gone; gloo has no type of its own for that."""
+    """Returns whether an error says that another process is gone; gloo has no type of its own for that."""
     return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 

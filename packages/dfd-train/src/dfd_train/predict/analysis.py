@@ -111,7 +111,7 @@ def analyse(
     rates: Rates,
     advance: Advance = lambda at, duration: None,
 ) -> Analysis:
-    """Find, follow and score the faces of one file; where the finder sees none, another one looks once more.
+    """Finds, follows and scores the faces of one file; where the finder sees none, another one looks once more.
 
     advance: called with (seconds of video done, seconds of video announced) as it goes.
     Raises: UserError where the file can't be read; NotANumber where a model gives no number.
@@ -211,7 +211,7 @@ class _Batch:
             self._bytes += crop.nbytes
 
     def run(self) -> list[tuple[int, tuple[float, ...], Image]]:
-        """Row, logits of the models and crop of each face that waits."""
+        """Returns the row, logits of the models and crop of each face that waits."""
         if not self._rows:
             return []
         started = time.perf_counter()

@@ -50,7 +50,7 @@ def annotate_video(
     advance: Advance = lambda at, duration: None,
     keep: Sequence[float] = (),
 ) -> tuple[Still, ...]:
-    """Write `target` (.mp4); returns the pictures at the times `keep`, rising, or the first ones after them.
+    """Writes `target` (.mp4); returns the pictures at the times `keep`, rising, or the first ones after them.
 
     Raises: UserError where the source can't be read; av.FFmpegError, OSError where the target can't be written.
     """
@@ -106,7 +106,7 @@ class Marks:
         self._present: list[_Path] = []
 
     def at(self, time: float, scale: np.ndarray) -> list[Mark]:
-        """The faces at a time, boxes multiplied by `scale` (4,)."""
+        """Returns the faces at a time, boxes multiplied by `scale` (4,)."""
         while self._waiting and self._waiting[0].start <= time:
             self._present.append(self._waiting.pop(0))
         self._present = [path for path in self._present if path.end >= time]
@@ -157,13 +157,13 @@ class _Sound:
         self._advance()
 
     def copy_until(self, time: float) -> None:
-        """Write the sound up to a time of the video."""
+        """Writes the sound up to a time of the video."""
         while self._next is not None and float(self._next.pts * self._next.time_base) - self._start <= time:
             self._write(self._next)
             self._advance()
 
     def close(self) -> None:
-        """Write what is left in the encoder."""
+        """Writes what is left in the encoder."""
         if self._encoder is not None:
             self._out.mux(self._encoder.encode(None))
         if self._container is not None:
@@ -201,7 +201,7 @@ class _Sound:
 
 
 def _shown_size(picture: Image) -> tuple[int, int]:
-    """Width and height of the annotated video: not above LONGEST_SIDE, even, as H.264 wants them."""
+    """Returns the width and height of the annotated video: not above LONGEST_SIDE, even, as H.264 wants them."""
     height, width = picture.shape[:2]
     scale = min(1.0, LONGEST_SIDE / max(height, width))
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)

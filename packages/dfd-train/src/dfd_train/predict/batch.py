@@ -75,7 +75,7 @@ def predict_files(
     report: Callable[[Done], None] = lambda done: None,
     at_once: Callable[[Sequence[tuple[Input, Path]]], Iterator[Done]] | None = None,
 ) -> Counter[Status]:
-    """Score files into `out`/NAME/, and write summary.csv and index.html over all answers in `out`, earlier ones too.
+    """Scores files into `out`/NAME/, and writes summary.csv and index.html over all answers in `out`, earlier ones too.
 
     A file whose folder already holds its answer, from the same bytes, models and rates, is not scored again; a
     namesake from elsewhere gets a folder of its own, NAME-2. One that can't be read is an answer too, and so is one at
@@ -107,7 +107,7 @@ def predict_files(
 
 
 def planned(files: Sequence[Input], out: Path, job: Job) -> Iterator[tuple[Input, Path, bool]]:
-    """Each file, the folder that it would get, and whether its answer is there; nothing is written."""
+    """Yields each file, the folder that it would get, and whether its answer is there; nothing is written."""
     for file, folder in zip(files, _folders(files, out), strict=True):
         identity, before = _identity(file, job), read_result(folder)
         yield file, folder, before is not None and bool(identity) and before.identity == identity
@@ -120,7 +120,7 @@ def _in_turn(tasks: Sequence[tuple[Input, Path]], job: Job) -> Iterator[Done]:
 
 
 def _folders(files: Sequence[Input], out: Path) -> list[Path]:
-    """Each file's folder in `out`: where its answer is; else its name, with a number where that is taken.
+    """Returns each file's folder in `out`: where its answer is; else its name, with a number where that is taken.
 
     What stands in `out` and is no answer is never replaced.
     """
@@ -138,7 +138,7 @@ def _folders(files: Sequence[Input], out: Path) -> list[Path]:
 
 
 def predict_file(file: Input, folder: Path, job: Job, advance: Stages) -> Done:
-    """Score one file into its folder, or find there that this was done."""
+    """Scores one file into its folder, or finds there that this was done."""
     identity = _identity(file, job)
     before = read_result(folder)
     if before is not None and identity and before.identity == identity:
@@ -163,7 +163,7 @@ def predict_file(file: Input, folder: Path, job: Job, advance: Stages) -> Done:
 
 
 def failed(file: Input, folder: Path, job: Job, error: Exception) -> Done:
-    """The answer about a file at which this program failed, written to its folder."""
+    """Returns the answer about a file at which this program failed, written to its folder."""
     result = internal_error(file, error, job.reading)
     traceback = without_places("".join(format_exception(error)), file.path)
     write_outputs(folder, file, result, None, job.reading, video=False, traceback=traceback)
@@ -180,7 +180,7 @@ def _sha256(file: Input) -> str:
 
 
 def _judged(file: Input, job: Job, identity: str, advance: Stages) -> tuple[Analysis | None, Result]:
-    """The file's scores and its answer; no scores where it can't be read, or where a model fails."""
+    """Returns the file's scores and its answer; no scores where it can't be read, or where a model fails."""
     try:
         analysis = analyse(file, job.scorers, job.finder, job.rates, advance.of("scoring"))
     except (UserError, VideoError, av.FFmpegError, OSError, MemoryError) as error:
@@ -191,7 +191,9 @@ def _judged(file: Input, job: Job, identity: str, advance: Stages) -> tuple[Anal
 
 
 def _explained(result: Result, analysis: Analysis | None, job: Job) -> tuple[Result, tuple[Marked, ...]]:
-    """The answer with an explanation of its most suspicious face, and the pictures of it, where that is asked for."""
+    """Returns the answer with an explanation of its most suspicious face, and the pictures of it, where that
+    is asked for.
+    """
     if job.explain is None or analysis is None or result.prob is None:
         return result, ()
     face = max((one for one in result.faces if not one.left_out), key=lambda one: one.value).face
@@ -203,7 +205,7 @@ class Stages:
     """Who wants to know how far a file is, stage by stage; this one does not."""
 
     def of(self, stage: str) -> Advance:
-        """What is to be called with the seconds of video done and announced."""
+        """Returns what is to be called with the seconds of video done and announced."""
         return lambda at, duration: None
 
 

@@ -49,7 +49,7 @@ class Container:
 
 
 def container_of(file: Input) -> Container | None:
-    """What a file says of itself; None where it can't be opened."""
+    """Returns what a file says of itself; None where it can't be opened."""
     try:
         return _of_picture(file.path) if file.is_image else _of_video(file.path)
     except (UserError, VideoError, av.FFmpegError, OSError, ValueError, MemoryError):
@@ -101,7 +101,7 @@ def _of_video(path: Path) -> Container:
 
 
 def _track(stream: Any) -> str:
-    """One track in words: all as the file announces it."""
+    """Returns one track in words: all as the file announces it."""
     context, parts = stream.codec_context, []
     if context is not None:
         codec = context.codec.canonical_name
@@ -188,7 +188,7 @@ def _timescale(body: memoryview) -> int:
 
 
 def _edits(body: memoryview) -> tuple[tuple[int, int], ...]:
-    """Length in the movie's units and start in the track's, -1 for a pause, of each entry that is there."""
+    """Returns the length in the movie's units and start in the track's, -1 for a pause, of each entry that is there."""
     form, step = (">Qq", 20) if bytes(body[:1]) == b"\1" else (">Ii", 12)
     count = struct.unpack(">I", body[4:8])[0] if len(body) >= 8 else 0
     places = range(8, min(8 + count * step, len(body) - step + 1), step)

@@ -45,7 +45,7 @@ class Credentials:
 
 
 def credentials_of(path: Path) -> Credentials:
-    """The content credentials of a file. Needs the extra `c2pa`; without it the answer says so."""
+    """Returns the content credentials of a file. Needs the extra `c2pa`; without it the answer says so."""
     if find_spec("c2pa") is None:
         return Credentials("not_looked_for", "that needs c2pa-python: pip install 'dfd-train[c2pa]'")
     import c2pa

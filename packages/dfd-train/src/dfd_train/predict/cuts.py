@@ -40,7 +40,7 @@ class CutDetector:
         self._recent: deque[float] = deque(maxlen=REMEMBERED)
 
     def step(self, frame: Frame) -> bool:
-        """Whether a cut lies before this frame; the first is none. Raises as `Frame.rgb`."""
+        """Returns whether a cut lies before this frame; the first is none. Raises as `Frame.rgb`."""
         small = thumbnail(frame)
         now = _colours(small), _places(small)
         if self._before is None:
@@ -59,7 +59,7 @@ class CutDetector:
 
 
 def _colours(small: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Shares of 8 x 8 x 8 colours, (512,)."""
+    """Returns shares of 8 x 8 x 8 colours, (512,)."""
     eighth = (small >> 5).astype(np.int64)
     index = (eighth[..., 0] << 6) | (eighth[..., 1] << 3) | eighth[..., 2]
     shares: NDArray[np.float64] = np.bincount(index.ravel(), minlength=512) / index.size
@@ -67,6 +67,6 @@ def _colours(small: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _places(small: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Mean colours of 9 x 16 places, 0 to 1: small movements hardly change them."""
+    """Returns the mean colours of 9 x 16 places, 0 to 1: small movements hardly change them."""
     means: NDArray[np.float64] = small.reshape(9, 4, 16, 4, 3).mean((1, 3)) / 255.0
     return means

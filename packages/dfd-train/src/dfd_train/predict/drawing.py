@@ -36,12 +36,12 @@ class Mark:
 
 
 def face_colour(face: int) -> str:
-    """A colour that only tells faces apart."""
+    """Returns a colour that only tells faces apart."""
     return FACE_COLOURS[(face - 1) % len(FACE_COLOURS)]
 
 
 def colour(face: int, prob: float | None, threshold: float | None) -> str:
-    """Orange above the threshold and blue below it; `face_colour` without a threshold; grey without a score."""
+    """Returns orange above the threshold and blue below it; `face_colour` without a threshold; grey without a score."""
     if prob is None:
         return GREY
     if threshold is None:
@@ -50,7 +50,7 @@ def colour(face: int, prob: float | None, threshold: float | None) -> str:
 
 
 def draw_marks(picture: Image, marks: Sequence[Mark], threshold: float | None, note: str) -> Image:
-    """A copy of `picture` (H, W, 3) uint8 with its faces marked, and `note` across its foot."""
+    """Returns a copy of `picture` (H, W, 3) uint8 with its faces marked, and `note` across its foot."""
     canvas = PIL.Image.fromarray(picture)
     mark_picture(canvas, marks, threshold, note)
     return np.asarray(canvas)
@@ -84,7 +84,7 @@ def _luminance(colour: str) -> float:
 
 
 def text_on(plate: str) -> str:
-    """White or black, whichever can be read better."""
+    """Returns white or black, whichever can be read better."""
     return max(WHITE, BLACK, key=lambda ink: contrast(ink, plate))
 
 

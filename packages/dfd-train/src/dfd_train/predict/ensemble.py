@@ -59,7 +59,8 @@ class Reading:
 
 
 def read_together(scorers: Sequence[Scorer]) -> Reading:
-    """One model's own reading, or that of the mean of several: calibrated anew on their common validation videos.
+    """Returns one model's own reading, or that of the mean of several: calibrated anew on their common
+    validation videos.
 
     Nothing is scored for that: `engine.validation` sees to it that runs have their validation predictions.
     """
@@ -87,7 +88,7 @@ def read_together(scorers: Sequence[Scorer]) -> Reading:
 
 
 def gain_table(scorers: Sequence[Scorer], work: Path, split: str, frames: int = 12) -> Table:
-    """Each model alone and the mean of their logits on a split of a prepared set.
+    """Returns each model alone and the mean of their logits on a split of a prepared set.
 
     Raises: FileNotFoundError, UserError where the set or the split can't be used, or has one class only.
     """

@@ -120,7 +120,7 @@ def networks(facts: Sequence[Facts]) -> tuple[Network, ...]:
 
 
 def gather(file: Input, sha256: str, facts: Sequence[Facts], finder: FaceFinder, rates: Rates) -> Evidence:
-    """The evidence of a file that is scored now, without what is written of it.
+    """Returns the evidence of a file that is scored now, without what is written of it.
 
     sha256: of the file, taken before it was scored; empty where that can't be done.
     """
@@ -151,6 +151,6 @@ def versions(*, onnx: bool) -> Versions:
 
 
 def outputs_of(folder: Path, leave_out: str) -> tuple[OutputFile, ...]:
-    """The files of a folder, by name, but for one."""
+    """Returns the files of a folder, by name, but for one."""
     paths = sorted(path for path in folder.iterdir() if path.name != leave_out)
     return tuple(OutputFile(path.name, sha256_of(path)) for path in paths)

@@ -18,7 +18,9 @@ a macaque 0.44, and cats and dogs, of which the SSD is sure, 0.15 and less"""
 
 
 def doubt(face: pd.DataFrame) -> str:
-    """Why a face may be none, in words; empty where nothing says so. face: its scored rows of `Analysis.faces`."""
+    """Returns why a face may be none, in words; empty where nothing says so. face: its scored rows of
+    `Analysis.faces`.
+    """
     detected = face[~face["followed"]] if not face["followed"].all() else face
     confidence = float(detected["confidence"].median())
     if confidence < WEAK:

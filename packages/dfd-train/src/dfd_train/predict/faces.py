@@ -55,7 +55,7 @@ class Rates(Checked):
     score: Rate = 2.0
 
     def scored_in(self, footage: Footage) -> float | None:
-        """The rate of scoring for a video: short ones are scored as often as in evaluation."""
+        """Returns the rate of scoring for a video: short ones are scored as often as in evaluation."""
         if not self.score:
             return None
         return max(self.score, FEWEST_SCORED / footage.seconds(FEWEST_SCORED / self.score))
@@ -112,7 +112,9 @@ class Footage:
             yield frame, self._times.of(frame)
 
     def seconds(self, most: float) -> float:
-        """How long it is, whatever it says; looked up to `most` seconds, with a reader that is read for this alone."""
+        """Returns how long it is, whatever it says; looked up to `most` seconds, with a reader that is read
+        for this alone.
+        """
         with _reader(self._path) as reader:
             return reader.seconds(most)
 
@@ -236,7 +238,7 @@ class VideoFaces:
     def _between(
         self, before: list[TrackedBox], after: list[TrackedBox], held: list[_Held]
     ) -> Iterator[FoundFace]:
-        """Faces of held frames, on straight lines between their boxes before and after."""
+        """Yields the faces of held frames, on straight lines between their boxes before and after."""
         if not before or not after or not held:
             return
         filled: dict[int, list[TrackedBox]] = {}
@@ -307,7 +309,7 @@ def _too_many(held: list[_Held], size: tuple[int, int]) -> bool:
 
 
 def _faces(frame: int, detections: Detections, threshold: float = CONFIDENCE) -> list[TrackedBox]:
-    """The faces of one frame above the threshold, the best first; of two boxes of one head the better one."""
+    """Returns the faces of one frame above the threshold, the best first; of two boxes of one head the better one."""
     kept: list[TrackedBox] = []
     for rank, (box, score) in enumerate(
         zip(detections.boxes.tolist(), detections.scores.tolist(), strict=True)
@@ -319,14 +321,14 @@ def _faces(frame: int, detections: Detections, threshold: float = CONFIDENCE) ->
 
 
 def _nested(a: TrackedBox, b: TrackedBox) -> bool:
-    """Whether most of the smaller box lies inside the other one."""
+    """Returns whether most of the smaller box lies inside the other one."""
     width, height = min(a.x2, b.x2) - max(a.x1, b.x1), min(a.y2, b.y2) - max(a.y1, b.y1)
     smaller = min((face.x2 - face.x1) * (face.y2 - face.y1) for face in (a, b))
     return width > 0 and height > 0 and width * height > NESTED * smaller
 
 
 def _seen(faces: list[TrackedBox], at: float, picture: Image | None) -> Iterator[FoundFace]:
-    """The faces of one frame; without its picture they are not to be scored."""
+    """Yields the faces of one frame; without its picture they are not to be scored."""
     for face in faces:
         box = (face.x1, face.y1, face.x2, face.y2)
         crop_of = None if picture is None else partial(cut, picture, box)

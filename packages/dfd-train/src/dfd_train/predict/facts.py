@@ -12,7 +12,7 @@ from ffpp_prep.text.units import counted
 
 
 def facts_of_file(result: Result) -> list[tuple[str, str]]:
-    """What the file is and what it says of itself."""
+    """Returns what the file is and what it says of itself."""
     facts, evidence, media = [("Name", result.file)], result.evidence, result.media
     if evidence is not None:
         facts.append(("SHA-256", evidence.file_sha256 or "the file can't be read"))

@@ -52,7 +52,7 @@ class FaceFinder:
         self.weights_sha256 = self._detector.weights_sha256
 
     def detect(self, picture: Image) -> Detections:
-        """All candidates of one frame, uint8 (H, W, 3).
+        """Returns all candidates of one frame, uint8 (H, W, 3).
 
         The SSD sees 512 pixels a side, whatever the picture's size; but its engine holds all of the picture as floats,
         0.8 GB of 8192x8192. So of pictures above DETECTED pixels it gets every third pixel, or fewer: at most FEWER.
@@ -63,12 +63,14 @@ class FaceFinder:
         return found if step == 1 else replace(found, boxes=found.boxes * step)
 
     def humanity(self, surroundings: Image) -> float:
-        """How surely BlazeFace and the face mesh see a human face in a picture of one, 0 to 1; in cats they don't."""
+        """Returns how surely BlazeFace and the face mesh see a human face in a picture of one, 0 to 1; in
+        cats they don't.
+        """
         judge = self if self.name == BLAZEFACE else _second(self.threshold)
         return float(judge.detect(surroundings).scores[0])
 
     def second(self) -> FaceFinder | None:
-        """Who looks where this one finds no face at all; None where there is nobody better."""
+        """Returns who looks where this one finds no face at all; None where there is nobody better."""
         return _second(self.threshold) if self.name == SSD else None
 
 
@@ -78,7 +80,7 @@ def _second(threshold: float) -> FaceFinder:
 
 
 def detector_of(models: Sequence[HasDetector]) -> str:
-    """The detector of the models' training data.
+    """Returns the detector of the models' training data.
 
     Raises: UserError where they had different ones: their crops are framed alike, but not the same.
     """

@@ -29,7 +29,7 @@ class Follower:
         self._looks.clear()
 
     def step(self, frame: int, faces: list[TrackedBox], picture: Image) -> list[TrackedBox]:
-        """The faces of the next frame (H, W, 3), in the same order, with their tracks."""
+        """Returns the faces of the next frame (H, W, 3), in the same order, with their tracks."""
         looks = [_Look(picture, face) for face in faces]
         linked = self._linker.step(frame, faces, lambda track, i: not self._looks[track].jumps_to(looks[i]))
         self._looks.update({face.track: look for face, look in zip(linked, looks, strict=True)})
@@ -49,13 +49,13 @@ class _Look:
         self._light = light / (np.linalg.norm(light) or 1.0)
 
     def jumps_to(self, other: _Look) -> bool:
-        """Whether the other one can't be the same face soon after."""
+        """Returns whether the other one can't be the same face soon after."""
         colours = float(np.abs(self._colours - other._colours).sum()) / 2
         return colours > COLOURS and float((self._light * other._light).sum()) < PATTERN
 
 
 def _points(picture: Image, face: TrackedBox) -> NDArray[np.uint8]:
-    """48 x 48 of the box's pixels; those beyond the picture's edge are its edge's."""
+    """Returns 48 x 48 of the box's pixels; those beyond the picture's edge are its edge's."""
     height, width = picture.shape[:2]
     rows = np.linspace(face.y1, face.y2, 48).clip(0, height - 1).astype(int)
     columns = np.linspace(face.x1, face.x2, 48).clip(0, width - 1).astype(int)

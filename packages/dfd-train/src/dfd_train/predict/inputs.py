@@ -85,7 +85,7 @@ class Input:
 
 
 def find_inputs(paths: Iterable[Path], leave_out: Path | None = None) -> list[Input]:
-    """Files as named, and the images and videos anywhere in named folders, by ending or first bytes, each once.
+    """Returns files as named, and the images and videos anywhere in named folders, by ending or first bytes, each once.
 
     leave_out: a folder whose content is never an input: where results are written.
     Raises: FileNotFoundError for a path that is not there, or a folder without such files.
@@ -138,13 +138,13 @@ def _why_not(path: Path, error: OSError) -> str:
 
 
 def _whole(path: Path) -> Path:
-    """The file's own path from the root; of a link that leads nowhere, or to no file, the link's."""
+    """Returns the file's own path from the root; of a link that leads nowhere, or to no file, the link's."""
     resolved = Path(os.path.realpath(path))
     return resolved if os.path.isfile(resolved) else Path(os.path.abspath(path))  # noqa: PTH100, PTH113
 
 
 def _inside(folder: Path, leave_out: Path | None) -> list[Path]:
-    """The videos and images below a folder, and the folders there that can't be listed."""
+    """Returns the videos and images below a folder, and the folders there that can't be listed."""
     unlisted: list[Path] = []
 
     def refuse(error: OSError) -> None:
@@ -185,7 +185,8 @@ def _named(found: Iterable[tuple[Path, str]]) -> Iterator[Input]:
 
 
 def folder_name(called: str) -> str:
-    """A folder's name for what a person calls so: letters of any script stay, what file systems dislike does not.
+    """Returns a folder's name for what a person calls so: letters of any script stay, what file systems
+    dislike does not.
 
     One that is too long for a file system is cut, and told from others that begin alike by a few digits of its hash.
     """
@@ -201,5 +202,5 @@ def folder_name(called: str) -> str:
 
 
 def same_name(name: str) -> str:
-    """Equal for names that some file system takes for one: in another case, or composed otherwise."""
+    """Returns what is equal for names that some file system takes for one: in another case, or composed otherwise."""
     return unicodedata.normalize("NFC", name).casefold()

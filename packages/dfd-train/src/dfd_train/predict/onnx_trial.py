@@ -97,7 +97,7 @@ def _said(text: str) -> int:
 
 
 def _tensors(message: Any) -> Iterator[Any]:
-    """All tensors of a model, wherever they stand: in graphs within graphs, functions, attributes."""
+    """Yields all tensors of a model, wherever they stand: in graphs within graphs, functions, attributes."""
     import onnx
 
     for field, value in message.ListFields():

@@ -64,7 +64,7 @@ def write_outputs(
     traceback: str = "",
     marked: Sequence[Marked] = (),
 ) -> Result:
-    """Write the folder of one file, in the place of what was there; returns the result as it stands there.
+    """Writes the folder of one file, in the place of what was there; returns the result as it stands there.
 
     analysis: None for a file of which there is none.
     video: whether to make the annotated video.
@@ -111,7 +111,7 @@ def write_outputs(
 
 
 def read_result(folder: Path) -> Result | None:
-    """What a folder of outputs holds; None where it is none, of another version, or damaged, which is said."""
+    """Returns what a folder of outputs holds; None where it is none, of another version, or damaged, which is said."""
     try:
         return decoded(read_checked_json(folder / RESULT, "it counts as not there"))
     except Damaged as damage:
@@ -122,14 +122,16 @@ def read_result(folder: Path) -> Result | None:
 
 
 def decoded(content: dict[str, Any]) -> Result:
-    """The result in a JSON object; before version 3 the file's path stood there. Raises: msgspec.MsgspecError."""
+    """Returns the result in a JSON object; before version 3 the file's path stood there. Raises:
+    msgspec.MsgspecError.
+    """
     if isinstance(path := content.get("path"), str):
         content = {"source": source_of(path), **content}
     return msgspec.convert(content, Result)
 
 
 def sweep(out: Path) -> None:
-    """Remove what killed commands left half-written; what another one is writing now stays."""
+    """Removes what killed commands left half-written; what another one is writing now stays."""
     for leftover in out.glob(f"{TEMPORARY}*"):
         with _locked(leftover) as free:
             if free:

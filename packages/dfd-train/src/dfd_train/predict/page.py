@@ -74,7 +74,7 @@ class _ShownFace:
 
 
 def answer(result: Result) -> Answer:
-    """The answer in words."""
+    """Returns the answer in words."""
     if result.status == "unreadable":
         return Answer("none", "Could not be read", sentence(result.reason))
     if result.status == "not_a_number":
@@ -134,7 +134,7 @@ def write_page(
     timelines: Sequence[Timeline] = (),
     marked: Sequence[Marked] = (),
 ) -> None:
-    """Write folder/report.html; pictures beside it are put into the page. stills: what paper shows of the video.
+    """Writes folder/report.html; pictures beside it are put into the page. stills: what paper shows of the video.
 
     timelines: the wide and the narrow one; none of what has no line.
     """
@@ -166,7 +166,7 @@ def write_page(
 
 
 def write_index(out: Path, results: Sequence[tuple[str, Result]], reading: Reading) -> Path:
-    """Write out/index.html, one line a file: (name of its folder, its result). reading: the last command's."""
+    """Writes out/index.html, one line a file: (name of its folder, its result). reading: the last command's."""
     rows = [(name, result, answer(result)) for name, result in results]
     page = (
         _environment()
@@ -216,7 +216,9 @@ def _look(one: Marked, reading: Reading, media: Media | None) -> _Look:
 
 
 def _shown_size(media: Media | None) -> tuple[int, int]:
-    """Width and height of its picture on the page: a small one is enlarged so that its faces can be seen."""
+    """Returns the width and height of its picture on the page: a small one is enlarged so that its faces can
+    be seen.
+    """
     width, height = (media.width, media.height) if media else (0, 0)
     longest = max(width, height, 1)
     scale = min(max(1.0, SHOWN_SIDE / longest), LONGEST_SIDE / longest)
@@ -234,7 +236,7 @@ def _when(face: Face) -> str:
 
 
 def _embedded(path: Path) -> str:
-    """A data URI of a file, its name where it is too large for that, nothing where it is not there."""
+    """Returns a data URI of a file, its name where it is too large for that, nothing where it is not there."""
     if not path.is_file():
         return ""
     if path.stat().st_size > EMBEDDED_VIDEO and path.suffix == ".mp4":
@@ -248,7 +250,9 @@ def _uri(content: bytes, kind: str) -> str:
 
 @cache
 def script(name: str) -> str:
-    """The script of a page, as it stands in each: of "report" what makes its parts move together, or of "index"."""
+    """Returns the script of a page, as it stands in each: of "report" what makes its parts move together, or
+    of "index".
+    """
     return _environment().get_template(f"{name}.js").render()
 
 
@@ -262,5 +266,5 @@ def _environment() -> Environment:
 
 
 def _unbroken(value: object) -> object:
-    """What a template fills in, without a line break between a number and its %."""
+    """Returns what a template fills in, without a line break between a number and its %."""
     return _PERCENT.sub("\N{NO-BREAK SPACE}%", value) if type(value) is str else value  # Markup is left alone

@@ -25,7 +25,7 @@ _job: Job  # of a worker process
 
 
 def predict_at_once(tasks: Sequence[Task], make: Callable[[], Job], job: Job, jobs: int) -> Iterator[Done]:
-    """The answers of several processes, as they come.
+    """Yields the answers of several processes, as they come.
 
     A process that dies, of a library's crash or for want of memory, takes only the files in hand with it: each is tried
     again alone, and one at which a process dies again gets that as its answer.

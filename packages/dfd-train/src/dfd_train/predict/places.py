@@ -15,7 +15,7 @@ _PATH = re.compile(r"(?<![\w.:/\\])(?:/|[A-Za-z]:[/\\])(?:[^\s/\\'\"<>|:,;]+[/\\
 
 
 def without_places(text: str, *paths: Path) -> str:
-    """A message or traceback whose paths have lost their folders: of a module's the package's name stays.
+    """Returns a message or traceback whose paths have lost their folders: of a module's the package's name stays.
 
     paths: files that it may be about, whose folders may have any name; of others, a folder with a blank in its name
     that is neither home nor where the command was given would leave its end.

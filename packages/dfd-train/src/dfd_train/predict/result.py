@@ -108,7 +108,7 @@ class Result:
 
 
 def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> Result:
-    """The result of an analysis."""
+    """Returns the result of an analysis."""
     faces, scored = _faces(analysis, reading)
     answered = replace(
         _unanswered(file, reading, identity, ""),
@@ -144,7 +144,7 @@ def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> R
 
 
 def unreadable(file: Input, error: Exception, reading: Reading, identity: str) -> Result:
-    """The result for a file that can't be read: no readable picture or video, or no file at all."""
+    """Returns the result for a file that can't be read: no readable picture or video, or no file at all."""
     reason = _reason(file, error)
     in_words = isinstance(error, TooLarge) or reason == "the file is empty"
     if not file.is_image and isinstance(error, VideoError) and not in_words:
@@ -153,17 +153,17 @@ def unreadable(file: Input, error: Exception, reading: Reading, identity: str) -
 
 
 def not_a_number(file: Input, error: NotANumber, reading: Reading) -> Result:
-    """The result for a file that a model gives no number for."""
+    """Returns the result for a file that a model gives no number for."""
     return replace(_unanswered(file, reading, "", _reason(file, error)), status="not_a_number")
 
 
 def changed(file: Input, reading: Reading) -> Result:
-    """The result for a file that somebody wrote to while it was scored."""
+    """Returns the result for a file that somebody wrote to while it was scored."""
     return _unanswered(file, reading, "", "the file changed while it was scored")
 
 
 def internal_error(file: Input, error: Exception, reading: Reading) -> Result:
-    """The result for a file at which this program has failed."""
+    """Returns the result for a file at which this program has failed."""
     said = f"{type(error).__name__}: {_reason(file, error)}"
     return replace(_unanswered(file, reading, "", said), status="internal_error")
 
@@ -174,7 +174,7 @@ def _reason(file: Input, error: Exception) -> str:
 
 
 def _unanswered(file: Input, reading: Reading, identity: str, reason: str) -> Result:
-    """What is known of a file before it is opened."""
+    """Returns what is known of a file before it is opened."""
     return Result(
         format_version=FORMAT_VERSION,
         identity=identity,
@@ -197,7 +197,7 @@ def _unanswered(file: Input, reading: Reading, identity: str, reason: str) -> Re
 
 
 def frame_probs(faces: pd.DataFrame, reading: Reading) -> pd.Series:
-    """Probability of fake of each row of an analysis, NaN where it was not scored."""
+    """Returns the probability of fake of each row of an analysis, NaN where it was not scored."""
     return pd.Series(reading.score.frame_probs(faces["logit"].to_numpy(np.float64)), faces.index)
 
 
@@ -207,7 +207,7 @@ def _kind(face: Scored, analysis: Analysis) -> str:
 
 
 def _faces(analysis: Analysis, reading: Reading) -> tuple[tuple[Face, ...], list[Scored]]:
-    """All faces that were scored, and those that count."""
+    """Returns all faces that were scored, and those that count."""
     rows = analysis.faces.assign(prob=frame_probs(analysis.faces, reading)).dropna(subset="prob")
     needed = min(FEWEST_FRAMES, analysis.media.frames_chosen)
     found, counting = [], []

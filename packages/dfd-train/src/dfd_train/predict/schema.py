@@ -14,7 +14,7 @@ SCHEMA = "result.schema.json"
 
 
 def result_schema() -> dict[str, Any]:
-    """The schema as the present `Result` has it, JSON Schema 2020-12."""
+    """Returns the schema as the present `Result` has it, JSON Schema 2020-12."""
     schema = msgspec.json.schema(Result)
     definitions = schema["$defs"]
     definitions["Result"]["properties"][KEY] = {
@@ -34,5 +34,5 @@ def schema_text() -> str:
 
 
 def shipped_schema() -> str:
-    """The file in this package."""
+    """Returns the file in this package."""
     return (files("dfd_train.predict") / SCHEMA).read_text(encoding="utf-8")

@@ -105,7 +105,7 @@ class Scorer(Protocol):
         ...
 
     def logits(self, crops: Sequence[Image]) -> NDArray[np.float32]:
-        """One raw logit a crop, (N,) float32, positive for fake, of crops uint8 (h, w, 3) RGB of any sizes.
+        """Returns one raw logit a crop, (N,) float32, positive for fake, of crops uint8 (h, w, 3) RGB of any sizes.
 
         Raises: NotANumber where there is none.
         """
@@ -115,7 +115,8 @@ class Scorer(Protocol):
 def load_scorer(
     path: Path, device: str = "auto", trust: Sequence[str] = (), precision: Precision | None = None
 ) -> Scorer:
-    """The model that a path names: a folder of a run, an adopted detector or safetensors weights, or an ONNX file.
+    """Returns the model that a path names: a folder of a run, an adopted detector or safetensors weights, or
+    an ONNX file.
 
     Nothing is scored nor written: a run that was not validated gives no verdicts (`engine.validation`).
 
@@ -253,7 +254,9 @@ def _checked(
 
 
 def _weights_scorer(path: Path, device_name: str, precision: Precision | None) -> TorchScorer:
-    """Weights that `reseption_models.save_pretrained` wrote, with the card of `dfd-train export` where there is one."""
+    """Returns weights that `reseption_models.save_pretrained` wrote, with the card of `dfd-train export`
+    where there is one.
+    """
     from reseption_models import from_pretrained
 
     network: Any = from_pretrained(path)
@@ -314,7 +317,7 @@ def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts
 
 
 def _card_calibration(card: DetectorCard) -> Calibration | None:
-    """The run's, which its export took along; None of cards of before that."""
+    """Returns the run's, which its export took along; None of cards of before that."""
     if card.calibration is not None or not card.validation_real or not card.validation_fake:
         return card.calibration
     known = card.checkpoint_sha256, card.temperature, card.threshold, card.validation_videos

@@ -65,7 +65,7 @@ def draw_timeline(
     stretch: Stretch | None = None,
     shape: Shape = WIDE,
 ) -> Timeline:
-    """The scores of the faces over a video's time.
+    """Returns the scores of the faces over a video's time.
 
     faces: rows of `Analysis.faces` with a column `prob`. chosen: `Analysis.chosen`; a line is interrupted where one of
     these frames lacks the face. faceless, stretch: shaded. duration in seconds.
@@ -112,7 +112,7 @@ def draw_timeline(
 
 
 def _shown(scored: pd.DataFrame, counts: pd.Series) -> list[int]:
-    """The track of the highest mean, of those with a few frames, and the ones with the most frames."""
+    """Returns the track of the highest mean, of those with a few frames, and the ones with the most frames."""
     often = counts.index[counts >= min(3, counts.max())]
     highest = scored[scored["track"].isin(often)].groupby("track")["prob"].mean().idxmax()
     return sorted({highest, *[track for track in counts.index if track != highest][: SHOWN_FACES - 1]})

@@ -63,7 +63,7 @@ class Ruling:
 
 
 def rule(faces: Sequence[Scored], stretch: Stretch, reading: Reading) -> Ruling:
-    """The verdict about a file by its highest face; `faces`: all that count, at least one."""
+    """Returns the verdict about a file by its highest face; `faces`: all that count, at least one."""
     known = reading.calibration
     if reading.demonstration:
         return Ruling(None, f"no verdict: {DEMONSTRATION}")
@@ -110,7 +110,7 @@ def _decided(
 
 
 def most_suspicious(faces: Sequence[Scored], reading: Reading) -> Stretch:
-    """The worst stretch over all faces that count, as long as its frames go on above the line.
+    """Returns the worst stretch over all faces that count, as long as its frames go on above the line.
 
     The line is the value above which a file would be called fake, else that of the best balanced accuracy, else zero.
     """

@@ -50,7 +50,7 @@ class Again:
 
 
 def reports_in(folder: Path) -> list[Path]:
-    """The folder where it is a report's; else those in it, or of `serve --out` in its folders, by name.
+    """Returns the folder where it is a report's; else those in it, or of `serve --out` in its folders, by name.
 
     Raises: FileNotFoundError where there is none.
     """
@@ -63,7 +63,7 @@ def reports_in(folder: Path) -> list[Path]:
 
 
 def read_report(folder: Path) -> Result:
-    """What a report's result.json holds. Raises: UserError where it isn't as it was written, OSError."""
+    """Returns what a report's result.json holds. Raises: UserError where it isn't as it was written, OSError."""
     path = folder / RESULT
     try:
         return decoded(read_checked_json(path, "take it from a copy"))

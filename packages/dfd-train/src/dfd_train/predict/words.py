@@ -14,7 +14,7 @@ FEW_VIDEOS = 50  # of a class: fewer are counted, as a share of them would look 
 
 
 def meaning(value: float, reading: Reading, faces: int, kind: str) -> tuple[str, ...]:
-    """What a file's probability says and what it does not, in sentences for anybody.
+    """Returns what a file's probability says and what it does not, in sentences for anybody.
 
     value: of its highest face, on the logit scale. faces: how many count. kind: video, image, or frame: a single one
     of a video.
@@ -44,7 +44,7 @@ def meaning(value: float, reading: Reading, faces: int, kind: str) -> tuple[str,
 
 
 def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: bool) -> tuple[str, ...]:
-    """What was looked at and what was not, in sentences for anybody.
+    """Returns what was looked at and what was not, in sentences for anybody.
 
     faceless: where no face was scored. left_out: how many faces don't count. answered: whether there is a score.
     """
@@ -89,19 +89,19 @@ def _were(number: int) -> str:
 
 
 def moment(seconds: float) -> str:
-    """A time in a video: as `clock`, but 7.2 s where it is within the first minute."""
+    """Returns a time in a video: as `clock`, but 7.2 s where it is within the first minute."""
     return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
 
 
 def clock(seconds: float) -> str:
-    """Seconds as a person reads them off a player: 1:02:03, 2:03, 0:07."""
+    """Returns seconds as a person reads them off a player: 1:02:03, 2:03, 0:07."""
     whole = int(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def _compared(value: float, known: Calibration | None, kind: str) -> list[str]:
-    """What is known of a score from the validation videos, and what that is worth."""
+    """Returns what is known of a score from the validation videos, and what that is worth."""
     if known is None:
         return ["Its scale was never checked against videos whose truth is known."]
     real, fake = known.shares_above(value)
@@ -127,14 +127,14 @@ def _compared(value: float, known: Calibration | None, kind: str) -> list[str]:
 
 
 def _part(share: float, videos: int, word: str) -> str:
-    """A share of some videos: counted where they are few."""
+    """Returns a share of some videos: counted where they are few."""
     if videos < FEW_VIDEOS:
         return f"{round(share * videos)} of {counted(videos, word)}"
     return f"{percent(share)} of the {word} ones"
 
 
 def percent(prob: float) -> str:
-    """A probability for people; never a false certainty."""
+    """Returns a probability for people; never a false certainty."""
     if 0 < prob < 0.005:
         return "less than 1 %"
     if 0.995 < prob < 1:
@@ -143,16 +143,18 @@ def percent(prob: float) -> str:
 
 
 def exact_percent(prob: float) -> str:
-    """The same of a line that something lies above or below: with as many digits as tell it from 0 and 100 %."""
+    """Returns the same of a line that something lies above or below: with as many digits as tell it from 0
+    and 100 %.
+    """
     digits = next((n for n in range(12) if 0 < float(f"{100 * prob:.{n}f}") < 100), 0)
     return f"{100 * prob:.{digits}f} %"
 
 
 def short_percent(prob: float) -> str:
-    """The same where there is little room."""
+    """Returns the same where there is little room."""
     return percent(prob).replace("less than ", "<").replace("more than ", ">")
 
 
 def sentence(text: str) -> str:
-    """The text with a capital and a full stop; nothing where it is empty."""
+    """Returns the text with a capital and a full stop; nothing where it is empty."""
     return f"{text[:1].upper()}{text[1:]}." if text else ""

@@ -79,7 +79,7 @@ class WorstFrames:
             del self._tracks[min(self._tracks, key=lambda number: self._tracks[number][0].logit)]
 
     def of(self, track: int) -> tuple[WorstFrame, ...]:
-        """The worst frames of a track, the highest first; none of one that others displaced."""
+        """Returns the worst frames of a track, the highest first; none of one that others displaced."""
         return tuple(self._tracks.get(track, ()))
 
 

@@ -68,7 +68,7 @@ class Desk:
         self.space = Space(self.out)
 
     def app(self, access: Access) -> ASGIApp:
-        """The addresses, behind their guard."""
+        """Returns the addresses, behind their guard."""
         routes = [
             *(Route(path, _static) for path in STATIC),
             Route("/about", self.about),
@@ -91,24 +91,24 @@ class Desk:
                 shutil.rmtree(folder, ignore_errors=True)
 
     async def about(self, request: Request) -> Response:
-        """GET /about: what the page has to know."""
+        """Answers GET /about: what the page has to know."""
         kinds = sorted(READ)
         detectors = list(self.jobs.detectors)
         said = {"limit": self.limit, "kinds": kinds, "detectors": detectors, "kept": self.kept}
         return JSONResponse({**said, "model": self.title, "note": self.note})
 
     async def health(self, request: Request) -> Response:
-        """GET /health: whether files are still scored."""
+        """Answers GET /health: whether files are still scored."""
         if not self.jobs.alive:
             raise Refused(503, "the worker has ended")
         return JSONResponse({"status": "ok", "version": dfd_train.__version__, "waiting": self.jobs.waiting})
 
     async def openapi(self, request: Request) -> Response:
-        """GET /openapi.json: these addresses, for programs."""
+        """Answers GET /openapi.json: these addresses, for programs."""
         return JSONResponse(openapi(list(self.jobs.detectors), REPORT))
 
     async def upload(self, request: Request) -> Response:
-        """POST /uploads: a place in the queue and room on the disk first, then the bytes."""
+        """Answers POST /uploads: a place in the queue and room on the disk first, then the bytes."""
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/octet-stream":
             raise Refused(415, "send the file itself, as application/octet-stream")
         size = announced(request.headers.get("content-length"), self.limit)
@@ -124,17 +124,17 @@ class Desk:
         return JSONResponse(self._state(upload), 201)
 
     async def state(self, request: Request) -> Response:
-        """GET /uploads/ID: how far it is."""
+        """Answers GET /uploads/ID: how far it is."""
         return JSONResponse(self._state(self._find(request)))
 
     async def remove(self, request: Request) -> Response:
-        """DELETE /uploads/ID: cancels it, or forgets it where it is done."""
+        """Answers DELETE /uploads/ID: cancels it, or forgets it where it is done."""
         upload = self._find(request)
         self.jobs.remove(upload)
         return JSONResponse(self._state(upload))
 
     async def report(self, request: Request) -> Response:
-        """GET /reports/ID/FILE: a file of its report, or the range of it that a player asks for."""
+        """Answers GET /reports/ID/FILE: a file of its report, or the range of it that a player asks for."""
         name = request.path_params["name"]
         path = self._find(request).folder / name
         if name not in REPORT or not path.is_file():

@@ -51,7 +51,7 @@ class Access:
 
     @classmethod
     def of(cls, host: str, port: int, further: tuple[str, ...] = ()) -> Access:
-        """What belongs to an address to listen on; `further`: other names of this server."""
+        """Returns what belongs to an address to listen on; `further`: other names of this server."""
         own = {"localhost", host.lower(), *(name.lower() for name in further)}
         if is_loopback(host):
             return cls(frozenset(own), False, "", "")
@@ -73,7 +73,7 @@ class Access:
             raise Refused(403, "open the address with the token that stands where the program was started")
 
     def brings_token(self, query: str) -> bool:
-        """Whether an address holds the token."""
+        """Returns whether an address holds the token."""
         return bool(self.token) and _equal(_first(query, "token"), self.token)
 
     def _is_own(self, host: str) -> bool:
@@ -128,7 +128,7 @@ class Guard:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Returns whether only this machine reaches what listens there."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -136,7 +136,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_address(name: str) -> bool:
-    """Whether a host is an address in figures: no other site's page has such a name, so none can pose as this one."""
+    """Returns whether a host is an address in figures: no other site's page has such a name, so none can pose
+    as this one.
+    """
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -134,11 +134,11 @@ class Jobs:
         return upload
 
     def find(self, number: str) -> Upload | None:
-        """The upload of that name."""
+        """Returns the upload of that name."""
         return self._uploads.get(number)
 
     def before(self, upload: Upload) -> int:
-        """How many files come first; 0 for one that does not wait."""
+        """Returns how many files come first; 0 for one that does not wait."""
         with self._changed:
             if upload not in self._waiting:
                 return 0

@@ -11,7 +11,9 @@ from dfd_train.serve.jobs import NUMBER, State
 
 
 def openapi(detectors: Sequence[str], report: Mapping[str, str]) -> dict[str, Any]:
-    """The document. detectors: names to choose from, the default first. report: media types of a report's files."""
+    """Returns the document. detectors: names to choose from, the default first. report: media types of a
+    report's files.
+    """
     result = result_schema()
     schemas = {name: _moved(part) for name, part in result.pop("$defs").items()}
     refused = {"description": "refused, in words", "content": _json({"$ref": "#/components/schemas/Refusal"})}
@@ -183,7 +185,7 @@ def _parameter(name: str, place: str, schema: dict[str, Any], required: bool = T
 
 
 def _moved(part: Any) -> Any:
-    """A part of a schema whose references lead into the document's components."""
+    """Returns a part of a schema whose references lead into the document's components."""
     if isinstance(part, dict):
         return {key: _moved(value) for key, value in part.items()}
     if isinstance(part, list):

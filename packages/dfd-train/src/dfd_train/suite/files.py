@@ -11,12 +11,12 @@ SUITES = Path(__file__).parent / "suites"
 
 
 def file_name(text: str) -> str:
-    """A name as a part of a file's: small letters, figures and hyphens."""
+    """Returns a name as a part of a file's: small letters, figures and hyphens."""
     return re.sub(r"[^\w]+", "-", text.lower()).strip("-_")
 
 
 def find_suite(path: Path) -> Path:
-    """The file, or where there is none of that name, the suite that comes with the package.
+    """Returns the file, or where there is none of that name, the suite that comes with the package.
 
     Raises: FileNotFoundError listing those.
     """
@@ -29,5 +29,5 @@ def find_suite(path: Path) -> Path:
 
 
 def suite_names() -> list[str]:
-    """The suites that come with the package."""
+    """Returns the suites that come with the package."""
     return [file.stem for file in sorted(SUITES.glob("*.toml"))]

@@ -100,7 +100,7 @@ def read_suite(file: Path) -> Suite:
 
 
 def _entries(value: object) -> Iterator[Mapping[str, Any]]:
-    """The tables of a list; what else stands there msgspec refuses."""
+    """Yields the tables of a list; what else stands there msgspec refuses."""
     if isinstance(value, Sequence):
         yield from (entry for entry in value if isinstance(entry, Mapping))
 

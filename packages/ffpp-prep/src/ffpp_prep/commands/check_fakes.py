@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> Outcome:
     checks = summary.checks
     untouched = checks["faces_untouched"] == checks["faces"]
     _print_some(
-        "not manipulated at all, left out whole by --untouched drop",
+        "not manipulated at all, left out completely by --untouched drop",
         checks[untouched & (checks["faces"] > 0)],
     )
     hidden = checks[checks["faces_unknown"] > 0]
@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> Outcome:
         )
     if not summary.asks_compression:
         print(
-            f"measured before compression was asked for: in strongly compressed video touched faces may be called "
-            f"untouched; to measure again, remove {work / 'fakes'} and repeat this"
+            f"an earlier version measured these fakes and didn't ask for compression: in strongly compressed video "
+            f"it may call touched faces untouched; to measure again, remove {work / 'fakes'} and run this again"
         )
     _print_some("flickering", checks[(checks["changes"] > 0) & ~untouched])
     _print_some("manipulation switches faces", checks[checks["switches"] > 0])

@@ -67,11 +67,11 @@ def _print_summary(audit: Audit) -> None:
         )
     if audit.without_pictures:
         print(
-            f"note: of {counted(audit.without_pictures, 'video')} no pictures are recorded (boxes does): copies that "
-            "were encoded again can't be seen there"
+            f"note: {counted(audit.without_pictures, 'video')} without recorded pictures (boxes records them): copies "
+            "that were encoded again can't be seen there"
         )
     if audit.unread:
-        print(f"note: {counted(audit.unread, 'file')} can't be read, and not compared by content")
+        print(f"note: {counted(audit.unread, 'file')} can't be read, and thus not compared by content")
     content = (
         "content not compared"
         if audit.hashed is None

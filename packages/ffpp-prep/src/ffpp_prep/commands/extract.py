@@ -92,7 +92,7 @@ def _print(summary: ExtractSummary, work: Path) -> None:
     if summary.below_threshold:
         print(
             f"  {summary.below_threshold} of {counted(summary.crops, 'crop')} below the detector's threshold "
-            f"{summary.threshold:g}: probably no face; --min-score {summary.threshold:g} leaves such out"
+            f"{summary.threshold:g}: probably no face; --min-score {summary.threshold:g} leaves them out"
         )
     _print_left_out(summary.left_out, work)
     if not summary.planned:

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> Outcome:
     if found.unread:
         kept = "; nothing of it was removed" if options.repair else ""
         print(
-            f"whether what could not be read is sound isn't known{kept}; check the drive, then run this again"
+            f"nobody knows whether what could not be read is sound{kept}; check the drive, then run this again"
         )
         return Outcome(ExitStatus.FATAL, found)
     return Outcome(ExitStatus.SOME_FAILED if found.damage else ExitStatus.OK, found)

@@ -60,7 +60,7 @@ def given_actors(folder: Path | None) -> dict[str, str] | None:
         ) from error
     actors = dict(named)
     if len(actors) < len(named):
-        raise UserError(f"{path}: an actor stands more than once")
+        raise UserError(f"{path}: an actor appears more than once")
     return actors
 
 

@@ -225,7 +225,7 @@ def _verified(
         for i, (size, check) in enumerate(zip(sizes, checks.tolist(), strict=True)):
             data = room[: file.readinto(room[:size])]
             if crc32(data) != check:
-                raise FatalError(f"{path}: crop {i} reads back other than it was written; check the disk")
+                raise FatalError(f"{path}: crop {i} doesn't read back as it was written; check the disk")
             whole = crc32(data, whole)
             if i % 100 == 0:
                 beat()

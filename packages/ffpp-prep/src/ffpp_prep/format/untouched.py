@@ -58,5 +58,5 @@ def untouched_frames(
     lost = [rows[row] for row in sorted(set(rows.get_indexer(whole)) & set(trained))]
     if lost:
         some = ", ".join(lost[:5]) + (", …" if len(lost) > 5 else "")
-        log.warning("untouched: %d fakes are left out whole, no face in them differs: %s", len(lost), some)
+        log.warning("untouched: %d fakes are left out, because no face in them differs: %s", len(lost), some)
     return frozenset(spot for spot in found if spot[0] >= 0)

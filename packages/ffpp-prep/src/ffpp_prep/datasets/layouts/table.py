@@ -103,7 +103,7 @@ def read(tree: Tree, words: TableWords) -> Listing:
         kept.append(video)
     ids = pd.Index([v.video_id for v in kept])
     if not ids.is_unique:
-        raise UserError(f"{root}: video_id {ids[ids.duplicated()][0]!r} stands more than once")
+        raise UserError(f"{root}: video_id {ids[ids.duplicated()][0]!r} appears more than once")
     videos, orphans = _paired(kept, called)
     notes = [labels.note()]
     if missed:

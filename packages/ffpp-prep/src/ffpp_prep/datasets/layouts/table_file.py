@@ -111,4 +111,4 @@ def _separator(lines: str) -> str:
 def _refuse_twice(path: Path, columns: tuple[str, ...]) -> None:
     twice = sorted({name for name in columns if columns.count(name) > 1 and name})
     if twice:
-        raise UserError(f"{path}: column {twice[0]} stands more than once")
+        raise UserError(f"{path}: column {twice[0]} appears more than once")
