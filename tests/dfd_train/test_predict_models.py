@@ -190,9 +190,7 @@ def test_several_models_count_by_their_mean_logit(runs, face, tmp_path) -> None:
     expected = calibrate(mean, "x")
     found = json.loads((tmp_path / "both/face.png/result.json").read_text())
     assert found["temperature"] == pytest.approx(expected.temperature)
-    assert (
-        f"on {expected.competence.reals} real and {expected.competence.fakes} faked people" in found["reason"]
-    )
+    assert f"wrong: {expected.competence.reals} real and {expected.competence.fakes} faked" in found["reason"]
     assert found["models"] == ["one (tiny_networks:with_batch_norm)", "two (tiny_networks:with_batch_norm)"]
 
 

@@ -100,7 +100,7 @@ def test_without_competence_nothing_is_allowed(gap) -> None:
 def test_few_people_give_no_verdict_however_many_videos() -> None:
     table = validation(60, 6.0)
     of_four = table.assign(target_id=(table["target_id"].astype(int) % 4).astype(str))
-    assert "validated on 4 real and 4 faked people" in calibrate(of_four, "x").lacking()
+    assert "how often it is wrong: 4 real and 4 faked" in calibrate(of_four, "x").lacking()
 
 
 def test_a_failed_calibration_is_said() -> None:

@@ -42,8 +42,8 @@ class Competence:
         """Returns why no verdict may be given; empty where one may."""
         if self.low is None:
             return (
-                f"it was validated on {self.reals} real and {self.fakes} faked people or groups of linked videos, "
-                "too few to know how often it is wrong"
+                "it was validated on too few people, or groups of linked videos, to know how often it is wrong: "
+                f"{self.reals} real and {self.fakes} faked"
             )
         if not self.low > 0.5 + MARGIN:
             return (

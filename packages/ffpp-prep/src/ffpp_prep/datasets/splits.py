@@ -63,7 +63,8 @@ def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[list
     without = sum(not v.split for v in assigned)
     if without:
         notes.append(
-            f"{counted(without, 'video')} without a split: this layout defines none; can be scored, not trained on"
+            f"{counted(without, 'video')} without a split: can be scored, not trained on; folders train/, val/ and "
+            "test/ or a table's column split would give one"
         )
     return assigned, notes
 
