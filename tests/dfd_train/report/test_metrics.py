@@ -198,7 +198,7 @@ def test_extreme_logits_stay_finite():
     ("change", "words"),
     [
         (lambda t: t.drop(columns="logit"), "lack the column 'logit'"),
-        (lambda t: t.assign(logit=np.nan), "600 of 600 logits are not finite"),
+        (lambda t: t.assign(logit=np.nan), "600 of 600 logits not finite"),
         (lambda t: t.assign(label=2), "labels are 0"),
         (lambda t: t.iloc[:0], "has no rows"),
         (lambda t: t.assign(video_id="one"), "frames of both labels"),
