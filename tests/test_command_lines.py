@@ -125,6 +125,10 @@ def test_hints(main, arguments, words, capsys, tmp_path, monkeypatch):
     assert words in said and said.count("\n") == 1, said
 
 
+def test_the_help_shows_a_default_as_it_is_typed():
+    assert "(default: 0.02,0.33; " in flags(train.PROGRAM, "run")["--erasing-scale"]
+
+
 def test_old_names_work_with_a_note(capsys, tmp_path):
     assert run(prep, "preview", tmp_path, "--output", tmp_path / "x") == 2
     first, second = capsys.readouterr().err.splitlines()

@@ -346,4 +346,4 @@ def test_folders_of_before_go_on_as_they_began(detected: Path, tmp_path: Path) -
     assert summary.checks["faces_unknown"].tolist() == [0] * 5
     assert touched_frames(read_fakes(work), "coarser.mp4") == MANIPULATED
     result = ffpp_prep("check-fakes", work)
-    assert f"to measure again, remove {work / 'fakes'} and repeat this" in result.stdout
+    assert f"to measure again, remove {work / 'fakes'} and run this again" in result.stdout

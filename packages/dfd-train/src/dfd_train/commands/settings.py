@@ -111,4 +111,6 @@ def _text(value: object) -> str:
 def _shown(default: object) -> str:
     if default is None or default in ("", (), {}):
         return "unset"
+    if isinstance(default, tuple):  # as it is typed
+        return ",".join(map(str, default))
     return str(default).lower() if isinstance(default, bool) else str(default)
