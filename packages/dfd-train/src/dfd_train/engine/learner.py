@@ -125,7 +125,7 @@ class Learner:
             self.average.update_parameters(self.detector.network)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that `load_state_dict` needs to go on bit for bit."""
+        """Returns everything that `load_state_dict` needs to go on bit for bit."""
         return {
             "network": self.detector.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -155,7 +155,7 @@ class Learner:
 
 
 def autocast(device: torch.device, amp: str) -> torch.autocast:
-    """Mixed precision as configured: off, fp16 or bf16."""
+    """Returns the mixed precision as configured: off, fp16 or bf16."""
     return torch.autocast(device.type, dtype=AMP_TYPES.get(amp, torch.bfloat16), enabled=amp != "off")
 
 

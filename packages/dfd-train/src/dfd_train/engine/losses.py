@@ -83,7 +83,7 @@ class Loss:
         return losses
 
     def _of_features(self, directions: Tensor, labels: Tensor) -> Tensor:
-        """The terms over a batch of unit vectors, one number or one a crop."""
+        """Returns the terms over a batch of unit vectors, one number or one a crop."""
         total = directions.new_zeros(len(directions))
         if len(directions) < 2:
             return total

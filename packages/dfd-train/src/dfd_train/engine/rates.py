@@ -40,7 +40,7 @@ def parameter_groups(network: nn.Module, config: OptimizerConfig, name: str) -> 
 def _by_layer(
     network: nn.Module, trained: Mapping[str, nn.Parameter], decay: float, name: str
 ) -> dict[str, float]:
-    """A factor for each parameter: 1 in the classifier, `decay` in the layer below, its square below that."""
+    """Returns a factor for each parameter: 1 in the classifier, `decay` in the layer below, its square below that."""
     if decay == 1:
         return dict.fromkeys(trained, 1.0)
     numbers = layer_numbers(network, name)

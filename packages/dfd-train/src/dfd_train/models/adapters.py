@@ -44,7 +44,7 @@ def adapt(network: nn.Module, config: ModelConfig, *, decompose: bool) -> set[nn
 
 
 def _layers(network: nn.Module, config: ModelConfig) -> dict[str, nn.Linear]:
-    """The linear layers to adapt, by name."""
+    """Returns the linear layers to adapt, by name."""
     linear = {name: one for name, one in network.named_modules() if isinstance(one, nn.Linear)}
     if wanted := config.adapter_layers:
         if unknown := [end for end in wanted if not any(name.endswith(end) for name in linear)]:
@@ -109,5 +109,5 @@ class ResidualLinear(nn.Module):
 
 
 def _matrices(layer: nn.Linear) -> int:
-    """How many matrices a layer computes at once: three where query, key and value are one."""
+    """Returns how many matrices a layer computes at once: three where query, key and value are one."""
     return 3 if layer.out_features == 3 * layer.in_features else 1

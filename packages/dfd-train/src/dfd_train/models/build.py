@@ -58,7 +58,7 @@ class Detector:
             module.training = False
 
     def trained_parameters(self) -> list[nn.Parameter]:
-        """The parameters that an optimiser gets."""
+        """Returns the parameters that an optimiser gets."""
         return [parameter for parameter in self.network.parameters() if parameter.requires_grad]
 
 
@@ -125,7 +125,7 @@ def _without_weights_read(config: ModelConfig) -> ModelConfig:
 
 
 def _build(config: ModelConfig, members: Sequence[Detector]) -> tuple[Detector, tuple[str, ...]]:
-    """The network with its own input, and the names of its lower parts (empty where unknown)."""
+    """Returns the network with its own input, and the names of its lower parts (empty where unknown)."""
     if names_function(config.name):
         return _from_function(config), ()
     if config.name.startswith("timm:"):
@@ -162,7 +162,7 @@ def _from_reseption(config: ModelConfig, members: Sequence[Detector]) -> Detecto
 
 
 def _common_spec(members: Sequence[Detector]) -> InputSpec:
-    """What the members of an ensemble want to see, which must be the same for all."""
+    """Returns what the members of an ensemble want to see, which must be the same for all."""
     if not members:
         raise UserError("reseption_ensemble needs model.members: the run folders whose networks it joins")
     first = members[0].spec
@@ -178,7 +178,7 @@ def _common_spec(members: Sequence[Detector]) -> InputSpec:
 
 
 def _from_timm(config: ModelConfig, name: str) -> Detector:
-    """timm's network, with weights that are read here: what timm itself would fetch or unpickle is refused.
+    """Returns timm's network, with weights that are read here: what timm itself would fetch or unpickle is refused.
 
     Raises: UserError.
     """
@@ -257,7 +257,7 @@ def imported(name: str, kind: str) -> Callable[..., Any]:
 def _call(
     function: Callable[..., object], config: ModelConfig, *positional: object, **arguments: object
 ) -> nn.Module:
-    """What a function makes of a configuration's arguments; its own faults keep their traceback."""
+    """Returns what a function makes of a configuration's arguments; its own faults keep their traceback."""
     try:
         inspect.signature(function).bind(*positional, **arguments)
     except TypeError as error:
@@ -297,7 +297,7 @@ def _output(network: nn.Module, images: Tensor) -> object:
 
 
 def _without_weights(network: nn.Module) -> nn.Module:
-    """A copy whose parameters and buffers have shapes only."""
+    """Returns a copy whose parameters and buffers have shapes only."""
     tensors = (*network.parameters(), *network.buffers())
     return copy.deepcopy(network, {id(tensor): tensor.detach().to("meta") for tensor in tensors})
 
@@ -308,6 +308,6 @@ def _adjust(spec: InputSpec, config: ModelConfig) -> InputSpec:
 
 
 def _is_frozen(module: nn.Module) -> bool:
-    """Whether a module has parameters of its own and none of them trains."""
+    """Returns whether a module has parameters of its own and none of them trains."""
     own = list(module.parameters(recurse=False))
     return bool(own) and not any(parameter.requires_grad for parameter in own)

@@ -77,7 +77,7 @@ def _of_level(network: nn.Module, level: str, lower: tuple[str, ...], name: str)
 
 
 def _last_blocks(network: nn.Module, count: int, name: str) -> Iterator[nn.Parameter]:
-    """The parameters of the last blocks below the classifier, and of all that stands above the first of them."""
+    """Yields the parameters of the last blocks below the classifier, and of all that stands above the first of them."""
     numbers = layer_numbers(network, name)
     top = max(numbers.values())
     if not 1 <= count < top:

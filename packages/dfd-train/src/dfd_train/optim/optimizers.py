@@ -30,7 +30,7 @@ UNFIT = {
 def make_optimizer(
     config: OptimizerConfig, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 ) -> torch.optim.Optimizer:
-    """The optimiser over trained parameters, or groups of them as torch's optimisers take them.
+    """Returns the optimiser over trained parameters, or groups of them as torch's optimisers take them.
 
     `radam` is torch-optimizer's, as the thesis used, for all weights at once; `sgd` has momentum; any other name is
     looked up in torch.optim, then in torch_optimizer, upper and lower case alike.
@@ -83,7 +83,7 @@ def add_gradient_noise(
 
 
 def mix_seed(*numbers: int) -> int:
-    """One 63-bit seed from several small numbers, such as (seed, step, rank)."""
+    """Returns one 63-bit seed from several small numbers, such as (seed, step, rank)."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -111,7 +111,7 @@ def _find_optimizer(name: str) -> type[torch.optim.Optimizer]:
 
 
 def _optimizers(module: ModuleType) -> Iterator[tuple[str, type[torch.optim.Optimizer]]]:
-    """The optimisers of a module that the training loop can drive."""
+    """Yields the optimisers of a module that the training loop can drive."""
     for name, value in vars(module).items():
         is_one = inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)
         if is_one and value is not torch.optim.Optimizer and name not in UNFIT:

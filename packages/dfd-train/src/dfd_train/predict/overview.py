@@ -24,7 +24,7 @@ SUMMARY = (
 
 
 def answers(out: Path, inside: str = "") -> list[tuple[str, Result]]:
-    """The path in `out` of each folder with an answer, and what an overview shows of it, by name.
+    """Returns the path in `out` of each folder with an answer, and what an overview shows of it, by name.
 
     inside: what of each folder.
     """
@@ -38,7 +38,7 @@ def _answers(out: Path, inside: str) -> Iterator[tuple[str, Result]]:
 
 
 def _shown(result: Result) -> Result:
-    """An answer without what no overview shows, as those of all files are held at once."""
+    """Returns an answer without what no overview shows, as those of all files are held at once."""
     return replace(result, evidence=None, explanation=None, meaning=(), looked_at=(), seconds=None)
 
 

@@ -46,7 +46,7 @@ Judged = Run | OtherScores
 def read_scores(
     name: str, path: Path, videos: Predictions, missing: Missing = "refuse", partial: bool = False
 ) -> OtherScores:
-    """The scores in a CSV or Parquet file for the videos of a run's predictions, whose labels and people count.
+    """Returns the scores in a CSV or Parquet file for the videos of a run's predictions, whose labels and people count.
 
     A score is in [0, 1], 1 is fake; a video's is the mean of its rows. A video without a row, or with an empty score
     only, is handled as `missing` says; with `partial` it is left out. Rows of other videos are passed over.
@@ -81,7 +81,9 @@ def read_scores(
 
 
 def judged_on(runs: Sequence[Run]) -> Predictions:
-    """The predictions whose videos other scores are judged on: those of test, else the first. Raises: UserError."""
+    """Returns the predictions whose videos other scores are judged on: those of test, else the first. Raises:
+    UserError.
+    """
     found = [one for run in runs for one in run.predictions]
     if not found:
         raise UserError(

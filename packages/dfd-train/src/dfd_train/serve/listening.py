@@ -13,13 +13,15 @@ from dfd_train.serve.patience import CONNECTIONS, HEAD_S, PatientProtocol
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes a free one. Raises: OSError, OverflowError where there is no such place."""
+    """Returns a socket that listens; port 0 takes a free one. Raises: OSError, OverflowError where there is
+    no such place.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=1024)
 
 
 def own_address() -> str:
-    """The address by which this machine's network knows it; its name where there is no network."""
+    """Returns the address by which this machine's network knows it; its name where there is no network."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect(("192.0.2.1", 9))  # sends nothing: it only asks which way a packet would go

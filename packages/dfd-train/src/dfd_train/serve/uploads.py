@@ -21,7 +21,7 @@ PATIENCE_S, LEAST = 30.0, 300_000  # an upload of which fewer bytes came in as m
 
 
 def safe_name(name: str) -> str:
-    """A file name without folders or odd letters, with the ending that its sender gave it."""
+    """Returns a file name without folders or odd letters, with the ending that its sender gave it."""
     last = called(name)
     stem, dot, ending = last.rpartition(".")
     return folder_name(
@@ -41,12 +41,12 @@ def require_kind(path: Path) -> None:
 
 
 def called(name: str) -> str:
-    """What its sender calls a file: the last part of its path."""
+    """Returns what its sender calls a file: the last part of its path."""
     return re.split(r"[/\\]", name)[-1][-255:] or "file"
 
 
 def announced(length: str | None, limit: int) -> int:
-    """The bytes of an upload, of its header. Raises: Refused: none (411), empty (400), above `limit` (413)."""
+    """Returns the bytes of an upload, of its header. Raises: Refused: none (411), empty (400), above `limit` (413)."""
     if length is None or not re.fullmatch(r"[0-9]{1,18}", length):
         raise Refused(411, "the length of the file must be told beforehand")
     size = int(length)

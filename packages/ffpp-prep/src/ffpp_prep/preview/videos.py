@@ -54,7 +54,9 @@ class ShownVideo:
 
 
 def choose(videos: pd.DataFrame, count: int) -> list[Section]:
-    """A section a method, originals first, with `count` videos spread over its list; and those worth a look."""
+    """Returns a section for each method, originals first, with `count` videos spread over its list; and those
+    worth a look.
+    """
     done = videos[videos["frames_decoded"].fillna(0) > 0].sort_values("video_id")
     worth = _worth_a_look(done)
     shown = f"{min(count, len(worth))} of {counted(len(worth), 'video')}"
@@ -102,7 +104,9 @@ def _points(boxes: pd.DataFrame, landmarks: pd.DataFrame | None) -> tuple[NDArra
 
 
 def _worth_a_look(done: pd.DataFrame) -> pd.DataFrame:
-    """Videos with a face in few frames, damaged ones and those of several faces, a kind in turn, the oddest first."""
+    """Returns videos with a face in few frames, damaged ones and those of several faces, a kind in turn, the
+    oddest first.
+    """
     share = done["frames_with_face"] / done["frames_decoded"]
     several, damaged = done["multiple_faces"].astype(bool), done["status"] == "partial"
     kind = np.select([share < UNSURE, damaged, several], [0, 1, 2], default=-1)
