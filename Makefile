@@ -22,7 +22,7 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(PACKAGES:=/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -r requirements-dev.txt \
 		-e 'packages/reseption-models[onnx,hub,timm]' -e 'packages/ffpp-prep[tensorflow,decord,dask,sample]' \
-		-e 'packages/dfd-train[c2pa,explain,lora,onnx,published,serve,tensorboard]'
+		-e 'packages/dfd-train[c2pa,explain,lora,mlflow,onnx,published,serve,tensorboard,wandb]'
 	@touch $@
 
 test-fast: setup ## the tests that take no time; pre-commit runs them before a push

@@ -1,8 +1,6 @@
 """Runs with other batches, networks and data: what trains, what is left out, and what stops a run."""
 
 import json
-import struct
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -243,29 +241,3 @@ def test_leaks_are_refused_unless_allowed_by_name(small_set_writer, tmp_path, ca
         assert main([*command, "--set", "data.allow_leaks=true"]) == 0
     assert "4 leaks between splits, allowed by name" in caplog.text
     assert json.loads((tmp_path / "run/data.json").read_text())["leaks"] == 4
-
-
-def tensorboard_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """Scalars of TensorBoard's files: records of length (8 bytes), checksum (4), event, checksum (4)."""
-    from tensorboardX.proto.event_pb2 import Event
-
-    found: dict[str, list[tuple[int, float]]] = {}
-    for path in sorted(folder.iterdir()):
-        content = path.read_bytes()
-        while content:
-            (length,) = struct.unpack("<Q", content[:8])
-            event = Event.FromString(content[12 : 12 + length])
-            content = content[16 + length :]
-            for value in event.summary.value:
-                found.setdefault(value.tag, []).append((event.step, value.simple_value))
-    return found
-
-
-def test_tensorboard_has_the_numbers_of_the_record(run_command, tmp_path):
-    out = tmp_path / "run"
-    assert main([*run_command, "--tensorboard", "--epochs", "2", "--out", str(out)]) == 0
-    assert "tensorflow" not in sys.modules
-    scalars, table = tensorboard_scalars(out / "tensorboard"), epochs(out)
-    for name in ("train_loss", "val_balanced_accuracy", "lr"):
-        wanted = [(row.epoch, pytest.approx(getattr(row, name), rel=1e-6)) for row in table.itertuples()]
-        assert sorted(scalars[name]) == wanted

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import time
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -17,7 +15,7 @@ from tqdm import tqdm
 
 from dfd_train.engine.place import Place
 from dfd_train.engine.processes import Processes
-from dfd_train.errors import UserError
+from dfd_train.engine.trackers import Trackers
 from dfd_train.metrics import Summary
 from dfd_train.runs.checkpoint import CheckpointFacts
 from dfd_train.runs.folder import RunFolder
@@ -28,16 +26,10 @@ log = logging.getLogger("dfd_train")
 
 
 class Recorder:
-    """Lines to the log, events.jsonl, epochs.csv and, where asked for, TensorBoard; silent but in the main process.
+    """Lines to the log, events.jsonl, epochs.csv and the trackers; silent but in the main process."""
 
-    Raises: UserError where TensorBoard is asked for and not installed.
-    """
-
-    def __init__(self, folder: RunFolder, main: bool, tensorboard: bool) -> None:
-        if tensorboard and find_spec("tensorboardX") is None:
-            raise UserError("train.tensorboard needs its package: pip install 'dfd-train[tensorboard]'")
-        self._folder, self._main, self._tensorboard = folder, main, tensorboard
-        self._writer: Any = None
+    def __init__(self, folder: RunFolder, main: bool, trackers: Trackers) -> None:
+        self._folder, self._main, self._trackers = folder, main, trackers
         self._said: set[str] = set()
 
     def say(self, line: str) -> None:
@@ -58,31 +50,16 @@ class Recorder:
             self._folder.add_event(event)
 
     def epoch(self, event: Mapping[str, Any]) -> None:
-        """Records an epoch's numbers in events.jsonl, epochs.csv and TensorBoard."""
+        """Records an epoch's numbers in events.jsonl, epochs.csv and the trackers."""
         self.event(event)
         if self._main:
             self._folder.write_epochs()
-        if self._main and self._tensorboard:
-            board = self._board(event["epoch"])
-            for name, value in event.items():
-                if isinstance(value, float):
-                    board.add_scalar(name, value, event["epoch"])
-            board.flush()
+            numbers = {name: value for name, value in event.items() if isinstance(value, float)}
+            self._trackers.epoch(event["epoch"], numbers)
 
     def close(self) -> None:
-        """Waits until TensorBoard's thread has written what it was given."""
-        if self._writer is not None:
-            self._writer.close()
-
-    def _board(self, epoch: int) -> Any:
-        """The writer of this process; opened at its first epoch, it hides what a lost one wrote."""
-        if self._writer is None:
-            # torch's own writer would load TensorFlow where it is installed
-            from tensorboardX import SummaryWriter
-
-            folder = str(self._folder.path / "tensorboard")
-            self._writer = SummaryWriter(folder, purge_step=epoch, filename_suffix=f".{os.getpid()}")
-        return self._writer
+        """Waits until the trackers have written what they were given."""
+        self._trackers.close()
 
 
 class StopRequest:

@@ -55,6 +55,7 @@ from dfd_train.engine.resume import (
     run_state,
 )
 from dfd_train.engine.score import Scoring, prediction_table, score_videos, scoring_batches
+from dfd_train.engine.trackers import Trackers
 from dfd_train.errors import Interrupted, TrainingError
 from dfd_train.metrics import Summary, summarize, video_scores
 from dfd_train.models.build import check_name
@@ -132,7 +133,7 @@ class Training:
         self.learner = Learner(detector, self.config, device, processes, trust)
         if config.train.gradient_flow:
             self.learner.flow = GradientFlow(detector.network)
-        self.recorder = Recorder(folder, processes.main, config.train.tensorboard)
+        self.recorder = Recorder(folder, processes.main, Trackers(config, folder))
         self.rate = LearningRate(config.schedule, config.optimizer.lr, config.train.epochs)
         self.place = Place()
         self.pace = Pace(config.train.epochs)

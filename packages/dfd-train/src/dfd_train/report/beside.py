@@ -23,6 +23,7 @@ NO_DIFFERENCE = {
     *("data.work", "data.workers", "data.allow_leaks", "transforms.on"),
     *("train.seed", "train.device", "train.threads", "train.channels_last"),
     *("train.checkpoint_minutes", "train.gradient_flow", "train.tensorboard"),
+    *("train.wandb", "train.mlflow"),
 }
 
 

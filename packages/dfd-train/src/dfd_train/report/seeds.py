@@ -10,7 +10,7 @@ from dfd_train.report.table import Cell, Table, count, number, words
 
 NO_RECIPE = (
     *("train.seed", "train.device", "train.threads", "train.channels_last", "train.checkpoint_minutes"),
-    *("train.gradient_flow", "train.tensorboard", "data.workers"),
+    *("train.gradient_flow", "train.tensorboard", "train.wandb", "train.mlflow", "data.workers"),
 )
 """settings in which runs of one recipe may differ"""
 

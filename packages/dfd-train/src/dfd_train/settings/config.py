@@ -100,6 +100,8 @@ RESUMABLE = frozenset(
         "train.threads",
         "train.checkpoint_minutes",
         "train.tensorboard",
+        "train.wandb",
+        "train.mlflow",
     }
 )
 

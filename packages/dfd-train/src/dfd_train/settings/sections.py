@@ -244,6 +244,10 @@ class TrainConfig(Checked):
     )
     gradient_flow: bool = setting(False, "record mean and maximum gradient per layer (Fig. 7.1)")
     tensorboard: bool = setting(False, "write TensorBoard events beside events.jsonl")
+    wandb: bool = setting(
+        False, "Weights & Biases: into RUN/wandb, or, with WANDB_MODE=online, to its server"
+    )
+    mlflow: bool = setting(False, "MLflow: into RUN/mlflow.db, or to the server of MLFLOW_TRACKING_URI")
 
 
 @dataclass(frozen=True)
