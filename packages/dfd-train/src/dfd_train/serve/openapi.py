@@ -6,8 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import dfd_train
+from dfd_train.predict.inputs import READ
 from dfd_train.predict.schema import result_schema
 from dfd_train.serve.jobs import NUMBER, State
+
+_ENDINGS = "|".join(sorted(suffix.removeprefix(".") for suffix in READ))
+NAME = rf"^[A-Za-z0-9][^/\\\x00]*\.({_ENDINGS})$"
+"""of a file that is taken whatever it holds; under other names, and without one, its first bytes decide"""
 
 
 def openapi(detectors: Sequence[str], report: Mapping[str, str]) -> dict[str, Any]:
@@ -64,7 +69,7 @@ def openapi(detectors: Sequence[str], report: Mapping[str, str]) -> dict[str, An
                     "operationId": "upload",
                     "summary": "Send a file, which gets a place in the queue.",
                     "parameters": [
-                        _parameter("name", "query", {"type": "string", "maxLength": 1000}, required=False),
+                        _parameter("name", "query", {"type": "string", "maxLength": 1000, "pattern": NAME}),
                         _parameter(
                             "detector", "query", {"type": "string", "enum": list(detectors)}, required=False
                         ),
