@@ -66,7 +66,8 @@ def _allowed(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(hint))
     if get_origin(hint) is tuple:
-        return "list of texts" if get_args(hint)[0] is str else "[from, to]"
+        kind, *others = get_args(hint)
+        return f"list, each a {_allowed(kind)}" if others == [...] else "[from, to]"
     names = {str: "text", int: "whole number", float: "number", bool: "true, false"}
     return "table" if get_origin(hint) is dict else names[hint]
 

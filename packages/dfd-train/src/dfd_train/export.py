@@ -38,7 +38,7 @@ from dfd_train.runs.folder import DEMONSTRATION
 from dfd_train.runs.trained_on import run_detector, run_geometry, run_licence, run_training_data
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.geometry import CropGeometry
-from ffpp_prep.format.prepared import load_prepared
+from ffpp_prep.format.joined import open_sets
 
 if TYPE_CHECKING:
     from reseption_models import ModelCard
@@ -186,7 +186,7 @@ def _as_rule(geometry: CropGeometry) -> CropRule:
 def _real_images(model: TrainedModel, data: Path | None, count: int = CROPS, frames: int = 1) -> Tensor:
     """Network inputs (N, 3, S, S): so many frames of so many validation videos, equally spaced over both."""
     try:
-        prepared = model.crops_of(load_prepared(model.work(data)))
+        prepared = model.crops_of(open_sets(model.works(data)))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{error}; to compare on crops of another prepared set: --data WORK"

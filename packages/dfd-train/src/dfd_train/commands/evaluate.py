@@ -146,6 +146,7 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     from dfd_train.calibration.kept import current_calibration
     from dfd_train.engine.evaluate import EvaluationRequest, deepfakebench, evaluate, validation_threshold
     from dfd_train.engine.validation import validate_models
+    from dfd_train.report.by_set import sets_table
     from dfd_train.report.measures import Measures
     from dfd_train.report.operating import deployed_tables, operating_table
     from dfd_train.report.protocol import protocol_table
@@ -187,6 +188,8 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     for table in deployed_tables(predictions, known, demonstration) if known else ():
         print(table.to_text())
     print(summary_table(measures, demonstration).to_text())
+    if of_sets := sets_table(measures, demonstration):
+        print(of_sets.to_text())
     print(evaluation_table(measures, coverage, demonstration).to_text())
     print(result.checkpoint)
     if result.overlap is not None:

@@ -57,18 +57,21 @@ def run_config(options: argparse.Namespace) -> RunConfig:
     Raises: as `build_config`; UserError where a file names a function as its model that the command line does not.
     """
     overrides = [_split_setting(text) for text in options.set]
-    given = vars(options)
-    overrides += [(s.name, _text(given[s.name])) for s in settings() if given[s.name] is not None]
+    given = dict(vars(options))
+    works = given.pop("data.work") or []
+    overrides += [(s.name, _text(given[s.name])) for s in settings() if given.get(s.name) is not None]
     if options.work is not None:
-        if given["data.work"] is not None:
-            raise UserError(f"WORK is {options.work} and --data {given['data.work']}: give one of them")
-        overrides.append(("data.work", str(options.work)))
+        if works:
+            raise UserError(f"WORK is {options.work} and --data {works[0]}: give one of them")
+        works = [str(options.work)]
     files = [find_config(file) for file in options.config]
     saved = options.out / "config.toml"
-    if not files and saved.is_file() and not {"model.name", "data.work"} & dict(overrides).keys():
+    anew = works or {"model.name", "data.work"} & dict(overrides).keys()
+    if not files and saved.is_file() and not anew:
         files = [saved]
     tables = [read_config(file) for file in files]
-    config = build_config(merged(tables), overrides)
+    own = [{"data": {"work": works[0], "also": works[1:]}}] if works else []
+    config = build_config(merged([*tables, *own]), overrides)
     named = [file for file, table in zip(files, tables, strict=True) if "name" in table.get("model", {})]
     if named and "model.name" not in dict(overrides):
         check_trust(named[-1], [config.model.name], options.trust)
@@ -82,6 +85,9 @@ def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:
     if isinstance(setting.default, bool):
         action = argparse.BooleanOptionalAction
         group.add_argument(_flag(setting), dest=setting.name, action=action, default=None, help=help_text)
+    elif setting.name == "data.work":
+        help_text += "; several: --data A --data B"
+        group.add_argument("--data", dest=setting.name, action="append", metavar="WORK", help=help_text)
     else:
         metavar = f"{{{','.join(setting.choices)}}}" if setting.choices else "VALUE"
         group.add_argument(_flag(setting), dest=setting.name, metavar=metavar, help=help_text)

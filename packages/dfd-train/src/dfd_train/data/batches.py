@@ -127,6 +127,30 @@ class Batches(Sequence[list[Sample]]):
 
 
 @dataclass(frozen=True)
+class Shares:
+    """How much of an epoch is of which prepared set."""
+
+    starts: tuple[int, ...]
+    """the row at which each set begins, ascending"""
+    weights: tuple[float, ...]
+
+    def draw(self, rows: npt.NDArray[np.int32], order: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Chooses as many of the (N,) units as there are, each set by its weight, and shuffles them.
+
+        Of a set that gets more than it has, each unit is chosen again only after all others of it.
+        """
+        own = np.searchsorted(self.starts, rows, "right") - 1
+        ends = np.round(np.cumsum(self.weights) / sum(self.weights) * len(rows)).astype(np.int64)
+        chosen = [np.empty(0, np.int64)]
+        for number, share in enumerate(np.diff(ends, prepend=0).tolist()):
+            units = np.flatnonzero(own == number)
+            while share and len(units):
+                chosen.append(order.permutation(units)[:share])
+                share -= len(chosen[-1])
+        return order.permutation(np.concatenate(chosen))
+
+
+@dataclass(frozen=True)
 class EpochPlan:
     """The batches of one epoch, and what in them is not what the formulas say."""
 
@@ -155,22 +179,28 @@ def plan_epoch(
     total_epochs: int,
     seed: int,
     untouched: frozenset[Spot] = frozenset(),
+    shares: Shares | None = None,
 ) -> EpochPlan:
     """The batches of `epoch` (from 1): every pair once (various, dual), or frames of every video (shuffled).
 
+    With `shares`, pairs or frames of several sets stand in it by their weights, and it is as long as without.
     Frames in `untouched` are left out, those of pairs together with the real one beside them.
     """
     planner = _Planner(videos, epoch)
     order = np.random.default_rng([seed, epoch])
     if config.batches == "shuffled":
         spots = planner.drawn(config.train_frames, order)
-        order.shuffle(spots.view(np.int64).reshape(-1))  # row and frame of a spot together, in place
+        if shares is not None:
+            spots = spots[shares.draw(spots[:, 0], order)]
+        else:
+            order.shuffle(spots.view(np.int64).reshape(-1))  # row and frame of a spot together, in place
         kept = spots[~_among(spots, untouched)] if untouched else spots
         return planner.plan(kept, _ends(len(kept), config.batch_size), untouched=len(spots) - len(kept))
     each = 1 if config.batches == "various" else config.batch_size // 2
     shown: list[list[tuple[Spot, Spot]]] = []
     left_out = 0
-    for i in order.permutation(len(pairs)):
+    first = np.array([pair.fake for pair in pairs], np.int32)
+    for i in shares.draw(first, order) if shares else order.permutation(len(pairs)):
         fakes, reals = (
             planner.various(row, total_epochs, config.frame_stride)
             if config.batches == "various"

@@ -7,7 +7,8 @@ import pandas as pd
 
 from ffpp_prep.datasets.leaks import TESTED, Leak, audit_tested, audit_videos
 from ffpp_prep.datasets.people import people
-from ffpp_prep.format.prepared import PreparedSet, with_likeness
+from ffpp_prep.format.joined import likeness_of
+from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.text.units import counted
 
 NAMED = 5  # of identities and of pairs in a sentence
@@ -86,8 +87,8 @@ class Overlap:
 
 
 def splits_leak(prepared: PreparedSet) -> tuple[Leak, ...]:
-    """What the splits of a set share, as `ffpp-prep check-splits` says."""
-    return audit_videos(with_likeness(prepared.work, prepared.videos)).leaks
+    """What the splits of a set, or of several, share, as `ffpp-prep check-splits` says."""
+    return audit_videos(likeness_of(prepared, prepared.videos)).leaks
 
 
 def overlap(
@@ -103,8 +104,8 @@ def overlap(
     """
     met = trained.videos[trained.videos["split"].isin(("train", "val"))]
     met = met[~met["method"].isin(list(left_out))]
-    known = with_likeness(trained.work, met)
-    audit = audit_tested(known, with_likeness(tested.work, videos))
+    known = likeness_of(trained, met)
+    audit = audit_tested(known, likeness_of(tested, videos))
     leaks = audit.of(*OTHERS)
     people = identity_overlap(known, videos)
     return replace(people, leaks=leaks, unread=audit.unread, without_pictures=audit.without_pictures)

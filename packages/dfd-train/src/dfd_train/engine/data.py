@@ -6,12 +6,14 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from dfd_train.data.batches import EpochPlan, Spot, plan_epoch, plan_evaluation
+from dfd_train.data.batches import EpochPlan, Shares, Spot, plan_epoch, plan_evaluation
 from dfd_train.data.overlap import splits_leak
 from dfd_train.data.selection import (
     Pair,
@@ -27,7 +29,8 @@ from dfd_train.optim.optimizers import mix_seed
 from dfd_train.runs.folder import DEMONSTRATION
 from dfd_train.settings.config import RunConfig
 from ffpp_prep.datasets.leaks import KINDS, Leak
-from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.format.joined import JoinedSets, detection_of, open_sets
+from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.format.tables import read_metadata
 from ffpp_prep.format.untouched import untouched_frames
 from ffpp_prep.text.units import counted, plural
@@ -49,12 +52,18 @@ class TrainingData:
     leaks: tuple[Leak, ...]
     untouched: frozenset[Spot]
     """frames of fakes that do not train because nothing is manipulated in them"""
+    shares: Shares | None = None
+    """of an epoch, by set; None: every set whole"""
 
     @property
     def untouched_sha256(self) -> str:
         """The SHA-256 of the list of frames that are left out, by the videos' names; empty where none are."""
-        names = self.prepared.videos["video_id"]
-        lines = sorted(f"{names[row]} {frame}" for row, frame in self.untouched)
+        lines = sorted(
+            f"{own.videos.at[row - start, 'video_id']} {frame}"
+            for own, start in self.prepared.parts
+            for row, frame in self.untouched
+            if 0 <= row - start < len(own.videos)
+        )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""
 
     @property
@@ -77,6 +86,7 @@ class TrainingData:
             total_epochs=config.train.epochs,
             seed=config.train.seed,
             untouched=self.untouched,
+            shares=self.shares,
         )
         return replace(plan, batches=plan.batches[: config.train.max_steps])
 
@@ -85,7 +95,7 @@ def open_prepared(config: RunConfig) -> PreparedSet:
     """The prepared set that a run names. Raises: FileNotFoundError, UserError where none can be read."""
     if not config.data.work:
         raise UserError("which data? --data WORK names the folder that ffpp-prep wrote")
-    return load_prepared(Path(config.data.work))
+    return open_sets([Path(work) for work in config.data.works])
 
 
 def open_data(config: RunConfig) -> TrainingData:
@@ -96,9 +106,10 @@ def open_data(config: RunConfig) -> TrainingData:
     prepared = open_prepared(config)
     leaks = splits_leak(prepared)
     if leaks and not config.data.allow_leaks:
+        works = " --also ".join(str(own.work) for own, _ in prepared.parts)
         raise UserError(
             f"{counted(len(leaks), 'leak')}, such as {KINDS[leaks[0].kind]}: {leaks[0].line()}; all of "
-            f"them: ffpp-prep check-splits {prepared.work}; split anew, or allow it by name: "
+            f"them: ffpp-prep check-splits {works}; split anew, or allow it by name: "
             "--set data.allow_leaks=true"
         )
     videos = prepared.videos
@@ -118,9 +129,49 @@ def open_data(config: RunConfig) -> TrainingData:
         if selection.videos["label"].nunique() < 2:
             raise UserError(f"split {selection.split} needs real and fake videos: {selection.summary()}")
     pairs, unpaired = ([], 0) if config.data.batches == "shuffled" else make_pairs(train.videos)
-    drop = config.data.untouched == "drop"
-    untouched = untouched_frames(prepared.work, prepared.rows, train.videos.index) if drop else frozenset()
-    return TrainingData(prepared, train, val, pairs, unpaired, leaks, untouched)
+    untouched = _untouched(prepared, train) if config.data.untouched == "drop" else frozenset()
+    data = TrainingData(prepared, train, val, pairs, unpaired, leaks, untouched)
+    if isinstance(prepared, JoinedSets):
+        _check_each(data)
+        _warn_of_detection(prepared)
+    return replace(data, shares=_shares(prepared, config.data.set_weights))
+
+
+def _untouched(prepared: PreparedSet, train: Selection) -> frozenset[Spot]:
+    found: set[Spot] = set()
+    for own, start in prepared.parts:
+        trained = [row - start for row in train.videos.index if 0 <= row - start < len(own.videos)]
+        found.update((row + start, frame) for row, frame in untouched_frames(own.work, own.rows, trained))
+    return frozenset(found)
+
+
+def _shares(prepared: PreparedSet, weights: Sequence[float]) -> Shares | None:
+    """What an epoch shows of each set. Raises: UserError where not every set has a weight."""
+    if not weights:
+        return None
+    starts = [start for _, start in prepared.parts]
+    if len(weights) != len(starts):
+        raise UserError(f"data.set_weights={list(weights)}: must be {len(starts)}, one of each prepared set")
+    return Shares(tuple(starts), tuple(weights)) if len(starts) > 1 else None
+
+
+def _check_each(data: TrainingData) -> None:
+    """Refuses a set that would not train. Raises: UserError naming it."""
+    used = data.train.videos
+    if data.pairs:
+        used = used.loc[[row for pair in data.pairs for row in pair]]
+    for name in data.prepared.videos["set"].unique():
+        if not (used["set"] == name).any():
+            lack = "fake with its original" if data.pairs else "usable video"
+            way = "; --batches shuffled needs no originals" if data.pairs else ""
+            raise UserError(f"{name} has no {lack} in split train, so it would not train{way}")
+
+
+def _warn_of_detection(prepared: PreparedSet) -> None:
+    """Says how the sets' faces were found otherwise, by which a network can tell the sets apart."""
+    for name, values in sorted(detection_of(prepared).items()):
+        if len(values) > 1:
+            log.warning("faces were detected with %s %s", name, " in one set and ".join(map(str, values)))
 
 
 def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
@@ -135,6 +186,7 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     lines = [
         data.train.summary(),
         data.val.summary(),
+        *_by_set(data, first),
         usable_by_split(data.prepared.videos, config.data.multiple_faces, config.data.exclude_methods),
         f"{counted(len(first.batches), 'batch')} an epoch, {counted(first.batches.crops, 'crop')}; "
         f"epochs: {config.train.epochs}, each validated on {counted(validation.batches.crops, 'crop')}",
@@ -160,12 +212,34 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     return lines
 
 
+def _by_set(data: TrainingData, plan: EpochPlan) -> list[str]:
+    """A line for each of several sets: its videos, and what an epoch shows of it."""
+    if not isinstance(data.prepared, JoinedSets):
+        return []
+    sets = data.prepared.videos["set"]
+    shown = sets.to_numpy()[plan.batches.spots[:, 0]]
+    lines = []
+    for name in sets.unique():
+        videos = [one.videos[one.videos["set"] == name] for one in (data.train, data.val)]
+        counts = [f"{(own['label'] == 0).sum()} real and {(own['label'] == 1).sum()} fake" for own in videos]
+        crops = int((shown == name).sum())
+        lines.append(
+            f"{name}: train {counts[0]}, val {counts[1]}; {counted(crops, 'crop')} in the first epoch"
+        )
+    return lines
+
+
 def data_record(data: TrainingData, run: Path) -> dict[str, object]:
     """What data.json keeps; where the set is by two ways: run and set may be moved together."""
-    work = data.prepared.work.resolve()
+    sets = [
+        {"work": str(own.work.resolve()), "work_beside": _beside(own.work.resolve(), run.resolve())}
+        for own, _ in data.prepared.parts
+    ]
+    fakes = pd.concat([one.videos[one.videos["label"] == 1] for one in (data.train, data.val)])
     return {
-        "work": str(work),
-        "work_beside": _beside(work, run.resolve()),
+        **sets[0],
+        **({"sets": sets} if len(sets) > 1 else {}),
+        "datasets": sorted(fakes["dataset"].dropna().astype(str).unique()),
         "fingerprint": data.prepared.fingerprint,
         "demonstration": data.prepared.demonstration,
         "crops": asdict(data.prepared.geometry),
@@ -173,7 +247,7 @@ def data_record(data: TrainingData, run: Path) -> dict[str, object]:
         "pairs": len(data.pairs),
         "fakes_without_original": data.unpaired,
         "leaks": len(data.leaks),
-        "split_rules": _split_rules(work),
+        "split_rules": [rule for own, _ in data.prepared.parts for rule in _split_rules(own.work)],
         "untouched_frames_left_out": len(data.untouched),
         "untouched_sha256": data.untouched_sha256,
         "splits": {

@@ -31,8 +31,8 @@ from dfd_train.runs.predictions import read_prediction_facts, read_predictions, 
 from dfd_train.settings.sections import Count, Device, Precision
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.frames import BENCHMARK_FRAMES
-from ffpp_prep.format.made_with import detection_settings
-from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.format.joined import detection_of, open_sets
+from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.options import Checked, Range
 from ffpp_prep.text.units import duration_text
 
@@ -97,10 +97,10 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
                 "precision is bf16: it is compared with fp32 for the best checkpoint only; allowed: fp32"
             )
         checked = require_bf16_checked(kept_checks(run), device.type, run).sentence()
-    prepared = load_prepared(model.work(request.data))
+    prepared = open_sets(model.works(request.data))
     other = request.data is not None and prepared.fingerprint != model.facts.fingerprint
     if request.data is None and prepared.fingerprint != model.facts.fingerprint:
-        log.warning("%s changed since the run was trained on it", prepared.work)
+        log.warning("%s changed since the run was trained on it", prepared.places)
     check_split(prepared, request.split)
     selection = select_videos(
         prepared.videos, request.split, multiple_faces=request.multiple_faces or config.data.multiple_faces
@@ -205,7 +205,7 @@ def check_split(prepared: PreparedSet, split: str) -> None:
         counts = prepared.videos["split"].fillna("no split").value_counts().sort_index()
         found = ", ".join(f"{number} in {name}" for name, number in counts.items())
         raise UserError(
-            f"{prepared.work} has no video in split {split!r} ({found}): --split all scores every video"
+            f"{prepared.places} has no video in split {split!r} ({found}): --split all scores every video"
         )
 
 
@@ -219,15 +219,15 @@ def checkpoint_sentence(folder: RunFolder, model: TrainedModel, checkpoint: str)
 
 def overlap_with_training(prepared: PreparedSet, videos: pd.DataFrame, folder: RunFolder) -> Overlap | None:
     """What `videos` share with the training and validation videos of the run's own set; None where that is gone."""
-    work = folder.work()
+    works = [work.resolve() for work in folder.works()]
     try:
-        own = prepared if work.resolve() == prepared.work.resolve() else load_prepared(work)
-        theirs, ours = detection_settings(prepared.work), detection_settings(work)
+        own = prepared if works == [one.work.resolve() for one, _ in prepared.parts] else open_sets(works)
+        theirs, ours = detection_of(prepared), detection_of(own)
     except (OSError, UserError) as error:
         log.warning("identities cannot be compared: %s", error)
         return None
     for name in sorted({*theirs, *ours}):
-        if theirs.get(name) != ours.get(name):
+        if not {*theirs.get(name, ("unknown",))} <= {*ours.get(name, ("unknown",))}:
             seen, before = (", ".join(map(str, each.get(name, ("unknown",)))) for each in (theirs, ours))
             log.warning("faces were detected with %s %s here, %s in training", name, seen, before)
     return overlap(own, folder.read_config().data.exclude_methods, prepared, videos)

@@ -21,7 +21,7 @@ from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts
 from dfd_train.settings.sections import Device
-from ffpp_prep.format.prepared import load_prepared
+from ffpp_prep.format.joined import open_sets
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def compare_on_validation(
     try:
         before = validation_predictions(run)
         facts = read_prediction_facts(RunFolder(run).predictions("val"))
-        prepared = model.crops_of(load_prepared(model.work(Path(facts["work"]) if model.card else None)))
+        prepared = model.crops_of(open_sets(model.works(Path(facts["work"]) if model.card else None)))
         calibration = run_calibration(run)
         if calibration is None:
             raise UserError("there is no calibration by which to decide")

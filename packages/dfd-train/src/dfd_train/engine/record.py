@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import time
@@ -83,9 +84,11 @@ def prediction_facts(
     checkpoint: Path, prepared: PreparedSet, demonstration: bool, frames_per_video: int
 ) -> dict[str, str]:
     """The key-value metadata of a predictions table."""
+    works = [str(own.work.resolve()) for own, _ in prepared.parts]
     return {
         "checkpoint_sha256": sha256_of(checkpoint),
-        "work": str(prepared.work.resolve()),
+        "work": works[0],
+        **({"works": json.dumps(works)} if len(works) > 1 else {}),
         "data_fingerprint": prepared.fingerprint,
         "demonstration": str(demonstration).lower(),
         "frames_per_video": str(frames_per_video),
@@ -110,15 +113,29 @@ def begin_event(
 
 
 def epoch_event(
-    epoch: int, lr: float, trained: Summary, validated: Summary, seconds: float, images: int
+    epoch: int,
+    lr: float,
+    trained: Summary,
+    validated: Summary,
+    of_sets: Mapping[str, Summary],
+    seconds: float,
+    images: int,
 ) -> dict[str, Any]:
-    """An epoch's numbers as events.jsonl and epochs.csv keep them; `images` were trained in `seconds`."""
+    """An epoch's numbers as events.jsonl and epochs.csv keep them; `images` were trained in `seconds`.
+
+    `of_sets`: those of the validation videos of each of several prepared sets.
+    """
     return {
         "event": "epoch",
         "epoch": epoch,
         "lr": lr,
         **_numbers("train", trained),
         **_numbers("val", validated),
+        **{
+            f"{name}, {of_set}": value
+            for of_set, summary in of_sets.items()
+            for name, value in _numbers("val", summary).items()
+        },
         "seconds": round(seconds, 3),
         "images_per_second": round(images / max(seconds, 1e-9), 2),
     }
@@ -131,6 +148,14 @@ def epoch_line(event: Mapping[str, Any], epochs: int, better: bool) -> str:
         f"train loss {event['train_loss']:.4f}  val loss {event['val_loss']:.4f}  "
         f"val balanced accuracy {event['val_balanced_accuracy']:.4f}  val AUC {event['val_auc']:.4f}"
         f"{'  best' if better else ''}  {event['images_per_second']} images/s"
+    )
+
+
+def sets_line(of_sets: Mapping[str, Summary]) -> str:
+    """Returns an epoch's validation by prepared set for people; empty where there is one set."""
+    return "; ".join(
+        f"{name}: val balanced accuracy {one.balanced_accuracy:.4f}, AUC {one.video_auc:.4f}"
+        for name, one in of_sets.items()
     )
 
 

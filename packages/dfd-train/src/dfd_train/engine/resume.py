@@ -115,9 +115,9 @@ def check_resumable(last: LastCheckpoint, config: RunConfig, data: TrainingData)
     prepared = data.prepared
     if last.facts.fingerprint != prepared.fingerprint:
         videos = len(prepared.videos)
-        raise UserError(f"{prepared.work} ({videos} videos) is not the data that this run began with")
+        raise UserError(f"{prepared.places} ({videos} videos) is not the data that this run began with")
     if last.state.get("untouched", "") != data.untouched_sha256:
         raise UserError(
-            f"{prepared.work}/fakes says of other frames that they are untouched than when this run began"
+            f"{prepared.places}: fakes/ says of other frames that they are untouched than when this run began"
         )
     check_length(last.facts.config, config, last.place, data.plan, data.shortest)

@@ -129,7 +129,7 @@ def prediction_table(videos: pd.DataFrame, samples: list[Sample], logits: np.nda
     """The predictions table of samples (in their order) and their logits (N,)."""
     table = videos.loc[[sample.video for sample in samples]].reset_index(drop=True)
     columns = ["video_id", "dataset", "compression", "method", "split", "original_id"]
-    columns += ["source_id", "target_id"]
+    columns += ["source_id", "target_id", *(["set"] if "set" in table else [])]
     return table[columns].assign(
         face=np.array([sample.face for sample in samples], np.int8),
         frame=np.array([sample.frame for sample in samples], np.int32),

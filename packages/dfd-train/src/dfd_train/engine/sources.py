@@ -47,11 +47,20 @@ def crop_sources(prepared: PreparedSet, spots: Spots, what: str, epochs: int) ->
     for row in np.unique(missing[:, 0]).tolist():
         path = Path(prepared.videos.at[row, "path"])
         if not is_there(path):
-            raise FileNotFoundError(f"crops are missing in {prepared.work}, and so is their video {path}")
+            raise FileNotFoundError(f"crops are missing in {prepared.places}, and so is their video {path}")
     cost = _seconds(prepared, missing) * len(missing)
-    extract = f"ffpp-prep extract {prepared.work}{_choosing(prepared, missing, epochs)}"
-    line += f", which takes about {_duration(cost)} of processor time; `{extract}` stores them"
+    line += f", which takes about {_duration(cost)} of processor time; {_extract(prepared, missing, epochs)}"
     return f"WARNING: {line}" if len(missing) > FEW * len(spots) else line
+
+
+def _extract(prepared: PreparedSet, missing: npt.NDArray[np.int32], epochs: int) -> str:
+    """The commands that store the missing crops, one a set."""
+    commands = []
+    for own, start in prepared.parts:
+        here = missing[(missing[:, 0] >= start) & (missing[:, 0] < start + len(own.videos))]
+        if len(here):
+            commands.append(f"`ffpp-prep extract {own.work}{_choosing(prepared, here, epochs)}`")
+    return f"{' and '.join(commands)} store{'s' * (len(commands) == 1)} them"
 
 
 def _choosing(prepared: PreparedSet, missing: npt.NDArray[np.int32], epochs: int) -> str:

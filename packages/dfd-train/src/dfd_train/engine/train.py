@@ -44,6 +44,7 @@ from dfd_train.engine.record import (
     epoch_line,
     finish_event,
     prediction_facts,
+    sets_line,
 )
 from dfd_train.engine.resume import (
     LastCheckpoint,
@@ -57,7 +58,7 @@ from dfd_train.engine.resume import (
 from dfd_train.engine.score import Scoring, prediction_table, score_videos, scoring_batches
 from dfd_train.engine.trackers import Trackers
 from dfd_train.errors import Interrupted, TrainingError
-from dfd_train.metrics import Summary, summarize, video_scores
+from dfd_train.metrics import Summary, summarize, summarize_sets, video_scores
 from dfd_train.models.build import check_name
 from dfd_train.optim.schedule import LearningRate
 from dfd_train.runs.checkpoint import save_checkpoint
@@ -253,7 +254,8 @@ class Training:
         validated = summarize(predictions)
         self.rate.observe(trained.loss)
         place = self.place
-        event = epoch_event(epoch, lr, trained, validated, place.seconds, len(place.logits))
+        of_sets = summarize_sets(predictions)
+        event = epoch_event(epoch, lr, trained, validated, of_sets, place.seconds, len(place.logits))
         better = validated.balanced_accuracy > place.best
         if better:
             place.best, place.best_epoch = validated.balanced_accuracy, epoch
@@ -275,6 +277,7 @@ class Training:
             self.learner.flow.reset()
         self._save()
         self.recorder.say(epoch_line(event, self.config.train.epochs, better) + self.pace.left(epoch))
+        self.recorder.say(sets_line(of_sets))
 
     def _resume_or_begin(self) -> None:
         last, self._last = self._last, None  # its tensors are not held while the run goes

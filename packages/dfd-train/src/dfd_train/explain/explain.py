@@ -17,7 +17,7 @@ from dfd_train.report.tables import warning
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.names import run_names
-from ffpp_prep.format.prepared import load_prepared
+from ffpp_prep.format.joined import open_sets
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def _open_pictures(request: ExplainRequest, first: TrainedModel) -> tuple[list[P
         return open_files(request.images, request.runs, request.device, request.trust), False
     config = RunFolder(request.runs[0]).read_config()
     try:
-        prepared = first.crops_of(load_prepared(first.work(request.data)))
+        prepared = first.crops_of(open_sets(first.works(request.data)))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{error}; another prepared set: --data WORK, your own picture: --image FILE"

@@ -147,7 +147,7 @@ def _read_mask(prepared: PreparedSet, row: int, frame: int, shape: tuple[int, ..
     if not isinstance(path, str) or not path:
         return None
     video_id = str(prepared.videos.at[row, "video_id"])
-    box = prepared.boxes.find(video_id, frame)
+    box = prepared.box_at(row, frame)
     if box is None:
         log.warning("%s: no box of frame %d, so its mask cannot be cut", video_id, frame)
         return None

@@ -52,6 +52,13 @@ def summarize(
     return both.summary(np.ones(len(both.video_label)), threshold)[0]
 
 
+def summarize_sets(predictions: pd.DataFrame) -> dict[str, Summary]:
+    """Summaries of the videos of each prepared set, in the table's order; none where they are all of one."""
+    if "set" not in predictions:
+        return {}
+    return {str(name): summarize(own) for name, own in predictions.groupby("set", sort=False)}
+
+
 def best_threshold(validation: pd.DataFrame, aggregation: Aggregation = "mean") -> float:
     """The score that gives validation videos the best balanced accuracy; of equals, that nearest 0.5.
 

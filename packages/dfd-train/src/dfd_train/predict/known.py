@@ -11,7 +11,8 @@ from dfd_train.errors import UserError
 from dfd_train.predict.scorer import Facts, Scorer
 from dfd_train.runs.folder import RunFolder
 from ffpp_prep.format.geometry import CropGeometry
-from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.format.joined import open_sets
+from ffpp_prep.format.prepared import PreparedSet
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def _met(facts: Facts, prepared: PreparedSet, selection: Selection) -> str:
         if record["fingerprint"] == prepared.fingerprint:
             chose = "these videos chose its checkpoint and its temperature"
             return chose if selection.split == "val" else ""
-        trained = load_prepared(RunFolder(facts.path).work())
+        trained = open_sets(RunFolder(facts.path).works())
         left_out = RunFolder(facts.path).read_config().data.exclude_methods
         shared = overlap(trained, left_out, prepared, selection.videos)
     except (OSError, KeyError, UserError) as error:

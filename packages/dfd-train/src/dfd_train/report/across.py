@@ -179,7 +179,7 @@ def overlap_table(runs: Sequence[Run], works: Works | None = None) -> Table:
     names, works = DataNames(runs), works or Works()
     rows = []
     for run in runs:
-        trained = works.open(run.work)
+        trained = works.open(run.works)
         for one in run.predictions:
             tested = works.open(run.tested_on(one))
             cells = (words(""), words(""), words(""))

@@ -1,6 +1,6 @@
 """What stands between a run's numbers and the thesis's beside them: settings, data, frames, counts of videos."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ DETECTION: Mapping[str, float] = {"every": 1, "threshold": 0.45, "margin": 0.3}
 # Where things are, how fast they go and what is recorded besides; of the network itself, `Run.variant` tells.
 NO_DIFFERENCE = {
     *("model.name", "model.input_size", "model.arguments", "model.members"),
-    *("data.work", "data.workers", "data.allow_leaks", "transforms.on"),
+    *("data.work", "data.also", "data.workers", "data.allow_leaks", "transforms.on"),
     *("train.seed", "train.device", "train.threads", "train.channels_last"),
     *("train.checkpoint_minutes", "train.gradient_flow", "train.tensorboard"),
     *("train.wandb", "train.mlflow"),
@@ -58,7 +58,7 @@ class Differences:
             run=run,
             frames={"val": nearest.data.val_frames, "test": nearest.data.test_frames},
             settings=(*variant, *changes(nearest, ours), *_members(run, works)),
-            data=(*_trained_methods(run), *_prepared(run.work, works)),
+            data=(*_trained_methods(run), *_prepared(run.works, works)),
         )
 
     def of_network(self) -> tuple[str, ...]:
@@ -148,10 +148,11 @@ def _trained_methods(run: Run) -> list[str]:
     return parts + ([f"not trained on {', '.join(fewer)}"] if fewer else [])
 
 
-def _prepared(work: Path, works: Works) -> list[str]:
-    """How faces were detected and DeepFakeDetection divided, read from the prepared set."""
-    tables = works.open(work)
+def _prepared(places: Sequence[Path], works: Works) -> list[str]:
+    """How faces were detected and DeepFakeDetection divided, read from the prepared sets."""
+    tables = works.open(places)
     if tables is None:
+        work = ", ".join(map(str, places))
         return [f"not known how faces were detected and DeepFakeDetection was split: {work} cannot be opened"]
     parts = []
     for name, theirs in DETECTION.items():

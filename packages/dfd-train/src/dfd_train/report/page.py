@@ -9,6 +9,7 @@ import pandas as pd
 
 from dfd_train.data.selection import in_split
 from dfd_train.errors import UserError
+from dfd_train.report.by_set import sets_table
 from dfd_train.report.chosen import chosen_by
 from dfd_train.report.curves import Plot, gradient_flow, training_curves
 from dfd_train.report.distributions import roc_curves, score_histogram
@@ -122,10 +123,10 @@ class _Prepared:
 
 
 def _open_prepared(run: Run) -> _Prepared | None:
-    from ffpp_prep.format.prepared import load_prepared
+    from ffpp_prep.format.joined import open_sets
 
     try:
-        prepared = load_prepared(run.work)
+        prepared = open_sets(run.works)
     except (OSError, UserError) as error:
         log.warning("the report shows no crops: %s", error)
         return None
@@ -191,6 +192,7 @@ def _results(
             operating_table(frames, demonstration=run.demonstration, calibration=known),
             methods_table(measures, run.demonstration),
             hardest_table(frames, hardest, run.demonstration),
+            *filter(None, [sets_table(measures, run.demonstration)]),
             *(deployed_tables(frames, known, run.demonstration) if known else ()),
         ),
         plots=tuple(

@@ -16,7 +16,7 @@ from dfd_train.models.baselines import BASELINES, baseline_of
 from dfd_train.report.measures import Measures
 from dfd_train.runs.events import begins_with, epochs_of, gradients_of, how_far
 from dfd_train.runs.folder import RunFolder
-from dfd_train.runs.predictions import read_predictions
+from dfd_train.runs.predictions import read_predictions, works_of
 from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)
@@ -101,9 +101,9 @@ class Run:
         return str(self.config["optimizer"]["name"])
 
     @property
-    def work(self) -> Path:
-        """The prepared data set's folder."""
-        return RunFolder(self.path).work()
+    def works(self) -> tuple[Path, ...]:
+        """The folders of its prepared data sets."""
+        return RunFolder(self.path).works()
 
     @property
     def published(self) -> tuple[str, ...]:
@@ -112,13 +112,18 @@ class Run:
 
     @property
     def trained_on(self) -> str:
-        """The name of the prepared data set's folder."""
-        return self.work.name
+        """The names of the prepared data sets' folders."""
+        return " + ".join(work.name for work in self.works)
 
-    def tested_on(self, predictions: Predictions) -> Path:
-        """The folder of the prepared data set that was predicted; only its name where the file does not say more."""
-        said = predictions.metadata.get("work")
-        return Path(said or predictions.other_data or self.work.resolve())
+    def tested_on(self, predictions: Predictions) -> tuple[Path, ...]:
+        """The folders of the prepared sets that were predicted; only its name where the file does not say more."""
+        if said := works_of(predictions.metadata):
+            return said
+        return (
+            (Path(predictions.other_data),)
+            if predictions.other_data
+            else tuple(w.resolve() for w in self.works)
+        )
 
     @property
     def demonstration(self) -> bool:
@@ -195,7 +200,7 @@ def warn_of_outdated(run: Run) -> None:
         if newer := run.newer_best(one):
             command = ["dfd-train", "evaluate", str(run.path), "--split", one.split]
             command += ["--protocol", one.protocol] if one.protocol else []
-            command += ["--data", str(run.tested_on(one))] if one.other_data else []
+            command += ["--data", str(run.tested_on(one)[0])] if one.other_data else []
             log.warning(
                 "%s: the predictions of %s are of epoch %s, the best is now epoch %d; run  %s",
                 *(run.name, one.name, one.metadata["checkpoint_epoch"], newer, shlex.join(command)),

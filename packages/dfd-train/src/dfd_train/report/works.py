@@ -1,7 +1,7 @@
 """Prepared sets as reports know them: the tables of their videos, each opened once."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from dfd_train.errors import UserError
+from ffpp_prep.format.joined import join_videos, merged_settings, set_names
 from ffpp_prep.format.made_with import detection_settings
 from ffpp_prep.format.prepared import read_prepared_videos
 
@@ -28,15 +29,30 @@ class WorkTables:
 class Works:
     """The sets that were opened so far, by their folders; None for one that can't be."""
 
-    known: dict[Path, WorkTables | None] = field(default_factory=dict)
+    known: dict[tuple[Path, ...], WorkTables | None] = field(default_factory=dict)
 
-    def open(self, work: Path) -> WorkTables | None:
-        """The tables of a set; None, with a warning the first time, where it can't be read."""
-        place = work.resolve()
-        if place not in self.known:
+    def open(self, works: Sequence[Path]) -> WorkTables | None:
+        """The tables of a set, or of several as one; None, with a warning the first time, where one can't be read."""
+        places = tuple(work.resolve() for work in works)
+        if places not in self.known:
             try:
-                self.known[place] = WorkTables(read_prepared_videos(work)[0], detection_settings(work))
+                self.known[places] = self._joined(places) if len(places) > 1 else _read(places[0])
             except (OSError, UserError) as error:
-                log.warning("what a comparison tells of %s is left out: %s", work, error)
-                self.known[place] = None
-        return self.known[place]
+                told = ", ".join(map(str, works))
+                log.warning("what a comparison tells of %s is left out: %s", told, error)
+                self.known[places] = None
+        return self.known[places]
+
+    def _joined(self, places: tuple[Path, ...]) -> WorkTables | None:
+        tables = [self.open([place]) for place in places]
+        if not all(tables):
+            return None
+        found = [one for one in tables if one]
+        return WorkTables(
+            join_videos([one.videos for one in found], set_names(places)),
+            merged_settings([one.detection for one in found]),
+        )
+
+
+def _read(work: Path) -> WorkTables:
+    return WorkTables(read_prepared_videos(work)[0], detection_settings(work))

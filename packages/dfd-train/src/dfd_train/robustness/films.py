@@ -21,7 +21,7 @@ from torchvision.transforms.v2 import functional
 
 from dfd_train.errors import UserError
 from dfd_train.robustness.conditions import Recoding
-from ffpp_prep.format.made_with import detection_settings
+from ffpp_prep.format.joined import detection_of
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.one_video.boxes import BoxSettings
@@ -141,10 +141,10 @@ def remove_films(folder: Path) -> None:
 
 def _settings(prepared: PreparedSet, detect_every: int | None) -> BoxSettings:
     """How the clean set's faces were detected."""
-    told = detection_settings(prepared.work)
+    told = detection_of(prepared)
     several = [name for name, values in told.items() if len(values) > 1]
     if several:
-        raise UserError(f"{prepared.work}: its parts were detected with several values of {several[0]}")
+        raise UserError(f"{prepared.places}: its parts were detected with several values of {several[0]}")
     own = {
         name: told[name][0]
         for name in ("threshold", "every", "margin", "decoder", "detector")

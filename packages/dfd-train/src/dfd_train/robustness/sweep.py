@@ -30,7 +30,8 @@ from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import kept_predictions, write_predictions
 from dfd_train.settings.sections import Count, Device, Precision
-from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.format.joined import open_sets
+from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.options import Checked, Range
 from ffpp_prep.text.bars import bar
@@ -94,7 +95,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Swee
         require_bf16_checked(kept_checks(run), device.type, run)
         place = run / "bf16" / "robustness"
     try:
-        prepared = load_prepared(model.work(request.data))
+        prepared = open_sets(model.works(request.data))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error}; if the prepared set lies elsewhere: --data WORK") from None
     check_split(prepared, request.split)

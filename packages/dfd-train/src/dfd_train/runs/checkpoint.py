@@ -56,13 +56,13 @@ class TrainedModel:
     card: Card | None = None
     """of a published detector; None of a run"""
 
-    def work(self, data: Path | None) -> Path:
-        """The prepared set to use: what is asked for, or that of the run. Raises: UserError where there is neither."""
+    def works(self, data: Path | None) -> tuple[Path, ...]:
+        """The prepared set to use: what is asked for, or those of the run. Raises: UserError where there is neither."""
         if data is None and self.card is not None:
             raise UserError(
                 f"{self.path.parent} is a published detector and has no data of its own: --data WORK"
             )
-        return data or RunFolder(self.path.parent.parent).work()
+        return (data,) if data else RunFolder(self.path.parent.parent).works()
 
     def crops_of(self, prepared: PreparedSet) -> PreparedSet:
         """A prepared set with the crops that the detector is used to: its own, or those that are stored."""

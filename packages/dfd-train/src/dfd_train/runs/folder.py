@@ -84,15 +84,24 @@ class RunFolder:
         return self.path / "validations" / f"epoch-{epoch:04d}.parquet"
 
     def work(self) -> Path:
-        """The prepared set of the run, wherever the command is given.
+        """The prepared set of the run, of several the first."""
+        return self.works()[0]
 
-        First where it was, then as it lay beside the run, which both may have been moved; a path as it was typed
+    def works(self) -> tuple[Path, ...]:
+        """The prepared sets of the run, wherever the command is given.
+
+        First where each was, then as it lay beside the run, which both may have been moved; a path as it was typed
         counts from the folder where the run was begun, and is the last resort.
         """
         record: Mapping[str, Any] = {}
         with suppress(OSError, Damaged):  # then the path as it was typed is what is known
             record = self.read_json("data.json")
-        typed = Path(self.read_config().data.work)
+        typed = self.read_config().data.works
+        told = [*(record.get("sets") or [record]), *({} for _ in typed)]
+        return tuple(self._place(Path(work), one) for work, one in zip(typed, told, strict=False))
+
+    def _place(self, typed: Path, record: Mapping[str, Any]) -> Path:
+        """The place of a prepared set, where it was typed so and recorded so."""
         beside = record.get("work_beside")
         told = [Path(str(record["work"]))] if record.get("work") else []
         told += [Path(os.path.normpath(self.path.resolve() / str(beside)))] if beside else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,6 +50,13 @@ def kept_predictions(path: Path, facts: Mapping[str, str]) -> pd.DataFrame | Non
 def read_prediction_facts(path: Path) -> dict[str, str]:
     """The facts alone; raises as `read_predictions`."""
     return _facts(read_metadata(path, _AGAIN))
+
+
+def works_of(facts: Mapping[str, str]) -> tuple[Path, ...]:
+    """The prepared sets that a table says it is of; none of tables that don't say it."""
+    if "works" in facts:
+        return tuple(map(Path, json.loads(facts["works"])))
+    return (Path(facts["work"]),) if facts.get("work") else ()
 
 
 def _facts(metadata: Mapping[bytes, bytes]) -> dict[str, str]:

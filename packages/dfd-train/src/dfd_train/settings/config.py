@@ -95,6 +95,7 @@ RESUMABLE = frozenset(
         "train.epochs",
         "train.max_steps",
         "data.work",
+        "data.also",
         "data.workers",
         "train.device",
         "train.threads",

@@ -76,6 +76,10 @@ class DataConfig(Checked):
     """Which videos and frames make the batches (thesis section 4.3)."""
 
     work: str = setting("", "the prepared data set, written by ffpp-prep")
+    also: tuple[str, ...] = setting((), "further prepared sets that train and validate together with it")
+    set_weights: tuple[Annotated[float, Range(gt=0)], ...] = setting(
+        (), "shares of an epoch by set, [1, 1] shows as much of each; unset: every set whole"
+    )
     batches: Literal["various", "dual", "shuffled"] = setting(
         "various", "several pairs of videos per batch (various), one pair (dual), or plain shuffled frames"
     )
@@ -105,6 +109,11 @@ class DataConfig(Checked):
         super().__post_init__()
         if self.batch_size % 2:
             raise UserError(f"batch_size={self.batch_size}: must be even, half fake and half real")
+
+    @property
+    def works(self) -> tuple[str, ...]:
+        """All prepared sets, in the order in which they were named."""
+        return (self.work, *self.also)
 
 
 @dataclass(frozen=True)

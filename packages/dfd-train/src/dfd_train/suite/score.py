@@ -35,6 +35,7 @@ from dfd_train.suite.plan import Protocol, Suite, SuiteSet
 from dfd_train.suite.standing import Learned, Standing
 from ffpp_prep.format.frames import BENCHMARK_FRAMES
 from ffpp_prep.format.geometry import CropGeometry
+from ffpp_prep.format.joined import open_sets
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.options import Checked, Range
 from ffpp_prep.text.bars import bar
@@ -228,7 +229,7 @@ class _Scorer:
 
     def _opened_own(self) -> PreparedSet | None:
         try:
-            return load_prepared(self.folder.work())
+            return open_sets(self.folder.works())
         except (OSError, UserError) as error:
             log.warning("what the run learned from can't be opened: %s", error)
             return None

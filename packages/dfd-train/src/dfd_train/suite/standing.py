@@ -23,8 +23,8 @@ UNNAMED = frozenset({"folder", "deepfakebench"})
 class Learned:
     """What a model learned from, as far as it is known."""
 
-    fingerprint: str
-    """of its prepared set"""
+    fingerprints: frozenset[str]
+    """of its prepared sets, and of all of them as one"""
     datasets: frozenset[str] | None
     """of the fakes that trained it or chose its checkpoint; None: not known"""
     left_out: tuple[str, ...] = ()
@@ -32,23 +32,24 @@ class Learned:
 
     @classmethod
     def of_run(cls, folder: RunFolder, fingerprint: str, own: PreparedSet | None) -> Learned:
-        """Takes it from the run's set; where that is gone, from the run's record."""
+        """Takes it from the run's sets; where these are gone, from the run's record."""
         left_out = folder.read_config().data.exclude_methods
         if own is not None:
             used = own.videos[own.videos["split"].isin(("train", "val"))]
             used = used[~used["method"].isin(left_out)]
-            return cls(fingerprint, frozenset(_datasets(used)), left_out)
+            known = frozenset((fingerprint, *(one.fingerprint for one, _ in own.parts)))
+            return cls(known, frozenset(_datasets(used)), left_out)
         said = folder.read_json("data.json").get("datasets")
-        return cls(fingerprint, None if said is None else frozenset(said), left_out)
+        return cls(frozenset((fingerprint,)), None if said is None else frozenset(said), left_out)
 
     @classmethod
     def of_card(cls, card: Card) -> Learned:
         """Takes it from a published detector's card."""
-        return cls("", frozenset(card.known_as) if card.trained_on else None)
+        return cls(frozenset(), frozenset(card.known_as) if card.trained_on else None)
 
     def standing(self, tested: PreparedSet, videos: pd.DataFrame, overlap: Overlap | None) -> Standing:
         """Returns how `videos` of a set stand to it; of an `overlap` only the same files count."""
-        own = tested.fingerprint == self.fingerprint
+        own = tested.fingerprint in self.fingerprints
         trained = videos["split"].isin(("train", "val")) & ~videos["method"].isin(self.left_out)
         if (own and trained.any()) or (overlap and any(leak.kind == "content" for leak in overlap.leaks)):
             return "seen"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ffpp_prep.command_line.parser import Parser
@@ -26,6 +27,14 @@ def add_arguments(parser: Parser) -> None:
     add_work(parser)
     add_csv(parser, "write every pair of videos that share something")
     parser.add_argument(
+        "--also",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="WORK",
+        help="a further prepared set that trains together with this one: look across them too; repeatable",
+    )
+    parser.add_argument(
         "--no-content", action="store_true", help="don't read files to find identical ones under other names"
     )
 
@@ -34,14 +43,15 @@ def run(options: argparse.Namespace) -> Outcome:
     work = work_of(options)
     from ffpp_prep.datasets.leaks import audit_splits, write_pairs
 
-    audit = audit_splits(work, content=not options.no_content)
+    audit = audit_splits(work, content=not options.no_content, also=options.also)
     for kind, leaks in groupby(audit.leaks, key=lambda leak: leak.kind):
         _print_kind(kind, list(leaks))
     if options.csv:
         write_pairs(audit.leaks, options.csv)
         print(f"{counted(sum(leak.pairs for leak in audit.leaks), 'pair')} -> {options.csv}")
     elif audit.leaks:
-        print(f"every pair, as a table:  ffpp-prep check-splits {work} --csv pairs.csv")
+        works = " --also ".join(map(str, (work, *options.also)))
+        print(f"every pair, as a table:  ffpp-prep check-splits {works} --csv pairs.csv")
     _print_summary(audit)
     return Outcome(ExitStatus.SOME_FAILED if audit.leaks else ExitStatus.OK, audit)
 

@@ -8,7 +8,7 @@ People and groups are told apart by data set; files and pictures are compared ac
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from pathlib import Path
@@ -21,6 +21,7 @@ from ffpp_prep.datasets.copies import same_content
 from ffpp_prep.datasets.people import ROLES, people, person_key
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import whole_file
+from ffpp_prep.format.joined import join_videos, set_names
 from ffpp_prep.format.prepared import with_likeness
 from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.text.units import counted
@@ -123,23 +124,30 @@ class Audit:
         return tuple(leak for leak in self.leaks if leak.kind in kinds)
 
 
-def audit_splits(work: str | Path, content: bool = True) -> Audit:
+def audit_splits(work: str | Path, content: bool = True, also: Sequence[str | Path] = ()) -> Audit:
     """Looks for everything that the splits of WORK share.
 
     Args:
         work: a folder with videos.parquet; without boxes, look-alikes can't be seen.
         content: also compare files of equal size, which reads them.
+        also: further such folders, whose videos train and test together with those of WORK.
 
     Raises:
         UserError: no scan, or no video of it has a split.
     """
-    videos = read_scan(Path(work))
-    used = videos[videos["split"].isin(SPLITS)]
-    if used.empty:
-        raise UserError(
-            f"{work}: of {counted(len(videos), 'video')} none is in train, val or test: nothing to audit"
-        )
-    return audit_videos(with_likeness(Path(work), used), content)
+    tables = []
+    for folder in map(Path, (work, *also)):
+        videos = read_scan(folder)
+        used = videos[videos["split"].isin(SPLITS)]
+        if used.empty:
+            raise UserError(
+                f"{folder}: of {counted(len(videos), 'video')} none is in train, val or test: nothing to audit"
+            )
+        tables.append(with_likeness(folder, used))
+    if not also:
+        return audit_videos(tables[0], content)
+    names = set_names([Path(folder).resolve() for folder in (work, *also)])
+    return audit_videos(join_videos(tables, names), content)
 
 
 def audit_videos(videos: pd.DataFrame, content: bool = True) -> Audit:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.format.box_reader import BoxReader
+from ffpp_prep.format.box_reader import BoxReader, FaceBox
 from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
 from ffpp_prep.format.made_with import detection_settings, remedy_of
 from ffpp_prep.format.manifest import MANIFEST
@@ -72,6 +72,16 @@ class PreparedSet:
     cutter: Cutter = cut_face
     """what cuts them: published detectors are used to other crops than squares"""
 
+    @property
+    def parts(self) -> tuple[tuple[PreparedSet, int], ...]:
+        """The sets that it is made of, each with the row at which it begins: this one alone, or those of `joined`."""
+        return ((self, 0),)
+
+    @property
+    def places(self) -> str:
+        """The folders that it is in, for people."""
+        return ", ".join(str(own.work) for own, _ in self.parts)
+
     def row(self, video_id: str) -> int:
         """The row of a video in `videos`. Raises: UserError for an unknown video."""
         try:
@@ -109,15 +119,19 @@ class PreparedSet:
         crop = self.crops.read(row, frame, face) if self.crops is not None else None
         if crop is not None:
             return crop
-        video_id = str(self.videos.at[row, "video_id"])
-        box = self.boxes.find(video_id, frame, face)
+        box = self.box_at(row, frame, face)
         if box is None:
+            video_id = self.videos.at[row, "video_id"]
             raise UserError(f"{self.work} has neither crop nor box of {video_id}, frame {frame}, face {face}")
         picture = read_frame(Path(self.videos.at[row, "path"]), frame, box.pts, self.frame_size(row))
         corners = (box.x1, box.y1, box.x2, box.y2)
         if self.geometry.align:
             return cut_face(picture, corners, self.geometry, self.points_at(row, frame, face, corners))
         return self.cutter(picture, corners, self.geometry)
+
+    def box_at(self, row: int, frame: int, face: int = 0) -> FaceBox | None:
+        """The detector's box of a face; None where there is none."""
+        return self.boxes.find(str(self.videos.at[row, "video_id"]), frame, face)
 
     def points_at(
         self, row: int, frame: int, face: int, box: tuple[float, float, float, float]
