@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import resuming
+from test_overlap import made
 from test_train_processes import torchrun
 
 from dfd_train.cli import main
@@ -246,12 +247,12 @@ def test_leaks_across_sets_are_told(sets, small_set_writer, tmp_path, capsys, ki
             table.loc[table.index[-1], "path"] = str(film)
         return table
 
+    def with_the_film(table: pd.DataFrame) -> pd.DataFrame:
+        table.loc[0, "path"] = str(shutil.copy(film, tmp_path / "copy.mp4"))
+        return table
+
     small_set_writer(tmp_path / "other", edit=edit)
-    shutil.copytree(sets / "ffpp/work", tmp_path / "first")
-    if kind == "content":
-        videos = pd.read_parquet(tmp_path / "first/videos.parquet")
-        videos.loc[0, "path"] = shutil.copy(film, tmp_path / "copy.mp4")
-        videos.to_parquet(tmp_path / "first/videos.parquet")
+    small_set_writer(tmp_path / "first", edit=with_the_film)
     works = [str(tmp_path / "first"), str(tmp_path / "other")]
     for work in works:
         assert main(["run", "--data", work, "--out", str(tmp_path / "run"), "--dry-run", *COMMAND]) == 0
@@ -261,6 +262,18 @@ def test_leaks_across_sets_are_told(sets, small_set_writer, tmp_path, capsys, ki
     told = capsys.readouterr().err
     assert f"same {kind if kind == 'content' else ''}" in told and "(train)" in told and "(test)" in told
     assert f"ffpp-prep check-splits {works[0]} --also {works[1]}" in told
-    assert prep(["check-splits", works[0], "--also", works[1]]) == 1
-    assert prep(["check-splits", works[0]]) == 0
     assert main([*together, "--allow-leaks", "--dry-run"]) == 0
+
+
+@pytest.mark.parametrize("kind", ["person", "content"])
+def test_check_splits_looks_across_sets(tmp_path, kind):
+    rows = {"person": ("a,a.mp4,0,train,x,Anna,,,", "b,b.mp4,1,test,x,2.0,anna ,,")}
+    rows["content"] = ("a,a.mp4,0,train,x,,,,", "a,copy.mp4,0,val,y,,,,")
+    one, other = (
+        made(tmp_path / name, text, {text[0]: seed})
+        for name, text, seed in zip("ab", rows[kind], (1, 2), strict=True)
+    )
+    assert prep(["check-splits", str(one)]) == prep(["check-splits", str(other)]) == 0
+    assert prep(["check-splits", str(one), "--also", str(other), "--csv", str(tmp_path / "pairs.csv")]) == 1
+    pairs = pd.read_csv(tmp_path / "pairs.csv")
+    assert pairs["kind"].tolist() == [kind] and pairs["video_id"].tolist() == ["a/work/a"]

@@ -103,7 +103,7 @@ def open_sets(works: Sequence[str | Path]) -> PreparedSet:
     if len(sets) == 1:
         return sets[0]
     names = set_names(places)
-    cuts = {one.geometry: one.work for one in reversed(sets)}
+    cuts = {one.geometry: one.work for one in sets}
     if len(cuts) > 1:
         told = "; ".join(
             f"{work}: margin {cut.margin:g}, border {cut.border}, size {cut.size}, align {cut.align or 'none'}"
