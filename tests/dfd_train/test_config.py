@@ -91,7 +91,7 @@ def test_every_setting_is_documented_and_can_be_set_from_its_own_default():
         (
             "data.batch",
             "8",
-            "unknown setting data.batch; did you mean data.batches? Allowed in data: work, also, set_weights, batches, batch_size",
+            "unknown setting data.batch; did you mean data.batches? Allowed in data: work, also, set_weights",
         ),
         ("dta.batch_size", "8", "unknown section 'dta'; did you mean data? Allowed: model, data, transforms"),
         ("train.epochs", "many", "train.epochs=many: must be a whole number in 1 ≤ epochs ≤ 1000000"),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import resuming
 from test_overlap import made
@@ -224,6 +226,23 @@ def test_sets_that_are_cut_otherwise_are_refused(sets, tmp_path):
             file.attrs["margin"] = 0.5
     with pytest.raises(UserError, match=r"cut in several ways.* margin 0\.3, .* margin 0\.5"):
         open_sets([sets / "ffpp/work", tmp_path / "wide"])
+
+
+def test_what_an_epoch_shows_of_each_is_said(sets, both, small_set_writer, tmp_path, caplog):
+    third = small_set_writer(tmp_path / "ffiw", edit=of_celebdf).work
+    videos = pq.read_table(third / "videos.parquet")
+    nobody = pa.nulls(len(videos), pa.string())
+    for place, name in enumerate(videos.column_names):
+        videos = videos.set_column(place, name, nobody) if name in ("source_id", "target_id") else videos
+    pq.write_table(videos, third / "videos.parquet")
+    command = ["run", *both, "--data", str(third), "--set-weights", "2,1,1", "--dry-run", *COMMAND]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 0
+    assert (
+        "ffpp/work: train 3 real and 6 fake, val 2 real and 4 fake; 24 crops in the first epoch"
+        in caplog.text
+    )
+    assert "celebdf/work: train 6 real and 12 fake, val 3 real and 6 fake; 12 crops" in caplog.text
+    assert "12 crops in the first epoch; it names nobody" in caplog.text
 
 
 def test_one_set_twice_is_refused(sets, capsys, tmp_path):

@@ -6,16 +6,27 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import prediction
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from test_data_videos import FRAMES, decode, write_video
 
 from dfd_train.cli import main
+from dfd_train.engine.score import Scoring, score_videos
 from dfd_train.errors import UserError
 from dfd_train.metrics import estimate_intervals, summarize
+from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.predictions import read_predictions
 from dfd_train.suite.files import SUITES, find_suite
 from dfd_train.suite.plan import Suite, read_suite
+from ffpp_prep.format.geometry import CropGeometry, cut_face
+from ffpp_prep.format.prepared import load_prepared
 
 SUITE = """
 title = "Own and other"
@@ -229,3 +240,82 @@ def test_suites_of_the_package(file):
         assert [one.name for one in suite.sets] == [
             "FaceForensics++", "Celeb-DF v2", "DFD", "DFDC", "DFDCP", "WildDeepfake", "FFIW", "DF40",
         ]  # fmt: skip
+
+
+def test_a_protocol_cuts_its_own_crops(sets, small_set_writer, tmp_path):
+    """Another margin and another side, cut from the videos, are what the network sees."""
+    write_video(tmp_path / "film.mp4")
+    work = small_set_writer(
+        tmp_path / "films", splits=("test",) * 2, length=FRAMES,
+        edit=lambda table: table.assign(path=str(tmp_path / "film.mp4"), frames_decoded=FRAMES),
+    ).work  # fmt: skip
+    pts = [pts for pts, _ in decode(tmp_path / "film.mp4")]
+    for part in sorted((work / "boxes").glob("videos-*.parquet")):
+        ids = pq.read_table(part)["video_id"].to_pylist()
+        rows = pd.DataFrame(
+            {"video_id": np.repeat(sorted(ids), FRAMES), "frame": [*range(FRAMES)] * len(ids)}
+        )
+        rows = rows.assign(pts=pts * len(ids), face=0, score=0.9, x1=30.0, y1=20.0, x2=80.0, y2=75.0)
+        types = dict.fromkeys(("x1", "y1", "x2", "y2"), np.float32) | {"frame": np.int32, "face": np.int8}
+        table = pa.Table.from_pandas(rows.astype(types), preserve_index=False)
+        names = table["video_id"].cast(pa.string()).dictionary_encode()
+        pq.write_table(
+            table.set_column(0, "video_id", names), part.with_name(part.name.replace("videos", "boxes"))
+        )
+    text = 'title = "x"\n[[protocols]]\nname = "wide"\nframes = 3\nmargin = 0.9\nsize = 64\n'
+    file = write(tmp_path, text + '[[sets]]\nname = "films"\nwork = ["films"]\n')
+    assert main(["evaluate", str(sets / "run"), "--suite", str(file), "--workers", "0"]) == 0
+    (one,) = json.loads((sets / "run/suites/own/suite.json").read_text())["sets"]
+    assert one["crops"] == "margin 0.9, 64 pixels"
+    found, _ = read_predictions(sets / "run/suites/own" / one["predictions"])
+    prepared = load_prepared(work)
+    wide = prepared.cut_as(CropGeometry(margin=0.9, size=64), cut_face)
+    detector = load_model(sets / "run", trust=prediction.TRUST).detector
+    for source, same in ((wide, True), (prepared, False)):
+        logits = score_videos(
+            detector.network, detector.spec, source, prepared.videos, Scoring(3), device=torch.device("cpu")
+        )["logit"]
+        assert np.allclose(found["logit"], logits, atol=1e-4) == same
+    page = (sets / "run/suites/own/suite.txt").read_text()
+    assert "Cut otherwise than in training (margin 0.3): films." in page
+
+
+def test_a_published_detector_takes_it(sets, tmp_path):
+    """By its card it is known what taught it; it has no set of its own, and cuts its own crops."""
+    network = timm.create_model("test_resnet", num_classes=1)
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    out = tmp_path / "published"
+    command = ["adopt", "timm:test_resnet", "--fake", "0", "--weights", str(tmp_path / "weights.safetensors")]
+    assert main([*command, "-o", str(out)]) == 0
+    file = write(
+        tmp_path,
+        """
+        title = "Published"
+        [[protocols]]
+        name = "as it is"
+        frames = 2
+        [[protocols]]
+        name = "wide"
+        margin = 1.0
+        [[sets]]
+        name = "FF++"
+        work = ["own"]
+        [[sets]]
+        name = "Celeb-DF"
+        work = ["celebdf"]
+        [[sets]]
+        name = "no folder"
+        """,
+    )
+    command = ["evaluate", str(out), "--suite", str(file), "--root", str(sets), "--workers", "0"]
+    for said, standings in (("", ["unknown", "unknown"]), ("ffpp", ["in-set", "cross-set"])):
+        taught = f'\ntrained_on = ["FaceForensics++"]\nknown_as = ["{said}"]' if said else ""
+        card = (out / "detector.toml").read_text()
+        (out / "detector.toml").write_text(card.replace('name = "published"', f'name = "published"{taught}'))
+        assert main(command) == 1
+        told = json.loads((out / "suites/own/suite.json").read_text())
+        assert [one["standing"] for one in told["sets"]] == standings
+        reasons = {(one["name"], one["protocol"]): one["reason"] for one in told["left_out"]}
+        assert "cuts crops of its own" in reasons["FF++", "wide"] and len(reasons) == 4
+        assert "no folder is named" in reasons["no folder", "as it is"]
+        assert "Licence" in (out / "suites/own/suite.html").read_text()

@@ -83,7 +83,7 @@ def test_every_setting_that_differs_from_the_preset_is_named(make_run):
 def test_what_the_prepared_set_tells_of_the_thesis_is_named(make_run, tmp_path):
     """How faces were detected, who of DeepFakeDetection stands where, and which methods trained."""
     run = make_run("mine", epochs=50)
-    source = Path(read_run(run).work)
+    source = read_run(run).works[0]
     (tmp_path / "boxes").mkdir()
     videos = pd.read_parquet(source / "videos.parquet")
     dfd = videos["method"] == "DeepFakeDetection"

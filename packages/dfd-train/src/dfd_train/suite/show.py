@@ -128,7 +128,7 @@ def protocol_line(protocol: Protocol) -> str:
     )
     if protocol.choice == "deepfakebench":
         frames = f"{protocol.frames or 32} frames a video from the first to the last, in crops of 256 pixels"
-    crops = ["crops as they are stored"]
+    crops = ["crops as they are stored, or the detector's own"]
     if protocol.cuts:
         crops = ["crops cut anew"]
         crops += [f"margin {protocol.margin:g}"] if protocol.margin is not None else []

@@ -45,7 +45,7 @@ class Learned:
     @classmethod
     def of_card(cls, card: Card) -> Learned:
         """Takes it from a published detector's card."""
-        return cls(frozenset(), frozenset(card.known_as) if card.trained_on else None)
+        return cls(frozenset(), frozenset(card.known_as) if card.trained_on or card.known_as else None)
 
     def standing(self, tested: PreparedSet, videos: pd.DataFrame, overlap: Overlap | None) -> Standing:
         """Returns how `videos` of a set stand to it; of an `overlap` only the same files count."""
