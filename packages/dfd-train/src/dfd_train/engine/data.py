@@ -146,7 +146,7 @@ def _untouched(prepared: PreparedSet, train: Selection) -> frozenset[Spot]:
 
 
 def _shares(prepared: PreparedSet, weights: Sequence[float]) -> Shares | None:
-    """What an epoch shows of each set. Raises: UserError where not every set has a weight."""
+    """Returns what an epoch shows of each set. Raises: UserError where not every set has a weight."""
     if not weights:
         return None
     starts = [start for _, start in prepared.parts]
@@ -213,7 +213,7 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
 
 
 def _by_set(data: TrainingData, plan: EpochPlan) -> list[str]:
-    """A line for each of several sets: its videos, and what an epoch shows of it."""
+    """Says of each of several sets, in a line, which videos it has and what an epoch shows of it."""
     if not isinstance(data.prepared, JoinedSets):
         return []
     sets = data.prepared.videos["set"]

@@ -54,7 +54,7 @@ def crop_sources(prepared: PreparedSet, spots: Spots, what: str, epochs: int) ->
 
 
 def _extract(prepared: PreparedSet, missing: npt.NDArray[np.int32], epochs: int) -> str:
-    """The commands that store the missing crops, one a set."""
+    """Returns the commands that store the missing crops, one a set."""
     commands = []
     for own, start in prepared.parts:
         here = missing[(missing[:, 0] >= start) & (missing[:, 0] < start + len(own.videos))]

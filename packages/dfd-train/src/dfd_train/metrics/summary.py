@@ -53,7 +53,7 @@ def summarize(
 
 
 def summarize_sets(predictions: pd.DataFrame) -> dict[str, Summary]:
-    """Summaries of the videos of each prepared set, in the table's order; none where they are all of one."""
+    """Returns summaries of the videos of each prepared set, in the table's order; none where they are all of one."""
     if "set" not in predictions:
         return {}
     return {str(name): summarize(own) for name, own in predictions.groupby("set", sort=False)}

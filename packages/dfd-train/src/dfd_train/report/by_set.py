@@ -6,7 +6,7 @@ from dfd_train.report.tables import warning
 
 
 def sets_table(measures: Measures, demonstration: bool = False) -> Table | None:
-    """A row a set, with intervals; None where all predictions are of one."""
+    """Makes a row a set, with intervals; None where all predictions are of one."""
     if "set" not in measures.frames:
         return None
     rows: list[tuple[Cell, ...]] = []

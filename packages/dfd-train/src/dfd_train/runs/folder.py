@@ -101,7 +101,7 @@ class RunFolder:
         return tuple(self._place(Path(work), one) for work, one in zip(typed, told, strict=False))
 
     def _place(self, typed: Path, record: Mapping[str, Any]) -> Path:
-        """The place of a prepared set, where it was typed so and recorded so."""
+        """Finds a prepared set that was typed so and recorded so."""
         beside = record.get("work_beside")
         told = [Path(str(record["work"]))] if record.get("work") else []
         told += [Path(os.path.normpath(self.path.resolve() / str(beside)))] if beside else []

@@ -36,7 +36,7 @@ def read_predictions(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 def kept_predictions(path: Path, facts: Mapping[str, str]) -> pd.DataFrame | None:
-    """The predictions of an earlier command, where they say the same of themselves; None of damaged ones."""
+    """Reads the predictions of an earlier command, where they say the same of themselves; None of damaged ones."""
     if not path.is_file():
         return None
     try:
@@ -53,7 +53,7 @@ def read_prediction_facts(path: Path) -> dict[str, str]:
 
 
 def works_of(facts: Mapping[str, str]) -> tuple[Path, ...]:
-    """The prepared sets that a table says it is of; none of tables that don't say it."""
+    """Returns the prepared sets that a table says it is of; none of tables that don't say it."""
     if "works" in facts:
         return tuple(map(Path, json.loads(facts["works"])))
     return (Path(facts["work"]),) if facts.get("work") else ()

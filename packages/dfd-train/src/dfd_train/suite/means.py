@@ -36,9 +36,7 @@ class Mean:
 
 
 def means(rows: Sequence[SetNumbers]) -> list[Mean]:
-    """Returns the means over the sets of one protocol: in-set, cross-set, and all; of a kind without sets
-    there is none.
-    """
+    """Returns the means over the sets of one protocol, in-set, cross-set and all; none of a kind without sets."""
     found = []
     for kind, standings in KINDS:
         own = [row for row in rows if row.standing in standings]
@@ -63,9 +61,7 @@ def means(rows: Sequence[SetNumbers]) -> list[Mean]:
 
 
 def independent(rows: Sequence[SetNumbers]) -> bool:
-    """Returns whether no video or person can stand in two of the sets: each is of data sets of its own, known
-    by name.
-    """
+    """Returns whether no person can stand in two of the sets: each is of data sets of its own, known by name."""
     named = [name for row in rows for name in row.datasets]
     return len(set(named)) == len(named) and not UNNAMED & set(named)
 

@@ -222,7 +222,7 @@ class _Scorer:
         )  # fmt: skip
 
     def _overlap(self, one: SuiteSet, prepared: PreparedSet, videos: pd.DataFrame) -> Overlap | None:
-        """What a set shares with what a run learned from, looked for once for all protocols."""
+        """Returns what a set shares with what a run learned from, looked for once for all protocols."""
         if self._model.card is None and one.name not in self._overlaps:
             self._overlaps[one.name] = overlap_with_training(prepared, videos, self.folder)
         return self._overlaps.get(one.name)
@@ -235,7 +235,7 @@ class _Scorer:
             return None
 
     def _find(self, one: SuiteSet) -> tuple[PreparedSet, pd.DataFrame]:
-        """The first place that has such videos, and these. Raises: FileNotFoundError saying what each one lacks."""
+        """Returns the first place that has such videos, and these. Raises: FileNotFoundError saying what each lacks."""
         reasons: list[str] = []
         for prepared in self._places(one, reasons):
             videos, lack = _part(prepared.videos, one)
@@ -257,7 +257,7 @@ class _Scorer:
             yield self._own
 
     def _cropped(self, prepared: PreparedSet, protocol: Protocol) -> PreparedSet:
-        """The set with the crops that a protocol wants, or those that the model is used to."""
+        """Returns the set with the crops that a protocol wants, or those that the model is used to."""
         if not protocol.cuts:
             return self._model.crops_of(prepared)
         if self._model.card is not None:
@@ -273,7 +273,7 @@ class _Scorer:
 
 
 def _part(videos: pd.DataFrame, one: SuiteSet) -> tuple[pd.DataFrame, str]:
-    """The videos of a set's part, and what it lacks to be that part, in words."""
+    """Returns the videos of a set's part, and what it lacks to be that part, in words."""
     part = in_split(videos, one.split)
     lack = "" if len(part) else f"in split {one.split!r}"
     for column, wanted in (
@@ -289,7 +289,7 @@ def _part(videos: pd.DataFrame, one: SuiteSet) -> tuple[pd.DataFrame, str]:
 
 
 def _crops(geometry: CropGeometry) -> str:
-    """How crops derive from boxes, for people."""
+    """Says how crops derive from boxes."""
     return ", ".join(
         [f"margin {geometry.margin:g}"]
         + ([f"aligned to {geometry.align}"] if geometry.align else [])

@@ -29,7 +29,7 @@ STANDINGS = {
 
 
 def write_suite(result: SuiteResult, out: Path) -> tuple[Path, Table]:
-    """Writes suite.html, suite.json and the table as text, CSV and LaTeX under `out`; the page and the table."""
+    """Writes suite.html, suite.json and the table as text, CSV and LaTeX; returns the page and the table."""
     table = suite_table(result)
     for ending, text in (("txt", table.to_text()), ("csv", table.to_csv()), ("tex", table.to_latex())):
         write_text(out / f"suite.{ending}", text)
@@ -48,7 +48,7 @@ def write_suite(result: SuiteResult, out: Path) -> tuple[Path, Table]:
 
 
 def suite_table(result: SuiteResult) -> Table:
-    """A row a set by each protocol, then the means over in-set sets, cross-set sets and all."""
+    """Makes a row a set by each protocol, then the means over in-set sets, cross-set sets and all."""
     several = len(result.suite.protocols) > 1
     rows: list[tuple[Cell, ...]] = []
     for protocol in result.suite.protocols:
@@ -82,7 +82,7 @@ def suite_table(result: SuiteResult) -> Table:
 
 
 def suite_record(result: SuiteResult) -> dict[str, Any]:
-    """What suite.json holds."""
+    """Returns what suite.json holds."""
     return {
         "run": result.run,
         "title": result.suite.title,
@@ -234,7 +234,7 @@ def _cells(
 
 
 def _shown(found: Sequence[Mean]) -> list[Mean]:
-    """The means that say more than a row does, or than another mean."""
+    """Returns the means that say more than a row does, or than another mean."""
     of_kinds = [one.sets for one in found if one.kind != "all"]
     return [one for one in found if one.sets > 1 and (one.kind != "all" or one.sets not in of_kinds)]
 
@@ -249,7 +249,7 @@ def _share(scored: int, expected: int) -> Cell:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold; a number that is none becomes null."""
+    """Returns what JSON can hold; a number that is none becomes null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

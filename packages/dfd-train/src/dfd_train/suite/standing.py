@@ -62,6 +62,6 @@ class Learned:
 
 
 def _datasets(videos: pd.DataFrame) -> Sequence[str]:
-    """The data sets of the fakes among the videos: whose forgeries these are; of videos without fakes, all."""
+    """Returns the data sets of the fakes among the videos: whose forgeries these are; of videos without fakes, all."""
     fakes = videos[videos["label"] == 1]
     return sorted(set((videos if fakes.empty else fakes)["dataset"].dropna().astype(str)))

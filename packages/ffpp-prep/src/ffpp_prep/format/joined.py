@@ -46,29 +46,29 @@ class JoinedSets(PreparedSet):
         return tuple(zip(self.sets, [0, *ends[:-1]], strict=True))
 
     def read_crop_at(self, row: int, frame: int, face: int = 0) -> Image:
-        """As that of one set."""
+        """Reads a crop out of its own set."""
         own, start = self._part(row)
         return own.read_crop_at(row - start, frame, face)
 
     def box_at(self, row: int, frame: int, face: int = 0) -> FaceBox | None:
-        """As that of one set."""
+        """Finds a box in its own set."""
         own, start = self._part(row)
         return own.box_at(row - start, frame, face)
 
     def points_at(
         self, row: int, frame: int, face: int, box: tuple[float, float, float, float]
     ) -> npt.NDArray[np.float32] | None:
-        """As that of one set."""
+        """Finds the points in their own set."""
         own, start = self._part(row)
         return own.points_at(row - start, frame, face, box)
 
     def is_stored(self, row: int, frame: int, face: int = 0) -> bool:
-        """As that of one set."""
+        """Asks the crop's own set."""
         own, start = self._part(row)
         return own.is_stored(row - start, frame, face)
 
     def are_stored(self, spots: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """As that of one set."""
+        """Asks each crop's own set."""
         stored = np.zeros(len(spots), np.bool_)
         for own, start in self.parts:
             here = (spots[:, 0] >= start) & (spots[:, 0] < start + len(own.videos))
@@ -76,14 +76,14 @@ class JoinedSets(PreparedSet):
         return stored
 
     def cut_as(self, geometry: CropGeometry, cutter: Cutter) -> PreparedSet:
-        """As that of one set."""
+        """Cuts the crops of all sets another way."""
         if geometry == self.geometry:
             return self
         sets = tuple(one.cut_as(geometry, cutter) for one in self.sets)
         return replace(self, sets=sets, crops=None, recut=geometry)
 
     def with_margin(self, margin: float) -> PreparedSet:
-        """As that of one set."""
+        """Cuts the crops of all sets with another margin."""
         sets = tuple(one.with_margin(margin) for one in self.sets)
         return replace(self, sets=sets, crops=None, recut=sets[0].geometry)
 
@@ -129,7 +129,7 @@ def open_sets(works: Sequence[str | Path]) -> PreparedSet:
 
 
 def join_videos(tables: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
-    """The tables of several sets below each other, numbered from 0: a column `set`, and names in front of ids."""
+    """Puts tables of several sets below each other, numbered from 0, with a column `set` and names in front of ids."""
     joined = []
     for table, name in zip(tables, names, strict=True):
         original = table["original_id"]
@@ -145,7 +145,7 @@ def join_videos(tables: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.Data
 
 
 def set_names(places: Collection[Path]) -> list[str]:
-    """What to call folders: the fewest last parts of each one's path that end none of the others.
+    """Names folders by the fewest last parts of each one's path that end none of the others.
 
     Raises:
         UserError: one of them is named twice.
@@ -176,7 +176,7 @@ def detection_of(prepared: PreparedSet) -> dict[str, tuple[Any, ...]]:
 
 
 def merged_settings(told: Sequence[Mapping[str, tuple[Any, ...]]]) -> dict[str, tuple[Any, ...]]:
-    """What several sets were told, by the names of settings: all values, each once."""
+    """Returns what several sets were told, by the names of settings: all values, each once."""
     found: dict[str, tuple[Any, ...]] = {}
     for settings in told:
         for name, values in settings.items():
@@ -186,7 +186,7 @@ def merged_settings(told: Sequence[Mapping[str, tuple[Any, ...]]]) -> dict[str, 
 
 
 def _rows(prepared: PreparedSet, videos: pd.DataFrame) -> Iterator[tuple[PreparedSet, int, pd.DataFrame]]:
-    """Each part of a set, its first row, and its rows among `videos`."""
+    """Yields each part of a set, its first row, and its rows among `videos`."""
     for own, start in prepared.parts:
         yield own, start, videos[(videos.index >= start) & (videos.index < start + len(own.videos))]
 

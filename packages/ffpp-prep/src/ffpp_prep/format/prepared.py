@@ -130,7 +130,7 @@ class PreparedSet:
         return self.cutter(picture, corners, self.geometry)
 
     def box_at(self, row: int, frame: int, face: int = 0) -> FaceBox | None:
-        """The detector's box of a face; None where there is none."""
+        """Returns the detector's box of a face; None where there is none."""
         return self.boxes.find(str(self.videos.at[row, "video_id"]), frame, face)
 
     def points_at(
