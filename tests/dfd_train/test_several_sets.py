@@ -229,7 +229,9 @@ def test_sets_that_are_cut_otherwise_are_refused(sets, tmp_path):
 
 
 def test_what_an_epoch_shows_of_each_is_said(sets, both, small_set_writer, tmp_path, caplog):
-    third = small_set_writer(tmp_path / "ffiw", edit=of_celebdf).work
+    third = small_set_writer(
+        tmp_path / "ffiw", edit=lambda table: table.assign(dataset="ffiw", path="/third/" + table["video_id"])
+    ).work
     videos = pq.read_table(third / "videos.parquet")
     nobody = pa.nulls(len(videos), pa.string())
     for place, name in enumerate(videos.column_names):
