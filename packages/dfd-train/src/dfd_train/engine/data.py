@@ -29,6 +29,7 @@ from dfd_train.optim.optimizers import mix_seed
 from dfd_train.runs.folder import DEMONSTRATION
 from dfd_train.settings.config import RunConfig
 from ffpp_prep.datasets.leaks import KINDS, Leak
+from ffpp_prep.datasets.people import people
 from ffpp_prep.format.joined import JoinedSets, detection_of, open_sets
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.format.tables import read_metadata
@@ -223,9 +224,9 @@ def _by_set(data: TrainingData, plan: EpochPlan) -> list[str]:
         videos = [one.videos[one.videos["set"] == name] for one in (data.train, data.val)]
         counts = [f"{(own['label'] == 0).sum()} real and {(own['label'] == 1).sum()} fake" for own in videos]
         crops = int((shown == name).sum())
-        lines.append(
-            f"{name}: train {counts[0]}, val {counts[1]}; {counted(crops, 'crop')} in the first epoch"
-        )
+        line = f"{name}: train {counts[0]}, val {counts[1]}; {counted(crops, 'crop')} in the first epoch"
+        named = len(people(data.prepared.videos[sets == name]))
+        lines.append(line if named else f"{line}; it names nobody, so people in other sets too can't be told")
     return lines
 
 
