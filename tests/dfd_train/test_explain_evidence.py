@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from dfd_train.data.transforms import InputSpec
-from dfd_train.explain.attribution import SIDE, Attribution, gradcam
+from dfd_train.explain.attribution import SIDE, Attribution, gradcam, logit_of
 from dfd_train.explain.baselines import centre_prior, other_masks, randomised
 from dfd_train.explain.curves import STEPS, curves
 from dfd_train.explain.evidence import Judged, curve_points, curves_table, frame_of, judge, mask_table
@@ -120,6 +120,14 @@ def test_deletion_and_insertion_of_a_network_that_looks_at_one_corner() -> None:
     assert right.deletion[STEPS // 4 + 1 :] == pytest.approx(np.full(STEPS - STEPS // 4, flat), abs=1e-3)
     assert wrong.deletion[: STEPS // 4 + 1] == pytest.approx(np.full(STEPS // 4 + 1, whole), abs=1e-3)
     assert right.areas[0] < wrong.areas[0] and right.areas[1] > wrong.areas[1]
+
+
+def test_curves_begin_with_the_input_that_the_network_takes() -> None:
+    """A published detector has a way of its own to make a crop its input."""
+    letterboxed = Detector(Corner().eval(), InputSpec(SIZE, fit="letterbox"))
+    crop = picture(0, "p").crop[: SIZE // 2]
+    curve = curves(letterboxed, crop, corner_map(), CPU)
+    assert curve.deletion[0] == pytest.approx(1 / (1 + np.exp(-logit_of(letterboxed, crop, CPU))), abs=1e-6)
 
 
 def test_the_table_of_curves_and_their_points() -> None:

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from dfd_train.data.transforms import normalize, resize
+from dfd_train.data.fitting import fit
+from dfd_train.data.transforms import normalize
 from dfd_train.explain.attribution import BATCH, numbers
 from dfd_train.models import Detector
 from ffpp_prep.format.geometry import Image
@@ -43,7 +44,7 @@ class Curves:
 
 def curves(detector: Detector, crop: Image, values: npt.NDArray[np.float32], device: torch.device) -> Curves:
     """Measures both curves of one explanation, (SIDE, SIDE) values: the largest first, equal ones from top left."""
-    image = normalize(resize(crop, detector.spec.size), detector.spec).to(device)
+    image = normalize(fit(crop, detector.spec), detector.spec).to(device)
     size = image.shape[-1]
     small = functional.interpolate(torch.from_numpy(values)[None, None], (size, size), mode="nearest-exact")
     order = torch.argsort(small.flatten(), descending=True, stable=True)
