@@ -102,8 +102,11 @@ def test_every_setting_is_documented_and_can_be_set_from_its_own_default():
             "[0.3, 0.1]",
             "transforms.erasing_scale=[0.3, 0.1]: must be 0 < from <= to",
         ),
-        ("model.arguments", "3", "model.arguments=3: must be a dictionary"),
+        ("model.arguments", "3", "model.arguments=3: must be a table, each value a text"),
         ("optimizer.lr", "0", "optimizer.lr=0.0: must be a number in 0 < lr"),
+        ("train.tensorboard", "yes", "train.tensorboard=yes: must be true or false"),
+        ("data.workers", "-1", "data.workers=-1: must be a whole number in 0 ≤ workers ≤ 1024 or none"),
+        ("model.members", "[1]", "model.members=[1]: must be a list, each entry a text"),
     ],
 )
 def test_mistakes_are_named_with_the_value_seen_and_what_is_allowed(name, value, message):

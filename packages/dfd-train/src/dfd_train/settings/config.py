@@ -64,6 +64,7 @@ RECIPES = Path(__file__).parent / "recipes"
 """of what the field trains today"""
 MOST_BYTES = 1_000_000
 _SEAL = re.compile(rb"# content_crc32: ([0-9a-f]{8})[^\n]*\n")
+_TOML = {"a tuple": "a list", "a dictionary": "a table", "True or False": "true or false", "None": "none"}
 _REMEDY = "take it from a copy, or, where it was changed on purpose, remove its first line"
 
 
@@ -284,11 +285,18 @@ def _meant(name: str) -> str:
 
 
 def _explain(message: str, tables: Mapping[str, Any]) -> str:
-    """What msgspec found, in the words of `ffpp_prep.options`."""
+    """Returns what msgspec or a section found, in the words of `ffpp_prep.options`, but as TOML writes values."""
     text, _, path = message.partition(" - at `$.")
     section, _, rest = path.rstrip("`").partition(".")
     entry = re.split(r"[.[]", rest)[0]
     if not entry:
-        return f"{section}.{text}" if section else text
+        setting, sign, must = text.partition(": must be ")
+        return f"{section}.{setting}{sign}{_in_toml(must)}" if section else text
     hint = get_type_hints(get_type_hints(RunConfig)[section], include_extras=True)[entry]
-    return f"{section}.{entry}={shown(tables[section][entry])}: must be {allowed(hint, entry)}"
+    return f"{section}.{entry}={shown(tables[section][entry])}: must be {_in_toml(allowed(hint, entry))}"
+
+
+def _in_toml(words: str) -> str:
+    for python, toml in _TOML.items():
+        words = words.replace(python, toml)
+    return words
