@@ -1,5 +1,6 @@
 """Parts, their commits, resume as a set difference, and what is refused."""
 
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -9,13 +10,16 @@ import pytest
 from clips import ffpp_prep
 
 from ffpp_prep import iter_boxes, read_boxes, read_videos
+from ffpp_prep.cli import main
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
-from ffpp_prep.format.tables import write_table
+from ffpp_prep.format.tables import read_table, write_table
 from ffpp_prep.one_video.boxes import VideoBoxes, _rows
 from ffpp_prep.one_video.tracks import TrackedBox
 from ffpp_prep.settings import BoxSettings, CropSettings
+from ffpp_prep.work import parts
+from ffpp_prep.work import store as tables
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.parts import refuse_other_settings
 from ffpp_prep.work.plan import read_plan, write_plan
@@ -177,6 +181,39 @@ def test_some_boxes_of_some_videos(work: Path) -> None:
         read_boxes(work, columns=["box"])
     with pytest.raises(UserError, match=r"videos 'a\.mp4': must be a list"):
         read_boxes(work, "a.mp4")
+
+
+def test_some_columns_of_the_videos(work: Path) -> None:
+    BoxStore(work).commit([boxes("c.mp4", 2, 0.5), boxes("a.mp4", 3)], SETTINGS, "test")
+    everything, some = read_videos(work), ["boxes_from", "frames_decoded", "label", "split"]
+    assert read_videos(work, some).equals(everything[some])
+    assert read_videos(work, everything.columns).equals(everything)
+    with pytest.raises(UserError, match="columns box: videos have none; they have video_id, path"):
+        read_videos(work, ["box"])
+
+
+def test_status_reads_each_table_once_and_few_of_its_columns(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        BoxStore(work).commit([boxes(name, 2)], SETTINGS, "test")
+    opened: Counter[str] = Counter()
+    columns: set[str] = set()
+
+    def counting(path: Path, remedy: str, schema: pa.Schema, **more: object) -> pa.Table:
+        opened[path.name] += 1
+        columns.update(schema.names)
+        return read_table(path, remedy, schema, **more)
+
+    monkeypatch.setattr(parts, "read_table", counting)
+    monkeypatch.setattr(tables, "read_table", counting)
+    assert main(["status", str(work)]) == 0
+    once = {"videos.parquet": 1, **{f"videos-{part:05d}.parquet": 1 for part in range(3)}}
+    assert opened == once
+    assert not columns & {"path", "mask_path", "group", "width", "decode_s", "likeness"}
+    opened.clear()
+    assert main(["status", str(work), "--csv", str(tmp_path / "failures.csv")]) == 0
+    assert opened == {name: 2 * times for name, times in once.items()}
 
 
 def test_ten_failures_of_a_kind_are_listed_and_all_stand_in_a_table(tmp_path: Path) -> None:

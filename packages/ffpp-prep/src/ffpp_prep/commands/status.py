@@ -38,9 +38,8 @@ def run(options: argparse.Namespace) -> Outcome:
         for line in run_lines(work, options.watch):
             print(line, flush=True)
         print(status_text(work))
-    videos = read_videos(work)
     if options.csv:
-        failed = failures_of(videos)
+        failed = failures_of(read_videos(work, ("video_id", "status", "error")))
         write_failures(failed, options.csv)
         print(f"{counted(len(failed), 'video')} not ok -> {options.csv}")
-    return Outcome(ExitStatus.OK, videos)
+    return Outcome(ExitStatus.OK, read_videos(work) if options.json else None)

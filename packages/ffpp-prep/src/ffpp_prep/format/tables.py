@@ -160,8 +160,9 @@ class _Opened:
             found.validate(full=True)
         if videos is not None:
             found = found.filter(_among(found[_ID], videos))
-        texts = sum(_written_out(column) for column in found.columns if pa.types.is_dictionary(column.type))
-        _refuse_bomb(found.num_rows, texts, self.size)
+        texts = [column for column in found.columns if pa.types.is_dictionary(column.type)]
+        if sum(map(_at_most, texts)) > MOST_BYTES:
+            _refuse_bomb(found.num_rows, sum(map(_written_out, texts)), self.size)
         for field in later:
             found = found.append_column(field, pa.nulls(found.num_rows, field.type))
         return found.select(wanted.names).cast(wanted.remove_metadata())
@@ -289,6 +290,11 @@ def _among(ids: pa.ChunkedArray, videos: Collection[str]) -> pa.ChunkedArray:
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
+
+
+def _at_most(column: pa.ChunkedArray) -> int:
+    """Returns bytes that `_written_out` can't exceed, at once: as if each row held all of the dictionary."""
+    return sum(chunk.dictionary.nbytes * len(chunk) for chunk in column.chunks)
 
 
 def _written_out(column: pa.ChunkedArray) -> int:

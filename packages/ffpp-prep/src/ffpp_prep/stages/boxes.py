@@ -191,6 +191,6 @@ def _borrowed(task: _Task, beat: Beat) -> VideoBoxes | None:
 
 
 def _failures(store: BoxStore) -> tuple[tuple[str, str, str], ...]:
-    status = store.read_status()
+    status = store.read_status(["status", "error"])
     failed = status[status["status"] != "ok"].sort_values("video_id")
     return tuple(failed[["video_id", "status", "error"]].itertuples(index=False, name=None))

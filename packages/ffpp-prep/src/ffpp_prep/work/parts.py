@@ -120,22 +120,24 @@ class PartStore(Generic[Result]):
         with whole_file(self.folder / f"videos-{part}.parquet") as temporary:
             write_table(status, temporary)
 
-    def read_status(self) -> pd.DataFrame:
-        """Returns one row a committed video, the latest one: the columns of the status schema, and `part`."""
-        tables = []
+    def read_status(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Returns one row a committed video, the latest one.
+
+        Args:
+            columns: of the status schema, all unless told; `video_id` and `part` are always there.
+        """
+        names = self.status_schema.names if columns is None else dict.fromkeys(["video_id", *columns])
+        schema = pa.schema([self.status_schema.field(name) for name in names])
+        tables, parts = [schema.empty_table()], list[str]()
         for path in self.commits():
-            table = read_table(
-                path, self.remedy, self.status_schema, accept=partial(refuse_other_version, path)
-            )
-            tables.append(table.append_column("part", pa.repeat(_part(path), table.num_rows)))
-        if not tables:
-            return self.status_schema.empty_table().to_pandas().assign(part="")
-        status: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+            tables.append(read_table(path, self.remedy, schema, accept=partial(refuse_other_version, path)))
+            parts += [_part(path)] * tables[-1].num_rows
+        status: pd.DataFrame = pa.concat_tables(tables).append_column("part", [parts]).to_pandas()
         return status.drop_duplicates("video_id", keep="last", ignore_index=True)
 
     def done(self, but: Sequence[str] = ()) -> set[str]:
         """Returns the committed videos, `but` not those of these statuses."""
-        status = self.read_status()
+        status = self.read_status(["status"])
         return set(status.loc[~status["status"].isin(but), "video_id"])
 
     def read_rows(
@@ -189,7 +191,7 @@ class PartStore(Generic[Result]):
         self, video_ids: Iterable[str] | None, status: pd.DataFrame | None
     ) -> Iterator[tuple[str, set[str]]]:
         """Yields the parts that hold any of these videos, and which."""
-        status = self.read_status() if status is None else status
+        status = self.read_status([]) if status is None else status
         wanted = None if video_ids is None else set(video_ids)
         for part, done in status.groupby("part")["video_id"]:
             keep = set(done) if wanted is None else wanted.intersection(done)

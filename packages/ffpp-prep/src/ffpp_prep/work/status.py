@@ -22,6 +22,20 @@ from ffpp_prep.work.usable import usable_lines
 
 __all__ = ["failures_of", "run_lines", "status_text"]
 
+_COLUMNS = (
+    "video_id",
+    "method",
+    "label",
+    "split",
+    "fake_segments",
+    "status",
+    "error",
+    "fps",
+    "frames_decoded",
+    "frames_with_face",
+    "multiple_faces",
+)
+
 
 def status_text(work: str | Path) -> str:
     """Returns videos by method, split and status, failures and their reasons, the run at work, what is extracted, disk.
@@ -30,7 +44,7 @@ def status_text(work: str | Path) -> str:
         ffpp_prep.errors.UserError: no readable videos.parquet in `work`, or damaged tables.
     """
     work = Path(work)
-    videos = read_videos(work)
+    videos = read_videos(work, _COLUMNS)
     videos["state"] = videos["status"].fillna("to do")
     lines = [f"{work}: {counted(len(videos), 'video')}", "", _counts(videos, "split", "scanned, by split")]
     lines += ["", _counts(videos, "state", "boxes, by status")]

@@ -69,15 +69,15 @@ def write_scan(work: Path, videos: Sequence[VideoRecord], metadata: dict[str, st
         write_table(table, temporary)
 
 
-def read_scan(work: Path) -> pd.DataFrame:
-    """Returns the table that `scan` wrote.
+def read_scan(work: Path, columns: Sequence[str] = SCAN_COLUMNS) -> pd.DataFrame:
+    """Returns the table that `scan` wrote, or these columns of it.
 
     Raises:
         UserError: there is none, it can't be read, or it is of another format version.
     """
     # Text that is not known is null on disk and "" here, so that callers compare strings with strings.
-    frame: pd.DataFrame = _scan_table(work).to_pandas()
-    return frame.fillna({name: "" for name in SCAN_COLUMNS if name != "label"})
+    frame: pd.DataFrame = _scan_table(work, columns).to_pandas()
+    return frame.fillna({name: "" for name in columns if name != "label"})
 
 
 def scanned_root(work: Path) -> str:
@@ -85,11 +85,12 @@ def scanned_root(work: Path) -> str:
     return str(_scan_table(work).schema.metadata.get(b"root", b"").decode(errors="replace"))
 
 
-def _scan_table(work: Path) -> pa.Table:
+def _scan_table(work: Path, columns: Sequence[str] = SCAN_COLUMNS) -> pa.Table:
     path = work / "videos.parquet"
     if not path.is_file():
         raise UserError(f"{work}: no videos.parquet here; run  ffpp-prep scan ROOT -o {work}  first")
-    return read_table(path, remedy_of(path), SCAN_SCHEMA, accept=partial(refuse_other_version, path))
+    schema = pa.schema([SCAN_SCHEMA.field(name) for name in columns])
+    return read_table(path, remedy_of(path), schema, accept=partial(refuse_other_version, path))
 
 
 # --- boxes ----------------------------------------------------------------------------------------------------
@@ -119,19 +120,31 @@ class BoxStore(PartStore[VideoBoxes]):
         self.commit_part(results, settings, {"detector": detector})
 
 
-def read_videos(work: str | Path) -> pd.DataFrame:
+def read_videos(work: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Returns one row a video of WORK: the columns of scan and, where boxes are committed, those of boxes.
 
     Text that is null in the files (`split`, `original_id`, `boxes_from` and the like) is "" here. A video whose boxes
     are not committed has NaN in the other columns of boxes: `videos["status"].isna()`.
+
+    Args:
+        work: the folder.
+        columns: these only, in this order; of many videos all take seconds.
+
+    Raises:
+        UserError: no scan, an unknown column, or damaged boxes.
     """
-    return read_videos_and_parts(Path(work)).drop(columns="part")
+    names = list(columns if columns is not None else dict.fromkeys([*SCAN_COLUMNS, *STATUS_SCHEMA.names]))
+    _refuse_unknown(names, [*SCAN_COLUMNS, *STATUS_SCHEMA.names], "videos")
+    return read_videos_and_parts(Path(work), names)[names]
 
 
-def read_videos_and_parts(work: Path) -> pd.DataFrame:
+def read_videos_and_parts(work: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Returns what `read_videos` does, and the column `part`: the part of boxes that has the video's."""
-    scan = read_scan(work)
-    return scan.merge(BoxStore(work).read_status(), on="video_id", how="left").fillna({"boxes_from": ""})
+    wanted = {"video_id", *(columns if columns is not None else (*SCAN_COLUMNS, *STATUS_SCHEMA.names))}
+    scan = read_scan(work, [name for name in SCAN_COLUMNS if name in wanted])
+    status = BoxStore(work).read_status([name for name in STATUS_SCHEMA.names if name in wanted])
+    videos = scan.merge(status, on="video_id", how="left")
+    return videos.fillna({"boxes_from": ""}) if "boxes_from" in videos else videos
 
 
 def read_boxes(
@@ -149,7 +162,8 @@ def read_boxes(
     """
     work = Path(work)
     read_scan(work)
-    return BoxStore(work).read_rows(_several(videos), columns=_known(columns))
+    _refuse_unknown(columns or (), BOXES_SCHEMA.names, "boxes")
+    return BoxStore(work).read_rows(_several(videos), columns=columns)
 
 
 def iter_boxes(
@@ -158,7 +172,8 @@ def iter_boxes(
     """Yields what `read_boxes` returns part by part, to save memory; all rows of a video are in one part."""
     work = Path(work)
     read_scan(work)
-    yield from BoxStore(work).each_part(_several(videos), _known(columns))
+    _refuse_unknown(columns or (), BOXES_SCHEMA.names, "boxes")
+    yield from BoxStore(work).each_part(_several(videos), columns)
 
 
 def _several(videos: Iterable[str] | None) -> Iterable[str] | None:
@@ -167,10 +182,7 @@ def _several(videos: Iterable[str] | None) -> Iterable[str] | None:
     return videos
 
 
-def _known(columns: Sequence[str] | None) -> Sequence[str] | None:
-    unknown = set(columns or ()) - set(BOXES_SCHEMA.names)
-    if unknown:
-        raise UserError(
-            f"columns {', '.join(sorted(unknown))}: boxes have none; they have {', '.join(BOXES_SCHEMA.names)}"
-        )
-    return columns
+def _refuse_unknown(columns: Sequence[str], known: Sequence[str], of: str) -> None:
+    if unknown := sorted(set(columns) - set(known)):
+        known = list(dict.fromkeys(known))
+        raise UserError(f"columns {', '.join(unknown)}: {of} have none; they have {', '.join(known)}")
