@@ -85,8 +85,12 @@ def test_page_of_serve(run, photo, tmp_path) -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
         page.goto(server.url)
-        content = {"mimeType": "image/png", "buffer": photo.read_bytes()}
-        page.set_input_files("#file", [{"name": f"{EVIL}{end}", **content} for end in (".png", ".exe")])
+        contents = {".png": photo.read_bytes(), ".exe": b"MZ" + bytes(100)}  # the second is refused
+        files = [
+            {"name": f"{EVIL}{end}", "mimeType": "image/png", "buffer": content}
+            for end, content in contents.items()
+        ]
+        page.set_input_files("#file", files)
         page.locator("li.finished").nth(1).wait_for(timeout=60_000)
         assert page.evaluate(ACTIVE) == own
         assert "onerror=hacked=1" in page.locator("#list").inner_text() and "onload" in page.inner_text(
