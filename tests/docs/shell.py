@@ -22,8 +22,9 @@ if arguments[0] == "boxes" and "--detect-every" not in arguments:
 if arguments[0] == "run":
     arguments += "--epochs 1 --max-steps 1 --batch-size 4 --val-frames 1 --test-frames 1 --workers 0".split()
     if "ensemble" not in arguments:
-        arguments += ["--input-size", "75", "--no-pretrained"]
-    if not any(name in " ".join(arguments) for name in ("ensemble", "inception", "resnext")):
+        arguments += ["--no-pretrained"]
+        arguments += ["--input-size", "75"] if "--input-size" not in arguments else []
+    if not any(name in " ".join(arguments) for name in ("ensemble", "inception", "resnext", "timm:")):
         arguments += ["--set", "model.arguments.width_multiplier=0.125"]
 if arguments[0] in ("evaluate", "robustness"):
     arguments += ["--frames", "1", "--workers", "0"]

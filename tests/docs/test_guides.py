@@ -33,6 +33,7 @@ GUIDES = [
         "digests",
         "exports",
         "predict",
+        "recipes",
         "cluster",
     )
 ]
@@ -91,6 +92,15 @@ def test_the_guide_to_own_data_runs(shell, sample_data, tmp_path):
     (shell.folder / "work").symlink_to("mine")
     shell.run(DOCS / "digests.md")
     shell.run(DOCS / "exports.md")
+
+
+@pytest.mark.full
+def test_the_page_of_recipes_runs(shell, sample_data, tmp_path):
+    """With a small network in the place of CLIP's, whose weights would be fetched."""
+    shell.instead["--config gend-clip-l14"] = "--config gend-clip-l14 --model timm:test_vit --input-size 160"
+    shell.execute("recipes.md", f"ffpp-prep boxes {ffpp_set(sample_data, tmp_path / 'ffpp')} -o work")
+    shell.run(DOCS / "recipes.md")
+    assert (shell.folder / "runs/gend/checkpoints/best.pt").is_file()
 
 
 @pytest.mark.full
