@@ -21,7 +21,7 @@ PREP = {
     "landmarks": ("ffpp_prep.stages.landmarks.find_landmarks", [WORK]),
     "check-fakes": ("ffpp_prep.stages.fakes.check_fakes", [WORK]),
     "extract": ("ffpp_prep.stages.extract_faces", [WORK]),
-    "status": ("ffpp_prep.work.store.read_videos", [WORK]),
+    "status": ("ffpp_prep.work.status.read_videos", [WORK]),
     "preview": ("ffpp_prep.preview.write_preview", [WORK, "-o", "new"]),
     "verify": ("ffpp_prep.work.verify.verify_work", [WORK]),
     "digest": ("ffpp_prep.digests.make_digest", [WORK, "-o", "new.parquet"]),

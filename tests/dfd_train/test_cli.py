@@ -90,7 +90,9 @@ def test_missing_and_unreadable_data(run_command, small_set_writer, tmp_path, ca
         (no_pairs, "batches of pairs need both, --batches shuffled needs none"),
         (no_crops, "and so is their video /nowhere/"),
     ):
-        fails(capsys, [*run_command, "--data", str(work), *out], message)
+        command = [*run_command, *out]
+        command[command.index("--data") + 1] = str(work)  # a second --data is a second set
+        fails(capsys, command, message)
         assert not (tmp_path / "run").exists(), work
     fails(capsys, ["run", "--model", "reseption_v1", *out], "which data? --data WORK")
     fails(capsys, ["preview-transforms", *out], "which data? --data WORK")
