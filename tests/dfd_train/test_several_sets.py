@@ -68,10 +68,11 @@ def test_each_crop_is_read_from_its_own_set(sets):
     assert len(whole.videos) == sum(len(part.videos) for part in parts) and whole.videos["video_id"].is_unique
     row = 0
     for name, part in zip(("ffpp", "celebdf"), parts, strict=True):
+        set_name = f"{name}/work"
         for video_id in part.videos["video_id"]:
-            assert whole.videos.at[row, "video_id"] == f"{name}/work/{video_id}"
-            assert whole.videos.at[row, "set"] == f"{name}/work"
-            crop = whole.read_crop(f"{name}/work/{video_id}", 3)
+            assert whole.videos.at[row, "video_id"] == f"{set_name}/{video_id}"
+            assert whole.videos.at[row, "set"] == set_name
+            crop = whole.read_crop(f"{set_name}/{video_id}", 3)
             assert np.array_equal(crop, part.read_crop(video_id, 3))
             original, own = whole.original_of(row), part.original_of(part.row(video_id))
             assert (original is None) == (own is None)

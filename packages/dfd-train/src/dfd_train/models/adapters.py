@@ -83,21 +83,21 @@ class ResidualLinear(nn.Module):
     Args:
         layer: whose weight it takes.
         rank: how many singular directions of each matrix train.
-        decompose: False: the residual is 0, for weights that are about to be replaced.
+        decompose: False: random directions of strength 0 in their place, of weights that are random too or are about to
+            be replaced: decomposing CLIP's takes a minute.
     """
 
     def __init__(self, layer: nn.Linear, rank: int, *, decompose: bool = True) -> None:
         super().__init__()
         weight = layer.weight.detach().view(_matrices(layer), -1, layer.in_features)
         count, rows, columns = weight.shape
-        u, s, v = (
-            weight.new_zeros(count, rows, rank),
-            weight.new_zeros(count, rank),
-            weight.new_zeros(count, rank, columns),
-        )
         if decompose:
             left, values, right = torch.linalg.svd(weight, full_matrices=False)
             u, s, v = left[..., -rank:].clone(), values[..., -rank:].clone(), right[..., -rank:, :].clone()
+        else:
+            u = torch.randn_like(weight[..., :rank]) * rows**-0.5
+            v = torch.randn_like(weight[:, :rank]) * columns**-0.5
+            s = weight.new_zeros(count, rank)
         self.main = nn.Parameter(weight - (u * s.unsqueeze(-2)) @ v, requires_grad=False)
         self.u, self.s, self.v = nn.Parameter(u), nn.Parameter(s), nn.Parameter(v)
         self.bias = layer.bias

@@ -11,8 +11,6 @@ from torch import nn
 from dfd_train.errors import UserError
 from dfd_train.settings.sections import LAST_BLOCKS, ModelConfig
 
-_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)
-
 
 def freeze(network: nn.Module, config: ModelConfig, lower: tuple[str, ...], added: set[nn.Parameter]) -> None:
     """Stops the parameters that the level leaves out; the classifier and what an adapter `added` always train.
@@ -67,7 +65,7 @@ def layer_numbers(network: nn.Module, name: str) -> dict[str, int]:
 def _of_level(network: nn.Module, level: str, lower: tuple[str, ...], name: str) -> Iterator[nn.Parameter]:
     if level == "norm":
         for module in network.modules():
-            if isinstance(module, _NORMS) or "norm" in type(module).__name__.lower():
+            if "norm" in type(module).__name__.lower():  # torch's, timm's and transformers' are all called so
                 yield from module.parameters(recurse=False)
     elif level in ("higher", "lower"):
         below = {parameter for part in lower for parameter in network.get_submodule(part).parameters()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ class JoinedSets(PreparedSet):
 
     sets: tuple[PreparedSet, ...] = ()
 
-    @property
+    @cached_property
     def parts(self) -> tuple[tuple[PreparedSet, int], ...]:
         """The sets, each with the row at which it begins."""
         ends = np.cumsum([len(one.videos) for one in self.sets]).tolist()
