@@ -316,6 +316,9 @@ def test_a_crop_that_can_no_longer_be_read_is_reported_and_retried(
     assert not any("FaceSwap/c23/videos/000_001" in v for v, _, _ in stored(work))
     assert "extract: 0 shards" in ffpp_prep("extract", work).stdout  # as long as nobody asks
     shutil.copy(tree / gone.relative_to(root), gone)
+    before = sorted(path.name for path in (work / "faces").iterdir())
+    assert ffpp_prep("extract", work, "--retry-failed", "--margin", "0.5").returncode == 2
+    assert sorted(path.name for path in (work / "faces").iterdir()) == before  # a refusal forgets nothing
     again = ffpp_prep("extract", work, "--retry-failed")
     assert again.returncode == 0 and "missing" not in again.stdout, again.stdout
     a, b = stored(work), stored(extracted)

@@ -90,9 +90,9 @@ def extract_faces(
     started = time.monotonic()
     threshold = BoxStore(work).made_with()["threshold"]
     with only_run(work):
-        if retry_failed:
-            _forget_incomplete(folder)
         plan = plan_crops(work, settings or CropSettings(), choice)
+        if retry_failed:  # after the plan, which may refuse what is asked for
+            _forget_incomplete(folder)
         folder.mkdir(exist_ok=True)
         sweep(folder)
         if plan.is_new:
