@@ -1,5 +1,6 @@
 """The command line: every mistake is one line and exit status 2, with nothing half-written; help is quick."""
 
+import contextlib
 import multiprocessing
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import h5py
 import psutil
 import pytest
 import torch
+from processes import children
 
 from dfd_train.cli import main
 from dfd_train.data.batches import Sample
@@ -270,8 +272,9 @@ def test_a_loader_process_that_dies_ends_the_run_with_one_line(run_command, tmp_
         while not (tmp_path / "run/checkpoints/last.pt").is_file():
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
-        for child in psutil.Process(process.pid).children():
-            child.kill()
+        for child in children(process):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
         error = process.communicate(timeout=60)[1]
     finally:
         process.kill()

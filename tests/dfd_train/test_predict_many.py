@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,6 +16,7 @@ import prediction
 import psutil
 import pytest
 from hostile_pages import CHROMIUM
+from processes import wait_for_children, words
 
 from dfd_train.cli import main
 from dfd_train.commands.predict import make_job
@@ -129,7 +129,7 @@ def test_a_process_that_dies_takes_one_file_with_it(run, folder, tmp_path) -> No
 def _worked(process: psutil.Process) -> float:
     """Processor seconds of a worker; 0 for other processes, and for one that has ended."""
     try:
-        return process.cpu_times().user if "spawn_main" in " ".join(process.cmdline()) else 0.0
+        return process.cpu_times().user if "spawn_main" in words(process) else 0.0
     except psutil.NoSuchProcess:  # libraries start some when they are imported
         return 0.0
 
@@ -144,11 +144,7 @@ def test_an_interruption_ends_the_processes(run, tmp_path) -> None:
     process = subprocess.Popen(
         [*command, "--out", str(tmp_path / "out"), "--jobs", "2"], stderr=subprocess.PIPE, text=True
     )
-    workers: list[psutil.Process] = []
-    while sum(_worked(each) > 3 for each in workers) < 2:
-        time.sleep(0.2)
-        assert process.poll() is None
-        workers = psutil.Process(process.pid).children()
+    workers = wait_for_children(process, lambda child: _worked(child) > 3, number=2, within=600)
     process.send_signal(signal.SIGTERM)
     try:
         assert process.wait(timeout=120) == 130

@@ -1,6 +1,5 @@
 """Loader processes that are stopped or die, in real commands: signals are answered, and one line says the end."""
 
-import contextlib
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from prediction import TRUST, train
+from processes import alive, state, wait_for_children
 from resuming import command
 
 pytestmark = [
@@ -20,7 +20,7 @@ ANSWERED_S = 30.0  # on a busy machine; a few seconds of it are waited for a bat
 # the program with shorter times, and where asked for loader processes that stop as they start, before they can bring
 # anything, or that get a signal just as a batch of theirs is fetched
 PROGRAM = """
-import os, signal, sys
+import contextlib, os, signal, sys
 import dfd_train.data.waiting as waiting
 from dfd_train.cli import main
 waiting.BATCH_SECONDS = float(sys.argv[1])
@@ -38,7 +38,8 @@ elif sys.argv[2] != "none":
     def detach(self):
         import psutil
         for child in psutil.Process().children():
-            os.kill(child.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # libraries start some that end at once
+                os.kill(child.pid, number)
         return whole(self)
     sharer.DupFd.detach = detach
 sys.exit(main(sys.argv[3:]))
@@ -62,7 +63,7 @@ def ended(
         said = process.communicate(timeout=within)[1]
     finally:
         process.kill()
-        left = [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        left = [child for child in children if alive(child)]
         for child in left:
             child.kill()
     assert "Traceback" not in said, said
@@ -70,28 +71,9 @@ def ended(
     return process.returncode, said.splitlines()
 
 
-def loaders(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Its loader processes, as soon as there are any."""
-    for _ in range(1200):
-        assert process.poll() is None, process.communicate()[1]
-        children = []
-        for child in psutil.Process(process.pid).children():
-            with contextlib.suppress(psutil.NoSuchProcess, IndexError):  # others that end at once
-                if child.cmdline()[0] == sys.executable:
-                    children.append(child)
-        if children:
-            return children
-        time.sleep(0.1)
-    raise AssertionError("it started no loader process")
-
-
-def stopped(children: list[psutil.Process]) -> list[psutil.Process]:
-    """The same processes, as soon as all are stopped."""
-    deadline = time.monotonic() + 60
-    while any(child.status() != psutil.STATUS_STOPPED for child in children):
-        assert time.monotonic() < deadline, [child.status() for child in children]
-        time.sleep(0.1)
-    return children
+def stopped(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Its loader processes, as soon as one is stopped: no other process of it ever is."""
+    return wait_for_children(process, lambda child: state(child) == psutil.STATUS_STOPPED)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +95,7 @@ def commands(run: Path, out: Path) -> dict[str, list[str]]:
 @pytest.mark.parametrize("name", ["run", "evaluate", "robustness"])
 def test_a_signal_is_answered_while_a_loader_process_is_stopped(name, number, run, tmp_path) -> None:
     process = started(commands(run, tmp_path / "out")[name], signals="started")
-    children = stopped(loaders(process))
+    children = stopped(process)
     time.sleep(1)
     process.send_signal(number)
     status, said = ended(process, children, ANSWERED_S)
@@ -123,7 +105,7 @@ def test_a_signal_is_answered_while_a_loader_process_is_stopped(name, number, ru
 @pytest.mark.parametrize("name", ["run", "evaluate"])
 def test_a_signal_is_answered_while_a_batch_is_fetched_from_a_stopped_process(name, run, tmp_path) -> None:
     process = started(commands(run, tmp_path / "out")[name], signals=str(int(signal.SIGSTOP)))
-    children = stopped(loaders(process))
+    children = stopped(process)
     time.sleep(1)
     process.send_signal(signal.SIGTERM)
     status, said = ended(process, children, ANSWERED_S)
@@ -137,7 +119,7 @@ def test_a_process_that_ends_or_stops_while_its_batch_is_fetched_ends_the_run(
     number = str(int(getattr(signal, at_fetch)))
     process = started(commands(run, tmp_path / "out")["evaluate"], batch_s=3.0, signals=number)
     # one that is killed at its first batch may be gone, and the command with it, before anybody looks
-    children = loaders(process) if at_fetch == "SIGSTOP" else []
+    children = stopped(process) if at_fetch == "SIGSTOP" else []
     status, said = ended(process, children, 60 + ANSWERED_S)
     assert status == 3 and len([line for line in said if line.startswith("dfd-train: ")]) == 1, said
     assert "no batch has come" in said[-1] or "DataLoader worker" in said[-1]

@@ -11,6 +11,7 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+from processes import children, words
 
 from dfd_train.cli import main
 from dfd_train.engine.device import choose_device
@@ -143,8 +144,7 @@ def test_the_end_is_clean_when_one_process_dies(run_command, tmp_path):
         while not (out / "checkpoints/last.pt").is_file():
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
-        children = psutil.Process(process.pid).children()
-        workers = [child for child in children if "dfd_train" in " ".join(child.cmdline())]
+        workers = [child for child in children(process) if "dfd_train" in words(child)]
         assert len(workers) == 2
         workers[1].send_signal(signal.SIGKILL)
         error = process.communicate(timeout=120)[1]
