@@ -22,7 +22,9 @@ from dfd_train.data.fitting import fit
 from dfd_train.data.spec import CropRule, InputSpec
 from dfd_train.data.transforms import normalize
 from dfd_train.errors import UserError
+from dfd_train.predict.ensemble import read_together
 from dfd_train.predict.scorer import load_scorer
+from dfd_train.report.run import read_run
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,40 @@ def test_evaluate_calibrate_compare_and_robustness_take_it(detector, aligned, wo
     assert "Licence:" in (tmp_path / "rob/robustness.html").read_text()
     assert main(["evaluate", str(aligned), *data]) == 2, "its crops need the videos, which are not there"
     assert "the videos are not there" in capsys.readouterr().err
+
+
+def test_frames_are_pooled_as_its_authors_do(detector, weights, work, photograph, tmp_path, capsys) -> None:
+    """As DFDC's winner: in tables, in the score that is deployed, in an export, and where two of a kind are joined."""
+    card = replace(
+        load_adopted(detector).card,
+        name="sure",
+        video=find_card("dfdc-b7").video,
+        trained_on=("DFDC",),
+    )
+    sure = tmp_path / "sure"
+    adopt(card, weights, sure)
+    mean, confident = load_scorer(detector, "cpu"), load_scorer(sure, "cpu")
+    assert mean.facts.score.over == "all frames" and confident.facts.score.over == "sure frames"
+    assert read_together([confident, confident]).score.over == "sure frames"
+    assert read_together([confident, mean]).score.over == "all frames"
+    logit = np.array([3.0] * 12 + [-3.0] * 12)
+    assert confident.facts.score.value(logit) == pytest.approx(3.0)
+    data = ["--data", str(work), "--device", "cpu", "--workers", "0"]
+    for flags, said in (
+        ([], "of those alone)"),
+        (["--aggregation", "mean"], "the mean of its frames' scores (sigm"),
+    ):
+        assert main(["evaluate", str(sure), *data, *flags]) == 0
+        assert said in capsys.readouterr().out
+    assert read_run(sure).predictions[0].measures.aggregation == "confident"
+    assert main(["calibrate", str(sure), *data]) == 0
+    assert "over sure frames" in capsys.readouterr().out
+    assert load_scorer(sure, "cpu").facts.calibration.score.over == "sure frames"
+    assert main(["export", str(sure), "--data", str(work), "--out", str(tmp_path / "sure.onnx")]) == 0
+    exported = load_scorer(tmp_path / "sure.onnx").facts
+    assert (exported.score.over, exported.plain.over) == ("sure frames", "sure frames")
+    assert main(["predict", str(sure), str(photograph), "--out", str(tmp_path / "p"), "--device", "cpu"]) == 0
+    assert any("of those alone" in sentence for sentence in result(tmp_path / "p", "face.png")["meaning"])
 
 
 def test_a_slow_detector_says_its_time_beforehand(

@@ -176,6 +176,31 @@ def test_aggregations(predictions, aggregation):
     pd.testing.assert_series_equal(videos["prob"].sort_index(), expected, check_names=False)
 
 
+def dfdc_winners(prob):
+    """Seferbekov's strategy, of one video's probabilities."""
+    high, low = prob[prob > 0.8], prob[prob < 0.2]
+    if len(high) > len(prob) // 2.5 and len(high) > 11:
+        return high.mean()
+    return low.mean() if len(low) > 0.9 * len(prob) else prob.mean()
+
+
+def test_pooling_by_the_sure_frames_is_the_dfdc_winners():
+    random = np.random.default_rng(3)
+    spreads = [(12, 3, 0.3), (12, -4, 1), (32, 2, 2), (28, 1.5, 1), (5, 9, 0.1), (1, 0, 1)]
+    videos = [(f"v{i}", i % 2, random.normal(at, by, n)) for i, (n, at, by) in enumerate(spreads)]
+    videos += [("mostly real", 0, np.array([-3.0] * 38 + [0.0] * 2)), ("half real", 1, np.array([-3.0, 0.0]))]
+    shuffled = frames_of(*videos).sample(frac=1, random_state=1)
+    found = video_scores(shuffled, "confident").set_index("video_id")["prob"]
+    expected = {name: dfdc_winners(1 / (1 + np.exp(-logit))) for name, _, logit in videos}
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    means = video_scores(shuffled).set_index("video_id")["prob"]
+    other = [name for name in expected if found[name] != pytest.approx(means[name])]
+    assert other == ["v2", "v3", "mostly real"]
+    summary = summarize(shuffled, "confident")
+    key = [dfdc_winners(1 / (1 + np.exp(-logit))) for *_, logit in videos]
+    assert summary.video_auc == pytest.approx(sk.roc_auc_score([label for _, label, _ in videos], key))
+
+
 def test_one_class_gives_nan_not_a_number(predictions):
     got = summarize(predictions[predictions["label"] == 1])
     for name in ("balanced_accuracy", "video_auc", "frame_auc", "eer", "frame_eer"):

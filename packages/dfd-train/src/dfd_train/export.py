@@ -171,6 +171,7 @@ def _card(run: Path, model: TrainedModel, calibration: Calibration | None) -> De
         whole_pixels=geometry.whole_pixels,
         template=geometry.template,
         scale=geometry.scale,
+        pooling=published.video.pool if published else "mean",
         remarks=published.sentences() if published else (),
         calibration=calibration,
         checks=kept_checks(run),

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from dfd_train.data.spec import CropRule, InputSpec
 from dfd_train.errors import UserError
+from dfd_train.metrics.videos import SAID, Pooling
 from ffpp_prep.command_line.suggest import did_you_mean, listed
 
 CARDS = Path(__file__).parent / "cards"
@@ -59,7 +60,7 @@ class Video:
     """How the authors make one score of a video's frames."""
 
     frames: Annotated[int, Meta(ge=1)] = 32
-    pool: Literal["mean", "median", "confident"] = "mean"
+    pool: Pooling = "mean"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Card:
 
     def sentences(self) -> tuple[str, ...]:
         """Returns what stands beside its scores wherever they are shown."""
+        pool = self.video.pool
         return (
             f"{self.title}: a published detector, not trained here. Licence: {self.licence}"
             + (", not for commercial use" * self.non_commercial)
@@ -122,6 +124,8 @@ class Card:
             if self.trained_on
             else "Which data it was trained on is not known here.",
             *(_LIKE_THEIRS,) * (self.crop.rule in ("box", "aligned")),
+            *(f"As its authors have it, a video's score is the {SAID[pool]} of its frames'.",)
+            * (pool != "mean"),
             *self.remarks,
         )
 

@@ -18,6 +18,7 @@ from dfd_train.calibration.compared import PrecisionCheck
 from dfd_train.calibration.learned import Calibration
 from dfd_train.data.spec import CropRule, Fit, InputSpec, Interpolation, Rule, Template
 from dfd_train.errors import UserError
+from dfd_train.metrics.videos import Pooling
 from ffpp_prep.format.checksums import parsed_json, with_checksum, without_checksum
 from ffpp_prep.format.geometry import CropGeometry
 from ffpp_prep.settings import DetectorName
@@ -82,6 +83,8 @@ class DetectorCard:
     whole_pixels: bool = False
     template: Template = ""
     scale: float = 1.3
+    pooling: Pooling = "mean"
+    """how frames' scores become a face's where there is no `calibration`, which says it itself"""
     remarks: tuple[str, ...] = ()
     """what must stand beside its scores: of a published detector its licence, and what it learned from"""
     calibration: Calibration | None = None

@@ -58,7 +58,7 @@ def run_calibration(run: Path) -> Calibration | None:
         _say_its_age(run, kept)
         return kept
     try:
-        return calibrate(validation_predictions(run), sha256_of(RunFolder(run).best))
+        return _learned(run)
     except Damaged:
         raise
     except (OSError, UserError) as error:
@@ -77,7 +77,7 @@ def keep_calibration(run: Path) -> None:
         _say_its_age(run, kept)
         return
     try:
-        calibration = calibrate(validation_predictions(run), sha256_of(RunFolder(run).best))
+        calibration = _learned(run)
     except (OSError, UserError) as error:
         log.debug("%s: no calibration: %s", run, error)
         return
@@ -92,9 +92,14 @@ def learn_calibration(run: Path) -> Calibration:
 
     Raises: as `validation_predictions` and `calibrate`; OSError where the folder can't be written to.
     """
-    calibration = calibrate(validation_predictions(run), sha256_of(RunFolder(run).best))
+    calibration = _learned(run)
     _write(run, calibration)
     return calibration
+
+
+def _learned(run: Path) -> Calibration:
+    folder = RunFolder(run)
+    return calibrate(validation_predictions(run), sha256_of(folder.best), folder.pooling)
 
 
 def _write(run: Path, calibration: Calibration) -> None:

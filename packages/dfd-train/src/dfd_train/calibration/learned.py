@@ -17,12 +17,13 @@ from dfd_train.metrics.clustered import auc_interval
 from dfd_train.metrics.groups import SampleSize, VideoGroups
 from dfd_train.metrics.scores import sigmoid
 from dfd_train.metrics.summary import best_threshold_of
-from dfd_train.metrics.videos import video_scores
+from dfd_train.metrics.videos import Pooling, video_scores
 
 MARGIN = 0.1
 """by which the lower end of the validation AUC's interval must lie above one half, or there is no verdict"""
 GAIN = 0.01
 """of AUC, which the worst stretch must bring to be taken for the mean over all frames"""
+_STRETCH: Over = "worst stretch"
 SPLICED = 3
 """of a spliced video one frame in so many is a fake's"""
 
@@ -101,9 +102,7 @@ class Calibration:
 
     def looks(self, frames: list[int]) -> int:
         """Returns how many values a file's is the highest of, whose faces were scored in so many frames."""
-        if self.score.over == "all frames":
-            return len(frames)
-        return self.stretch_looks(frames)
+        return self.stretch_looks(frames) if self.score.over == "worst stretch" else len(frames)
 
     def stretch_looks(self, frames: list[int]) -> int:
         """Returns the same for its worst stretch: a face seen for as long as two validation videos is two looks."""
@@ -123,16 +122,16 @@ class Calibration:
         return real, fake
 
 
-def calibrate(validation: pd.DataFrame, checkpoint_sha256: str) -> Calibration:
+def calibrate(validation: pd.DataFrame, checkpoint_sha256: str, pooling: Pooling = "mean") -> Calibration:
     """Returns the calibration of validation predictions, one row a frame (`video_id`, `label`, `logit`, `frame`, …).
 
-    Whether the mean over all frames or the worst stretch counts is decided by AUC on these videos as they are and on
+    Whether all frames, pooled so, or the worst stretch counts is decided by AUC on these videos as they are and on
     spliced ones, of which a third of the frames is a fake's: validation sets hold fakes from beginning to end only.
 
     Raises: UserError where a class is absent, or as `video_scores` does.
     """
     video_scores(validation)  # whether it is what it should be
-    over = _better(validation)
+    over = _better(validation, OVER[pooling])
     videos = DeployedScore(over=over).videos(validation)
     value, fake = videos["value"].to_numpy(np.float64), videos["label"].to_numpy() == 1
     counts = int((~fake).sum()), int(fake.sum())
@@ -140,7 +139,7 @@ def calibrate(validation: pd.DataFrame, checkpoint_sha256: str) -> Calibration:
         raise UserError("calibration needs real and fake validation videos; there is one class only")
     groups = VideoGroups.of(videos)
     choice = choose_scale(value, fake, groups.number)
-    stretches = DeployedScore(over="worst stretch").videos(validation)["value"].to_numpy(np.float64)
+    stretches = DeployedScore(over=_STRETCH).videos(validation)["value"].to_numpy(np.float64)
     return Calibration(
         checkpoint_sha256=checkpoint_sha256,
         score=DeployedScore(choice.scale, over),
@@ -210,8 +209,8 @@ def from_probabilities(
     )
 
 
-def _better(validation: pd.DataFrame) -> Over:
-    """Returns what a face's value is taken over: all frames unless the worst stretch orders videos better by `GAIN`.
+def _better(validation: pd.DataFrame, usual: Over) -> Over:
+    """Returns what a face's value is taken over: as usual unless the worst stretch orders videos better by `GAIN`.
 
     Fewer than five groups of a class say nothing of that.
     """
@@ -219,9 +218,9 @@ def _better(validation: pd.DataFrame) -> Over:
     evidence = SampleSize.of(VideoGroups.of(videos), videos["label"].to_numpy() == 1)
     spliced = _spliced(validation)
     if spliced is None or not evidence.enough:
-        return "all frames"
-    areas = {over: (_area(validation, over) + _area(spliced, over)) / 2 for over in OVER}
-    return "worst stretch" if areas["worst stretch"] > areas["all frames"] + GAIN else "all frames"
+        return usual
+    kept, stretch = ((_area(validation, over) + _area(spliced, over)) / 2 for over in (usual, _STRETCH))
+    return _STRETCH if stretch > kept + GAIN else usual
 
 
 def _area(predictions: pd.DataFrame, over: Over) -> float:

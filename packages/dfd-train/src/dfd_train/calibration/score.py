@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from dfd_train.calibration.scales import Scale
-from dfd_train.calibration.stretches import STRETCH, mean_value, window_values
+from dfd_train.calibration.stretches import STRETCH, window_values
 from dfd_train.metrics.scores import Floats
-from dfd_train.metrics.videos import log_odds
+from dfd_train.metrics.videos import Pooling, ranking_keys
 
 FEWEST_FRAMES = 3
 """in which a face of a video is scored; fewer are as often a pattern that looks like one"""
-Over = Literal["all frames", "worst stretch"]
-OVER: tuple[Over, ...] = get_args(Over)
+Over = Literal["all frames", "median frame", "sure frames", "worst stretch"]
+OVER: dict[Pooling, Over] = {"mean": "all frames", "median": "median frame", "confident": "sure frames"}
+"""what a face's value is taken over by each pooling; the worst stretch is none of a detector's authors"""
+_POOLING = {over: pooling for pooling, over in OVER.items()}
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,16 @@ class DeployedScore:
 
     def value(self, logit: Floats) -> float:
         """Returns one face's value on the logit scale, of its frames' logits (N,) in order of time."""
-        logit = logit / self.frame_temperature
-        if self.over == "all frames":
-            return mean_value(logit)
-        return float(window_values(logit, min(STRETCH, len(logit))).max())
+        return float(self._values(logit, np.zeros(1, np.int64))[0])
 
     def _values(self, logit: Floats, starts: NDArray[np.int64]) -> Floats:
         """Returns the values of faces whose frames follow one another, each from where it starts."""
-        if self.over == "all frames":
-            sizes = np.diff(np.append(starts, len(logit)))
-            return log_odds(logit / self.frame_temperature, np.repeat(np.arange(len(starts)), sizes))
-        return np.array([self.value(own) for own in np.split(logit, starts[1:])])
+        logit = logit / self.frame_temperature
+        if self.over == "worst stretch":
+            faces = np.split(logit, starts[1:])
+            return np.array([window_values(own, min(STRETCH, len(own))).max() for own in faces])
+        sizes = np.diff(np.append(starts, len(logit)))
+        return ranking_keys(logit, np.repeat(np.arange(len(starts)), sizes), _POOLING[self.over])
 
     def probs(self, value: Floats) -> Floats:
         """Returns the probability of fake of values (N,); a single frame's value is its logit over

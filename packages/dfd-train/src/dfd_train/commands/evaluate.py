@@ -45,9 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--aggregation",
-        choices=("mean", "median", "max"),
-        default="mean",
-        help="how frames' scores become a video's (default: mean)",
+        choices=("mean", "median", "max", "confident"),
+        help="how frames' scores become a video's (default: mean; a published detector's as its authors have it)",
     )
     parser.add_argument(
         "--threshold",
@@ -157,6 +156,7 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
         summary_table,
         warning,
     )
+    from dfd_train.runs.folder import RunFolder
 
     request = EvaluationRequest(
         split=options.split,
@@ -174,17 +174,18 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
         validate_models([folder], options.device, options.trust, options.precision)
     if options.protocol:
         request = deepfakebench(request)
+    aggregation = options.aggregation or RunFolder(folder).pooling
     threshold = options.threshold
     if threshold == "validation":
-        threshold = validation_threshold(folder, options.checkpoint, options.aggregation)
+        threshold = validation_threshold(folder, options.checkpoint, aggregation)
     result = evaluate(folder, request)
     predictions, demonstration = result.predictions, result.demonstration
     coverage = Coverage.of(result.videos, predictions)
-    measures = Measures(predictions, options.aggregation, threshold)
+    measures = Measures(predictions, aggregation, threshold)
     if (predictions["label"] == 1).any():
         print(methods_table(measures, demonstration).to_text())
     known = current_calibration(folder) if options.checkpoint == "best" else None
-    print(operating_table(predictions, options.aggregation, demonstration, known).to_text())
+    print(operating_table(predictions, aggregation, demonstration, known).to_text())
     for table in deployed_tables(predictions, known, demonstration) if known else ():
         print(table.to_text())
     print(summary_table(measures, demonstration).to_text())

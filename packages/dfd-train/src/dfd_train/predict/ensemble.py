@@ -15,13 +15,14 @@ import pandas as pd
 
 from dfd_train.calibration.kept import validation_predictions
 from dfd_train.calibration.learned import Calibration, calibrate
-from dfd_train.calibration.score import DeployedScore
+from dfd_train.calibration.score import OVER, DeployedScore
 from dfd_train.data.batches import plan_evaluation
 from dfd_train.data.cuts import cut
 from dfd_train.data.selection import select_videos
 from dfd_train.engine.score import prediction_table
 from dfd_train.errors import UserError
 from dfd_train.metrics import summarize
+from dfd_train.metrics.videos import Pooling
 from dfd_train.predict.known import warn_of_differences
 from dfd_train.predict.scorer import BATCH, Facts, Scorer
 from dfd_train.report.table import Table, number, percent, words
@@ -69,7 +70,11 @@ def read_together(scorers: Sequence[Scorer]) -> Reading:
     if len(facts) > 1:
         calibration = _common_calibration(scorers)
         mean = float(np.mean([one.temperature for one in facts]))
-        score = calibration.score if calibration else DeployedScore(frame_temperature=mean)
+        score = (
+            calibration.score
+            if calibration
+            else DeployedScore(over=OVER[_pooling(facts)], frame_temperature=mean)
+        )
     read = msgspec.json.encode((score, calibration)).decode()
     identity = [*(one.sha256 for one in facts), read]
     precisions = {one.precision for one in facts}
@@ -158,4 +163,11 @@ def _common_calibration(scorers: Sequence[Scorer]) -> Calibration | None:
     joined = joined.assign(logit=joined.filter(like="logit_").mean(axis=1))
     if joined["label"].nunique() < 2:
         return None
-    return calibrate(joined, ",".join(scorer.facts.sha256 for scorer in scorers))
+    facts = [scorer.facts for scorer in scorers]
+    return calibrate(joined, ",".join(one.sha256 for one in facts), _pooling(facts))
+
+
+def _pooling(facts: Sequence[Facts]) -> Pooling:
+    """Returns the pooling that all models have in common, as seven of DFDC's winner have; else the mean."""
+    found = {pooling for pooling, over in OVER.items() for one in facts if one.plain.over == over}
+    return found.pop() if len(found) == 1 else "mean"

@@ -21,7 +21,7 @@ from dfd_train.calibration.precision import (
     kept_checks,
     require_bf16_checked,
 )
-from dfd_train.calibration.score import DeployedScore
+from dfd_train.calibration.score import OVER, DeployedScore
 from dfd_train.data.fitting import fit
 from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import normalize
@@ -232,6 +232,7 @@ def _run_scorer(
         detector=run_detector(path) if model.card is None else "",  # its authors had a finder of their own
         demonstration=model.facts.demonstration,
         calibration=calibration,
+        plain=DeployedScore(over=OVER[RunFolder(path).pooling]),
         unfinished=RunFolder(path).unfinished(),
         remarks=() if model.card is None else model.card.sentences(),
         licence=run_licence(path) if model.card is None else model.card.licence,
@@ -308,7 +309,7 @@ def _card_facts(card: DetectorCard, kind: str, path: Path, sha256: str) -> Facts
         demonstration=card.demonstration,
         calibration=_card_calibration(card),
         remarks=card.remarks,
-        plain=DeployedScore(frame_temperature=card.temperature),
+        plain=DeployedScore(over=OVER[card.pooling], frame_temperature=card.temperature),
         licence=printable(card.licence),
         trained_on=printable(card.trained_on),
         precision=card.precision,

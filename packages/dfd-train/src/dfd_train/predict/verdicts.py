@@ -97,7 +97,7 @@ def _decided(
         )
     if highest.value < limits.real_below and not stretch.suspicious:
         return "real", ""
-    if stretch.suspicious and known.score.over == "all frames":
+    if stretch.suspicious and known.score.over != "worst stretch":
         return "undecidable", "a stretch of it looks like a fake, the whole does not"
     if math.isinf(limits.fake_above):
         return "undecidable", (

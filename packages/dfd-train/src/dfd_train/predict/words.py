@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dfd_train.calibration.learned import Calibration
+from dfd_train.calibration.score import Over
 from dfd_train.predict.analysis import Media, Span
 from dfd_train.predict.ensemble import Reading
 from ffpp_prep.text.units import counted
 
 SHOWN_SPANS = 8
+_OVER: dict[Over, str] = {
+    "all frames": "averaged over the frames",
+    "median frame": "the median of the frames",
+    "sure frames": "averaged over the frames, over the sure ones alone where they are many,",
+    "worst stretch": "of the frames in a row that look most like one",
+}
 FEW_VIDEOS = 50  # of a class: fewer are counted, as a share of them would look surer than it is
 
 
@@ -22,9 +29,7 @@ def meaning(value: float, reading: Reading, faces: int, kind: str) -> tuple[str,
     prob, known = reading.score.prob(value), reading.calibration
     which = "the face" if faces == 1 else "the face that looks most like a fake"
     how = {
-        "video": "averaged over the frames"
-        if reading.score.over == "all frames"
-        else "of the frames in a row that look most like one",
+        "video": _OVER[reading.score.over],
         "image": "from this single picture",
         "frame": "from a single frame",
     }[kind]

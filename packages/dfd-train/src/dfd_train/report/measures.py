@@ -38,7 +38,7 @@ class Measures:
 
     def judged(self, rows: pd.DataFrame | None = None) -> pd.DataFrame:
         """Returns `judged_videos` of some rows of `frames`, or of all."""
-        found: pd.DataFrame = self._once(judged_videos, rows)
+        found: pd.DataFrame = self._once(judged_videos, rows, self.aggregation)
         return found
 
     def _once(self, make: Callable[..., Any], rows: pd.DataFrame | None, *settings: object) -> Any:

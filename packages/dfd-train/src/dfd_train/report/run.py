@@ -12,6 +12,7 @@ import pandas as pd
 
 from dfd_train.calibration.kept import read_calibration
 from dfd_train.calibration.learned import Calibration
+from dfd_train.metrics.videos import Aggregation
 from dfd_train.models.baselines import BASELINES, baseline_of
 from dfd_train.report.measures import Measures
 from dfd_train.runs.events import begins_with, epochs_of, gradients_of, how_far
@@ -31,11 +32,13 @@ class Predictions:
     """what was predicted: a split, its protocol, another data set: test, test-deepfakebench, test-on-celeb"""
     frames: pd.DataFrame
     metadata: Mapping[str, str]
+    aggregation: Aggregation = "mean"
+    """how frames' scores become a video's"""
 
     @cached_property
     def measures(self) -> Measures:
         """What is measured of `frames`."""
-        return Measures(self.frames)
+        return Measures(self.frames, self.aggregation)
 
     @property
     def split(self) -> str:
@@ -217,6 +220,6 @@ def _predictions(path: Path) -> tuple[Predictions, ...]:
         name = file.stem.removeprefix("predictions-")
         if name == "predictions":
             name = "/".join(sorted(frames["split"].dropna().unique())) or "all"
-        found.append(Predictions(name, frames, metadata))
+        found.append(Predictions(name, frames, metadata, RunFolder(path).pooling))
     order = {name: position for position, name in enumerate(SPLIT_ORDER)}
     return tuple(sorted(found, key=lambda one: (order.get(one.name, len(order)), one.name)))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from dfd_train.metrics import Intervals, Summary, method_subset, video_scores
 from dfd_train.metrics.summary import ORIGINALS
+from dfd_train.metrics.videos import SAID
 from dfd_train.report.measures import Measures
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
 from ffpp_prep.text.units import counted, plural
@@ -69,7 +70,7 @@ def evaluation_table(
         + f"{_share(overall.balanced_accuracy)}, video AUC {_plain(overall.video_auc)}"
         + (f" (95 % {area.text}), " if area.value else " (no interval), ")
         + f"frame AUC {_plain(overall.frame_auc)}.",
-        f"A video is called fake when the {measures.aggregation} of its frames' scores ({SCORE}) is above "
+        f"A video is called fake when the {SAID[measures.aggregation]} of its frames' scores ({SCORE}) is above "
         f"{measures.threshold:g}; "
         "AUC is over videos, each method's fakes against the originals of its data set.",
         ends.evidence.sentence(),

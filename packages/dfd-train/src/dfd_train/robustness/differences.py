@@ -8,6 +8,7 @@ import pandas as pd
 
 from dfd_train.calibration.learned import Calibration
 from dfd_train.metrics.paired import PairedDifference, difference, judged_videos
+from dfd_train.metrics.videos import Aggregation
 from dfd_train.robustness.conditions import Condition
 
 MEASURES = {
@@ -25,19 +26,23 @@ Differences = Mapping[Condition, Mapping[str, PairedDifference]]
 
 
 def differences(
-    predicted: Mapping[Condition, pd.DataFrame], clean: pd.DataFrame, calibration: Calibration | None = None
+    predicted: Mapping[Condition, pd.DataFrame],
+    clean: pd.DataFrame,
+    calibration: Calibration | None = None,
+    aggregation: Aggregation = "mean",
 ) -> Differences:
     """Returns each changed condition less the clean score, by measure; conditions that share no video with it
     are left out.
 
     calibration: the run's; without one there are no measures of its deployed score.
     """
-    before, shown_before = judged_videos(clean), _deployed(clean, calibration) if calibration else None
+    before = judged_videos(clean, aggregation)
+    shown_before = _deployed(clean, calibration) if calibration else None
     found = {}
     for condition, after in predicted.items():
         if not condition.changes or not after["video_id"].isin(before["video_id"]).any():
             continue
-        found[condition] = _apart(judged_videos(after), before, MEASURES)
+        found[condition] = _apart(judged_videos(after, aggregation), before, MEASURES)
         if calibration and shown_before is not None:
             shown = _deployed(after, calibration)
             found[condition] |= _apart(shown, shown_before, DEPLOYED, calibration.threshold)

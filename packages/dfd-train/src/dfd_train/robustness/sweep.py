@@ -137,8 +137,8 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Swee
                     remove_films(films)
             predicted[condition.name] = predictions
     tables = {condition: predicted[condition.name] for condition in wanted}
-    summaries = {condition: summarize(table) for condition, table in tables.items()}
-    apart = differences(tables, predicted[clean.name], current_calibration(run))
+    summaries = {condition: summarize(table, folder.pooling) for condition, table in tables.items()}
+    apart = differences(tables, predicted[clean.name], current_calibration(run), folder.pooling)
     return SweepResult(printable(run.resolve().name), demonstration, summaries, folder.remarks, apart)
 
 

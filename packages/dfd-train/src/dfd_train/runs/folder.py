@@ -14,6 +14,7 @@ import pandas as pd
 import tomli_w
 
 from dfd_train.adopt.folder import WEIGHTS_FILE, is_adopted, read_folder_card, settings_of
+from dfd_train.metrics.videos import Pooling
 from dfd_train.runs import events
 from dfd_train.runs.events import Event
 from dfd_train.runs.files import write_atomically
@@ -47,6 +48,11 @@ class RunFolder:
     def remarks(self) -> tuple[str, ...]:
         """What must stand beside a published detector's numbers, its licence first; empty for a run."""
         return read_folder_card(self.path)[0].sentences() if self.is_adopted else ()
+
+    @property
+    def pooling(self) -> Pooling:
+        """How its frames' scores become a video's: a published detector's as its authors have it, a run's mean."""
+        return read_folder_card(self.path)[0].video.pool if self.is_adopted else "mean"
 
     @property
     def last(self) -> Path:

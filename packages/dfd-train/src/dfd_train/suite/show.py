@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dfd_train.metrics.clustered import Interval
+from dfd_train.metrics.videos import SAID
 from dfd_train.report.files import write_text
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
 from dfd_train.report.tables import warning
@@ -143,7 +144,7 @@ def protocol_line(protocol: Protocol) -> str:
     )
     faces = {"drop": "left out", "keep": "kept by their best face", None: "as in the run's settings"}
     return (
-        f"{frames}; {', '.join(crops)}; a video's score is the {protocol.aggregation} of its frames', fake above "
+        f"{frames}; {', '.join(crops)}; a video's score is the {SAID[protocol.aggregation]} of its frames', fake above "
         f"{called}; videos of several faces {faces[protocol.multiple_faces]}."
     )
 
