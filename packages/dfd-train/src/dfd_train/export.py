@@ -185,7 +185,7 @@ def _as_rule(geometry: CropGeometry) -> CropRule:
 
 
 def _real_images(model: TrainedModel, data: Path | None, count: int = CROPS, frames: int = 1) -> Tensor:
-    """Network inputs (N, 3, S, S): so many frames of so many validation videos, equally spaced over both."""
+    """Returns network inputs (N, 3, S, S): so many frames of so many validation videos, equally spaced over both."""
     try:
         prepared = model.crops_of(open_sets(model.works(data)))
     except FileNotFoundError as error:
@@ -230,7 +230,7 @@ def _write_onnx(model: TrainedModel, card: DetectorCard, path: Path) -> None:
 
 
 def _trace(network: nn.Module, size: int) -> torch.export.ExportedProgram:
-    """The network for batches of any number."""
+    """Traces the network for batches of any size."""
     batch = torch.export.Dim("batch", min=1)
     with torch.no_grad():
         return torch.export.export(network, (torch.zeros(2, 3, size, size),), dynamic_shapes=({0: batch},))
@@ -261,7 +261,7 @@ def _write_safetensors(model: TrainedModel, card: DetectorCard, folder: Path) ->
 
 
 def _network_card(model: TrainedModel, card: DetectorCard) -> ModelCard:
-    """What reseption-models writes beside the weights: the same input, threshold and temperature as the card says."""
+    """Returns what reseption-models writes beside the weights: input, threshold and temperature of the card."""
     own: ModelCard = model.detector.network.card  # type: ignore[assignment]
     trained_on = f"a prepared set with fingerprint {model.facts.fingerprint}"
     if card.demonstration:
@@ -293,7 +293,7 @@ def _safetensors_logits(folder: Path) -> Logits:
 
 
 def _is_ours(network: nn.Module) -> bool:
-    """Whether reseption-models can build it anew.
+    """Returns whether reseption-models can build it anew.
 
     It can't an ensemble with members of another family, nor a network with an adapter or a normalised head.
     """
@@ -314,7 +314,7 @@ def _check_folder(out: Path) -> None:
 
 
 def _deviation(network: nn.Module, written: Logits, images: Tensor) -> float:
-    """The largest deviation of a logit, all crops at once and one alone. Raises: UserError where it is too large."""
+    """Returns a logit's largest deviation, all crops at once and one alone. Raises: UserError: too large."""
     largest = 0.0
     for batch in (images, images[:1]):
         with torch.inference_mode():

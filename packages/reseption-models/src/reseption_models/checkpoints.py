@@ -188,7 +188,7 @@ def check_fit(
 def checked_numbers(
     path: str | Path, state: Mapping[str, Tensor], target: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Returns the tensors in the dtypes of the network's, all numbers of which make sense there.
+    """Returns the tensors in the network's dtypes, all finite there.
 
     Raises:
         ValueError: weights that are no floating-point numbers, counters that are, a number that isn't finite (in the

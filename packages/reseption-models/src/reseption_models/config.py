@@ -243,7 +243,7 @@ def shown(value: object) -> str:
 
 
 def check_global_pool(global_pool: str, num_classes: int, allowed: tuple[str, ...] = GLOBAL_POOLS) -> None:
-    """Raises ValueError for a pooling that is not there, or none where classes are told apart."""
+    """Raises ValueError for an unknown pooling, or for no pooling with a classifier."""
     if global_pool not in allowed or (num_classes and not global_pool):
         pools = ", ".join(repr(pool) for pool in allowed if pool or not num_classes)
         raise UserError(

@@ -96,7 +96,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _check_legacy(path: Path) -> None:
-    """Four pickles one after another, then the numbers: what PyTorch wrote before 1.6."""
+    """Checks what PyTorch wrote before 1.6: four pickles one after another, then the numbers."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if not _has_magic_number(file):

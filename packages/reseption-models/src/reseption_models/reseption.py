@@ -202,7 +202,7 @@ class Reseption(nn.Module):
         """Puts a newly drawn linear layer in the classifier's place, where the network is and in its dtype.
 
         The card's labels, threshold and metrics go with the old one. `global_pool`: avg, max, avgmax, '' (without
-        classes), None for the present one, or avg where classes take the place of none.
+        classes), None for the present one, or avg where classes are added and there was none.
         """
         kept = self.global_pool if self.global_pool or not num_classes else "avg"
         pool = kept if global_pool is None else global_pool
@@ -232,7 +232,7 @@ class Reseption(nn.Module):
         return {"stem": r"^stem[12]\.", "blocks": blocks}
 
     def no_weight_decay(self) -> set[str]:
-        """Returns the names of parameters that decay would harm: none beside those of one dimension."""
+        """Returns the names of parameters without decay: none, since those of one dimension are exempt anyway."""
         return set()
 
     def prune_intermediate_layers(

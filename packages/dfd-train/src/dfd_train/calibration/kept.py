@@ -108,7 +108,7 @@ def _write(run: Path, calibration: Calibration) -> None:
 
 
 def _say_its_age(run: Path, kept: Calibration) -> None:
-    """A calibration of before changes nobody's scores until somebody asks for it; that it is one must be known."""
+    """Says that a calibration is an older one: it changes no scores until somebody asks for it."""
     if not kept.stretches.groups:
         log.warning(
             "%s is of an earlier version, a temperature only, and doesn't know whom its videos show: "

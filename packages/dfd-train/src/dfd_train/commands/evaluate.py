@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
 
 def _run_suite(options: argparse.Namespace) -> Outcome:
-    """A page and a table a run; status 1 where a set that is there could not be scored."""
+    """Writes a page and a table of every run; returns 1 where a set that is there could not be scored."""
     from dfd_train.engine.validation import validate_models
     from dfd_train.suite.plan import read_suite
     from dfd_train.suite.score import SuiteRequest, score_suite
@@ -141,7 +141,7 @@ def _run_suite(options: argparse.Namespace) -> Outcome:
 
 
 def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
-    """The table by method stands at the end, where a terminal shows it, and where the predictions are."""
+    """Scores and prints: at the end the table by method, and where the predictions are."""
     from dfd_train.calibration.kept import current_calibration
     from dfd_train.engine.evaluate import EvaluationRequest, deepfakebench, evaluate, validation_threshold
     from dfd_train.engine.validation import validate_models

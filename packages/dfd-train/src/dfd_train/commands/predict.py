@@ -216,7 +216,7 @@ def finder(options: argparse.Namespace, scorers: Sequence[Scorer]) -> FaceFinder
 
 
 def _say(emit: Callable[[object], None], done: Done) -> None:
-    """One line a file, in a form that survives a progress bar."""
+    """Prints one line of a file, in a form that survives a progress bar."""
     import msgspec
     from tqdm import tqdm
 

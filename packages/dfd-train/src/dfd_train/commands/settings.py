@@ -52,7 +52,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:
-    """The configuration of a command; where it names neither model nor data, over that of the run in --out.
+    """Returns the configuration of a command; where it names neither model nor data, over that of the run in --out.
 
     Raises: as `build_config`; UserError where a file names a function as its model that the command line does not.
     """
@@ -94,7 +94,7 @@ def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:
 
 
 def _flag(setting: Setting) -> str:
-    """`--epochs` for train.epochs; `--model` and `--data` for what a section is about."""
+    """Returns a setting's flag: `--epochs` for train.epochs, `--model` and `--data` for a section's subject."""
     section, field = setting.name.split(".")
     if field in ("name", "work"):
         return f"--{section}"

@@ -181,7 +181,7 @@ def plan_epoch(
     untouched: frozenset[Spot] = frozenset(),
     shares: Shares | None = None,
 ) -> EpochPlan:
-    """The batches of `epoch` (from 1): every pair once (various, dual), or frames of every video (shuffled).
+    """Returns the batches of `epoch` (from 1): every pair once (various, dual), or frames of every video (shuffled).
 
     With `shares`, pairs or frames of several sets stand in it by their weights, and it is as long as without.
     Frames in `untouched` are left out, those of pairs together with the real one beside them.
@@ -224,7 +224,7 @@ def plan_epoch(
 def plan_evaluation(
     videos: pd.DataFrame, frames_per_video: int, batch_size: int, *, benchmark: bool = False
 ) -> EpochPlan:
-    """Equally spaced frames of every video, in the table's order; no video is left out of the last batch.
+    """Returns equally spaced frames of every video, in the table's order; no video is left out of the last batch.
 
     `benchmark`: spaced as DeepfakeBench does, from the first frame to the last.
     """

@@ -44,7 +44,7 @@ def need_opencv_for(geometry: CropRule, spec: InputSpec) -> None:
 
 
 def _grown(frame: Image, box: Box, geometry: CropRule) -> Image:
-    """Each side moves out by `margin` of the box's length in that direction, and ends at the frame."""
+    """Cuts a box whose sides move out by `margin` of its length, as far as the frame goes."""
     height, width = frame.shape[:2]
     rows, columns = (
         slice(*_ends(box[axis], box[axis + 2], limit, geometry)) for axis, limit in ((1, height), (0, width))

@@ -45,7 +45,7 @@ class Overlap:
         return bool(self.identities or self.leaks)
 
     def line(self) -> str:
-        """A few sentences for people; it names the pairs."""
+        """Returns a few sentences for people; it names the pairs."""
         return " ".join([self._of_people(), *self._of_others(), *self._not_seen()])
 
     def _of_people(self) -> str:
@@ -87,14 +87,14 @@ class Overlap:
 
 
 def splits_leak(prepared: PreparedSet) -> tuple[Leak, ...]:
-    """What the splits of a set, or of several, share, as `ffpp-prep check-splits` says."""
+    """Returns what the splits of a set, or of several, share, as `ffpp-prep check-splits` says."""
     return audit_videos(likeness_of(prepared, prepared.videos)).leaks
 
 
 def overlap(
     trained: PreparedSet, left_out: Sequence[str], tested: PreparedSet, videos: pd.DataFrame
 ) -> Overlap:
-    """What `videos` of the set `tested` share with the training and validation videos of `trained`.
+    """Returns what `videos` of the set `tested` share with the training and validation videos of `trained`.
 
     Args:
         trained: the set that a model was trained on.
@@ -112,7 +112,7 @@ def overlap(
 
 
 def identity_overlap(trained: pd.DataFrame, tested: pd.DataFrame) -> Overlap:
-    """Overlap of two tables with one row a video: `video_id`, `dataset`, `source_id`, `target_id`.
+    """Returns the overlap of two tables with one row a video: `video_id`, `dataset`, `source_id`, `target_id`.
 
     Identities are known within a data set: person 003 of one is not person 003 of another. A fake shows both
     its source (whose face) and its target (whose video).
@@ -128,7 +128,7 @@ def identity_overlap(trained: pd.DataFrame, tested: pd.DataFrame) -> Overlap:
 
 
 def _pairs(leaks: Sequence[Leak]) -> list[tuple[str, str, str]]:
-    """The first pair of each leak: a known video, its split, and the tested one; of a label the real and the fake."""
+    """Returns the first pair of each leak: a known video, its split, the tested one; of a label, real and fake."""
     pairs = []
     for leak in leaks:
         pair = next(

@@ -78,7 +78,7 @@ class TrainingData:
         return f"{counted(int(lengths.min()), 'frame')}: {self.train.videos.at[row, 'video_id']}"
 
     def plan(self, config: RunConfig, epoch: int) -> EpochPlan:
-        """The batches of one epoch, at most `train.max_steps`."""
+        """Returns the batches of one epoch, at most `train.max_steps`."""
         plan = plan_epoch(
             config.data,
             self.train.videos,
@@ -93,14 +93,14 @@ class TrainingData:
 
 
 def open_prepared(config: RunConfig) -> PreparedSet:
-    """The prepared set that a run names. Raises: FileNotFoundError, UserError where none can be read."""
+    """Returns the prepared set that a run names. Raises: FileNotFoundError, UserError where none can be read."""
     if not config.data.work:
         raise UserError("which data? --data WORK names the folder that ffpp-prep wrote")
     return open_sets([Path(work) for work in config.data.works])
 
 
 def open_data(config: RunConfig) -> TrainingData:
-    """Select the videos of a run and check the splits.
+    """Selects the videos of a run and checks the splits.
 
     Raises: FileNotFoundError or UserError for a missing or unreadable set, empty or one-sided splits, leaks.
     """
@@ -176,7 +176,7 @@ def _warn_of_detection(prepared: PreparedSet) -> None:
 
 
 def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
-    """What a person reads before training starts, one fact a line.
+    """Returns what people read before training starts, one fact a line.
 
     Raises: FileNotFoundError where a crop is not stored and its video is not there either.
     """
@@ -231,7 +231,7 @@ def _by_set(data: TrainingData, plan: EpochPlan) -> list[str]:
 
 
 def data_record(data: TrainingData, run: Path) -> dict[str, object]:
-    """What data.json keeps; where the set is by two ways: run and set may be moved together."""
+    """Returns what data.json keeps: among it two paths to the set, since run and set may be moved together."""
     sets = [
         {"work": str(own.work.resolve()), "work_beside": _beside(own.work.resolve(), run.resolve())}
         for own, _ in data.prepared.parts
@@ -266,13 +266,13 @@ def data_record(data: TrainingData, run: Path) -> dict[str, object]:
 
 
 def _split_rules(work: Path) -> list[str]:
-    """How `scan` divided data sets that have no official split, such as DFDC by its parts; none of scans of before."""
+    """Returns how `scan` divided data sets without an official split, such as DFDC; nothing for older scans."""
     metadata = read_metadata(work / "videos.parquet", f"run  ffpp-prep scan ROOT -o {work}  again")
     return list(json.loads(metadata.get(b"split_rules", b"[]")))
 
 
 def _beside(work: Path, run: Path) -> str:
-    """The set's place from the run's folder, with / between; empty where there is no way, as to another drive."""
+    """Returns the set's path from the run's folder, with /; empty where there is none, as to another drive."""
     try:
         return Path(os.path.relpath(work, run)).as_posix()
     except ValueError:

@@ -77,7 +77,7 @@ class Evaluation:
 
 
 def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
-    """Score a split with a run's checkpoint and write `predictions-<split>.parquet`.
+    """Scores a split with a run's checkpoint and writes `predictions-<split>.parquet`.
 
     Of another data set it is `predictions-<split>-on-<its folder>.parquet`, of the benchmark's protocol
     `predictions-<split>-deepfakebench…`. The run's own test split is written as `predictions.parquet` too.
@@ -171,12 +171,12 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
 
 
 def deepfakebench(request: EvaluationRequest) -> EvaluationRequest:
-    """The common benchmark's way of scoring: 32 frames a video, crops of 256 pixels, no video left out."""
+    """Returns the common benchmark's way of scoring: 32 frames a video, crops of 256 pixels, no video left out."""
     return replace(request, frames=BENCHMARK_FRAMES, benchmark=True, multiple_faces="keep")
 
 
 def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -> float:
-    """The threshold with the highest balanced accuracy on the run's validation predictions.
+    """Returns the threshold with the highest balanced accuracy on the run's validation predictions.
 
     Methods that did not train do not choose it either.
 
@@ -194,13 +194,13 @@ def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -
 
 
 def warn_of_known(videos: pd.DataFrame) -> None:
-    """Say how many of these videos of the run's own set a model has met."""
+    """Warns of how many of these videos a model has met."""
     chosen = int(videos["split"].isin(("train", "val")).sum())
     log.warning("all: %d of these videos trained the model or chose its checkpoint", chosen)
 
 
 def check_split(prepared: PreparedSet, split: str) -> None:
-    """Say the way out where a set has no such split, as one that no layout divides. Raises: UserError."""
+    """Raises UserError, with the remedy, if the set has no such split."""
     if in_split(prepared.videos, split).empty:
         counts = prepared.videos["split"].fillna("no split").value_counts().sort_index()
         found = ", ".join(f"{number} in {name}" for name, number in counts.items())
@@ -210,7 +210,7 @@ def check_split(prepared: PreparedSet, split: str) -> None:
 
 
 def checkpoint_sentence(folder: RunFolder, model: TrainedModel, checkpoint: str) -> str:
-    """Which checkpoint of a run scores, of which epoch, and how far an unfinished run came."""
+    """Returns in a sentence which checkpoint scores, its epoch, and how far an unfinished run came."""
     stopped = folder.unfinished()
     return f"Checkpoint: {checkpoint}, of epoch {model.facts.epoch}" + (
         f"; the run is unfinished, {stopped}." if stopped else "."
@@ -218,7 +218,7 @@ def checkpoint_sentence(folder: RunFolder, model: TrainedModel, checkpoint: str)
 
 
 def overlap_with_training(prepared: PreparedSet, videos: pd.DataFrame, folder: RunFolder) -> Overlap | None:
-    """What `videos` share with the training and validation videos of the run's own set; None where that is gone."""
+    """Returns what `videos` share with the run's training and validation videos; None where its set is gone."""
     works = [work.resolve() for work in folder.works()]
     try:
         own = prepared if works == [one.work.resolve() for one, _ in prepared.parts] else open_sets(works)
@@ -246,12 +246,12 @@ def _path_on(folder: RunFolder, name: str, work: Path, place_of_tables: Path) ->
 
 
 def _is_of(predictions: Path, work: Path) -> bool:
-    """Whether a table of predictions is of this prepared set, or there is none yet."""
+    """Returns whether a table of predictions is of this prepared set, or there is none yet."""
     return not predictions.is_file() or _work_of(predictions) == str(work.resolve())
 
 
 def _known_data(card: Card, videos: pd.DataFrame) -> tuple[str, ...]:
-    """A warning where a published detector learned from the data set that it is tested on."""
+    """Returns a warning where a published detector learned from the data set that it is tested on."""
     known = card.seen(videos["dataset"].dropna().astype(str))
     if not known:
         return ()
@@ -262,5 +262,5 @@ def _known_data(card: Card, videos: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _work_of(predictions: Path) -> str:
-    """The prepared set that a table of predictions is of."""
+    """Returns the prepared set that a table of predictions is of."""
     return read_prediction_facts(predictions).get("work", "")

@@ -146,7 +146,7 @@ class Learner:
 
     @contextmanager
     def _local_gradients(self, local: bool) -> Iterator[None]:
-        """Within a step of several batches, processes exchange gradients once, at the last."""
+        """Makes processes, within a step of several batches, exchange gradients once, at the last."""
         if local and isinstance(self._forward, DistributedDataParallel):
             with self._forward.no_sync():
                 yield

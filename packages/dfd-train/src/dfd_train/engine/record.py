@@ -34,13 +34,13 @@ class Recorder:
         self._said: set[str] = set()
 
     def say(self, line: str) -> None:
-        """Tells a person, above whatever bar there is; an empty line is none."""
+        """Prints a line above the progress bar; skips an empty one."""
         if self._main and line:
             with tqdm.external_write_mode():
                 log.info(line)
 
     def say_once(self, line: str, place: str) -> None:
-        """Tells a person where it first holds, not each time again."""
+        """Prints a remark once, the first time."""
         if line not in self._said:
             self._said.add(line)
             self.say(f"{place}: {line}")
@@ -83,7 +83,7 @@ class StopRequest:
 def prediction_facts(
     checkpoint: Path, prepared: PreparedSet, demonstration: bool, frames_per_video: int
 ) -> dict[str, str]:
-    """The key-value metadata of a predictions table."""
+    """Returns the key-value metadata of a predictions table."""
     works = [str(own.work.resolve()) for own, _ in prepared.parts]
     return {
         "checkpoint_sha256": sha256_of(checkpoint),
@@ -121,7 +121,7 @@ def epoch_event(
     seconds: float,
     images: int,
 ) -> dict[str, Any]:
-    """An epoch's numbers as events.jsonl and epochs.csv keep them; `images` were trained in `seconds`.
+    """Returns an epoch's numbers as events.jsonl and epochs.csv keep them; `images` were trained in `seconds`.
 
     `of_sets`: those of the validation videos of each of several prepared sets.
     """
@@ -165,7 +165,7 @@ def finish_event(best_epoch: int) -> dict[str, Any]:
 
 
 def _numbers(prefix: str, summary: Summary) -> dict[str, float]:
-    """An epoch's numbers of one split, as events.jsonl names them."""
+    """Returns an epoch's numbers of one split, as events.jsonl names them."""
     return {
         f"{prefix}_loss": summary.loss,
         f"{prefix}_frame_accuracy": summary.frame_accuracy,

@@ -46,7 +46,7 @@ class LastCheckpoint:
 
 
 def read_last(folder: RunFolder) -> LastCheckpoint | None:
-    """The last checkpoint of a run; None where there is none. Raises: as `load_checkpoint`."""
+    """Returns the last checkpoint of a run; None where there is none. Raises: as `load_checkpoint`."""
     version = last_version(folder)
     if version is None:
         return None
@@ -55,7 +55,7 @@ def read_last(folder: RunFolder) -> LastCheckpoint | None:
 
 
 def last_version(folder: RunFolder) -> tuple[int, int] | None:
-    """Time and size of the last checkpoint: other ones where another run has gone on since; None without one."""
+    """Returns time and size of the last checkpoint, which tell whether another run went on; None without one."""
     if not folder.last.is_file():
         return None
     status = folder.last.stat()
@@ -65,7 +65,7 @@ def last_version(folder: RunFolder) -> tuple[int, int] | None:
 def run_state(
     place: Place, learner: Learner, rate: LearningRate, data: TrainingData, processes: Processes
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a last checkpoint holds, so that `LastCheckpoint.restore` goes on bit for bit: the network, all else."""
+    """Returns what a last checkpoint holds, so that `LastCheckpoint.restore` goes on bit for bit."""
     state = learner.state_dict()
     network = state.pop("network")
     return network, {
@@ -96,7 +96,7 @@ def check_folder(folder: RunFolder, config: RunConfig) -> None:
 
 @contextmanager
 def held(folder: RunFolder, config: RunConfig, processes: Processes) -> Iterator[None]:
-    """The run's folder, for this run alone; its processes agree whether they have it. Raises: UserError."""
+    """Holds the run's folder for this run alone; its processes agree whether they have it. Raises: UserError."""
     with ExitStack() as stack:
         refused = ""
         if processes.main:

@@ -44,7 +44,7 @@ class Scoring(Checked):
     """what the crops suffer before they are scored, for robustness"""
 
     def plan(self, videos: pd.DataFrame) -> EpochPlan:
-        """The batches that score these videos."""
+        """Returns the batches that score these videos."""
         return plan_evaluation(videos, self.frames_per_video, self.batch_size, benchmark=self.benchmark)
 
 
@@ -60,7 +60,7 @@ def score_videos(
     processes: Processes | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> pd.DataFrame:
-    """One row a frame, as docs/format.md has it: the video's columns, face, frame, label, logit.
+    """Returns one row a frame, as docs/format.md has it: the video's columns, face, frame, label, logit.
 
     `videos` are rows of the prepared set's table (a `Selection`'s), their index its row numbers; every one is
     scored. The network is left in evaluation mode. Where a stream of batches is `loaded` already, `scoring_batches`
@@ -97,7 +97,7 @@ def score_videos(
 
 
 def seconds_a_crop(network: nn.Module, spec: InputSpec, device: torch.device, amp: str = "off") -> float:
-    """How long a crop takes by itself, of a grey one, the second time: batches on a GPU take less."""
+    """Returns the seconds that one grey crop takes, the second time; in batches on a GPU it is less."""
     image = torch.zeros(1, 3, spec.size, spec.size, device=device)
     seconds = 0.0
     for _ in range(2):
@@ -120,13 +120,13 @@ def require_numbers(logits: Logits, model: str) -> Logits:
 
 
 def scoring_batches(videos: pd.DataFrame, scoring: Scoring, processes: Processes) -> list[list[Sample]]:
-    """What this process loads to score `videos`; without a share of a batch, its first crop, as a stand-in."""
+    """Returns what this process loads to score `videos`; without a share of a batch, its first crop, as a stand-in."""
     batches = scoring.plan(videos).batches
     return [processes.share(batch) or batch[:1] for batch in batches]
 
 
 def prediction_table(videos: pd.DataFrame, samples: list[Sample], logits: np.ndarray) -> pd.DataFrame:
-    """The predictions table of samples (in their order) and their logits (N,)."""
+    """Returns the predictions table of samples (in their order) and their logits (N,)."""
     table = videos.loc[[sample.video for sample in samples]].reset_index(drop=True)
     columns = ["video_id", "dataset", "compression", "method", "split", "original_id"]
     columns += ["source_id", "target_id", *(["set"] if "set" in table else [])]

@@ -24,7 +24,7 @@ FEW = 0.05  # below this share cutting is not worth a warning
 
 
 def crop_sources(prepared: PreparedSet, spots: Spots, what: str, epochs: int) -> str:
-    """One line for people: of the (N, 2) spots, how many crops are stored and how many are cut; if many, a warning.
+    """Says in one line how many crops of the (N, 2) spots are stored and how many are cut; many are warned of.
 
     A stored crop takes about 10 ms, one that is cut from a large video nearly a second: its file is opened, sought and
     decoded. So a few are cut here, and what they took is said for all.
@@ -64,7 +64,7 @@ def _extract(prepared: PreparedSet, missing: npt.NDArray[np.int32], epochs: int)
 
 
 def _choosing(prepared: PreparedSet, missing: npt.NDArray[np.int32], epochs: int) -> str:
-    """The flags with which `extract` stores the missing crops and the fewest others; none where it takes all frames."""
+    """Returns `extract`'s flags that store the missing crops and the fewest others; none where it takes all."""
     some = missing[np.linspace(0, len(missing) - 1, min(len(missing), LOOKED_AT)).astype(int)]
     asking = [
         (prepared.videos.at[row, "split"], prepared.length(row), prepared.altered(row), frame)
@@ -85,7 +85,7 @@ def _choosing(prepared: PreparedSet, missing: npt.NDArray[np.int32], epochs: int
 
 
 def _seconds(prepared: PreparedSet, missing: npt.NDArray[np.int32]) -> float:
-    """Processor time of cutting one crop: the median of a few, spread over all."""
+    """Returns the processor time of cutting one crop: the median of a few, spread over all."""
     taken = []
     for row, frame in missing[np.linspace(0, len(missing) - 1, TRIED).astype(int)].tolist():
         started = time.process_time()

@@ -25,7 +25,7 @@ RECORD = "trackers.json"
 
 
 class Tracker(Protocol):
-    """What gets a run's numbers."""
+    """A destination of a run's numbers."""
 
     def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
         """Takes in an epoch's numbers."""
@@ -57,7 +57,7 @@ class Trackers:
             self._guarded(name, partial(self._hand, name, epoch, numbers))
 
     def close(self) -> None:
-        """Closes each."""
+        """Closes each tracker."""
         for name, tracker in self._open.items():
             self._guarded(name, tracker.close)
 
@@ -174,7 +174,7 @@ OPENED: dict[str, Callable[[RunConfig, RunFolder, int], Tracker]] = {
 
 
 def _identity(folder: RunFolder, name: str, create: Callable[[], str]) -> str:
-    """The name by which a tracker knows the run: the one that it had before, or a new one."""
+    """Returns the name by which a tracker knows the run: the one that it had before, or a new one."""
     known = folder.read_json(RECORD)
     if name not in known:
         known = {**known, name: create()}

@@ -171,7 +171,7 @@ class Training:
         self.recorder.event(finish_event(epoch))
 
     def _batches_ahead(self) -> Iterator[list[Sample]]:
-        """What this process loads from here to the end of the run: one stream, so that no epoch starts cold."""
+        """Yields what this process loads from here to the end of the run: one stream, so that no epoch starts cold."""
         first, done = self.place.epoch, self.place.batches_done
         for epoch in range(first, self.config.train.epochs + 1):
             for batch in self.data.plan(self.config, epoch).batches[done if epoch == first else 0 :]:
@@ -180,7 +180,7 @@ class Training:
             yield from scoring_batches(self.data.val.videos, self.scoring, self.processes)
 
     def _train_epoch(self, epoch: int, loaded: Iterator[LoadedBatch]) -> Summary:
-        """The rest of an epoch's batches; returns the epoch's training numbers, over all processes."""
+        """Trains on the rest of an epoch's batches; returns the epoch's numbers, over all processes."""
         plan = self.data.plan(self.config, epoch)
         batches = plan.batches
         for remark in plan.remarks if self.place.batches_done == 0 else ():
@@ -224,7 +224,7 @@ class Training:
         return summarize(prediction_table(self.data.train.videos, batches.samples, logits_of_epoch))
 
     def _next(self, loaded: Iterator[LoadedBatch]) -> LoadedBatch:
-        """The next batch. Raises: Interrupted where none comes soon after somebody asked for an end."""
+        """Returns the next batch. Raises: Interrupted where none comes soon after somebody asked for an end."""
         try:
             return next(loaded)
         except KeyboardInterrupt:
@@ -236,7 +236,7 @@ class Training:
         return f"{video} frame {samples[number].frame}"
 
     def _finish_epoch(self, epoch: int, trained: Summary, loaded: Iterator[LoadedBatch]) -> None:
-        """Validate, keep the best, record, and move on to the next epoch."""
+        """Validates, keeps the best, records, and moves on to the next epoch."""
         lr = self.rate.at(epoch - 1)
         self.processes.align(self.learner.scored_network)
         try:

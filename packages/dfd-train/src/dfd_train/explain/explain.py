@@ -52,7 +52,7 @@ def explain(request: ExplainRequest) -> ExplainOutcome:
 
 
 def _open_pictures(request: ExplainRequest, first: TrainedModel) -> tuple[list[Picture], bool]:
-    """The pictures, and whether they are sample data."""
+    """Returns the pictures, and whether they are sample data."""
     if request.crops:
         return open_crops(request.crops), False
     if request.images:

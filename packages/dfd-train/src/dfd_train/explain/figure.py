@@ -113,7 +113,7 @@ def _called(prob: float, warning: str) -> tuple[str, str]:
 
 
 def _finish(axis: Axes, lines: list[str], colour: str) -> None:
-    """The last line of the title in its colour, one before it in black."""
+    """Draws the last line of the title in its colour, one before it in black."""
     axis.set_xticks([])
     axis.set_yticks([])
     axis.set_title(lines[-1], fontsize=9, color=colour, pad=3)

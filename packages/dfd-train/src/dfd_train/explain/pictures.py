@@ -104,7 +104,7 @@ def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: s
 
 
 def open_videos(prepared: PreparedSet, video_ids: Sequence[str], frame: int | None = None) -> list[Picture]:
-    """The best face of one frame of each video, the middle one where `frame` is None.
+    """Returns the best face of one frame of each video, the middle one where `frame` is None.
 
     Raises: UserError for an unknown or unreadable video, or a frame that it does not have.
     """
@@ -132,7 +132,7 @@ def _open_video(prepared: PreparedSet, video_id: str, frame: int | None) -> Pict
 
 
 def _group(prepared: PreparedSet, row: int) -> str:
-    """Whom a picture shows, else of which original it is."""
+    """Returns whom a picture shows, else of which original it is."""
     seen = people(prepared.videos.loc[[row]])
     targets = seen.loc[seen["role"] == "target", "key"]
     if len(targets):
@@ -142,7 +142,7 @@ def _group(prepared: PreparedSet, row: int) -> str:
 
 
 def _read_mask(prepared: PreparedSet, row: int, frame: int, shape: tuple[int, ...]) -> Mask | None:
-    """The mask of a crop, None where there is none, or it does not belong to the frame: then a warning says so."""
+    """Returns the mask of a crop; None where there is none, or, with a warning, where it is another frame's."""
     path = prepared.videos.at[row, "mask_path"] if "mask_path" in prepared.videos else None
     if not isinstance(path, str) or not path:
         return None

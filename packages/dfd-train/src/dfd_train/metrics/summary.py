@@ -41,7 +41,7 @@ def summarize(
     threshold: float = 0.5,
     group_by: Grouping = "video_id",
 ) -> Summary:
-    """Summary of a table with one row a frame (`video_id`, `label`, `logit`).
+    """Returns the summary of a table with one row a frame (`video_id`, `label`, `logit`).
 
     `threshold` is the score above which a video or frame is called fake: 0.5, or what `best_threshold`
     took from validation. Names without `frame_` are at video level, except `loss`, the thesis's mean over
@@ -60,7 +60,7 @@ def summarize_sets(predictions: pd.DataFrame) -> dict[str, Summary]:
 
 
 def best_threshold(validation: pd.DataFrame, aggregation: Aggregation = "mean") -> float:
-    """The score that gives validation videos the best balanced accuracy; of equals, that nearest 0.5.
+    """Returns the score that gives validation videos the best balanced accuracy; of equals, that nearest 0.5.
 
     Candidates lie midway between neighbouring video scores. Raises UserError where a class is absent.
     """
@@ -74,7 +74,13 @@ def best_threshold(validation: pd.DataFrame, aggregation: Aggregation = "mean") 
 
 
 def best_threshold_of(value: Floats, fake: np.ndarray, middle: float = 0.0) -> float:
-    """Does the same for values (V,), higher for fakes, `fake` (V,) bool; `middle` takes the place of 0.5."""
+    """Returns the value of the best balanced accuracy between fakes and reals, as `best_threshold` does.
+
+    Args:
+        value: (V,) of videos, higher for fakes.
+        fake: (V,) bool.
+        middle: of equals, the one nearest it is taken.
+    """
     distinct = np.unique(value)[::-1]
     candidates = np.append((distinct[1:] + distinct[:-1]) / 2.0, middle)
     called_fake = np.append(
@@ -88,7 +94,7 @@ def best_threshold_of(value: Floats, fake: np.ndarray, middle: float = 0.0) -> f
 
 
 def method_subset(predictions: pd.DataFrame, method: str) -> pd.DataFrame:
-    """A method's frames with those of the originals that its scores are compared with.
+    """Returns a method's frames with those of the originals that its scores are compared with.
 
     These are all originals of the data sets that the method's fakes belong to, shared by every method of
     that set; if such a set has none, all originals. For the originals' own name it returns them alone.

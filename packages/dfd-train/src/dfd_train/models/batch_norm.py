@@ -83,7 +83,7 @@ def _of_timm(module: _BatchNorm) -> nn.Module:
 
 
 def _has_hooks(module: nn.Module) -> bool:
-    """What hooks and parametrisations do is lost with the module that they belong to."""
+    """Returns whether a module has hooks or parametrisations, which would be lost with it."""
     hooks = (
         module._forward_hooks,
         module._forward_pre_hooks,

@@ -52,7 +52,7 @@ class Detector:
     origin: Origin = field(default_factory=Origin)
 
     def train(self) -> None:
-        """Training mode; frozen parts stay in evaluation mode, so that their batch norm does not move."""
+        """Turns on training mode; frozen parts stay in evaluation mode, so that their batch norm does not move."""
         self.network.train()
         for module in filter(_is_frozen, self.network.modules()):
             module.training = False
@@ -271,7 +271,7 @@ def _call(
 
 
 def _try_out(network: nn.Module, name: str, size: int) -> None:
-    """One image through a copy of the network, before anything is written. Raises: UserError.
+    """Sends one image through a copy of the network, before anything is written. Raises: UserError.
 
     Only shapes are computed, on a copy without weights: it takes little time and leaves nothing behind in the network.
     """

@@ -94,7 +94,7 @@ def _from_url(url: str) -> Path:
 
 @contextmanager
 def _one_line() -> Iterator[None]:
-    """The hub's client tells of each attempt; one line of ours says the end."""
+    """Silences the hub's client, which tells of each attempt; one line of ours says the end."""
     logger = logging.getLogger("huggingface_hub")
     before = logger.level
     logger.setLevel(logging.CRITICAL)

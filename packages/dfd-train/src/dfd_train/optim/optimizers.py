@@ -88,7 +88,7 @@ def mix_seed(*numbers: int) -> int:
 
 
 def _try_out(kind: type[torch.optim.Optimizer], parameter: nn.Parameter, arguments: dict[str, Any]) -> None:
-    """Two steps with a stand-in: some arguments are looked at only then."""
+    """Takes two steps with a stand-in: some arguments are looked at only then."""
     stand_in = torch.ones_like(parameter, requires_grad=True)
     stand_in.grad = torch.ones_like(stand_in)
     optimizer = kind([stand_in], **arguments)

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def warn_of_differences(scorers: Sequence[Scorer], prepared: PreparedSet, selection: Selection) -> None:
-    """A line for each model that knows other crops than the set's, and for each that may have met its videos."""
+    """Warns of each model that knows other crops than the set's, and of each that may have met its videos."""
     for facts in (scorer.facts for scorer in scorers):
         if facts.geometry != prepared.geometry:
             own, theirs = _text(facts.geometry), _text(prepared.geometry)
@@ -29,7 +29,7 @@ def warn_of_differences(scorers: Sequence[Scorer], prepared: PreparedSet, select
 
 
 def _met(facts: Facts, prepared: PreparedSet, selection: Selection) -> str:
-    """What the model knows of the selected videos, in a sentence; empty where it knows none of them."""
+    """Returns what the model knows of the selected videos, in a sentence; empty where it knows none of them."""
     unknown = f"it can't be told which videos of {prepared.work} trained it"
     if facts.kind != "run":
         return unknown

@@ -139,7 +139,7 @@ def sweep(out: Path) -> None:
 
 
 def _write_frames(path: Path, analysis: Analysis, reading: Reading, note: str) -> None:
-    """One row a face and frame; several models' logits stand beside their mean."""
+    """Writes a row for each face and frame; several models' logits stand beside their mean."""
     faces = analysis.faces
     table = faces.rename(columns={"time": "time_s", "confidence": "detector_score"})
     table = table.assign(face=faces["track"] + 1, prob=frame_probs(faces, reading)).drop(columns="track")
@@ -164,7 +164,7 @@ def _write_frames(path: Path, analysis: Analysis, reading: Reading, note: str) -
 
 
 def _write_image(path: Path, file: Input, faces: pd.DataFrame, threshold: float | None, note: str) -> None:
-    """The photograph with its faces marked, no larger than an annotated video's pictures."""
+    """Writes the photograph with its faces marked, no larger than an annotated video's pictures."""
     canvas, scale = read_smaller(file.path, LONGEST_SIDE)
     marks = [
         Mark(
@@ -205,7 +205,7 @@ def _write_video(
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
-    """Hold a folder's lock, which a kill frees; False where another holds it or the file system has no locks."""
+    """Holds a folder's lock, which a kill frees; False where another holds it or the file system has no locks."""
     handle = None
     try:
         handle = os.open(folder, os.O_RDONLY)
@@ -222,7 +222,7 @@ def _locked(folder: Path) -> Iterator[bool]:
 
 @contextmanager
 def _replaced_folder(folder: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `folder` when the block ends well."""
+    """Yields a new folder that takes the place of `folder` when the block ends well."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f"{TEMPORARY}{os.getpid()}-{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)

@@ -83,7 +83,7 @@ def _through_a_pool(tasks: deque[Task], make: Callable[[], Job], jobs: int) -> I
 
 @contextmanager
 def _pool(make: Callable[[], Job], jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """The workers, which are ended at once where this is left by an exception."""
+    """Yields the workers, which are ended at once where the block is left by an exception."""
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")  # threads and CUDA don't survive a fork
     pool = ProcessPoolExecutor(jobs, context, _begin, (make, max(1, cores() // jobs)))

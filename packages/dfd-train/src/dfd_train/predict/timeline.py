@@ -119,7 +119,7 @@ def _shown(scored: pd.DataFrame, counts: pd.Series) -> list[int]:
 
 
 def _draw_face(axes: Axes, own: pd.DataFrame, chosen: Floats, face: int, span: float) -> None:
-    """One face's line, interrupted where it was away; of many frames it is their mean over `span` seconds."""
+    """Draws one face's line, interrupted where it was away; of many frames the mean over `span` seconds."""
     ink, many, line = face_colour(face), len(own) > MANY, own["prob"]
     if many:
         axes.plot(own["time"], own["prob"], ".", color=ink, alpha=0.2, markersize=3)

@@ -33,7 +33,7 @@ SIDES = ["x1", "y1", "x2", "y2"]
 
 @dataclass(frozen=True)
 class Check:
-    """What came of a check, in one line; `sound`: nothing is otherwise than the report says."""
+    """What came of a check, in one line; `sound`: everything matches the report."""
 
     report: str
     sound: bool

@@ -148,15 +148,13 @@ def percent(prob: float) -> str:
 
 
 def exact_percent(prob: float) -> str:
-    """Returns the same of a line that something lies above or below: with as many digits as tell it from 0
-    and 100 %.
-    """
+    """Returns a limit in percent, with as many digits as tell it from 0 and 100 %."""
     digits = next((n for n in range(12) if 0 < float(f"{100 * prob:.{n}f}") < 100), 0)
     return f"{100 * prob:.{digits}f} %"
 
 
 def short_percent(prob: float) -> str:
-    """Returns the same where there is little room."""
+    """Returns a percentage for small spaces, with < and > at the ends."""
     return percent(prob).replace("less than ", "<").replace("more than ", ">")
 
 

@@ -69,7 +69,7 @@ class WorstFrames:
         self._tracks: dict[int, list[WorstFrame]] = {}
 
     def add(self, track: int, crop: Image, time: float, logit: float) -> None:
-        """Offers one crop."""
+        """Offers one crop to those that are kept."""
         own = self._tracks.setdefault(track, [])
         if len(own) < A_TRACK or logit > own[-1].logit:
             own.append(WorstFrame(time, logit, _bounded(crop)))

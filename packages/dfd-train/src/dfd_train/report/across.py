@@ -33,7 +33,7 @@ TITLES = {
 def result_by_method(
     predictions: Predictions, measure: str, frames: pd.DataFrame | None = None
 ) -> dict[str, float]:
-    """One measure of every method and overall; for the AUC a method stands against its originals.
+    """Returns one measure of every method and overall; for the AUC a method stands against its originals.
 
     `frames`: these rows of the predictions only.
     """
@@ -45,7 +45,7 @@ def result_by_method(
 
 
 def results_table(runs: Sequence[Judged], name: str, measure: str) -> Table:
-    """One measure by method, a column a run (Tables 5.3, 5.4, 7.2, 7.3, 7.6).
+    """Returns one measure by method, a column a run (Tables 5.3, 5.4, 7.2, 7.3, 7.6).
 
     Marked is what a paired test shows to be better than all others of its row. `name` is that of the
     predictions, `measure` a key of `TITLES`.
@@ -69,7 +69,7 @@ def results_table(runs: Sequence[Judged], name: str, measure: str) -> Table:
 
 
 def scores_table(runs: Sequence[Judged], name: str) -> Table:
-    """The whole set's measures, a row a run, with intervals for balanced accuracy and AUC (Table 7.7)."""
+    """Returns the whole set's measures, a row a run, with intervals for balanced accuracy and AUC (Table 7.7)."""
     rows: list[tuple[Cell, ...]] = []
     evidence: list[tuple[str, str]] = []
     for run in runs:
@@ -104,7 +104,7 @@ def scores_table(runs: Sequence[Judged], name: str) -> Table:
 
 
 def hardest_table(runs: Sequence[Judged], name: str, hardest: int = 10) -> Table:
-    """The hardest videos of each run side by side; those in more than one list are marked (Tables 5.5, 5.6, 7.4)."""
+    """Returns the hardest videos of each run side by side, repeated ones marked (Tables 5.5, 5.6, 7.4)."""
     lists = {run.name: hardest_list(one.frames, hardest) for run in runs if (one := run.predicted(name))}
     title = f"The {max(map(len, lists.values()), default=0)} hardest videos, {name}"
     return hardest_side_by_side(title, lists, f"hardest-{name}", warning=warning(_having(runs, name)))
@@ -115,7 +115,7 @@ HardestList = Sequence[tuple[str, str, str]]
 
 
 def hardest_list(predictions: pd.DataFrame, hardest: int = 10) -> HardestList:
-    """The hardest videos of one table of predictions."""
+    """Returns the hardest videos of one table of predictions."""
     return [
         (str(video.method), PurePosixPath(video.video_id).name, f"{video.loss:.2f}")
         for video in hardest_videos(predictions, hardest).itertuples()
@@ -145,7 +145,7 @@ def hardest_side_by_side(
 
 
 def matrix_table(runs: Sequence[Run], measure: str) -> Table:
-    """Train x test: a row a run, a column a data set and split that any run was evaluated on."""
+    """Returns the table of train x test: a row a run, a column a data set and split that any run was evaluated on."""
     names = DataNames(runs)
     columns = [
         {names.tested(run, one): getattr(one.measures.summary(), measure) for one in run.predictions}
@@ -197,7 +197,7 @@ def overlap_table(runs: Sequence[Run], works: Works | None = None) -> Table:
 
 
 def sizes_table(runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table:
-    """What each run's network costs (Tables 5.1, 5.2, 7.1); dashes where a run has no checkpoint."""
+    """Returns what each run's network costs (Tables 5.1, 5.2, 7.1); dashes where a run has no checkpoint."""
     rows = []
     for run, size in zip(runs, sizes, strict=True):
         numbers = size_cells(size)
@@ -217,7 +217,7 @@ def sizes_table(runs: Sequence[Run], sizes: Sequence[ModelSize | None]) -> Table
 
 
 def size_cells(size: ModelSize | None) -> tuple[Cell, Cell, Cell, Cell]:
-    """Input, multiply-adds, parameters and size in the thesis's units."""
+    """Returns input, multiply-adds, parameters and size in the thesis's units."""
     if size is None:
         return words(""), words(""), words(""), words("")
     return (
@@ -253,5 +253,5 @@ def _having(runs: Sequence[Judged], name: str) -> list[Judged]:
 
 
 def _union(groups: Iterable[Iterable[str]]) -> Sequence[str]:
-    """What stands in any of the groups, in order of first appearance."""
+    """Returns what stands in any of the groups, in order of first appearance."""
     return list(dict.fromkeys(name for group in groups for name in group))

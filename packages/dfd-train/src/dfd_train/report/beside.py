@@ -28,7 +28,7 @@ NO_DIFFERENCE = {
 
 
 def of_thesis(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The frames of the methods that the thesis has: its overall numbers are over no others."""
+    """Returns the frames of the methods that the thesis has: its overall numbers are over no others."""
     return predictions[predictions["method"].isin(reference.METHODS)]
 
 
@@ -45,7 +45,7 @@ class Differences:
 
     @classmethod
     def of(cls, run: Run, works: Works) -> "Differences":
-        """Compare a run of one of the thesis's models with the nearest of the presets that its tables print."""
+        """Compares a run of one of the thesis's models with the nearest of the presets that its tables print."""
         ours = RunFolder(run.path).read_config()
         known = tuple(name for name in ours.data.exclude_methods if name in reference.METHODS)
         ours = replace(ours, data=replace(ours.data, exclude_methods=known))
@@ -62,12 +62,12 @@ class Differences:
         )
 
     def of_network(self) -> tuple[str, ...]:
-        """A note where the network is another, or its input."""
+        """Returns a note where the network is another, or its input."""
         run = self.run
         return (f"{run.name} is not quite the thesis's {run.model}: {run.variant}.",) if run.variant else ()
 
     def notes(self, predictions: Predictions) -> tuple[str, ...]:
-        """All that differs, for below a table of `predictions`' numbers."""
+        """Returns all that differs, for below a table of `predictions`' numbers."""
         name, parts = self.run.name, (*self.data, *self._scored(predictions))
         lines = [f"{name}: {evaluated}."] if (evaluated := self.run.evaluated(predictions)) else []
         if self.settings:
@@ -121,7 +121,7 @@ def _plain(value: object) -> str:
 
 
 def _members(run: Run, works: Works) -> list[str]:
-    """How the runs that an ensemble joins differ from the thesis's."""
+    """Returns how the runs that an ensemble joins differ from the thesis's."""
     lines = []
     for place in run.config["model"]["members"]:
         try:
@@ -149,7 +149,7 @@ def _trained_methods(run: Run) -> list[str]:
 
 
 def _prepared(places: Sequence[Path], works: Works) -> list[str]:
-    """How faces were detected and DeepFakeDetection divided, read from the prepared sets."""
+    """Returns how faces were detected and DeepFakeDetection divided, read from the prepared sets."""
     tables = works.open(places)
     if tables is None:
         work = ", ".join(map(str, places))

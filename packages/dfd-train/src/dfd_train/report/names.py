@@ -15,11 +15,11 @@ class DataNames:
         self._names = dict(zip(places, set_names(places), strict=True))
 
     def trained(self, run: Run) -> str:
-        """The set that a run was trained on."""
+        """Returns the set that a run was trained on."""
         return " + ".join(self._names[place.resolve()] for place in run.works)
 
     def tested(self, run: Run, predictions: Predictions) -> str:
-        """The set, the split and, where it is not the project's own, the protocol of predictions."""
+        """Returns the set, the split and, where it is not the project's own, the protocol of predictions."""
         protocol = f" ({predictions.protocol})" if predictions.protocol else ""
         tested = " + ".join(self._names[place] for place in run.tested_on(predictions))
         return f"{tested}, {predictions.split}{protocol}"

@@ -77,7 +77,7 @@ class FactList:
 
 
 def write_report(run: Path, hardest: int = 10) -> Path:
-    """Write `run`/report.html and, in folders beside it, its tables and every epoch's gradient flow.
+    """Writes `run`/report.html and, in folders beside it, its tables and every epoch's gradient flow.
 
     The page shows so many `hardest` videos, and of the gradient flow the first and the last epoch. Returns its path.
 
@@ -134,7 +134,7 @@ def _open_prepared(run: Run) -> _Prepared | None:
 
 
 def _crops_note(prepared: _Prepared | None) -> str:
-    """Why crops are not shown; empty where all that were asked for are."""
+    """Returns why crops are not shown; empty where all that were asked for are."""
     if prepared is None:
         return "Crops are not shown: the prepared data set of this run could not be opened."
     if not prepared.read.failed:
@@ -248,7 +248,7 @@ def _facts(run: Run) -> tuple[FactList, ...]:
 
 
 def _flat(value: object, prefix: str = "") -> Sequence[tuple[str, str]]:
-    """Nested mappings as (dotted name, text) rows."""
+    """Returns nested mappings as (dotted name, text) rows."""
     if not isinstance(value, Mapping):
         return [(prefix, ", ".join(map(_said, value)) if isinstance(value, list | tuple) else _said(value))]
     return [
@@ -257,7 +257,7 @@ def _flat(value: object, prefix: str = "") -> Sequence[tuple[str, str]]:
 
 
 def _said(value: object) -> str:
-    """A value as the page shows it: of a path its last name, as its folders tell who made the run, and where."""
+    """Returns a value as the page shows it: of a path only its name, since folders tell who made the run."""
     text = str(value)
     for kind in (PurePosixPath, PureWindowsPath):
         if (path := kind(text)).is_absolute() or path.parts[:1] == ("..",):

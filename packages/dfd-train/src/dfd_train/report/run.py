@@ -119,7 +119,7 @@ class Run:
         return " + ".join(work.name for work in self.works)
 
     def tested_on(self, predictions: Predictions) -> tuple[Path, ...]:
-        """The folders of the prepared sets that were predicted; only its name where the file does not say more."""
+        """Returns the folders of the prepared sets that were predicted, or the set's name alone if that is all."""
         if said := works_of(predictions.metadata):
             return said
         return (
@@ -138,7 +138,7 @@ class Run:
         return any(str(value).lower() == "true" for value in said)
 
     def predicted(self, name: str) -> Predictions | None:
-        """The predictions of that name, for example `test`."""
+        """Returns the predictions of that name, for example `test`."""
         return next((one for one in self.predictions if one.name == name), None)
 
     @property
@@ -149,7 +149,7 @@ class Run:
         return how_far(self.epochs, int(self.config["train"]["epochs"]))
 
     def evaluated(self, predictions: Predictions) -> str:
-        """The checkpoint that predicted, its epoch, and how far an unfinished run came; empty where not known."""
+        """Returns which checkpoint predicted, its epoch, and how far an unfinished run came; empty if unknown."""
         checkpoint = predictions.metadata.get("checkpoint", "best")
         said = predictions.metadata.get("checkpoint_epoch")
         # training keeps the validation of its best epoch, whose number stands in its events
@@ -160,19 +160,19 @@ class Run:
         return "; ".join([*parts, *filter(None, [self.unfinished])])
 
     def newer_best(self, predictions: Predictions) -> int | None:
-        """The best epoch, where the best checkpoint that predicted was of another; else None."""
+        """Returns the best epoch, where the best checkpoint that predicted was of another; else None."""
         said, best = predictions.metadata.get("checkpoint_epoch"), self.best_epoch()
         by_best = predictions.metadata.get("checkpoint", "best") == "best"
         return best if said and by_best and best != int(said) else None
 
     def calibration(self, predictions: Predictions) -> Calibration | None:
-        """How the logits of these predictions are deployed; None where that is of another checkpoint or not known."""
+        """Returns how these logits are deployed; None where that is unknown or another checkpoint's."""
         kept = read_calibration(self.path)
         said = predictions.metadata.get("checkpoint_sha256")
         return kept if kept is not None and kept.checkpoint_sha256 == said else None
 
     def best_epoch(self) -> int | None:
-        """The first epoch of the highest balanced accuracy over validation videos: the checkpoint that is kept."""
+        """Returns the first epoch of the highest validation balanced accuracy: the checkpoint that is kept."""
         if "val_balanced_accuracy" not in self.epochs or self.epochs["val_balanced_accuracy"].isna().all():
             return None
         return int(self.epochs.loc[self.epochs["val_balanced_accuracy"].idxmax(), "epoch"])

@@ -45,7 +45,7 @@ STYLE: Any = {  # a mapping; matplotlib spells its keys out as a literal type
 
 @contextmanager
 def figure(width: float = 4.6, height: float = 3.1) -> Iterator[tuple[Figure, Axes]]:
-    """A figure of one plot in the page's style, in inches. No window system and no global state are touched."""
+    """Yields a figure of one plot in the page's style, in inches. No window system and no global state are touched."""
     with matplotlib.rc_context(STYLE):
         drawn = Figure(figsize=(width, height))
         yield drawn, drawn.subplots()

@@ -141,7 +141,7 @@ def _marked(columns: Sequence[_Column], methods: Sequence[str]) -> tuple[tuple[C
 
 
 def _best_printed(values: Sequence[float], higher: bool) -> list[Mark]:
-    """ "best" for the best of the values, ties included; no mark where there is nothing to compare."""
+    """Returns "best" for the best of the values, ties included; no mark where there is nothing to compare."""
     known = [value for value in values if not math.isnan(value)]
     if len(known) < 2:
         return [""] * len(values)

@@ -32,7 +32,7 @@ class Works:
     known: dict[tuple[Path, ...], WorkTables | None] = field(default_factory=dict)
 
     def open(self, works: Sequence[Path]) -> WorkTables | None:
-        """The tables of a set, or of several as one; None, with a warning the first time, where one can't be read."""
+        """Returns the tables of a set, or of several as one; None, with one warning, where one can't be read."""
         places = tuple(work.resolve() for work in works)
         if places not in self.known:
             try:

@@ -36,7 +36,7 @@ RATE = 25.0  # frames a second of a film that doesn't say
 
 
 def has_codec(name: str) -> bool:
-    """Whether this build of FFmpeg can write a codec."""
+    """Returns whether this build of FFmpeg can write a codec."""
     try:
         av.codec.Codec(name, "w")
     except av.codec.codec.UnknownCodecError:
@@ -78,7 +78,7 @@ def _encode(source: Path, target: Path, recoding: Recoding) -> None:
 
 
 def _at_rate(pictures: Iterator[NDArray[np.uint8]], rate: float, kept: float) -> Iterator[NDArray[np.uint8]]:
-    """The pictures that are shown when a slower film changes its own."""
+    """Yields the pictures that are shown when a slower film changes its own."""
     shown = 0
     for index, picture in enumerate(pictures):
         if index + 1e-6 >= shown * rate / kept:
@@ -87,7 +87,7 @@ def _at_rate(pictures: Iterator[NDArray[np.uint8]], rate: float, kept: float) ->
 
 
 def _size(picture: NDArray[np.uint8], side: int | None) -> tuple[int, int]:
-    """Height and width, the longer one at most `side`, both even as 4:2:0 needs."""
+    """Returns height and width, the longer one at most `side`, both even as 4:2:0 needs."""
     height, width = picture.shape[:2]
     share = min(1.0, side / max(height, width)) if side else 1.0
     return max(2, round(height * share / 2) * 2), max(2, round(width * share / 2) * 2)
@@ -111,7 +111,7 @@ def recoded_set(
     detect_every: int | None,
     jobs: int,
 ) -> PreparedSet:
-    """A prepared set of the same videos, encoded and their faces detected again, below `folder`.
+    """Returns a prepared set of the same videos, encoded and their faces detected again, below `folder`.
 
     What an earlier command made there is kept. Detection is that of `prepared`, but for `detect_every` where given. A
     film that can't be read stands in it without a face.
@@ -140,7 +140,7 @@ def remove_films(folder: Path) -> None:
 
 
 def _settings(prepared: PreparedSet, detect_every: int | None) -> BoxSettings:
-    """How the clean set's faces were detected."""
+    """Returns how the clean set's faces were detected."""
     told = detection_of(prepared)
     several = [name for name, values in told.items() if len(values) > 1]
     if several:

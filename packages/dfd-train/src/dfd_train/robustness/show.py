@@ -138,7 +138,7 @@ def robustness_figure(results: Sequence[SweepResult], sweeps: Sequence[Sweep]) -
 
 
 def _draw(axes: Axes, results: Sequence[SweepResult], sweep: Sweep, measure: str) -> None:
-    """The levels in equal steps: they are chosen to be about equally hard, their distances say nothing."""
+    """Draws the levels in equal steps: they are about equally hard, and their distances say nothing."""
     conditions = sorted(sweep.conditions(), key=lambda condition: _order(sweep, condition))
     for number_of_run, result in enumerate(results):
         known = [(x, c) for x, c in enumerate(conditions) if c in result.summaries]

@@ -78,7 +78,7 @@ class SweepResult:
 
 
 def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> SweepResult:
-    """Score a split with a run's best checkpoint under every condition of the sweeps.
+    """Scores a split with a run's best checkpoint under every condition of the sweeps.
 
     Each condition's predictions stand in RUN/robustness; those of this checkpoint and data are not made again.
 
@@ -155,7 +155,7 @@ def _scoring(plain: Scoring, condition: Condition) -> Scoring:
 def _source(
     prepared: PreparedSet, videos: pd.DataFrame, condition: Condition, films: Path, request: SweepRequest
 ) -> PreparedSet:
-    """The set whose crops are scored under a condition."""
+    """Returns the set whose crops are scored under a condition."""
     if condition.recodings:
         return recoded_set(prepared, videos, condition.recodings, films, request.detect_every, request.jobs)
     return prepared if condition.margin is None else prepared.with_margin(condition.margin)
@@ -183,7 +183,7 @@ def _score(
 def _without_unreachable(
     conditions: list[Condition], prepared: PreparedSet, videos: pd.DataFrame
 ) -> list[Condition]:
-    """Other margins need the videos themselves: without them that sweep is left out, and said to be.
+    """Leaves out the sweep of margins, and says so, where there are no videos to cut them from.
 
     Raises: UserError where nothing else is asked for.
     """

@@ -57,7 +57,7 @@ class TrainedModel:
     """of a published detector; None of a run"""
 
     def works(self, data: Path | None) -> tuple[Path, ...]:
-        """The prepared set to use: what is asked for, or those of the run. Raises: UserError where there is neither."""
+        """Returns the sets to use: those asked for, or the run's. Raises: UserError where there are neither."""
         if data is None and self.card is not None:
             raise UserError(
                 f"{self.path.parent} is a published detector and has no data of its own: --data WORK"
@@ -65,7 +65,7 @@ class TrainedModel:
         return (data,) if data else RunFolder(self.path.parent.parent).works()
 
     def crops_of(self, prepared: PreparedSet) -> PreparedSet:
-        """A prepared set with the crops that the detector is used to: its own, or those that are stored."""
+        """Returns a prepared set with the crops that the detector is used to: its own, or those that are stored."""
         return prepared if self.card is None else prepared.cut_as(self.card.crop.plain, cut)
 
 
@@ -90,7 +90,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path) -> tuple[CheckpointFacts, dict[str, Any]]:
-    """A checkpoint's facts and its whole content, on the CPU.
+    """Returns a checkpoint's facts and its whole content, on the CPU.
 
     Raises: FileNotFoundError; UserError if it cannot be read, is not a checkpoint of ours, or has another version.
     """
@@ -150,13 +150,13 @@ def check_batch_norm(path: Path, facts: CheckpointFacts, network: nn.Module) -> 
 
 
 def _was_on_several_gpus(run: Path) -> bool:
-    """Whether a run's folder says so."""
+    """Returns whether a run's folder says so."""
     device = RunFolder(run).read_json("environment.json").get("device", "cpu")
     return device != "cpu" and any(event.get("processes", 1) > 1 for event in RunFolder(run).read_events())
 
 
 def _as_then(model: ModelConfig) -> ModelConfig:
-    """The settings that build the network of a checkpoint of before origins were kept: baselines were others then."""
+    """Returns the settings that build an older checkpoint's network, from before origins were kept."""
     if model.name not in BASELINES:
         return model
     b5 = model.name == "efficientnet_b5"
@@ -169,7 +169,7 @@ def _as_then(model: ModelConfig) -> ModelConfig:
 
 
 def _remedy(path: Path) -> str:
-    """What a person can do about a checkpoint that is damaged."""
+    """Returns what a person can do about a checkpoint that is damaged."""
     run = path.parent.parent
     if path.name == "last.pt":
         return (
@@ -183,7 +183,7 @@ def _remedy(path: Path) -> str:
 
 
 def load_model(path: Path, device: torch.device | str = "cpu", trust: Sequence[str] = ()) -> TrainedModel:
-    """The detector of a checkpoint, or of a run folder's best one, in evaluation mode.
+    """Returns the detector of a checkpoint, or of a run folder's best one, in evaluation mode.
 
     `trust` names the functions, `package.module:function`, that the checkpoint may have imported and called to build
     its network. Without them a checkpoint runs no code of its own.
@@ -208,7 +208,7 @@ def load_model(path: Path, device: torch.device | str = "cpu", trust: Sequence[s
 
 
 def _adopted_model(path: Path, device: torch.device | str) -> TrainedModel:
-    """The same of a published detector's folder."""
+    """Returns the same of a published detector's folder."""
     if path != RunFolder(path.parent).best:
         raise UserError(
             f"{path.parent} is a published detector and has one checkpoint; allowed: --checkpoint best"
@@ -231,6 +231,6 @@ def load_weights(network: nn.Module, weights: Mapping[str, Any], path: Path, nam
 
 
 def untrained(config: ModelConfig) -> ModelConfig:
-    """The same network without other weights, fetched or read, which a checkpoint's are about to replace."""
+    """Returns the same network without other weights, fetched or read, which a checkpoint's are about to replace."""
     arguments = {k: v for k, v in config.arguments.items() if k not in WEIGHTS}
     return replace(config, pretrained=False, arguments=arguments)

@@ -20,7 +20,7 @@ Event = Mapping[str, Any]
 
 
 def add_event(path: Path, event: Event) -> None:
-    """Appends one line."""
+    """Appends one event as a line of JSON."""
     with naming(path), path.open("ab") as file:
         file.write(json.dumps(with_checksum(dict(event))).encode() + b"\n")
         file.flush()

@@ -18,7 +18,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """`with replacing(path) as file`: a binary file that takes the place of `path` when the block ends well.
+    """Yields a binary file, `with replacing(path) as file`, that takes the place of `path` when the block ends well.
 
     Raises: OSError naming `path` where it can't be written, as on a full disk; what was there before stays.
     """

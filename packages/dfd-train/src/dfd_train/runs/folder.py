@@ -82,19 +82,19 @@ class RunFolder:
             yield
 
     def predictions(self, split: str) -> Path:
-        """The predictions of one split."""
+        """Returns the predictions of one split."""
         return self.path / f"predictions-{split}.parquet"
 
     def validation(self, epoch: int) -> Path:
-        """The validation videos' scores after an epoch, one row a video."""
+        """Returns the validation videos' scores after an epoch, one row a video."""
         return self.path / "validations" / f"epoch-{epoch:04d}.parquet"
 
     def work(self) -> Path:
-        """The prepared set of the run, of several the first."""
+        """Returns the prepared set of the run, of several the first."""
         return self.works()[0]
 
     def works(self) -> tuple[Path, ...]:
-        """The prepared sets of the run, wherever the command is given.
+        """Returns the prepared sets of the run, wherever the command is given.
 
         First where each was, then as it lay beside the run, which both may have been moved; a path as it was typed
         counts from the folder where the run was begun, and is the last resort.
@@ -116,7 +116,7 @@ class RunFolder:
         )
 
     def read_config(self) -> RunConfig:
-        """The run's settings. Raises: FileNotFoundError where this is no run folder."""
+        """Returns the run's settings. Raises: FileNotFoundError where this is no run folder."""
         if self.is_adopted:
             return settings_of(self.path)
         config = self.path / "config.toml"
@@ -140,7 +140,7 @@ class RunFolder:
         write_atomically(self.path / name, (json.dumps(with_checksum(dict(value)), indent=2) + "\n").encode())
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """What `write_json` was given; empty where there is no such file.
+        """Returns what `write_json` was given; empty where there is no such file.
 
         Raises: UserError naming a file that is not as it was written; OSError where it can't be read.
         """
@@ -152,7 +152,7 @@ class RunFolder:
         events.add_event(self.events, event)
 
     def read_events(self) -> list[Event]:
-        """All whole events of events.jsonl, see `events.read_events`."""
+        """Returns all whole events of events.jsonl, see `events.read_events`."""
         return events.read_events(self.events)
 
     def drop_epochs_after(self, epoch: int) -> None:
@@ -166,7 +166,7 @@ class RunFolder:
         write_atomically(self.path / "epochs.csv", table.encode())
 
     def unfinished(self) -> str:
-        """How far the run came that has not finished; empty where all its epochs are done."""
+        """Returns how far the run came that has not finished; empty where all its epochs are done."""
         if self.is_adopted:
             return ""
         epochs = events.epochs_of(self.read_events())

@@ -27,7 +27,7 @@ def write_predictions(path: Path, predictions: pd.DataFrame, facts: Mapping[str,
 
 
 def read_predictions(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """What `write_predictions` was given, compared with its checksums.
+    """Returns what `write_predictions` was given, compared with its checksums.
 
     Raises: UserError naming a file that is not as it was written; OSError where it can't be read.
     """
@@ -48,7 +48,7 @@ def kept_predictions(path: Path, facts: Mapping[str, str]) -> pd.DataFrame | Non
 
 
 def read_prediction_facts(path: Path) -> dict[str, str]:
-    """The facts alone; raises as `read_predictions`."""
+    """Returns the facts alone; raises as `read_predictions`."""
     return _facts(read_metadata(path, _AGAIN))
 
 

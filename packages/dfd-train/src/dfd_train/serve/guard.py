@@ -60,7 +60,7 @@ class Access:
         return cls(names, True, secrets.token_urlsafe(24), f"dfd-train-{port}")
 
     def check(self, headers: Headers, query: str, path: str = "") -> None:
-        """Raises: Refused."""
+        """Refuses a request of another host or origin, or without the token. Raises: Refused."""
         if "transfer-encoding" in headers:  # with a length beside it, two readers could see two requests
             raise Refused(411, "the length of the file must be told beforehand")
         host = headers.get("host", "")

@@ -103,7 +103,7 @@ class Jobs:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place in the queue for a file that is on its way. Raises: Refused (503) where there is none."""
+        """Keeps a place in the queue for a file that is on its way. Raises: Refused (503) where there is none."""
         with self._changed:
             if len(self._waiting) + self._coming >= MOST_WAITING:
                 raise Refused(503, "too many files wait already: try again later", retry_s=RETRY_S)
@@ -146,7 +146,7 @@ class Jobs:
             return self._waiting.index(upload) + in_hand
 
     def remove(self, upload: Upload) -> None:
-        """Cancel it where it isn't done; where it is, forget it, and delete its report unless reports are kept.
+        """Cancels an upload that isn't done; forgets one that is, and deletes its report unless reports are kept.
 
         One that waits is gone at once, its file too; one in hand at its next step.
         """
@@ -164,7 +164,7 @@ class Jobs:
         shutil.rmtree(upload.file.parent, ignore_errors=True)
 
     def close(self) -> None:
-        """Ends the worker."""
+        """Ends the worker and waits for it."""
         with self._changed:
             self._closed = True
             for upload in self._uploads.values():
@@ -212,7 +212,7 @@ class Jobs:
                 self._uploads[number] = upload
 
     def _write_overview(self, idle: bool) -> None:
-        """Index and table over all reports; seldom while there is work, as each time reads all of them."""
+        """Writes index and table over all reports; seldom while there is work, since it reads all of them."""
         if self._keep is None or not self._uploads or not (idle or self._overview.is_over):
             return
         with self._overview:
@@ -223,7 +223,7 @@ class Jobs:
 
 
 class Pause:
-    """A pause that is over when twenty times as much time has passed as what it follows took."""
+    """A pause twenty times as long as the work before it."""
 
     def __init__(self) -> None:
         self._until = self._began = 0.0

@@ -12,7 +12,7 @@ LISTEN_ON_S = 3.0  # to a body that nobody wants
 
 
 class Refused(Exception):
-    """A request that is not answered as it wishes; `status` is the HTTP status that says so."""
+    """A refused request; `status` is its HTTP status."""
 
     def __init__(self, status: int, reason: str, retry_s: int = 0) -> None:
         super().__init__(reason)

@@ -66,7 +66,7 @@ class Space:
 
     @contextmanager
     def promise(self, size: int) -> Iterator[Promise]:
-        """Room for `size` bytes, until the block ends. Raises: Refused (507) where there is not as much."""
+        """Reserves room for `size` bytes, until the block ends. Raises: Refused (507) where there is not as much."""
         if size + self._promised + self._spare > shutil.disk_usage(self._folder).free:
             raise Refused(507, "there is not enough space on the disk")
         self._promised += size

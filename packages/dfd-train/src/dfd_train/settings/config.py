@@ -109,7 +109,7 @@ RESUMABLE = frozenset(
 
 
 def settings() -> Iterator[Setting]:
-    """All settings in the order of their declaration."""
+    """Yields all settings in the order of their declaration."""
     for section in dataclasses.fields(RunConfig):
         section_type = get_type_hints(RunConfig)[section.name]
         defaults = section_type()
@@ -124,7 +124,7 @@ def settings() -> Iterator[Setting]:
 
 
 def sealed(text: str) -> bytes:
-    """A TOML text for a file, below a comment with its checksum; `text` begins with a comment or an empty line."""
+    """Returns TOML text below a comment with its checksum; `text` begins with a comment or an empty line."""
     return b"# content_crc32: %08x (a record: in a copy to be changed, remove this line)\n%b" % (
         zlib.crc32(text.encode()),
         text.encode(),
@@ -132,7 +132,7 @@ def sealed(text: str) -> bytes:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file, not yet checked for what `build_config` checks.
+    """Returns the tables of a TOML file, not yet checked for what `build_config` checks.
 
     Raises: FileNotFoundError; UserError if it is not TOML, too large, or not what `sealed` made.
     """
@@ -166,7 +166,7 @@ def merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def find_config(path: Path) -> Path:
-    """The file, or where there is none of that name, the preset or recipe that comes with the package.
+    """Returns the file, or where there is none of that name, the preset or recipe that comes with the package.
 
     Raises: FileNotFoundError listing them.
     """
@@ -179,14 +179,14 @@ def find_config(path: Path) -> Path:
 
 
 def presets(folder: Path = PRESETS) -> Iterator[Preset]:
-    """The presets of the thesis's runs, by name, or the RECIPES."""
+    """Yields the presets of the thesis's runs, by name, or the recipes."""
     for file in sorted(folder.glob("*.toml")):
         first_line = file.read_text(encoding="utf-8").partition("\n")[0]
         yield Preset(file.stem, first_line.removeprefix("#").strip())
 
 
 def build_config(tables: Mapping[str, Any], overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
-    """A checked configuration from TOML tables and overrides `(section.field, text)`, later ones winning.
+    """Returns a checked configuration from TOML tables and overrides `(section.field, text)`, later ones winning.
 
     Raises: UserError naming the setting, the value seen and what is allowed.
     """
@@ -201,7 +201,7 @@ def build_config(tables: Mapping[str, Any], overrides: Iterable[tuple[str, str]]
 
 
 def to_tables(config: RunConfig) -> dict[str, dict[str, Any]]:
-    """Plain tables of a configuration, ready for TOML or a checkpoint; unset optional fields are absent."""
+    """Returns plain tables of a configuration, ready for TOML or a checkpoint; unset optional fields are absent."""
     tables: dict[str, dict[str, Any]] = dataclasses.asdict(config)
     return {
         section: {name: list(v) if isinstance(v, tuple) else v for name, v in table.items() if v is not None}
@@ -240,13 +240,13 @@ def _set(tables: dict[str, Any], name: str, text: str) -> None:
 
 
 def _hint(section: str, entry: str) -> object:
-    """A field's type without its annotations, None for an unknown field."""
+    """Returns a field's type without its annotations, None for an unknown field."""
     section_type = get_type_hints(RunConfig).get(section)
     return get_type_hints(section_type).get(entry) if section_type else None
 
 
 def _parse(text: str) -> object:
-    """A command-line value: TOML where it is TOML, `none`, otherwise the text itself."""
+    """Returns a command-line value: TOML where it is TOML, `none`, otherwise the text itself."""
     if text.lower() == "none":
         return None
     try:
@@ -273,7 +273,7 @@ def _refuse_unknown(tables: Mapping[str, Any]) -> None:
 
 
 def _meant(name: str) -> str:
-    """The setting that was probably meant: the same field in another section, or a name that is near."""
+    """Returns the setting that was probably meant: the same field in another section, or a name that is near."""
     names = [setting.name for setting in settings()]
     field = name.rpartition(".")[2]
     same = [known for known in names if known.rpartition(".")[2] == field]

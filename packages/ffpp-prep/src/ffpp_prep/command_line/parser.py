@@ -15,7 +15,7 @@ __all__ = ["Parser"]
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser for a command or for its subcommands; abbreviated flags are none.
+    """A parser for a command or for its subcommands; flags can't be abbreviated.
 
     Args:
         synonyms: other words for its flags and subcommands, see `did_you_mean`.
@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
         self._old_names: dict[str, str] = {}
 
     def add_old_name(self, old: str, new: str) -> None:
-        """Keeps a flag's old name working for one version, with a note on standard error; the help hasn't it."""
+        """Keeps a flag's old name working for one version, with a note on standard error; no help lists it."""
         self._old_names[old] = new
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]

@@ -29,7 +29,7 @@ SHELLS = ("bash", "zsh", "tcsh")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command came to.
+    """A command's exit status and result.
 
     Attributes:
         status: its exit status.

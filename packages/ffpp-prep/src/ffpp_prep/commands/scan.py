@@ -154,7 +154,7 @@ def scan_root(root: Path, options: argparse.Namespace, moved: bool = False) -> S
 
 
 def _print_refused(refused: Sequence[RefusedEntry]) -> None:
-    """What isn't taken as it is: how often for which reason, with an example of each."""
+    """Prints what isn't taken as it is: how often for which reason, with an example of each."""
     from ffpp_prep.datasets.layouts import by_reason
 
     groups = by_reason(refused)

@@ -90,7 +90,7 @@ class Leak:
                 yield (a, video), (b, other)
 
     def line(self) -> str:
-        """What is shared by which videos, in a line."""
+        """Returns what is shared by which videos, in a line."""
         counts = ", ".join(f"{count} {side}" for side, count in self.videos.items())
         (side_a, a), (side_b, b) = next(self.each_pair())
         both = f"{a} ({side_a}) and {b} ({side_b})"
@@ -188,7 +188,7 @@ def write_pairs(leaks: Iterable[Leak], path: str | Path) -> None:
 
 
 def _audit(used: pd.DataFrame, sides: tuple[str, ...], content: bool) -> Audit:
-    """The audit of videos that have a `side`, one of `sides`."""
+    """Returns the audit of videos that have a `side`, one of `sides`."""
     used = used.reset_index(drop=True)
     text = {name: _text(used, name) for name in ("dataset", "group", "original_id", "original_key")}
     original = text["original_key"].where(text["original_key"] != "", text["original_id"])
@@ -231,7 +231,7 @@ def _audit(used: pd.DataFrame, sides: tuple[str, ...], content: bool) -> Audit:
 def _leaks(
     kind: str, key: pd.Series, name: pd.Series, used: pd.DataFrame, side: pd.Series, sides: tuple[str, ...]
 ) -> list[Leak]:
-    """The keys that stand on several sides; a row number may come twice (a person in both roles)."""
+    """Returns the keys that stand on several sides; a row number may come twice (a person in both roles)."""
     rows = pd.DataFrame({"key": key, "name": name, "video_id": used["video_id"].loc[key.index]})
     rows["side"] = side.loc[key.index]
     rows = rows[rows["key"] != ""]
@@ -269,12 +269,12 @@ def _rank(side: str) -> int:
 
 
 def _met(leak: Leak, tested: pd.DataFrame) -> bool:
-    """Whether a tested video is among a leak's."""
+    """Returns whether a tested video is among a leak's."""
     return bool(tested["video_id"].isin([each for ids in leak.members.values() for each in ids]).any())
 
 
 def _with_paths(videos: pd.DataFrame) -> pd.DataFrame:
-    """The videos with `original_key`: an original's path, since equal video_ids of two roots are two videos."""
+    """Returns the videos with `original_key`: an original's path, since equal video_ids of two roots are two videos."""
     path = pd.Series(videos["path"].to_numpy(object), videos["video_id"])
     path = path[~path.index.duplicated()]
     original = _text(videos, "original_id").map(path)
@@ -282,7 +282,7 @@ def _with_paths(videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(videos: pd.DataFrame, column: str) -> pd.Series:
-    """A column as text, "" for null and where it is missing."""
+    """Returns a column as text, "" for null and where it is missing."""
     if column not in videos:
         return pd.Series("", videos.index, object)
     values = videos[column].astype(object)

@@ -83,22 +83,22 @@ class PreparedSet:
         return ", ".join(str(own.work) for own, _ in self.parts)
 
     def row(self, video_id: str) -> int:
-        """The row of a video in `videos`. Raises: UserError for an unknown video."""
+        """Returns the row of a video in `videos`. Raises: UserError for an unknown video."""
         try:
             return int(self.rows.get_loc(video_id))
         except KeyError:
             raise UserError(f"{self.work} has no video {video_id!r}") from None
 
     def length(self, row: int) -> int:
-        """How many frames of the video in `row` can be decoded."""
+        """Returns how many frames of the video in `row` can be decoded."""
         return int(self.videos.at[row, "frames_decoded"])
 
     def altered(self, row: int) -> Ranges | None:
-        """The frames of a fake that training may show, where only a part of the film is altered; None for all."""
+        """Returns the frames of a fake that may train, where only a part of the film is altered; None for all."""
         return altered_by_row(self.videos.loc[[row]]).get(row)
 
     def original_of(self, row: int) -> int | None:
-        """The row of a fake's original; None for a real video, or where the original has no usable face."""
+        """Returns the row of a fake's original; None for a real video, or where the original has no usable face."""
         original_id = self.videos.at[row, "original_id"]
         if not isinstance(original_id, str) or original_id not in self.rows:
             return None
@@ -106,11 +106,11 @@ class PreparedSet:
         return original if self.videos.at[original, "status"] in USABLE else None
 
     def read_crop(self, video_id: str, frame: int, face: int = 0) -> Image:
-        """One face crop, uint8 (H, W, 3) RGB, as `read_crop_at`."""
+        """Returns one face crop, uint8 (H, W, 3) RGB, as `read_crop_at`."""
         return self.read_crop_at(self.row(video_id), frame, face)
 
     def read_crop_at(self, row: int, frame: int, face: int = 0) -> Image:
-        """One face crop of the video in `row`, uint8 (H, W, 3) RGB: stored, or cut from the video with its boxes.
+        """Returns one face crop of the video in `row`, uint8 (H, W, 3) RGB: stored, or cut from the video by its box.
 
         Both ways give the same pixels (for crops stored without loss). No other frame ever stands in.
 
@@ -136,7 +136,7 @@ class PreparedSet:
     def points_at(
         self, row: int, frame: int, face: int, box: tuple[float, float, float, float]
     ) -> npt.NDArray[np.float32] | None:
-        """The five points of a face (5, 2), where its crop is aligned by them; else None.
+        """Returns the five points of a face (5, 2), where its crop is aligned by them; else None.
 
         Raises: UserError where they are needed and unknown.
         """
@@ -152,14 +152,14 @@ class PreparedSet:
         return found
 
     def frame_size(self, row: int) -> tuple[int, int]:
-        """Width and height of the frames that the boxes of a video are of; 0 where that isn't recorded."""
+        """Returns width and height of the frames that the boxes of a video are of; 0 where that isn't recorded."""
         if "width" not in self.videos or "height" not in self.videos:
             return 0, 0
         width, height = self.videos.loc[row, ["width", "height"]].fillna(0)
         return int(width), int(height)
 
     def is_stored(self, row: int, frame: int, face: int = 0) -> bool:
-        """Whether a crop is read from a shard; otherwise from its video."""
+        """Returns whether a crop is read from a shard; otherwise from its video."""
         return self.crops is not None and self.crops.has(row, frame, face)
 
     def are_stored(self, spots: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
@@ -174,7 +174,7 @@ class PreparedSet:
         return self.crops.geometry if self.crops is not None else CropGeometry()
 
     def cut_as(self, geometry: CropGeometry, cutter: Cutter) -> PreparedSet:
-        """The same videos, every crop cut from its video another way, where the stored ones are of another geometry.
+        """Returns the same videos with crops of another geometry, cut from the videos where none are stored so.
 
         Raises:
             UserError: a video that is needed isn't there.
@@ -189,7 +189,7 @@ class PreparedSet:
         return replace(self, crops=None, recut=geometry, cutter=cutter)
 
     def with_margin(self, margin: float) -> PreparedSet:
-        """The same videos, every crop cut from its video with another margin around the face."""
+        """Returns the same videos, every crop cut from its video with another margin around the face."""
         return replace(self, crops=None, recut=replace(self.geometry, margin=margin))
 
 
@@ -220,7 +220,7 @@ def load_prepared(work: str | Path) -> PreparedSet:
 
 
 def read_prepared_videos(work: str | Path) -> tuple[pd.DataFrame, bool]:
-    """What `PreparedSet.videos` and `PreparedSet.demonstration` are, without opening anything of WORK/faces.
+    """Returns what `PreparedSet.videos` and `PreparedSet.demonstration` are, without opening anything of WORK/faces.
 
     Raises:
         FileNotFoundError: the folder or its table is missing.
@@ -249,7 +249,7 @@ def read_prepared_videos(work: str | Path) -> tuple[pd.DataFrame, bool]:
 
 
 def _merge_status(videos: pd.DataFrame, work: Path) -> pd.DataFrame:
-    """The scan's rows with the columns that `boxes` found out, where it did."""
+    """Returns the scan's rows with the columns that `boxes` found out, where it did."""
     parts = sorted((work / "boxes").glob("videos-*.parquet"))
     if not parts:
         return videos.assign(status="not_done", frames_decoded=0, multiple_faces=False, boxes_part=None)
@@ -270,7 +270,7 @@ def _merge_status(videos: pd.DataFrame, work: Path) -> pd.DataFrame:
 
 
 def altered_by_row(videos: pd.DataFrame) -> dict[int, Ranges]:
-    """What `PreparedSet.altered` says of the fakes that are altered for a part of their time, by row.
+    """Returns what `PreparedSet.altered` says of the fakes that are altered for a part of their time, by row.
 
     Raises:
         UserError: a text of `fake_segments` is none.
@@ -304,7 +304,7 @@ def _require(path: Path, present: list[str], wanted: tuple[str, ...]) -> None:
 def _fingerprint(
     videos: pd.DataFrame, detection: Mapping[str, tuple[Any, ...]], crops: CropStore | None
 ) -> str:
-    """What `PreparedSet.fingerprint` is; whatever leaves the crops' pixels as they are stays out of it.
+    """Returns what `PreparedSet.fingerprint` is; whatever leaves the crops' pixels as they are stays out of it.
 
     So do the order and the place of the videos, and a codec without loss with the choice of crops that it stores: the
     others are cut from their videos alike. With a lossy one both count.

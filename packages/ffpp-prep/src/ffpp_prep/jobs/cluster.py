@@ -108,7 +108,7 @@ class _Cluster:
     def run(
         self, tasks: Sequence[Any], indices: Sequence[int], suspects: list[int]
     ) -> Iterator[tuple[int, Any]]:
-        """Works through `indices`; what cost its workers goes to `suspects`."""
+        """Works through `indices`; adds tasks that lost their workers to `suspects`."""
         waiting = iter(indices)
         running: dict[Future[Any], int] = {}
         try:

@@ -65,7 +65,7 @@ class Executor(Protocol):
         ...
 
     def shutdown(self, wait: bool, kill_workers: bool) -> None:
-        """Ends the processes."""
+        """Ends the processes and waits for them."""
         ...
 
 

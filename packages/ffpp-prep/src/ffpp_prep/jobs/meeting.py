@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def same_folder(folder: Path | None) -> Iterator[Token | None]:
-    """A file in the folder that all workers must see, for the time of a run."""
+    """Keeps a file in the folder that all workers must see, for the time of a run."""
     if folder is None:
         yield None
         return

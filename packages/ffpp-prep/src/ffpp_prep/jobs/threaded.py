@@ -108,7 +108,7 @@ def _start(threads: int, device: str | None) -> _Worker:
 
 
 def _work(pipe: Connection, threads: int, device: str | None) -> None:
-    """What a process does, until the parent is gone."""
+    """Works through tasks in a process, until the parent is gone."""
     # Ctrl-C, and often a scheduler's signal, go to the whole process group; the parent alone decides what to do.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)

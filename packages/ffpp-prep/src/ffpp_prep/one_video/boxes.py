@@ -228,7 +228,7 @@ class _Faces:
         self._tables: list[pa.Table] = []
 
     def begin_batch(self, shape: tuple[int, int]) -> None:
-        """The frames that come next are so high and wide; nothing is filled in between two sizes."""
+        """Sets the size of the frames that follow; no boxes are filled in across a change of size."""
         if shape != self._shape:
             self._before, self._shape = [], shape
 

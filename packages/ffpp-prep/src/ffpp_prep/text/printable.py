@@ -51,7 +51,7 @@ def readable(stream: TextIO) -> TextIO:
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """What is printed meanwhile goes through `readable`. Around a command, or as the decorator of its function."""
+    """Sends what is printed meanwhile through `readable`. Around a command, or as its decorator."""
     with redirect_stdout(readable(sys.stdout)):
         yield
 

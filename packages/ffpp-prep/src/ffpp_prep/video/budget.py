@@ -52,7 +52,7 @@ class Budget:
         self._ended: float | None = None
 
     def start(self) -> None:
-        """Begins to count seconds of this thread as reading, and ends to count them as use."""
+        """Starts to count this thread's seconds as reading instead of use."""
         self._started = thread_time()
         if self._ended is not None:
             self._used += max(

@@ -125,7 +125,7 @@ def read_smaller(path: Path, longest: int) -> tuple[PIL.Image.Image, float]:
 
 @contextmanager
 def opened(path: Path, content: bytes | None = None) -> Iterator[PIL.Image.Image]:
-    """A picture whose size is bounded; what goes wrong with it inside the block is one line, too.
+    """Opens a picture whose size is bounded; what goes wrong with it inside the block is one line, too.
 
     content: the file's, where it is no file of its own; `path` then only names it.
     Raises: UserError.

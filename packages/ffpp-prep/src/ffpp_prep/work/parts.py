@@ -136,7 +136,7 @@ class PartStore(Generic[Result]):
         return status.drop_duplicates("video_id", keep="last", ignore_index=True)
 
     def done(self, but: Sequence[str] = ()) -> set[str]:
-        """Returns the committed videos, `but` not those of these statuses."""
+        """Returns the committed videos, except those with a status in `but`."""
         status = self.read_status(["status"])
         return set(status.loc[~status["status"].isin(but), "video_id"])
 

@@ -1,0 +1,47 @@
+"""One convention: a function's docstring is a sentence that begins with what it does."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGES = Path(__file__).parents[1] / "packages"
+FILES = sorted(PACKAGES.glob("*/src/**/*.py"))
+
+
+def described(path: Path) -> list[tuple[str, str]]:
+    """Every function's name and docstring; of properties, which are nouns, none."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("__"):
+            text = ast.get_docstring(node)
+            if text and not any("property" in ast.unparse(each) for each in node.decorator_list):
+                found.append((node.name, text))
+    return found
+
+
+@pytest.mark.parametrize("package", ["ffpp_prep", "dfd_train", "reseption_models"])
+def test_a_function_s_docstring_begins_with_a_verb(package) -> None:
+    texts = [
+        (f"{path.relative_to(PACKAGES)} {name}", text)
+        for path in FILES
+        if package in path.parts
+        for name, text in described(path)
+    ]
+    assert len(texts) > 100
+    begins = [(where, text) for where, text in texts if not text.startswith("See `")]
+    assert [where for where, text in begins if not text.split()[0].rstrip(".,:").endswith("s")] == []
+    assert [where for where, text in begins if not text.split("\n\n")[0].rstrip().endswith((".", ":"))] == []
+
+
+@pytest.mark.parametrize("package", ["ffpp_prep", "dfd_train", "reseption_models"])
+def test_no_docstring_only_repeats_the_name(package) -> None:
+    fillers = [
+        f"{path.relative_to(PACKAGES)} {name}"
+        for path in FILES
+        if package in path.parts
+        for name, text in described(path)
+        if set(text.rstrip(".").lower().replace("`", "").split()[1:])
+        <= {"the", "a", "an", *name.lower().split("_")}
+    ]
+    assert fillers == []
