@@ -80,14 +80,20 @@ def test_the_table_of_where_things_live_names_what_there_is() -> None:
     rows = [line for line in page.splitlines() if line.startswith("| ")][1:]
     assert len(roots) == 3 and len(rows) >= 20
     for row in rows:
-        folder = ROOT
+        folder, files, symbols = ROOT, [], []
         for name in re.findall(r"`([^`]+)`", row.split("|")[2]):
+            if name.isidentifier():
+                symbols.append(name)
+                continue
             if name[:2] in ("P/", "T/", "R/"):
                 place = ROOT / roots[name[0]] / name[2:]
                 folder = place if place.is_dir() else place.parent
             else:
                 place = ROOT / name if name.startswith(("docs/", "tests/")) else folder / name
             assert place.exists(), name
+            files += [place] if place.is_file() else []
+        for symbol in symbols:
+            assert any(re.search(rf"\b{symbol}\b", file.read_text()) for file in files), symbol
 
 
 @pytest.mark.parametrize("name", ["ffpp-prep", "reseption-models", "dfd-train"])
