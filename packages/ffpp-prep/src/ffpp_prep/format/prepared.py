@@ -277,7 +277,8 @@ def altered_by_row(videos: pd.DataFrame) -> dict[int, Ranges]:
     """
     if "fake_segments" not in videos:
         return {}
-    some = videos[videos["fake_segments"].notna() & (videos["label"] == 1)]
+    told = videos["fake_segments"].notna() & (videos["fake_segments"] != "")
+    some = videos[told & (videos["label"] == 1)]
     rates = some["fps"] if "fps" in some else pd.Series(0.0, some.index)
     lengths = some["frames_decoded"].fillna(0)
     values = zip(some.index.tolist(), some["fake_segments"], rates, lengths, strict=True)

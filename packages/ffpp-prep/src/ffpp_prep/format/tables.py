@@ -7,6 +7,7 @@ the file's first byte on, the last up to the footer. One video's rows are checke
 
 from __future__ import annotations
 
+import io
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -35,6 +36,9 @@ _RECORDED = re.compile(rb"crc32:([0-9a-f]{16,})")
 # What a file may take in memory: so much, or so many times its size. The rows of 119,000 videos take 40 MB.
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 4}
 MOST_BYTES, MOST_TIMES = 1 << 28, 200
+SMALL = (
+    1 << 20
+)  # bytes: read at once, since Arrow asks for a file's pieces through Python; a part's videos take 50 kB
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -165,7 +169,7 @@ class _Opened:
             _refuse_bomb(found.num_rows, sum(map(_written_out, texts)), self.size)
         for field in later:
             found = found.append_column(field, pa.nulls(found.num_rows, field.type))
-        return found.select(wanted.names).cast(wanted.remove_metadata())
+        return _cast(found.select(wanted.names), wanted.remove_metadata())
 
     def check_pages(self, groups: Sequence[int], names: Sequence[str]) -> None:
         """Compares with the file's size what these columns will take in memory, by footer and pages' headers."""
@@ -202,16 +206,17 @@ class _Opened:
 @contextmanager
 def _opened(path: Path, remedy: str) -> Iterator[_Opened]:
     try:
-        with path.open("rb") as raw:
+        with _small_in_memory(path) as raw:
             start, footer = _footer(raw)
             recorded = _recorded(footer)
-            metadata = pq.read_metadata(raw)
+            source = pa.BufferReader(raw.getvalue()) if isinstance(raw, io.BytesIO) else raw
+            metadata = pq.read_metadata(source)
             if not recorded and (metadata.metadata or {}).get(KEY, _NONE).replace(b"0", b"") != _NONE:
                 raise ValueError("its checksums can't be read")
             size, schema = raw.seek(0, 2), metadata.schema.to_arrow_schema()
             texts = [field.name for field in schema if _is_text(field.type)]
             with pq.ParquetFile(
-                raw, metadata=metadata, page_checksum_verification=True, read_dictionary=texts
+                source, metadata=metadata, page_checksum_verification=True, read_dictionary=texts
             ) as file:
                 yield _Opened(path, remedy, raw, size, file, schema, start, recorded)
     except UserError:
@@ -222,6 +227,16 @@ def _opened(path: Path, remedy: str) -> Iterator[_Opened]:
             raise
         reason = " ".join(str(error).split())[:160]
         raise Damaged(path, f"not readable as Parquet ({reason})", remedy) from error
+
+
+def _small_in_memory(path: Path) -> IO[bytes]:
+    """Opens a file, or what a small one holds."""
+    file = path.open("rb")
+    if file.seek(0, 2) > SMALL:
+        return file
+    with file:
+        file.seek(0)
+        return io.BytesIO(file.read())
 
 
 def _footer(file: IO[bytes]) -> tuple[int, bytes]:
@@ -286,6 +301,13 @@ def _among(ids: pa.ChunkedArray, videos: Collection[str]) -> pa.ChunkedArray:
     return pa.chunked_array(
         [names.take(chunk.indices) for names, chunk in zip(known, ids.chunks, strict=True)], pa.bool_()
     )
+
+
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Casts the columns that are of other types: `Table.cast` takes its time for each column of a small table."""
+    pairs = zip(table.columns, schema, strict=True)
+    columns = [column if column.type == field.type else column.cast(field.type) for column, field in pairs]
+    return pa.table(columns, schema=schema)
 
 
 def _is_text(kind: pa.DataType) -> bool:
