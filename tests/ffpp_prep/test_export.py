@@ -1,7 +1,9 @@
 """Exports, read back by what they are for: webdataset, datasets, torchvision's and DeepfakeBench's rules."""
 
 import json
+import os
 import shutil
+import signal
 import tarfile
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from test_pictures import frames, picture, png, write
 from ffpp_prep.cli import main
 from ffpp_prep.errors import UserError
 from ffpp_prep.exports import export_crops
-from ffpp_prep.format.prepared import load_prepared
+from ffpp_prep.exports.make import MANIFEST
+from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.settings import BoxSettings, CropSettings, ExportSettings
 from ffpp_prep.stages import detect_boxes, extract_faces, scan
 
@@ -193,15 +196,48 @@ def test_it_goes_on_where_it_was_interrupted_and_refuses_another(work: Path, tmp
         export_crops(work, tmp_path, settings)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("to", ["webdataset", "hf", "folder", "deepfakebench"])
+def test_killed_in_the_middle_of_a_file_it_goes_on_to_the_same_bytes(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    settings = ExportSettings(to=to, shard=4)
+    export_crops(work, tmp_path / "whole", settings)
+    for reads in (2, 5):  # with SIGKILL, once in the first file and once behind it
+        child = os.fork()
+        if not child:
+            _killed_after(reads, monkeypatch)
+            export_crops(work, tmp_path / "out", settings)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        assert list((tmp_path / "out").rglob(".tmp-*"))
+        assert json.loads((tmp_path / "out" / MANIFEST).read_bytes())["crops"] is None
+    summary = export_crops(work, tmp_path / "out", settings)
+    assert summary.written < summary.pieces
+    assert written(tmp_path / "out") == written(tmp_path / "whole")
+
+
+def _killed_after(reads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = iter(range(reads))
+    read = PreparedSet.read_crop_at
+
+    def killed(self: PreparedSet, row: int, frame: int) -> np.ndarray:
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(self, row, frame)
+
+    monkeypatch.setattr(PreparedSet, "read_crop_at", killed)
+
+
+def written(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.*") if path.is_file()}
+
+
 def test_several_processes_write_the_same_bytes(work: Path, tmp_path: Path) -> None:
     for to in ("folder", "webdataset"):
         for jobs in (1, 2):
             export_crops(work, tmp_path / f"{to}{jobs}", ExportSettings(to=to, shard=4), jobs)
-        one, two = (
-            {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.*") if path.is_file()}
-            for root in (tmp_path / f"{to}1", tmp_path / f"{to}2")
-        )
-        assert one == two
+        assert written(tmp_path / f"{to}1") == written(tmp_path / f"{to}2")
 
 
 def test_no_export_names_a_folder_of_this_machine(work: Path, tmp_path: Path) -> None:

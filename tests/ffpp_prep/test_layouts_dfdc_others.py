@@ -36,6 +36,8 @@ def test_dfdc_test(tmp_path: Path, folder: str, videos: str, table: bool) -> Non
     ]
     assert "1 of 5 videos not on disk (first: 'absent.mp4')" in listing.notes[0]
     assert not listing.refused
+    trees.touch(tmp_path, [f"{videos}/unlisted.mp4"])
+    assert [r.reason for r in list_videos(tmp_path).refused] == ["the test set's lists don't name it"]
 
 
 def test_dfdc_test_beside_training_parts(tmp_path: Path) -> None:

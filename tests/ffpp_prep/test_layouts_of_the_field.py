@@ -92,8 +92,8 @@ def test_fakeavceleb(tmp_path: Path) -> None:
     assert facts(heard) == (REAL, 0, "", "", "id00076", "")
 
 
-@pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_kodf_however_its_letters_are_composed(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize(("form", "encoding"), [("NFC", "utf-8-sig"), ("NFD", "utf-8"), ("NFC", "cp949")])
+def test_kodf_however_its_letters_are_written(tmp_path: Path, form: str, encoding: str) -> None:
     def written(text: str) -> str:
         return unicodedata.normalize(form, text)
 
@@ -103,9 +103,12 @@ def test_kodf_however_its_letters_are_composed(tmp_path: Path, form: str) -> Non
     tables = tmp_path / written("라벨링데이터/train_meta_data")
     tables.mkdir(parents=True)
     (tables / written("변조영상_training_메타데이터.csv")).write_text(
-        "영상ID,타겟영상,타겟UUID,소스UUID\nT1_S1_0_1.mp4,T1_0001.mp4,p-1,p-2\nabsent.mp4,T1_0001.mp4,p-1,p-3\n"
+        "영상ID,타겟영상,타겟UUID,소스UUID\nT1_S1_0_1.mp4,T1_0001.mp4,p-1,p-2\nabsent.mp4,T1_0001.mp4,p-1,p-3\n",
+        encoding=encoding,
     )
-    (tables / written("원본영상_training_메타데이터.csv")).write_text("영상ID\nT1_0001.mp4\n")
+    (tables / written("원본영상_training_메타데이터.csv")).write_text(
+        "영상ID\nT1_0001.mp4\n", encoding=encoding
+    )
     listing = list_videos(tmp_path)
     videos = {v.video_id: v for v in listing.videos}
     assert facts(videos[written(fake)]) == ("dffs", 1, "train", written(real), "p-1", "p-2")

@@ -45,6 +45,7 @@ def labels(listing: Listing) -> dict[str, int]:
         "path,label\na.mp4,real\nb.mp4,Deepfake\n",
         "path,label\na.mp4,False\nb.mp4,TRUE\n",
         "path,label\na.mp4,no\nb.mp4,yes\n",
+        "Path,LABEL\na.mp4,0\nb.mp4,1\n",
     ],
 )
 def test_tables_of_many_hands_say_the_same(tmp_path: Path, content: str | bytes) -> None:
@@ -56,6 +57,17 @@ def test_tables_of_many_hands_say_the_same(tmp_path: Path, content: str | bytes)
 def test_labels_of_parquet(tmp_path: Path, real: object, fake: object) -> None:
     pd.DataFrame({"path": ["a.mp4", "b.mp4"], "label": [real, fake]}).to_parquet(tmp_path / "t.parquet")
     assert labels(list_videos(tmp_path / "t.parquet")) == {"a.mp4": 0, "b.mp4": 1}
+
+
+def test_an_index_that_pandas_wrote_is_no_column(tmp_path: Path) -> None:
+    trees.touch(tmp_path, ["a.mp4", "b.mp4"])
+    listing = listed(tmp_path, ",path,label,split\n0,a.mp4,0,train\n1,b.mp4,1,train\n")
+    assert listing.notes == ("labels: 0 is real (1), 1 is fake (1)",)
+
+
+def test_a_file_that_is_no_table_is_told_what_is_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no table; give .* a table that ends in \.csv, \.tsv, \.parquet$"):
+        listed(tmp_path, "[]", name="list.json")
 
 
 def test_the_mapping_of_labels_is_stated(tmp_path: Path) -> None:
@@ -77,7 +89,8 @@ def test_words_for_columns_and_labels(tmp_path: Path) -> None:
     }
     assert next((r.entry, r.reason) for r in listing.refused) == ("'c.mp4'", "its label is to be skipped")
     with pytest.raises(
-        UserError, match=r"column path, label is missing; it has Filename, Ground Truth.*--columns path="
+        UserError,
+        match=r"column path, label is missing; it has Filename, Ground Truth.*--columns path=NAME,label=NAME",
     ):
         listed(tmp_path, content)
     # A column that says the opposite isn't read as if it said fake.
@@ -94,7 +107,9 @@ def test_words_for_columns_and_labels(tmp_path: Path) -> None:
             "path,label\na.mp4,0\nb.mp4,2\nc.mp4,2\n",
             r"row 2: label '2' is neither .* \(2 of 3 rows.*--labels 2=real",
         ),
-        ("path,label\na.mp4,\n", "row 1: label '' is neither"),
+        ("path,label\na.mp4,\n", "row 1: label '' is neither .*--labels =real"),
+        (b"path,label\na.mp4,0\ncaf\xe9.mp4,1\n", "line 3 isn't UTF-8: save it as UTF-8"),
+        ("path,label\n".encode("utf-16-le"), "zero bytes, as UTF-16 without its mark does: save it as UTF-8"),
         ("path,label\nmy, clip.mp4,0\n", "row 1 has 3 values, the first line 2 columns; the value '0'"),
         ("path,label,split\na.mp4,0,holdout\n", "row 1: split 'holdout' must be"),
         ("path,label,label\na.mp4,0,1\n", "column label appears more than once"),
@@ -107,7 +122,7 @@ def test_words_for_columns_and_labels(tmp_path: Path) -> None:
         ("path,label\n..\\up.mp4,0\n", r"path '\.\.\\\\up.mp4' leaves the table's folder"),
     ],
 )
-def test_each_refusal_shows_the_value(tmp_path: Path, content: str, words: str) -> None:
+def test_each_refusal_shows_the_value(tmp_path: Path, content: str | bytes, words: str) -> None:
     with pytest.raises(UserError, match=words) as caught:
         listed(tmp_path, content)
     assert "\n" not in str(caught.value) and str(caught.value).startswith(str(tmp_path / "t.csv"))
@@ -123,7 +138,7 @@ def test_paths_with_backslashes_are_understood_and_those_of_a_drive_hinted_at(tm
     assert len(listing.videos) == 4
     (note,) = (note for note in listing.notes if "not on disk" in note)
     assert note.startswith("2 of 4 files of the table not on disk (first: 'C:\\\\data\\\\c.mp4')")
-    assert "1 are paths of Windows: write them with /, without a drive, relative to that folder" in note
+    assert "1 path of Windows: write them with /, without a drive, relative to that folder" in note
     assert {r.entry: r.reason for r in listing.refused} == {
         ascii("C:\\data\\c.mp4"): (
             "not on disk; a path of Windows; its row stays, and boxes will record it as open_failed"

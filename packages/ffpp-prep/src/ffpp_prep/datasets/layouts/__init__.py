@@ -35,6 +35,7 @@ from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import VOICE_ONLY
 from ffpp_prep.datasets.layouts.pictures import PICTURES, with_pictures
 from ffpp_prep.datasets.layouts.table import TableWords
+from ffpp_prep.datasets.layouts.table_file import SUFFIXES
 from ffpp_prep.datasets.layouts.tree import VIDEO_SUFFIXES, Tree, beside, read_tree
 from ffpp_prep.datasets.people import person_name
 from ffpp_prep.errors import UserError
@@ -107,6 +108,8 @@ def list_videos(
     tree, notes = with_pictures(read_tree(root, apart), pictures)
     chosen = modules.get(layout) or next((module for module in LAYOUTS if module.matches(tree)), None)
     if chosen is None:
+        if root.is_file():
+            raise UserError(f"{root}: {_instead_of(root)}")
         raise UserError(f"{root}: no known layout found (looked for {', '.join(modules)}); {_advice(root)}")
     if chosen is table:
         listing = table.read(tree, words or TableWords())
@@ -155,10 +158,15 @@ def _but(refused: Iterable[RefusedEntry]) -> str:
     return f"; not taken: {'; '.join(reasons[:3])}" if reasons else ""
 
 
+def _instead_of(file: Path) -> str:
+    """Returns what to give instead of a file that is no table."""
+    if file.suffix.lower() in VIDEO_SUFFIXES:
+        return "single videos are scored by  dfd-train predict, not prepared"
+    return f"no table; give a data set's folder, or a table that ends in {', '.join(SUFFIXES)}"
+
+
 def _advice(root: Path) -> str:
     """Returns what to give instead."""
-    if root.is_file() and root.suffix.lower() in VIDEO_SUFFIXES:
-        return "single videos are scored by  dfd-train predict, not prepared"
     whole = folder.set_around(root)
     if whole:
         return f"this lies in a folder with real/ and fake/, so give that one:  {whole}"

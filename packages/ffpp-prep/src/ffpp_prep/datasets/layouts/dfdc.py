@@ -23,6 +23,7 @@ LABELS = {"REAL": 0, "FAKE": 1}
 METADATA = "metadata.json"
 NOT_LISTED = "its folder's metadata.json doesn't list it"
 NO_METADATA = "no metadata.json in its folder, so whether it is real or fake isn't known"
+OF_TEST = "the test set's lists don't name it"
 NOT_THERE = "not on disk; its row stays, and boxes will record it as open_failed"
 
 
@@ -109,6 +110,8 @@ def _read_parts(tree: Tree) -> Listing:
     reasons = {
         name: NOT_LISTED if name.rpartition("/")[0] in folders else NO_METADATA for name in tree.videos
     }
+    tests = tuple(f"{name.rpartition('/')[0]}/".lstrip("/") for name in dfdc_test.lists(tree))
+    reasons |= {name: OF_TEST for name in tree.videos if tests and name.startswith(tests)}
     return Listing(tuple(videos), tuple(notes), tuple(refused), frozenset(used), reasons)
 
 

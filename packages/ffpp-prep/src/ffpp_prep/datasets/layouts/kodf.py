@@ -22,6 +22,7 @@ TABLE = re.compile(r"(.*/)?(?P<kind>원본|변조)영상_(?P<split>\w+)_메타�
 FILE, ORIGINAL, TARGET, SOURCE = "영상ID", "타겟영상", "타겟UUID", "소스UUID"
 PEOPLE = ("UUID", "인물UUID", "피사체UUID", TARGET)  # of a real video, by the columns that tables have
 ALTERED = "변조"
+KOREAN = "cp949"  # how Korean programs save tables that aren't UTF-8
 
 
 def matches(tree: Tree) -> bool:
@@ -37,7 +38,7 @@ def read(tree: Tree) -> Listing:
     rows: dict[str, tuple[bool, str, Mapping[str, str]]] = {}
     listed = 0
     for name, fake, split in _tables(tree):
-        for row in read_rows(tree.path(name)).rows:
+        for row in read_rows(tree.path(name), older=KOREAN).rows:
             columns = {plain(key): value for key, value in row.items()}
             listed += 1
             video_id = _find(files, columns.get(FILE, ""))

@@ -69,7 +69,7 @@ def read(tree: Tree, words: TableWords) -> Listing:
     """
     root = tree.root
     table = read_rows(root)
-    named = {name: words.columns.get(name, name) for name in COLUMNS}
+    named = {name: words.columns.get(name) or _of_any_case(name, table.columns) for name in COLUMNS}
     missing = [
         name
         for name in COLUMNS
@@ -78,7 +78,8 @@ def read(tree: Tree, words: TableWords) -> Listing:
     if missing:
         raise UserError(
             f"{root}: column {', '.join(named[name] for name in missing)} is missing; it has "
-            f"{', '.join(table.columns)}; say what it calls them:  --columns {missing[0]}=NAME"
+            f"{', '.join(table.columns)}; say what it calls them:  --columns "
+            f"{','.join(f'{name}=NAME' for name in missing)}"
         )
     rows = [{n: row[own] for n, own in named.items() if own in row} for row in table.rows]
     labels = _Labels(root, named["label"], words.labels, [row["label"] for row in rows])
@@ -113,7 +114,7 @@ def read(tree: Tree, words: TableWords) -> Listing:
             f"{counted(orphans, 'fake')} with an original_id that is no real video of the table: can't be paired, and "
             "those of one name are one group"
         )
-    unused = sorted(set(table.columns) - set(named.values()))
+    unused = sorted(set(table.columns) - {*named.values(), ""})  # of an index, pandas writes no name
     if unused:
         notes.append(f"columns not used: {', '.join(unused)}")
     return Listing(tuple(videos), tuple(notes), tuple(refused))
@@ -137,7 +138,7 @@ class _Labels:
         meaning = self._meaning[value]
         if meaning is None:
             unknown = sum(n for v, n in self._values.items() if self._meaning[v] is None)
-            example = f"{value or 'VALUE'}={'|'.join(MEANINGS)}"
+            example = f"{value}={'|'.join(MEANINGS)}"
             raise UserError(
                 f"{self._root}: row {number}: label {value!r} is neither 0, false, real nor 1, true, fake "
                 f"({unknown} of {counted(self._values.total(), 'row')} with such); say what it means:  "
@@ -157,6 +158,12 @@ class _Labels:
         given = self._given.get(value.strip().casefold(), self._given.get(word))
         label = CLASS_SYNONYMS.get(word, NUMBERS.get(word))
         return given or (None if label is None else "fake" if label else "real")
+
+
+def _of_any_case(name: str, columns: Iterable[str]) -> str:
+    """Returns the column of this name, or the only one that differs from it by capital letters."""
+    alike = [column for column in columns if column.casefold() == name]
+    return alike[0] if len(alike) == 1 else name
 
 
 def _path(where: str, text: str, base: Path) -> Path:
@@ -236,7 +243,5 @@ def _missing_note(missed: list[str], rows: int, base: Path) -> str:
     )
     windows = sum(bool(WINDOWS.match(path)) for path in missed)
     if windows:
-        text += (
-            f". {windows} are paths of Windows: write them with /, without a drive, relative to that folder"
-        )
+        text += f". {counted(windows, 'path')} of Windows: write them with /, without a drive, relative to that folder"
     return text

@@ -29,12 +29,13 @@ class TableRows:
     rows: tuple[dict[str, str], ...]
 
 
-def read_rows(path: Path, unnamed: bool = False) -> TableRows:
+def read_rows(path: Path, unnamed: bool = False, older: str = "") -> TableRows:
     """Reads a table.
 
     Args:
         path: a CSV or Parquet file.
         unnamed: whether columns without a name at the end of a CSV's first line count, the last of them as "".
+        older: the encoding of a CSV that isn't UTF-8, where one is to be expected.
 
     Of a CSV file the separator is found by its first line, UTF-8 and UTF-16 with a mark are understood, and spaces
     around values don't count.
@@ -47,7 +48,7 @@ def read_rows(path: Path, unnamed: bool = False) -> TableRows:
     try:
         if path.suffix.lower() == ".parquet":
             return _parquet(path)
-        return _csv(path, unnamed)
+        return _csv(path, unnamed, older)
     except (OSError, ValueError, csv.Error) as error:  # Arrow's and Unicode's own errors are ValueErrors
         if isinstance(error, UserError):
             raise
@@ -64,9 +65,9 @@ def _parquet(path: Path) -> TableRows:
     return TableRows(columns, tuple({str(k): v for k, v in row.items()} for row in text.to_dict("records")))
 
 
-def _csv(path: Path, unnamed: bool) -> TableRows:
+def _csv(path: Path, unnamed: bool, older: str) -> TableRows:
     csv.field_size_limit(LONGEST_FIELD)
-    lines = _text(path.read_bytes())
+    lines = _text(path.read_bytes(), older)
     if not lines.strip():
         raise UserError(f"{path}: not readable as CSV (it is empty)")
     declared = re.match(r"sep=(.)\r?\n", lines)  # what Excel writes and reads
@@ -95,10 +96,19 @@ def _rows(path: Path, reader: Iterator[list[str]], header: list[str]) -> Iterato
         yield {name: value.strip() for name, value in zip(header, padded, strict=False)}
 
 
-def _text(content: bytes) -> str:
+def _text(content: bytes, older: str) -> str:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")
-    return content.decode("utf-8-sig")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if older:
+            return content.decode(older)
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line} isn't UTF-8: save it as UTF-8") from error
+    if "\0" in text:
+        raise ValueError("it holds zero bytes, as UTF-16 without its mark does: save it as UTF-8")
+    return text
 
 
 def _separator(lines: str) -> str:
