@@ -82,7 +82,7 @@ def test_flags_follow_from_the_fields(settings, command):
         (CropSettings, {"border": "wrap"}, "border=wrap: must be clip or pad"),
         (CropSettings, {"size": 9999}, "size=9999: must be a whole number in 0 ≤ size ≤ 4096"),
         (CropSettings, {"frames": 3, "every": 2}, "every, frames and for_training exclude each other"),
-        (Engine, {"name": "onnx"}, "name=onnx: must be auto, litert or tensorflow"),
+        (Engine, {"name": "onnx"}, "name=onnx: must be auto, litert, tensorflow or torch"),
         (Engine, {"threads": 0}, "threads=0: must be a whole number in 1 ≤ threads"),
         (SplitSettings, {"seed": -1}, "seed=-1: must be a whole number in 0 ≤ seed"),
         (Choice, {"max_gb": float("inf")}, "max_gb=inf"),

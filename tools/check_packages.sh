@@ -51,6 +51,7 @@ print(r.from_pretrained("network")(torch.zeros(1, 3, 128, 128)).shape)'
 timm='import timm, reseption_models as r; r.register_timm(); print(timm.create_model("reseption_v1_tiny").num_features)'
 tensorflow='import numpy as np; from ffpp_prep.detector import load_detector
 print(load_detector("tensorflow").detect(np.zeros((1, 64, 64, 3), np.uint8))[0].scores[0])'
+torch=${tensorflow/\"tensorflow\"/\"torch\"}
 dask='from distributed import LocalCluster; import ffpp_prep
 if __name__ == "__main__":
     ffpp_prep.scan("clips", "by-dask")
@@ -74,6 +75,7 @@ for name; do
     echo "$dask" >"$here/dask.script.py"
     try 'ffpp-prep[dask]' python dask.script.py
     try 'ffpp-prep[tensorflow]' python -c "$tensorflow"
+    try 'ffpp-prep[torch]' python -c "$torch"
     small=(--set model.name=reseption_v1_tiny --epochs 1 --max-steps 1 --batch-size 4 --val-frames 1 --test-frames 1)
     try dfd-train dfd-train run --data work --out run "${small[@]}"
     try dfd-train dfd-train evaluate run --split test --frames 1

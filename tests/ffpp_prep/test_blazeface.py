@@ -206,10 +206,10 @@ def test_boxes_of_two_detectors_are_never_mixed(tmp_path: Path, head: list[np.nd
 def test_what_blazeface_cannot_do_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="detector=mtcnn: must be ssd or blazeface"):
         BoxSettings(detector="mtcnn")
-    with pytest.raises(UserError, match="engine=tensorflow: detector blazeface runs on litert only"):
+    with pytest.raises(UserError, match="engine=tensorflow: detector blazeface runs on litert or torch only"):
         find_workers(Engine("tensorflow", detector="blazeface"), 1)
     with pytest.raises(UserError, match=r"frozen_graph=.*g\.pb: is of detector ssd"):
         find_workers(Engine(detector="blazeface", frozen_graph=tmp_path / "g.pb"), 1)
-    with pytest.raises(UserError, match="gpus=1: detector blazeface runs on the processor only"):
-        find_workers(Engine(detector="blazeface", gpus=1), 1)
+    with pytest.raises(UserError, match="gpus=1: engine litert runs on the processor only"):
+        find_workers(Engine("litert", detector="blazeface", gpus=1), 1)
     assert load_detector(detector="blazeface").engine == "litert"

@@ -148,7 +148,8 @@ def test_without_a_gpu_the_processor_is_used(no_gpu: None) -> None:
 
 @pytest.mark.parametrize(("wanted", "devices"), [(None, ("3", "1")), (1, ("3",)), (0, ())])
 def test_one_process_a_gpu(monkeypatch: pytest.MonkeyPatch, wanted: int | None, devices: tuple) -> None:
-    monkeypatch.setattr("ffpp_prep.detector.workers.visible_gpus", lambda: ("3", "1"))
+    seen = {"torch": (), "tensorflow": ("3", "1")}
+    monkeypatch.setattr("ffpp_prep.detector.workers.visible_gpus", seen.__getitem__)
     found = find_workers(Engine(gpus=wanted), 7)
     assert found.devices == devices and found.processes == (len(devices) or 7)
     assert found.engine.name == ("tensorflow" if devices else "litert")
@@ -159,7 +160,7 @@ def test_one_process_a_gpu(monkeypatch: pytest.MonkeyPatch, wanted: int | None, 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--gpus", 1), "--gpus 1: TensorFlow sees 0 here"),
+        (("--gpus", 1), "--gpus 1: torch or TensorFlow sees 0 here"),
         (("--gpus", 1, "--engine", "litert"), "runs on the processor only"),
         (("--decode-threads", 0), "--decode-threads 0: must be a whole number in 1 ≤"),
         (("--threads", 0), "--threads 0: must be a whole number in 1 ≤"),

@@ -27,11 +27,14 @@ __all__ = [
     "DfdRule",
     "DfdcRule",
     "Engine",
+    "EngineName",
     "ExportFormat",
     "ExportSettings",
     "FakeSettings",
     "PictureRule",
+    "Precision",
     "SplitSettings",
+    "engine_name",
 ]
 
 THESIS_MARGIN = 0.3
@@ -40,6 +43,8 @@ Align = Literal["", "deepfakebench"]
 CodecName = Literal["webp", "jxl", "png", "qoi", "raw", "jpeg"]  # `format.codecs` says what each is
 Decoder = Literal["pyav", "decord"]
 DetectorName = Literal["ssd", "blazeface"]  # `detector` loads them
+EngineName = Literal["auto", "litert", "tensorflow", "torch"]
+Precision = Literal["fp32", "fp16", "bf16"]
 WHOLE: Final = "whole"  # in a detector's place, where faces are taken as they are
 ExportFormat = Literal["webdataset", "folder", "deepfakebench", "hf"]  # `exports` writes them
 PictureRule = Literal["auto", "frames", "each", "none"]  # `datasets.layouts.pictures` says what each takes
@@ -118,26 +123,28 @@ class Engine(Checked):
     """Says which detector runs, and how: it changes speed, not boxes (see docs/decisions.md).
 
     Attributes:
-        name: auto, litert or tensorflow, see `ffpp_prep.detector.load_detector`.
+        name: auto, litert, tensorflow or torch, see `ffpp_prep.detector.load_detector`.
         threads: processor threads of each detector.
         frozen_graph: to be run in place of the embedded network.
-        gpus: worker processes, one a GPU, in place of the jobs; None for as many as TensorFlow sees, 0 for none.
+        gpus: worker processes, one a GPU, in place of the jobs; None for as many as torch or TensorFlow sees, 0 for
+            none.
         decode_threads: in each worker process, one video each, whose frames go to the process's one detector; None
             for 1, and for the GPU's share of the cores where there is one.
         detector: ssd or blazeface, that of the boxes' settings; whole where those take faces as they are.
+        precision: of the numbers in torch's networks; below fp32 boxes move a little.
 
     Raises:
         UserError: a value that isn't allowed.
     """
 
-    name: Literal["auto", "litert", "tensorflow"] = setting("auto", "the detector's engine", flag="--engine")
+    name: EngineName = setting("auto", "the detector's engine", flag="--engine")
     threads: Count = setting(1, "threads of the engine in each job", metavar="N")
     frozen_graph: Path | None = setting(
         None, "run this frozen_inference_graph_face.pb instead of the embedded network", metavar="PB"
     )
     gpus: CountOrZero | None = setting(
         None,
-        "processes, one per GPU, instead of --jobs (default: all GPUs that TensorFlow sees; 0: none)",
+        "processes, one per GPU, instead of --jobs (default: all GPUs that torch or TensorFlow sees; 0: none)",
         metavar="N",
     )
     decode_threads: Count | None = setting(
@@ -147,6 +154,15 @@ class Engine(Checked):
     )
 
     detector: Literal[DetectorName, "whole"] = setting("ssd")
+    precision: Precision = setting(
+        "fp32",
+        "of the network's numbers, with engine torch: fp16 or bf16 for speed; boxes then move a little",
+    )
+
+
+def engine_name(name: str, precision: Precision) -> str:
+    """Returns what boxes record of their engine: its name, and its precision where that isn't the others'."""
+    return name if precision == "fp32" else f"{name}-{precision}"
 
 
 @dataclass(frozen=True)

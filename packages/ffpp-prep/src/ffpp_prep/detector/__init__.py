@@ -1,8 +1,9 @@
-"""The face detectors: the thesis's SSD, with two engines that run it, and BlazeFace, which is much faster."""
+"""The face detectors: the thesis's SSD, and BlazeFace, which is much faster; and the engines that run them."""
 
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, get_args
 
@@ -10,42 +11,51 @@ from ffpp_prep.detector.gpus import may_have_gpu
 from ffpp_prep.detector.interface import Detections, FaceDetector
 from ffpp_prep.detector.whole import WholePicture
 from ffpp_prep.errors import UserError
-from ffpp_prep.settings import WHOLE, DetectorName
+from ffpp_prep.settings import WHOLE, DetectorName, EngineName, Precision
 
 __all__ = ["BLAZEFACE", "DETECTORS", "ENGINES", "SSD", "Detections", "FaceDetector", "load_detector"]
 
-ENGINES = ("auto", "litert", "tensorflow")
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 SSD: Final = "ssd"
 BLAZEFACE: Final = "blazeface"
 DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
 
 
 def load_detector(
-    engine: str = "auto", threads: int = 1, frozen_graph: Path | None = None, detector: str = SSD
+    engine: str = "auto",
+    threads: int = 1,
+    frozen_graph: Path | None = None,
+    detector: str = SSD,
+    precision: Precision = "fp32",
 ) -> FaceDetector:
     """Returns a face detector.
 
-    engine: "litert", "tensorflow" (needs the extra `ffpp-prep[tensorflow]`), or "auto": TensorFlow where it is
-    installed and sees a GPU, or where a frozen graph is given, else LiteRT.
+    engine: "litert", "torch" (needs the extra `ffpp-prep[torch]`), "tensorflow" (`ffpp-prep[tensorflow]`), or "auto":
+    torch where it is installed and sees a GPU, then TensorFlow where it does, or where a frozen graph is given, else
+    LiteRT.
     threads: processor threads of one detector, at least 1.
     frozen_graph: the thesis's `frozen_inference_graph_face.pb`, to be run in place of the embedded weights; only
     TensorFlow can.
-    detector: "ssd", SSD MobileNet V1 trained on WIDER FACE (thesis [29]), or "blazeface", which runs on LiteRT only.
-    Raises ValueError for an unknown engine, too few threads, a frozen graph with "litert", or when TensorFlow is wanted
-    and can't be had; UserError for an unknown detector, and for BlazeFace with another engine or a frozen graph;
+    detector: "ssd", SSD MobileNet V1 trained on WIDER FACE (thesis [29]), or "blazeface", which TensorFlow can't run.
+    precision: of torch's networks: "fp32", "fp16" or "bf16".
+    Raises ValueError for an unknown engine, too few threads, a frozen graph with "litert" or "torch", or when an engine
+    is wanted and can't be had; UserError for an unknown detector, and for what the engine can't do with it;
     FileNotFoundError when the frozen graph is not there.
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown detector engine {engine!r}: choose from {', '.join(ENGINES)}")
     if threads < 1:
         raise ValueError(f"detector threads must be at least 1, got {threads}")
-    if frozen_graph is not None and engine == "litert":
+    if frozen_graph is not None and engine in ("litert", "torch"):
         raise ValueError(
-            "engine litert runs the embedded weights only: a frozen graph needs engine tensorflow"
+            f"engine {engine} runs the embedded weights only: a frozen graph needs engine tensorflow"
         )
-    check_detector(detector, engine, frozen_graph)
+    check_detector(detector, engine, frozen_graph, precision)
     if detector == WHOLE:
         return WholePicture()
+    if engine == "torch" or (engine == "auto" and frozen_graph is None and _torch_sees_gpu()):
+        return _on_torch(detector, threads, precision)
     if detector == BLAZEFACE:
         from ffpp_prep.detector.blazeface import BlazeFaceDetector
 
@@ -59,19 +69,48 @@ def load_detector(
     return LiteRTDetector(threads)
 
 
-def check_detector(detector: str, engine: str = "auto", frozen_graph: Path | None = None) -> None:
-    """Raises UserError for an unknown detector, or for one that the engine can't run."""
+def _on_torch(detector: str, threads: int, precision: Precision) -> FaceDetector:
+    if find_spec("torch") is None:
+        raise ValueError("torch is not installed: pip install 'ffpp-prep[torch]', or engine litert")
+    if "tensorflow" in sys.modules:
+        raise ValueError("engine torch can't run in a process that has loaded TensorFlow: use engine litert")
+    if detector == BLAZEFACE:
+        from ffpp_prep.detector.on_torch.blazeface import TorchBlazeFace
+
+        return TorchBlazeFace(precision, threads)
+    from ffpp_prep.detector.on_torch.ssd import TorchSSD
+
+    return TorchSSD(precision, threads)
+
+
+def check_detector(
+    detector: str, engine: str = "auto", frozen_graph: Path | None = None, precision: str = "fp32"
+) -> None:
+    """Raises UserError for an unknown detector, or for what the engine can't do with it."""
     if detector not in (*DETECTORS, WHOLE):
         raise UserError(f"detector={detector}: unknown; allowed are {', '.join(DETECTORS)}")
     if detector != SSD and engine == "tensorflow":
-        raise UserError(f"engine=tensorflow: detector {detector} runs on litert only")
+        raise UserError(f"engine=tensorflow: detector {detector} runs on litert or torch only")
     if detector != SSD and frozen_graph is not None:
         raise UserError(f"frozen_graph={frozen_graph}: is of detector ssd, not {detector}")
+    if precision not in PRECISIONS:
+        raise UserError(f"precision={precision}: unknown; allowed are {', '.join(PRECISIONS)}")
+    if precision != "fp32" and engine in ("litert", "tensorflow"):
+        raise UserError(f"precision={precision}: engine {engine} knows fp32 only; give engine=torch")
+
+
+def _torch_sees_gpu() -> bool:
+    """Asks torch for a GPU, but imports it (seconds) only where there is an NVIDIA device."""
+    if "tensorflow" in sys.modules or not may_have_gpu("torch"):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _tensorflow_sees_gpu() -> bool:
     """Asks TensorFlow for a GPU, but imports it (seconds) only where there is an NVIDIA device."""
-    if "torch" in sys.modules or not may_have_gpu():
+    if "torch" in sys.modules or not may_have_gpu("tensorflow"):
         return False
     from ffpp_prep.detector.tensorflow_graph import import_tensorflow
 

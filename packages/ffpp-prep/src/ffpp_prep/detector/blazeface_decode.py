@@ -12,7 +12,7 @@ Floats = NDArray[np.float32]
 SIDE = 192  # of the full-range network's input, pixels
 STRIDE = 4  # of its one map of cells, each with one anchor
 SAME_FACE = 0.3  # intersection over union from which boxes are averaged
-_CLIP = 80.0  # of the raw scores
+SCORE_CLIP = 80.0  # of the raw scores
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def anchor_centres() -> Floats:
 
 def scores_of(raw: Floats) -> Floats:
     """Returns the scores (A,), in 0 to 1, of the network's raw ones (A, 1)."""
-    scores: Floats = 1 / (1 + np.exp(-raw[:, 0].clip(-_CLIP, _CLIP)))
+    scores: Floats = 1 / (1 + np.exp(-raw[:, 0].clip(-SCORE_CLIP, SCORE_CLIP)))
     return scores
 
 

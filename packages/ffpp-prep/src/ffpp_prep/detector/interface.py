@@ -33,7 +33,7 @@ class FaceDetector(Protocol):
     A detector can be pickled and may be used after a fork: what belongs to a process is made again there at the
     first call. It is not to be shared between threads.
 
-    engine: "litert" or "tensorflow".
+    engine: "litert", "tensorflow" or "torch"; "torch-fp16" where its precision is less than float32's.
     weights_sha256: hexadecimal SHA-256 of the file that the weights came from.
     longest: pixels of a frame's longer side that it makes use of; 0 where it wants the whole frame.
     """

@@ -13,7 +13,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from ffpp_prep.detector.network import INPUT, INPUT_SIZE, Convolution, SSDNetwork
+from ffpp_prep.detector.layers import INPUT, Convolution
+from ffpp_prep.detector.network import INPUT_SIZE, SSDNetwork
 
 
 def build_flatbuffer(network: SSDNetwork, height: int, width: int) -> bytes:

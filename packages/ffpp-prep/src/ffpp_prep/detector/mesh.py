@@ -14,7 +14,7 @@ from ffpp_prep.detector.sampling import Picture, TurnedSquare
 from ffpp_prep.detector.tflite import Floats, TFLiteNetwork
 from ffpp_prep.format.points import POINTS, five_points
 
-__all__ = ["REACH", "SIDE", "FaceMesh", "Mesh"]
+__all__ = ["REACH", "SIDE", "FaceMesh", "Mesh", "face_square", "placed_mesh"]
 
 SIDE = 192  # of the network's input, pixels
 REACH = 1.5  # side of the square that the network sees, of the box's longer side
@@ -54,17 +54,27 @@ class FaceMesh:
             box: x1, y1, x2, y2 of BlazeFace.
             eyes: (2, 2) x, y of the right and of the left eye, whose line shows how the head is turned.
         """
-        across = eyes[1] - eyes[0]
-        longer = max(float(box[2] - box[0]), float(box[3] - box[1]), 1.0)
-        angle = math.atan2(float(across[1]), float(across[0]))
-        x, y = float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2
-        return self.within(picture, TurnedSquare(x, y, REACH * longer, angle))
+        return self.within(picture, face_square(box, eyes))
 
     def within(self, picture: Picture, square: TurnedSquare) -> Mesh:
         """Returns the mesh of the face that a square of the picture shows."""
         crop = square.cut(picture, SIDE).astype(np.float32) / np.float32(255)
         outputs = {values.size: values.reshape(-1) for values in self._network.run(crop)}
-        points = outputs[3 * POINTS].reshape(POINTS, 3)
-        depth = points[:, 2:] * np.float32(square.side / SIDE)
-        placed = np.concatenate([square.to_picture(points[:, :2], SIDE), depth], axis=1)
-        return Mesh(placed, float(1 / (1 + np.exp(-np.clip(outputs[1][0], -_CLIP, _CLIP)))))
+        return placed_mesh(square, outputs[3 * POINTS], float(outputs[1][0]))
+
+
+def face_square(box: NDArray[Any], eyes: NDArray[Any]) -> TurnedSquare:
+    """Returns the square that the network is to see of a face; see `FaceMesh.of`."""
+    across = eyes[1] - eyes[0]
+    longer = max(float(box[2] - box[0]), float(box[3] - box[1]), 1.0)
+    angle = math.atan2(float(across[1]), float(across[0]))
+    x, y = float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2
+    return TurnedSquare(x, y, REACH * longer, angle)
+
+
+def placed_mesh(square: TurnedSquare, values: Floats, flag: float) -> Mesh:
+    """Returns the mesh of what the network said of a square: 1404 coordinates in its pixels, and the raw flag."""
+    points = values.reshape(POINTS, 3)
+    depth = points[:, 2:] * np.float32(square.side / SIDE)
+    placed = np.concatenate([square.to_picture(points[:, :2], SIDE), depth], axis=1)
+    return Mesh(placed, float(1 / (1 + np.exp(-np.clip(flag, -_CLIP, _CLIP)))))

@@ -1,4 +1,4 @@
-"""The network as a list of convolutions, from which both engines are built.
+"""The network as a list of convolutions, from which all engines are built.
 
 SSD MobileNet V1 at 512×512 (Howard et al. 2017, Liu et al. 2016), face class only. Every operation is a
 convolution with bias: batch normalisation is folded into the depthwise kernels, and the two predictors of a
@@ -12,34 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ffpp_prep.detector.layers import INPUT, Convolution
 from ffpp_prep.detector.weights import Weights
 
-INPUT_SIZE = 512
-INPUT = "input"  # name of the first convolution's source: float32 (1, 512, 512, 3), RGB, -1…1
+INPUT_SIZE = 512  # of `INPUT`: float32 (1, 512, 512, 3), RGB, -1…1
 PREDICTION_SIZE = 5  # ty, tx, th, tw, logit of an anchor
 
 _BATCH_NORM_EPSILON = 1e-3
 _CLASSES = 3  # background, face, and one that training left unused
 _FACE_CLASS = 1
 _STRIDE_2_LAYERS = (2, 4, 6, 12)
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """A convolution over NHWC with "SAME" padding.
-
-    source: name of the convolution whose output this one reads, or `INPUT`.
-    kernel: float32, (height, width, in, out), or (height, width, channels, 1) when depthwise.
-    bias: float32 (out,). relu6: whether the output is clipped to 0…6.
-    """
-
-    name: str
-    source: str
-    kernel: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    stride: int
-    depthwise: bool
-    relu6: bool
 
 
 @dataclass(frozen=True)

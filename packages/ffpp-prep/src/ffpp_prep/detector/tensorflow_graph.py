@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ffpp_prep.detector import postprocess
-from ffpp_prep.detector.network import INPUT, INPUT_SIZE, PREDICTION_SIZE, Convolution, SSDNetwork
+from ffpp_prep.detector.layers import INPUT, Convolution
+from ffpp_prep.detector.network import INPUT_SIZE, PREDICTION_SIZE, SSDNetwork
 from ffpp_prep.detector.quiet import native_messages_to_log
 
 

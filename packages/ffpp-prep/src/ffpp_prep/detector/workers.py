@@ -6,16 +6,15 @@ import threading
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Literal
 
 import numpy as np
 
 from ffpp_prep.detector import SSD, FaceDetector, check_detector, load_detector
-from ffpp_prep.detector.gpus import may_have_gpu, visible_gpus
+from ffpp_prep.detector.gpus import Library, may_have_gpu, visible_gpus
 from ffpp_prep.detector.shared import SharedDetector
 from ffpp_prep.errors import UserError
 from ffpp_prep.machine import cores
-from ffpp_prep.settings import Engine
+from ffpp_prep.settings import WHOLE, Engine
 
 __all__ = ["MOST_DECODE_THREADS", "DetectorWorkers", "Engine", "find_workers", "process_detector"]
 
@@ -43,7 +42,7 @@ class DetectorWorkers:
 
 
 def find_workers(engine: Engine, jobs: int) -> DetectorWorkers:
-    """Decides where the detector runs: on GPUs where TensorFlow sees any, unless told otherwise.
+    """Decides where the detector runs: on GPUs where torch sees any, or else TensorFlow, unless told otherwise.
 
     Args:
         engine: what is wanted.
@@ -53,44 +52,69 @@ def find_workers(engine: Engine, jobs: int) -> DetectorWorkers:
         UserError: what is wanted can't be had.
     """
     _check(engine, jobs)
-    if engine.detector != SSD:  # LiteRT runs it, on processors
-        engine = replace(engine, name="litert")
-    wanted = 0 if engine.name == "litert" else engine.gpus
-    devices = () if wanted == 0 else visible_gpus()
-    if wanted is not None and wanted > len(devices):
+    library, devices = _on_gpus(engine)
+    if engine.gpus is not None and engine.gpus > len(devices):
         raise UserError(
-            f"gpus={wanted}: TensorFlow sees {len(devices)} here; "
-            "leave the option out, or run  pip install 'tensorflow[and-cuda]'  where there are more"
+            f"gpus={engine.gpus}: {_named(_libraries(engine))} sees {len(devices)} here; leave the option out, or "
+            "install torch's build for CUDA, or  pip install 'tensorflow[and-cuda]'  where there are more"
         )
-    devices = devices[:wanted]
+    devices = devices[: engine.gpus]
     if devices:
         share = cores() // len(devices)
         threads = engine.decode_threads or min(MOST_DECODE_THREADS, max(2, share))
-        engine = replace(engine, name="tensorflow", gpus=len(devices), decode_threads=threads)
+        engine = replace(engine, name=library, gpus=len(devices), decode_threads=threads)
         return DetectorWorkers(engine, len(devices), devices)
-    tensorflow = engine.name == "tensorflow" or engine.frozen_graph is not None
-    name: Literal["tensorflow", "litert"] = "tensorflow" if tensorflow else "litert"
+    if engine.precision != "fp32" and engine.name == "auto":
+        raise UserError(
+            f"precision={engine.precision}: torch sees no GPU here; engine=torch has it on processors too"
+        )
+    name = "tensorflow" if engine.frozen_graph else "litert" if engine.name == "auto" else engine.name
+    hidden = ("",) * jobs if name != "litert" and may_have_gpu(name) else ()
     threads = engine.decode_threads or 1
-    hidden = ("",) * jobs if tensorflow and may_have_gpu() else ()
     return DetectorWorkers(replace(engine, name=name, gpus=0, decode_threads=threads), jobs, hidden)
+
+
+def _libraries(engine: Engine) -> tuple[Library, ...]:
+    """Returns the libraries that may run a detector on a GPU, the better one first."""
+    if engine.detector == WHOLE or engine.name == "litert":
+        return ()
+    if engine.name != "auto":
+        return (engine.name,)
+    if engine.frozen_graph:
+        return ("tensorflow",)
+    return ("torch", "tensorflow") if engine.detector == SSD and engine.precision == "fp32" else ("torch",)
+
+
+def _named(libraries: tuple[Library, ...]) -> str:
+    return " or ".join(libraries).replace("tensorflow", "TensorFlow")
+
+
+def _on_gpus(engine: Engine) -> tuple[Library, tuple[str, ...]]:
+    """Returns which library runs the detector on which GPUs."""
+    for library in _libraries(engine) if engine.gpus != 0 else ():
+        if devices := visible_gpus(library):
+            return library, devices
+    return "torch", ()
 
 
 def _check(engine: Engine, jobs: int) -> None:
     if jobs < 1:
         raise UserError(f"jobs={jobs}: must be at least 1")
-    check_detector(engine.detector, engine.name, engine.frozen_graph)
-    if engine.detector != SSD and engine.gpus:
-        raise UserError(f"gpus={engine.gpus}: detector {engine.detector} runs on the processor only")
-    if engine.name == "litert" and engine.gpus:
-        raise UserError(f"gpus={engine.gpus}: engine litert runs on the processor only")
-    if engine.name == "litert" and engine.frozen_graph:
-        raise UserError(f"frozen_graph={engine.frozen_graph}: engine litert runs the embedded network only")
+    check_detector(engine.detector, engine.name, engine.frozen_graph, engine.precision)
+    libraries = _libraries(engine)
+    if engine.gpus and not libraries:
+        what = "engine litert" if engine.name == "litert" else f"detector {engine.detector}"
+        raise UserError(f"gpus={engine.gpus}: {what} runs on the processor only")
+    if engine.name in ("litert", "torch") and engine.frozen_graph:
+        raise UserError(
+            f"frozen_graph={engine.frozen_graph}: engine {engine.name} runs the embedded network only"
+        )
     if engine.frozen_graph and not engine.frozen_graph.is_file():
         raise UserError(f"frozen_graph={engine.frozen_graph}: no such file")
-    if (engine.name == "tensorflow" or engine.frozen_graph or engine.gpus) and find_spec(
-        "tensorflow"
-    ) is None:
-        raise UserError("TensorFlow is not installed: pip install 'ffpp-prep[tensorflow]'")
+    wanted = engine.name in ("torch", "tensorflow") or engine.frozen_graph or engine.gpus
+    if wanted and libraries and not any(map(find_spec, libraries)):
+        extras = " or ".join(f"pip install 'ffpp-prep[{library}]'" for library in libraries)
+        raise UserError(f"{_named(libraries)} is not installed: {extras}")
 
 
 _starting = threading.Lock()
@@ -111,7 +135,9 @@ def process_detector(engine: Engine) -> FaceDetector:
 def _started(engine: Engine) -> FaceDetector:
     threads = engine.decode_threads or 1
     try:
-        detector = load_detector(engine.name, engine.threads, engine.frozen_graph, engine.detector)
+        detector = load_detector(
+            engine.name, engine.threads, engine.frozen_graph, engine.detector, engine.precision
+        )
         if threads > 1:
             detector = SharedDetector(detector, waiting=threads)
         detector.detect(np.zeros((1, 8, 8, 3), np.uint8))  # a fault of the engine's is not the first video's

@@ -143,7 +143,7 @@ def _workers(engine: Engine, jobs: int, scheduler: str) -> DetectorWorkers:
         raise UserError(
             "--gpus and --decode-threads are for this machine; a cluster's workers have one thread each"
         )
-    check_detector(engine.detector, engine.name, engine.frozen_graph)
+    check_detector(engine.detector, engine.name, engine.frozen_graph, engine.precision)
     return DetectorWorkers(engine, jobs)  # each worker finds out whether it has a GPU
 
 

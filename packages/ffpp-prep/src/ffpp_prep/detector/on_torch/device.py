@@ -1,0 +1,57 @@
+"""Where torch runs a detector, and how exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ffpp_prep.detector.layers import LayeredNetwork
+from ffpp_prep.detector.on_torch.network import Network
+from ffpp_prep.settings import Precision
+
+BATCH = 16  # frames
+
+_DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class Device:
+    """One GPU, the first that this process sees, or the processor where it sees none.
+
+    Args:
+        precision: in which networks are run; pictures, boxes and scores are float32 in any case.
+        threads: of the processor; a GPU needs none.
+    """
+
+    def __init__(self, precision: Precision, threads: int) -> None:
+        self.place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.dtype = _DTYPES[precision]
+        if self.place.type == "cpu":
+            torch.set_num_threads(threads)
+
+    def network(self, layers: LayeredNetwork) -> Network:
+        """Returns the network on the device."""
+        network = Network(layers).eval().to(self.place, self.dtype)
+        return network.to(memory_format=torch.channels_last)
+
+    def run(self, network: Network, pictures: Tensor) -> list[Tensor]:
+        """Returns what a network says of pictures (N, 3, H, W): float32, (N, cells, channels) each."""
+        outputs = network(pictures.to(self.dtype, memory_format=torch.channels_last))
+        return [output.float().flatten(1, 2) for output in outputs]
+
+    def frames(self, frames: NDArray[np.uint8]) -> Tensor:
+        """Returns frames on the device; those in pinned memory are copied while the processor goes on."""
+        return torch.from_numpy(np.require(frames, requirements=["C", "W"])).to(self.place, non_blocking=True)
+
+    @contextmanager
+    def exact(self) -> Iterator[None]:
+        """Whatever torch computes meanwhile is float32 where it says so: no TF32, and nothing is kept for gradients."""
+        with (
+            torch.inference_mode(),
+            torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
+        ):
+            yield
