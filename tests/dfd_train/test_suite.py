@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import timm
+import tomli_w
 import torch
+from hostile_pages import CHROMIUM, EVIL, HARMLESS, active
 from safetensors.torch import save_file
 from test_data_videos import FRAMES, decode, write_video
 
@@ -192,6 +194,28 @@ def test_a_set_that_fails_ends_nothing(sets, tmp_path):
     told = json.loads((sets / "run/suites/own/suite.json").read_text())
     assert [one["protocol"] for one in told["sets"]] == ["stored"]
     assert [(one["protocol"], one["missing"]) for one in told["left_out"]] == [("wide", False)]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_no_name_in_a_suite_acts(sets, tmp_path, capsys):
+    """Names of the file, its sets and protocols, of a set that is not there and of one that fails."""
+    one, other = f"=1+1{EVIL}", f"other {EVIL}"
+    suite = {
+        "title": EVIL,
+        "protocols": [{"name": EVIL, "frames": 1}, {"name": other, "frames": 1, "margin": 1.0}],
+        "sets": [{"name": one}, {"name": other, "work": [EVIL]}],
+    }
+    file = tmp_path / f"{EVIL}.toml"
+    file.write_text(tomli_w.dumps(suite))
+    assert main(["evaluate", str(sets / "run"), "--suite", str(file), "--workers", "0"]) == 1
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+    out = next((sets / "run/suites").glob("img-src-x*"))
+    page = out / "suite.html"
+    assert active([page]) == {str(page): HARMLESS}
+    text = page.read_text()
+    assert "&lt;img src=x onerror=hacked=1&gt;" in text and "\x1b" not in text
+    assert not any(line.startswith("=") for line in (out / "suite.csv").read_text().splitlines())
 
 
 def test_nothing_there_is_an_error(sets, tmp_path, capsys):
