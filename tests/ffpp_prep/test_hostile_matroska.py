@@ -40,6 +40,11 @@ def pointing_at(hidden: bytes) -> bytes:
     return head(place) + TRACKS + element("ec", hidden)
 
 
+ADDITIONS = element("a0", element("a1", FRAME) + element("75a1", b"\xa6\x80" * MANY))
+TOO_LONG = b"\xa3\x42\0" + bytes(
+    20
+)  # a block that ends behind its cluster: FFmpeg looks for the next cluster then
+
 HOSTILE = {
     "cues": TRACKS + CUES + cluster(BLOCK),
     "positions in a cue": TRACKS + element("1c53bb6b", element("bb", b"\xb7\x80" * MANY)) + cluster(BLOCK),
@@ -52,8 +57,10 @@ HOSTILE = {
     "chapters": TRACKS + element("1043a770", element("45b9", b"\xb6\x80" * MANY)),
     "what a seek head points at": pointing_at(TAGS) + cluster(BLOCK),
     "after a fault": TRACKS + bytes(8) + b"junk" + TAGS + cluster(BLOCK),
-    "additions to a block": TRACKS
-    + cluster(element("a0", element("a1", FRAME) + element("75a1", b"\xa6\x80" * MANY))),
+    "additions to a block": TRACKS + cluster(ADDITIONS),
+    "a cluster in a void": TRACKS + cluster(TOO_LONG) + element("ec", cluster(ADDITIONS)),
+    "a cluster in a block": TRACKS + cluster(TOO_LONG) + cluster(element("a3", cluster(ADDITIONS))),
+    "tags in a void": TRACKS + element("ec", TAGS) + cluster(BLOCK),
     "empty clusters": TRACKS + b"\x1f\x43\xb6\x75\x80" * MANY,
     "broken clusters": TRACKS + b"\x1f\x43\xb6\x75\0" * MANY,
     "clusters without an end": TRACKS + b"\x1f\x43\xb6\x75\xff" * MANY,

@@ -1,27 +1,30 @@
 """What FFmpeg lists of a Matroska file: an empty element of two bytes may cost it 120 bytes of memory.
 
 So elements are counted where it keeps them: before the first cluster, where a seek head points, and in each block's
-group in large clusters. After a fault, the count goes on at the next element of the top level, as FFmpeg does.
+group in large clusters. After a fault, the count goes on at the next element of the top level, as FFmpeg does. It finds
+faults that this walk doesn't look for, and goes on inside of what is passed over here: that is searched too, where large.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 _EBML, _SEGMENT, _CLUSTER, _GROUP, _SEEK_POSITION = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xA0, 0x53AC
 _TOP = (0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1043A770, 0x1941A469, 0x1254C367, _CLUSTER)
-_HOLDING = {
-    *(_SEGMENT, *_TOP),
-    *(0x4DBB, 0xBB, 0xB7),  # entries of seek heads and cues
-    *(0xAE, 0x6D80, 0x6240, 0xE2, 0xE3, 0x41E4),  # tracks, their encodings, planes and mappings
-    *(0x45B9, 0xB6, 0x80, 0x6944),  # chapters
-    *(0x61A7, 0x7373, 0x63C0, 0x67C8),  # attachments and tags
-    *(0x75A1, 0xA6),  # additions to a block
-}
+_HOLDING = frozenset(
+    {
+        *(_SEGMENT, *_TOP),
+        *(0x4DBB, 0xBB, 0xB7),  # entries of seek heads and cues
+        *(0xAE, 0x6D80, 0x6240, 0xE2, 0xE3, 0x41E4),  # tracks, their encodings, planes and mappings
+        *(0x45B9, 0xB6, 0x80, 0x6944),  # chapters
+        *(0x61A7, 0x7373, 0x63C0, 0x67C8),  # attachments and tags
+        *(0x75A1, 0xA6),  # additions to a block
+    }
+)
 _ANY_TOP = re.compile(b"|".join(re.escape(name.to_bytes(4, "big")) for name in _TOP))
 MOST_ELEMENTS = 1 << 20  # 130 MB of memory; two days with a cue a second have some 900,000
 LARGE = 8 << 20  # bytes: what is smaller can't cost much more than that either
@@ -53,7 +56,7 @@ def refusal(path: Path) -> str:
         if head is None or head.name != _EBML:
             return ""
         try:
-            for listed in chain((walk.header(),), walk.groups()):
+            for listed in chain((walk.header(),), walk.groups(), walk.hidden()):
                 if any(number > MOST_ELEMENTS for number, _ in enumerate(listed)):
                     raise _TooMany
         except _TooMany:
@@ -67,6 +70,7 @@ class _Walk:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self._size = file, size
         self._left = MOST_ELEMENTS + size // BYTES_A_STEP
+        self._passed: dict[int, int] = {}  # large contents that were passed over: where they begin and end
 
     def header(self) -> Iterator[_Element]:
         """Yields what is before the first cluster, and where seek heads there point."""
@@ -102,7 +106,16 @@ class _Walk:
             else:
                 large = element.name == _CLUSTER and element.end - element.start > LARGE
                 within = large or element.name == _SEGMENT or not element.known
-                at = element.start if within else element.end
+                at = element.start if within else self._pass(element)
+
+    def hidden(self) -> Iterator[Iterator[_Element]]:
+        """Yields what stands in large contents that were passed over, from the first element of the top level on."""
+        seen: set[int] = set()
+        while self._passed:
+            start, end = self._passed.popitem()
+            if start not in seen:
+                seen.add(start)
+                yield self._held(self._next_top(start, end), end, _HOLDING | {_GROUP})
 
     def element(self, at: int, end: int) -> _Element | None:
         """Reads the one at a place; none where none is that ends before `end`."""
@@ -124,7 +137,7 @@ class _Walk:
             int.from_bytes(head[:names], "big"), at, start, start + length if known else end, known
         )
 
-    def _held(self, at: int, end: int) -> Iterator[_Element]:
+    def _held(self, at: int, end: int, holding: Set[int] = _HOLDING) -> Iterator[_Element]:
         """Yields each element, then those that it holds."""
         ends = [end]
         while at < end:
@@ -135,9 +148,15 @@ class _Walk:
                 at, ends = self._next_top(at + 1, end), [end]
                 continue
             yield element
-            if element.name in _HOLDING:
+            if element.name in holding:
                 ends.append(element.end)
-            at = element.start if element.name in _HOLDING else element.end
+            at = element.start if element.name in holding else self._pass(element)
+
+    def _pass(self, element: _Element) -> int:
+        """Returns where an element ends, and remembers a large one."""
+        if element.end - element.start > LARGE:
+            self._passed[element.start] = element.end
+        return element.end
 
     def _next_top(self, at: int, end: int) -> int:
         """Finds where the next element of the top level may begin."""
