@@ -170,6 +170,52 @@ def small_set(tmp_path_factory: pytest.TempPathFactory) -> SmallSet:
     return write_small_set(tmp_path_factory.mktemp("prepared") / "work")
 
 
+def write_points(
+    small: SmallSet, doubtful: Callable[[str, int], bool] = lambda video_id, frame: False
+) -> None:
+    """Gives a set boxes and landmarks: points all over an ellipse that fills most of the box."""
+    angle, radius = np.arange(468) * 2.4, 0.48 * np.sqrt(np.arange(468) / 467)
+    spread = np.stack([0.5 + radius * np.cos(angle), 0.5 + radius * np.sin(angle)])
+    points = np.round(spread * 1024) / 1024
+    content = points.astype("<f2").tobytes()
+    places = pd.DataFrame([*small.crops], columns=["video_id", "frame", "face"])
+    side = np.array([crop.shape[0] for crop in small.crops.values()]) / 1.3
+    boxes = places.assign(x1=40.0, y1=50.0, x2=40 + side, y2=50 + side, pts=places["frame"])
+    types = {"frame": "int32", "face": "int8", "pts": "int64"} | dict.fromkeys(
+        ("x1", "y1", "x2", "y2"), "float32"
+    )
+    for number, part in enumerate(np.array_split(np.arange(len(small.videos)), 2)):
+        own = boxes[boxes["video_id"].isin(small.videos.iloc[part]["video_id"])].astype(types)
+        pq.write_table(
+            pa.Table.from_pandas(own, preserve_index=False), small.work / f"boxes/boxes-{number:05d}.parquet"
+        )
+    flags = [0.2 if doubtful(video_id, frame) else 1.0 for video_id, frame, _ in small.crops]
+    found = pa.Table.from_pandas(places.astype({"frame": "int32", "face": "int8"}), preserve_index=False)
+    found = found.append_column("flag", pa.array(flags, pa.float32()))
+    found = found.append_column("points", pa.array([content] * len(places), pa.binary(1872)))
+    (small.work / "landmarks").mkdir()
+    pq.write_table(found, small.work / "landmarks/landmarks-00000.parquet")
+    done = pa.table({"video_id": sorted(set(places["video_id"]))})
+    pq.write_table(done, small.work / "landmarks/videos-00000.parquet")
+
+
+@pytest.fixture(scope="session")
+def points_writer() -> Callable[..., None]:
+    """`write_points`, for tests that need a set of their own."""
+    return write_points
+
+
+@pytest.fixture(scope="session")
+def blend_set(tmp_path_factory: pytest.TempPathFactory) -> SmallSet:
+    """Seven real videos alone, with landmarks; of the first the mesh doubts every frame but 0 and 3."""
+    small = write_small_set(
+        tmp_path_factory.mktemp("blends") / "work",
+        edit=lambda table: table[table["label"] == 0].reset_index(drop=True),
+    )
+    write_points(small, lambda video_id, frame: video_id == original_id(0) and frame not in (0, 3))
+    return small
+
+
 @pytest.fixture
 def run_command(small_set: SmallSet) -> list[str]:
     """The arguments of a short run of a tiny network; add --out and what a test is about."""

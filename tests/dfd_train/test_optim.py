@@ -1,5 +1,6 @@
 """Optimisers by name, RAdam against two other programs, and gradient noise."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 
 from dfd_train.engine.learner import Moment
 from dfd_train.optim.optimizers import UNFIT, add_gradient_noise, make_optimizer
+from dfd_train.optim.sharpness import climbed
 from dfd_train.settings.config import OptimizerConfig, build_config
 
 
@@ -155,3 +157,49 @@ def test_gradient_noise_decays_by_epoch_or_by_step(by, t):
     add_gradient_noise(by_hand.parameters(), eta=0.5, gamma=0.55, t=t, seed=0, step=40)
     for a, b, c in zip(noisy.parameters(), plain.parameters(), by_hand.parameters(), strict=True):
         assert torch.allclose(b - a, c.grad, atol=1e-6)
+
+
+@pytest.mark.parametrize("scaling", [False, True])
+def test_sharpness_takes_the_gradient_at_the_worst_place_nearby(scaling: bool):
+    """Against a step by hand: up the gradient by 0.5, its gradient there, from where the weights were."""
+    config = replace(PLAIN, sharpness=0.5, gradient_scaling=scaling)
+    network, other = small_network(), small_network()
+    images, labels = batch(1)
+    own = learner(network, config)
+    before = [one.detach().clone() for one in other.parameters()]
+    with torch.no_grad():
+        plain = other(images).flatten()
+    up = gradients(other, images, labels)
+    length = torch.sqrt(sum((one**2).sum() for one in up))
+    with torch.no_grad():
+        for one, gradient in zip(other.parameters(), up, strict=True):
+            one.add_(gradient * 0.5 / length)
+    worst = gradients(other, images, labels)
+    logits = own.accumulate(images, labels, 1 / 6, Moment(1, 0, 0), last=True)
+    assert torch.equal(logits, plain), "the numbers of the epoch are the weights' own"
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), before, strict=True))
+    own.step(0.1, Moment(1, 0, 0))
+    for one, old, gradient in zip(network.parameters(), before, worst, strict=True):
+        assert torch.allclose(one, old - 0.1 * gradient, atol=1e-6)
+
+
+def test_sharpness_leaves_batch_norms_statistics_and_dropout_to_the_first_pass():
+    network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12), nn.Dropout(0.5), nn.Linear(12, 1))
+    plain = copy.deepcopy(network)
+    images, labels = batch(2)
+    logits = [
+        learner(one, replace(PLAIN, sharpness=rho)).accumulate(
+            images, labels, 1 / 6, Moment(1, 0, 0), last=True
+        )
+        for one, rho in ((network, 0.5), (plain, 0.0))
+    ]
+    assert torch.equal(*logits)
+    assert torch.equal(network[1].running_mean, plain[1].running_mean)
+    assert network[1].track_running_stats and network[1].num_batches_tracked == 1
+
+
+def test_sharpness_stays_where_a_gradient_has_no_length():
+    weight = nn.Parameter(torch.ones(3))
+    for gradient in (torch.zeros(3), torch.tensor([1.0, torch.inf, 0.0])):
+        with climbed([weight], [gradient], 0.5):
+            assert torch.equal(weight, torch.ones(3))

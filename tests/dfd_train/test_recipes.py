@@ -28,6 +28,7 @@ COUNTS = {
     "effort-clip-l14": (24 * 4 * (1024 + 1024 + 1) + 1_025, None),
     "gend-clip-l14": (24 * 2 * 2048 + 2 * 2048 + 1_025, 303_180_801),
     "gend-dinov3-l": (24 * 2 * 2048 + 2048 + 1_025, 303_080_449),
+    "sbi-efficientnet-b4": (17_550_409, 17_550_409),
     "xception-ffpp": (20_809_001, 20_809_001),
 }
 
@@ -50,7 +51,7 @@ def test_the_real_network_is_built_without_weights_and_counted(name: str) -> Non
     assert trained == COUNTS[name][0] and whole == (COUNTS[name][1] or whole)
     if name.startswith("gend"):
         assert round(100 * trained / whole, 2) == 0.03
-    assert detector.spec.size == (256 if name == "xception-ffpp" else 224)
+    assert detector.spec.size == {"xception-ffpp": 256, "sbi-efficientnet-b4": 380}.get(name, 224)
 
 
 def small(name: str) -> RunConfig:
@@ -67,7 +68,7 @@ def small(name: str) -> RunConfig:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_trains_and_goes_on(name: str, small_set, tmp_path: Path) -> None:
+def test_it_trains_and_goes_on(name: str, small_set, blend_set, tmp_path: Path) -> None:
     path, out = tmp_path / "recipe.toml", tmp_path / "run"
     path.write_text(tomli_w.dumps(to_tables(small(name))))
     command = [
@@ -75,7 +76,7 @@ def test_it_trains_and_goes_on(name: str, small_set, tmp_path: Path) -> None:
         "--config",
         str(path),
         "--data",
-        str(small_set.work),
+        str((blend_set if name.startswith("sbi") else small_set).work),
         "--out",
         str(out),
         "--device",

@@ -61,6 +61,13 @@ def test_state_goes_on_where_it_was():
     assert second.at(50) == straight.at(50) != LearningRate(ScheduleConfig(), 1e-3, 50).at(50)
 
 
+def test_linear_falls_to_0_from_a_share_of_the_epochs_on():
+    whole = LearningRate(ScheduleConfig(curve="linear", plateau=False), 2.0, 10)
+    assert [whole.at(x) for x in (0, 5, 10)] == pytest.approx([2.0, 1.0, 0.0])
+    late = LearningRate(ScheduleConfig(curve="linear", linear_from=0.75, plateau=False), 2.0, 100)
+    assert [late.at(x) for x in (0, 75, 76, 99, 100)] == pytest.approx([2.0, 2.0, 1.92, 0.08, 0.0])
+
+
 def test_cosine_constant_and_warm_up():
     cosine = LearningRate(ScheduleConfig(curve="cosine", plateau=False), 2.0, 10)
     assert [cosine.at(x) for x in (0, 5, 10)] == pytest.approx([2.0, 1.0, 0.0])

@@ -1,4 +1,4 @@
-"""Corruptions and self-blending: how much they take away, where, how often, and always the same."""
+"""Corruptions and blended ellipses: how much they take away, where, how often, and always the same."""
 
 import io
 from dataclasses import replace
@@ -12,8 +12,8 @@ from PIL import Image
 from dfd_train.cli import main
 from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
-from dfd_train.data.blending import self_blend
 from dfd_train.data.degradation import Corruption, degrade, draw_corruptions
+from dfd_train.data.ellipses import blend_ellipse
 from dfd_train.settings.config import DegradationConfig, TransformConfig, build_config
 from ffpp_prep.format.prepared import load_prepared
 
@@ -75,22 +75,22 @@ def test_corruptions_come_as_often_and_as_strong_as_configured():
     assert draw_corruptions(DegradationConfig(), np.random.default_rng(0)) == ()
 
 
-def test_self_blending_changes_the_middle_and_leaves_the_edge(crop):
-    pictures = [self_blend(crop, np.random.default_rng(i)) for i in range(40)]
+def test_a_blended_ellipse_changes_the_middle_and_leaves_the_edge(crop):
+    pictures = [blend_ellipse(crop, np.random.default_rng(i)) for i in range(40)]
     change = np.mean([np.abs(p.astype(float) - crop).mean(2) for p in pictures], axis=0)
     assert all(p.shape == crop.shape and p.dtype == np.uint8 for p in pictures)
     assert change[35:45, 32:42].mean() > 2.0
     assert change[0].max() == change[-1].max() == change[:, 0].max() == change[:, -1].max() == 0.0
-    assert np.array_equal(pictures[0], self_blend(crop, np.random.default_rng(0)))
+    assert np.array_equal(pictures[0], blend_ellipse(crop, np.random.default_rng(0)))
 
 
-def test_a_self_blended_fake_shows_its_original(small_set):
+def test_a_fake_replaced_by_an_ellipse_shows_its_original(small_set):
     prepared = load_prepared(small_set.work)
     fake = int(prepared.videos.index[prepared.videos["label"] == 1][0])
     real = prepared.original_of(fake)
     assert prepared.videos.at[real, "video_id"] == prepared.videos.at[fake, "original_id"]
     assert prepared.original_of(real) is None
-    blending = Augmentation(TransformConfig(), DegradationConfig(self_blend=1.0), seed=0)
+    blending = Augmentation(TransformConfig(), DegradationConfig(ellipse_blend=1.0), seed=0)
     shown = blending.read(prepared, Sample(fake, 3, 0, 1, 1, 0))
     original = prepared.read_crop_at(real, 3)
     assert shown.shape == original.shape and np.array_equal(shown[0], original[0])
@@ -156,7 +156,7 @@ def test_a_run_with_everything_on_trains(run_command, tmp_path):
     command = [
         *run_command,
         *corruptions,
-        "--self-blend",
+        "--ellipse-blend",
         "0.5",
         "--epochs",
         "1",

@@ -96,11 +96,15 @@ def test_the_guide_to_own_data_runs(shell, sample_data, tmp_path):
 
 @pytest.mark.full
 def test_the_page_of_recipes_runs(shell, sample_data, tmp_path):
-    """With a small network in the place of CLIP's, whose weights would be fetched."""
+    """With small networks in the place of those whose weights would be fetched."""
+    small = "run --config sbi-efficientnet-b4 --model timm:resnet10t --input-size 64"
+    shell.instead["run --config sbi-efficientnet-b4"] = small
     shell.instead["--config gend-clip-l14"] = "--config gend-clip-l14 --model timm:test_vit --input-size 160"
     shell.execute("recipes.md", f"ffpp-prep boxes {ffpp_set(sample_data, tmp_path / 'ffpp')} -o work")
     shell.run(DOCS / "recipes.md")
     assert (shell.folder / "runs/gend/checkpoints/best.pt").is_file()
+    assert (shell.folder / "runs/sbi/checkpoints/best.pt").is_file()
+    assert (shell.folder / "blends.png").is_file()
 
 
 @pytest.mark.full

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ffpp_prep.format.geometry import Square, cut, expanded_square
+from ffpp_prep.format.geometry import CropGeometry, Square, cut, cut_face, expanded_square, points_in_crop
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,36 @@ def test_clip_and_pad() -> None:
 def test_a_crop_has_at_least_a_pixel() -> None:
     frame = np.ones((20, 30, 3), np.uint8)
     assert cut(frame, expanded_square(30.0, 20.0, 30.0, 20.0)).shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        CropGeometry(),
+        CropGeometry(0.5, "pad"),
+        CropGeometry(0.3, "clip", 96),
+        CropGeometry(0.4, "pad", 128),
+        CropGeometry(0.3, "clip", 128, "deepfakebench"),
+    ],
+)
+@pytest.mark.parametrize(
+    "corner", [(60, 50), (-4, 70), (118, 90)]
+)  # within the frame, over its left, right and bottom
+def test_points_move_with_the_crop(geometry: CropGeometry, corner: tuple[int, int]) -> None:
+    """A bright spot on dark is cut out where its point is said to be."""
+    x, y = corner
+    box = (float(x), float(y), x + 50.0, y + 60.0)
+    five = np.array(
+        [(x + 17, y + 22), (x + 33, y + 24), (x + 25, y + 35), (x + 18, y + 46), (x + 32, y + 47)], float
+    )
+    for spot in five:
+        frame = np.full((160, 180, 3), 20, np.uint8)
+        column, row = int(spot[0]), int(spot[1])
+        frame[row - 1 : row + 2, column - 1 : column + 2] = 255
+        crop = cut_face(frame, box, geometry, five)[:, :, 0].astype(float)
+        weight = np.where(crop > 60, crop, 0)
+        found = [(axis * weight).sum() / weight.sum() for axis in np.mgrid[: crop.shape[0], : crop.shape[1]]][
+            ::-1
+        ]
+        (told,) = points_in_crop(spot[None], box, geometry, five, (180, 160))
+        assert told == pytest.approx(np.array(found), abs=1.0)

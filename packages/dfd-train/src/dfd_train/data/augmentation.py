@@ -1,4 +1,4 @@
-"""What happens to training crops: corruptions, self-blending and transforms, drawn anew at each showing."""
+"""What happens to training crops: blends, corruptions and transforms, drawn anew at each showing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from dfd_train.data.batches import Sample
-from dfd_train.data.blending import self_blend
 from dfd_train.data.degradation import degrade, draw_corruptions
+from dfd_train.data.ellipses import blend_ellipse
+from dfd_train.data.self_blending import blended_crop
 from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import Draw, augment, draw
 from dfd_train.settings.config import DegradationConfig, TransformConfig
@@ -26,17 +27,19 @@ class Augmentation:
     seed: int
 
     def read(self, prepared: PreparedSet, sample: Sample) -> Image:
-        """Returns the crop of a sample with its corruptions; in a fake's place maybe its original, blended
-        with itself.
+        """Returns the crop of a sample with its corruptions: a frame, a blend of it, or, in a fake's place, maybe its
+        original with a changed ellipse.
         """
-        random = np.random.default_rng([self.seed, sample.epoch, sample.position, 1])
-        blend = random.random() < self.degradation.self_blend
-        original = prepared.original_of(sample.video) if blend and sample.label else None
-        if original is None:
+        random = np.random.default_rng([self.seed, sample.epoch, sample.augmented_as, 1])
+        replaced = random.random() < self.degradation.ellipse_blend and sample.label and not sample.blend
+        original = prepared.original_of(sample.video) if replaced else None
+        if sample.blend:
+            crop = blended_crop(prepared, sample, self.seed)
+        elif original is None:
             crop = prepared.read_crop_at(sample.video, sample.frame, sample.face)
         else:
             frame = min(sample.frame, prepared.length(original) - 1)
-            crop = self_blend(prepared.read_crop_at(original, frame, sample.face), random)
+            crop = blend_ellipse(prepared.read_crop_at(original, frame, sample.face), random)
         return degrade(crop, draw_corruptions(self.degradation, random))
 
     def __call__(self, image: Tensor, sample: Sample, spec: InputSpec) -> Tensor:
@@ -52,4 +55,6 @@ class Augmentation:
 
     def choices(self, sample: Sample, spec: InputSpec) -> Draw:
         """Returns what happens to a sample's crop, drawn anew at each showing."""
-        return draw(self.transforms, spec.size, seed=self.seed, epoch=sample.epoch, position=sample.position)
+        return draw(
+            self.transforms, spec.size, seed=self.seed, epoch=sample.epoch, position=sample.augmented_as
+        )

@@ -43,6 +43,13 @@ class Sample(NamedTuple):
     label: int
     epoch: int
     position: int
+    blend: bool = False
+    """show the frame blended with itself"""
+
+    @property
+    def augmented_as(self) -> int:
+        """The position that keys its augmentation: a blend gets that of the real frame before it."""
+        return self.position - self.blend
 
 
 class Batches(Sequence[list[Sample]]):
@@ -54,6 +61,7 @@ class Batches(Sequence[list[Sample]]):
         ends: where each batch ends, ascending.
         epoch: from 1; 0 for an evaluation.
         begin: where the first batch begins.
+        blended: whether the samples of label 1 are blends of the real frames that stand before them.
     """
 
     def __init__(
@@ -63,8 +71,11 @@ class Batches(Sequence[list[Sample]]):
         ends: npt.NDArray[np.int64],
         epoch: int,
         begin: int = 0,
+        *,
+        blended: bool = False,
     ) -> None:
         self._spots, self._labels, self._ends, self._epoch, self._begin = spots, labels, ends, epoch, begin
+        self._blended = blended
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -78,7 +89,8 @@ class Batches(Sequence[list[Sample]]):
             start, stop, step = index.indices(len(self))
             if step != 1:
                 raise IndexError(f"step is {step}; allowed: 1")
-            return Batches(self._spots, self._labels, self._ends[start:stop], self._epoch, self._start(start))
+            ends, begin = self._ends[start:stop], self._start(start)
+            return Batches(self._spots, self._labels, ends, self._epoch, begin, blended=self._blended)
         if index < 0:
             index += len(self)
         if not 0 <= index < len(self):
@@ -121,7 +133,7 @@ class Batches(Sequence[list[Sample]]):
         rows, frames = self._spots[start:stop].T.tolist() if stop > start else ([], [])
         labels = self._labels[start:stop].tolist()
         return [
-            Sample(row, frame, 0, label, self._epoch, position)
+            Sample(row, frame, 0, label, self._epoch, position, self._blended and label == 1)
             for row, frame, label, position in zip(rows, frames, labels, range(start, stop), strict=True)
         ]
 
@@ -159,6 +171,8 @@ class EpochPlan:
     """frames that stand in for others because their video is short"""
     untouched: int = 0
     """frames of fakes that were left out because nothing is manipulated in them"""
+    without_face: int = 0
+    """frames that were not blended because their landmarks are no face's"""
 
     @property
     def remarks(self) -> list[str]:
@@ -166,6 +180,7 @@ class EpochPlan:
         counts = (
             (self.substitutions, "frames of short videos are substitutes"),
             (self.untouched, "frames of fakes are left out, untouched"),
+            (self.without_face, "frames are left out, in which the face mesh finds no face to blend"),
         )
         return [f"{count} {what}" for count, what in counts if count]
 

@@ -12,8 +12,10 @@ from torch.utils.data import Dataset, get_worker_info
 
 from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
+from dfd_train.data.blend_plan import HELD_OUT_SEED
 from dfd_train.data.degradation import Corruption, degrade, reseeded
 from dfd_train.data.fitting import fit
+from dfd_train.data.self_blending import blended_crop
 from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import move, normalize, resize
 from dfd_train.errors import UserError
@@ -69,7 +71,10 @@ class Crops(Dataset[tuple[Tensor | str, Sample]]):
 
     def _image(self, sample: Sample) -> Tensor:
         if self._augmentation is None or not sample.epoch:
-            crop = self._prepared.read_crop_at(sample.video, sample.frame, sample.face)
+            if sample.blend:
+                crop = blended_crop(self._prepared, sample, HELD_OUT_SEED)
+            else:
+                crop = self._prepared.read_crop_at(sample.video, sample.frame, sample.face)
             if self._crop_size:
                 crop = resize(crop, self._crop_size).permute(1, 2, 0).numpy()
             if self._corruptions:

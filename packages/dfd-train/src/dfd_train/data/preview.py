@@ -11,6 +11,7 @@ import pandas as pd
 
 from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
+from dfd_train.data.blend_plan import vouched_frames
 from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import resize
 from dfd_train.settings.config import RunConfig
@@ -33,6 +34,8 @@ def write_preview(
     order = np.random.default_rng(config.train.seed).permutation(len(videos))
     shuffled = videos.iloc[order]
     fakes, reals = (shuffled[shuffled["label"] == label].index[: (rows + label) // 2] for label in (1, 0))
+    if config.data.batches == "blends":
+        fakes, reals = fakes[:0], shuffled[shuffled["label"] == 0].index[:rows]
     chosen = [row for pair in zip_longest(fakes, reals) for row in pair if row is not None]
     sheet = [
         _row(prepared, augmentation, spec, int(row), number, config) for number, row in enumerate(chosen)
@@ -50,9 +53,12 @@ def _row(
     number: int,
     config: RunConfig,
 ) -> Image:
-    label = int(prepared.videos.at[row, "label"])
-    frame, _ = various_frame(1, prepared.length(row), config.train.epochs, config.data.frame_stride)
-    sample = Sample(row, frame, 0, label, epoch=1, position=number)
+    if blends := config.data.batches == "blends":
+        (frame, *_) = vouched_frames(prepared, prepared.videos.loc[[row]])[row].tolist()
+    else:
+        frame, _ = various_frame(1, prepared.length(row), config.train.epochs, config.data.frame_stride)
+    label = int(blends or prepared.videos.at[row, "label"])
+    sample = Sample(row, frame, 0, label, epoch=1, position=number + blends, blend=blends)
     pictures = [resize(prepared.read_crop_at(row, frame), spec.size).permute(1, 2, 0).numpy()]
     for epoch in range(1, 5):
         shown = sample._replace(epoch=epoch)

@@ -6,7 +6,7 @@ Nothing is dropped silently: every video that is left out is counted under its r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -84,6 +84,17 @@ def select_videos(
         reasons = ", ".join(f"{count.videos} {count.reason}" for count in left_out)
         raise UserError(f"no usable video in split {split!r}: {reasons}; {_way_out(left_out)}")
     return Selection(split, usable, left_out)
+
+
+def only_real(selection: Selection) -> Selection:
+    """Returns the real videos of a selection, of which blends are made. Raises: UserError where there are none."""
+    fake = selection.videos["label"] == 1
+    if fake.all():
+        raise UserError(f"blends need real videos: {selection.summary()}")
+    left_out = (*selection.left_out, Count("fake, as blends are made of real ones", int(fake.sum())))
+    return replace(
+        selection, videos=selection.videos[~fake], left_out=left_out if fake.any() else selection.left_out
+    )
 
 
 def _way_out(left_out: Sequence[Count]) -> str:

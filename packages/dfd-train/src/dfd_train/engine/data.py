@@ -7,18 +7,20 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from dfd_train.data.batches import EpochPlan, Shares, Spot, plan_epoch, plan_evaluation
+from dfd_train.data.blend_plan import Vouched, plan_blends, plan_held_out, vouched_frames
 from dfd_train.data.overlap import splits_leak
 from dfd_train.data.selection import (
     Pair,
     Selection,
     make_pairs,
+    only_real,
     select_videos,
     shuffle_labels,
     usable_by_split,
@@ -27,7 +29,7 @@ from dfd_train.engine.sources import crop_sources
 from dfd_train.errors import UserError
 from dfd_train.optim.optimizers import mix_seed
 from dfd_train.runs.folder import DEMONSTRATION
-from dfd_train.settings.config import RunConfig
+from dfd_train.settings.config import DataConfig, RunConfig
 from ffpp_prep.datasets.leaks import KINDS, Leak
 from ffpp_prep.datasets.people import people
 from ffpp_prep.format.joined import JoinedSets, detection_of, open_sets
@@ -55,6 +57,13 @@ class TrainingData:
     """frames of fakes that do not train because nothing is manipulated in them"""
     shares: Shares | None = None
     """of an epoch, by set; None: every set whole"""
+    vouched: Vouched = field(default_factory=dict)
+    """of real videos that are blended, the frames that can be"""
+
+    @property
+    def held_out(self) -> bool:
+        """Whether blends validate, because no fakes are there that could."""
+        return bool(self.vouched) and not (self.val.videos["label"] == 1).any()
 
     @property
     def untouched_sha256(self) -> str:
@@ -79,17 +88,29 @@ class TrainingData:
 
     def plan(self, config: RunConfig, epoch: int) -> EpochPlan:
         """Returns the batches of one epoch, at most `train.max_steps`."""
-        plan = plan_epoch(
-            config.data,
-            self.train.videos,
-            self.pairs,
-            epoch=epoch,
-            total_epochs=config.train.epochs,
-            seed=config.train.seed,
-            untouched=self.untouched,
-            shares=self.shares,
-        )
+        seed, shares = config.train.seed, self.shares
+        if config.data.batches == "blends":
+            videos, vouched = self.train.videos, self.vouched
+            plan = plan_blends(config.data, videos, vouched, epoch=epoch, seed=seed, shares=shares)
+        else:
+            plan = plan_epoch(
+                config.data,
+                self.train.videos,
+                self.pairs,
+                epoch=epoch,
+                total_epochs=config.train.epochs,
+                seed=seed,
+                untouched=self.untouched,
+                shares=shares,
+            )
         return replace(plan, batches=plan.batches[: config.train.max_steps])
+
+    def validation_plan(self, config: DataConfig) -> EpochPlan:
+        """Returns the batches that validate an epoch."""
+        frames, size = config.val_frames, config.batch_size
+        if self.held_out:
+            return plan_held_out(self.val.videos, self.vouched, frames, size)
+        return plan_evaluation(self.val.videos, frames, size)
 
 
 def open_prepared(config: RunConfig) -> PreparedSet:
@@ -126,12 +147,23 @@ def open_data(config: RunConfig) -> TrainingData:
         )
         for split in ("train", "val")
     )
+    blends = config.data.batches == "blends"
+    if blends:
+        train = only_real(train)
     for selection in (train, val):
-        if selection.videos["label"].nunique() < 2:
-            raise UserError(f"split {selection.split} needs real and fake videos: {selection.summary()}")
-    pairs, unpaired = ([], 0) if config.data.batches == "shuffled" else make_pairs(train.videos)
-    untouched = _untouched(prepared, train) if config.data.untouched == "drop" else frozenset()
+        labels = set(selection.videos["label"])
+        if len(labels) < 2 and not (blends and labels == {0}):
+            needed = "real videos" if blends else "real and fake videos"
+            raise UserError(f"split {selection.split} needs {needed}: {selection.summary()}")
+    paired = config.data.batches in ("various", "dual")
+    pairs, unpaired = make_pairs(train.videos) if paired else ([], 0)
+    drops = config.data.untouched == "drop" and not blends
+    untouched = _untouched(prepared, train) if drops else frozenset()
     data = TrainingData(prepared, train, val, pairs, unpaired, leaks, untouched)
+    if blends:
+        held_out = val.videos["label"].eq(0).all()
+        blended = pd.concat([train.videos, val.videos]) if held_out else train.videos
+        data = replace(data, vouched=vouched_frames(prepared, blended))
     if isinstance(prepared, JoinedSets):
         _check_each(data)
         _warn_of_detection(prepared)
@@ -183,7 +215,7 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     epochs = sorted({round(epoch) for epoch in np.linspace(1, config.train.epochs, EPOCHS_COUNTED)})
     plans = [data.plan(config, epoch) for epoch in epochs]
     first = plans[0]
-    validation = plan_evaluation(data.val.videos, config.data.val_frames, config.data.batch_size)
+    validation = data.validation_plan(config.data)
     lines = [
         data.train.summary(),
         data.val.summary(),
@@ -203,6 +235,10 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
         unpaired = f"{counted(data.unpaired, 'fake')} without a usable original"
         lines.append(
             f"{counted(len(data.pairs), 'pair')}; {unpaired} {'does' if data.unpaired == 1 else 'do'} not train"
+        )
+    if data.held_out:
+        lines.append(
+            "no fakes in split val: blends that don't train validate; they give scores, but no verdicts"
         )
     if data.leaks:
         lines.append(f"{counted(len(data.leaks), 'leak')} between splits, allowed by name")
@@ -251,6 +287,7 @@ def data_record(data: TrainingData, run: Path) -> dict[str, object]:
         "split_rules": [rule for own, _ in data.prepared.parts for rule in _split_rules(own.work)],
         "untouched_frames_left_out": len(data.untouched),
         "untouched_sha256": data.untouched_sha256,
+        "validated_on_blends": data.held_out,
         "splits": {
             selection.split: {
                 "fake": int((selection.videos["label"] == 1).sum()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from dfd_train.engine.rates import FACTOR, parameter_groups
 from dfd_train.errors import TrainingError
 from dfd_train.models.build import Detector
 from dfd_train.optim.optimizers import add_gradient_noise, make_optimizer, mix_seed
+from dfd_train.optim.sharpness import climbed, without_statistics
 from dfd_train.settings.config import RunConfig
 
 REMEDY = (
@@ -87,17 +88,39 @@ class Learner:
         `share` weighs each crop: 1 / crops of the step over all batches and processes, 0 for a stand-in.
         """
         # dropout is a function of the place in the run, so that a resumed run draws the same
-        torch.manual_seed(mix_seed(self._seed, moment.epoch, moment.batch, self._processes.rank))
-        with self._local_gradients(not last):
+        seed = mix_seed(self._seed, moment.epoch, moment.batch, self._processes.rank)
+        torch.manual_seed(seed)
+        with ExitStack() as stack:
+            climbed_from: Tensor | None = None
+            if self._config.sharpness:
+                climbed_from = self._climb(images, labels, stack)
+                torch.manual_seed(seed)
+            stack.enter_context(self._local_gradients(not last))
             with autocast(self.device, self._config.amp):
                 logits = self._forward(images).flatten()
             # fetched before the backward pass is queued, so that a GPU has work while we wait
-            detached: Tensor = logits.detach().float().cpu()
+            detached: Tensor = logits.detach().float().cpu() if climbed_from is None else climbed_from
             losses = self._loss(logits.float(), labels)
             # DistributedDataParallel averages over processes: times their number, it sums
             loss = losses.sum() * (share * self._processes.count)
             scaled: Tensor = self.scaler.scale(loss)
             scaled.backward()  # type: ignore[no-untyped-call]
+        return detached
+
+    def _climb(self, images: Tensor, labels: Tensor, stack: ExitStack) -> Tensor:
+        """Takes the weights to the worst place near them, until the stack is left; returns the logits from before.
+
+        Each process climbs by its own share of the batch.
+        """
+        with autocast(self.device, self._config.amp):
+            logits = self.detector.network(images).flatten()
+        loss = self.scaler.scale(self._loss(logits.float(), labels).mean())
+        used = [one for one in self._parameters if one.requires_grad]
+        found = torch.autograd.grad(loss, used, allow_unused=True)
+        gradients = [torch.zeros_like(one) if g is None else g for one, g in zip(used, found, strict=True)]
+        stack.enter_context(climbed(used, gradients, self._config.sharpness))
+        stack.enter_context(without_statistics(self.detector.network))
+        detached: Tensor = logits.detach().float().cpu()
         return detached
 
     def step(self, lr: float, moment: Moment) -> None:

@@ -24,8 +24,8 @@ def is_done(facts: CheckpointFacts, config: RunConfig) -> bool:
 def check_length(before: RunConfig, now: RunConfig, place: Place, plan: Planner, shortest: str = "") -> None:
     """Refuses another number of epochs or batches where a straight run of it would have begun otherwise.
 
-    Frames of `various` and `dual` batches and the cosine curve depend on the number of epochs; those of the former on
-    the `shortest` video too, which a refusal names.
+    Frames of `various` and `dual` batches and the cosine and linear curves depend on the number of epochs; the frames
+    on the `shortest` video too, which a refusal names.
 
     Raises: UserError naming what differs, and the number of epochs that would do where there is one.
     """
@@ -38,8 +38,8 @@ def check_length(before: RunConfig, now: RunConfig, place: Place, plan: Planner,
         reason = f"begun so far: {counted(begun, 'epoch')}"
         if same_steps and place.epoch <= before.train.epochs:
             way = f"--epochs {before.train.epochs} goes on with it"
-    elif now.schedule.curve == "cosine" and before.train.epochs != now.train.epochs:
-        reason = "the cosine curve depends on the number of epochs"
+    elif now.schedule.curve in ("cosine", "linear") and before.train.epochs != now.train.epochs:
+        reason = f"the {now.schedule.curve} curve depends on the number of epochs"
     elif other := _first_other(before, now, begun, plan):
         reason = f"epoch {other} would have shown other frames"
         if same_steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dfd_train.data.batches import EpochPlan, Sample, plan_evaluation
+from dfd_train.data.blend_plan import Vouched, plan_held_out
 from dfd_train.data.degradation import Corruption
 from dfd_train.data.loader import BatchLoader, LoadedBatch
 from dfd_train.data.spec import InputSpec
@@ -27,6 +28,7 @@ from ffpp_prep.text.bars import bar
 
 Logits = TypeVar("Logits", NDArray[np.float32], NDArray[np.float64])
 
+BLEND_METHOD = "self_blended"
 BENCHMARK_CROP = 256  # pixels a side, as DeepfakeBench stores its crops
 
 
@@ -46,6 +48,17 @@ class Scoring(Checked):
     def plan(self, videos: pd.DataFrame) -> EpochPlan:
         """Returns the batches that score these videos."""
         return plan_evaluation(videos, self.frames_per_video, self.batch_size, benchmark=self.benchmark)
+
+
+@dataclass(frozen=True)
+class BlendScoring(Scoring):
+    """How real videos are scored beside blends of themselves."""
+
+    vouched: Vouched = field(default_factory=dict)
+
+    def plan(self, videos: pd.DataFrame) -> EpochPlan:
+        """Returns the batches that score these real videos and their blends."""
+        return plan_held_out(videos, self.vouched, self.frames_per_video, self.batch_size)
 
 
 def score_videos(
@@ -126,8 +139,16 @@ def scoring_batches(videos: pd.DataFrame, scoring: Scoring, processes: Processes
 
 
 def prediction_table(videos: pd.DataFrame, samples: list[Sample], logits: np.ndarray) -> pd.DataFrame:
-    """Returns the predictions table of samples (in their order) and their logits (N,)."""
+    """Returns the predictions table of samples (in their order) and their logits (N,).
+
+    Blends are videos of their own, of the method `self_blended`.
+    """
     table = videos.loc[[sample.video for sample in samples]].reset_index(drop=True)
+    blends = np.array([sample.blend for sample in samples], np.bool_)
+    if blends.any():
+        names = table.loc[blends, "video_id"]
+        table.loc[blends, "original_id"], table.loc[blends, "method"] = names, BLEND_METHOD
+        table.loc[blends, "video_id"] = f"{BLEND_METHOD}/" + names
     columns = ["video_id", "dataset", "compression", "method", "split", "original_id"]
     columns += ["source_id", "target_id", *(["set"] if "set" in table else [])]
     return table[columns].assign(

@@ -55,7 +55,7 @@ from dfd_train.engine.resume import (
     read_last,
     run_state,
 )
-from dfd_train.engine.score import Scoring, prediction_table, score_videos, scoring_batches
+from dfd_train.engine.score import BlendScoring, Scoring, prediction_table, score_videos, scoring_batches
 from dfd_train.engine.trackers import Trackers
 from dfd_train.errors import Interrupted, TrainingError
 from dfd_train.metrics import Summary, summarize, summarize_sets, video_scores
@@ -139,7 +139,8 @@ class Training:
         self.place = Place()
         self.pace = Pace(config.train.epochs)
         workers = default_workers() if config.data.workers is None else config.data.workers
-        self.scoring = Scoring(config.data.val_frames, config.data.batch_size, workers, config.optimizer.amp)
+        scoring = config.data.val_frames, config.data.batch_size, workers, config.optimizer.amp
+        self.scoring = BlendScoring(*scoring, vouched=data.vouched) if data.held_out else Scoring(*scoring)
         self.loader = BatchLoader(
             data.prepared, detector.spec, workers=workers, pin_memory=device.type == "cuda",
             augmentation=Augmentation(config.transforms, config.degradation, config.train.seed),
@@ -265,7 +266,8 @@ class Training:
             save_checkpoint(self.folder.best, replace(self.facts, epoch=epoch), network.state_dict())
             frames = self.scoring.frames_per_video
             facts = prediction_facts(self.folder.best, self.data.prepared, self.facts.demonstration, frames)
-            write_predictions(self.folder.predictions("val"), predictions, facts)
+            if not self.data.held_out:  # a scale that blends gave would be none of fakes
+                write_predictions(self.folder.predictions("val"), predictions, facts)
         if self.processes.main:
             of_videos = video_scores(predictions).drop(
                 columns=["split", "compression", "loss"], errors="ignore"

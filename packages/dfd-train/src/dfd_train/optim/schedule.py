@@ -27,7 +27,7 @@ class LearningRate:
         )
 
     def at(self, epochs_done: float) -> float:
-        """Returns the learning rate after so many epochs, fractions counting for cosine and warm-up."""
+        """Returns the learning rate after so many epochs, fractions counting for cosine, linear and warm-up."""
         rate = self._lr * self._curve(epochs_done) * float(self._gauge.param_groups[0]["lr"])
         warmup = self._config.warmup_epochs
         # the first step already learns: the ramp ends at 1 with the warm-up, and starts above 0
@@ -52,4 +52,7 @@ class LearningRate:
             return self._config.decay ** (math.floor(epochs_done) // self._config.decay_every)
         if self._config.curve == "cosine":
             return 0.5 * (1.0 + math.cos(math.pi * epochs_done / self._total_epochs))
+        if self._config.curve == "linear":
+            left = 1.0 - epochs_done / self._total_epochs
+            return max(0.0, min(1.0, left / (1.0 - self._config.linear_from)))
         return 1.0

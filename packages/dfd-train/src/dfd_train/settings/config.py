@@ -29,7 +29,7 @@ from dfd_train.settings.sections import (
     TrainConfig,
     TransformConfig,
 )
-from dfd_train.settings.synonyms import SYNONYMS
+from dfd_train.settings.synonyms import RENAMED, SYNONYMS
 from ffpp_prep.command_line.suggest import did_you_mean, listed
 from ffpp_prep.errors import Damaged
 from ffpp_prep.options import allowed, shown
@@ -193,6 +193,7 @@ def build_config(tables: Mapping[str, Any], overrides: Iterable[tuple[str, str]]
     merged = {name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()}
     for name, text in overrides:
         _set(merged, name, text)
+    _rename(merged)
     _refuse_unknown(merged)
     try:
         return msgspec.convert(merged, RunConfig)
@@ -253,6 +254,14 @@ def _parse(text: str) -> object:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _rename(tables: dict[str, Any]) -> None:
+    for before, now in RENAMED.items():
+        section, name = before.split(".")
+        table = tables.get(section)
+        if isinstance(table, dict) and name in table:
+            table.setdefault(now.partition(".")[2], table.pop(name))
 
 
 def _refuse_unknown(tables: Mapping[str, Any]) -> None:

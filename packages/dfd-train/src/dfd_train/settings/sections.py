@@ -80,13 +80,15 @@ class DataConfig(Checked):
     set_weights: tuple[Annotated[float, Range(gt=0)], ...] = setting(
         (), "shares of an epoch by set, [1, 1] shows as much of each; unset: every set whole"
     )
-    batches: Literal["various", "dual", "shuffled"] = setting(
-        "various", "several pairs of videos per batch (various), one pair (dual), or plain shuffled frames"
+    batches: Literal["various", "dual", "shuffled", "blends"] = setting(
+        "various",
+        "several pairs of videos per batch (various), one pair (dual), plain shuffled frames, or real frames beside "
+        "blends of themselves (blends)",
     )
     batch_size: Annotated[int, Range(ge=2, le=16384)] = setting(24, "crops per batch, an even number")
     frame_stride: Annotated[int, Range(ge=1, le=MOST)] = setting(8, "the n in the formula of various batches")
     train_frames: Annotated[int, Range(ge=0, le=MOST)] = setting(
-        7, "shuffled batches: frames per video and epoch; 0: all of them"
+        7, "shuffled batches and blends: frames per video and epoch; 0: all of them"
     )
     val_frames: Annotated[int, Range(ge=1, le=MOST)] = setting(
         7, "equally spaced frames per validation video"
@@ -109,6 +111,8 @@ class DataConfig(Checked):
         super().__post_init__()
         if self.batch_size % 2:
             raise UserError(f"batch_size={self.batch_size}: must be even, half fake and half real")
+        if self.batches == "blends" and self.shuffle_labels:
+            raise UserError("shuffle_labels=True: must be False with batches=blends, whose fakes are made")
 
     @property
     def works(self) -> tuple[str, ...]:
@@ -157,8 +161,8 @@ class DegradationConfig(Checked):
     jpeg_quality: Span = setting((40.0, 95.0), "JPEG quality, 1 to 100, from, to")
     crf: Probability = setting(0.0, "probability of H.264 compression")
     crf_value: Span = setting((18.0, 40.0), "H.264 constant rate factor, 0 to 51, from, to")
-    self_blend: Probability = setting(
-        0.0, "probability that a fake is replaced by its original, blended with itself"
+    ellipse_blend: Probability = setting(
+        0.0, "probability that a fake is replaced by its original with a changed ellipse in its middle"
     )
 
     def __post_init__(self) -> None:
@@ -200,6 +204,9 @@ class OptimizerConfig(Checked):
     noise_by: Literal["epoch", "step"] = setting("epoch", "gradient noise: what t counts")
     clip_norm: Annotated[float, Range(ge=0)] = setting(0.0, "largest gradient norm, after unscaling; 0: none")
     accumulate: Annotated[int, Range(ge=1, le=MOST)] = setting(1, "batches whose gradients make one step")
+    sharpness: Annotated[float, Range(ge=0)] = setting(
+        0.0, "SAM: how far up the gradient each step's gradient is taken, which doubles its cost; 0: off"
+    )
     ema_decay: Annotated[float, Range(ge=0, lt=1)] = setting(0.0, "moving average of the weights; 0: none")
 
 
@@ -227,9 +234,14 @@ class LossConfig(Checked):
 class ScheduleConfig(Checked):
     """The learning rate over time: one curve, times the plateau's factor, times the warm-up's."""
 
-    curve: Literal["constant", "exponential", "cosine"] = setting("exponential", "curve of the learning rate")
+    curve: Literal["constant", "exponential", "cosine", "linear"] = setting(
+        "exponential", "curve of the learning rate; cosine and linear end at 0"
+    )
     decay: Annotated[float, Range(gt=0, le=1)] = setting(0.94, "exponential: factor per decay")
     decay_every: Count = setting(2, "exponential: epochs from one decay to the next")
+    linear_from: Annotated[float, Range(ge=0, lt=1)] = setting(
+        0.0, "linear: share of the epochs after which it falls"
+    )
     plateau: bool = setting(True, "reduce on a plateau of the training loss")
     plateau_factor: Annotated[float, Range(gt=0, lt=1)] = setting(0.5, "plateau: factor per reduction")
     plateau_patience: Annotated[int, Range(ge=0)] = setting(2, "plateau: epochs without improvement")

@@ -1,5 +1,8 @@
 """What other programs call a setting, in lower case without dashes and underscores: for the hint in errors."""
 
+RENAMED = {"degradation.self_blend": "degradation.ellipse_blend"}
+"""Settings of runs of before, by the names that they had."""
+
 SYNONYMS = {
     "learningrate": "optimizer.lr",
     "baselr": "optimizer.lr",
@@ -32,4 +35,7 @@ SYNONYMS = {
     "scheduler": "schedule.curve",
     "lrschedule": "schedule.curve",
     "lrscheduler": "schedule.curve",
+    "sam": "optimizer.sharpness",
+    "rho": "optimizer.sharpness",
+    "sbi": "data.batches",
 }

@@ -12,12 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
-from ffpp_prep.format.alignment import aligned
+from ffpp_prep.format.alignment import aligned, similarity, wanted_points
 from ffpp_prep.options import Checked, Range
 from ffpp_prep.settings import THESIS_MARGIN, Align, Border
 from ffpp_prep.video import resized
 
-__all__ = ["THESIS_MARGIN", "Border", "CropGeometry", "Image", "Square", "cut", "cut_face", "expanded_square"]
+__all__ = [
+    "THESIS_MARGIN",
+    "Border",
+    "CropGeometry",
+    "Image",
+    "Square",
+    "cut",
+    "cut_face",
+    "expanded_square",
+    "points_in_crop",
+]
 
 Image = NDArray[np.uint8]
 
@@ -79,6 +89,39 @@ def cut_face(
         return aligned(frame, points, geometry.align, geometry.size, 1 + geometry.margin)
     crop = cut(frame, expanded_square(*box, geometry.margin), geometry.border)
     return resized(crop, geometry.size) if geometry.size else crop
+
+
+def points_in_crop(
+    points: NDArray[np.floating],
+    box: tuple[float, float, float, float],
+    geometry: CropGeometry,
+    five: NDArray[np.floating],
+    frame_size: tuple[int, int] = (0, 0),
+) -> NDArray[np.float64]:
+    """Returns where points of a frame lie in the crop that `cut_face` makes of it.
+
+    Args:
+        points: (N, 2) x, y in pixels of the frame.
+        box: as for `cut_face`.
+        geometry: as for `cut_face`.
+        five: (5, 2) the points that an aligned crop is cut by.
+        frame_size: width and height; 0 where they aren't known, for which a resized crop at the frame's right or
+            lower edge is taken for a whole square.
+
+    Returns:
+        (N, 2) x, y in pixels of the crop; some may lie outside.
+    """
+    if geometry.align:
+        forth = similarity(five, wanted_points(geometry.align, geometry.size, 1 + geometry.margin))
+        turned: NDArray[np.float64] = points @ forth[:, :2].T + forth[:, 2]
+        return turned
+    square = expanded_square(*box, geometry.margin)
+    left, top, right, bottom = square.left, square.top, square.right, square.bottom
+    if geometry.border == "clip":
+        left, top = max(left, 0), max(top, 0)
+        right, bottom = min(right, frame_size[0] or right), min(bottom, frame_size[1] or bottom)
+    placed = points.astype(np.float64) - (left, top)
+    return placed * geometry.size / (max(right - left, 1), max(bottom - top, 1)) if geometry.size else placed
 
 
 def expanded_square(x1: float, y1: float, x2: float, y2: float, margin: float = THESIS_MARGIN) -> Square:

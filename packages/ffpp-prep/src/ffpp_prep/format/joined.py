@@ -63,6 +63,11 @@ class JoinedSets(PreparedSet):
         own, start = self._part(row)
         return own.points_at(row - start, frame, face, box)
 
+    def points_in_crop(self, row: int, frame: int, face: int = 0) -> npt.NDArray[np.float64]:
+        """Finds all points of a crop in their own set."""
+        own, start = self._part(row)
+        return own.points_in_crop(row - start, frame, face)
+
     def is_stored(self, row: int, frame: int, face: int = 0) -> bool:
         """Asks the crop's own set."""
         own, start = self._part(row)

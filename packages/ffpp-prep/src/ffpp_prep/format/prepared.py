@@ -15,10 +15,10 @@ import pandas as pd
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.box_reader import BoxReader, FaceBox
-from ffpp_prep.format.geometry import CropGeometry, Image, cut_face
+from ffpp_prep.format.geometry import CropGeometry, Image, cut_face, points_in_crop
 from ffpp_prep.format.made_with import detection_settings, remedy_of
 from ffpp_prep.format.manifest import MANIFEST
-from ffpp_prep.format.points import PointReader
+from ffpp_prep.format.points import PointReader, five_points
 from ffpp_prep.format.schemas import FORMAT_VERSION, USABLE, refuse_version
 from ffpp_prep.format.segments import Ranges, altered_frames
 from ffpp_prep.format.shard_reader import CropStore
@@ -142,11 +142,27 @@ class PreparedSet:
         """
         if not self.geometry.align:
             return None
+        return five_points(self._all_points(row, frame, face, box, "aligned crops"))
+
+    def points_in_crop(self, row: int, frame: int, face: int = 0) -> npt.NDArray[np.float64]:
+        """Returns all points of a face (468, 2), in pixels of its crop.
+
+        Raises: UserError where they are unknown.
+        """
+        box = self.box_at(row, frame, face)
+        corners = (box.x1, box.y1, box.x2, box.y2) if box is not None else None
+        points = self._all_points(row, frame, face, corners, "blends")
+        assert corners is not None, "without a box there are no points"
+        return points_in_crop(points, corners, self.geometry, five_points(points), self.frame_size(row))
+
+    def _all_points(
+        self, row: int, frame: int, face: int, box: tuple[float, float, float, float] | None, what: str
+    ) -> npt.NDArray[np.float32]:
         video_id = str(self.videos.at[row, "video_id"])
-        found = self.points.find(video_id, frame, face, box)
+        found = self.points.find_all(video_id, frame, face, box) if box is not None else None
         if found is None:
             raise UserError(
-                f"{self.work} has no landmarks of {video_id}, frame {frame}, face {face}, which aligned crops need; "
+                f"{self.work} has no landmarks of {video_id}, frame {frame}, face {face}, which {what} need; "
                 f"run  ffpp-prep landmarks {self.work}"
             )
         return found

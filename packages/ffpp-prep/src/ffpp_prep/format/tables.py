@@ -30,6 +30,7 @@ __all__ = ["DIGITS", "GROUP_ROWS", "KEY", "read_metadata", "read_table", "rows_o
 _ID = "video_id"  # found by the least and greatest one of each row group; of no other column are these kept
 _NONE = b"crc32:"  # and 0s: what another program copies that reads such a table and writes it again
 GROUP_ROWS = 8192  # some 30 videos' boxes: what one video's reader reads
+LONG_GROUP_ROWS = 1024  # of points: a video's are read in 5 ms instead of 29, for 1 % more space
 KEY = b"checksums"
 DIGITS = 8
 _RECORDED = re.compile(rb"crc32:([0-9a-f]{16,})")
@@ -43,18 +44,19 @@ SMALL = (
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Writes a table with checksums, under the name given: see `ffpp_prep.format.files.whole_file`."""
-    groups = max(1, -(-table.num_rows // GROUP_ROWS))
-    place = "crc32:" + "0" * DIGITS * (groups + 1)
-    sealed = table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: place})
     # Of long rows of bytes, such as a face's points, each byte is much the same from row to row.
     long = [field.name for field in table.schema if pa.types.is_fixed_size_binary(field.type)]
+    rows = LONG_GROUP_ROWS if long else GROUP_ROWS
+    groups = max(1, -(-table.num_rows // rows))
+    place = "crc32:" + "0" * DIGITS * (groups + 1)
+    sealed = table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: place})
     options = {"use_byte_stream_split": long} if long else {}
     pq.write_table(
         sealed,
         path,
         compression="zstd",
         write_page_checksum=True,
-        row_group_size=GROUP_ROWS,
+        row_group_size=rows,
         use_dictionary=[field.name for field in table.schema if _repeats(field.type)],
         write_statistics=[name for name in table.column_names if name == _ID],
         **options,

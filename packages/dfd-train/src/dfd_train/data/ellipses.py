@@ -1,6 +1,6 @@
-"""A fake made of one real face: itself, slightly changed, blended onto itself (self-blended images, arXiv:2204.08376).
+"""A fake made of one real face without landmarks: a changed copy of itself in a random ellipse over the crop's middle.
 
-No landmarks are at hand, so the mask is a random ellipse over the middle of the crop, where the face is.
+`self_blending` has the published way, whose mask follows the face.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional
 from ffpp_prep.format.geometry import Image
 
 
-def self_blend(crop: Image, random: np.random.Generator) -> Image:
+def blend_ellipse(crop: Image, random: np.random.Generator) -> Image:
     """Turns a crop (H, W, 3) uint8 of a real face into one whose middle is a changed copy of itself, of the
     same size.
     """
