@@ -131,7 +131,10 @@ def test_defaults_and_numbers_of_numpy_are_taken(kind):
             lambda: sections.OptimizerConfig(momentum=2),
             "momentum=2: must be a number in 0 ≤ momentum < 1",
         ),
-        (lambda: sections.DataConfig(batches="both"), "batches=both: must be various, dual or shuffled"),
+        (
+            lambda: sections.DataConfig(batches="both"),
+            "batches=both: must be various, dual, shuffled or blends",
+        ),
         (lambda: EvaluationRequest(frames=0), "frames=0: must be a whole number in 1 ≤ frames or None"),
         (
             lambda: EvaluationRequest(checkpoint="newest"),

@@ -87,7 +87,7 @@ def test_every_setting_is_documented_and_can_be_set_from_its_own_default():
     [
         ("data.batch_size", "7", "data.batch_size=7: must be even"),
         ("data.batch_size", "0", "data.batch_size=0: must be a whole number in 2 ≤ batch_size ≤ 16384"),
-        ("data.batches", "mixed", "data.batches=mixed: must be various, dual or shuffled"),
+        ("data.batches", "mixed", "data.batches=mixed: must be various, dual, shuffled or blends"),
         (
             "data.batch",
             "8",
