@@ -51,7 +51,7 @@ class Scoring(Checked):
 
 
 @dataclass(frozen=True)
-class BlendScoring(Scoring):
+class HeldOut(Scoring):
     """How real videos are scored beside blends of themselves."""
 
     vouched: Vouched = field(default_factory=dict)
