@@ -1,5 +1,6 @@
 """`dfd-train robustness`: crops really suffer what the curve says, and a stopped command goes on."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from dfd_train.cli import main
 from dfd_train.data.degradation import Corruption, degrade, reseeded
 from dfd_train.data.transforms import normalize, resize
 from dfd_train.metrics.paired import difference, judged_videos
-from dfd_train.robustness.conditions import SWEEPS, choose_sweeps
+from dfd_train.robustness.conditions import FAITHFUL, SWEEPS, choose_sweeps
 from dfd_train.runs.checkpoint import load_model
 from ffpp_prep.format.prepared import load_prepared
 
@@ -33,6 +34,20 @@ def run(tmp_path_factory, work) -> Path:
     command += ["--batch-size", "6", "--workers", "0", "--epochs", "2", "--device", "cpu", "--threads", "1"]
     assert main([*command, "--out", str(out)]) == 0
     return out
+
+
+def test_each_sweep_can_be_asked_for_and_done(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["robustness", "--help"])
+    help_ = " ".join(capsys.readouterr().out.split())
+    assert [
+        sweep.name for sweep in (*SWEEPS, *FAITHFUL) if not re.search(rf"[ ,]{sweep.name}[,;]", help_)
+    ] == []
+    crop = np.full((40, 40, 3), 100, np.uint8)
+    crop[:, ::3] = 200
+    for sweep in SWEEPS:
+        for condition in sweep.conditions():
+            assert degrade(crop, condition.corruptions).shape == crop.shape
 
 
 def command(run: Path, out: Path, *more: str) -> list[str]:

@@ -23,7 +23,7 @@ from ffpp_prep.detector.interface import FaceDetector
 from ffpp_prep.detector.network import build_network
 from ffpp_prep.detector.on_torch import pictures
 from ffpp_prep.detector.on_torch.blazeface import candidates
-from ffpp_prep.detector.on_torch.network import Network
+from ffpp_prep.detector.on_torch.network import TorchNetwork
 from ffpp_prep.detector.on_torch.overlaps import leaders
 from ffpp_prep.detector.on_torch.ssd import faces_of
 from ffpp_prep.detector.sampling import TurnedSquare, fitted
@@ -87,7 +87,9 @@ def test_a_batch_is_its_frames_and_a_pickle_its_detector(
 def test_a_tflite_file_in_torch_gives_what_litert_gives(file: Embedded, head: list[np.ndarray]) -> None:
     square, _ = fitted(head[0], 192)
     values = torch.from_numpy(square).permute(2, 0, 1)[None]
-    for own, theirs in zip(Network(read_layers(file))(values), TFLiteNetwork(file).run(square), strict=True):
+    for own, theirs in zip(
+        TorchNetwork(read_layers(file))(values), TFLiteNetwork(file).run(square), strict=True
+    ):
         assert own.numpy().reshape(theirs.shape) == pytest.approx(theirs, abs=1e-3)
 
 

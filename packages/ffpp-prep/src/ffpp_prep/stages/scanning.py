@@ -57,7 +57,7 @@ def scan(
         moved: `root` is the data set that WORK was scanned from, in another place.
         words: what a table's columns and labels mean, if they have other names.
         altered_voice: take videos whose picture is real and whose voice was altered, as real.
-        pictures: which pictures are videos: auto, frames, each or none, see docs/datasets.md.
+        pictures: which pictures are videos: auto, frames, each or none, see docs/data-sets.md.
 
     Raises:
         UserError: nothing to scan, an unknown layout, no way to assign splits, or WORK has boxes of another root.

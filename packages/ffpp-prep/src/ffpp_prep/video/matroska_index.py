@@ -1,8 +1,9 @@
 """What FFmpeg lists of a Matroska file: an empty element of two bytes may cost it 120 bytes of memory.
 
 So elements are counted where it keeps them: before the first cluster, where a seek head points, and in each block's
-group in large clusters. After a fault, the count goes on at the next element of the top level, as FFmpeg does. It finds
-faults that this walk doesn't look for, and goes on inside of what is passed over here: that is searched too, where large.
+group in large clusters. After a fault, the count goes on at the next element of the top level, as FFmpeg does. FFmpeg
+finds faults that this walk doesn't look for, and goes on inside of what is passed over here: large such parts are
+searched too.
 """
 
 from __future__ import annotations

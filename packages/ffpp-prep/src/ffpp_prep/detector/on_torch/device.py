@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ffpp_prep.detector.layers import LayeredNetwork
-from ffpp_prep.detector.on_torch.network import Network
+from ffpp_prep.detector.on_torch.network import TorchNetwork
 from ffpp_prep.settings import Precision
 
 BATCH = 16  # frames
@@ -33,12 +33,12 @@ class Device:
         if self.place.type == "cpu":
             torch.set_num_threads(threads)
 
-    def network(self, layers: LayeredNetwork) -> Network:
+    def network(self, layers: LayeredNetwork) -> TorchNetwork:
         """Returns the network on the device."""
-        network = Network(layers).eval().to(self.place, self.dtype)
+        network = TorchNetwork(layers).eval().to(self.place, self.dtype)
         return network.to(memory_format=torch.channels_last)
 
-    def run(self, network: Network, pictures: Tensor) -> list[Tensor]:
+    def run(self, network: TorchNetwork, pictures: Tensor) -> list[Tensor]:
         """Returns what a network says of pictures (N, 3, H, W): float32, (N, cells, channels) each."""
         outputs = network(pictures.to(self.dtype, memory_format=torch.channels_last))
         return [output.float().flatten(1, 2) for output in outputs]
@@ -49,7 +49,7 @@ class Device:
 
     @contextmanager
     def exact(self) -> Iterator[None]:
-        """Whatever torch computes meanwhile is float32 where it says so: no TF32, and nothing is kept for gradients."""
+        """Makes torch compute meanwhile in float32 where it says so: no TF32, and nothing is kept for gradients."""
         with (
             torch.inference_mode(),
             torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),

@@ -21,7 +21,7 @@ from ffpp_prep.detector.layers import (
 )
 
 
-class Network(nn.Module):
+class TorchNetwork(nn.Module):
     """Runs layers one after another; what no later one reads is let go.
 
     Args:
