@@ -12,8 +12,9 @@ import timm
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from thesis_program import ThesisNetwork
 
-from dfd_train.adopt.card import find_card
+from dfd_train.adopt.card import Keys, find_card
 from dfd_train.adopt.folder import adopt, load_adopted
 from dfd_train.adopt.generic import fake_outputs
 from dfd_train.cli import main
@@ -177,6 +178,30 @@ def test_frames_are_pooled_as_its_authors_do(detector, weights, work, photograph
     assert any("of those alone" in sentence for sentence in result(tmp_path / "p", "face.png")["meaning"])
 
 
+def test_the_thesiss_own_checkpoints_stand_in_its_tables(work, tmp_path, caplog) -> None:
+    theirs, v1 = ThesisNetwork(1).eval(), tmp_path / "v1"
+    torch.save({"model_state_dict": theirs.state_dict()}, tmp_path / "v1.pth")
+    assert main(["adopt", "thesis-reseption-v1", "--weights", str(tmp_path / "v1.pth"), "-o", str(v1)]) == 0
+    data = ["--data", str(work)]
+    assert main(["evaluate", str(v1), *data, "--device", "cpu", "--workers", "0", "--frames", "1"]) == 0
+    assert main(["compare", str(v1), "--reference", "thesis", "--out", str(tmp_path / "compared")]) == 0
+    assert "no prepared data set" not in caplog.text, "none is made up for it"
+    tables = tmp_path / "compared/tables"
+    of_table = (tables / "table-7.6.csv").read_text().splitlines()
+    place = of_table[0].split(",").index("v1 accuracy ours")
+    assert all(row.split(",")[place] for row in of_table if row.startswith(("Deepfakes", "Overall")))
+    assert "FaceForensics++ (as Table 7.6 says)" in (tables / "matrix-video-auc.csv").read_text()
+    assert main(["export", str(v1), *data, "--out", str(tmp_path / "weights")]) == 0
+    adopted, exported = load_scorer(v1, "cpu"), load_scorer(tmp_path / "weights", "cpu")
+    crop = prediction.faces(1)[0][50:190, 100:230]
+    image = normalize(fit(crop, adopted.facts.spec), adopted.facts.spec)[None]
+    with torch.inference_mode():
+        logit = -theirs(image.flip(1)).item()  # of BGR, 1 = real
+    assert adopted.logits([crop]) == pytest.approx([logit], abs=1e-4)
+    assert exported.logits([crop]) == pytest.approx([logit], abs=1e-4)
+    assert any("Licence:" in remark for remark in exported.facts.remarks)
+
+
 def test_a_slow_detector_says_its_time_beforehand(
     detector, photograph, tmp_path, caplog, monkeypatch
 ) -> None:
@@ -268,6 +293,13 @@ def test_what_is_no_model_is_one_line(weights, tmp_path, capsys) -> None:
     card = (find_card("community-forensics-384").to_toml()).replace('builder = "timm"', 'builder = "timmm"')
     (tmp_path / "builder.toml").write_text(card)
     (tmp_path / "field.toml").write_text(card.replace("licence", "license"))
+    right = find_card("community-forensics-384")
+    (tmp_path / "group.toml").write_text(
+        replace(right, arguments={"model": "test_resnet"}, keys=Keys((("^fc", r"\3"),))).to_toml()
+    )
+    (tmp_path / "pool.toml").write_text(right.to_toml().replace('pool = "mean"', 'pool = "sure"'))
+    figure = '[[published]]\non = "DFDC"\nauc = 0.5\nlevel = "video"\nsource = "none"\nyear = 3\n'
+    (tmp_path / "figure.toml").write_text(right.to_toml() + figure)
     out = ["-o", str(tmp_path / "out")]
     for arguments, said in (
         (["gend-clip", "--weights", str(weights)], "did you mean gend-clip-l14?"),
@@ -284,6 +316,12 @@ def test_what_is_no_model_is_one_line(weights, tmp_path, capsys) -> None:
             [str(tmp_path / "field.toml"), "--weights", str(weights)],
             "unknown field license; did you mean licence?",
         ),
+        ([str(tmp_path / "group.toml"), "--weights", str(weights)], "can't replace '^fc': invalid group"),
+        (
+            [str(tmp_path / "pool.toml"), "--weights", str(weights)],
+            "video.pool: Invalid enum value 'sure'; allowed: 'mean', 'median', 'confident'",
+        ),
+        ([str(tmp_path / "figure.toml"), "--weights", str(weights)], "unknown field published.year"),
         (["timm:test_resnett", "--weights", str(weights)], "timm has no model"),
         (["timm:test_resnet", "--weights", str(weights)], "--fake LABEL"),
         (["huggingface", "--weights", str(tmp_path / "folder")], "no Hugging Face model"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 import tomli_w
@@ -174,24 +174,39 @@ def card_of(tables: Mapping[str, Any], where: str) -> Card:
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
         name = place.rstrip("`")
-        raise UserError(f"{where}: {name}: {text}" if name else f"{where}: {text}") from None
+        raise UserError(f"{where}: {name}: {text}{_allowed(name)}" if name else f"{where}: {text}") from None
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
 
 
+_PARTS: dict[str, type] = {
+    "input": InputSpec,
+    "crop": CropRule,
+    "keys": Keys,
+    "output": Output,
+    "video": Video,
+    "published": Published,
+}
+
+
+def _allowed(name: str) -> str:
+    """Returns the words that a field of a card may hold; empty where it may hold others."""
+    part, _, field_name = re.sub(r"\[\d*\]", "", name).partition(".")
+    words = get_args(get_type_hints(_PARTS[part]).get(field_name)) if part in _PARTS else ()
+    return f"; allowed: {', '.join(map(repr, words))}" if words and isinstance(words[0], str) else ""
+
+
 def _refuse_unknown(tables: Mapping[str, Any]) -> None:
-    parts = {
-        "": Card,
-        "input": InputSpec,
-        "crop": CropRule,
-        "keys": Keys,
-        "output": Output,
-        "video": Video,
-    }
-    for part, kind in parts.items():
-        table = tables if not part else tables.get(part, {})
-        allowed = list(kind.__dataclass_fields__)  # type: ignore[attr-defined]
-        for name in table if isinstance(table, Mapping) else ():
+    for part, kind in {"": Card, **_PARTS}.items():
+        own = tables if not part else tables.get(part, {})
+        allowed = [one.name for one in fields(kind)]
+        names = [
+            name
+            for one in (own if isinstance(own, list) else [own])
+            if isinstance(one, Mapping)
+            for name in one
+        ]
+        for name in names:
             if name not in allowed:
                 full = f"{part}.{name}" if part else name
                 raise UserError(

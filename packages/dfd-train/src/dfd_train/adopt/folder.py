@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dfd_train.adopt.builders import build, builder_of
-from dfd_train.adopt.card import Card, card_of
+from dfd_train.adopt.card import Card, Output, card_of
 from dfd_train.adopt.states import AuthorsWeights, fitted, read_weights, renamed
 from dfd_train.data.cuts import need_opencv_for
 from dfd_train.errors import UserError
@@ -24,6 +24,8 @@ from ffpp_prep.format.files import whole_file
 
 CARD_FILE, WEIGHTS_FILE = "detector.toml", "model.safetensors"
 FORMAT_VERSION = 1
+ONE_LOGIT = Output("logit", (1,), 1)
+"""what networks here have"""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ def settings_of(folder: Path) -> RunConfig:
     """
     card, _ = read_folder_card(folder)
     frames = card.video.frames
+    name = card.arguments["model"] if card.builder == "reseption" else card.name  # of the thesis's tables
     return RunConfig(
-        model=ModelConfig(name=card.name, input_size=card.input.size),
+        model=ModelConfig(name=str(name), input_size=card.input.size),
         data=DataConfig(val_frames=frames, test_frames=frames, multiple_faces="keep"),
     )
 
@@ -122,7 +125,9 @@ def _adopted(card: Card, weights: AuthorsWeights, sha256: str) -> Adopted:
     network = build(card)
     state = builder.convert(renamed(weights.state, card), network)
     network.load_state_dict(fitted(weights, state, network.state_dict(), card))
-    return Adopted(card, sha256, Detector(FakeLogit(network, card).eval(), card.input))
+    if card.output != ONE_LOGIT:
+        network = FakeLogit(network, card).eval()
+    return Adopted(card, sha256, Detector(network, card.input))
 
 
 def _try_out(adopted: Adopted) -> None:

@@ -82,7 +82,12 @@ def renamed(state: Mapping[str, Tensor], card: Card) -> State:
     for name, tensor in state.items():
         new = name
         for pattern, replacement in card.keys.rename:
-            new = re.sub(pattern, replacement, new)
+            try:
+                new = re.sub(pattern, replacement, new)
+            except (re.error, IndexError) as error:
+                raise UserError(
+                    f"card {card.name}: keys.rename: {replacement!r} can't replace {pattern!r}: {error}"
+                ) from None
         if any(re.fullmatch(pattern, new) for pattern in card.keys.ignore):
             continue
         if new in done:

@@ -179,7 +179,7 @@ def overlap_table(runs: Sequence[Run], works: Works | None = None) -> Table:
     names, works = DataNames(runs), works or Works()
     rows = []
     for run in runs:
-        trained = works.open(run.works)
+        trained = works.open(run.works) if run.works else None
         for one in run.predictions:
             tested = works.open(run.tested_on(one))
             cells = (words(""), words(""), words(""))

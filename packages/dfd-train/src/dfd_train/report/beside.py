@@ -57,8 +57,8 @@ class Differences:
         return cls(
             run=run,
             frames={"val": nearest.data.val_frames, "test": nearest.data.test_frames},
-            settings=(*variant, *changes(nearest, ours), *_members(run, works)),
-            data=(*_trained_methods(run), *_prepared(run.works, works)),
+            settings=() if run.published else (*variant, *changes(nearest, ours), *_members(run, works)),
+            data=(*_trained_methods(run), *_prepared(run.at_hand, works)),
         )
 
     def of_network(self) -> tuple[str, ...]:
@@ -70,6 +70,10 @@ class Differences:
         """Returns all that differs, for below a table of `predictions`' numbers."""
         name, parts = self.run.name, (*self.data, *self._scored(predictions))
         lines = [f"{name}: {evaluated}."] if (evaluated := self.run.evaluated(predictions)) else []
+        if self.run.published:
+            lines.append(
+                f"{name}: a published detector; with which settings it was trained is not known here."
+            )
         if self.settings:
             lines.append(
                 f"{name}, settings unlike the thesis's {self.run.model}: {'; '.join(self.settings)}."

@@ -15,8 +15,8 @@ class DataNames:
         self._names = dict(zip(places, set_names(places), strict=True))
 
     def trained(self, run: Run) -> str:
-        """Returns the set that a run was trained on."""
-        return " + ".join(self._names[place.resolve()] for place in run.works)
+        """Returns the set that a run was trained on; what a published detector's card says."""
+        return " + ".join(self._names[place.resolve()] for place in run.works) or run.trained_on
 
     def tested(self, run: Run, predictions: Predictions) -> str:
         """Returns the set, the split and, where it is not the project's own, the protocol of predictions."""

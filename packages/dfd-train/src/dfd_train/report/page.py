@@ -125,8 +125,10 @@ class _Prepared:
 def _open_prepared(run: Run) -> _Prepared | None:
     from ffpp_prep.format.joined import open_sets
 
+    if not run.at_hand:
+        return None
     try:
-        prepared = open_sets(run.works)
+        prepared = open_sets(run.at_hand)
     except (OSError, UserError) as error:
         log.warning("the report shows no crops: %s", error)
         return None

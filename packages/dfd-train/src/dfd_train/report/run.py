@@ -105,7 +105,7 @@ class Run:
 
     @property
     def works(self) -> tuple[Path, ...]:
-        """The folders of its prepared data sets."""
+        """The folders of its prepared data sets; a published detector has none."""
         return RunFolder(self.path).works()
 
     @property
@@ -115,8 +115,13 @@ class Run:
 
     @property
     def trained_on(self) -> str:
-        """The names of the prepared data sets' folders."""
-        return " + ".join(work.name for work in self.works)
+        """The names of the prepared data sets' folders; what a published detector's card says."""
+        return RunFolder(self.path).learned_from or " + ".join(work.name for work in self.works)
+
+    @property
+    def at_hand(self) -> tuple[Path, ...]:
+        """The prepared sets by which it is described: its own, or those that a published detector was tested on."""
+        return self.works or (self.tested_on(self.predictions[0]) if self.predictions else ())
 
     def tested_on(self, predictions: Predictions) -> tuple[Path, ...]:
         """Returns the folders of the prepared sets that were predicted, or the set's name alone if that is all."""
@@ -150,6 +155,8 @@ class Run:
 
     def evaluated(self, predictions: Predictions) -> str:
         """Returns which checkpoint predicted, its epoch, and how far an unfinished run came; empty if unknown."""
+        if self.published:
+            return ""
         checkpoint = predictions.metadata.get("checkpoint", "best")
         said = predictions.metadata.get("checkpoint_epoch")
         # training keeps the validation of its best epoch, whose number stands in its events

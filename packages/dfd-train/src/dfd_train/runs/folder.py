@@ -50,6 +50,12 @@ class RunFolder:
         return read_folder_card(self.path)[0].sentences() if self.is_adopted else ()
 
     @property
+    def learned_from(self) -> str:
+        """On which data sets a published detector was trained, in words; empty for a run."""
+        card = read_folder_card(self.path)[0] if self.is_adopted else None
+        return "" if card is None else ", ".join(card.trained_on) or "not known"
+
+    @property
     def pooling(self) -> Pooling:
         """How its frames' scores become a video's: a published detector's as its authors have it, a run's mean."""
         return read_folder_card(self.path)[0].video.pool if self.is_adopted else "mean"
@@ -94,11 +100,13 @@ class RunFolder:
         return self.works()[0]
 
     def works(self) -> tuple[Path, ...]:
-        """Returns the prepared sets of the run, wherever the command is given.
+        """Returns the prepared sets of the run, wherever the command is given; none of a published detector.
 
         First where each was, then as it lay beside the run, which both may have been moved; a path as it was typed
         counts from the folder where the run was begun, and is the last resort.
         """
+        if self.is_adopted:
+            return ()
         record: Mapping[str, Any] = {}
         with suppress(OSError, Damaged):  # then the path as it was typed is what is known
             record = self.read_json("data.json")
