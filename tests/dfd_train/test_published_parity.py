@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from dfd_train.adopt.card import Card, Output, cards, find_card
 from dfd_train.adopt.folder import adopt, load_adopted
 from dfd_train.adopt.generic import Wishes, huggingface_card
+from dfd_train.cli import main
 from dfd_train.data.fitting import fit
 from dfd_train.data.transforms import normalize
 
@@ -118,6 +119,32 @@ def test_any_classifier_of_transformers_gives_its_own_logits(kind: str, tmp_path
     card = huggingface_card(tmp_path, Wishes("one"))
     assert card.output.fake == (1,)
     check(f"huggingface-{kind}", card, tmp_path)
+
+
+def test_a_model_of_the_hubs_cache_is_adopted_by_its_name(tmp_path: Path, monkeypatch, capsys) -> None:
+    """With no network: the cache as the hub's client keeps it."""
+    pytest.importorskip("transformers")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with gzip.open(PUBLISHED / "huggingface-vit.json.gz") as file:
+        known = json.load(file)
+    kept, commit = tmp_path / "hub/models--someone--fakes", "0123456789abcdef0123456789abcdef01234567"
+    snapshot = kept / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (kept / "refs").mkdir()
+    (kept / "refs/main").write_text(commit)
+    save_file(filled(known["shapes"]), snapshot / "model.safetensors")
+    (snapshot / "config.json").write_text(json.dumps({**known["config"], "_name_or_path": "base/vit"}))
+    (snapshot / "preprocessor_config.json").write_text(json.dumps(known["preprocessor"]))
+    (snapshot / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    assert main(["adopt", "hf:someone/fakes", "-o", str(tmp_path / "detector")]) == 0
+    card = load_adopted(tmp_path / "detector").card
+    assert card.title.startswith("someone/fakes (vit") and card.source == "someone/fakes at 0123456"
+    assert card.licence == "apache-2.0"
+    capsys.readouterr()
+    assert main(["adopt", "hf:nobody/fakes", "-o", str(tmp_path / "other")]) == 2
+    said = capsys.readouterr().err.strip()
+    assert "hf:nobody/fakes cannot be fetched" in said and "--weights FOLDER" in said and "\n" not in said
 
 
 def test_dinov3_files_of_before_transformers_5_fit_too(tmp_path: Path) -> None:

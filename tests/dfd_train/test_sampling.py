@@ -143,6 +143,16 @@ def test_shuffled_batches_hold_different_frames_of_every_video(train):
     assert sum(map(len, everything.batches)) == train["frames_decoded"].sum()
 
 
+def test_even_shuffled_frames_are_the_same_in_each_epoch_as_deepfakebench_stores_them(train):
+    config = DataConfig(batches="shuffled", batch_size=6, train_frames=4, train_choice="even")
+    first, second = (plan(config, train, epoch=epoch).batches.samples for epoch in (1, 2))
+    spots = {(one.video, one.frame) for one in first}
+    lengths = train["frames_decoded"]
+    assert spots == {(row, frame) for row in train.index for frame in benchmark_frames(lengths[row], 4)[0]}
+    assert spots == {(one.video, one.frame) for one in second}
+    assert [one[:2] for one in first] != [one[:2] for one in second], "in another order"
+
+
 def test_an_epoch_of_all_frames_takes_few_bytes_a_sample_and_is_drawn_as_ever():
     count, length = 1000, 300
     videos = pd.DataFrame({"label": np.arange(count) % 5 > 0, "frames_decoded": length})

@@ -56,6 +56,8 @@ class Wishes:
     """labels or numbers of the outputs that mean fake; empty: read from the labels' words"""
     whole_picture: bool = False
     """it is shown the frame, not the face"""
+    fetched_as: str = ""
+    """OWNER/NAME at Hugging Face; empty for a folder"""
 
     @property
     def crop(self) -> CropRule:
@@ -86,13 +88,15 @@ def huggingface_card(folder: Path, wishes: Wishes) -> Card:
             f"{folder / 'config.json'} has no model_type{known}; allowed: a transformers or timm model"
         )
     labels = _labels(config, folder)
+    # config.json's own _name_or_path names the network that training began with
+    called = wishes.fetched_as or folder.resolve().name
     return Card(
         name=wishes.name,
-        title=f"{config.get('_name_or_path') or folder.resolve().name} ({config['model_type']})"[:120],
+        title=f"{called} ({config['model_type']})"[:120],
         builder="huggingface",
         licence=_licence(folder),
         citation="its page at Hugging Face",
-        source=folder.resolve().name,
+        source=f"{called} at {folder.name[:7]}" if wishes.fetched_as else called,
         trained_on=(),
         input=_spec(folder, config),
         crop=wishes.crop,
@@ -264,7 +268,7 @@ def _timm(model: str, own: Mapping[str, Any], labels: Sequence[str], wishes: Wis
         builder="timm",
         licence=licence,
         citation="yours to add",
-        source="timm",
+        source=wishes.fetched_as or "timm",
         trained_on=(),
         input=InputSpec(
             size,

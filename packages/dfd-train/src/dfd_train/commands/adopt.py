@@ -54,14 +54,15 @@ def run(options: argparse.Namespace) -> int:
     from dfd_train.adopt.hub import fetched
     from dfd_train.adopt.states import read_weights
 
-    weights = options.weights
-    if options.card.startswith("hf:"):
-        weights = weights or fetched(options.card.removeprefix("hf:"))
+    weights, fetched_as = options.weights, ""
+    if options.card.startswith("hf:") and weights is None:
+        fetched_as = options.card.removeprefix("hf:")
+        weights = fetched(fetched_as)
     if weights is None:
         raise UserError(
             f"adopt {options.card} needs --weights FILE_OR_FOLDER: fetch them where its makers keep them"
         )
-    wishes = Wishes(_name(options.out), tuple(options.fake), options.whole_picture)
+    wishes = Wishes(_name(options.out), tuple(options.fake), options.whole_picture, fetched_as)
     if options.card.startswith("timm:"):
         card = timm_card(options.card.removeprefix("timm:"), read_weights(weights), wishes)
     elif options.card == "huggingface" or options.card.startswith("hf:"):

@@ -204,7 +204,10 @@ def plan_epoch(
     planner = _Planner(videos, epoch)
     order = np.random.default_rng([seed, epoch])
     if config.batches == "shuffled":
-        spots = planner.drawn(config.train_frames, order)
+        if config.train_choice == "even" and config.train_frames:
+            spots = planner.evaluation(config.train_frames, benchmark=True)
+        else:
+            spots = planner.drawn(config.train_frames, order)
         if shares is not None:
             spots = spots[shares.draw(spots[:, 0], order)]
         else:
@@ -281,7 +284,8 @@ class _Planner:
         choose = benchmark_frames if benchmark else evaluation_frames
         chosen = []
         for row in self._rows.tolist():
-            frames, substituted = choose(int(self._lengths[row]), count)
+            length = int(self._lengths[row])  # 0: its altered seconds lie behind what could be decoded
+            frames, substituted = choose(length, count) if length else ([], 0)
             chosen += self._spots(row, frames, substituted)
         return _array(chosen)
 

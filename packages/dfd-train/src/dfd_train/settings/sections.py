@@ -90,6 +90,10 @@ class DataConfig(Checked):
     train_frames: Annotated[int, Range(ge=0, le=MOST)] = setting(
         7, "shuffled batches and blends: frames per video and epoch; 0: all of them"
     )
+    train_choice: Literal["drawn", "even"] = setting(
+        "drawn",
+        "shuffled batches: frames drawn anew each epoch, or evenly from first to last, always the same",
+    )
     val_frames: Annotated[int, Range(ge=1, le=MOST)] = setting(
         7, "equally spaced frames per validation video"
     )
