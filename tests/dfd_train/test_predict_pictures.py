@@ -6,6 +6,7 @@ import io
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -293,3 +294,34 @@ def test_strips_are_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert np.array_equal(read_image(tmp_path / "a.png"), expected)
     with PIL.Image.open(tmp_path / "a.png") as image:
         assert np.array_equal(as_rgb(image, 3), expected[::3, ::3])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_grey_strips_are_the_picture_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orientation: int
+) -> None:
+    monkeypatch.setattr("ffpp_prep.video.photographs.STRIP", 300)
+    values = np.random.default_rng(0).integers(0, 255, (41, 70), np.uint8)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    for kind, by in ((np.uint16, 257), (np.float32, 1)):
+        path = tmp_path / f"{by}.tiff"
+        PIL.Image.fromarray(values.astype(kind) * kind(by)).save(path, exif=exif)
+        turned = PIL.Image.fromarray(values)
+        turned.getexif()[0x0112] = orientation
+        expected = np.array(PIL.ImageOps.exif_transpose(turned).convert("RGB"))
+        assert np.array_equal(read_image(path), expected)
+        with path.open("rb") as file, PIL.Image.open(file) as image:
+            assert np.array_equal(as_rgb(image, 3), expected[::3, ::3])
+
+
+def test_of_a_large_grey_picture_little_more_than_the_result_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ffpp_prep.video.photographs.STRIP", 1 << 14)
+    path = saved(tmp_path / "a.tiff", np.full((1500, 1000), 0.5, np.float32))
+    tracemalloc.start()
+    picture = read_image(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (picture == 128).all() and peak < 1.5 * picture.nbytes

@@ -6,16 +6,17 @@ What a file is follows from its first bytes, not from its name.
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
@@ -139,8 +140,10 @@ def opened(path: Path, content: bytes | None = None) -> Iterator[PIL.Image.Image
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is refused in words, or read all the same
-            file = path if content is None else io.BytesIO(content)
-            with PIL.Image.open(file, formats=[name for name in FORMATS if name in PIL.Image.OPEN]) as image:
+            formats = [name for name in FORMATS if name in PIL.Image.OPEN]
+            # not by its path: of a plain TIFF that is to be turned Pillow would map the rows with columns' length
+            stored = path.open("rb") if content is None else io.BytesIO(content)
+            with stored as file, PIL.Image.open(file, formats=formats) as image:
                 if too_large(*image.size):
                     raise UserError(
                         f"{path.name}: {image.width}x{image.height} pixels are too many; {FEWER_PIXELS}"
@@ -163,19 +166,41 @@ def opened(path: Path, content: bytes | None = None) -> Iterator[PIL.Image.Image
 
 def as_rgb(image: PIL.Image.Image, every: int = 1) -> Image:
     """Returns the picture that is opened, as uint8 (H, W, 3) RGB, upright; of rows and columns one in `every`."""
-    if image.mode in ("I", "F", *BITS_16):
-        grey = np.asarray(PIL.ImageOps.exif_transpose(image))
-        white_is_zero = image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0
-        return np.repeat(_eight_bits(grey, white_is_zero)[::every, ::every, None], 3, axis=2)
-    if image.getexif().get(ORIENTATION, 1) != 1:
-        image = PIL.ImageOps.exif_transpose(image)
+    image.load()  # which turns a TIFF by itself
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1), Turn())
     width, height = image.size
-    rgb = np.empty((-(-height // every), -(-width // every), 3), np.uint8)
+    top, left = ((side - 1) % every * flip for side, flip in ((height, turn.rows), (width, turn.columns)))
+    stored = (-(-height // every), -(-width // every), 3)
+    rgb = np.empty((stored[1], stored[0], 3) if turn.across else stored, np.uint8)
+    seen = rgb.swapaxes(0, 1) if turn.across else rgb
+    seen = seen[:: -1 if turn.rows else 1, :: -1 if turn.columns else 1]
+    bits = _Levels.of(image) if image.mode in ("I", "F", *BITS_16) else None
     # whole, Pillow's copies would be several times as large as the picture
-    for strip in _strips(len(rgb), width * every):
-        rows = image.crop((0, strip.start * every, width, min(strip.stop * every, height)))
-        rgb[strip] = np.asarray(rows.convert("RGB"))[::every, ::every]
+    for strip in _strips(stored[0], width * every):
+        rows = image.crop((0, top + strip.start * every, width, min(top + strip.stop * every, height)))
+        pixels = np.asarray(rows.convert("RGB")) if bits is None else bits.eight(np.asarray(rows))
+        seen[strip] = pixels[::every, left::every]
     return rgb
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How a stored picture becomes upright: its rows and columns in falling order, and then the ones as the others."""
+
+    across: bool = False
+    rows: bool = False
+    columns: bool = False
+
+
+TURNS = {
+    2: Turn(columns=True),
+    3: Turn(rows=True, columns=True),
+    4: Turn(rows=True),
+    5: Turn(across=True),
+    6: Turn(across=True, rows=True),
+    7: Turn(across=True, rows=True, columns=True),
+    8: Turn(across=True, columns=True),
+}  # by Exif's number
 
 
 def _strips(rows: int, pixels: int) -> list[slice]:
@@ -184,27 +209,41 @@ def _strips(rows: int, pixels: int) -> list[slice]:
     return [slice(top, min(top + step, rows)) for top in range(0, rows, step)]
 
 
-def _eight_bits(grey: np.ndarray, white_is_zero: bool) -> Image:
-    """Maps grey levels of 16 or 32 bits, or floats, to 0…255.
+@dataclass(frozen=True)
+class _Levels:
+    """Which grey levels of 16 or 32 bits, or floats, are black and white."""
 
-    16-bit values take their whole range. The others say nothing of theirs: it is the smallest usual one that holds
-    them, 1, 255, 65535 or 2^32 - 1, and from the least to the greatest where some are negative.
-    """
-    strips = _strips(len(grey), grey.shape[1])
-    ends = np.array([(levels.min(), levels.max()) for levels in (_numbers(grey[strip]) for strip in strips)])
-    low, high = min(0.0, float(ends[:, 0].min())), float(ends[:, 1].max())
-    if grey.dtype.itemsize == 2:
-        top = 65535.0
-    elif low < 0:
-        top = high
-    else:
+    black: float
+    white: float
+
+    @classmethod
+    def of(cls, image: PIL.Image.Image) -> _Levels:
+        """Finds those of a picture.
+
+        16-bit values take their whole range. The others say nothing of theirs: it is the smallest usual one that holds
+        them, 1, 255, 65535 or 2^32 - 1, and from the least to the greatest where some are negative.
+        """
+        width, height = image.size
+        low, high, kind = 0.0, -math.inf, np.dtype("f4")
+        for strip in _strips(height, width):
+            stored = np.asarray(image.crop((0, strip.start, width, strip.stop)))
+            levels, kind = _numbers(stored), stored.dtype
+            low, high = min(low, float(levels.min())), max(high, float(levels.max()))
         usual = (1.0, 255.0, 65535.0, 2.0**32 - 1)
-        top = next((top for top in usual[grey.dtype.kind != "f" :] if high <= top), high)
-    found = np.empty(grey.shape, np.uint8)
-    for strip in strips:
-        scaled = (_numbers(grey[strip]) - low) / max(top - low, 1e-12)
-        found[strip] = np.rint(255 * np.clip(1 - scaled if white_is_zero else scaled, 0, 1))
-    return found
+        if kind.itemsize == 2:
+            top = 65535.0
+        elif low < 0:
+            top = high
+        else:
+            top = next((top for top in usual[kind.kind != "f" :] if high <= top), high)
+        top = max(top, low + 1e-12)
+        white_is_zero = image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0
+        return cls(top, low) if white_is_zero else cls(low, top)
+
+    def eight(self, grey: np.ndarray) -> Image:
+        """Returns the levels as 0…255, (H, W, 1)."""
+        scaled = (_numbers(grey) - self.black) / (self.white - self.black)
+        return np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8)[..., None]
 
 
 def _numbers(grey: np.ndarray) -> NDArray[np.float64]:
