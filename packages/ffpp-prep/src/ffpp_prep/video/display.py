@@ -19,6 +19,8 @@ from ffpp_prep.video.interface import DecodeFailed, Scaled, reason_of
 CONVERSION = Interpolation.BILINEAR | Interpolation.BITEXACT
 # Programs that scale a video round its pixels' shape by as much; the squarest of real ones, PAL's, are 16:15.
 SQUARE = 1.03
+GLANCE = 128
+"""pixels of a longer side: a picture so small is not looked at for faces, and does not count as looked at"""
 WIDEST = 4.0  # a shape beyond it is a damaged header
 
 
@@ -66,7 +68,11 @@ class Display:
                 raise ValueError(refusal)
             scale = min(1.0, longest / max(width, height)) if longest else 1.0
             small = max(1, round(width * scale)), max(1, round(height * scale))
-            converted = frame.reformat(*small, format="rgb24", interpolation=CONVERSION, threads=1)
+            scaled = frame
+            if GLANCE < max(small) < max(width, height) and frame.format.name.startswith("yuv"):
+                # Its own planes first: half as many values, and what turns them to RGB unscaled is much the fastest.
+                scaled = frame.reformat(*small, interpolation=CONVERSION, threads=1)
+            converted = scaled.reformat(*small, format="rgb24", interpolation=CONVERSION, threads=1)
             if frame.rotation != self._rotation:
                 self._rotation, self._turn = frame.rotation, _turn_of(frame)
             size = (height, width) if self._turn.transposed else (width, height)

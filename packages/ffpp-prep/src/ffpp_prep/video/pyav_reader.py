@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 
 from ffpp_prep.text.units import counted
 from ffpp_prep.video.budget import Budget
+from ffpp_prep.video.display import GLANCE
 from ffpp_prep.video.interface import DecodeFailed, Frame, Scaled, VideoInfo, reason_of
 from ffpp_prep.video.source import MAX_COUNT, open_source
 from ffpp_prep.video.times import FrameTimes
-
-GLANCE = 128
-"""pixels of a longer side: a picture so small is not looked at for faces, and does not count as looked at"""
 
 
 @dataclass(frozen=True)
