@@ -1,10 +1,12 @@
-"""How far decode threads keep a GPU busy: frames a second of `ffpp-prep boxes` and the GPU's utilisation.
+"""How far decoding keeps a GPU busy: frames a second of `ffpp-prep boxes` from file to rows, and what limits them.
 
-    python benchmarks/gpu_pipeline.py                                    # a GPU or more: all that TensorFlow sees
-    python benchmarks/gpu_pipeline.py --gpus 0 --threads 1 3 --videos 6 --frames 32     # a trial on a processor
+    python benchmarks/gpu_pipeline.py                       # a GPU or more: all that the engine sees, 480p and 1080p
+    python benchmarks/gpu_pipeline.py --gpus 0 --decoders 2 --videos 4 --frames 16 --sizes 320x240  # on a processor
 
-The engine alone gets batches that lie decoded in memory, from two threads a process. Rates are from a process's
-second video on, so that starting TensorFlow doesn't count. Utilisation is what nvidia-smi says every 200 ms.
+Three things run with the same processes: decoding for a detector that looks at nothing, the engine on batches that lie
+decoded in memory, and both together. Rates are from the first finished video on, so that starting doesn't count.
+Utilisation is what nvidia-smi says every 200 ms. Wanted: that decoding binds, and 2,000 frames a second of 480p with 15
+decoders.
 """
 
 from __future__ import annotations
@@ -16,66 +18,104 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
+from typing import Literal, get_args
 
 import numpy as np
 from side_by_side import clip
 
-from ffpp_prep.detector.workers import DetectorWorkers, find_workers, process_detector
+from ffpp_prep.detector import DETECTORS, Detections, FaceDetector
+from ffpp_prep.detector.workers import Crew, Served, find_workers, process_detector
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.one_video.boxes import BATCH_FRAMES, detect_video
-from ffpp_prep.settings import BoxSettings, Engine
+from ffpp_prep.settings import BoxSettings, Engine, Precision
 from ffpp_prep.video import open_video
+
+BINDS = 0.85  # of what a part reaches alone, from which it is the limit
+Part = Literal["decoding", "engine", "both"]
 
 
 @dataclass(frozen=True)
 class Video:
     path: Path
-    engine: Engine
-    decoded: bool = False  # beforehand: the engine alone is timed
+    engine: Engine | Served
+    part: Part
+
+
+class Nobody:
+    """A detector that looks at nothing, of frames as large as another one's."""
+
+    def __init__(self, other: FaceDetector) -> None:
+        self.engine, self.weights_sha256, self.longest = other.engine, other.weights_sha256, other.longest
+
+    def detect(self, frames: np.ndarray) -> list[Detections]:
+        return [Detections(np.zeros((1, 4), np.float32), np.zeros(1, np.float32))] * len(frames)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--gpus", type=int, help="default: all; 0: TensorFlow on the processor")
-    parser.add_argument("--threads", type=int, nargs="*", default=[1, 2, 4, 8, 16], help="a GPU")
+    parser.add_argument("--gpus", type=int, help="default: all; 0: the processor")
+    parser.add_argument("--engine", choices=["torch", "tensorflow"], default="torch")
+    parser.add_argument("--detectors", nargs="*", default=DETECTORS)
+    parser.add_argument("--precisions", nargs="*", choices=get_args(Precision), default=["fp32"])
+    parser.add_argument("--decoders", type=int, nargs="*", default=[4, 8, 15], help="a GPU")
     parser.add_argument("--videos", type=int, default=64, help="a GPU (%(default)s)")
     parser.add_argument("--frames", type=int, default=480, help="a video (%(default)s)")
-    parser.add_argument("--size", default="854x480", help="(%(default)s)")
+    parser.add_argument("--sizes", nargs="*", default=["854x480", "1920x1080"])
     options = parser.parse_args()
-    width, height = map(int, options.size.split("x"))
-    with tempfile.TemporaryDirectory() as folder:
-        video = clip(Path(folder) / "video.mp4", options.frames, width, height)
-        engine = Engine("tensorflow", gpus=options.gpus)
-        workers = [find_workers(replace(engine, decode_threads=n), 1) for n in options.threads]
-        if not workers[0].engine.gpus and options.gpus is None:
-            print("TensorFlow sees no GPU; --gpus 0 tries it on the processor", file=sys.stderr)
-            sys.exit(77)
-        if not workers[0].engine.gpus:
-            print("No GPU is used: this says nothing about one.\n")
-        count = options.videos * workers[0].processes
-        print(
-            f"{count} videos of {options.frames} frames, {options.size}, {workers[0].processes} processes\n"
-        )
-        print(
-            "| | frames/s | times the engine alone | GPU utilisation | GPU memory, MiB |\n|---|---|---|---|---|"
-        )
-        alone = find_workers(replace(engine, decode_threads=2), 1)
-        ceiling = line("engine alone", alone, [Video(video, alone.engine, decoded=True)] * count)
-        for one in workers:
-            line(f"{one.threads} decode threads", one, [Video(video, one.engine)] * count, ceiling)
+    if options.gpus is None and not find_workers(Engine(options.engine), 1).engine.gpus:
+        print(f"{options.engine} sees no GPU; --gpus 0 tries it on the processor", file=sys.stderr)
+        sys.exit(77)
+    if options.gpus == 0:
+        print("No GPU is used: this says nothing about one.\n")
+    for size in options.sizes:
+        width, height = map(int, size.split("x"))
+        with tempfile.TemporaryDirectory() as folder:
+            video = clip(Path(folder) / "video.mp4", options.frames, width, height)
+            for detector in options.detectors:
+                for precision in options.precisions:
+                    print(
+                        f"\n{detector}, {precision}, {options.videos} videos of {options.frames} frames, {size}\n"
+                    )
+                    compare(video, options, detector, precision)
 
 
-def line(name: str, workers: DetectorWorkers, videos: Sequence[Video], ceiling: float = 0.0) -> float:
-    """Runs them all, prints a row of the table, and returns the frames a second."""
+def compare(video: Path, options: argparse.Namespace, detector: str, precision: Precision) -> None:
+    """Prints the table of one size and detector."""
+    print(
+        "| decoders | decoding alone | engine alone | both, frames/s | GPU utilisation | GPU memory, MiB | binds |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for decoders in options.decoders:
+        engine = Engine(
+            options.engine, gpus=options.gpus, decode_threads=decoders, detector=detector, precision=precision
+        )
+        workers = find_workers(engine, 1)
+        count = options.videos * workers.processes
+        with workers.at_work(count) as crew:
+            rates = {
+                part: rate(crew, [Video(video, crew.engine, part)] * count)
+                for part in ("decoding", "engine", "both")
+            }
+        frames, used, memory = rates["both"]
+        alone = [rates[part][0] for part in ("decoding", "engine")]
+        shares = {name: frames / other for name, other in zip(("decoding", "the engine"), alone, strict=True)}
+        most = max(shares, key=shares.__getitem__)
+        binds = f"{most}, {shares[most]:.2f} of it" if shares[most] > BINDS else "what lies between"
+        print(
+            f"| {workers.decoders} | {alone[0]:.0f} | {alone[1]:.0f} | {frames:.0f} | {used} | {memory} | {binds} |",
+            flush=True,
+        )
+
+
+def rate(crew: Crew, videos: Sequence[Video]) -> tuple[float, str, str]:
+    """Returns frames a second of all videos but the first, the GPUs' utilisation, and their memory."""
     with Sampler() as sampler:
-        outcomes = run_tasks(
-            detect, videos, workers.processes, threads=workers.threads, devices=workers.devices
-        )
+        outcomes = run_tasks(detect, videos, crew.processes, threads=crew.threads, devices=crew.devices)
         first = 0.0
         frames = 0
         for outcome in outcomes:
@@ -84,20 +124,22 @@ def line(name: str, workers: DetectorWorkers, videos: Sequence[Video], ceiling: 
             if not first:
                 first = time.perf_counter()
                 sampler.clear()
-        rate = frames / (time.perf_counter() - first)
-        used, memory = sampler.stop()
-    print(f"| {name} | {rate:.0f} | {rate / (ceiling or rate):.2f} | {used} | {memory} |", flush=True)
-    return rate
+        return frames / (time.perf_counter() - first), *sampler.stop()
 
 
 def detect(video: Video, beat: Beat) -> int:
     """A worker's task; returns the frames."""
     detector = process_detector(video.engine)
-    if not video.decoded:
-        return detect_video("video", str(video.path), detector, BoxSettings(), beat).frames_decoded
+    if video.part != "engine":
+        seen = Nobody(detector) if video.part == "decoding" else detector
+        return detect_video("video", str(video.path), seen, BoxSettings(), beat).frames_decoded
     with open_video(video.path) as reader:
-        batch = np.stack([frame.rgb() for _, frame in zip(range(BATCH_FRAMES), reader, strict=False)])
+        pictures = [
+            frame.within(detector.longest).picture
+            for _, frame in zip(range(BATCH_FRAMES), reader, strict=False)
+        ]
         frames = reader.info.frames
+    batch = np.stack(pictures)
     for _ in range(frames // len(batch)):
         detector.detect(batch)
         beat()

@@ -141,9 +141,9 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_gpu_the_processor_is_used(no_gpu: None) -> None:
     plain = find_workers(Engine(), 5)
-    assert (plain.engine.name, plain.processes, plain.threads, plain.devices) == ("litert", 5, 1, ())
+    assert (plain.engine.name, plain.processes, plain.decoders, plain.devices) == ("litert", 5, 5, ())
     threaded = find_workers(Engine("tensorflow", decode_threads=4), 2)
-    assert (threaded.engine.name, threaded.processes, threaded.threads) == ("tensorflow", 2, 4)
+    assert (threaded.engine.name, threaded.processes, threaded.decoders) == ("tensorflow", 2, 8)
 
 
 @pytest.mark.parametrize(("wanted", "devices"), [(None, ("3", "1")), (1, ("3",)), (0, ())])
@@ -153,7 +153,7 @@ def test_one_process_a_gpu(monkeypatch: pytest.MonkeyPatch, wanted: int | None, 
     found = find_workers(Engine(gpus=wanted), 7)
     assert found.devices == devices and found.processes == (len(devices) or 7)
     assert found.engine.name == ("tensorflow" if devices else "litert")
-    assert found.threads >= (2 if devices else 1)
+    assert found.decoders >= (2 * len(devices) or 7)
     assert find_workers(Engine("litert"), 7).devices == ()
 
 

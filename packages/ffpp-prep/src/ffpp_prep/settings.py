@@ -128,8 +128,8 @@ class Engine(Checked):
         frozen_graph: to be run in place of the embedded network.
         gpus: worker processes, one a GPU, in place of the jobs; None for as many as torch or TensorFlow sees, 0 for
             none.
-        decode_threads: in each worker process, one video each, whose frames go to the process's one detector; None
-            for 1, and for the GPU's share of the cores where there is one.
+        decode_threads: in each worker process, one video each, whose frames go to the process's one detector; with
+            torch they are processes of their own. None for 1, and for the GPU's share of the cores where there is one.
         detector: ssd or blazeface, that of the boxes' settings; whole where those take faces as they are.
         precision: of the numbers in torch's networks; below fp32 boxes move a little.
 
@@ -149,7 +149,7 @@ class Engine(Checked):
     )
     decode_threads: Count | None = setting(
         None,
-        "threads that decode in each process and feed its one engine (default: 1; with GPUs their share of the cores)",
+        "threads (with torch: processes) that decode for each engine (default: 1; with GPUs their share of the cores)",
         metavar="N",
     )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
@@ -11,12 +14,21 @@ import numpy as np
 
 from ffpp_prep.detector import SSD, FaceDetector, check_detector, load_detector
 from ffpp_prep.detector.gpus import Library, may_have_gpu, visible_gpus
+from ffpp_prep.detector.served import EngineProcesses, Served, ServedDetector
 from ffpp_prep.detector.shared import SharedDetector
 from ffpp_prep.errors import UserError
 from ffpp_prep.machine import cores
 from ffpp_prep.settings import WHOLE, Engine
 
-__all__ = ["MOST_DECODE_THREADS", "DetectorWorkers", "Engine", "find_workers", "process_detector"]
+__all__ = [
+    "MOST_DECODE_THREADS",
+    "Crew",
+    "DetectorWorkers",
+    "Engine",
+    "Served",
+    "find_workers",
+    "process_detector",
+]
 
 MOST_DECODE_THREADS = 16  # a GPU: more would only wait
 
@@ -36,9 +48,41 @@ class DetectorWorkers:
     devices: tuple[str, ...] = ()
 
     @property
-    def threads(self) -> int:
-        """How many threads decode in each process."""
-        return self.engine.decode_threads or 1
+    def decoders(self) -> int:
+        """How many videos are decoded at once."""
+        return self.processes * (self.engine.decode_threads or 1)
+
+    @contextmanager
+    def at_work(self, tasks: int) -> Iterator[Crew]:
+        """Starts torch's engines, where there are tasks and several processes decode for each; yields who does them.
+
+        Raises:
+            UserError: an engine doesn't start.
+        """
+        many = self.engine.decode_threads or 1
+        if self.engine.name != "torch" or many == 1 or not tasks:
+            yield Crew(self.engine, self.processes, many, self.devices)
+            return
+        devices = self.devices or (os.environ.get("CUDA_VISIBLE_DEVICES", ""),) * self.processes
+        with EngineProcesses(self.engine, devices, process_detector) as served:
+            yield Crew(served, self.decoders, 1, devices * many)
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The processes that do the tasks, as `run_tasks` takes them.
+
+    Attributes:
+        engine: of a task, see `process_detector`.
+        processes: how many.
+        threads: tasks that each has at work at once.
+        devices: CUDA_VISIBLE_DEVICES of each process; empty leaves it as it is.
+    """
+
+    engine: Engine | Served
+    processes: int
+    threads: int
+    devices: tuple[str, ...]
 
 
 def find_workers(engine: Engine, jobs: int) -> DetectorWorkers:
@@ -120,9 +164,9 @@ def _check(engine: Engine, jobs: int) -> None:
 _starting = threading.Lock()
 
 
-def process_detector(engine: Engine) -> FaceDetector:
-    """Returns the detector of this process, started at the first call; several threads may use it where they
-    decode for it.
+def process_detector(engine: Engine | Served) -> FaceDetector:
+    """Returns the detector of this process, started at the first call, or connected to where it is served; several
+    threads may use it where they decode for it.
 
     Raises:
         UserError: it doesn't start.
@@ -132,7 +176,9 @@ def process_detector(engine: Engine) -> FaceDetector:
 
 
 @lru_cache(maxsize=1)
-def _started(engine: Engine) -> FaceDetector:
+def _started(engine: Engine | Served) -> FaceDetector:
+    if isinstance(engine, Served):
+        return ServedDetector(engine)
     threads = engine.decode_threads or 1
     try:
         detector = load_detector(

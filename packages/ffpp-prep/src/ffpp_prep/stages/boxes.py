@@ -15,7 +15,7 @@ from pathlib import Path
 from ffpp_prep.detector import BLAZEFACE, SSD, check_detector
 from ffpp_prep.detector.embedded import BLAZEFACE_SHA256
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
-from ffpp_prep.detector.workers import DetectorWorkers, find_workers, process_detector
+from ffpp_prep.detector.workers import DetectorWorkers, Served, find_workers, process_detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.schemas import STATUS_SCHEMA
@@ -50,7 +50,7 @@ class _Task:
     video_id: str
     path: str
     settings: BoxSettings
-    engine: Engine
+    engine: Engine | Served
     original: Original | None = None  # to take the boxes from
 
 
@@ -100,22 +100,22 @@ def detect_boxes(
         borrowing = (left["original_id"] != "") & ((left["dataset"] == "dfdc") | settings.from_original)
         statuses: Counter[str] = Counter()
         frames = 0
-        with ProgressBar(work, "boxes", len(left), "video") as bar:
+        with workers.at_work(len(left)) as crew, ProgressBar(work, "boxes", len(left), "video") as bar:
             for wave in (left[~borrowing], left[borrowing]):
                 originals = _originals(store, wave["original_id"]) if borrowing[wave.index].any() else {}
                 tasks = [
-                    _Task(row.video_id, row.path, settings, workers.engine, originals.get(row.original_id))
+                    _Task(row.video_id, row.path, settings, crew.engine, originals.get(row.original_id))
                     for row in wave.itertuples()
                 ]
                 if tasks:
                     outcomes = run_tasks(
                         _detect,
                         tasks,
-                        workers.processes,
+                        crew.processes,
                         timeout_s,
                         scheduler,
-                        workers.threads,
-                        workers.devices,
+                        crew.threads,
+                        crew.devices,
                         work,
                     )
                     frames += collect(outcomes, _given_up, commit, bar, statuses)

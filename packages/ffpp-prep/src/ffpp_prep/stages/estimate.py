@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from ffpp_prep.datasets.layouts import TableWords, list_videos
 from ffpp_prep.datasets.splits import assign
 from ffpp_prep.detector import FaceDetector
-from ffpp_prep.detector.workers import find_workers, process_detector
+from ffpp_prep.detector.workers import Served, find_workers, process_detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.codecs import codec
 from ffpp_prep.format.records import VideoRecord
@@ -101,7 +101,7 @@ def estimate_root(
     require_decoder(boxes.decoder)
     crop = replace(crop, decoder=boxes.decoder, align="")  # squares of the same size cost about as much
     workers = find_workers(replace(engine or Engine(), detector=boxes.finder), jobs)
-    detecting = workers.processes * workers.threads
+    detecting = workers.decoders
     videos: Sequence[VideoRecord] = list_videos(Path(root), layout, words).videos
     if crop.for_training:
         videos, _ = assign(videos, own_splits(Path(root), splits or SplitSettings()))
@@ -111,12 +111,12 @@ def estimate_root(
     unreadable = tuple(video.path for video, header in zip(looked, headers, strict=True) if not header)
     if not readable:
         raise UserError(f"{root}: none of the {len(looked)} videos tried can be opened")
-    tasks = [
-        _Task(video.path, boxes, crop, workers.engine) for video, _ in _spread(readable, PROBES * detecting)
-    ]
-    outcomes = run_tasks(_probe, tasks, workers.processes, threads=workers.threads, devices=workers.devices)
-    looked_at = bar(outcomes, "probing", len(tasks), unit="video")
-    probes = [outcome.result for outcome in looked_at if outcome.result is not None and outcome.result.frames]
+    chosen = _spread(readable, PROBES * detecting)
+    with workers.at_work(len(chosen)) as crew:
+        tasks = [_Task(video.path, boxes, crop, crew.engine) for video, _ in chosen]
+        outcomes = run_tasks(_probe, tasks, crew.processes, threads=crew.threads, devices=crew.devices)
+        looked_at = bar(outcomes, "probing", len(tasks), unit="video")
+        probes = [outcome.result for outcome in looked_at if outcome.result and outcome.result.frames]
     if not probes:
         raise UserError(f"{root}: none of the {len(tasks)} videos tried can be decoded")
     return _extrapolated(len(videos), unreadable, readable, probes, boxes, crop, detecting, jobs)
@@ -136,7 +136,7 @@ class _Task:
     path: str
     boxes: BoxSettings
     crop: CropSettings
-    engine: Engine
+    engine: Engine | Served
 
 
 @dataclass(frozen=True)

@@ -55,3 +55,13 @@ class Device:
             torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
         ):
             yield
+
+
+def pin(memory: NDArray[np.uint8], *, pinned: bool) -> None:
+    """Pins memory that a GPU then reads by itself, or lets it go; what can't be pinned is read all the same."""
+    if torch.cuda.is_available():
+        runtime = torch.cuda.cudart()  # type: ignore[no-untyped-call]
+        if pinned:
+            runtime.cudaHostRegister(memory.ctypes.data, memory.nbytes, 0)
+        else:
+            runtime.cudaHostUnregister(memory.ctypes.data)

@@ -1,0 +1,125 @@
+"""An engine in its own process, fed by decode processes through shared memory: answers, faults, deaths."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import clips
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from ffpp_prep import BoxSettings, Engine, detect_boxes, read_boxes, read_videos, scan
+from ffpp_prep.detector import Detections
+from ffpp_prep.detector.served import EngineProcesses, ServedDetector
+from ffpp_prep.detector.workers import DetectorWorkers
+from ffpp_prep.errors import UserError
+from ffpp_prep.machine import end_process
+
+
+class Means:
+    """Its best score is the frame's mean; pictures of 255 are a fault."""
+
+    engine, weights_sha256, longest = "means", "ab", 7
+
+    def detect(self, frames: np.ndarray) -> list[Detections]:
+        if frames[0, 0, 0, 0] == 255:
+            raise RuntimeError("out of memory")
+        return [Detections(np.zeros((1, 4), np.float32), np.array([f.mean()], np.float32)) for f in frames]
+
+
+def means(engine: Engine) -> Means:
+    if engine.threads == 7:
+        raise UserError("no such GPU")
+    return Means()
+
+
+def scores(detector: ServedDetector, level: int, shape: tuple[int, ...]) -> list[float]:
+    return [float(found.scores[0]) for found in detector.detect(np.full(shape, level, np.uint8))]
+
+
+@pytest.mark.slow
+def test_batches_are_answered_faults_told_and_a_dead_engine_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    with (engines := EngineProcesses(Engine(), ("3",), means)) as served:
+        clients = [ServedDetector(served) for _ in range(3)]
+        assert (clients[0].engine, clients[0].weights_sha256, clients[0].longest) == ("means", "ab", 7)
+        with ThreadPoolExecutor(3) as pool:
+            for batch in range(1, 8):  # ever larger ones
+                shapes = [(batch, 4 * batch, 5 + client, 3) for client in range(3)]
+                levels = [10 * client + batch for client in range(3)]
+                found = list(pool.map(scores, clients, levels, shapes))
+                assert found == [[float(level)] * batch for level in levels]
+        with pytest.raises(RuntimeError, match="RuntimeError: out of memory"):
+            scores(clients[0], 255, (1, 4, 4, 3))
+        assert scores(clients[0], 9, (1, 4, 4, 3)) == [9.0]
+
+        end_process(engines.processes[0].pid)
+        left: list[int] = []
+
+        def leave(status: int) -> None:
+            left.append(status)
+            raise SystemExit
+
+        monkeypatch.setattr(os, "_exit", leave)
+        with pytest.raises(SystemExit):
+            scores(clients[0], 9, (1, 4, 4, 3))
+        assert left == [1]  # the process goes, and its video is tried again
+        assert scores(ServedDetector(served), 8, (1, 4, 4, 3)) == [8.0]
+
+
+def test_an_engine_that_does_not_start_is_said() -> None:
+    with pytest.raises(UserError, match="the detector doesn't start: no such GPU"):
+        EngineProcesses(Engine(threads=7), ("",), means).__enter__()
+
+
+@pytest.mark.slow
+def test_decode_processes_feed_torch(head: list[np.ndarray], tmp_path: Path) -> None:
+    """As one process with LiteRT: the same rows, the same statuses; nothing starts where nothing is left."""
+    for index in range(3):
+        clips.encode(tmp_path / "root" / "real" / f"{index}.mp4", head[40 * index : 40 * index + 3])
+    (tmp_path / "root" / "real" / "3.mp4").write_bytes(b"")
+    works = []
+    for engine in (Engine("litert"), Engine("torch", gpus=0, decode_threads=2)):
+        works.append(tmp_path / engine.name)
+        scan(tmp_path / "root", works[-1])
+        found = detect_boxes(works[-1], BoxSettings(detector="blazeface"), engine)
+        assert found.statuses == {"ok": 3, "open_failed": 1}
+    own, other = (read_boxes(work) for work in works)
+    columns = ["x1", "y1", "x2", "y2"]
+    assert own[["video_id", "frame", "face"]].equals(other[["video_id", "frame", "face"]])
+    assert other["score"].to_numpy() == pytest.approx(own["score"].to_numpy(), abs=1e-3)
+    assert other[columns].to_numpy() == pytest.approx(own[columns].to_numpy(), abs=0.5)
+    (part,) = (works[1] / "boxes").glob("boxes-*")
+    assert pq.read_schema(part).metadata[b"detector"] == b"torch"
+    assert set(read_videos(works[1])["status"]) == {"ok", "open_failed"}
+
+
+def test_one_engine_a_gpu_and_its_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class Recorded:
+        def __init__(self, *arguments: object) -> None:
+            started.append(arguments[1])
+
+        def __enter__(self) -> str:
+            return "served"
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr("ffpp_prep.detector.workers.EngineProcesses", Recorded)
+    two = DetectorWorkers(Engine("torch", gpus=2, decode_threads=3), 2, ("5", "1"))
+    with two.at_work(9) as crew:
+        assert (crew.engine, crew.processes, crew.threads) == ("served", 6, 1)
+        assert sorted(crew.devices) == ["1"] * 3 + ["5"] * 3
+    with two.at_work(0) as crew:
+        assert crew.engine == two.engine
+    tensorflow = DetectorWorkers(Engine("tensorflow", gpus=2, decode_threads=3), 2, ("5", "1"))
+    with tensorflow.at_work(9) as crew:
+        assert (crew.engine, crew.processes, crew.threads) == (tensorflow.engine, 2, 3)
+    assert started == [("5", "1")]
