@@ -1,6 +1,6 @@
 """Self-blended images: a fake made of one real face, blended onto itself inside its landmarks (arXiv 2204.08376).
 
-Written from the paper, section 3. A crop is taken twice, as source and as target; one of the two gets other colours and
+After the paper, section 3. A crop is taken twice, as source and as target; one of the two gets other colours and
 another sharpness. The source is scaled and moved a little. A mask, the hull of the face's points, deformed, says where
 the source covers the target. How strong each change is the paper leaves open in part: the values here are ours.
 """

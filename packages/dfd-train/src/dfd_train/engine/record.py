@@ -123,7 +123,7 @@ def epoch_event(
 ) -> dict[str, Any]:
     """Returns an epoch's numbers as events.jsonl and epochs.csv keep them; `images` were trained in `seconds`.
 
-    `of_sets`: those of the validation videos of each of several prepared sets.
+    Numbers are floats, or trackers don't get them. `of_sets`: those of the validation videos of each of several sets.
     """
     return {
         "event": "epoch",

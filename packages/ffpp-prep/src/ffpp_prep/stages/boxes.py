@@ -22,7 +22,7 @@ from ffpp_prep.format.schemas import STATUS_SCHEMA
 from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.one_video.borrowed import Original, borrow_boxes
 from ffpp_prep.one_video.boxes import LOST, VideoBoxes, detect_video
-from ffpp_prep.settings import BoxSettings, Engine
+from ffpp_prep.settings import WHOLE, BoxSettings, Engine
 from ffpp_prep.stages.collect import collect, recorded
 from ffpp_prep.video import require_decoder
 from ffpp_prep.work.fakes import FakeStore
@@ -150,7 +150,7 @@ def _workers(engine: Engine, jobs: int, scheduler: str) -> DetectorWorkers:
 def _weights(engine: Engine) -> str:
     if engine.frozen_graph:
         return sha256_of(engine.frozen_graph)
-    return {SSD: WEIGHTS_SHA256, BLAZEFACE: BLAZEFACE_SHA256}.get(engine.detector, "")
+    return {SSD: WEIGHTS_SHA256, BLAZEFACE: BLAZEFACE_SHA256, WHOLE: ""}[engine.detector]
 
 
 def _originals(store: BoxStore, video_ids: Iterable[str]) -> dict[str, Original]:
