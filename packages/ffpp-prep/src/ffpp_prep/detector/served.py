@@ -176,7 +176,7 @@ def _mapped(file: int) -> Frames:
 
 
 def _serve(pipe: Connection, load: Load, engine: Engine, device: str, socket: str, key: bytes) -> None:
-    """What an engine's process does, until the parent is gone."""
+    """Answers requests in an engine's process, until the parent is gone."""
     for stop in (signal.SIGINT, signal.SIGTERM):  # the parent alone decides what to do
         signal.signal(stop, signal.SIG_IGN)
     os.environ["CUDA_VISIBLE_DEVICES"] = device
