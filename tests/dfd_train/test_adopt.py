@@ -213,7 +213,7 @@ def test_a_slow_detector_says_its_time_beforehand(
     assert "s a face and frame on this cpu" in caplog.text
 
 
-def test_crops_are_cut_from_the_video_by_the_cards_rule(aligned, real_set, capsys) -> None:
+def test_crops_are_cut_from_the_video_by_the_cards_rule(aligned, real_set, tmp_path, capsys) -> None:
     """Real footage: the mesh finds the five points, and the crop that is scored is 256 pixels a side."""
     from dfd_train.runs.checkpoint import load_model
     from ffpp_prep.format.prepared import load_prepared
@@ -222,6 +222,9 @@ def test_crops_are_cut_from_the_video_by_the_cards_rule(aligned, real_set, capsy
     assert seen.read_crop_at(0, 0).shape == (256, 256, 3)
     assert main(["evaluate", str(aligned), "--data", str(real_set), "--split", "all", "--device", "cpu"]) == 0
     assert "Licence:" in capsys.readouterr().out
+    command = ["export", str(aligned), "--data", str(real_set)]  # which has no splits
+    assert main([*command, "--out", str(tmp_path / "aligned.onnx")]) == 0
+    assert load_scorer(tmp_path / "aligned.onnx").facts.geometry == load_scorer(aligned, "cpu").facts.geometry
 
 
 def test_testing_on_what_taught_it_is_flagged(detector, work, capsys, tmp_path) -> None:

@@ -24,7 +24,7 @@ from dfd_train.calibration.kept import run_calibration
 from dfd_train.calibration.learned import Calibration
 from dfd_train.calibration.precision import kept_checks
 from dfd_train.data.fitting import fit
-from dfd_train.data.selection import select_videos
+from dfd_train.data.selection import in_split, select_videos
 from dfd_train.data.spec import CropRule
 from dfd_train.data.transforms import normalize
 from dfd_train.engine.precision import compare_on_validation
@@ -185,15 +185,16 @@ def _as_rule(geometry: CropGeometry) -> CropRule:
 
 
 def _real_images(model: TrainedModel, data: Path | None, count: int = CROPS, frames: int = 1) -> Tensor:
-    """Returns network inputs (N, 3, S, S): so many frames of so many validation videos, equally spaced over both."""
+    """Returns network inputs (N, 3, S, S): frames of validation videos, or of all where there are none, spaced."""
     try:
         prepared = model.crops_of(open_sets(model.works(data)))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{error}; to compare on crops of another prepared set: --data WORK"
         ) from None
+    split = "all" if in_split(prepared.videos, "val").empty else "val"  # footage of one's own has no splits
     videos = select_videos(
-        prepared.videos, "val", multiple_faces=model.facts.config.data.multiple_faces
+        prepared.videos, split, multiple_faces=model.facts.config.data.multiple_faces
     ).videos
     places = np.unique(np.linspace(0, len(videos) - 1, count).round().astype(int))
     crops = [
