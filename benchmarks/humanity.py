@@ -13,8 +13,7 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from dfd_train.predict.analysis import SURROUNDINGS
-from dfd_train.predict.face_checks import HUMAN
+from dfd_train.predict.face_checks import HUMAN, WatchedFace
 from dfd_train.predict.faces import ImageFaces
 from dfd_train.predict.finder import FaceFinder
 from ffpp_prep.detector import DETECTORS
@@ -54,8 +53,7 @@ def looked_at(path: Path, finder: FaceFinder) -> str:
     if not faces:
         return " | | none, no face |"
     surest = max(faces, key=lambda face: face.confidence)
-    assert surest.cut is not None
-    human = finder.humanity(surest.cut(SURROUNDINGS))
+    human = WatchedFace().look(surest)
     return f" {surest.confidence:.2f} | {human:.2f} | {'none' if human < HUMAN else 'possible'} |"
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import PIL.Image
+import prediction
 import pytest
+from scipy.spatial.transform import Rotation
 from test_predict_shots import bluish, learned
 
 from dfd_train.calibration.learned import Calibration
@@ -15,17 +17,24 @@ from dfd_train.predict.analysis import COLUMNS, Analysis, Media, Seconds, analys
 from dfd_train.predict.ensemble import read_together
 from dfd_train.predict.faces import FaceFinder, Rates
 from dfd_train.predict.inputs import Input
+from dfd_train.predict.movement import Movement
 from dfd_train.predict.page import answer
 from dfd_train.predict.result import Result, judge
 from dfd_train.predict.thumbs import Thumbs
+from ffpp_prep.detector.blazeface import BlazeFaces
+from ffpp_prep.detector.blazeface_decode import Candidates
+from ffpp_prep.detector.mesh import Mesh
 
 
-def analysis(*faces: np.ndarray, confidence: float = 0.98, human: float = 0.8) -> Analysis:
+def analysis(
+    *faces: np.ndarray, confidence: float = 0.98, human: float = 0.8, movement: float = 0.04
+) -> Analysis:
     """Of a film with faces of these logits, two a second, one face after the other."""
     rows, time = [], 0.0
     for track, logits in enumerate(faces):
         for logit in logits:
-            rows.append((round(time * 25), time, track, confidence, 0, 0, 90, 90, False, human, logit, logit))
+            seen = (confidence, 0, 0, 90, 90, False, human, movement)
+            rows.append((round(time * 25), time, track, *seen, logit, logit))
             time += 0.5
     table = pd.DataFrame(rows, columns=[*COLUMNS, "logit", "logit_0"])
     media = Media(
@@ -121,6 +130,40 @@ def test_a_single_picture_is_not_judged_by_averages_over_videos(tmp_path) -> Non
     assert "scored in 1 frame, those of the validation videos in 12 each" in result.reason
     of_pictures = replace(learned(), frames=1)
     assert photograph(tmp_path / "drawn.png", drawn.resize((640, 720)), of_pictures)[1].verdict == "real"
+
+
+def filmed(path: Path, pictures: list[np.ndarray], calibration: Calibration) -> Result:
+    """Three pictures a second."""
+    film = prediction.encode(path, pictures, crf=23, times=[333 * i for i in range(len(pictures))])
+    scorer, file = bluish(calibration), Input(film, film.name)
+    return judge(file, analyse(file, [scorer], FaceFinder(), Rates()), read_together([scorer]), "")
+
+
+def test_a_film_of_a_drawing_gets_no_verdict_and_one_of_a_person_does(tmp_path) -> None:
+    """Seen: a film of a statue, which looks human to both detectors, got one."""
+    drawn = shipped("nikola", "data/samplesite/images/frontispiece.jpg").convert("RGB")
+    panned = [drawn.crop((208 + 2 * i, 127 + i, 388 + i, 327)).resize((432, 480)) for i in range(13)]
+    still = filmed(tmp_path / "drawn.mp4", [np.array(picture) for picture in panned], learned())
+    assert still.prob is not None and still.verdict is None
+    assert "its expression never changes" in still.faces[0].doubt
+    person = filmed(tmp_path / "person.mp4", prediction.faces(65)[::5], learned())
+    assert person.verdict == "real" and not person.faces[0].doubt
+
+
+def test_only_what_changes_within_the_face_is_movement() -> None:
+    random = np.random.default_rng(0)
+    face = random.normal(0, 50, (468, 3))
+
+    def spread(change: float) -> float:
+        movement = Movement()
+        for turned in Rotation.random(12, random_state=0).as_matrix():
+            points = (face + random.normal(0, change, face.shape)) @ turned * random.uniform(0.5, 2) + 200
+            movement.add(BlazeFaces(Candidates(*np.ones((3, 1))), (Mesh(points.astype(np.float32), 1.0),)))
+        return movement.spread
+
+    assert spread(0.0) < 1e-5
+    assert spread(2.0) == pytest.approx(2 / 50, rel=0.1)
+    assert np.isnan(Movement().spread)
 
 
 def test_a_doubtful_face_does_not_clear_a_faked_one() -> None:

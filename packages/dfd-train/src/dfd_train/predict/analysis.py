@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from dfd_train.errors import UserError
 from dfd_train.metrics.scores import Floats
+from dfd_train.predict.face_checks import WatchedFace
 from dfd_train.predict.faces import Advance, FoundFace, ImageFaces, Rates, VideoFaces
 from dfd_train.predict.finder import CONFIDENCE, FaceFinder
 from dfd_train.predict.inputs import Input, require_file
@@ -21,11 +22,8 @@ from dfd_train.predict.worst import WorstFrames
 from ffpp_prep.format.geometry import CropGeometry, Image
 
 BATCH_BYTES = 64 << 20
-JUDGED = 5
-"""looks at a face in which it is asked whether it is a human one"""
-SURROUNDINGS = CropGeometry(margin=1.0)
 
-COLUMNS = ("frame", "time", "track", "confidence", "x1", "y1", "x2", "y2", "followed", "human")
+COLUMNS = ("frame", "time", "track", "confidence", "x1", "y1", "x2", "y2", "followed", "human", "movement")
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,8 @@ class Analysis:
 
     media: Media
     faces: pd.DataFrame
-    """one row a face and frame, by time: COLUMNS (`human`: `FaceFinder.humanity` of a face's first looks, else NaN),
+    """one row a face and frame, by time: COLUMNS (`human`: how surely the judge sees a human face in a face's first
+    looks, else NaN; `movement`: `Movement.spread` of the row's face, NaN where it was seen too rarely to say),
     `logit` (the mean of the models') and `logit_0`, `logit_1`, … (each model's); NaN in frames that were
     looked at, but not scored"""
     best_confidence: float
@@ -142,12 +141,9 @@ def _analyse(
             thumbs.add(*seen)
             worst.add(*seen)
 
-    judged: Counter[int] = Counter()
+    watched: defaultdict[int, WatchedFace] = defaultdict(WatchedFace)
     for face in source:
-        human = float("nan")
-        if face.cut is not None and not face.followed and judged[face.track] < JUDGED:
-            judged[face.track] += 1
-            human = finder.humanity(face.cut(SURROUNDINGS))
+        human = watched[face.track].look(face)
         rows.append(
             (face.frame, face.time, face.track, face.confidence, *face.box, float(face.followed), human)
         )
@@ -161,6 +157,8 @@ def _analyse(
             f"{file.path.name}: no frame could be decoded" + f" ({source.error})" * bool(source.error)
         )
     faces = _table(rows, len(scorers))
+    spreads = {track: face.movement.spread for track, face in watched.items()}
+    faces = faces.assign(movement=faces["track"].map(spreads).astype(np.float64))
     media = Media(
         kind="image" if file.is_image else "video",
         width=source.size[0],

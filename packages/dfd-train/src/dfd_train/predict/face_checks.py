@@ -1,13 +1,20 @@
-"""Whether what was found is a human face at all: a cat or a macaque must not get a verdict.
+"""Whether what was found is a living human face: a cat, a macaque, a statue or a painting must not get a verdict.
 
-Painted and sculpted people do look like faces to both detectors (docs/metrics.md). Pictures of them get no verdict for
-another reason, films of them may get one. The one place for such checks: `doubt` is asked of each face that counts, and
-an answer keeps it from a verdict.
+The one place for such checks: `doubt` is asked of each face that counts, and an answer keeps it from a verdict. What they
+catch and what not is measured in `benchmarks/humanity.py` and `benchmarks/stillness.py`.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import pandas as pd
+
+from dfd_train.predict.faces import FoundFace
+from dfd_train.predict.movement import Movement
+from ffpp_prep.detector.blazeface import BlazeFaceDetector
+from ffpp_prep.format.geometry import CropGeometry
+from ffpp_prep.machine import cores
 
 WEAK = 0.5
 """of the detector, median over a face's frames: weaker boxes are as often something else"""
@@ -15,6 +22,40 @@ WEAK = 0.5
 HUMAN = 0.5
 """of BlazeFace times the mesh's flag, median over a face's first looks: people have 0.66 and more, one in profile 0.55,
 a macaque 0.44, and cats and dogs, of which the SSD is sure, 0.15 and less"""
+
+STILL = 0.014
+"""of `Movement.spread`: films of pictures have less, people hardly ever do"""
+
+JUDGED, WATCHED = 5, 24
+"""looks at a face in which it is asked whether it is a human one, and whether it moves: twelve seconds as a rule"""
+
+SURROUNDINGS = CropGeometry(margin=1.0)
+
+
+class WatchedFace:
+    """One face, its first looks seen once more by BlazeFace with the face mesh, whoever found it."""
+
+    def __init__(self) -> None:
+        self.movement = Movement()
+        self._judged = self._watched = 0
+
+    def look(self, face: FoundFace) -> float:
+        """Returns how surely it is a human face, 0 to 1 (cats: 0); NaN of a look that is not asked for it."""
+        asked = not face.followed and self._judged < JUDGED
+        if face.cut is None or not (asked or self._watched < WATCHED):
+            return float("nan")
+        seen = _judge().faces(face.cut(SURROUNDINGS))
+        self._watched += 1
+        self.movement.add(seen)
+        if not asked:
+            return float("nan")
+        self._judged += 1
+        return float(seen.candidates.scores[0])
+
+
+@lru_cache(maxsize=1)
+def _judge() -> BlazeFaceDetector:
+    return BlazeFaceDetector(min(4, cores()))
 
 
 def doubt(face: pd.DataFrame) -> str:
@@ -28,4 +69,6 @@ def doubt(face: pd.DataFrame) -> str:
     human = float(face["human"].median())
     if human < HUMAN:
         return f"a second detector with the face mesh gives it {human:.2f}, {HUMAN:.2f} are needed"
+    if float(face["movement"].iloc[0]) < STILL:
+        return "its expression never changes, as in pictures, statues, and people who keep still"
     return ""

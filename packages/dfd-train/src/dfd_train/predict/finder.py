@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from dfd_train.errors import UserError
-from ffpp_prep.detector import DETECTORS, SSD, Detections, load_detector
+from ffpp_prep.detector import BLAZEFACE, DETECTORS, SSD, Detections, load_detector
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.machine import cores
 from ffpp_prep.settings import BoxSettings
@@ -18,7 +18,6 @@ from ffpp_prep.settings import BoxSettings
 CONFIDENCE = BoxSettings.threshold  # of the detector, above which there is a face, as in preparation
 DETECTED = 4096  # pixels of the longer side: 4K film and less is looked at as it is
 FEWER = 2048  # pixels of the longer side of what is larger
-BLAZEFACE = "blazeface"
 
 
 class HasDetector(Protocol):
@@ -61,13 +60,6 @@ class FaceFinder:
         step = 1 if longest <= DETECTED else -(-longest // FEWER)
         found = self._detector.detect(np.ascontiguousarray(picture[::step, ::step])[None])[0]
         return found if step == 1 else replace(found, boxes=found.boxes * step)
-
-    def humanity(self, surroundings: Image) -> float:
-        """Returns how surely BlazeFace and the face mesh see a human face in a picture of one, 0 to 1; in
-        cats they don't.
-        """
-        judge = self if self.name == BLAZEFACE else _second(self.threshold)
-        return float(judge.detect(surroundings).scores[0])
 
     def second(self) -> FaceFinder | None:
         """Returns who looks where this one finds no face at all; None where there is nobody better."""

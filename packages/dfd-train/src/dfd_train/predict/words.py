@@ -81,7 +81,12 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: b
             f"{counted(left_out, 'face')} found {'does' if left_out == 1 else 'do'}n't count; "
             f"the {'reason is' if left_out == 1 else 'reasons are'} above."
         )
-    says.append("Whether a face is a living person's, or painted or sculpted, was not looked at.")
+    says.append(
+        "A face whose expression never changes gets no verdict, as it may be a picture or a statue. Whether one that "
+        "moves is drawn or rendered was not looked at."
+        if media.kind == "video"
+        else "Whether a face is a living person's, or painted or sculpted, was not looked at."
+    )
     says.append(
         "Voices, sound, captions, the scene and bodies were not looked at, nor was where the file comes from. What it "
         "says of itself is listed below and was not judged."
