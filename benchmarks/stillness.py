@@ -2,9 +2,9 @@
 
     python benchmarks/stillness.py FILE ...
 
-Films are taken as they are. Of each picture a film of ten seconds is made, as a camera in a hand takes it: it pans, turns,
-zooms, is tilted against the picture and shakes, the light changes, with noise, encoded by x264 at CRF 28. `predict`
-gives no verdict about a face whose expression spreads less than its limit.
+Films are taken as they are. Of each picture a film of ten seconds is made, as a camera in a hand takes it: it pans,
+turns, zooms, is tilted against the picture and shakes, the light changes, with noise, encoded by x264 at CRF 28.
+`predict` gives no verdict about a face whose expression spreads less than its limit.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def filmed(picture: NDArray[np.uint8], path: Path, seed: int) -> Path:
     """Films a picture with a camera in a hand."""
     random = np.random.default_rng(seed)
     scale = SIDE / max(picture.shape[:2])
-    picture = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    picture = np.asarray(
+        cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+    )
     height, width = (side // 2 * 2 for side in picture.shape[:2])
     turn, zoom = random.uniform(-6, 6, 2), random.uniform((0.9, 0.9), (1.1, 1.4))
     tilt, shift = random.uniform(-2e-4, 2e-4, (2, 2)), random.uniform(-30, 30, (2, 2))
@@ -70,9 +72,17 @@ def filmed(picture: NDArray[np.uint8], path: Path, seed: int) -> Path:
             angle, size, (a, b), (x, y) = (
                 one[0] + (one[1] - one[0]) * part for one in (np.deg2rad(turn), zoom, tilt, shift)
             )
-            x, y = (x, y) + random.normal(0, 2, 2)
+            shake = random.normal(0, 2, 2)
             cosine, sine = size * np.cos(angle), size * np.sin(angle)
-            camera = np.linalg.inv(middle) @ [[cosine, -sine, x], [sine, cosine, y], [a, b, 1]] @ middle
+            camera = (
+                np.linalg.inv(middle)
+                @ [
+                    [cosine, -sine, x + shake[0]],
+                    [sine, cosine, y + shake[1]],
+                    [a, b, 1],
+                ]
+                @ middle
+            )
             seen = cv2.warpPerspective(picture, camera, (width, height), borderMode=cv2.BORDER_REPLICATE)
             noisy = seen * random.uniform(0.95, 1.05) + random.normal(0, 4, seen.shape)
             frame = av.VideoFrame.from_ndarray(noisy.clip(0, 255).astype(np.uint8), format="rgb24")

@@ -33,10 +33,10 @@ def analysis(
     rows, time = [], 0.0
     for track, logits in enumerate(faces):
         for logit in logits:
-            seen = (confidence, 0, 0, 90, 90, False, human, movement)
+            seen = (confidence, 0, 0, 90, 90, False, human)
             rows.append((round(time * 25), time, track, *seen, logit, logit))
             time += 0.5
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "logit", "logit_0"])
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "logit", "logit_0"]).assign(movement=movement)
     media = Media(
         "video", 320, 240, 25.0, time, round(time * 25), len(rows), len(rows), frames_chosen=len(rows)
     )

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ def test_status_watches_a_run_until_it_ends(tmp_path: Path) -> None:
     with only_run(tmp_path), ProgressBar(tmp_path, "boxes", 2, "video") as progress:
         lines = run_lines(tmp_path, 0.01)
         assert next(lines).startswith("boxes at work: 0 of 2 videos in ")
-        progress.advance(2, "one failed")
+        threading.Timer(0.2, progress.advance, (2, "one failed")).start()
+        assert next(lines).startswith("boxes at work: 2 of 2 videos in ")  # nothing is said twice
     (last,) = lines
     assert last.startswith("latest run: boxes, 2 of 2 videos in ") and "(one failed)" in last

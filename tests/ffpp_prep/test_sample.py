@@ -149,7 +149,7 @@ def test_what_killed_runs_left_is_swept(tmp_path: Path, monkeypatch: pytest.Monk
     assert sorted(tmp_path.iterdir()) == sorted((at_work, other))
 
 
-@pytest.mark.parametrize("command", ["sample", "boxes"])
+@pytest.mark.parametrize("command", ["sample", "boxes", "status"])
 def test_an_interrupted_run_says_what_was_kept(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,5 +158,6 @@ def test_an_interrupted_run_says_what_was_kept(
 
     monkeypatch.setattr(f"ffpp_prep.commands.{command}.run", interrupted)
     assert main([command, str(tmp_path / "a")]) == 130
-    kept = {"sample": "to start over; nothing was kept", "boxes": "to go on"}[command]
-    assert capsys.readouterr().err == f"ffpp-prep: interrupted; run the same command again {kept}\n"
+    again = "; run the same command again to "
+    kept = {"sample": f"{again}start over; nothing was kept", "boxes": f"{again}go on", "status": ""}[command]
+    assert capsys.readouterr().err == f"ffpp-prep: interrupted{kept}\n"

@@ -1,7 +1,6 @@
 """A report's page: its contrasts, on a telephone, on paper, and that video, timeline and faces show one moment."""
 
 import re
-from importlib.resources import files
 
 import pytest
 from hostile_pages import CHROMIUM
@@ -9,12 +8,12 @@ from reported import found
 
 from dfd_train.predict.drawing import FACE_COLOURS, contrast, text_on
 from dfd_train.report.svg import BLUE, GREY, ORANGE
-from ffpp_prep.text.pages import base_css
+from ffpp_prep.text.pages import style_sheet
 
 
 def test_everything_can_be_read() -> None:
     """Contrasts of the style sheet's own colours, in the light and in the dark, and of labels in pictures."""
-    style = base_css() + (files("dfd_train.predict") / "templates" / "style.css").read_text()
+    style = style_sheet()
     light, dark = (
         dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", part)) for part in style.split("@media screen", 2)[:2]
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ffpp_prep.command_line.interruption import answer_signals
 from ffpp_prep.command_line.program import Program, build_parser, execute, typed
-from ffpp_prep.commands import COMMANDS, GO_ON, SYNONYMS
+from ffpp_prep.commands import COMMANDS, GO_ON, LOOKING, SYNONYMS
 from ffpp_prep.errors import ExitStatus, FatalError, UserError
 from ffpp_prep.machine import BROKEN_PIPE
 from ffpp_prep.text.printable import printing, readable
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(_said(error), ExitStatus.FATAL)
     except KeyboardInterrupt:
         again = "to go on" if options.command in GO_ON else "to start over; nothing was kept"
-        return _fail(f"interrupted; run the same command again {again}", ExitStatus.INTERRUPTED)
+        said = "" if options.command in LOOKING else f"; run the same command again {again}"
+        return _fail(f"interrupted{said}", ExitStatus.INTERRUPTED)
     except Exception:
         traceback.print_exc(file=stream)
         return int(ExitStatus.BUG)

@@ -23,7 +23,7 @@ from ffpp_prep.format.geometry import CropGeometry, Image
 
 BATCH_BYTES = 64 << 20
 
-COLUMNS = ("frame", "time", "track", "confidence", "x1", "y1", "x2", "y2", "followed", "human", "movement")
+COLUMNS = ("frame", "time", "track", "confidence", "x1", "y1", "x2", "y2", "followed", "human")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Analysis:
     media: Media
     faces: pd.DataFrame
     """one row a face and frame, by time: COLUMNS (`human`: how surely the judge sees a human face in a face's first
-    looks, else NaN; `movement`: `Movement.spread` of the row's face, NaN where it was seen too rarely to say),
+    looks, else NaN), `movement` (`Movement.spread` of the row's face, NaN where it was seen too rarely to say),
     `logit` (the mean of the models') and `logit_0`, `logit_1`, … (each model's); NaN in frames that were
     looked at, but not scored"""
     best_confidence: float

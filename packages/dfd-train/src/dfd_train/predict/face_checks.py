@@ -1,7 +1,7 @@
 """Whether what was found is a living human face: a cat, a macaque, a statue or a painting must not get a verdict.
 
-The one place for such checks: `doubt` is asked of each face that counts, and an answer keeps it from a verdict. What they
-catch and what not is measured in `benchmarks/humanity.py` and `benchmarks/stillness.py`.
+The one place for such checks: `doubt` is asked of each face that counts, and an answer keeps it from a verdict. What
+they catch and what not is measured in `benchmarks/humanity.py` and `benchmarks/stillness.py`.
 """
 
 from __future__ import annotations

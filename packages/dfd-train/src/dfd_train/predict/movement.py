@@ -17,7 +17,7 @@ FEWEST_LOOKS = 8
 class Movement:
     """How far the points of a face's mesh move within the face, told of one look after the other.
 
-    Each look is laid on the first one by shift, turn in space and scale, so that neither the camera nor the head counts.
+    Each look is laid on the first one by shift, turn in space and scale, so that neither camera nor head counts.
     """
 
     def __init__(self) -> None:

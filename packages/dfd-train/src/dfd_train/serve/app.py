@@ -29,7 +29,7 @@ from dfd_train.serve.jobs import Jobs, Upload
 from dfd_train.serve.openapi import openapi
 from dfd_train.serve.refusal import Refusal, Refused
 from dfd_train.serve.uploads import Space, announced, called, receive, safe_name
-from ffpp_prep.text.pages import base_css
+from ffpp_prep.text.pages import environment, style_sheet
 from ffpp_prep.text.printable import printable
 
 STATIC = {
@@ -171,8 +171,11 @@ async def _static(request: Request) -> Response:
 
 @cache
 def _content(name: str) -> bytes:
-    own = (files("dfd_train.serve") / "static" / name).read_bytes()
-    return base_css().encode() + own if name == "style.css" else own
+    if name == "style.css":
+        return style_sheet().encode()
+    if name == "page.html":
+        return environment("dfd_train.serve", "static").get_template(name).render().encode()
+    return (files("dfd_train.serve") / "static" / name).read_bytes()
 
 
 async def _refuse(request: Request, refused: Refused) -> Response:

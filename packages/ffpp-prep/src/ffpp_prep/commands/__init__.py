@@ -20,7 +20,7 @@ from ffpp_prep.commands import (
     verify,
 )
 
-__all__ = ["COMMANDS", "GO_ON", "SYNONYMS"]
+__all__ = ["COMMANDS", "GO_ON", "LOOKING", "SYNONYMS"]
 
 COMMANDS = (
     ("sample", sample),
@@ -45,6 +45,7 @@ GO_ON = (
     "extract",
     "export",
 )  # these keep what is finished when they are interrupted
+LOOKING = ("estimate", "check-splits", "status", "verify", "check-digest")  # these keep nothing in any case
 SYNONYMS = {  # other programs' words
     "detect": "boxes",
     "mesh": "landmarks",

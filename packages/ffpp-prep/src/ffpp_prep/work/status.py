@@ -68,11 +68,14 @@ def status_text(work: str | Path) -> str:
 
 
 def run_lines(work: str | Path, every_s: float) -> Iterator[str]:
-    """Yields a line on the run at work every so many seconds, and one when it has ended; none where there is none."""
-    work = Path(work)
+    """Yields a line on the run at work, looked at every so many seconds, where it says something new, and one when
+    it has ended; none where there is none.
+    """
+    work, before = Path(work), None
     while is_at_work(work):
-        if progress := read_progress(work):
+        if (progress := read_progress(work)) and progress != before:
             yield _run(progress, True)
+            before = progress
         time.sleep(every_s)
     if progress := read_progress(work):
         yield _run(progress, False)

@@ -1,4 +1,4 @@
-"""HTML pages: one way to fill templates, and one style sheet, base.css, under what a kind of page has of its own."""
+"""HTML pages: one way to fill templates, one frame for them, base.html, and one style sheet, style.css."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template, TemplateNotFound
 
-__all__ = ["base_css", "environment"]
+__all__ = ["environment", "style_sheet"]
 
 
 class _Loader(ChoiceLoader):
@@ -25,7 +25,7 @@ class _Loader(ChoiceLoader):
 
 @cache
 def environment(package: str, folder: str = "templates") -> Environment:
-    """Returns what fills the templates in a package's folder, which may include base.css; all values are escaped."""
+    """Returns what fills the templates in a package's folder, which extend base.html; all values are escaped."""
     own, common = PackageLoader(package, folder), PackageLoader("ffpp_prep.text", "pages")
     return Environment(
         loader=_Loader([own, common]),
@@ -36,6 +36,6 @@ def environment(package: str, folder: str = "templates") -> Environment:
     )
 
 
-def base_css() -> str:
-    """Returns the style sheet that all pages have in common."""
-    return environment("ffpp_prep.text", "pages").get_template("base.css").render()
+def style_sheet() -> str:
+    """Returns the style sheet of all pages."""
+    return environment("ffpp_prep.text", "pages").get_template("style.css").render()
