@@ -89,13 +89,18 @@ def _at_rate(pictures: Iterator[NDArray[np.uint8]], rate: float, kept: float) ->
 def _size(picture: NDArray[np.uint8], side: int | None) -> tuple[int, int]:
     """Returns height and width, the longer one at most `side`, both even as 4:2:0 needs."""
     height, width = picture.shape[:2]
-    share = min(1.0, side / max(height, width)) if side else 1.0
+    if not side or side >= max(height, width):
+        return max(2, height // 2 * 2), max(2, width // 2 * 2)
+    share = side / max(height, width)
     return max(2, round(height * share / 2) * 2), max(2, round(width * share / 2) * 2)
 
 
 def _scaled(picture: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    if picture.shape[:2] == shape:
-        return picture
+    height, width = shape
+    if 0 <= picture.shape[0] - height <= 1 and 0 <= picture.shape[1] - width <= 1:
+        return picture[
+            :height, :width
+        ]  # an odd side loses its last pixels: scaled by them, all would be blurred
     tensor = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
     scaled: NDArray[np.uint8] = (
         functional.resize(tensor, list(shape), antialias=True).permute(1, 2, 0).numpy()
