@@ -3,6 +3,7 @@
 import io
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,14 @@ def test_status_watches_a_run_until_it_ends(tmp_path: Path) -> None:
     with only_run(tmp_path), ProgressBar(tmp_path, "boxes", 2, "video") as progress:
         lines = run_lines(tmp_path, 0.01)
         assert next(lines).startswith("boxes at work: 0 of 2 videos in ")
-        threading.Timer(0.2, progress.advance, (2, "one failed")).start()
-        assert next(lines).startswith("boxes at work: 2 of 2 videos in ")  # nothing is said twice
+        progress.advance(2, "one failed")
     (last,) = lines
     assert last.startswith("latest run: boxes, 2 of 2 videos in ") and "(one failed)" in last
+
+
+def test_what_is_not_new_is_not_said_again(tmp_path: Path) -> None:
+    with ExitStack() as run, ProgressBar(tmp_path, "boxes", 2, "video"):
+        run.enter_context(only_run(tmp_path))
+        threading.Timer(0.2, run.close).start()
+        at_work, latest = run_lines(tmp_path, 0.01)
+    assert at_work.startswith("boxes at work: 0 of 2") and latest.startswith("latest run: boxes, 0 of 2")
