@@ -21,9 +21,6 @@ from dfd_train.predict.movement import Movement
 from dfd_train.predict.page import answer
 from dfd_train.predict.result import Result, judge
 from dfd_train.predict.thumbs import Thumbs
-from ffpp_prep.detector.blazeface import BlazeFaces
-from ffpp_prep.detector.blazeface_decode import Candidates
-from ffpp_prep.detector.mesh import Mesh
 
 
 def analysis(
@@ -158,7 +155,7 @@ def test_only_what_changes_within_the_face_is_movement() -> None:
         movement = Movement()
         for turned in Rotation.random(12, random_state=0).as_matrix():
             points = (face + random.normal(0, change, face.shape)) @ turned * random.uniform(0.5, 2) + 200
-            movement.add(BlazeFaces(Candidates(*np.ones((3, 1))), (Mesh(points.astype(np.float32), 1.0),)))
+            movement.add(points.astype(np.float32), 1.0)
         return movement.spread
 
     assert spread(0.0) < 1e-5

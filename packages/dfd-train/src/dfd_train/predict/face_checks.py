@@ -46,11 +46,12 @@ class WatchedFace:
             return float("nan")
         seen = _judge().faces(face.cut(SURROUNDINGS))
         self._watched += 1
-        self.movement.add(seen)
+        sure = float(seen.candidates.scores[0])
+        self.movement.add(seen.meshes[0].points, sure)
         if not asked:
             return float("nan")
         self._judged += 1
-        return float(seen.candidates.scores[0])
+        return sure
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_train.metrics.scores import Floats
-from ffpp_prep.detector.blazeface import BlazeFaces
 
 SURE = 0.3
 """of a mesh with its box: the points of what is less of a face say nothing"""
@@ -26,10 +25,10 @@ class Movement:
         self._sum: Floats = np.zeros(0)
         self._squares = 0.0
 
-    def add(self, faces: BlazeFaces) -> None:
-        """Takes the surest face of a picture, if it is sure enough."""
-        if faces.candidates.scores[0] >= SURE:
-            self._add(_normed(faces.meshes[0].points))
+    def add(self, mesh: NDArray[np.float32], sure: float) -> None:
+        """Takes the points of a mesh (468, 3), if it is sure enough."""
+        if sure >= SURE:
+            self._add(_normed(mesh))
 
     @property
     def spread(self) -> float:
