@@ -193,9 +193,8 @@ def _real_images(model: TrainedModel, data: Path | None, count: int = CROPS, fra
             f"{error}; to compare on crops of another prepared set: --data WORK"
         ) from None
     split = "all" if in_split(prepared.videos, "val").empty else "val"  # footage of one's own has no splits
-    videos = select_videos(
-        prepared.videos, split, multiple_faces=model.facts.config.data.multiple_faces
-    ).videos
+    drop = model.facts.config.data.multiple_faces == "drop"  # of several, any face will do to compare numbers
+    videos = select_videos(prepared.videos, split, multiple_faces="drop" if drop else "keep").videos
     places = np.unique(np.linspace(0, len(videos) - 1, count).round().astype(int))
     crops = [
         prepared.read_crop_at(row, prepared.length(row) * (2 * number + 1) // (2 * frames))

@@ -62,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--multiple-faces",
-        choices=("drop", "keep"),
-        help="leave out videos with several faces, or keep their best face",
+        choices=("drop", "keep", "touched"),
+        help="leave out videos with several faces, keep their best face, or the one that check-fakes found touched",
     )
     add_device(parser)
     add_precision(parser)

@@ -28,12 +28,14 @@ def run(options: argparse.Namespace) -> int:
     config = run_config(options)
     from dfd_train.data.preview import write_preview
     from dfd_train.data.selection import select_videos
+    from dfd_train.data.several import with_places
     from dfd_train.engine.data import open_prepared
     from dfd_train.engine.detector import new_detector
     from dfd_train.runs.checkpoint import untrained
 
     prepared = open_prepared(config)
-    videos = select_videos(prepared.videos, "train", multiple_faces=config.data.multiple_faces).videos
+    several = config.data.multiple_faces
+    videos = select_videos(with_places(prepared, several), "train", multiple_faces=several).videos
     # only what the network wants to see counts here: its pretrained weights needn't be fetched
     detector, _ = new_detector(replace(config, model=untrained(config.model)), options.trust)
     print(write_preview(config, prepared, videos, detector.spec, options.out, options.rows))

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dfd_train.data.selection import Pair
+from dfd_train.data.several import places_of
 from dfd_train.settings.config import DataConfig
 from ffpp_prep.format.frames import (
     altered_dual_frames,
@@ -58,6 +59,7 @@ class Batches(Sequence[list[Sample]]):
     Args:
         spots: of all samples of the epoch, in the order in which they are shown.
         labels: (N,) int8.
+        faces: of each frame the one that is shown, (N,) int8.
         ends: where each batch ends, ascending.
         epoch: from 1; 0 for an evaluation.
         begin: where the first batch begins.
@@ -68,13 +70,15 @@ class Batches(Sequence[list[Sample]]):
         self,
         spots: Spots,
         labels: npt.NDArray[np.int8],
+        faces: npt.NDArray[np.int8],
         ends: npt.NDArray[np.int64],
         epoch: int,
         begin: int = 0,
         *,
         blended: bool = False,
     ) -> None:
-        self._spots, self._labels, self._ends, self._epoch, self._begin = spots, labels, ends, epoch, begin
+        self._spots, self._labels, self._faces = spots, labels, faces
+        self._ends, self._epoch, self._begin = ends, epoch, begin
         self._blended = blended
 
     def __len__(self) -> int:
@@ -90,7 +94,9 @@ class Batches(Sequence[list[Sample]]):
             if step != 1:
                 raise IndexError(f"step is {step}; allowed: 1")
             ends, begin = self._ends[start:stop], self._start(start)
-            return Batches(self._spots, self._labels, ends, self._epoch, begin, blended=self._blended)
+            return Batches(
+                self._spots, self._labels, self._faces, ends, self._epoch, begin, blended=self._blended
+            )
         if index < 0:
             index += len(self)
         if not 0 <= index < len(self):
@@ -107,6 +113,7 @@ class Batches(Sequence[list[Sample]]):
             and np.array_equal(self._ends, other._ends)
             and np.array_equal(self._spots, other._spots)
             and np.array_equal(self._labels, other._labels)
+            and np.array_equal(self._faces, other._faces)
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays can change
@@ -131,10 +138,11 @@ class Batches(Sequence[list[Sample]]):
 
     def _samples(self, start: int, stop: int) -> list[Sample]:
         rows, frames = self._spots[start:stop].T.tolist() if stop > start else ([], [])
-        labels = self._labels[start:stop].tolist()
+        faces, labels = self._faces[start:stop].tolist(), self._labels[start:stop].tolist()
+        columns = zip(rows, frames, faces, labels, range(start, stop), strict=True)
         return [
-            Sample(row, frame, 0, label, self._epoch, position, self._blended and label == 1)
-            for row, frame, label, position in zip(rows, frames, labels, range(start, stop), strict=True)
+            Sample(row, frame, face, label, self._epoch, place, self._blended and label == 1)
+            for row, frame, face, label, place in columns
         ]
 
 
@@ -265,12 +273,19 @@ class _Planner:
             self._altered = altered_by_row(videos)
         for row, ranges in self._altered.items():
             self._lengths[row] = sum(stop - first for first, stop in ranges)
+        self._places = places_of(videos)
+        for row, place in self._places.items():
+            if row in self._altered:
+                place = place.within(self._altered.pop(row))
+            self._places[row], self._lengths[row] = place, len(place.frames)
         self._substitutions = 0
 
     def various(self, row: int, total_epochs: int, stride: int) -> list[Spot]:
         if row in self._altered:
             count = self._lengths[row]
             return self._spots(row, [altered_frame(self._epoch, count)] if count else [], 0)
+        if not self._lengths[row]:
+            return []
         frame, substituted = various_frame(self._epoch, self._lengths[row], total_epochs, stride)
         return self._spots(row, [frame], substituted)
 
@@ -278,6 +293,8 @@ class _Planner:
         if row in self._altered:
             inside = self._lengths[row]
             return self._spots(row, altered_dual_frames(self._epoch, inside, count) if inside else [], 0)
+        if not self._lengths[row]:
+            return []
         return self._spots(row, *dual_frames(self._epoch, self._lengths[row], total_epochs, count))
 
     def evaluation(self, count: int, benchmark: bool) -> Spots:
@@ -301,19 +318,26 @@ class _Planner:
             frames = np.sort(drawn) if number < length else np.arange(length)
             if row in self._altered:
                 frames[:] = [frame_at(self._altered[row], index) for index in frames.tolist()]
+            elif row in self._places:
+                frames[:] = self._places[row].frames[frames]
             spots[begin : begin + number, 1] = frames
             begin += number
             self._substitutions += max(0, count - length)
         return spots
 
     def plan(self, spots: Spots, ends: npt.NDArray[np.int64], untouched: int = 0) -> EpochPlan:
-        labels = self._labels[spots[:, 0]]
-        return EpochPlan(Batches(spots, labels, ends, self._epoch), self._substitutions, untouched)
+        labels, faces = self._labels[spots[:, 0]], np.zeros(len(spots), np.int8)
+        for row, place in self._places.items():
+            own = np.flatnonzero(spots[:, 0] == row)
+            faces[own] = place.faces[np.searchsorted(place.frames, spots[own, 1])]
+        return EpochPlan(Batches(spots, labels, faces, ends, self._epoch), self._substitutions, untouched)
 
     def _spots(self, row: int, frames: list[int], substituted: int) -> list[Spot]:
         self._substitutions += substituted
         if (ranges := self._altered.get(row)) is not None:
             frames = [frame_at(ranges, index) for index in frames]
+        elif (place := self._places.get(row)) is not None:
+            frames = place.frames[frames].tolist()
         return [(int(row), int(frame)) for frame in frames]
 
 

@@ -96,5 +96,5 @@ def _beside(spots: Spots, batch_size: int, epoch: int, substitutions: int, left_
     twice = np.repeat(spots, 2, axis=0)
     labels = np.tile(np.array([0, 1], np.int8), len(spots))
     ends = np.minimum(np.arange(batch_size, len(twice) + batch_size, batch_size), len(twice))
-    batches = Batches(twice, labels, ends, epoch, blended=True)
+    batches = Batches(twice, labels, np.zeros(len(twice), np.int8), ends, epoch, blended=True)
     return EpochPlan(batches, substitutions, without_face=left_out)

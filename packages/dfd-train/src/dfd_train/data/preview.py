@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pandas as pd
 from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
 from dfd_train.data.blend_plan import vouched_frames
+from dfd_train.data.several import places_of
 from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import resize
 from dfd_train.settings.config import RunConfig
@@ -37,29 +39,34 @@ def write_preview(
     if config.data.batches == "blends":
         fakes, reals = fakes[:0], shuffled[shuffled["label"] == 0].index[:rows]
     chosen = [row for pair in zip_longest(fakes, reals) for row in pair if row is not None]
-    sheet = [
-        _row(prepared, augmentation, spec, int(row), number, config) for number, row in enumerate(chosen)
-    ]
+    first = _first_samples(prepared, videos, [int(row) for row in chosen], config)
+    sheet = [_row(prepared, augmentation, spec, sample) for sample in first]
     with whole_file(out) as temporary:
         temporary.write_bytes(imagecodecs.png_encode(_stack(sheet, axis=0)))
     return out
 
 
-def _row(
-    prepared: PreparedSet,
-    augmentation: Augmentation,
-    spec: InputSpec,
-    row: int,
-    number: int,
-    config: RunConfig,
-) -> Image:
-    if blends := config.data.batches == "blends":
-        (frame, *_) = vouched_frames(prepared, prepared.videos.loc[[row]])[row].tolist()
-    else:
-        frame, _ = various_frame(1, prepared.length(row), config.train.epochs, config.data.frame_stride)
-    label = int(blends or prepared.videos.at[row, "label"])
-    sample = Sample(row, frame, 0, label, epoch=1, position=number + blends, blend=blends)
-    pictures = [resize(prepared.read_crop_at(row, frame), spec.size).permute(1, 2, 0).numpy()]
+def _first_samples(
+    prepared: PreparedSet, videos: pd.DataFrame, rows: list[int], config: RunConfig
+) -> Iterator[Sample]:
+    """Yields what the first epoch shows of each video."""
+    if config.data.batches == "blends":
+        vouched = vouched_frames(prepared, prepared.videos.loc[rows])
+        for number, row in enumerate(rows, 1):
+            yield Sample(row, int(vouched[row][0]), 0, 1, epoch=1, position=number, blend=True)
+        return
+    places = places_of(videos)
+    for number, row in enumerate(rows):
+        place = places.get(row)
+        length = prepared.length(row) if place is None else len(place.frames)
+        index, _ = various_frame(1, length, config.train.epochs, config.data.frame_stride)
+        frame, face = (index, 0) if place is None else (int(place.frames[index]), int(place.faces[index]))
+        yield Sample(row, frame, face, int(prepared.videos.at[row, "label"]), epoch=1, position=number)
+
+
+def _row(prepared: PreparedSet, augmentation: Augmentation, spec: InputSpec, sample: Sample) -> Image:
+    crop = prepared.read_crop_at(sample.video, sample.frame, sample.face)
+    pictures = [resize(crop, spec.size).permute(1, 2, 0).numpy()]
     for epoch in range(1, 5):
         shown = sample._replace(epoch=epoch)
         image = augmentation(resize(augmentation.read(prepared, shown), spec.size), shown, spec)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from dfd_train.data.several import UNKNOWN
 from dfd_train.errors import UserError
 from ffpp_prep.format.prepared import altered_by_row
 from ffpp_prep.format.schemas import USABLE
@@ -56,7 +57,7 @@ def select_videos(
 ) -> Selection:
     """Returns the usable videos of a split: readable, with a face, and (as the thesis has it) with one face at a time.
 
-    Split "all" is every video, whatever its split.
+    Split "all" is every video, whatever its split. With `multiple_faces` "touched", `videos` are of `with_places`.
 
     Raises: UserError for an unknown split or method, or where nothing is left.
     """
@@ -71,6 +72,8 @@ def select_videos(
         raise UserError(f"no video is in split {split!r}")
     reason = pd.Series("", index=chosen.index)
     reason[chosen["multiple_faces"] & (multiple_faces == "drop")] = "multiple faces"
+    if multiple_faces == "touched":
+        reason[chosen["multiple_faces"] & chosen[UNKNOWN]] = "touched face unknown"
     reason[chosen["method"].isin(list(exclude_methods))] = "excluded method"
     unreadable = ~chosen["status"].isin(USABLE) | (chosen["frames_decoded"] < 1)
     reason[unreadable] = chosen["status"][unreadable].str.replace("_", " ")
@@ -102,7 +105,9 @@ def _way_out(left_out: Sequence[Count]) -> str:
     most = max(left_out, key=lambda count: count.videos).reason
     ways = {
         "not done": "run `ffpp-prep boxes WORK`",
-        "multiple faces": "--multiple-faces keep (data.multiple_faces) takes the best face of each frame",
+        "multiple faces": "--multiple-faces keep (data.multiple_faces) takes the best face of each frame, touched the "
+        "manipulated one",
+        "touched face unknown": "`ffpp-prep check-fakes WORK` finds it where originals or masks are there",
         "excluded method": "name fewer methods in --exclude-methods (data.exclude_methods)",
     }
     return ways.get(most, "`ffpp-prep status WORK` says why for each")

@@ -25,6 +25,7 @@ from dfd_train.data.selection import (
     shuffle_labels,
     usable_by_split,
 )
+from dfd_train.data.several import places_sha256, several_line, with_places
 from dfd_train.engine.sources import crop_sources
 from dfd_train.errors import UserError
 from dfd_train.optim.optimizers import mix_seed
@@ -55,6 +56,8 @@ class TrainingData:
     leaks: tuple[Leak, ...]
     untouched: frozenset[Spot]
     """frames of fakes that do not train because nothing is manipulated in them"""
+    places_sha256: str = ""
+    """of the faces that are shown of several; empty where it's always the best one"""
     shares: Shares | None = None
     """of an epoch, by set; None: every set whole"""
     vouched: Vouched = field(default_factory=dict)
@@ -134,7 +137,8 @@ def open_data(config: RunConfig) -> TrainingData:
             f"them: ffpp-prep check-splits {works}; split anew, or allow it by name: "
             "--set data.allow_leaks=true"
         )
-    videos = prepared.videos
+    videos = with_places(prepared, config.data.multiple_faces)
+    places = places_sha256(prepared, videos)
     if config.data.shuffle_labels:
         videos = shuffle_labels(videos, mix_seed(config.train.seed, 1))
     # validation chooses the checkpoint and the threshold: what training must not see, it must not see either
@@ -159,7 +163,7 @@ def open_data(config: RunConfig) -> TrainingData:
     pairs, unpaired = make_pairs(train.videos) if paired else ([], 0)
     drops = config.data.untouched == "drop" and not blends
     untouched = _untouched(prepared, train) if drops else frozenset()
-    data = TrainingData(prepared, train, val, pairs, unpaired, leaks, untouched)
+    data = TrainingData(prepared, train, val, pairs, unpaired, leaks, untouched, places)
     if blends:
         held_out = val.videos["label"].eq(0).all()
         blended = pd.concat([train.videos, val.videos]) if held_out else train.videos
@@ -219,8 +223,13 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     lines = [
         data.train.summary(),
         data.val.summary(),
+        *filter(None, [several_line(pd.concat([data.train.videos, data.val.videos]))]),
         *_by_set(data, first),
-        usable_by_split(data.prepared.videos, config.data.multiple_faces, config.data.exclude_methods),
+        usable_by_split(
+            with_places(data.prepared, config.data.multiple_faces),
+            config.data.multiple_faces,
+            config.data.exclude_methods,
+        ),
         f"{counted(len(first.batches), 'batch')} an epoch, {counted(first.batches.crops, 'crop')}; "
         f"epochs: {config.train.epochs}, each validated on {counted(validation.batches.crops, 'crop')}",
         crop_sources(
@@ -287,6 +296,7 @@ def data_record(data: TrainingData, run: Path) -> dict[str, object]:
         "split_rules": [rule for own, _ in data.prepared.parts for rule in _split_rules(own.work)],
         "untouched_frames_left_out": len(data.untouched),
         "untouched_sha256": data.untouched_sha256,
+        "places_sha256": data.places_sha256,
         "validated_on_blends": data.held_out,
         "splits": {
             selection.split: {

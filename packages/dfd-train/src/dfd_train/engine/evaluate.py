@@ -16,6 +16,7 @@ from dfd_train.calibration.precision import kept_checks, require_bf16_checked
 from dfd_train.data.loader import default_workers
 from dfd_train.data.overlap import Overlap, overlap
 from dfd_train.data.selection import in_split, select_videos
+from dfd_train.data.several import several_line, with_places
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.record import prediction_facts
 from dfd_train.engine.score import Scoring, require_numbers, score_videos, seconds_a_crop
@@ -28,7 +29,7 @@ from dfd_train.models.inference import for_inference
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
-from dfd_train.settings.sections import Count, Device, Precision
+from dfd_train.settings.sections import Count, Device, Precision, SeveralFaces
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.frames import BENCHMARK_FRAMES
 from ffpp_prep.format.joined import detection_of, open_sets
@@ -52,7 +53,7 @@ class EvaluationRequest(Checked):
     device: Device = "auto"
     batch_size: Count | None = None
     workers: Annotated[int, Range(ge=0)] | None = None
-    multiple_faces: Literal["drop", "keep"] | None = None
+    multiple_faces: SeveralFaces | None = None
     benchmark: bool = False
     """score what DeepfakeBench scores, into a file of its own"""
     trust: tuple[str, ...] = ()
@@ -102,10 +103,11 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     if request.data is None and prepared.fingerprint != model.facts.fingerprint:
         log.warning("%s changed since the run was trained on it", prepared.places)
     check_split(prepared, request.split)
-    selection = select_videos(
-        prepared.videos, request.split, multiple_faces=request.multiple_faces or config.data.multiple_faces
-    )
+    several = request.multiple_faces or config.data.multiple_faces
+    selection = select_videos(with_places(prepared, several), request.split, multiple_faces=several)
     log.info(selection.summary())
+    if line := several_line(selection.videos):
+        log.info("%s: %s", request.split, line)
     if request.benchmark:
         benchmark_sets(selection.videos)  # refused before anything is scored
     prepared = model.crops_of(prepared)
@@ -138,6 +140,7 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     demonstration = model.facts.demonstration or prepared.demonstration
     facts = {
         **prediction_facts(model.path, prepared, demonstration, frames),
+        "multiple_faces": several,
         "checkpoint": request.checkpoint,
         "checkpoint_epoch": str(model.facts.epoch),
     }

@@ -73,6 +73,7 @@ def run_state(
         "learner": state,
         "rate": rate.state_dict(),
         "untouched": data.untouched_sha256,
+        "places": data.places_sha256,
         "processes": processes.count,
     }
 
@@ -120,4 +121,6 @@ def check_resumable(last: LastCheckpoint, config: RunConfig, data: TrainingData)
         raise UserError(
             f"{prepared.places}: fakes/ says of other frames that they are untouched than when this run began"
         )
+    if last.state.get("places", "") != data.places_sha256:
+        raise UserError(f"{prepared.places}: fakes/ marks other faces as touched than when this run began")
     check_length(last.facts.config, config, last.place, data.plan, data.shortest)

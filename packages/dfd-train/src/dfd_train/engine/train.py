@@ -266,6 +266,7 @@ class Training:
             save_checkpoint(self.folder.best, replace(self.facts, epoch=epoch), network.state_dict())
             frames = self.scoring.frames_per_video
             facts = prediction_facts(self.folder.best, self.data.prepared, self.facts.demonstration, frames)
+            facts["multiple_faces"] = self.config.data.multiple_faces
             if not self.data.held_out:  # a scale that blends gave would be none of fakes
                 write_predictions(self.folder.predictions("val"), predictions, facts)
         if self.processes.main:

@@ -69,4 +69,4 @@ def _open_pictures(request: ExplainRequest, first: TrainedModel) -> tuple[list[P
     videos = request.videos or choose_videos(
         prepared, request.per_method, request.seed, config.data.multiple_faces
     )
-    return open_videos(prepared, videos, request.frame), prepared.demonstration
+    return open_videos(prepared, videos, request.frame, config.data.multiple_faces), prepared.demonstration

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from dfd_train.data.cuts import cut
 from dfd_train.data.selection import SPLITS, select_videos
+from dfd_train.data.several import places_of, with_places
 from dfd_train.errors import UserError
 from dfd_train.predict.inputs import require_file
 from dfd_train.report.tables import methods_in
@@ -23,6 +24,7 @@ from ffpp_prep.datasets.people import people
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.format.schemas import USABLE
+from ffpp_prep.format.touched import Places
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import read_frame
 from ffpp_prep.video.photographs import read_image
@@ -90,7 +92,9 @@ def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: s
     if split == "all":
         log.info("%s has no splits: videos are drawn from all of it", prepared.work)
     try:
-        videos = select_videos(prepared.videos, split, multiple_faces=multiple_faces).videos
+        videos = select_videos(
+            with_places(prepared, multiple_faces), split, multiple_faces=multiple_faces
+        ).videos
     except UserError as error:
         raise UserError(
             f"{prepared.work}: {error}; name videos with --video ID, or your own picture with --image FILE"
@@ -103,30 +107,39 @@ def choose_videos(prepared: PreparedSet, each: int, seed: int, multiple_faces: s
     return chosen
 
 
-def open_videos(prepared: PreparedSet, video_ids: Sequence[str], frame: int | None = None) -> list[Picture]:
-    """Returns the best face of one frame of each video, the middle one where `frame` is None.
+def open_videos(
+    prepared: PreparedSet, video_ids: Sequence[str], frame: int | None = None, multiple_faces: str = "drop"
+) -> list[Picture]:
+    """Returns the face that scoring shows of one frame of each video, the middle one where `frame` is None.
 
     Raises: UserError for an unknown or unreadable video, or a frame that it does not have.
     """
-    return [_open_video(prepared, video_id, frame) for video_id in video_ids]
+    places = places_of(with_places(prepared, multiple_faces))
+    return [
+        _open_video(prepared, video_id, frame, places.get(prepared.row(video_id))) for video_id in video_ids
+    ]
 
 
-def _open_video(prepared: PreparedSet, video_id: str, frame: int | None) -> Picture:
+def _open_video(prepared: PreparedSet, video_id: str, frame: int | None, places: Places | None) -> Picture:
     row = prepared.row(video_id)
     status, length = str(prepared.videos.at[row, "status"]), prepared.length(row)
     if status not in USABLE:
         raise UserError(f"{video_id} has no usable face: {status.replace('_', ' ')}")
-    number = length // 2 if frame is None else frame
+    middle = length // 2 if places is None else int(places.frames[len(places.frames) // 2])
+    number = middle if frame is None else frame
     if number >= length:
         raise UserError(f"{video_id} has no frame {number}: it has {length}, from 0")
-    crop = prepared.read_crop_at(row, number)
+    face = 0 if places is None else places.face_of(number)
+    if face is None:
+        raise UserError(f"{video_id}: its touched face isn't in frame {number}; it's in frame {middle}")
+    crop = prepared.read_crop_at(row, number, face)
     return Picture(
         name=PurePosixPath(video_id).stem,
         crop=crop,
         method=str(prepared.videos.at[row, "method"]),
         label=int(prepared.videos.at[row, "label"]),
         frame=number,
-        mask=_read_mask(prepared, row, number, crop.shape[:2]),
+        mask=_read_mask(prepared, row, number, face, crop.shape[:2]),
         group=_group(prepared, row),
     )
 
@@ -141,13 +154,13 @@ def _group(prepared: PreparedSet, row: int) -> str:
     return original if isinstance(original, str) and original else str(prepared.videos.at[row, "video_id"])
 
 
-def _read_mask(prepared: PreparedSet, row: int, frame: int, shape: tuple[int, ...]) -> Mask | None:
+def _read_mask(prepared: PreparedSet, row: int, frame: int, face: int, shape: tuple[int, ...]) -> Mask | None:
     """Returns the mask of a crop; None where there is none, or, with a warning, where it is another frame's."""
     path = prepared.videos.at[row, "mask_path"] if "mask_path" in prepared.videos else None
     if not isinstance(path, str) or not path:
         return None
     video_id = str(prepared.videos.at[row, "video_id"])
-    box = prepared.box_at(row, frame)
+    box = prepared.box_at(row, frame, face)
     if box is None:
         log.warning("%s: no box of frame %d, so its mask cannot be cut", video_id, frame)
         return None
@@ -162,7 +175,7 @@ def _read_mask(prepared: PreparedSet, row: int, frame: int, shape: tuple[int, ..
         log.warning("%s: its mask is %s, the video %s (height, width)", video_id, picture.shape[:2], size)
         return None
     corners = (box.x1, box.y1, box.x2, box.y2)
-    points = prepared.points_at(row, frame, 0, corners)
+    points = prepared.points_at(row, frame, face, corners)
     shown = cut(picture, corners, prepared.geometry, points)
     if shown.shape[:2] != shape:
         log.warning("%s: the mask's crop is %s, the face's %s", video_id, shown.shape[:2], shape)

@@ -21,7 +21,7 @@ from dfd_train.report.curves import Curve, overlay_curves
 from dfd_train.report.differences import differences_table
 from dfd_train.report.files import write_text
 from dfd_train.report.others import Judged, Missing, OtherScores, judged_on, read_scores
-from dfd_train.report.run import Predictions, Run, read_run, warn_of_outdated
+from dfd_train.report.run import SEVERAL, Predictions, Run, read_run, warn_of_outdated
 from dfd_train.report.seeds import seeds_table
 from dfd_train.report.sizes import model_size
 from dfd_train.report.table import Table
@@ -93,6 +93,7 @@ def compare_runs(
         replace(run, predictions=tuple(_on(one, shared) for one in run.predictions)) for run in contents
     ]
     scored = [replace(one, predictions=_on(one.predictions, shared)) for one in scored]
+    notes += _several_faces(contents)
     notes += [f"{one.name}: {one.said}." for one in scored]
     notes += [_not_evaluated(run) for run in contents if run.predicted("test") is None]
     sizes = [model_size(run.path, trust) for run in contents]
@@ -148,6 +149,17 @@ def _restricted(name: str, judged: Sequence[Judged], videos: frozenset[str]) -> 
     if not videos:
         return f"{name}: no video was scored by all ({counts}): they stand in no table side by side."
     return f"{name}: numbers are over the {len(videos):,} {plural(len(videos), 'video')} that all scored ({counts})."
+
+
+def _several_faces(runs: Sequence[Run]) -> list[str]:
+    """Says which face of several each run was scored by, where that's not the same, or the touched one."""
+    notes = []
+    for name in dict.fromkeys(one.name for run in runs for one in run.predictions):
+        said = {run.name: found.several_faces for run in runs if (found := run.predicted(name))}
+        if len(set(said.values())) > 1 or SEVERAL["touched"] in said.values():
+            told = "; ".join(f"{run}: {words or 'not said'}" for run, words in said.items())
+            notes.append(f"{name}: {told}.")
+    return notes
 
 
 def _not_evaluated(run: Run) -> str:

@@ -22,6 +22,11 @@ from ffpp_prep.text.printable import printable
 
 log = logging.getLogger(__name__)
 SPLIT_ORDER = ("test", "val", "train")
+SEVERAL = {
+    "drop": "videos of several faces are left out",
+    "keep": "videos of several faces by their best face",
+    "touched": "videos of several faces by the touched face",
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,11 @@ class Predictions:
     def protocol(self) -> str:
         """The benchmark whose protocol this is; empty for the project's own."""
         return self.name.partition("-on-")[0].partition("-")[2]
+
+    @property
+    def several_faces(self) -> str:
+        """Which face of several was scored, in words; empty where the file does not say it."""
+        return SEVERAL.get(self.metadata.get("multiple_faces", ""), "")
 
     @property
     def other_data(self) -> str:

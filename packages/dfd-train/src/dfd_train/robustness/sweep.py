@@ -15,6 +15,7 @@ from dfd_train.calibration.kept import current_calibration
 from dfd_train.calibration.precision import kept_checks, require_bf16_checked
 from dfd_train.data.loader import default_workers
 from dfd_train.data.selection import select_videos
+from dfd_train.data.several import places_of, with_places
 from dfd_train.data.spec import CropRule
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.evaluate import check_split, warn_of_known
@@ -100,7 +101,8 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Swee
         raise FileNotFoundError(f"{error}; if the prepared set lies elsewhere: --data WORK") from None
     check_split(prepared, request.split)
     prepared = model.crops_of(prepared)
-    videos = select_videos(prepared.videos, request.split, multiple_faces=config.data.multiple_faces).videos
+    several = config.data.multiple_faces
+    videos = select_videos(with_places(prepared, several), request.split, multiple_faces=several).videos
     if request.split == "all" and prepared.fingerprint == model.facts.fingerprint:
         warn_of_known(videos)
     plain = Scoring(
@@ -128,9 +130,10 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Swee
             predictions = kept_predictions(path, facts)
             if predictions is None:
                 films = path.with_suffix("")
-                source = _source(prepared, videos, condition, films, request)
+                own = _without_several(videos) if condition.recodings else videos
+                source = _source(prepared, own, condition, films, request)
                 source = model.crops_of(source) if condition.recodings else source
-                rows = _with_faces(source.videos) if condition.recodings else videos
+                rows = _with_faces(source.videos) if condition.recodings else own
                 predictions = _score(model, source, rows, scoring, device)
                 write_predictions(path, predictions, facts)
                 if not request.keep_films:
@@ -159,6 +162,20 @@ def _source(
     if condition.recodings:
         return recoded_set(prepared, videos, condition.recodings, films, request.detect_every, request.jobs)
     return prepared if condition.margin is None else prepared.with_margin(condition.margin)
+
+
+def _without_several(videos: pd.DataFrame) -> pd.DataFrame:
+    """Films whose best face is the one to score: whose faces are found again aren't marked. Raises: UserError."""
+    several = videos.index.isin(places_of(videos))
+    if several.any():
+        log.warning(
+            "%d films of several faces are left out: in films encoded again none is marked", several.sum()
+        )
+    if several.all():
+        raise UserError(
+            "--faithful: all films show several faces, of which the touched one isn't looked for again"
+        )
+    return videos[~several]
 
 
 def _with_faces(videos: pd.DataFrame) -> pd.DataFrame:

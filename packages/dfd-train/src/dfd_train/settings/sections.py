@@ -19,6 +19,7 @@ Count = Annotated[int, Range(ge=1)]
 Device = Literal["auto", "cpu", "cuda"]
 Amp = Literal["off", "fp16", "bf16"]
 Precision = Literal["fp32", "bf16"]
+SeveralFaces = Literal["drop", "keep", "touched"]
 """of a network that scores"""
 LEVELS = ("full", "higher", "lower", "classifier", "norm")
 LAST_BLOCKS = r"last-([0-9]{1,4})"
@@ -98,8 +99,10 @@ class DataConfig(Checked):
         7, "equally spaced frames per validation video"
     )
     test_frames: Annotated[int, Range(ge=1, le=MOST)] = setting(12, "equally spaced frames per test video")
-    multiple_faces: Literal["drop", "keep"] = setting(
-        "drop", "videos with several faces: left out (thesis) or best face kept"
+    multiple_faces: SeveralFaces = setting(
+        "drop",
+        "videos with several faces: left out (thesis), best face kept, or the one that ffpp-prep check-fakes found "
+        "touched, and of originals the one in its place",
     )
     untouched: Literal["keep", "drop"] = setting("keep", "frames of fakes in which nothing is manipulated")
     exclude_methods: tuple[str, ...] = setting((), "fakes of these methods neither train nor validate")

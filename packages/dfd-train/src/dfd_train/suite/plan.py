@@ -13,7 +13,7 @@ import msgspec
 from dfd_train.errors import UserError
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.settings.config import read_config
-from dfd_train.settings.sections import Count, Probability
+from dfd_train.settings.sections import Count, Probability, SeveralFaces
 from dfd_train.suite.files import file_name
 from ffpp_prep.command_line.suggest import did_you_mean, listed
 from ffpp_prep.options import Checked, Range
@@ -46,7 +46,7 @@ class Protocol(Checked):
     """which frames: equally spaced, or as DeepfakeBench does, from the first to the last, in crops of 256 pixels"""
     aggregation: Aggregation = "mean"
     threshold: Probability | Literal["validation"] = 0.5
-    multiple_faces: Literal["drop", "keep"] | None = None
+    multiple_faces: SeveralFaces | None = None
     margin: Annotated[float, Range(ge=0, le=10)] | None = None
     """crops are cut anew from the videos with this margin"""
     align: Align | None = None

@@ -16,6 +16,7 @@ from dfd_train.data.cuts import cut
 from dfd_train.data.loader import default_workers
 from dfd_train.data.overlap import Overlap
 from dfd_train.data.selection import in_split, select_videos
+from dfd_train.data.several import with_places
 from dfd_train.engine.device import choose_device
 from dfd_train.engine.evaluate import checkpoint_sentence, overlap_with_training, validation_threshold
 from dfd_train.engine.record import prediction_facts
@@ -178,6 +179,7 @@ class _Scorer:
         prepared, videos = self._find(one)
         benchmark = protocol.choice == "deepfakebench"
         several = protocol.multiple_faces or ("keep" if benchmark else self._config.data.multiple_faces)
+        videos = with_places(prepared, several).loc[videos.index]
         selection = select_videos(videos, one.split, multiple_faces=several)
         if benchmark:
             benchmark_sets(selection.videos)  # refuses several compressions

@@ -142,7 +142,12 @@ def protocol_line(protocol: Protocol) -> str:
     called = (
         "validation's best threshold" if protocol.threshold == "validation" else f"{protocol.threshold:g}"
     )
-    faces = {"drop": "left out", "keep": "kept by their best face", None: "as in the run's settings"}
+    faces = {
+        "drop": "left out",
+        "keep": "kept by their best face",
+        "touched": "by the touched face",
+        None: "as in the run's settings",
+    }
     return (
         f"{frames}; {', '.join(crops)}; a video's score is the {SAID[protocol.aggregation]} of its frames', fake above "
         f"{called}; videos of several faces {faces[protocol.multiple_faces]}."

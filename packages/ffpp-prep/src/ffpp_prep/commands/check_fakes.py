@@ -36,6 +36,7 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> Outcome:
     from ffpp_prep.stages.fakes import FAILED, check_fakes
     from ffpp_prep.work.failures import failure_lines, write_failures
+    from ffpp_prep.work.fakes import marked_lines
 
     work = work_of(options)
     summary = check_fakes(
@@ -65,6 +66,8 @@ def run(options: argparse.Namespace) -> Outcome:
             f"an earlier version measured these fakes and didn't ask for compression: in strongly compressed video "
             f"it may call touched faces untouched; to measure again, remove {work / 'fakes'} and run this again"
         )
+    for line in marked_lines(checks):
+        print(line)
     _print_some("flickering", checks[(checks["changes"] > 0) & ~untouched])
     _print_some("manipulation switches faces", checks[checks["switches"] > 0])
     failed = _failures(checks)

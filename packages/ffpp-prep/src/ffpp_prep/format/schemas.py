@@ -111,6 +111,9 @@ CHECKS_SCHEMA = pa.schema(
         ("changes", pa.int32()),
         ("switches", pa.int32()),
         pa.field("faces_unknown", pa.int32(), metadata={"since": "0.2"}),
+        pa.field("tracks_touched", pa.list_(pa.int32()), metadata={"since": "0.3"}),
+        pa.field("tracks_unknown", pa.list_(pa.int32()), metadata={"since": "0.3"}),
+        pa.field("marked_by", pa.string(), metadata={"since": "0.3"}),
     ]
 )
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ffpp_prep.format.geometry import expanded_square
 from ffpp_prep.format.schemas import FAKES_SCHEMA
+from ffpp_prep.one_video.marks import Marks, by_difference, by_mask, mask_shares
 from ffpp_prep.settings import FakeSettings
 from ffpp_prep.text.units import counted
 from ffpp_prep.video import VideoError, open_video
@@ -72,6 +73,9 @@ class FakeCheck:
         frames_untouched: frames with faces of which none is touched.
         changes: how often such a frame follows another kind or the reverse: flicker.
         switches: how often the manipulation goes over to other faces (tracks) altogether.
+        tracks_touched: the tracks that were manipulated.
+        tracks_unknown: those of which that can't be told; all others weren't.
+        marked_by: what says so, `mask` or `difference`; "" where nothing was measured.
         rows: of FAKES_SCHEMA; None where nothing was measured.
     """
 
@@ -85,6 +89,9 @@ class FakeCheck:
     frames_untouched: int = 0
     changes: int = 0
     switches: int = 0
+    tracks_touched: tuple[int, ...] = ()
+    tracks_unknown: tuple[int, ...] = ()
+    marked_by: str = ""
     rows: pa.Table | None = None
 
 
@@ -116,6 +123,7 @@ def check_fake(
     decoder: str = "pyav",
     beat: Callable[[], None] = lambda: None,
     size: tuple[int, int] | None = None,
+    mask: str = "",
 ) -> FakeCheck:
     """Measures every face of a fake; a fault becomes the result's status, never an exception.
 
@@ -128,10 +136,11 @@ def check_fake(
         decoder: see `ffpp_prep.video`.
         beat: called every few frames.
         size: width and height of the fake's frames that its boxes were recorded with, where known.
+        mask: the video of the fake's mask, "" where there is none.
     """
     faces = {int(str(frame)): group for frame, group in boxes.groupby("frame")}
     found: list[tuple[int, int, int, FaceDifference]] = []  # frame, face, track
-    frames = 0
+    frames, shape = 0, (0, 0)
     try:
         with open_video(path, decoder) as fake_reader, open_video(original, decoder) as original_reader:
             if size is not None:
@@ -145,6 +154,7 @@ def check_fake(
                     if pictures[0].shape != pictures[1].shape:
                         sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in pictures)
                         return FakeCheck(video_id, "size_differs", f"fake and original are {sizes}")
+                    shape = pictures[0].shape[1], pictures[0].shape[0]
                     measured = compare(*pictures, here[["x1", "y1", "x2", "y2"]].to_numpy(np.float64))
                     names = zip(here["face"], here["track"], measured, strict=True)
                     found += [(fake.index, int(face), int(track), d) for face, track, d in names]
@@ -155,7 +165,14 @@ def check_fake(
         return FakeCheck(video_id, "open_failed", str(failure))
     if not error and faces and frames <= max(faces):
         error = f"the original has {counted(frames, 'frame')}, the fake more"
-    return _summary(video_id, found, frames, error, settings)
+    judged = [judge(settings, d) for *_, d in found]
+    marks = by_difference((track, verdict) for (_, _, track, _), verdict in zip(found, judged, strict=True))
+    if mask and found:
+        try:
+            marks = by_mask(mask_shares(mask, boxes, shape, decoder), boxes) or marks
+        except VideoError as failure:
+            error = error or f"marked by the difference, as its mask can't be read: {failure}"
+    return _summary(video_id, found, frames, error, judged, marks)
 
 
 def compare(fake: Image, original: Image, boxes: NDArray[np.float64]) -> list[FaceDifference]:
@@ -242,10 +259,10 @@ def _summary(
     found: list[tuple[int, int, int, FaceDifference]],
     frames: int,
     error: str,
-    settings: FakeSettings,
+    verdicts: list[Verdict],
+    marks: Marks,
 ) -> FakeCheck:
     # Where nothing is known a face counts as touched, as it did without this check.
-    verdicts = [judge(settings, d) for *_, d in found]
     touched = [verdict != "untouched" for verdict in verdicts]
     by_frame: dict[int, set[int]] = {}  # frame -> touched tracks
     for (frame, _, track, _), is_touched in zip(found, touched, strict=True):
@@ -262,6 +279,9 @@ def _summary(
         frames_untouched=sum(not t for t in tracks),
         changes=sum(bool(a) != bool(b) for a, b in pairwise(tracks)),
         switches=sum(not a & b for a, b in pairwise(t for t in tracks if t)),
+        tracks_touched=marks.touched,
+        tracks_unknown=marks.unknown,
+        marked_by=marks.by if found else "",
         rows=_rows(video_id, found, verdicts),
     )
 

@@ -35,7 +35,7 @@ class FakesSummary:
         skipped: fakes that were done before.
         frames, seconds: of this run.
         left_out: why fakes can't be measured -> how many.
-        checks: one row a measured fake: the columns of CHECKS_SCHEMA, and `method`.
+        checks: one row a measured fake: the columns of CHECKS_SCHEMA, `method` and `frames_multi_face`.
         asks_compression: whether a face is unknown if compression may hide its manipulation; older folders, which
             didn't ask that, may call it untouched.
     """
@@ -59,6 +59,7 @@ class _Task:
     settings: FakeSettings
     decoder: str
     size: tuple[int, int]
+    mask: str
 
 
 def check_fakes(
@@ -96,7 +97,7 @@ def check_fakes(
     with only_run(work):
         store.begin(settings)
         fakes, left_out = _measurable(read_videos_and_parts(work))
-        done = store.done(but=FAILED if retry_failed else ())
+        done = store.done(but=FAILED if retry_failed else ()) - _unmarked(store, fakes)
         tasks = [
             _Task(
                 r.video_id,
@@ -107,6 +108,7 @@ def check_fakes(
                 settings,
                 made_with.get("decoder", "pyav"),
                 (int(r.width), int(r.height)),
+                r.mask_path,
             )
             for r in fakes.itertuples()
             if r.video_id not in done
@@ -117,11 +119,22 @@ def check_fakes(
             frames = collect(
                 outcomes, _given_up, lambda part: store.commit_part(part, settings, {}), bar, statuses
             )
-        checks = store.read_status().drop(columns="part").merge(fakes[["video_id", "method"]], on="video_id")
+        checks = (
+            store.read_status()
+            .drop(columns="part")
+            .merge(fakes[["video_id", "method", "frames_multi_face"]], on="video_id")
+        )
         checks = checks.assign(faces_unknown=checks["faces_unknown"].fillna(0).astype("int32"))
     seconds = time.monotonic() - started
     asked = settings.faintest is not None
     return FakesSummary(dict(statuses), len(fakes) - len(tasks), frames, seconds, left_out, checks, asked)
+
+
+def _unmarked(store: FakeStore, fakes: pd.DataFrame) -> set[str]:
+    """Returns the fakes of several faces that were measured before tracks were marked: they are measured again."""
+    status = store.read_status(["marked_by"])
+    several = fakes.loc[fakes["frames_multi_face"] > 0, "video_id"]
+    return set(status.loc[status["marked_by"].isna(), "video_id"]).intersection(several)
 
 
 def _measurable(videos: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -142,7 +155,15 @@ def _check(task: _Task, beat: Beat) -> FakeCheck:
     boxes = BoxStore(task.work).read_part(task.part, {task.video_id})  # a damaged part is no video's fault
     return recorded(
         lambda: check_fake(
-            task.video_id, task.path, task.original, boxes, task.settings, task.decoder, beat, task.size
+            task.video_id,
+            task.path,
+            task.original,
+            boxes,
+            task.settings,
+            task.decoder,
+            beat,
+            task.size,
+            task.mask,
         ),
         partial(FakeCheck, task.video_id, "open_failed"),
         CHECKS_SCHEMA,

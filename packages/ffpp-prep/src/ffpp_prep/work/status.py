@@ -13,6 +13,7 @@ import pandas as pd
 from ffpp_prep.format.manifest import read_summaries
 from ffpp_prep.text.units import counted, duration_text, plural, size_text
 from ffpp_prep.work.failures import Failure, failure_lines
+from ffpp_prep.work.fakes import FakeStore, marked_lines
 from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.lock import is_at_work
 from ffpp_prep.work.plan import read_plan
@@ -33,6 +34,7 @@ _COLUMNS = (
     "fps",
     "frames_decoded",
     "frames_with_face",
+    "frames_multi_face",
     "multiple_faces",
 )
 
@@ -60,7 +62,7 @@ def status_text(work: str | Path) -> str:
         ]
     if failed := failures_of(videos):
         lines += ["", "not ok:", *failure_lines(failed, work)]
-    lines += [*_landmarks(work), "", *usable_lines(videos)]
+    lines += [*_landmarks(work), *_fakes(work, videos), "", *usable_lines(videos)]
     lines += ["", *_faces(work)]
     if progress := read_progress(work):
         lines += ["", _run(progress, is_at_work(work))]
@@ -103,6 +105,21 @@ def _landmarks(work: Path) -> list[str]:
     text = f"landmarks of {counted(faces, 'face')} in {counted(len(status), 'video')}"
     text += f"; the mesh takes {none} of them for none"
     return ["", text + (f"; {counted(failed, 'video')} failed" if failed else "")]
+
+
+def _fakes(work: Path, videos: pd.DataFrame) -> list[str]:
+    """Returns how many fakes were measured, and in how many of several faces the manipulated one is known."""
+    checks = FakeStore(work).read_status(
+        ["status", "faces", "faces_untouched", "tracks_touched", "marked_by"]
+    )
+    if checks.empty:
+        return []
+    failed = int((~checks["status"].isin(["ok", "partial"])).sum())
+    text = f"{counted(len(checks), 'fake')} measured: {int(checks['faces_untouched'].sum())} of "
+    text += f"{counted(int(checks['faces'].sum()), 'face')} untouched" + (
+        f"; {failed} failed" if failed else ""
+    )
+    return ["", text, *marked_lines(checks.merge(videos[["video_id", "frames_multi_face"]], on="video_id"))]
 
 
 def _faces(work: Path) -> list[str]:

@@ -145,8 +145,12 @@ def _count_boxes(videos: pd.DataFrame, rows: PartRows, settings: dict[str, Any])
 
 
 def _count_faces(videos: pd.DataFrame, rows: PartRows, settings: dict[str, Any]) -> Iterator[tuple[int, str]]:
-    """Yields the videos whose row of a fake has other numbers than its faces."""
-    return _different(
+    """Yields the videos whose row of a fake has other numbers than its faces, or marks a track in two ways."""
+    marks = zip(videos["marked_by"], videos["tracks_touched"], videos["tracks_unknown"], strict=True)
+    for place, (by, touched, unknown) in enumerate(marks):
+        if isinstance(by, str) and (twice := {*touched}.intersection(unknown)):
+            yield place, f"track {min(twice)} is marked both touched and unknown"
+    yield from _different(
         videos,
         faces=_number(rows.owner, len(videos)),
         faces_untouched=_number(rows.owner[~rows["touched"].astype(bool)], len(videos)),
