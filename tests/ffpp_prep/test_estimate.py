@@ -12,7 +12,7 @@ import h5py
 import pytest
 from clips import FRAMES, ffpp_prep
 
-from ffpp_prep import estimate_root, read_boxes
+from ffpp_prep import estimate_root, find_landmarks, read_boxes
 from ffpp_prep.errors import UserError
 from ffpp_prep.settings import CropSettings, SplitSettings
 from ffpp_prep.work.lock import only_run
@@ -20,7 +20,7 @@ from ffpp_prep.work.progress import ProgressBar
 from ffpp_prep.work.status import status_text
 
 
-def test_against_the_real_thing(tree: Path, detected: Path, extracted: Path) -> None:
+def test_against_the_real_thing(tree: Path, detected: Path, extracted: Path, tmp_path: Path) -> None:
     found = estimate_root(tree, jobs=2)
     assert (found.videos, found.counted, len(found.unreadable)) == (8, 8, 2)
     assert (
@@ -32,6 +32,12 @@ def test_against_the_real_thing(tree: Path, detected: Path, extracted: Path) -> 
     assert found.crops_bytes == pytest.approx(stored, rel=0.3)
     rows = len(read_boxes(detected))
     assert 10 * rows < found.boxes_bytes < 200 * rows
+    assert found.faces == pytest.approx(rows, rel=0.2)
+    work = Path(shutil.copytree(detected, tmp_path / "work"))
+    find_landmarks(work)
+    stored = sum(path.stat().st_size for path in (work / "landmarks").glob("landmarks-*.parquet"))
+    assert found.landmarks_bytes == pytest.approx(stored, rel=0.3)
+    assert 0 < found.landmarks_s < found.boxes_s  # the mesh takes a few per cent of the detector
     assert 1 < found.detect_rate < 1000 and found.jobs == 2 and found.probed == 4
     assert found.boxes_s == pytest.approx(
         6 * FRAMES / found.detect_rate / 2, rel=0.5
@@ -62,6 +68,7 @@ def test_the_command(tree: Path) -> None:
     result = ffpp_prep("estimate", tree, "--jobs", 2, "--codec", "png")
     assert result.returncode == 0, result.stderr
     assert re.search(rf"videos +8, 3 s of video, about {6 * FRAMES} frames", result.stdout)
+    assert re.search(r"points +about \d+ s and [\d.]+ [kM]B: landmarks of \d+ faces", result.stdout)
     assert re.search(r"extract +about \d+ s and [\d.]+ [kM]B: \d+ crops as png", result.stdout)
     assert re.search(r"2 of the 8 can't be opened: \S+900\.mp4, \S+901\.mp4\n", result.stdout)
 

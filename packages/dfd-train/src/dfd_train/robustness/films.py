@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.one_video.boxes import BoxSettings
 from ffpp_prep.stages import detect_boxes
+from ffpp_prep.stages.landmarks import find_landmarks
 from ffpp_prep.text.bars import bar
 from ffpp_prep.video import Encoder, VideoError, open_output, open_video
 from ffpp_prep.work.store import write_scan
@@ -118,8 +120,8 @@ def recoded_set(
 ) -> PreparedSet:
     """Returns a prepared set of the same videos, encoded and their faces detected again, below `folder`.
 
-    What an earlier command made there is kept. Detection is that of `prepared`, but for `detect_every` where given. A
-    film that can't be read stands in it without a face.
+    What an earlier command made there is kept. Detection is that of `prepared`, but for `detect_every` where given;
+    crops are cut as its own are. A film that can't be read stands in it without a face.
 
     Raises: UserError where boxes there were made otherwise.
     """
@@ -136,7 +138,9 @@ def recoded_set(
         records.append(VideoRecord(path=str(film.resolve()), label=int(row.label), **text))
     write_scan(work, records, {"demonstration": str(prepared.demonstration).lower()})
     detect_boxes(work, _settings(prepared, detect_every), jobs=jobs)
-    return load_prepared(work)
+    if prepared.geometry.align:
+        find_landmarks(work, jobs=jobs)
+    return replace(load_prepared(work), recut=prepared.geometry, cutter=prepared.cutter)
 
 
 def remove_films(folder: Path) -> None:

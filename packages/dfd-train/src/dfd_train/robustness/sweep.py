@@ -126,13 +126,14 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Swee
             facts = {
                 **prediction_facts(model.path, prepared, demonstration, scoring.frames_per_video),
                 "videos": str(len(videos)),
-            } | ({"films": f"{condition.recodings} {request.detect_every}"} if condition.recodings else {})
+            }
+            if condition.recodings:
+                facts["films"] = f"{condition.recodings} {request.detect_every} {prepared.geometry}"
             predictions = kept_predictions(path, facts)
             if predictions is None:
                 films = path.with_suffix("")
                 own = _without_several(videos) if condition.recodings else videos
                 source = _source(prepared, own, condition, films, request)
-                source = model.crops_of(source) if condition.recodings else source
                 rows = _with_faces(source.videos) if condition.recodings else own
                 predictions = _score(model, source, rows, scoring, device)
                 write_predictions(path, predictions, facts)

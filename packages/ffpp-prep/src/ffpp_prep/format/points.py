@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from ffpp_prep.format.made_with import remedy_of
 from ffpp_prep.format.tables import read_table
 
-__all__ = ["FIVE", "POINTS", "POINT_BYTES", "PointReader", "five_points", "packed", "unpacked"]
+__all__ = [
+    "FIVE",
+    "POINTS",
+    "POINT_BYTES",
+    "SURE",
+    "PointReader",
+    "five_points",
+    "packed",
+    "unpacked",
+    "upright_points",
+]
 
 Floats = NDArray[np.float32]
 Box = tuple[float, float, float, float]
@@ -31,6 +41,8 @@ FIVE = tuple(f"{axis}_{name}" for name in _FIVE for axis in "xy")
 # Of the mesh's points; "right" is the person's own right, on the left of the picture.
 RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)
 NOSE_TIP, RIGHT_MOUTH, LEFT_MOUTH = 1, 61, 291
+# Shares of the box, of an upright face that looks ahead.
+_UPRIGHT = np.array([(0.31, 0.38), (0.69, 0.38), (0.5, 0.58), (0.34, 0.76), (0.66, 0.76)], np.float32)
 
 SURE = 0.5
 """the mesh's flag from which on it takes a face for one"""
@@ -43,6 +55,7 @@ _COLUMNS = pa.schema(
         ("video_id", pa.string()),
         ("frame", pa.int32()),
         ("face", pa.int8()),
+        ("flag", pa.float32()),
         ("points", pa.binary(POINT_BYTES)),
     ]
 )
@@ -76,26 +89,34 @@ def five_points(points: Floats) -> Floats:
     return np.stack([*eyes, *others], axis=-2)
 
 
+def upright_points(box: Box) -> Floats:
+    """Returns the five points, (5, 2), of an upright face in a box: of one that the mesh takes for none."""
+    x1, y1, x2, y2 = box
+    points: Floats = np.array([x1, y1], np.float32) + _UPRIGHT * np.array([x2 - x1, y2 - y1], np.float32)
+    return points
+
+
 class PointReader:
     """The points in `WORK/landmarks`, one video at a time, read when asked for."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._videos: OrderedDict[str, dict[tuple[int, int], bytes]] = OrderedDict()
+        self._videos: OrderedDict[str, dict[tuple[int, int], tuple[float, bytes]]] = OrderedDict()
 
     def find(self, video_id: str, frame: int, face: int, box: Box) -> Floats | None:
-        """Returns the five points of a face in pixels, (5, 2); None where there are none. Raises: Damaged."""
-        points = self.find_all(video_id, frame, face, box)
-        return None if points is None else five_points(points)
+        """Returns the five points of a face in pixels, (5, 2), upright ones where the mesh takes it for none; None
+        where there are none. Raises: Damaged.
+        """
+        found = self._find(video_id, frame, face)
+        if found is None:
+            return None
+        flag, content = found
+        return five_points(unpacked(content, box)) if flag >= SURE else upright_points(box)
 
     def find_all(self, video_id: str, frame: int, face: int, box: Box) -> Floats | None:
         """Returns all points of a face in pixels, (468, 2); None where there are none. Raises: Damaged."""
-        if video_id not in self._videos:
-            self._videos[video_id] = self._read(video_id)
-            if len(self._videos) > _CACHED_VIDEOS:
-                self._videos.popitem(last=False)
-        content = self._videos[video_id].get((frame, face))
-        return None if content is None else unpacked(content, box)
+        found = self._find(video_id, frame, face)
+        return None if found is None else unpacked(found[1], box)
 
     def vouched_frames(self, video_ids: Collection[str]) -> dict[str, NDArray[np.int32]]:
         """Returns the frames of each video whose best face the mesh takes for one, ascending; videos of which there
@@ -128,10 +149,17 @@ class PointReader:
             parts |= dict.fromkeys(names["video_id"].to_pylist(), commit.stem.removeprefix("videos-"))
         return parts
 
-    def _read(self, video_id: str) -> dict[tuple[int, int], bytes]:
+    def _find(self, video_id: str, frame: int, face: int) -> tuple[float, bytes] | None:
+        if video_id not in self._videos:
+            self._videos[video_id] = self._read(video_id)
+            if len(self._videos) > _CACHED_VIDEOS:
+                self._videos.popitem(last=False)
+        return self._videos[video_id].get((frame, face))
+
+    def _read(self, video_id: str) -> dict[tuple[int, int], tuple[float, bytes]]:
         if video_id not in self._part_of:
             return {}
         path = self._folder / f"landmarks-{self._part_of[video_id]}.parquet"
         table = read_table(path, remedy_of(path), _COLUMNS, (video_id,))
-        values = (table[name].to_pylist() for name in ("frame", "face", "points"))
-        return {(frame, face): content for frame, face, content in zip(*values, strict=True)}
+        values = (table[name].to_pylist() for name in ("frame", "face", "flag", "points"))
+        return {(frame, face): (flag, content) for frame, face, flag, content in zip(*values, strict=True)}

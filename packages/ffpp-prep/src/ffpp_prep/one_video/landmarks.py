@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ffpp_prep.detector.mesh import REACH, FaceMesh, Mesh
 from ffpp_prep.detector.sampling import Picture, TurnedSquare
-from ffpp_prep.format.points import LEFT_EYE, POINT_BYTES, RIGHT_EYE, packed
+from ffpp_prep.format.points import LEFT_EYE, POINT_BYTES, RIGHT_EYE, SURE, packed
 from ffpp_prep.options import Checked
 from ffpp_prep.video import VideoError, beating, open_video
 
@@ -135,7 +135,7 @@ def landmarks_of_video(
         error,
         decoded,
         len(flags),
-        int((flags >= 0.5).sum()),
+        int((flags >= SURE).sum()),
         found.rows(),
     )
 
@@ -165,14 +165,14 @@ def settled_mesh(mesh: FaceMesh, picture: Picture, box: tuple[float, float, floa
     centred.
     """
     first = mesh_of_box(mesh, picture, box, 0.0)
-    if first.flag < 0.5:
+    if first.flag < SURE:
         return first
     low, high = first.points[:, :2].min(axis=0), first.points[:, :2].max(axis=0)
     (x, y), side = ((low + high) / 2).tolist(), REACH * float((high - low).max())
     second = mesh.within(
         picture, TurnedSquare(x, y, max(side, 1.0), math.radians(head_pose(first.points).roll))
     )
-    return second if second.flag >= 0.5 else first
+    return second if second.flag >= SURE else first
 
 
 class _Found:
@@ -198,7 +198,7 @@ class _Found:
                 else settled_mesh(mesh, picture, box)
             )
             pose = head_pose(one.points)
-            if one.flag >= 0.5:
+            if one.flag >= SURE:
                 self._lean[track] = (frame, math.radians(pose.roll))
             self.flags.append(one.flag)
             self._places.append((frame, int(row.face)))

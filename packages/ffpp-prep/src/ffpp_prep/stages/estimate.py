@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from ffpp_prep.datasets.layouts import TableWords, list_videos
 from ffpp_prep.datasets.splits import assign
 from ffpp_prep.detector import FaceDetector
+from ffpp_prep.detector.mesh import FaceMesh
 from ffpp_prep.detector.workers import Served, find_workers, process_detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.codecs import codec
@@ -23,6 +25,7 @@ from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.one_video.boxes import VideoBoxes, detect_video
 from ffpp_prep.one_video.faces import are_chosen, crops
+from ffpp_prep.one_video.landmarks import landmarks_of_video
 from ffpp_prep.settings import BoxSettings, CropSettings, Engine, SplitSettings
 from ffpp_prep.stages.scanning import own_splits
 from ffpp_prep.text.bars import bar
@@ -47,9 +50,12 @@ class Estimate:
         frames: to decode.
         detected_frames: to run through the detector: without those interpolated, or taken from an original.
         crops: to store.
+        faces: kept, that landmarks would be found of.
         boxes_s: seconds for `boxes`, as probed.
+        landmarks_s: seconds for `landmarks` with as many jobs as asked for.
         extract_s: seconds for `extract` with as many jobs as asked for.
         boxes_bytes: of WORK/boxes.
+        landmarks_bytes: of WORK/landmarks.
         crops_bytes: of WORK/faces.
         jobs: videos that the probe processed at once.
         probed: videos that were detected.
@@ -63,9 +69,12 @@ class Estimate:
     frames: int
     detected_frames: int
     crops: int
+    faces: int
     boxes_s: float
+    landmarks_s: float
     extract_s: float
     boxes_bytes: int
+    landmarks_bytes: int
     crops_bytes: int
     jobs: int
     probed: int
@@ -148,6 +157,8 @@ class _Probe:
     decode_s: float
     detect_s: float
     rows: pa.Table
+    landmarks: pa.Table
+    landmarks_s: float
     crops: int
     crop_s: float
     crop_bytes: int
@@ -173,6 +184,11 @@ def _probe(task: _Task, beat: Beat) -> _Probe | None:
         return None
 
 
+@cache
+def _mesh() -> FaceMesh:
+    return FaceMesh()
+
+
 def _timed(task: _Task, detector: FaceDetector, beat: Beat) -> _Probe | None:
     def detect(frames: int) -> VideoBoxes:
         return detect_video("", task.path, detector, task.boxes, beat, limit=frames)
@@ -182,6 +198,12 @@ def _timed(task: _Task, detector: FaceDetector, beat: Beat) -> _Probe | None:
     if found.rows is None:
         return None
     rows = found.rows.to_pandas()
+    mesh = _mesh()
+    started = time.perf_counter()
+    points = landmarks_of_video("", task.path, rows, mesh, task.boxes.decoder, beat)
+    landmarks_s = time.perf_counter() - started
+    if points.rows is None:
+        return None
     encode, size, count = codec(task.crop.codec).encode, 0, 0
     started = time.perf_counter()
     for _, picture in crops(task.path, rows[rows["score"] >= task.crop.min_score], task.crop, beat):
@@ -193,6 +215,8 @@ def _timed(task: _Task, detector: FaceDetector, beat: Beat) -> _Probe | None:
         decode_s=found.decode_s,
         detect_s=found.detect_s,
         rows=found.rows,
+        landmarks=points.rows,
+        landmarks_s=landmarks_s,
         crops=count,
         crop_s=time.perf_counter() - started,
         crop_bytes=size,
@@ -219,6 +243,9 @@ def _extrapolated(
     count = scale * faces * sum(_chosen(header.frames, video.split, crop) for video, header in readable)
     decode_s = _sum(probes, "decode_s") / _sum(probes, "frames")
     detect_s = _sum(probes, "detect_s") / _sum(probes, "detected")
+    kept = sum(len(probe.rows) for probe in probes) / _sum(probes, "frames")
+    mesh_s = max(0.0, _sum(probes, "landmarks_s") - _sum(probes, "decode_s"))
+    mesh_s /= max(1, sum(len(probe.landmarks) for probe in probes))
     crop_s = max(0.0, _sum(probes, "crop_s") - _sum(probes, "decode_s")) / max(1.0, _sum(probes, "crops"))
     return Estimate(
         videos=videos,
@@ -228,9 +255,12 @@ def _extrapolated(
         frames=round(frames),
         detected_frames=round(detected),
         crops=round(count),
+        faces=round(kept * frames),
         boxes_s=(frames * decode_s + detected * detect_s) / detecting,
+        landmarks_s=frames * (decode_s + kept * mesh_s) / jobs,
         extract_s=(frames * decode_s + count * crop_s) / jobs,
-        boxes_bytes=round(frames * _bytes_a_frame(probes)),
+        boxes_bytes=round(frames * _bytes_a_frame(probes, "rows")),
+        landmarks_bytes=round(frames * _bytes_a_frame(probes, "landmarks")),
         crops_bytes=round(count * _sum(probes, "crop_bytes") / max(1.0, _sum(probes, "crops"))),
         jobs=detecting,
         probed=len(probes),
@@ -247,13 +277,20 @@ def _chosen(length: int, split: str, crop: CropSettings) -> int:
     return int(are_chosen(frames, np.ones(length, np.float32), split, length, crop).sum())
 
 
-def _bytes_a_frame(probes: Sequence[_Probe]) -> float:
-    """Measures a frame's boxes as Parquet; writing the rows twice leaves out what a file costs besides."""
-    rows = pa.concat_tables([probe.rows for probe in probes]).unify_dictionaries()
+def _bytes_a_frame(probes: Sequence[_Probe], name: str) -> float:
+    """Measures a frame's boxes or landmarks as Parquet; writing the rows twice leaves out what a file costs besides."""
+    rows = pa.concat_tables([getattr(probe, name) for probe in probes]).unify_dictionaries()
+    long = [field.name for field in rows.schema if pa.types.is_fixed_size_binary(field.type)]
 
     def size(table: pa.Table) -> int:
         out = io.BytesIO()
-        pq.write_table(table, out, compression="zstd", use_dictionary=["video_id"])
+        pq.write_table(
+            table,
+            out,
+            compression="zstd",
+            use_dictionary=["video_id"],
+            **({"use_byte_stream_split": long} if long else {}),
+        )
         return out.tell()
 
     half = rows.slice(0, len(rows) // 2)
