@@ -36,7 +36,7 @@ def test_against_the_real_thing(tree: Path, detected: Path, extracted: Path, tmp
     work = Path(shutil.copytree(detected, tmp_path / "work"))
     find_landmarks(work)
     stored = sum(path.stat().st_size for path in (work / "landmarks").glob("landmarks-*.parquet"))
-    assert found.landmarks_bytes == pytest.approx(stored, rel=0.3)
+    assert found.landmarks_bytes == pytest.approx(stored, rel=0.5)  # 72 rows
     assert 0 < found.landmarks_s < found.boxes_s  # the mesh takes a few per cent of the detector
     assert 1 < found.detect_rate < 1000 and found.jobs == 2 and found.probed == 4
     assert found.boxes_s == pytest.approx(
