@@ -1,6 +1,6 @@
 """What a network that learned from crops of one face detector loses on crops of the other, on the sample.
 
-    python benchmarks/detector_transfer.py             # two seeds, 40 epochs, a narrow network at 96 pixels
+    python benchmarks/detector_transfer.py SAMPLE      # a tree of `ffpp-prep sample`
 
 The sample is detected by each detector, and a network is trained on each one's crops from the same seed. Every
 network scores the test videos by both. Small networks on a small sample: the difference counts, not the level.
@@ -31,13 +31,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("sample", type=Path, nargs="?")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_sample(folder / "data")
-        works = {detector: prepared(folder, detector, options.epochs) for detector in DETECTORS}
+        sample = options.sample or folder / "data"
+        if options.sample is None:
+            write_sample(sample)
+        works = {detector: prepared(sample, folder, detector, options.epochs) for detector in DETECTORS}
         scores: dict[tuple[str, str], list[Summary]] = {}
         for seed in range(options.seeds):
             for learned in DETECTORS:
@@ -58,10 +61,10 @@ def main() -> None:
     print(f"\nMeans of {options.seeds} seeds, {videos} test videos, {options.epochs} epochs.")
 
 
-def prepared(folder: Path, detector: DetectorName, epochs: int) -> Path:
+def prepared(sample: Path, folder: Path, detector: DetectorName, epochs: int) -> Path:
     """Writes the sample's crops by one detector; of the originals' boxes the fakes' too."""
     work = folder / f"work-{detector}"
-    scan(folder / "data", work)
+    scan(sample, work)
     detect_boxes(work, BoxSettings(detector=detector, every=DETECT_EVERY, from_original=True), jobs=2)
     extract_faces(work, CropSettings(for_training=epochs), jobs=2)
     return work
