@@ -26,8 +26,7 @@ from ffpp_prep.format.joined import detection_of
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.one_video.boxes import BoxSettings
-from ffpp_prep.stages import detect_boxes
-from ffpp_prep.stages.landmarks import find_landmarks
+from ffpp_prep.stages import detect_boxes, find_landmarks
 from ffpp_prep.text.bars import bar
 from ffpp_prep.video import Encoder, VideoError, open_output, open_video
 from ffpp_prep.work.store import write_scan
