@@ -327,8 +327,10 @@ class _Planner:
 
     def plan(self, spots: Spots, ends: npt.NDArray[np.int64], untouched: int = 0) -> EpochPlan:
         labels, faces = self._labels[spots[:, 0]], np.zeros(len(spots), np.int8)
+        order = np.argsort(spots[:, 0], kind="stable") if self._places else np.empty(0, np.intp)
+        rows = spots[order, 0]
         for row, place in self._places.items():
-            own = np.flatnonzero(spots[:, 0] == row)
+            own = order[slice(*np.searchsorted(rows, [row, row + 1]))]
             faces[own] = place.faces[np.searchsorted(place.frames, spots[own, 1])]
         return EpochPlan(Batches(spots, labels, faces, ends, self._epoch), self._substitutions, untouched)
 
