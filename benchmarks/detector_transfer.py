@@ -1,6 +1,6 @@
 """What a network that learned from crops of one face detector loses on crops of the other, on the sample.
 
-    python benchmarks/detector_transfer.py SAMPLE      # a tree of `ffpp-prep sample`
+    python benchmarks/detector_transfer.py             # two seeds of 40 epochs; with SAMPLE, of a tree that is there
 
 The sample is detected by each detector, and a network is trained on each one's crops from the same seed. Every
 network scores the test videos by both. Small networks on a small sample: the difference counts, not the level.
