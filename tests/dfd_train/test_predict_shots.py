@@ -14,13 +14,13 @@ import pytest
 from dfd_train.calibration.learned import Calibration, calibrate
 from dfd_train.data.transforms import InputSpec
 from dfd_train.predict.analysis import analyse
-from dfd_train.predict.cuts import CutDetector, thumbnail
 from dfd_train.predict.ensemble import read_together
 from dfd_train.predict.faces import FaceFinder, Rates
 from dfd_train.predict.following import _Look
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.result import judge
 from dfd_train.predict.scorer import Facts
+from dfd_train.predict.shots import ShotChanges, thumbnail
 from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.one_video.tracks import TrackedBox
 from ffpp_prep.sample.sources import PEOPLE
@@ -110,7 +110,7 @@ def test_real_clips_alone_are_not_flagged(tmp_path) -> None:
 
 
 def cuts_of(film: Path) -> list[int]:
-    detector = CutDetector()
+    detector = ShotChanges()
     with PyAVReader(film) as reader:
         return [frame.index for frame in reader if detector.step(frame)]
 

@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Annotated
 
 from dfd_train.data.cuts import cut
-from dfd_train.predict.cuts import CutDetector
 from dfd_train.predict.finder import CONFIDENCE, FaceFinder
 from dfd_train.predict.following import Follower
+from dfd_train.predict.shots import ShotChanges
 from ffpp_prep.detector import Detections
 from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.one_video.tracks import TrackedBox, between
@@ -162,18 +162,18 @@ class VideoFaces:
 
     def __iter__(self) -> Iterator[FoundFace]:
         follower = Follower(max_gap=max(5, round(LOST_AFTER_S * (self.fps or 25.0))))
-        cuts = CutDetector()
+        changes = ShotChanges()
         before: list[TrackedBox] = []
         held: list[_Held] = []
         with self._footage:
             size = (0, 0)
             for frame in self._decoded():
                 detect, score = self._detect_clock.due(self.last_time), self._score_clock.due(self.last_time)
-                cut = self._is_cut(frame, cuts)
-                if cut or frame.size != size:  # boxes are not filled in between two shots or sizes
+                new_shot = self._begins_shot(frame, changes)
+                if new_shot or frame.size != size:  # boxes are not filled in between two shots or sizes
                     yield from self._far_end(before, held, follower)
                     before, held, size, detect = [], [], frame.size, True
-                if cut:
+                if new_shot:
                     follower.cut()
                     self.shots += 1
                     score = True  # of a short shot every look counts
@@ -202,11 +202,11 @@ class VideoFaces:
             self.frames = frame.index + 1
             yield frame
 
-    def _is_cut(self, frame: Frame, cuts: CutDetector) -> bool:
+    def _begins_shot(self, frame: Frame, changes: ShotChanges) -> bool:
         started = time.perf_counter()
-        cut = cuts.step(frame)
+        new_shot = changes.step(frame)
         self.decode_s += time.perf_counter() - started
-        return cut
+        return new_shot
 
     def _picture(self, frame: Frame) -> Image:
         started = time.perf_counter()

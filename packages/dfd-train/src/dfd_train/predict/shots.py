@@ -32,7 +32,7 @@ def thumbnail(frame: Frame) -> NDArray[np.uint8]:
     return small
 
 
-class CutDetector:
+class ShotChanges:
     """Told of a video's frames one after the other, says which are the first of a new shot."""
 
     def __init__(self) -> None:
