@@ -20,7 +20,7 @@ from dfd_train.report.compare import compare_runs
 from dfd_train.runs.predictions import read_predictions
 from dfd_train.settings.config import DataConfig
 from ffpp_prep.format import load_prepared
-from ffpp_prep.one_video.marks import Marks, by_difference, by_mask
+from ffpp_prep.one_video.marks import TouchedTracks, by_difference, by_mask
 from ffpp_prep.sample.encode import encode as encode_sample
 from ffpp_prep.stages.fakes import check_fakes
 from ffpp_prep.work.fakes import FakeStore
@@ -223,8 +223,8 @@ def test_marks_by_shares() -> None:
     """A flickering track is touched; a few faces taken for touched ones make none; noise makes it unknown."""
     judged = [(0, "touched")] * 3 + [(0, "untouched")] * 7 + [(1, "touched")] + [(1, "untouched")] * 19
     judged += [(2, "unknown")] * 6 + [(2, "untouched")] * 4
-    assert by_difference(judged) == Marks((0,), (2,), "difference")
+    assert by_difference(judged) == TouchedTracks((0,), (2,), "difference")
     boxes = pd.DataFrame([(f, k, k) for f in range(4) for k in range(2)], columns=["frame", "face", "track"])
     shares = {(f, k): 0.5 * (k == 1 and f > 1) for f in range(4) for k in range(2)}
-    assert by_mask(shares, boxes) == Marks((1,), (), "mask")
+    assert by_mask(shares, boxes) == TouchedTracks((1,), (), "mask")
     assert by_mask(dict.fromkeys(shares, 0.0), boxes) is None  # a mask that shows nothing says nothing

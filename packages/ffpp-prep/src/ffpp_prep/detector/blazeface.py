@@ -19,6 +19,8 @@ from ffpp_prep.detector.sampling import Picture, fitted
 from ffpp_prep.detector.ssd_framing import ssd_boxes
 from ffpp_prep.detector.tflite import TFLiteNetwork
 
+__all__ = ["BlazeFaceDetector", "BlazeFaces"]
+
 LEAST = 0.2  # score from which a candidate is judged; of a picture without any, the best one is kept
 MOST_FACES = 32  # of one picture
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ffpp_prep.format.geometry import expanded_square
 from ffpp_prep.format.schemas import FAKES_SCHEMA
-from ffpp_prep.one_video.marks import Marks, by_difference, by_mask, mask_shares
+from ffpp_prep.one_video.marks import TouchedTracks, by_difference, by_mask, mask_shares
 from ffpp_prep.settings import FakeSettings
 from ffpp_prep.text.units import counted
 from ffpp_prep.video import VideoError, open_video
@@ -260,7 +260,7 @@ def _summary(
     frames: int,
     error: str,
     verdicts: list[Verdict],
-    marks: Marks,
+    marks: TouchedTracks,
 ) -> FakeCheck:
     # Where nothing is known a face counts as touched, as it did without this check.
     touched = [verdict != "untouched" for verdict in verdicts]

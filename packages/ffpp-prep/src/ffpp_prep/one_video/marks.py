@@ -11,7 +11,7 @@ import pandas as pd
 
 from ffpp_prep.video import open_video
 
-__all__ = ["Marks", "by_difference", "by_mask", "mask_shares"]
+__all__ = ["TouchedTracks", "by_difference", "by_mask", "mask_shares"]
 
 Face = tuple[int, int]  # frame, face
 Shares = dict[Face, float]
@@ -24,7 +24,7 @@ TOUCHED_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Marks:
+class TouchedTracks:
     """The tracks of a fake that were manipulated, those of which it can't be told, and by what: all others weren't."""
 
     touched: tuple[int, ...] = ()
@@ -62,7 +62,7 @@ def mask_shares(mask: str, boxes: pd.DataFrame, size: tuple[int, int], decoder: 
     return found
 
 
-def by_mask(shares: Shares, boxes: pd.DataFrame) -> Marks | None:
+def by_mask(shares: Shares, boxes: pd.DataFrame) -> TouchedTracks | None:
     """Returns the marks by a mask, in whose frames some face must be covered; else None."""
     frames = {frame for (frame, _), share in shares.items() if share >= COVERED}
     if not frames:
@@ -75,14 +75,14 @@ def by_mask(shares: Shares, boxes: pd.DataFrame) -> Marks | None:
         shown = [s for s, frame in zip(known, own["frame"], strict=True) if s is not None and frame in frames]
         if shown and float(np.median(shown)) >= COVERED:
             touched.append(int(str(track)))
-    return Marks(tuple(touched), tuple(unknown), "mask")
+    return TouchedTracks(tuple(touched), tuple(unknown), "mask")
 
 
-def by_difference(judged: Iterable[tuple[int, str]]) -> Marks:
+def by_difference(judged: Iterable[tuple[int, str]]) -> TouchedTracks:
     """Returns the marks by how each face was judged: pairs of its track and touched, untouched or unknown."""
     tracks: dict[int, list[str]] = {}
     for track, verdict in judged:
         tracks.setdefault(track, []).append(verdict)
     touched = {track for track, own in tracks.items() if own.count("touched") >= TOUCHED_SHARE * len(own)}
     unknown = {track for track, own in tracks.items() if 2 * own.count("unknown") > len(own)} - touched
-    return Marks(tuple(sorted(touched)), tuple(sorted(unknown)), "difference")
+    return TouchedTracks(tuple(sorted(touched)), tuple(sorted(unknown)), "difference")
