@@ -18,17 +18,11 @@ from statistics import median
 
 import h5py
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+from sample_crops import of_video, sample_crops
 
 from ffpp_prep import read_boxes, read_videos
-from ffpp_prep.detector import load_detector
 from ffpp_prep.format.codecs import CODECS, Codec
-from ffpp_prep.one_video.boxes import detect_video
-from ffpp_prep.one_video.faces import crops
-from ffpp_prep.settings import BoxSettings, CropSettings
-
-TAKE_FRAMES = 24
 
 Crops = list[NDArray[np.uint8]]
 
@@ -42,7 +36,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = list(prepared(options.work) if options.work else sample(Path(folder)))
+        found = list(prepared(options.work) if options.work else sample_crops(Path(folder)))
         chosen = [
             found[i] for i in np.linspace(0, len(found) - 1, min(options.crops, len(found))).astype(int)
         ]
@@ -87,30 +81,10 @@ def read(path: Path, pictures: Crops, order: NDArray[np.int64], codec: Codec) ->
             assert back.shape == pictures[i].shape
 
 
-def sample(folder: Path) -> Iterator[NDArray[np.uint8]]:
-    """The faces of a few of the sample's takes, rendered and encoded as `ffpp-prep sample` does."""
-    from ffpp_prep.sample import plan, render
-
-    detector, cast = load_detector("litert", threads=2), plan.make_plan()
-    takes = sorted(cast.takes.values(), key=lambda take: -len(cast.fakes_of(take.name)))
-    for take in {
-        take.people: take for take in takes
-    }.values():  # of each person the one with the fewest fakes
-        render.render(folder, take.name, 0, TAKE_FRAMES)
-        path = folder / render.original_path(take)
-        found = detect_video(take.name, str(path), detector, BoxSettings(every=8))
-        assert found.rows is not None, found.error
-        yield from of_video(str(path), found.rows.to_pandas())
-
-
 def prepared(work: Path) -> Iterator[NDArray[np.uint8]]:
     boxes = read_boxes(work)
     for video in read_videos(work).query("status == 'ok'").iloc[::7].head(20).itertuples():
         yield from of_video(video.path, boxes[boxes["video_id"] == video.video_id].iloc[::10])
-
-
-def of_video(path: str, boxes: pd.DataFrame) -> Iterator[NDArray[np.uint8]]:
-    return (crop for _, crop in crops(path, boxes, CropSettings()))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from training import print_table, ratio
 from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.video import Encoder, open_output
 
-CODECS = ("jxl", "webp", "qoi", "png", "raw")
+CODECS = ("zstd", "jxl", "webp", "qoi", "png", "raw")
 Spot = tuple[int, int]
 
 

@@ -23,7 +23,7 @@ from ffpp_prep.settings import BoxSettings, CropSettings
 from ffpp_prep.video import CONVERSION
 from ffpp_prep.work.shards import VideoSlice, write_shard
 
-CODECS = ("raw", "webp", "jxl", "qoi", "png")
+CODECS = ("raw", "zstd", "webp", "jxl", "qoi", "png")
 
 
 def main() -> None:

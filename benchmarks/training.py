@@ -20,6 +20,7 @@ from dfd_train.data.loader import BatchLoader, default_workers
 from dfd_train.engine.data import TrainingData, open_data
 from dfd_train.engine.detector import new_detector
 from dfd_train.engine.learner import Learner, Moment
+from dfd_train.engine.on_the_way import OnTheWay
 from dfd_train.engine.processes import Processes
 from dfd_train.settings.config import RunConfig, build_config, find_config, read_config
 
@@ -54,12 +55,15 @@ def network(config: RunConfig, learner: Learner) -> str:
     return f"{config.model.name}{told}, {learner.detector.spec.size}²"
 
 
-def make_learner(config: RunConfig) -> Learner:
+def make_learner(config: RunConfig, dropout: int | None = None) -> Learner:
+    """A learner as a run has it; with `dropout` its dropout is that of another seed, its weights are the same."""
     detector, _ = new_detector(config)
     detector.network.to(device())
     if config.train.channels_last:
         detector.network.to(memory_format=torch.channels_last)
     detector.train()
+    seed = config.train.seed if dropout is None else dropout
+    config = replace(config, train=replace(config.train, seed=seed))
     return Learner(detector, config, device(), Processes())
 
 
@@ -68,7 +72,7 @@ def make_loader(config: RunConfig, data: TrainingData, learner: Learner) -> Batc
         data.prepared,
         learner.detector.spec,
         workers=workers(config),
-        augmentation=Augmentation(config.transforms, config.degradation, config.train.seed),
+        augmentation=Augmentation(config.transforms, config.degradation, config.train.seed).at(device()),
         pin_memory=device().type == "cuda",
     )
 
@@ -84,10 +88,11 @@ def full_batches(config: RunConfig, data: TrainingData) -> Iterator[list[Sample]
         yield from (batch for batch in plan.batches if len(batch) == config.data.batch_size)
 
 
-def learn(learner: Learner, images: torch.Tensor, labels: torch.Tensor, step: int) -> None:
+def learn(learner: Learner, images: torch.Tensor, labels: torch.Tensor, step: int) -> OnTheWay:
     moment = Moment(1, step, step)
-    learner.accumulate(images, labels, 1.0 / len(images), moment, last=True)
+    logits = learner.accumulate(images, labels, 1.0 / len(images), moment, last=True)
     learner.step(1e-4, moment)
+    return logits
 
 
 def seconds(action: Callable[[], object]) -> float:

@@ -78,7 +78,7 @@ def test_flags_follow_from_the_fields(settings, command):
         (BoxSettings, {"decoder": "nonsense"}, "decoder=nonsense: must be pyav or decord"),
         (BoxSettings, {"every": 1.5}, "every=1.5: must be a whole number in 1 ≤ every"),
         (BoxSettings, {"every": True}, "every=True"),
-        (CropSettings, {"codec": "gif"}, "codec=gif: must be webp, jxl, png, qoi, raw or jpeg"),
+        (CropSettings, {"codec": "gif"}, "codec=gif: must be zstd, webp, jxl, png, qoi, raw or jpeg"),
         (CropSettings, {"border": "wrap"}, "border=wrap: must be clip or pad"),
         (CropSettings, {"size": 9999}, "size=9999: must be a whole number in 0 ≤ size ≤ 4096"),
         (CropSettings, {"frames": 3, "every": 2}, "every, frames and for_training exclude each other"),

@@ -16,7 +16,7 @@ from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.format.untouched import untouched_frames
 
 
-@pytest.mark.parametrize("codec", ["jxl", "png", "qoi", "webp", "raw", "jpeg"])
+@pytest.mark.parametrize("codec", ["zstd", "jxl", "png", "qoi", "webp", "raw", "jpeg"])
 def test_every_crop_comes_back(codec, small_set_writer, tmp_path):
     written = small_set_writer(tmp_path / "work", splits=("train", "val"), length=3, codec=codec)
     prepared = load_prepared(written.work)
@@ -191,7 +191,7 @@ def test_sets_that_cannot_be_read(small_set_writer, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"faces-00000\.h5 is listed in the manifest but missing"):
         load_prepared(newer)
     (newer / "faces/manifest.json").write_text(json.dumps(manifest | {"format_version": 1, "codec": "gif"}))
-    with pytest.raises(ValueError, match="codec 'gif': unknown; allowed are webp, jxl"):
+    with pytest.raises(ValueError, match="codec 'gif': unknown; allowed are zstd, webp, jxl"):
         load_prepared(newer)
     (newer / "faces/manifest.json").write_text("{}")
     with pytest.raises(ValueError, match=r"cannot read .*manifest\.json"):
@@ -204,7 +204,7 @@ def test_sets_that_cannot_be_read(small_set_writer, tmp_path):
         ({"margin": "wide"}, "margin is 'wide'"),
         ({"border": ["clip"]}, r"border is \['clip'\], allowed: clip, pad"),
         ({"color": "BGR"}, "color is 'BGR', allowed: RGB"),
-        ({"codec": {}}, "codec '{}': unknown; allowed are webp"),
+        ({"codec": {}}, "codec '{}': unknown; allowed are zstd, webp"),
         ({"shards": ["faces-00000.h5"]}, "lists 'faces-00000.h5', must be a shard"),
         ({"shards": [{"file": "../faces-00000.h5"}]}, "of its own folder"),
         (

@@ -123,6 +123,13 @@ def test_transforms_are_the_same_on_both_devices(small_set):
         differing = (on_cpu - on_gpu).abs().amax(0) > 1e-4
         assert differing.float().mean() < 0.01, position  # a turned pixel may fall beside
         assert not torch.equal(on_cpu, normalize(image, spec))
+    samples = [Sample(0, 0, 0, 0, epoch=1, position=position) for position in range(20)]
+    packed = torch.stack([augmentation.packed(sample, spec) for sample in samples])
+    together = augmentation.batch(image.to("cuda").expand(20, -1, -1, -1), packed.pin_memory(), spec).to(
+        "cpu"
+    )
+    apart = torch.stack([augmentation(image, sample, spec) for sample in samples])
+    assert ((together - apart).abs().amax(1) > 1e-4).float().mean() < 0.01
 
 
 def test_too_little_memory_is_one_line(small_set, tmp_path, capsys):

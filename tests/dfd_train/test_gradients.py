@@ -19,7 +19,7 @@ def test_a_step_is_plain_gradient_descent_on_binary_cross_entropy():
         p - 0.1 * g for p, g in zip(network.parameters(), gradients(network, images, labels), strict=True)
     ]
     subject = learner(network)
-    logits = subject.accumulate(images, labels, 1 / 6, Moment(1, 0, 0), last=True)
+    logits = subject.accumulate(images, labels, 1 / 6, Moment(1, 0, 0), last=True).read()
     assert torch.allclose(logits, small_network()(images).flatten(), atol=1e-6)
     subject.step(0.1, Moment(1, 0, 0))
     for parameter, value in zip(network.parameters(), expected, strict=True):
@@ -47,7 +47,7 @@ def test_dropout_differs_between_batches_and_repeats_with_the_place():
     images, labels = batch(0)
 
     def logits(*place: int) -> torch.Tensor:
-        return learner(network).accumulate(images, labels, 0.0, Moment(*place), last=True)
+        return learner(network).accumulate(images, labels, 0.0, Moment(*place), last=True).read()
 
     assert torch.equal(logits(1, 2, 3), logits(1, 2, 3))
     assert not torch.equal(logits(1, 2, 3), logits(1, 3, 3))  # the second batch of an accumulated step
@@ -177,7 +177,7 @@ def test_mixed_precision_computes_in_it_and_stays_near(amp):
     reference = network[1](images.flatten(1)).flatten().detach()
     types.clear()
     subject = learner(network, replace(PLAIN, amp=amp))
-    logits = subject.accumulate(images, labels, 1 / 6, Moment(1, 0, 0), last=True)
+    logits = subject.accumulate(images, labels, 1 / 6, Moment(1, 0, 0), last=True).read()
     assert types == [{"bf16": torch.bfloat16, "fp16": torch.float16}[amp]]
     assert logits.dtype == torch.float32 and torch.allclose(logits, reference, atol=0.05)
     assert network[1].weight.grad.dtype == torch.float32

@@ -36,7 +36,7 @@ def test_file_format(extracted: Path) -> None:
                 and file.attrs["complete"]
                 and file.attrs["format_version"] == 1
             )
-            assert (file.attrs["codec"], file.attrs["size"], file.attrs["margin"]) == ("webp", 0, 0.3)
+            assert (file.attrs["codec"], file.attrs["size"], file.attrs["margin"]) == ("zstd", 0, 0.3)
             n = len(file["frame"])
             assert commit["crops"] == n and len(file["offsets"]) == n + 1 and file["shape"].shape == (n, 2)
             types = {

@@ -174,7 +174,7 @@ def test_crops_never_mix_with_those_of_other_boxes(detected: Path, tmp_path: Pat
     assert refused.returncode == 2 and "written with boxes of fingerprint" in refused.stderr
     repaired = ffpp_prep("verify", work, "--repair")
     assert repaired.returncode == 1 and "made of other boxes than those in WORK/boxes" in repaired.stdout
-    assert f"to make it again:  ffpp-prep extract {work} --frames 2\n" in repaired.stdout
+    assert f"to make it again:  ffpp-prep extract {work} --codec zstd --frames 2\n" in repaired.stdout
     work, _ = extract(detected, tmp_path, "--frames", 2)
     assert stored(work).keys() == {key for key in expected(work) if key[1] in (0, 6)}
     assert verify_work(work).damage == ()
@@ -240,7 +240,7 @@ def test_budget_takes_methods_in_turn_and_can_grow(detected: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--codec", "bmp"), "choose from 'webp', 'jxl'"),
+        (("--codec", "bmp"), "choose from 'zstd', 'webp'"),
         (("--frames", 3, "--every", 2), "exclude each other"),
         (("--margin", -1), "--margin -1.0: must be a number in 0 ≤ margin ≤ 4"),
         (("--max-gb", -1), "--max-gb -1.0: must be"),

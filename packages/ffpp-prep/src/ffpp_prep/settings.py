@@ -15,6 +15,7 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.options import Checked, Range, setting
 
 __all__ = [
+    "DEFAULT_CODEC",
     "THESIS_MARGIN",
     "WHOLE",
     "Align",
@@ -40,7 +41,8 @@ __all__ = [
 THESIS_MARGIN = 0.3
 Border = Literal["clip", "pad"]
 Align = Literal["", "deepfakebench"]
-CodecName = Literal["webp", "jxl", "png", "qoi", "raw", "jpeg"]  # `format.codecs` says what each is
+CodecName = Literal["zstd", "webp", "jxl", "png", "qoi", "raw", "jpeg"]  # `format.codecs` says what each is
+DEFAULT_CODEC: Final = "zstd"
 Decoder = Literal["pyav", "decord"]
 DetectorName = Literal["ssd", "blazeface"]  # `detector` loads them
 EngineName = Literal["auto", "litert", "tensorflow", "torch"]
@@ -170,7 +172,8 @@ class CropSettings(Checked):
     """What decides the crops; two runs with equal settings write equal pixels.
 
     Attributes:
-        codec: how crops are stored; see `ffpp_prep.format.codecs`.
+        codec: how crops are stored; see `ffpp_prep.format.codecs`. Empty: as those that there are, DEFAULT_CODEC
+            where there are none.
         margin: how much larger than the raw box the square is (thesis: 0.3).
         border: `clip` to the frame, or `pad` with black beyond it.
         size: side of the stored square in pixels; 0 keeps the native size.
@@ -193,9 +196,9 @@ class CropSettings(Checked):
         UserError: a value that isn't allowed.
     """
 
-    codec: CodecName = setting(
-        "webp",
-        "how crops are stored; all but jpeg are lossless",
+    codec: Literal["", CodecName] = setting(
+        "",
+        "how crops are stored; all but jpeg are lossless (default: as those in WORK/faces are, otherwise zstd)",
     )
     margin: Margin = setting(THESIS_MARGIN, "how much larger than the box a crop is")
     border: Border = setting("clip", "what happens beyond the frame's edge")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from dfd_train.data.batched import augment_batch, pack
 from dfd_train.data.batches import Sample
 from dfd_train.data.degradation import degrade, draw_corruptions
 from dfd_train.data.ellipses import blend_ellipse
@@ -17,6 +19,8 @@ from dfd_train.settings.config import DegradationConfig, TransformConfig
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.format.prepared import PreparedSet
 
+AT_ONCE_ON_CPU = 2  # crops: more of them fall out of a processor's cache between two operations
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -25,6 +29,12 @@ class Augmentation:
     transforms: TransformConfig
     degradation: DegradationConfig
     seed: int
+
+    def at(self, device: torch.device) -> Augmentation:
+        """Returns the same, for a network on `device`: there or in the loader's processes, as the settings say."""
+        on = self.transforms.on
+        place = ("workers" if device.type == "cpu" else "model") if on == "auto" else on
+        return replace(self, transforms=replace(self.transforms, on=place))
 
     def read(self, prepared: PreparedSet, sample: Sample) -> Image:
         """Returns the crop of a sample with its corruptions: a frame, a blend of it, or, in a fake's place, maybe its
@@ -46,12 +56,23 @@ class Augmentation:
         """Returns the training input of a resized crop, on the crop's device."""
         return augment(image, self.choices(sample, spec), spec)
 
+    def packed(self, sample: Sample, spec: InputSpec) -> Tensor:
+        """Returns what happens to a sample's crop, as numbers for `batch`."""
+        return pack(self.choices(sample, spec))
+
+    def batch(self, images: Tensor, packed: Tensor, spec: InputSpec) -> Tensor:
+        """Returns the training inputs of resized crops (N, 3, S, S), on their device; `packed`: (N, 31), on the CPU."""
+        if images.device.type != "cpu":
+            return augment_batch(images, packed, spec)
+        parts = zip(torch.split(images, AT_ONCE_ON_CPU), torch.split(packed, AT_ONCE_ON_CPU), strict=True)
+        return torch.cat([augment_batch(part, choices, spec) for part, choices in parts])
+
     @property
     def in_bytes(self) -> bool:
         """Whether workers move bytes, to be normalised afterwards: the same numbers, in a quarter of the memory."""
         colours = self.transforms
         jitter = colours.brightness, colours.contrast, colours.saturation, colours.hue
-        return self.transforms.on == "workers" and not any(jitter)
+        return self.transforms.on != "model" and not any(jitter)
 
     def choices(self, sample: Sample, spec: InputSpec) -> Draw:
         """Returns what happens to a sample's crop, drawn anew at each showing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ class Batch:
 
     images: Tensor | NDArray[Any]
     samples: list[Sample]
+    choices: Tensor | None = None
+    """what is to happen to the crops on the network's device, see `Augmentation.batch`"""
     fault: str = ""
     """why a crop of it cannot be read"""
 
@@ -46,11 +48,21 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """Returns the batch in page-locked memory (called by DataLoader)."""
-        return replace(self, images=self.tensor.pin_memory())
+        choices = None if self.choices is None else self.choices.pin_memory()
+        return replace(self, images=self.tensor.pin_memory(), choices=choices)
 
 
-class Crops(Dataset[tuple[Tensor | str, Sample]]):
-    """Sample -> (image or why it cannot be read, sample); samples are the indices: workers hold no epoch state."""
+class Item(NamedTuple):
+    """One crop of a batch."""
+
+    sample: Sample
+    image: Tensor | None
+    choices: Tensor | None
+    fault: str
+
+
+class Crops(Dataset[Item]):
+    """Sample -> its crop; samples are the indices: workers hold no epoch state."""
 
     def __init__(
         self,
@@ -63,11 +75,14 @@ class Crops(Dataset[tuple[Tensor | str, Sample]]):
         self._prepared, self._spec, self._augmentation = prepared, spec, augmentation
         self._crop_size, self._corruptions = crop_size, corruptions
 
-    def __getitem__(self, sample: Sample) -> tuple[Tensor | str, Sample]:
+    def __getitem__(self, sample: Sample) -> Item:
+        own = self._augmentation if sample.epoch else None
+        on_device = own is not None and own.transforms.on == "model"
         try:
-            return self._image(sample), sample
+            choices = own.packed(sample, self._spec) if own is not None and on_device else None
+            return Item(sample, self._image(sample), choices, "")
         except (UserError, OSError) as error:
-            return str(error), sample
+            return Item(sample, None, None, str(error))
 
     def _image(self, sample: Sample) -> Tensor:
         if self._augmentation is None or not sample.epoch:
@@ -90,19 +105,26 @@ class Crops(Dataset[tuple[Tensor | str, Sample]]):
         return self._augmentation(image, sample, self._spec)
 
 
-def collate(items: list[tuple[Tensor | str, Sample]]) -> Batch:
-    """Returns a batch; in a loader process it is put into shared memory here, where a lack of room can be answered."""
-    samples = [sample for _, sample in items]
-    for image, _ in items:
-        if isinstance(image, str):
-            return Batch(torch.empty(0), samples, image)
-    images = torch.stack([image for image, _ in items if isinstance(image, Tensor)])
+def collate(items: list[Item]) -> Batch:
+    """Returns a batch; in a loader process it is made in shared memory, where a lack of room can be answered."""
+    samples = [item.sample for item in items]
+    if fault := next((item.fault for item in items if item.fault), ""):
+        return Batch(torch.empty(0), samples, fault=fault)
+    images = [item.image for item in items if item.image is not None]
+    packed = [item.choices for item in items if item.choices is not None]
+    choices = torch.stack(packed) if packed else None
     if get_worker_info() is None:
-        return Batch(images, samples)
+        return Batch(torch.stack(images), samples, choices)
     try:
-        images.share_memory_()  # type: ignore[no-untyped-call]
-        return Batch(images, samples)
+        return Batch(torch.stack(images, out=_shared(images)), samples, choices)
     except RuntimeError as error:
         if "shared memory" not in str(error) and "No space left" not in str(error):
             raise
-        return Batch(images.numpy(), samples)
+        return Batch(torch.stack(images).numpy(), samples, choices)
+
+
+def _shared(images: list[Tensor]) -> Tensor:
+    """Returns room for a batch of such images in shared memory, so that it isn't copied there afterwards."""
+    size = sum(image.nbytes for image in images)
+    storage: torch.UntypedStorage = torch.UntypedStorage._new_shared(size)  # type: ignore[no-untyped-call]
+    return torch.tensor([], dtype=images[0].dtype).set_(storage).view(len(images), *images[0].shape)

@@ -45,8 +45,7 @@ class BatchLoader:
         corruptions: tuple[Corruption, ...] = (),
     ) -> None:
         self._spec = spec
-        self._on_device = augmentation if augmentation and augmentation.transforms.on == "model" else None
-        self._in_bytes = augmentation if augmentation and augmentation.in_bytes else None
+        self._augmentation = augmentation
         self._plan = _PlanSampler()
         self._processes: set[BaseProcess] = set()
         self._loader: DataLoader[Any] = DataLoader(
@@ -82,15 +81,20 @@ class BatchLoader:
                 raise UserError(batch.fault)
             images = batch.tensor.to(device, non_blocking=True)
             if images.dtype == torch.uint8:
-                if self._on_device is not None and batch.samples[0].epoch:
-                    pairs = zip(images, batch.samples, strict=True)
-                    images = torch.stack([self._on_device(image, s, self._spec) for image, s in pairs])
-                else:
-                    images = normalize(images, self._spec)
-                    if self._in_bytes is not None and batch.samples[0].epoch:
-                        for image, sample in zip(images, batch.samples, strict=True):
-                            erase(image, self._in_bytes.choices(sample, self._spec))
-            yield images, batch.labels.to(device, non_blocking=True), batch.samples
+                images = self._as_input(images, batch)
+            labels = batch.labels.pin_memory() if device.type == "cuda" else batch.labels
+            yield images, labels.to(device, non_blocking=True), batch.samples
+
+    def _as_input(self, images: Tensor, batch: Batch) -> Tensor:
+        """Returns float32 of uint8 images, with what augmentation is left to be done here."""
+        augmentation = self._augmentation
+        if augmentation is not None and batch.choices is not None:
+            return augmentation.batch(images, batch.choices, self._spec)
+        images = normalize(images, self._spec)
+        if augmentation is not None and batch.samples[0].epoch:  # moved already, and not erased
+            for image, sample in zip(images, batch.samples, strict=True):
+                erase(image, augmentation.choices(sample, self._spec))
+        return images
 
     def _loaded(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Batch]:
         """Yields the batches, each looked for again and again, so that no wait is without end."""

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from dfd_train.engine.compilation import compiled
 from dfd_train.engine.gradient_flow import GradientFlow
 from dfd_train.engine.losses import Loss
+from dfd_train.engine.on_the_way import OnTheWay, fetch
 from dfd_train.engine.processes import Processes
 from dfd_train.engine.rates import FACTOR, parameter_groups
-from dfd_train.errors import TrainingError
+from dfd_train.errors import TrainingError, UserError
 from dfd_train.models.build import Detector
 from dfd_train.optim.optimizers import add_gradient_noise, make_optimizer, mix_seed
 from dfd_train.optim.sharpness import climbed, without_statistics
@@ -65,10 +67,14 @@ class Learner:
         # after the average was copied, which has no use for what the loss looks at
         self._loss = Loss(run.loss, detector.network, run.model.name, trust)
         self.flow: GradientFlow | None = None
-        self._forward: nn.Module = detector.network
+        if run.train.compile != "off" and self._loss.sees_features:
+            raise UserError(
+                f"train.compile is {run.train.compile}, and this loss looks at features; allowed with it: off"
+            )
+        self._forward = compiled(detector.network, run.train.compile)
         if processes.count > 1:
             ids = [device.index] if device.type == "cuda" else None
-            self._forward = DistributedDataParallel(detector.network, device_ids=ids)
+            self._forward = DistributedDataParallel(self._forward, device_ids=ids)
 
     @property
     def scored_network(self) -> nn.Module:
@@ -82,8 +88,8 @@ class Learner:
 
     def accumulate(
         self, images: Tensor, labels: Tensor, share: float, moment: Moment, *, last: bool
-    ) -> Tensor:
-        """Adds one batch's gradients and returns its logits (N,) on the CPU; `step` follows the `last` of a step.
+    ) -> OnTheWay:
+        """Adds one batch's gradients and returns its logits (N,) float32; `step` follows the `last` of a step.
 
         `share` weighs each crop: 1 / crops of the step over all batches and processes, 0 for a stand-in.
         """
@@ -91,23 +97,22 @@ class Learner:
         seed = mix_seed(self._seed, moment.epoch, moment.batch, self._processes.rank)
         torch.manual_seed(seed)
         with ExitStack() as stack:
-            climbed_from: Tensor | None = None
+            climbed_from: OnTheWay | None = None
             if self._config.sharpness:
                 climbed_from = self._climb(images, labels, stack)
                 torch.manual_seed(seed)
             stack.enter_context(self._local_gradients(not last))
             with autocast(self.device, self._config.amp):
                 logits = self._forward(images).flatten()
-            # fetched before the backward pass is queued, so that a GPU has work while we wait
-            detached: Tensor = logits.detach().float().cpu() if climbed_from is None else climbed_from
+            seen = fetch(logits.detach().float()) if climbed_from is None else climbed_from
             losses = self._loss(logits.float(), labels)
             # DistributedDataParallel averages over processes: times their number, it sums
             loss = losses.sum() * (share * self._processes.count)
             scaled: Tensor = self.scaler.scale(loss)
             scaled.backward()  # type: ignore[no-untyped-call]
-        return detached
+        return seen
 
-    def _climb(self, images: Tensor, labels: Tensor, stack: ExitStack) -> Tensor:
+    def _climb(self, images: Tensor, labels: Tensor, stack: ExitStack) -> OnTheWay:
         """Takes the weights to the worst place near them, until the stack is left; returns the logits from before.
 
         Each process climbs by its own share of the batch.
@@ -120,8 +125,7 @@ class Learner:
         gradients = [torch.zeros_like(one) if g is None else g for one, g in zip(used, found, strict=True)]
         stack.enter_context(climbed(used, gradients, self._config.sharpness))
         stack.enter_context(without_statistics(self.detector.network))
-        detached: Tensor = logits.detach().float().cpu()
-        return detached
+        return fetch(logits.detach().float())
 
     def step(self, lr: float, moment: Moment) -> None:
         """Turns the accumulated gradients into a step of rate `lr`, and clears them."""

@@ -47,6 +47,11 @@ class Loss:
         wants_features = config.alignment or config.uniformity or config.contrastive or self._function
         self._features = FeatureTap(network, model) if wants_features else None
 
+    @property
+    def sees_features(self) -> bool:
+        """Whether it looks at what the network's classifier was given."""
+        return self._features is not None
+
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Returns the loss of each crop, (N,) float32.
 

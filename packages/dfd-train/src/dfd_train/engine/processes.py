@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TypeVar
 
 import torch
@@ -14,6 +15,14 @@ from torch import Tensor, nn
 from dfd_train.errors import UserError
 
 Item = TypeVar("Item")
+
+
+class Wish(IntEnum):
+    """What a process wants to happen after a step; of several processes the greatest counts."""
+
+    GO_ON = 0
+    SAVE = 1
+    STOP = 2
 
 
 @dataclass(frozen=True)
@@ -33,24 +42,23 @@ class Processes:
         """Returns this process's part of a batch: pairs side by side stay balanced over the processes."""
         return [item for index in self._indices(len(items), self.rank) for item in items[index : index + 1]]
 
-    def join(self, values: Tensor, total: int, flag: bool = False) -> tuple[Tensor, bool]:
-        """Returns the values of a whole batch of `total` items from every process's share, and whether any
-        raised a flag.
+    def join(self, values: Tensor, total: int, wish: Wish = Wish.GO_ON) -> tuple[Tensor, Wish]:
+        """Returns the values of a whole batch of `total` items from every process's share, and what is wished.
 
         `values` is 1-D on the CPU, in the order of `share`; the result is in the order of the batch.
         """
         if self.count == 1:
-            return values, flag
+            return values, wish
         longest = max(len(self._indices(total, rank)) for rank in range(self.count))
         mine = torch.zeros(longest + 1)
-        mine[: len(values)], mine[-1] = values, float(flag)
+        mine[: len(values)], mine[-1] = values, float(wish)
         gathered = [torch.zeros_like(mine) for _ in range(self.count)]
         dist.all_gather(gathered, mine)
         joined = torch.zeros(total)
         for rank, part in enumerate(gathered):
             indices = self._indices(total, rank)
             joined[indices] = part[: len(indices)]
-        return joined, any(bool(part[-1]) for part in gathered)
+        return joined, Wish(max(int(part[-1]) for part in gathered))
 
     def align(self, network: nn.Module) -> None:
         """Gives every process the main process's buffers: on CPUs each one's batch norm has seen its own crops."""

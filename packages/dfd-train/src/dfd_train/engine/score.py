@@ -19,7 +19,7 @@ from dfd_train.data.degradation import Corruption
 from dfd_train.data.loader import BatchLoader, LoadedBatch
 from dfd_train.data.spec import InputSpec
 from dfd_train.engine.learner import autocast
-from dfd_train.engine.processes import Processes
+from dfd_train.engine.processes import Processes, Wish
 from dfd_train.errors import NotANumber
 from dfd_train.settings.sections import Amp, Count
 from ffpp_prep.format.prepared import PreparedSet
@@ -101,9 +101,10 @@ def score_videos(
                 with autocast(device, scoring.amp):
                     output = network(images).flatten().float().cpu()
                 share = output[: len(processes.share(batch))]
-                joined, stop = processes.join(share, len(batch), should_stop())
+                stop = Wish.STOP if should_stop() else Wish.GO_ON
+                joined, wish = processes.join(share, len(batch), stop)
             logits.append(joined.numpy())
-            if stop:
+            if wish is Wish.STOP:
                 raise KeyboardInterrupt
             progress.update(len(batch))
     return prediction_table(videos, batches.samples, np.concatenate(logits))

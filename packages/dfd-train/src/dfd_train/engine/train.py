@@ -27,10 +27,12 @@ from dfd_train.engine.device import choose_device, device_name
 from dfd_train.engine.gradient_flow import GradientFlow
 from dfd_train.engine.learner import Learner, Moment, check_finite
 from dfd_train.engine.length import is_done
+from dfd_train.engine.on_the_way import LearnedBatch
 from dfd_train.engine.pace import Pace
 from dfd_train.engine.place import Place
 from dfd_train.engine.processes import (
     Processes,
+    Wish,
     join_processes,
     lost_another,
     own_processes,
@@ -143,7 +145,7 @@ class Training:
         self.scoring = HeldOut(*scoring, vouched=data.vouched) if data.held_out else Scoring(*scoring)
         self.loader = BatchLoader(
             data.prepared, detector.spec, workers=workers, pin_memory=device.type == "cuda",
-            augmentation=Augmentation(config.transforms, config.degradation, config.train.seed),
+            augmentation=Augmentation(config.transforms, config.degradation, config.train.seed).at(device),
         )  # fmt: skip
         self.stop = StopRequest()
         self.saved_at = time.monotonic()
@@ -186,7 +188,7 @@ class Training:
         batches = plan.batches
         for remark in plan.remarks if self.place.batches_done == 0 else ():
             self.recorder.say_once(remark, f"epoch {epoch}")
-        place, accumulate = self.place, self.config.optimizer.accumulate
+        place, accumulate, learned = self.place, self.config.optimizer.accumulate, LearnedBatch()
         self.learner.detector.train()
         started, already = time.monotonic(), place.seconds
         progress = bar(
@@ -204,25 +206,43 @@ class Training:
                 logits = self.learner.accumulate(
                     images, labels, 1.0 / crops if share else 0.0, moment, last=last
                 )
-                joined, stop = self.processes.join(logits[: len(share)], len(batch), self.stop.made)
-                check_finite(
-                    joined, partial(self._name, batch), f"epoch {epoch}, batch {place.batches_done + 1}"
-                )
                 if last:
                     done = epoch - 1 + group / len(batches)
                     self.learner.step(self.rate.at(done), moment)
                     place.steps += 1
-                place.logits += joined.tolist()
+                wish = self._look_at(learned)  # one batch late, so that a GPU has work meanwhile
                 place.batches_done += 1
+                learned = LearnedBatch(batch, place.batches_done, logits)
                 place.seconds = already + time.monotonic() - started
                 progress.update()
                 self.recorder.say(self.pace.batch(epoch, len(batches)))
-                if last and (stop or self._save_is_due()):
+                if last and wish:
+                    self._look_at(learned)
+                    learned = LearnedBatch()
                     self._save()
-                    if stop:
+                    if wish is Wish.STOP:
                         raise Interrupted
+            self._look_at(learned)
         logits_of_epoch = np.array(place.logits, np.float32)
         return summarize(prediction_table(self.data.train.videos, batches.samples, logits_of_epoch))
+
+    def _look_at(self, learned: LearnedBatch) -> Wish:
+        """Keeps the logits of a batch, over all processes, and returns what these wish.
+
+        Raises: TrainingError where one is no number. The weights have moved since, but were not saved.
+        """
+        batch = learned.batch
+        own = learned.logits.read()[: len(self.processes.share(batch))]
+        joined, wish = self.processes.join(own, len(batch), self._wish())
+        place = f"epoch {self.place.epoch}, batch {learned.number}"
+        check_finite(joined, partial(self._name, batch), place)
+        self.place.logits += joined.tolist()
+        return wish
+
+    def _wish(self) -> Wish:
+        if self.stop.made:
+            return Wish.STOP
+        return Wish.SAVE if self._save_is_due() else Wish.GO_ON
 
     def _next(self, loaded: Iterator[LoadedBatch]) -> LoadedBatch:
         """Returns the next batch. Raises: Interrupted where none comes soon after somebody asked for an end."""

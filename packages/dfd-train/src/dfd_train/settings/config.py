@@ -98,6 +98,7 @@ RESUMABLE = frozenset(
         "data.work",
         "data.also",
         "data.workers",
+        "transforms.on",
         "train.device",
         "train.threads",
         "train.checkpoint_minutes",

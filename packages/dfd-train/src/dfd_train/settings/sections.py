@@ -18,6 +18,8 @@ Span = tuple[float, float]
 Count = Annotated[int, Range(ge=1)]
 Device = Literal["auto", "cpu", "cuda"]
 Amp = Literal["off", "fp16", "bf16"]
+Compile = Literal["off", "default", "reduce-overhead", "max-autotune"]
+"""torch.compile's modes; on a GPU the last two replay a step as a CUDA graph"""
 Precision = Literal["fp32", "bf16"]
 SeveralFaces = Literal["drop", "keep", "touched"]
 """of a network that scores"""
@@ -140,8 +142,10 @@ class TransformConfig(Checked):
     erasing: Probability = setting(0.5, "probability of random erasing")
     erasing_scale: Span = setting((0.02, 0.33), "erased share of the image, from, to")
     erasing_ratio: Span = setting((0.3, 3.3), "aspect of the erased box, from, to")
-    on: Literal["workers", "model"] = setting(
-        "workers", "where crops are augmented: in the loader's workers or on the model's device"
+    on: Literal["auto", "workers", "model"] = setting(
+        "auto",
+        "where crops are augmented: by the loader's workers, or in whole batches on the model's device; "
+        "auto: there if it is a GPU",
     )
 
     def __post_init__(self) -> None:
@@ -267,6 +271,9 @@ class TrainConfig(Checked):
         None, "CPU threads of torch; unset: torch's choice"
     )
     channels_last: bool = setting(True, "memory layout NHWC: faster on CPUs and GPUs")
+    compile: Compile = setting(
+        "off", "torch.compile of the network while it trains: minutes at the start, then faster steps"
+    )
     checkpoint_minutes: Annotated[float, Range(ge=0)] = setting(
         10.0, "minutes between saves within an epoch; 0: save only at its end"
     )

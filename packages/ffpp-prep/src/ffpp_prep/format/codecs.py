@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
+from ffpp_prep.format.row_differences import decode_rows, encode_rows
 
 __all__ = ["CODECS", "MOST_PIXELS", "Codec", "codec"]
 
@@ -39,7 +40,10 @@ class Codec:
         """
         if min(height, width) < 1 or height * width > MOST_PIXELS:
             raise ValueError(f"it is {width}x{height} pixels, allowed are up to {MOST_PIXELS}")
-        return self.picture(data, height, width)
+        try:
+            return self.picture(data, height, width)
+        except RuntimeError as error:  # as imagecodecs refuses bytes
+            raise ValueError(str(error)) from error
 
 
 def _room(height: int, width: int) -> Picture:
@@ -48,6 +52,7 @@ def _room(height: int, width: int) -> Picture:
 
 
 CODECS: tuple[Codec, ...] = (
+    Codec("zstd", encode_rows, decode_rows, 2.7),
     Codec(
         "webp",
         lambda crop: imagecodecs.webp_encode(crop, lossless=True, level=0, method=0, numthreads=0),

@@ -26,7 +26,7 @@ from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.one_video.boxes import VideoBoxes, detect_video
 from ffpp_prep.one_video.faces import are_chosen, crops
 from ffpp_prep.one_video.landmarks import landmarks_of_video
-from ffpp_prep.settings import BoxSettings, CropSettings, Engine, SplitSettings
+from ffpp_prep.settings import DEFAULT_CODEC, BoxSettings, CropSettings, Engine, SplitSettings
 from ffpp_prep.stages.scanning import own_splits
 from ffpp_prep.text.bars import bar
 from ffpp_prep.video import PyAVReader, VideoError, open_video, require_decoder
@@ -108,7 +108,8 @@ def estimate_root(
     """
     boxes, crop = boxes or BoxSettings(), crop or CropSettings()
     require_decoder(boxes.decoder)
-    crop = replace(crop, decoder=boxes.decoder, align="")  # squares of the same size cost about as much
+    # squares of the same size cost about as much as aligned crops
+    crop = replace(crop, codec=crop.codec or DEFAULT_CODEC, decoder=boxes.decoder, align="")
     workers = find_workers(replace(engine or Engine(), detector=boxes.finder), jobs)
     detecting = workers.decoders
     videos: Sequence[VideoRecord] = list_videos(Path(root), layout, words).videos
