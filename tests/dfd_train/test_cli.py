@@ -201,7 +201,11 @@ def test_help_shows_the_allowed_names_of_a_setting(capsys):
     with pytest.raises(SystemExit):
         main(["run", "--help"])
     text = capsys.readouterr().out
-    for shown in ("--batches {various,dual,shuffled,blends}", "--amp {off,fp16,bf16}", "--device {auto,cpu,cuda}"):
+    for shown in (
+        "--batches {various,dual,shuffled,blends}",
+        "--amp {off,fp16,bf16}",
+        "--device {auto,cpu,cuda}",
+    ):
         assert shown in text
     assert "--epochs VALUE" in text
 
