@@ -14,7 +14,6 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from dfd_train.predict.face_checks import STILL, WatchedFace
 from dfd_train.predict.faces import Rates, VideoFaces
 from dfd_train.predict.finder import FaceFinder
 from dfd_train.predict.movement import Movement
+from ffpp_prep.video.encoder import Encoder, open_output
 from ffpp_prep.video.photographs import read_image
 
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -65,9 +65,8 @@ def filmed(picture: NDArray[np.uint8], path: Path, seed: int) -> Path:
     turn, zoom = random.uniform(-6, 6, 2), random.uniform((0.9, 0.9), (1.1, 1.4))
     tilt, shift = random.uniform(-2e-4, 2e-4, (2, 2)), random.uniform(-30, 30, (2, 2))
     middle = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=FPS, options={"crf": "28"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    with open_output(path) as out:
+        encoder = Encoder(out, width, height, FPS, options={"crf": "28"})
         for part in np.linspace(0, 1, SECONDS * FPS):
             angle, size, (a, b), (x, y) = (
                 one[0] + (one[1] - one[0]) * part for one in (np.deg2rad(turn), zoom, tilt, shift)
@@ -85,9 +84,8 @@ def filmed(picture: NDArray[np.uint8], path: Path, seed: int) -> Path:
             )
             seen = cv2.warpPerspective(picture, camera, (width, height), borderMode=cv2.BORDER_REPLICATE)
             noisy = seen * random.uniform(0.95, 1.05) + random.normal(0, 4, seen.shape)
-            frame = av.VideoFrame.from_ndarray(noisy.clip(0, 255).astype(np.uint8), format="rgb24")
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode())
+            encoder.write(noisy.clip(0, 255).astype(np.uint8))
+        encoder.close()
     return path
 
 

@@ -3,6 +3,7 @@
 import logging
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,13 +94,14 @@ def test_weights_and_biases_has_them_offline(run_command, tmp_path):
     assert main([*run_command, "--wandb", "--epochs", "2", "--out", str(out)]) == 0
     (file,) = out.glob("wandb/offline-run-*/*.wandb")
     assert file.stem == f"run-{RunFolder(out).read_json(RECORD)['wandb']}"
-    rows = []
-    for content in wandb_records(file.read_bytes()):
-        record = Record.FromString(content)
-        if record.WhichOneof("record_type") == "history":
-            rows.append(
-                {item.key or item.nested_key[0]: float(item.value_json) for item in record.history.item}
-            )
+    rows, deadline = [], time.monotonic() + 60
+    while len(rows) < 2 and time.monotonic() < deadline:  # W&B's own process writes on for moments
+        records = [Record.FromString(content) for content in wandb_records(file.read_bytes())]
+        rows = [
+            {item.key or item.nested_key[0]: float(item.value_json) for item in record.history.item}
+            for record in records
+            if record.WhichOneof("record_type") == "history"
+        ]
     table = epochs(out)
     assert [row["_step"] for row in rows] == [1, 2]
     for name in NAMES:

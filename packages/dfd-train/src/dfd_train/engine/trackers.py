@@ -120,7 +120,7 @@ class WeightsAndBiases:
         self._run.log(dict(numbers), step=epoch)
 
     def close(self) -> None:
-        """Waits until all is written, or sent."""
+        """Ends the run; W&B's own process writes, or sends, the rest by itself."""
         self._run.finish()
 
 
