@@ -142,6 +142,7 @@ def test_what_another_command_is_writing_stays(tmp_path) -> None:
     assert (tmp_path / "a.mp4/annotated.mp4").exists()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_batch_that_is_stopped_goes_on(run, tmp_path, how) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"

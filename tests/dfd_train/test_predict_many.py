@@ -56,6 +56,7 @@ def out(run, folder, tmp_path_factory) -> Path:
     return place
 
 
+@pytest.mark.full
 def test_processes_give_what_one_gives(run, folder, out, tmp_path) -> None:
     assert main(["predict", str(run), str(folder), "--out", str(tmp_path)]) == 1
     names = sorted(path.parent.name for path in tmp_path.glob("*/result.json"))

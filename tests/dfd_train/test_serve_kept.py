@@ -55,6 +55,7 @@ def test_reports_outlive_the_server_and_detectors_are_chosen(runs, tmp_path) -> 
     assert len(folders(out)) == 3
 
 
+@pytest.mark.full
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_two_tabs_a_cancel_and_a_telephone(runs, tmp_path) -> None:
     from playwright.sync_api import sync_playwright

@@ -151,6 +151,7 @@ def test_a_run_of_several_sets_goes_on_bit_for_bit(both, tmp_path, monkeypatch):
     resuming.assert_same_run(tmp_path / "straight", tmp_path / "killed")
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_two_processes_are_one(both, tmp_path):
     arguments = [

@@ -91,6 +91,7 @@ def test_two_processes_are_one(kind, run_command, tmp_path):
     assert all(torch.allclose(weights[0][key], weights[1][key], rtol=1e-4, atol=1e-6) for key in weights[0])
 
 
+@pytest.mark.full
 def test_validation_shows_the_network_that_is_saved(run_command, tmp_path):
     """Batch norm of CPU processes sees each its own crops; all of them score with what the main one has seen."""
     out = tmp_path / "run"

@@ -205,6 +205,7 @@ def test_usage(tmp_path: Path) -> None:
     assert "exits 1 where there are any" in " ".join(result.stdout.split())
 
 
+@pytest.mark.full
 def test_tens_of_thousands_of_videos_in_seconds(tmp_path: Path) -> None:
     """DFDC has 119,000: nothing in the audit may be quadratic: 16 times as long for 4 times the videos."""
     small, large = (_seconds_of_audit(tmp_path / str(count), count) for count in (5_000, 20_000))

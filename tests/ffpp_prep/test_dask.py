@@ -213,6 +213,7 @@ def elsewhere(tmp_path: Path, detected: Path) -> Iterator[tuple[Path, Cluster]]:
     other.stop()
 
 
+@pytest.mark.full
 def test_workers_that_see_another_work_folder_are_refused_before_work_begins(
     elsewhere: tuple[Path, Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:

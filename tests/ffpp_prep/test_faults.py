@@ -135,6 +135,7 @@ def test_a_full_disk_ends_extract_and_loses_nothing(detected: Path, extracted: P
     assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("left", [0, 8 << 10])  # nothing can be written; what is done can't be committed
 def test_a_full_disk_ends_boxes_and_loses_nothing(tree: Path, detected: Path, small: Path, left: int) -> None:
     work = small / "work"
@@ -152,6 +153,7 @@ def says_the_disk_is_full(result: subprocess.CompletedProcess[str]) -> None:
     assert "free space and run the same command again" in result.stderr
 
 
+@pytest.mark.full
 def test_retry_failed_tries_only_the_failed(tree: Path, detected: Path, tmp_path: Path) -> None:
     root, work = tmp_path / "root", tmp_path / "work"
     shutil.copytree(tree, root)
@@ -185,6 +187,7 @@ def test_partial_videos_are_retried_while_nothing_builds_on_their_boxes(tmp_path
     assert [(v["status"], v["frames_decoded"]) for v in found] == [("ok", 20), ("partial", 19)]
 
 
+@pytest.mark.full
 def test_two_runs_at_once(tmp_path: Path, head: list) -> None:
     """The second refuses, whatever it would do to the folder; the first is not disturbed."""
     for i in range(3):
@@ -255,6 +258,7 @@ ffpp_prep.work.shards._encode = crashing
 """
 
 
+@pytest.mark.full
 def test_a_shard_whose_worker_crashes_is_named_and_can_be_made_later(detected: Path, tmp_path: Path) -> None:
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "sitecustomize.py").write_text(CRASHING)
@@ -298,6 +302,7 @@ def test_a_shard_that_fails_unexpectedly_is_named_and_the_others_are_written(
     assert 0 < len(some) < len(stored(work))
 
 
+@pytest.mark.full
 def test_a_crop_that_can_no_longer_be_read_is_reported_and_retried(
     tree: Path, extracted: Path, tmp_path: Path
 ) -> None:

@@ -86,6 +86,7 @@ def test_every_hostile_file_is_a_row(tmp_path: Path, head: list, count: int) -> 
     assert sum(said) >= 10 and "--csv failures.csv" in result.stdout  # ten of a kind; all are in the table
 
 
+@pytest.mark.full
 def test_what_became_hostile_after_detection_is_missing_crops(tmp_path: Path, head: list) -> None:
     root, work = tmp_path / "root", tmp_path / "work"
     (root / "fake").mkdir(parents=True)

@@ -23,6 +23,7 @@ from ffpp_prep.work.lock import only_run
 METHODS = {"Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "DeepFakeDetection"}
 
 
+@pytest.mark.full
 def test_the_tree_is_that_of_faceforensics(sample_data: Path) -> None:
     videos = list_videos(sample_data, "ffpp").videos
     fakes = [v for v in videos if v.label]
@@ -32,6 +33,7 @@ def test_the_tree_is_that_of_faceforensics(sample_data: Path) -> None:
     assert all(v.mask_path for v in fakes if Path(v.path).stat().st_size)
 
 
+@pytest.mark.full
 def test_people_are_disjoint_by_split(sample_data: Path) -> None:
     content = json.loads((sample_data / "SAMPLE.json").read_text())
     split = {person["name"]: person["split"] for person in content["people"]}
@@ -49,6 +51,7 @@ def test_people_are_disjoint_by_split(sample_data: Path) -> None:
                 assert splits == {name}
 
 
+@pytest.mark.full
 def test_only_the_manipulation_differs(sample_data: Path) -> None:
     target = sample_data / "original_sequences" / "youtube" / "c23" / "videos" / "014.mp4"
     original = np.stack(decode(target)).astype(int)
@@ -69,6 +72,7 @@ def test_only_the_manipulation_differs(sample_data: Path) -> None:
                 assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
 
 
+@pytest.mark.full
 def test_the_awkward_videos_become_rows_that_say_so(sample_data: Path, tmp_path: Path) -> None:
     """Those of SAMPLE.json, and an ordinary one, through boxes."""
     awkward = json.loads((sample_data / "SAMPLE.json").read_text())["awkward"]
@@ -94,6 +98,7 @@ def test_the_awkward_videos_become_rows_that_say_so(sample_data: Path, tmp_path:
     assert videos.loc[f"{root}/{ordinary}", "status"] == "ok"
 
 
+@pytest.mark.full
 def test_another_seed_gives_other_pictures(sample_data: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
         render.render(tmp_path / str(seed), "014", seed=seed, frames=24)

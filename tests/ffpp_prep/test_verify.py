@@ -173,6 +173,7 @@ def test_what_is_not_committed_is_no_damage(work: Path) -> None:
     assert verify_work(work).damage == ()
 
 
+@pytest.mark.full
 def test_repair_and_run_again_gives_the_same(work: Path, extracted: Path) -> None:
     flip(work / "boxes" / "boxes-00000.parquet")
     flip((work / SHARD).with_suffix(".h5"))

@@ -90,6 +90,7 @@ def test_the_command_with_decode_threads(tree: Path, detected: Path, tmp_path: P
     same_boxes(work, detected)
 
 
+@pytest.mark.full
 def test_tensorflow_with_decode_threads(tree: Path, tmp_path: Path) -> None:
     works = []
     for threads in (1, 3):

@@ -72,6 +72,7 @@ def test_the_search_for_private_names_finds_what_torch_writes(model: torch.nn.Mo
     assert private_names(tmp_path / "plain.pt2")
 
 
+@pytest.mark.full
 def test_the_opset_is_what_was_asked_for(model: torch.nn.Module, tmp_path: Path) -> None:
     export_onnx(model, tmp_path / "model.onnx", opset=19)
     assert onnx.load(tmp_path / "model.onnx").opset_import[0].version == 19
@@ -80,6 +81,7 @@ def test_the_opset_is_what_was_asked_for(model: torch.nn.Module, tmp_path: Path)
     assert not (tmp_path / "old.onnx").exists()
 
 
+@pytest.mark.full
 def test_height_and_width_can_stay_open(model: torch.nn.Module, noise: Noise, tmp_path: Path) -> None:
     export_onnx(model, tmp_path / "model.onnx", dynamic_size=True)
     export_program(model, tmp_path / "model.pt2", dynamic_size=True)

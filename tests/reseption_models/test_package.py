@@ -182,6 +182,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
 
 
+@pytest.mark.full
 def test_readme_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every Python block in order, as one program in an empty folder; then every command."""
     script = tmp_path / "readme.py"
