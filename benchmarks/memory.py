@@ -20,7 +20,7 @@ from side_by_side import long_clip
 
 from ffpp_prep.detector import load_detector
 from ffpp_prep.one_video.boxes import detect_video
-from ffpp_prep.settings import BoxSettings, CropSettings
+from ffpp_prep.settings import DEFAULT_CODEC, BoxSettings, CropSettings
 from ffpp_prep.work.shards import VideoSlice, write_shard
 
 FPS = 25
@@ -67,7 +67,7 @@ def worker(video: Path, every: int) -> Peak:
     rows = rows[rows["face"] == 0]
     some = rows[rows["frame"] % 10 == 0]
     whole = VideoSlice("video", str(video), "original_sequences", "", 0, some)
-    write_shard(video.parent, 0, [whole], CropSettings(), lambda: None)
+    write_shard(video.parent, 0, [whole], CropSettings(codec=DEFAULT_CODEC), lambda: None)
     return Peak(start, boxes, memory(), len(rows))
 
 

@@ -35,7 +35,7 @@ from ffpp_prep.format.manifest import MANIFEST, manifest_of, read_summaries
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 from ffpp_prep.format.schemas import BOXES_SCHEMA
 from ffpp_prep.one_video.boxes import VideoBoxes
-from ffpp_prep.settings import BoxSettings, CropSettings
+from ffpp_prep.settings import DEFAULT_CODEC, BoxSettings, CropSettings
 from ffpp_prep.work.plan import write_plan
 from ffpp_prep.work.planning import plan_shards, planned_slices, unplanned
 from ffpp_prep.work.shards import header_of, write_shard
@@ -147,7 +147,7 @@ def make_work(work: Path, videos: int, frames: int) -> Path:
             for place, record in enumerate(records[first : first + A_PART])
         ]
         store.commit(part, BoxSettings(weights_sha256=WEIGHTS_SHA256), "litert")
-    settings = CropSettings(frames=CROPS, boxes=store.fingerprint())
+    settings = CropSettings(codec=DEFAULT_CODEC, frames=CROPS, boxes=store.fingerprint())
     table, folder = read_videos_and_parts(work), work / "faces"
     folder.mkdir()
     plan, _ = plan_shards(work, unplanned(table, [], settings), settings, None)
