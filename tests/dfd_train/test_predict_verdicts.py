@@ -3,6 +3,7 @@
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,12 @@ from scipy.spatial.transform import Rotation
 from test_predict_shots import bluish, learned
 
 from dfd_train.calibration.learned import Calibration
+from dfd_train.predict import face_checks
 from dfd_train.predict.analysis import COLUMNS, Analysis, Media, Seconds, analyse
 from dfd_train.predict.ensemble import read_together
-from dfd_train.predict.faces import FaceFinder, Rates
+from dfd_train.predict.faces import FaceFinder, FoundFace, Rates
 from dfd_train.predict.inputs import Input
-from dfd_train.predict.movement import Movement
+from dfd_train.predict.movement import FEWEST_LOOKS, SURE, Movement
 from dfd_train.predict.page import answer
 from dfd_train.predict.result import Result, judge
 from dfd_train.predict.thumbs import Thumbs
@@ -160,7 +162,27 @@ def test_only_what_changes_within_the_face_is_movement() -> None:
 
     assert spread(0.0) < 1e-5
     assert spread(2.0) == pytest.approx(2 / 50, rel=0.1)
-    assert np.isnan(Movement().spread)
+    few = Movement()
+    for _ in range(FEWEST_LOOKS - 1):
+        few.add(face.astype(np.float32), 1.0)
+    few.add(face.astype(np.float32), SURE - 0.01)  # less of a face is no look
+    assert np.isnan(few.spread)
+    few.add(face.astype(np.float32), 1.0)
+    assert few.spread < 1e-5
+
+
+def test_one_second_says_nothing_of_movement(monkeypatch) -> None:
+    points = np.random.default_rng(0).normal(0, 50, (468, 3)).astype(np.float32)
+    seen = SimpleNamespace(candidates=SimpleNamespace(scores=[1.0]), meshes=[SimpleNamespace(points=points)])
+    monkeypatch.setattr(face_checks, "_judge", lambda: SimpleNamespace(faces=lambda picture: seen))
+
+    def spread(rate: float) -> float:
+        face = face_checks.WatchedFace()
+        for i in range(30):
+            face.look(FoundFace(i, i / rate, 0, 0.9, (0, 0, 9, 9), False, lambda geometry: None))
+        return face.movement.spread
+
+    assert np.isnan(spread(25.0)) and spread(2.0) < 1e-5
 
 
 def test_a_doubtful_face_does_not_clear_a_faked_one() -> None:

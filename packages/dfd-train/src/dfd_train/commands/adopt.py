@@ -103,10 +103,12 @@ def _listing() -> str:
 
     parts = []
     for card in cards():
+        figures = "; ".join(f"{one.on} {one.auc:.3f} a {one.level} ({one.source})" for one in card.published)
         terms = f"{card.licence}{' (--accept-licence)' if card.non_commercial else ''}"
         parts.append(
             f"{card.name}\n  {card.title}\n  licence: {terms}\n  trained on: {', '.join(card.trained_on)}\n"
             f"  code: {card.source}\n  tested: {card.parity}"
+            + (f"\n  published AUC: {figures}" if figures else "")
         )
     more = "huggingface, hf:NAME: any picture classifier of transformers; timm:NAME: any of timm's networks"
     return "\n".join([*parts, more])

@@ -196,6 +196,6 @@ def _evaluate(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     if result.overlap is not None:
         print(result.overlap.line())
     if options.protocol:
-        print("\n" + protocol_table(predictions, warning(demonstration)).to_text())
+        print("\n" + protocol_table(predictions, warning(demonstration), aggregation).to_text())
     print(f"predictions: {result.path}")
     return {"run": folder, "split": options.split, "predictions": result.path, "measures": measures.summary()}

@@ -113,13 +113,15 @@ def gain_table(scorers: Sequence[Scorer], work: Path, split: str, frames: int = 
         for own, scorer, seen in zip(logits, scorers, sets, strict=True):
             own.append(scorer.logits([seen.read_crop_at(one.video, one.frame, one.face) for one in some]))
     columns = [np.concatenate(own) for own in logits]
-    names = [scorer.facts.name for scorer in scorers]
+    facts = [scorer.facts for scorer in scorers]
+    names, poolings = [one.name for one in facts], [_pooling([one]) for one in facts]
     if len(scorers) > 1:
         columns.append(np.mean(columns, axis=0))
         names.append("mean logit of all")
+        poolings.append(_pooling(facts))
     rows, aucs = [], []
-    for name, column in zip(names, columns, strict=True):
-        one = summarize(prediction_table(selection.videos, samples, column))
+    for name, column, pooling in zip(names, columns, poolings, strict=True):
+        one = summarize(prediction_table(selection.videos, samples, column), pooling)
         aucs.append(one.video_auc)
         rows.append(
             (words(name), number(one.video_auc, 4), percent(one.balanced_accuracy), number(one.log_loss, 4))

@@ -24,10 +24,13 @@ HUMAN = 0.5
 a macaque 0.44, and cats and dogs, of which the SSD is sure, 0.15 and less"""
 
 STILL = 0.014
-"""of `Movement.spread`: films of pictures have less, people hardly ever do"""
+"""of `Movement.spread`: most films of pictures have less, and some of people who keep still"""
 
 JUDGED, WATCHED = 5, 24
 """looks at a face in which it is asked whether it is a human one, and whether it moves: twelve seconds as a rule"""
+
+APART_S = 0.25
+"""seconds between two looks at movement, at least: of every frame, they would show one second only"""
 
 SURROUNDINGS = CropGeometry(margin=1.0)
 
@@ -38,16 +41,19 @@ class WatchedFace:
     def __init__(self) -> None:
         self.movement = Movement()
         self._judged = self._watched = 0
+        self._due = 0.0
 
     def look(self, face: FoundFace) -> float:
         """Returns how surely it is a human face, 0 to 1 (cats: 0); NaN of a look that is not asked for it."""
         asked = not face.followed and self._judged < JUDGED
-        if face.cut is None or not (asked or self._watched < WATCHED):
+        watched = self._watched < WATCHED and face.time >= self._due
+        if face.cut is None or not (asked or watched):
             return float("nan")
         seen = _judge().faces(face.cut(SURROUNDINGS))
-        self._watched += 1
         sure = float(seen.candidates.scores[0])
-        self.movement.add(seen.meshes[0].points, sure)
+        if watched:
+            self._watched, self._due = self._watched + 1, face.time + APART_S - 1e-6
+            self.movement.add(seen.meshes[0].points, sure)
         if not asked:
             return float("nan")
         self._judged += 1

@@ -82,8 +82,8 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: b
             f"the {'reason is' if left_out == 1 else 'reasons are'} above."
         )
     says.append(
-        "A face whose expression never changes gets no verdict, as it may be a picture or a statue. Whether one that "
-        "moves is drawn or rendered was not looked at."
+        "A face that was seen often enough and whose expression never changes gets no verdict, as it may be a picture "
+        "or a statue. Whether one that moves is drawn or rendered was not looked at."
         if media.kind == "video"
         else "Whether a face is a living person's, or painted or sculpted, was not looked at."
     )

@@ -154,6 +154,8 @@ def _trained_methods(run: Run) -> list[str]:
 
 def _prepared(places: Sequence[Path], works: Works) -> list[str]:
     """Returns how faces were detected and DeepFakeDetection divided, read from the prepared sets."""
+    if not places:  # of a published detector that has scored nothing yet
+        return []
     tables = works.open(places)
     if tables is None:
         work = ", ".join(map(str, places))

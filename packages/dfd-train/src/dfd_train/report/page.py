@@ -191,7 +191,7 @@ def _results(
         tables=(
             evaluation_table(measures, coverage, run.demonstration),
             summary_table(measures, run.demonstration),
-            operating_table(frames, demonstration=run.demonstration, calibration=known),
+            operating_table(frames, measures.aggregation, run.demonstration, known),
             methods_table(measures, run.demonstration),
             hardest_table(frames, hardest, run.demonstration),
             *filter(None, [sets_table(measures, run.demonstration)]),
@@ -199,7 +199,10 @@ def _results(
         ),
         plots=tuple(
             plot
-            for plot in (score_histogram(frames, predictions.name), roc_curves(frames, predictions.name))
+            for plot in (
+                score_histogram(frames, predictions.name, measures.aggregation),
+                roc_curves(frames, predictions.name, measures.aggregation),
+            )
             if plot
         )
         + (deployed_plots(frames, known, predictions.name) if known else ()),

@@ -10,10 +10,13 @@ import pandas as pd
 from dfd_train.metrics import summarize
 from dfd_train.metrics.benchmark import benchmark_sets
 from dfd_train.metrics.scores import benchmark_equal_error_rate, rank, sigmoid
+from dfd_train.metrics.videos import Aggregation
 from dfd_train.report.table import Cell, Table, count, number, words
 
 
-def protocol_table(predictions: pd.DataFrame, demonstration: str = "") -> Table:
+def protocol_table(
+    predictions: pd.DataFrame, demonstration: str = "", aggregation: Aggregation = "mean"
+) -> Table:
     """Returns each test set's numbers by this project's definitions and by DeepfakeBench's, and the difference.
 
     The benchmark knows a video by its bare name: FF++'s four methods name their fakes alike, so 700 test videos
@@ -23,7 +26,7 @@ def protocol_table(predictions: pd.DataFrame, demonstration: str = "") -> Table:
     """
     rows = []
     for name, frames in benchmark_sets(predictions).items():
-        ours, theirs = summarize(frames), summarize(frames, group_by="name")
+        ours, theirs = summarize(frames, aggregation), summarize(frames, group_by="name")
         label = frames["label"].to_numpy(np.float64)
         ranking = rank(label, sigmoid(frames["logit"].to_numpy(np.float64)), np.ones(len(label)))
         gap = count(theirs.videos - ours.videos)

@@ -22,7 +22,7 @@ def add_arguments(parser: Parser) -> None:
         nargs="?",
         const=10.0,
         metavar="S",
-        help="then tell every S seconds (default: 10) how far the run at work is, until it ends",
+        help="then look every S seconds (default: 10) and tell what is new of the run at work, until it ends",
     )
     add_csv(parser, "write every video that is not ok, and why, as a table")
 

@@ -17,6 +17,7 @@ __all__ = ["BLAZEFACE", "DETECTORS", "ENGINES", "SSD", "Detections", "FaceDetect
 
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+NO_GPU = "precision={precision}: torch sees no GPU here; engine=torch has it on processors too"
 SSD: Final = "ssd"
 BLAZEFACE: Final = "blazeface"
 DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
@@ -56,6 +57,8 @@ def load_detector(
         return WholePicture()
     if engine == "torch" or (engine == "auto" and frozen_graph is None and _torch_sees_gpu()):
         return _on_torch(detector, threads, precision)
+    if precision != "fp32":
+        raise UserError(NO_GPU.format(precision=precision))
     if detector == BLAZEFACE:
         from ffpp_prep.detector.blazeface import BlazeFaceDetector
 

@@ -13,7 +13,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
@@ -30,6 +31,8 @@ from ffpp_prep.machine import end_process
 from ffpp_prep.settings import Engine
 
 START_S = 300.0  # in which an engine starts, or starts again
+STUCK_S = 120.0  # in which it answers a batch; else it ends, to be started again
+MOST_STARTS = 3  # in a row, of an engine that dies before it is ready
 _MEMORY = Path("/dev/shm")  # files that are never written to a disk
 
 Load = Callable[[Engine], FaceDetector]
@@ -48,7 +51,7 @@ class Served:
 
     engine: Engine
     places: tuple[tuple[str, str], ...]
-    key: bytes
+    key: bytes = field(repr=False)
 
     def place(self) -> str:
         """Returns the socket of the engine on this process's GPU; one of several by the process's number."""
@@ -72,7 +75,7 @@ class EngineProcesses:
     def __init__(self, engine: Engine, devices: tuple[str, ...], load: Load) -> None:
         self._engine, self._devices, self._load = engine, devices, load
         self._stopped = threading.Event()
-        self.processes: list[Any] = []
+        self.processes: dict[int, Any] = {}
 
     def __enter__(self) -> Served:
         self._folder = tempfile.TemporaryDirectory(prefix="ffpp-prep-")
@@ -81,20 +84,22 @@ class EngineProcesses:
         try:
             started = [self._start(served, index) for index in range(len(places))]
             for index, pipe in enumerate(started):
-                fault = pipe.recv() if pipe.poll(START_S) else f"nothing happened for {START_S:g} s"
+                fault = pipe.recv() if pipe.poll(START_S) else f"no engine in {START_S:g} s"
                 if fault:
                     raise UserError(fault)
                 threading.Thread(target=self._watch, args=(served, index, pipe), daemon=True).start()
-        except (EOFError, UserError) as error:
+        except BaseException as error:  # Ctrl-C too: engines ignore what ends other processes
             self.__exit__(None, None, None)
-            raise UserError(f"the detector doesn't start: {error or 'its process died'}") from error
+            if isinstance(error, EOFError):
+                raise UserError("the detector doesn't start: its process died") from error
+            raise
         return served
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()
-        for process in self.processes:
+        for process in list(self.processes.values()):
             end_process(process.pid)
             process.join()
         self._folder.cleanup()
@@ -108,20 +113,27 @@ class EngineProcesses:
         process = context.Process(target=_serve, args=arguments, daemon=True)
         process.start()
         theirs.close()
-        self.processes[index:] = [process, *self.processes[index + 1 :]]
+        self.processes[index] = process
         return ours
 
     def _watch(self, served: Served, index: int, pipe: Connection) -> None:
-        """Starts an engine anew each time that it dies, as its clients do that die with it."""
-        while not self._stopped.is_set():
+        """Starts an engine anew each time that it dies; why it can't any more, its clients read in its place."""
+        place, fault, deaths = Path(served.places[index][1]), "", 0
+        while not fault:
             try:
-                if pipe.recv():  # it doesn't start any more: its clients will say so
-                    return
+                fault, deaths = pipe.recv(), 0
             except (EOFError, OSError):
                 if self._stopped.is_set():
                     return
-                Path(served.places[index][1]).unlink(missing_ok=True)
-                pipe = self._start(served, index)
+                deaths += 1
+                if deaths > MOST_STARTS:
+                    fault = "its process died again and again"
+                else:
+                    place.unlink(missing_ok=True)
+                    pipe = self._start(served, index)
+        with suppress(OSError):  # the run may be over
+            place.unlink(missing_ok=True)
+            place.write_text(fault, encoding="utf-8")
 
 
 class ServedDetector:
@@ -132,8 +144,7 @@ class ServedDetector:
     """
 
     def __init__(self, served: Served) -> None:
-        self._connection = _connected(served)
-        self.engine, self.weights_sha256, self.longest = self._connection.recv()
+        self._connection, (self.engine, self.weights_sha256, self.longest) = _connected(served)
         self._memory = np.empty(0, np.uint8)
 
     def detect(self, frames: Frames) -> list[Detections]:
@@ -153,19 +164,42 @@ class ServedDetector:
 
     def _share(self, size: int) -> None:
         """Makes memory that the engine sees too; its file has no name any more once both have it."""
-        with tempfile.NamedTemporaryFile(dir=_MEMORY if _MEMORY.is_dir() else None) as file:
-            file.truncate(size)
+        with _shared_file(size) as file:
             self._memory = _mapped(file.fileno())
             self._connection.send(file.name)
             self._connection.recv()
 
 
-def _connected(served: Served) -> Connection:
-    end = time.monotonic() + START_S
+def _shared_file(size: int) -> Any:
+    """Returns a file of so many bytes, in memory where there is room: a container may have 64 MB of it."""
+    try:
+        return _filled_file(size, _MEMORY)
+    except OSError:
+        return _filled_file(size, None)
+
+
+def _filled_file(size: int, folder: Path | None) -> Any:
+    file = tempfile.NamedTemporaryFile(dir=folder)  # noqa: SIM115 (the caller closes it)
+    try:
+        file.write(bytes(size))  # takes the room: a process is killed that writes to a map which has none
+        file.flush()
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _connected(served: Served) -> tuple[Connection, Any]:
+    """Returns the connection to this process's engine, and what the engine says of itself."""
+    place, end = Path(served.place()), time.monotonic() + START_S
     while True:
         try:
-            return Client(served.place(), authkey=served.key)
+            connection = Client(str(place), authkey=served.key)
+            return connection, connection.recv()
         except (OSError, EOFError, AuthenticationError) as error:  # it isn't there yet, or starts again
+            if place.is_file():  # no socket
+                fault = place.read_text(encoding="utf-8")
+                raise UserError(f"the detector doesn't start again: {fault}") from error
             if time.monotonic() > end:
                 raise UserError("the detector's process died, and doesn't start again") from error
         time.sleep(0.2)
@@ -187,8 +221,8 @@ def _serve(pipe: Connection, load: Load, engine: Engine, device: str, socket: st
         pipe.send(str(error))
         os._exit(1)
     threading.Thread(target=_listen, args=(listener, detector, engine), daemon=True).start()
-    pipe.send("")
     try:
+        pipe.send("")
         pipe.recv()
     finally:
         os._exit(0)
@@ -223,10 +257,19 @@ def _answer(connection: Connection, detector: FaceDetector, engine: Engine) -> N
 
 
 def _found(detector: FaceDetector, frames: Frames) -> list[tuple[Any, Any]] | str:
+    stuck = threading.Timer(STUCK_S, os._exit, (1,))
+    stuck.daemon = True
+    stuck.start()
     try:
         return [(found.boxes, found.scores) for found in detector.detect(frames)]
     except Exception as error:  # for the video whose batch it was
+        try:
+            detector.detect(np.zeros((1, 8, 8, 3), np.uint8))
+        except Exception:  # after some faults of a GPU its process can do nothing more: it is started again
+            os._exit(1)
         return f"{type(error).__name__}: {error}"
+    finally:
+        stuck.cancel()
 
 
 def _pin(memory: Frames, engine: Engine, *, pinned: bool) -> None:

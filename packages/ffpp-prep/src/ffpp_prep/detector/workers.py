@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from ffpp_prep.detector import SSD, FaceDetector, check_detector, load_detector
+from ffpp_prep.detector import NO_GPU, SSD, FaceDetector, check_detector, load_detector
 from ffpp_prep.detector.gpus import Library, may_have_gpu, visible_gpus
 from ffpp_prep.detector.served import EngineProcesses, Served, ServedDetector
 from ffpp_prep.detector.shared import SharedDetector
@@ -109,9 +109,7 @@ def find_workers(engine: Engine, jobs: int) -> DetectorWorkers:
         engine = replace(engine, name=library, gpus=len(devices), decode_threads=threads)
         return DetectorWorkers(engine, len(devices), devices)
     if engine.precision != "fp32" and engine.name == "auto":
-        raise UserError(
-            f"precision={engine.precision}: torch sees no GPU here; engine=torch has it on processors too"
-        )
+        raise UserError(NO_GPU.format(precision=engine.precision))
     name = "tensorflow" if engine.frozen_graph else "litert" if engine.name == "auto" else engine.name
     hidden = ("",) * jobs if name != "litert" and may_have_gpu(name) else ()
     threads = engine.decode_threads or 1

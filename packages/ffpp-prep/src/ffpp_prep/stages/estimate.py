@@ -6,7 +6,6 @@ import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -185,11 +184,6 @@ def _probe(task: _Task, beat: Beat) -> _Probe | None:
         return None
 
 
-@cache
-def _mesh() -> FaceMesh:
-    return FaceMesh()
-
-
 def _timed(task: _Task, detector: FaceDetector, beat: Beat) -> _Probe | None:
     def detect(frames: int) -> VideoBoxes:
         return detect_video("", task.path, detector, task.boxes, beat, limit=frames)
@@ -199,7 +193,7 @@ def _timed(task: _Task, detector: FaceDetector, beat: Beat) -> _Probe | None:
     if found.rows is None:
         return None
     rows = found.rows.to_pandas()
-    mesh = _mesh()
+    mesh = FaceMesh()  # this thread's own: several can't share one
     started = time.perf_counter()
     points = landmarks_of_video("", task.path, rows, mesh, task.boxes.decoder, beat)
     landmarks_s = time.perf_counter() - started

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,54 +12,22 @@ from torch import Tensor
 from ffpp_prep.detector.blazeface import LEAST, MOST_FACES, BlazeFaceDetector
 from ffpp_prep.detector.blazeface_decode import SAME_FACE, SCORE_CLIP, SIDE, anchor_centres
 from ffpp_prep.detector.embedded import BLAZEFACE_SHA256, FULL_RANGE, MESH
-from ffpp_prep.detector.interface import Detections, check_frames
+from ffpp_prep.detector.interface import Detections
 from ffpp_prep.detector.layers import Floats
 from ffpp_prep.detector.mesh import SIDE as MESH_SIDE
 from ffpp_prep.detector.mesh import Mesh, face_square, placed_mesh
-from ffpp_prep.detector.on_torch.device import BATCH, Device
+from ffpp_prep.detector.on_torch.device import BATCH, Device, TorchDetector
 from ffpp_prep.detector.on_torch.overlaps import leaders, overlaps
 from ffpp_prep.detector.on_torch.pictures import cut_out, fitted
 from ffpp_prep.detector.sampling import TurnedSquare
 from ffpp_prep.detector.ssd_framing import ssd_boxes
 from ffpp_prep.detector.tflite_layers import read_layers
-from ffpp_prep.settings import Precision, engine_name
-
-
-class TorchBlazeFace:
-    """Runs the embedded networks on a GPU, or on the processor where there is none; see `FaceDetector`.
-
-    Args:
-        precision: of the networks' numbers.
-        threads: of the processor, where that runs them.
-    """
-
-    longest = BlazeFaceDetector.longest
-    weights_sha256 = BLAZEFACE_SHA256
-
-    def __init__(self, precision: Precision = "fp32", threads: int = 1) -> None:
-        self.engine = engine_name("torch", precision)
-        self._precision, self._threads = precision, threads
-        self._session: _Session | None = None
-
-    def detect(self, frames: NDArray[np.uint8]) -> list[Detections]:
-        """Returns the faces of each frame, uint8 (N, H, W, 3), RGB; boxes are framed as the SSD's."""
-        check_frames(frames)
-        if self._session is None or self._session.process != os.getpid():
-            self._session = _Session(Device(self._precision, self._threads))
-        found: list[Detections] = []
-        for start in range(0, len(frames), BATCH):
-            found += self._session.detect(frames[start : start + BATCH])
-        return found
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_session": None}
 
 
 class _Session:
     """What belongs to one process."""
 
     def __init__(self, device: Device) -> None:
-        self.process = os.getpid()
         self._device = device
         self._network = device.network(read_layers(FULL_RANGE))
         self._mesh = device.network(read_layers(MESH))
@@ -112,6 +78,12 @@ class _Session:
             (points,) = (one.flatten(1).cpu().numpy() for one in outputs.values())
             meshes += map(placed_mesh, squares[some], points, flags.tolist())
         return meshes
+
+
+class TorchBlazeFace(TorchDetector):
+    """BlazeFace with the face mesh; boxes are framed as the SSD's. See `TorchDetector`."""
+
+    longest, weights_sha256, session = BlazeFaceDetector.longest, BLAZEFACE_SHA256, _Session
 
 
 def candidates(regressed: Tensor, raw: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,18 +1,21 @@
-"""Where torch runs a detector, and how exactly."""
+"""Where and how exactly torch runs a detector, and what its detectors have in common."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ffpp_prep.detector.interface import Detections, check_frames
 from ffpp_prep.detector.layers import LayeredNetwork
 from ffpp_prep.detector.on_torch.network import TorchNetwork
-from ffpp_prep.settings import Precision
+from ffpp_prep.settings import Precision, engine_name
 
 BATCH = 16  # frames
 
@@ -55,6 +58,39 @@ class Device:
             torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
         ):
             yield
+
+
+class TorchDetector:
+    """Runs embedded networks on a GPU, or on the processor where there is none; see `FaceDetector`.
+
+    Args:
+        precision: of the networks' numbers.
+        threads: of the processor, where that runs them.
+    """
+
+    longest: int
+    weights_sha256: str
+    session: ClassVar[type[Any]]
+    """what belongs to one process, made of its `Device`"""
+
+    def __init__(self, precision: Precision = "fp32", threads: int = 1) -> None:
+        self.engine = engine_name("torch", precision)
+        self._precision, self._threads = precision, threads
+        self._session: Any = None
+        self._process = 0
+
+    def detect(self, frames: NDArray[np.uint8]) -> list[Detections]:
+        """Returns the faces of each frame, uint8 (N, H, W, 3), RGB."""
+        check_frames(frames)
+        if self._session is None or self._process != os.getpid():
+            self._session, self._process = self.session(Device(self._precision, self._threads)), os.getpid()
+        found: list[Detections] = []
+        for start in range(0, len(frames), BATCH):
+            found += self._session.detect(frames[start : start + BATCH])
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_session": None}
 
 
 def pin(memory: NDArray[np.uint8], *, pinned: bool) -> None:

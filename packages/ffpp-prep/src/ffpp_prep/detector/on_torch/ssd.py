@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ffpp_prep.detector.interface import Detections, check_frames
+from ffpp_prep.detector.interface import Detections
 from ffpp_prep.detector.layers import LayeredNetwork
 from ffpp_prep.detector.network import INPUT_SIZE, PREDICTION_SIZE, build_network
-from ffpp_prep.detector.on_torch.device import BATCH, Device
+from ffpp_prep.detector.on_torch.device import Device, TorchDetector
 from ffpp_prep.detector.on_torch.overlaps import leaders, overlaps
 from ffpp_prep.detector.on_torch.pictures import resized
 from ffpp_prep.detector.postprocess import (
@@ -24,46 +21,14 @@ from ffpp_prep.detector.postprocess import (
     SIZE_SCALE,
 )
 from ffpp_prep.detector.weights import WEIGHTS_SHA256, load_weights
-from ffpp_prep.settings import Precision, engine_name
 
 _BLOCK = 512  # candidates looked at together; the result does not depend on it
-
-
-class TorchSSD:
-    """Runs the embedded network on a GPU, or on the processor where there is none; see `FaceDetector`.
-
-    Args:
-        precision: of the network's numbers.
-        threads: of the processor, where that runs it.
-    """
-
-    longest = 0
-    weights_sha256 = WEIGHTS_SHA256
-
-    def __init__(self, precision: Precision = "fp32", threads: int = 1) -> None:
-        self.engine = engine_name("torch", precision)
-        self._precision, self._threads = precision, threads
-        self._session: _Session | None = None
-
-    def detect(self, frames: NDArray[np.uint8]) -> list[Detections]:
-        """Returns the faces of each frame: uint8 (N, H, W, 3), RGB."""
-        check_frames(frames)
-        if self._session is None or self._session.process != os.getpid():
-            self._session = _Session(Device(self._precision, self._threads))
-        found: list[Detections] = []
-        for start in range(0, len(frames), BATCH):
-            found += self._session.detect(frames[start : start + BATCH])
-        return found
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_session": None}
 
 
 class _Session:
     """What belongs to one process."""
 
     def __init__(self, device: Device) -> None:
-        self.process = os.getpid()
         self._device = device
         network = build_network(load_weights())
         self._network = device.network(LayeredNetwork(network.convolutions, network.predictions))
@@ -82,6 +47,12 @@ class _Session:
             Detections(one[:count, [1, 0, 3, 2]] * size, _scores(one[:count, 4]))
             for one, count in zip(found, counts, strict=True)
         ]
+
+
+class TorchSSD(TorchDetector):
+    """The thesis's SSD; see `TorchDetector`."""
+
+    longest, weights_sha256, session = 0, WEIGHTS_SHA256, _Session
 
 
 def faces_of(predictions: Tensor, anchors: Tensor) -> Tensor:
