@@ -2,9 +2,9 @@
 
     python benchmarks/augmentation.py            # crops of the sample's footage
 
-"Before" a loader process decoded WebP, resized, and augmented each crop; "now" it decodes zstd, resizes, and draws what
-is to happen. What is left is done to whole batches where the network is: on a GPU in one go, on a processor two crops
-at a time, which is what stays in its cache. Ways take turns; a ratio is the median of the rounds' own.
+A loader process decodes, resizes, and either augments each crop or draws what is to happen to it. Then the rest is
+done to whole batches where the network is: on a GPU in one go, on a processor two crops at a time, which is what stays
+in its cache. Ways take turns; a ratio is the median of the rounds' own.
 """
 
 import argparse
@@ -47,12 +47,9 @@ def main() -> None:
     packed = torch.stack([augmentation.packed(sample, spec) for sample in samples])
 
     def read(name: str) -> list[Tensor]:
-        shapes = (crop.shape[:2] for crop in chosen)
-        decoded = (
-            codec(name).decode(*one)
-            for one in ((data, *shape) for data, shape in zip(stored[name], shapes, strict=True))
-        )
-        return [resize(crop, spec.size) for crop in decoded]
+        decode = codec(name).decode
+        pairs = zip(stored[name], chosen, strict=True)
+        return [resize(decode(data, *crop.shape[:2]), spec.size) for data, crop in pairs]
 
     def crop_by_crop(images: list[Tensor]) -> Tensor:
         return torch.stack(
@@ -63,9 +60,9 @@ def main() -> None:
         return torch.stack([augmentation.packed(sample, spec) for sample in samples])
 
     ways: dict[str, Callable[[], object]] = {
-        "loader, before": lambda: crop_by_crop(read("webp")),
-        "loader, before, with zstd": lambda: crop_by_crop(read("zstd")),
-        "loader, now": lambda: (torch.stack(read("zstd")), draws()),
+        "loader, WebP, augments": lambda: crop_by_crop(read("webp")),
+        "loader, zstd, augments": lambda: crop_by_crop(read("zstd")),
+        "loader, zstd, draws": lambda: (torch.stack(read("zstd")), draws()),
         "augmentation crop by crop": lambda: crop_by_crop(bytes_),
         "augmentation of the batch": lambda: augmentation.batch(torch.stack(bytes_), packed, spec),
     }
@@ -79,7 +76,9 @@ def main() -> None:
     print(f"{options.crops} crops, resized to {spec.size}², one thread, medians of {options.rounds} rounds\n")
     rows = []
     for name, taken in times.items():
-        baseline = times["loader, before" if name.startswith("loader") else "augmentation crop by crop"]
+        baseline = times[
+            "loader, WebP, augments" if name.startswith("loader") else "augmentation crop by crop"
+        ]
         milliseconds = 1e3 * statistics.median(taken) / options.crops
         rows.append([name, f"{milliseconds:.2f}", f"{ratio(baseline, taken):.2f}"])
     print_table(["", "processor ms a crop", "times as fast"], rows)

@@ -1,6 +1,6 @@
 """Training on a GPU: what a step takes in each way, whole training end to end, and whether its losses are float32's.
 
-    python benchmarks/gpu_training.py --config reseption-v1-a --batch 96 --workers 15    # a GPU: five minutes
+    python benchmarks/gpu_training.py --config reseption-v1-a --batch 96 --workers 15    # a GPU: minutes
     python benchmarks/gpu_training.py --data WORK --batch 8 --size 96 --workers 1 --steps 4    # a rehearsal
 
 Wanted of V1 at 299² on an H200: 2,000 crops a second end to end with 15 loader processes, a tenth of the peak of bf16
@@ -9,8 +9,10 @@ counts the convolutions' and matrices' operations of a forward and a backward pa
 """
 
 import argparse
+import re
 import statistics
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -19,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 from training import (
     add_arguments,
+    ahead,
     device,
     full_batches,
     learn,
@@ -39,7 +42,7 @@ from dfd_train.settings.config import RunConfig
 from dfd_train.settings.sections import Compile
 
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L4": 121e12}
-"""Operations a second in bf16, dense, as the maker says."""
+"""Operations a second in bf16, dense, as the maker says, by a word of the GPU's name."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +109,18 @@ def print_steps(config: RunConfig, rounds: int, each: int = 5) -> None:
         for name, learner in learners.items():
             taken[name].append(seconds(lambda: [learn(learner, images, labels, n) for n in range(each)]))  # noqa: B023
     count = operations(learners[PLAIN.name], images[:2], labels[:2]) / 2
-    peak = next((peak for name, peak in PEAKS.items() if name in where()), None)
+    peak = peak_of(where())
     rows = []
     for name, times in taken.items():
         rate = each * crops / statistics.median(times)
         share = f"{rate * count / peak:.1%}" if peak else "–"
         rows.append([name, f"{rate:.0f}", share])
     print_table([f"a step of {crops} crops", "crops/s", "of the peak of bf16"], rows)
+
+
+def peak_of(gpu: str) -> float | None:
+    """The peak of a GPU by its name; None where it isn't known, as an L40S's, which is no L4."""
+    return next((peak for name, peak in PEAKS.items() if re.search(rf"\b{name}\b", gpu)), None)
 
 
 def operations(learner: Learner, images: torch.Tensor, labels: torch.Tensor) -> int:
@@ -122,30 +130,30 @@ def operations(learner: Learner, images: torch.Tensor, labels: torch.Tensor) -> 
     return int(counter.get_total_flops())
 
 
-def print_whole(config: RunConfig, data: TrainingData, rounds: int, batches: int = 20) -> None:
-    """Crops a second of loader and step together, and of the loader alone, augmentation on the device in both."""
+def print_whole(config: RunConfig, data: TrainingData, rounds: int) -> None:
+    """Crops a second of loader and step together, and of the loader alone, augmentation on the device in both.
+
+    Over four times as many batches as the loader's processes may hold ready, which are used up first.
+    """
     learner, plan = make_learner(FASTEST.of(config)), full_batches(config, data)
     loader = make_loader(config, data, learner)
-    ahead = 4 * config.data.workers + 1 if config.data.workers else 1
+    batches = 4 * ahead(config)
 
-    def stream() -> Iterator[LoadedBatch]:
-        loaded = loader.load(islice(plan, ahead + batches), device())
-        for _ in range(ahead):  # what the loader's processes hold ready
-            images, labels, _ = next(loaded)
-            learn(learner, images, labels, 0)
-        return loaded
+    def train(loaded: Iterable[LoadedBatch]) -> None:
+        for number, (images, labels, _) in enumerate(loaded):
+            learn(learner, images, labels, number)
 
-    rates: dict[str, list[float]] = {"loader alone": [], "training, end to end": []}
+    ways: dict[str, Callable[[Iterable[LoadedBatch]], object]]
+    ways = {"loader alone": deque(maxlen=0).extend, "training, end to end": train}
+    taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in tqdm(range(rounds), desc="rounds", disable=None):
-        loaded = stream()
-        rates["loader alone"].append(seconds(lambda: [None for _ in loaded]))  # noqa: B023
-        loaded = stream()
-        rates["training, end to end"].append(
-            seconds(lambda: [learn(learner, x, y, n) for n, (x, y, _) in enumerate(loaded)])  # noqa: B023
-        )
+        for name, use in ways.items():
+            loaded = loader.load(islice(plan, ahead(config) + batches), device())
+            use(islice(loaded, ahead(config)))
+            taken[name].append(seconds(lambda: use(loaded)))  # noqa: B023
     crops = batches * config.data.batch_size
     print()
-    rows = [[name, f"{crops / statistics.median(taken):.0f}"] for name, taken in rates.items()]
+    rows = [[name, f"{crops / statistics.median(each):.0f}"] for name, each in taken.items()]
     print_table([f"{FASTEST.name}, batches of {config.data.batch_size}", "crops/s"], rows)
 
 

@@ -81,11 +81,21 @@ def workers(config: RunConfig) -> int:
     return default_workers() if config.data.workers is None else config.data.workers
 
 
+def ahead(config: RunConfig) -> int:
+    """How many batches the loader's processes may hold ready, and the one that is waited for."""
+    return 4 * workers(config) + 1
+
+
 def full_batches(config: RunConfig, data: TrainingData) -> Iterator[list[Sample]]:
     """The batches of epoch after epoch, without end and without the short last ones."""
     for epoch in count(1):
         plan = data.plan(replace(config, train=replace(config.train, epochs=epoch)), epoch)
-        yield from (batch for batch in plan.batches if len(batch) == config.data.batch_size)
+        full = [batch for batch in plan.batches if len(batch) == config.data.batch_size]
+        if not full:
+            raise SystemExit(
+                f"an epoch has {plan.batches.crops} crops, too few for a batch of {config.data.batch_size}"
+            )
+        yield from full
 
 
 def learn(learner: Learner, images: torch.Tensor, labels: torch.Tensor, step: int) -> OnTheWay:
@@ -122,6 +132,6 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 __all__ = [
-    "add_arguments", "device", "full_batches", "learn", "make_learner", "make_loader", "network", "open_data",
+    "add_arguments", "ahead", "device", "full_batches", "learn", "make_learner", "make_loader", "network", "open_data",
     "print_table", "ratio", "read_settings", "seconds", "synchronize", "where", "workers",
 ]  # fmt: skip
