@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from resuming import command
@@ -22,16 +23,35 @@ from ffpp_prep.format.prepared import load_prepared
 BATCHES = [[Sample(row, frame, 0, 0, epoch=0, position=0) for row in (0, 1)] for frame in range(12)]
 
 
+@pytest.fixture
+def full_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shared memory has no room, neither for what is put there nor for what a queue would put there itself."""
+
+    def full(*_: object) -> None:
+        raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
+
+    for name in ("_new_shared", "_share_fd_cpu_", "_share_filename_cpu_"):
+        monkeypatch.setattr(torch.UntypedStorage, name, full)
+    monkeypatch.setattr("dfd_train.data.waiting.BATCH_SECONDS", 4.0)
+
+
+@pytest.mark.usefixtures("full_memory")
+@pytest.mark.parametrize("on", ["workers", "model"])
+def test_where_shared_memory_has_no_room_a_batch_comes_all_the_same(on, small_set):
+    prepared, spec = load_prepared(small_set.work), InputSpec(32)
+    augmentation = Augmentation(TransformConfig(on=on), DegradationConfig(), seed=3)
+    batches = [[Sample(row, 0, 0, 0, 1, position) for row in (0, 1)] for position in range(3)]
+    loaded = []
+    for workers in (0, 1):
+        loader = BatchLoader(prepared, spec, workers=workers, augmentation=augmentation)
+        loaded.append(list(loader.load(batches, torch.device("cpu"))))
+    for (images, _, samples), (others, _, same) in zip(*loaded, strict=True):
+        assert samples == same and torch.equal(images, others)
+    assert all(isinstance(batch.images, np.ndarray) for batch in loader._loaded())
+
+
 @pytest.mark.parametrize("workers", [0, 1])
-@pytest.mark.parametrize("room", [True, False])
-def test_bytes_are_sent_and_the_numbers_are_those_of_each_crop(workers, room, small_set, monkeypatch):
-    """Where shared memory has no room a batch comes all the same."""
-    if not room:
-
-        def full(_: torch.Tensor) -> torch.Tensor:
-            raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
-
-        monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+def test_bytes_are_sent_and_the_numbers_are_those_of_each_crop(workers, small_set):
     prepared, spec = load_prepared(small_set.work), InputSpec(32, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
     loader = BatchLoader(prepared, spec, workers=workers)
     loaded = list(loader.load(BATCHES, torch.device("cpu")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -31,15 +32,16 @@ class Batch:
 
     images: Tensor | NDArray[Any]
     samples: list[Sample]
-    choices: Tensor | None = None
-    """what is to happen to the crops on the network's device, see `Augmentation.batch`"""
+    choices: Tensor | NDArray[np.float32] | None = None
+    """what is to happen to the crops on the network's device, see `Augmentation.batch`; an array until it is pinned,
+    as a tensor would need room in shared memory of its own"""
     fault: str = ""
     """why a crop of it cannot be read"""
 
     @property
     def tensor(self) -> Tensor:
         """The images as a tensor, whether they came through shared memory or a pipe."""
-        return self.images if isinstance(self.images, Tensor) else torch.from_numpy(self.images)
+        return torch.as_tensor(self.images)
 
     @property
     def labels(self) -> Tensor:
@@ -48,7 +50,7 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """Returns the batch in page-locked memory (called by DataLoader)."""
-        choices = None if self.choices is None else self.choices.pin_memory()
+        choices = None if self.choices is None else torch.as_tensor(self.choices).pin_memory()
         return replace(self, images=self.tensor.pin_memory(), choices=choices)
 
 
@@ -112,7 +114,7 @@ def collate(items: list[Item]) -> Batch:
         return Batch(torch.empty(0), samples, fault=fault)
     images = [item.image for item in items if item.image is not None]
     packed = [item.choices for item in items if item.choices is not None]
-    choices = torch.stack(packed) if packed else None
+    choices = torch.stack(packed).numpy() if packed else None
     if get_worker_info() is None:
         return Batch(torch.stack(images), samples, choices)
     try:

@@ -89,7 +89,7 @@ class BatchLoader:
         """Returns float32 of uint8 images, with what augmentation is left to be done here."""
         augmentation = self._augmentation
         if augmentation is not None and batch.choices is not None:
-            return augmentation.batch(images, batch.choices, self._spec)
+            return augmentation.batch(images, torch.as_tensor(batch.choices), self._spec)
         images = normalize(images, self._spec)
         if augmentation is not None and batch.samples[0].epoch:  # moved already, and not erased
             for image, sample in zip(images, batch.samples, strict=True):
