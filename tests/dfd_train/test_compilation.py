@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from small_learning import PLAIN, batch, small_network
+from torch import nn
 
 from dfd_train.data.spec import InputSpec
 from dfd_train.engine.learner import Learner, Moment
@@ -24,8 +25,9 @@ def test_our_networks_are_one_graph_in_training(name):
 
 
 @pytest.mark.full
-def test_compiled_steps_are_the_steps():
-    run = RunConfig(optimizer=replace(PLAIN, name="radam", ema_decay=0.9))
+@pytest.mark.parametrize("sharpness", [0.0, 0.05])
+def test_compiled_steps_are_the_steps(sharpness):
+    run = RunConfig(optimizer=replace(PLAIN, name="radam", ema_decay=0.9, sharpness=sharpness))
     networks = [small_network(), small_network()]
     for network, how in zip(networks, ("off", "default"), strict=True):
         own = replace(run, train=TrainConfig(compile=how))
@@ -39,6 +41,25 @@ def test_compiled_steps_are_the_steps():
         assert not torch.equal(network.state_dict()["1.weight"], before["1.weight"])
     for plain, compiled in zip(*(network.parameters() for network in networks), strict=True):
         torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_both_passes_of_sharpness_are_compiled(monkeypatch):
+    asked = []
+
+    class Compiled(nn.Module):
+        def __init__(self, network: nn.Module, how: str) -> None:
+            super().__init__()
+            self.network, self.how = network, how
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            asked.append(self.how)
+            return self.network(images)
+
+    monkeypatch.setattr("dfd_train.engine.learner.compiled", Compiled)
+    run = RunConfig(optimizer=replace(PLAIN, sharpness=0.05), train=TrainConfig(compile="default"))
+    subject = Learner(Detector(small_network(), InputSpec(2)), run, torch.device("cpu"), Processes())
+    subject.accumulate(*batch(0), 1 / 6, Moment(1, 0, 0), last=True)
+    assert asked == ["default", "default"]
 
 
 def test_a_loss_of_features_is_refused():

@@ -71,10 +71,11 @@ class Learner:
             raise UserError(
                 f"train.compile is {run.train.compile}, and this loss looks at features; allowed with it: off"
             )
-        self._forward = compiled(detector.network, run.train.compile)
+        self._compiled = compiled(detector.network, run.train.compile)
+        self._forward = self._compiled
         if processes.count > 1:
             ids = [device.index] if device.type == "cuda" else None
-            self._forward = DistributedDataParallel(self._forward, device_ids=ids)
+            self._forward = DistributedDataParallel(self._compiled, device_ids=ids)
 
     @property
     def scored_network(self) -> nn.Module:
@@ -118,11 +119,10 @@ class Learner:
         Each process climbs by its own share of the batch.
         """
         with autocast(self.device, self._config.amp):
-            logits = self.detector.network(images).flatten()
+            logits = self._compiled(images).flatten()
         loss = self.scaler.scale(self._loss(logits.float(), labels).mean())
         used = [one for one in self._parameters if one.requires_grad]
-        found = torch.autograd.grad(loss, used, allow_unused=True)
-        gradients = [torch.zeros_like(one) if g is None else g for one, g in zip(used, found, strict=True)]
+        gradients = torch.autograd.grad(loss, used, materialize_grads=True)
         stack.enter_context(climbed(used, gradients, self._config.sharpness))
         stack.enter_context(without_statistics(self.detector.network))
         return fetch(logits.detach().float())
