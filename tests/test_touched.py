@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from test_check_fakes import swapped
 
 from dfd_train.cli import main
 from dfd_train.data.batches import plan_epoch, plan_evaluation
-from dfd_train.data.selection import make_pairs, select_videos
+from dfd_train.data.selection import make_pairs, only_real, select_videos
 from dfd_train.data.several import places_of, with_places
+from dfd_train.engine.data import describe_data, open_data
 from dfd_train.report.compare import compare_runs
 from dfd_train.runs.predictions import read_predictions
-from dfd_train.settings.config import DataConfig
+from dfd_train.settings.config import DataConfig, build_config
 from ffpp_prep.format import load_prepared
+from ffpp_prep.format.prepared import PreparedSet
+from ffpp_prep.format.touched import TouchedFaces, touched_faces
 from ffpp_prep.one_video.marks import TouchedTracks, by_difference, by_mask
 from ffpp_prep.sample.encode import encode as encode_sample
 from ffpp_prep.stages.fakes import check_fakes
@@ -217,6 +221,32 @@ def test_a_run_trains_and_scores_the_touched_faces_and_compare_notes_it(
         "touched: videos of several faces by the touched face."
     )
     assert note in outcome.notes
+
+
+def test_a_start_reads_the_touched_faces_once_and_tells_of_those_it_shows(
+    checked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def counted(prepared: PreparedSet) -> TouchedFaces:
+        read.append(prepared)
+        return touched_faces(prepared)
+
+    monkeypatch.setattr("dfd_train.data.several.touched_faces", counted)
+    data = {"work": str(checked), "multiple_faces": "touched", "allow_leaks": True, "batch_size": 2}
+    config = build_config({"data": data})
+    opened = open_data(config)
+    told = describe_data(opened, config)
+    assert len(read) == 1
+    assert "usable videos: train 1 real and 1 fake; val 1 real and 2 fake; test none" in "\n".join(told)
+    assert any(line.startswith("several faces: 3 fakes shown") for line in told)
+    # beside blends, frames show their best face: only the fakes that validate are shown by the touched one
+    blends = build_config({"data": {**data, "batches": "blends"}})
+    row = opened.train.videos.index[opened.train.videos["label"] == 0]
+    vouched = {int(row[0]): np.arange(FRAMES, dtype=np.int32)}
+    reals = replace(opened, train=only_real(opened.train), pairs=[], vouched=vouched)
+    (line,) = [line for line in describe_data(reals, blends) if line.startswith("several faces")]
+    assert line.startswith("several faces: 2 fakes shown by the touched face, 1 original by")
 
 
 def test_marks_by_shares() -> None:

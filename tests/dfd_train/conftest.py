@@ -203,7 +203,7 @@ def write_points(
     found = pa.Table.from_pandas(places.astype({"frame": "int32", "face": "int8"}), preserve_index=False)
     found = found.append_column("flag", pa.array(flags, pa.float32()))
     found = found.append_column("points", pa.array([content] * len(places), pa.binary(1872)))
-    (small.work / "landmarks").mkdir()
+    (small.work / "landmarks").mkdir(exist_ok=True)
     pq.write_table(found, small.work / "landmarks/landmarks-00000.parquet")
     done = pa.table({"video_id": sorted(set(places["video_id"]))})
     pq.write_table(done, small.work / "landmarks/videos-00000.parquet")

@@ -1,11 +1,13 @@
 """Self-blended images: the mask, the blend, its place in a batch, and runs on real videos alone."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from dfd_train.cli import main
 from dfd_train.data.augmentation import Augmentation
@@ -15,7 +17,7 @@ from dfd_train.data.self_blending import face_mask, self_blend
 from dfd_train.data.spec import InputSpec
 from dfd_train.errors import UserError
 from dfd_train.runs.predictions import read_predictions
-from dfd_train.settings.config import DataConfig, DegradationConfig, TransformConfig, build_config
+from dfd_train.settings.config import DataConfig, DegradationConfig, TransformConfig, build_config, merged
 from ffpp_prep.format.joined import open_sets
 from ffpp_prep.format.prepared import load_prepared
 
@@ -178,6 +180,37 @@ def test_without_landmarks_the_command_that_finds_them_is_named(
         build_config({"data": {"batches": "blends", "shuffle_labels": True}})
 
 
+def test_a_run_does_not_go_on_with_other_frames_to_blend(
+    small_set_writer, points_writer, tmp_path, capsys
+) -> None:
+    def real(table: pd.DataFrame) -> pd.DataFrame:
+        return table[table["label"] == 0].reset_index(drop=True)
+
+    small, out = small_set_writer(tmp_path / "work", edit=real), tmp_path / "run"
+    points_writer(small)
+    assert main([*run(small, out), "--epochs", "1"]) == 0
+    assert len(json.loads((out / "data.json").read_text())["vouched_sha256"]) == 64
+    points_writer(small, lambda video_id, frame: frame == 3)
+    assert main([*run(small, out), "--epochs", "2"]) == 2
+    assert "other frames that can be blended than when this run began" in capsys.readouterr().err
+    points_writer(small)
+    assert main([*run(small, out), "--epochs", "2"]) == 0
+
+
+def test_the_preview_takes_frames_that_can_be_blended(
+    small_set_writer, points_writer, tmp_path, capsys
+) -> None:
+    small, out = small_set_writer(tmp_path / "work"), tmp_path / "preview.png"
+    command = ["preview-transforms", "--data", str(small.work), "--batches", "blends", "--out", str(out)]
+    command += ["--model", "tiny_networks:with_batch_norm", "--input-size", "32"]
+    reals = [name for name in small.videos["video_id"] if name.startswith("original")]
+    points_writer(small, lambda video_id, frame: video_id != reals[1])
+    assert main(command) == 0 and np.asarray(Image.open(out)).shape == (36, 5 * 36, 3), "of one video alone"
+    points_writer(small, lambda video_id, frame: True)
+    assert main(command) == 2
+    assert "the face mesh finds no face in 3 real videos" in capsys.readouterr().err
+
+
 def test_several_sets_have_landmarks_each(blend_set, small_set_writer, points_writer, tmp_path) -> None:
     def other(table: pd.DataFrame) -> pd.DataFrame:
         return table[table["label"] == 0].reset_index(drop=True)
@@ -196,7 +229,11 @@ def test_a_run_of_before_says_self_blend_and_means_the_ellipse() -> None:
     config = build_config({"degradation": {"self_blend": 0.5}})
     assert config.degradation.ellipse_blend == 0.5
     assert build_config({}, [("degradation.self_blend", "0.25")]).degradation.ellipse_blend == 0.25
-    assert (
-        build_config({"degradation": {"self_blend": 0.5, "ellipse_blend": 0.1}}).degradation.ellipse_blend
-        == 0.1
+    now = {"degradation": {"ellipse_blend": 0.1}}
+    assert build_config({"degradation": {"self_blend": 0.5, **now["degradation"]}}) == build_config(now)
+    before = {"degradation": {"self_blend": 0.5}}
+    assert build_config(merged([now, before])) == build_config(before), "the later file wins"
+    assert build_config(now, [("degradation.self_blend", "0.5")]) == build_config(before), (
+        "what was typed wins"
     )
+    assert now == {"degradation": {"ellipse_blend": 0.1}}

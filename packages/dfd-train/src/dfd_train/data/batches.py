@@ -221,7 +221,7 @@ def plan_epoch(
         else:
             order.shuffle(spots.view(np.int64).reshape(-1))  # row and frame of a spot together, in place
         kept = spots[~_among(spots, untouched)] if untouched else spots
-        return planner.plan(kept, _ends(len(kept), config.batch_size), untouched=len(spots) - len(kept))
+        return planner.plan(kept, batch_ends(len(kept), config.batch_size), untouched=len(spots) - len(kept))
     each = 1 if config.batches == "various" else config.batch_size // 2
     shown: list[list[tuple[Spot, Spot]]] = []
     left_out = 0
@@ -243,7 +243,7 @@ def plan_epoch(
         ends = np.cumsum([2 * len(couples) for couples in shown], dtype=np.int64)
     else:
         ordered = [spot for couples in shown for couple in couples for spot in couple]
-        ends = _ends(len(ordered), config.batch_size)
+        ends = batch_ends(len(ordered), config.batch_size)
     return planner.plan(_array(ordered), ends, untouched=left_out)
 
 
@@ -256,7 +256,7 @@ def plan_evaluation(
     """
     planner = _Planner(videos, epoch=0)
     spots = planner.evaluation(frames_per_video, benchmark)
-    return planner.plan(spots, _ends(len(spots), batch_size))
+    return planner.plan(spots, batch_ends(len(spots), batch_size))
 
 
 class _Planner:
@@ -343,7 +343,7 @@ class _Planner:
         return [(int(row), int(frame)) for frame in frames]
 
 
-def _ends(count: int, size: int) -> npt.NDArray[np.int64]:
+def batch_ends(count: int, size: int) -> npt.NDArray[np.int64]:
     """Returns where batches of `size` samples end; the last one may be smaller."""
     return np.minimum(np.arange(size, count + size, size, dtype=np.int64), count)
 

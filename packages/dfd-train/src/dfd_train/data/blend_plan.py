@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dfd_train.data.batches import Batches, EpochPlan, Shares, Spots
+from dfd_train.data.batches import Batches, EpochPlan, Shares, Spots, batch_ends
 from dfd_train.errors import UserError
 from dfd_train.settings.config import DataConfig
 from ffpp_prep.format.frames import evaluation_frames, spaced_frames
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.text.units import counted
 
-__all__ = ["HELD_OUT_SEED", "Vouched", "plan_blends", "plan_held_out", "vouched_frames"]
+__all__ = ["HELD_OUT_SEED", "Vouched", "plan_blends", "plan_held_out", "vouched_frames", "vouched_sha256"]
 
 Vouched = Mapping[int, npt.NDArray[np.int32]]
 """By a video's row, the frames whose landmarks are a face's, ascending."""
@@ -40,6 +41,16 @@ def vouched_frames(prepared: PreparedSet, videos: pd.DataFrame) -> Vouched:
             )
         found |= {row: frames[name] for row, name in zip(rows, names, strict=True)}
     return found
+
+
+def vouched_sha256(prepared: PreparedSet, vouched: Vouched) -> str:
+    """Returns the SHA-256 of the frames that can be blended, by the videos' names; empty where nothing is blended."""
+    digest = hashlib.sha256()
+    for own, start in prepared.parts:
+        rows = (row for row in vouched if start <= row < start + len(own.videos))
+        for name, row in sorted((str(own.videos.at[row - start, "video_id"]), row) for row in rows):
+            digest.update(f"{name} {len(vouched[row])} ".encode() + vouched[row].tobytes())
+    return digest.hexdigest() if vouched else ""
 
 
 def plan_blends(
@@ -72,7 +83,7 @@ def plan_held_out(
     """Plans what `plan_evaluation` does, each frame of a real video with a blend of itself beside it."""
     found = {row: evaluation_frames(length, frames_per_video) for row, length in _lengths(videos).items()}
     spots, left_out = _vouched({row: frames for row, (frames, _) in found.items()}, vouched)
-    return _beside(spots, batch_size + batch_size % 2, 0, sum(count for _, count in found.values()), left_out)
+    return _beside(spots, batch_size, 0, sum(count for _, count in found.values()), left_out)
 
 
 def _lengths(videos: pd.DataFrame) -> dict[int, int]:
@@ -95,6 +106,6 @@ def _beside(spots: Spots, batch_size: int, epoch: int, substitutions: int, left_
         raise UserError("no frame can be blended: the face mesh finds no face in any of those chosen")
     twice = np.repeat(spots, 2, axis=0)
     labels = np.tile(np.array([0, 1], np.int8), len(spots))
-    ends = np.minimum(np.arange(batch_size, len(twice) + batch_size, batch_size), len(twice))
-    batches = Batches(twice, labels, np.zeros(len(twice), np.int8), ends, epoch, blended=True)
+    faces, ends = np.zeros(len(twice), np.int8), batch_ends(len(twice), batch_size)
+    batches = Batches(twice, labels, faces, ends, epoch, blended=True)
     return EpochPlan(batches, substitutions, without_face=left_out)

@@ -16,11 +16,13 @@ from dfd_train.data.blend_plan import vouched_frames
 from dfd_train.data.several import places_of
 from dfd_train.data.spec import InputSpec
 from dfd_train.data.transforms import resize
+from dfd_train.errors import UserError
 from dfd_train.settings.config import RunConfig
 from ffpp_prep.format.files import whole_file
 from ffpp_prep.format.frames import various_frame
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.format.prepared import PreparedSet
+from ffpp_prep.text.units import counted
 
 GAP = 4  # pixels between crops
 
@@ -35,11 +37,12 @@ def write_preview(
     augmentation = Augmentation(config.transforms, config.degradation, config.train.seed)
     order = np.random.default_rng(config.train.seed).permutation(len(videos))
     shuffled = videos.iloc[order]
-    fakes, reals = (shuffled[shuffled["label"] == label].index[: (rows + label) // 2] for label in (1, 0))
     if config.data.batches == "blends":
-        fakes, reals = fakes[:0], shuffled[shuffled["label"] == 0].index[:rows]
-    chosen = [row for pair in zip_longest(fakes, reals) for row in pair if row is not None]
-    first = _first_samples(prepared, videos, [int(row) for row in chosen], config)
+        first = _first_blends(prepared, shuffled[shuffled["label"] == 0], rows)
+    else:
+        fakes, reals = (shuffled[shuffled["label"] == label].index[: (rows + label) // 2] for label in (1, 0))
+        chosen = [row for pair in zip_longest(fakes, reals) for row in pair if row is not None]
+        first = _first_samples(prepared, videos, [int(row) for row in chosen], config)
     sheet = [_row(prepared, augmentation, spec, sample) for sample in first]
     with whole_file(out) as temporary:
         temporary.write_bytes(imagecodecs.png_encode(_stack(sheet, axis=0)))
@@ -50,11 +53,6 @@ def _first_samples(
     prepared: PreparedSet, videos: pd.DataFrame, rows: list[int], config: RunConfig
 ) -> Iterator[Sample]:
     """Yields what the first epoch shows of each video."""
-    if config.data.batches == "blends":
-        vouched = vouched_frames(prepared, prepared.videos.loc[rows])
-        for number, row in enumerate(rows, 1):
-            yield Sample(row, int(vouched[row][0]), 0, 1, epoch=1, position=number, blend=True)
-        return
     places = places_of(videos)
     for number, row in enumerate(rows):
         place = places.get(row)
@@ -62,6 +60,18 @@ def _first_samples(
         index, _ = various_frame(1, length, config.train.epochs, config.data.frame_stride)
         frame, face = (index, 0) if place is None else (int(place.frames[index]), int(place.faces[index]))
         yield Sample(row, frame, face, int(prepared.videos.at[row, "label"]), epoch=1, position=number)
+
+
+def _first_blends(prepared: PreparedSet, videos: pd.DataFrame, rows: int) -> Iterator[Sample]:
+    """Yields a blend of each of the first `rows` videos that have a frame to blend. Raises: UserError without any."""
+    vouched = vouched_frames(prepared, videos)
+    chosen = [row for row in videos.index.tolist() if len(vouched[row])][:rows]
+    if not chosen:
+        raise UserError(
+            f"no frame can be blended: the face mesh finds no face in {counted(len(videos), 'real video')}"
+        )
+    for number, row in enumerate(chosen, 1):
+        yield Sample(row, int(vouched[row][0]), 0, 1, epoch=1, position=number, blend=True)
 
 
 def _row(prepared: PreparedSet, augmentation: Augmentation, spec: InputSpec, sample: Sample) -> Image:

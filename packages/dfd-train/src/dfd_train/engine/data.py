@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dfd_train.data.batches import EpochPlan, Shares, Spot, plan_epoch, plan_evaluation
-from dfd_train.data.blend_plan import Vouched, plan_blends, plan_held_out, vouched_frames
+from dfd_train.data.batches import EpochPlan, Shares, Spot, plan_epoch
+from dfd_train.data.blend_plan import Vouched, plan_blends, vouched_frames, vouched_sha256
 from dfd_train.data.overlap import splits_leak
 from dfd_train.data.selection import (
     Pair,
@@ -26,11 +26,12 @@ from dfd_train.data.selection import (
     usable_by_split,
 )
 from dfd_train.data.several import places_sha256, several_line, with_places
+from dfd_train.engine.score import HeldOut, Scoring
 from dfd_train.engine.sources import crop_sources
 from dfd_train.errors import UserError
 from dfd_train.optim.optimizers import mix_seed
 from dfd_train.runs.folder import DEMONSTRATION
-from dfd_train.settings.config import DataConfig, RunConfig
+from dfd_train.settings.config import RunConfig
 from ffpp_prep.datasets.leaks import KINDS, Leak
 from ffpp_prep.datasets.people import people
 from ffpp_prep.format.joined import JoinedSets, detection_of, open_sets
@@ -56,6 +57,8 @@ class TrainingData:
     leaks: tuple[Leak, ...]
     untouched: frozenset[Spot]
     """frames of fakes that do not train because nothing is manipulated in them"""
+    usable: str = ""
+    """how many videos of each split can be used, in a line"""
     places_sha256: str = ""
     """of the faces that are shown of several; empty where it's always the best one"""
     shares: Shares | None = None
@@ -78,6 +81,11 @@ class TrainingData:
             if 0 <= row - start < len(own.videos)
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""
+
+    @property
+    def vouched_sha256(self) -> str:
+        """The SHA-256 of the list of frames that can be blended; empty without blends."""
+        return vouched_sha256(self.prepared, self.vouched)
 
     @property
     def shortest(self) -> str:
@@ -108,12 +116,10 @@ class TrainingData:
             )
         return replace(plan, batches=plan.batches[: config.train.max_steps])
 
-    def validation_plan(self, config: DataConfig) -> EpochPlan:
-        """Returns the batches that validate an epoch."""
-        frames, size = config.val_frames, config.batch_size
-        if self.held_out:
-            return plan_held_out(self.val.videos, self.vouched, frames, size)
-        return plan_evaluation(self.val.videos, frames, size)
+    def scoring(self, config: RunConfig, workers: int = 0) -> Scoring:
+        """Returns how an epoch is validated."""
+        how = config.data.val_frames, config.data.batch_size, workers, config.optimizer.amp
+        return HeldOut(*how, vouched=self.vouched) if self.held_out else Scoring(*how)
 
 
 def open_prepared(config: RunConfig) -> PreparedSet:
@@ -139,6 +145,7 @@ def open_data(config: RunConfig) -> TrainingData:
         )
     videos = with_places(prepared, config.data.multiple_faces)
     places = places_sha256(prepared, videos)
+    usable = usable_by_split(videos, config.data.multiple_faces, config.data.exclude_methods)
     if config.data.shuffle_labels:
         videos = shuffle_labels(videos, mix_seed(config.train.seed, 1))
     # validation chooses the checkpoint and the threshold: what training must not see, it must not see either
@@ -163,7 +170,7 @@ def open_data(config: RunConfig) -> TrainingData:
     pairs, unpaired = make_pairs(train.videos) if paired else ([], 0)
     drops = config.data.untouched == "drop" and not blends
     untouched = _untouched(prepared, train) if drops else frozenset()
-    data = TrainingData(prepared, train, val, pairs, unpaired, leaks, untouched, places)
+    data = TrainingData(prepared, train, val, pairs, unpaired, leaks, untouched, usable, places)
     if blends:
         held_out = val.videos["label"].eq(0).all()
         blended = pd.concat([train.videos, val.videos]) if held_out else train.videos
@@ -219,17 +226,16 @@ def describe_data(data: TrainingData, config: RunConfig) -> list[str]:
     epochs = sorted({round(epoch) for epoch in np.linspace(1, config.train.epochs, EPOCHS_COUNTED)})
     plans = [data.plan(config, epoch) for epoch in epochs]
     first = plans[0]
-    validation = data.validation_plan(config.data)
+    validation = data.scoring(config).plan(data.val.videos)
+    # blends, and the frames beside them, show the best face of any frame
+    by_face = [] if data.held_out else [data.val.videos]
+    by_face += [] if config.data.batches == "blends" else [data.train.videos]
     lines = [
         data.train.summary(),
         data.val.summary(),
-        *filter(None, [several_line(pd.concat([data.train.videos, data.val.videos]))]),
+        *([line] if by_face and (line := several_line(pd.concat(by_face))) else []),
         *_by_set(data, first),
-        usable_by_split(
-            with_places(data.prepared, config.data.multiple_faces),
-            config.data.multiple_faces,
-            config.data.exclude_methods,
-        ),
+        data.usable,
         f"{counted(len(first.batches), 'batch')} an epoch, {counted(first.batches.crops, 'crop')}; "
         f"epochs: {config.train.epochs}, each validated on {counted(validation.batches.crops, 'crop')}",
         crop_sources(
@@ -297,6 +303,7 @@ def data_record(data: TrainingData, run: Path) -> dict[str, object]:
         "untouched_frames_left_out": len(data.untouched),
         "untouched_sha256": data.untouched_sha256,
         "places_sha256": data.places_sha256,
+        "vouched_sha256": data.vouched_sha256,
         "validated_on_blends": data.held_out,
         "splits": {
             selection.split: {

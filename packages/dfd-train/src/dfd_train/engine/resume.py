@@ -74,6 +74,7 @@ def run_state(
         "rate": rate.state_dict(),
         "untouched": data.untouched_sha256,
         "places": data.places_sha256,
+        "vouched": data.vouched_sha256,
         "processes": processes.count,
     }
 
@@ -123,4 +124,9 @@ def check_resumable(last: LastCheckpoint, config: RunConfig, data: TrainingData)
         )
     if last.state.get("places", "") != data.places_sha256:
         raise UserError(f"{prepared.places}: fakes/ marks other faces as touched than when this run began")
+    # checkpoints of before did not keep it
+    if last.state.get("vouched", data.vouched_sha256) != data.vouched_sha256:
+        raise UserError(
+            f"{prepared.places}: landmarks/ has other frames that can be blended than when this run began"
+        )
     check_length(last.facts.config, config, last.place, data.plan, data.shortest)

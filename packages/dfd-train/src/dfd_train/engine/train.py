@@ -57,7 +57,7 @@ from dfd_train.engine.resume import (
     read_last,
     run_state,
 )
-from dfd_train.engine.score import HeldOut, Scoring, prediction_table, score_videos, scoring_batches
+from dfd_train.engine.score import prediction_table, score_videos, scoring_batches
 from dfd_train.engine.trackers import Trackers
 from dfd_train.errors import Interrupted, TrainingError
 from dfd_train.metrics import Summary, summarize, summarize_sets, video_scores
@@ -141,8 +141,7 @@ class Training:
         self.place = Place()
         self.pace = Pace(config.train.epochs)
         workers = default_workers() if config.data.workers is None else config.data.workers
-        scoring = config.data.val_frames, config.data.batch_size, workers, config.optimizer.amp
-        self.scoring = HeldOut(*scoring, vouched=data.vouched) if data.held_out else Scoring(*scoring)
+        self.scoring = data.scoring(config, workers)
         self.loader = BatchLoader(
             data.prepared, detector.spec, workers=workers, pin_memory=device.type == "cuda",
             augmentation=Augmentation(config.transforms, config.degradation, config.train.seed).at(device),

@@ -157,9 +157,9 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns the tables of several files as one, field by field; later ones win."""
+    """Returns the tables of several files as one, field by field; later ones win, under whichever name of a setting."""
     result: dict[str, Any] = {}
-    for table in tables:
+    for table in map(_renamed, tables):
         for section, fields in table.items():
             both = isinstance(fields, Mapping) and isinstance(result.get(section), Mapping)
             result[section] = {**result[section], **fields} if both else fields
@@ -191,10 +191,9 @@ def build_config(tables: Mapping[str, Any], overrides: Iterable[tuple[str, str]]
 
     Raises: UserError naming the setting, the value seen and what is allowed.
     """
-    merged = {name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()}
+    merged = _renamed(tables)
     for name, text in overrides:
-        _set(merged, name, text)
-    _rename(merged)
+        _set(merged, RENAMED.get(name, name), text)
     _refuse_unknown(merged)
     try:
         return msgspec.convert(merged, RunConfig)
@@ -257,12 +256,15 @@ def _parse(text: str) -> object:
         return text
 
 
-def _rename(tables: dict[str, Any]) -> None:
+def _renamed(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a copy with today's names of settings; where a table has both, today's wins."""
+    copy = {name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()}
     for before, now in RENAMED.items():
         section, name = before.split(".")
-        table = tables.get(section)
+        table = copy.get(section)
         if isinstance(table, dict) and name in table:
             table.setdefault(now.partition(".")[2], table.pop(name))
+    return copy
 
 
 def _refuse_unknown(tables: Mapping[str, Any]) -> None:

@@ -21,8 +21,8 @@ Amp = Literal["off", "fp16", "bf16"]
 Compile = Literal["off", "default", "reduce-overhead", "max-autotune"]
 """torch.compile's modes; on a GPU the last two replay a step as a CUDA graph"""
 Precision = Literal["fp32", "bf16"]
-SeveralFaces = Literal["drop", "keep", "touched"]
 """of a network that scores"""
+SeveralFaces = Literal["drop", "keep", "touched"]
 LEVELS = ("full", "higher", "lower", "classifier", "norm")
 LAST_BLOCKS = r"last-([0-9]{1,4})"
 MOST = 1_000_000  # of what nobody wants more: files of strangers may ask for any number
