@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import prediction
+import pyarrow.parquet as pq
 import pytest
 import timm
 import torch
@@ -19,11 +20,13 @@ from dfd_train.adopt.folder import adopt, load_adopted
 from dfd_train.adopt.generic import fake_outputs
 from dfd_train.cli import main
 from dfd_train.data.fitting import fit
+from dfd_train.data.official import officially_tested
 from dfd_train.data.transforms import normalize
 from dfd_train.errors import UserError
 from dfd_train.predict.ensemble import read_together
 from dfd_train.predict.scorer import load_scorer
 from dfd_train.report.run import read_run
+from ffpp_prep.format.prepared import load_prepared
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,13 @@ def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photo") / "face.png"
     Image.fromarray(prediction.faces(1)[0]).save(path)
     return path
+
+
+def divided(work: Path, *rules: str) -> None:
+    """Has `scan` say how it divided a set's videos."""
+    table = pq.read_table(work / "videos.parquet")
+    metadata = {**table.schema.metadata, b"split_rules": json.dumps(rules).encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), work / "videos.parquet")
 
 
 def result(out: Path, name: str) -> dict:
@@ -215,7 +225,6 @@ def test_a_slow_detector_says_its_time_beforehand(
 def test_crops_are_cut_from_the_video_by_the_cards_rule(aligned, real_set, tmp_path, capsys) -> None:
     """Real footage: the mesh finds the five points, and the crop that is scored is 256 pixels a side."""
     from dfd_train.runs.checkpoint import load_model
-    from ffpp_prep.format.prepared import load_prepared
 
     seen = load_model(aligned).crops_of(load_prepared(real_set))
     assert seen.read_crop_at(0, 0).shape == (256, 256, 3)
@@ -227,14 +236,58 @@ def test_crops_are_cut_from_the_video_by_the_cards_rule(aligned, real_set, tmp_p
 
 
 def test_testing_on_what_taught_it_is_flagged(detector, work, capsys, tmp_path) -> None:
+    """A data set's own test split is new to a detector of it; not so one of another list than its authors'."""
+    drawn = shutil.copytree(work, tmp_path / "drawn")
+    divided(drawn, "FaceForensics++ splits: lists in mine, not the official ones; 0 of 21 videos unused")
     taught = tmp_path / "taught"
     shutil.copytree(detector, taught)
     text = (
         (taught / "detector.toml").read_text().replace('name = "mine"', 'name = "mine"\nknown_as = ["ffpp"]')
     )
     (taught / "detector.toml").write_text(text)
-    assert main(["evaluate", str(taught), "--data", str(work), "--device", "cpu", "--workers", "0"]) == 0
-    assert "TRAINED" in capsys.readouterr().out
+    command = ["evaluate", str(taught), "--device", "cpu", "--workers", "0", "--frames", "1", "--data"]
+    for arguments, said, unsaid in (
+        (
+            [str(work)],
+            "6 of these videos are of ffpp, of its official test split. It was trained on the",
+            "TRAINED",
+        ),
+        ([str(work), "--split", "val"], "6 of these videos are of ffpp, on which it was TRAINED", "in-set"),
+        ([str(work), "--split", "all"], "15 of these videos are of ffpp, on which it was TRAINED", "unknown"),
+        ([str(drawn)], "6 of these videos are of ffpp, on which it was TRAINED", "in-set"),
+    ):
+        assert main([*command, *arguments]) == 0
+        out = capsys.readouterr().out
+        assert said in out and unsaid not in out, out
+
+
+def test_which_test_videos_are_their_authors_own(small_set_writer, tmp_path) -> None:
+    def edit(table):
+        return table.assign(dataset=["ffpp", "dfdc", "dfd", "celebdf", "mine"] * 4 + ["ffpp"], split="test")
+
+    work = small_set_writer(tmp_path / "work", edit=edit).work
+    for rules, official in (
+        ((), {"ffpp", "dfdc", "dfd", "celebdf", "mine"}),
+        (
+            (
+                "FaceForensics++ splits: fetched, the official ones; 0 of 9 videos unused",
+                "DeepFakeDetection splits: actor-disjoint; 0 of 9 videos unused",
+                "DFDC splits: whole parts held out, 1 for val and 2 for test",
+                "Celeb-DF splits: official test list, the rest person-disjoint between train and val; none unused",
+            ),
+            {"ffpp", "celebdf", "mine"},
+        ),
+        (
+            ("Celeb-DF splits: person-disjoint, no official test list; 0 unused",),
+            {"ffpp", "dfdc", "dfd", "mine"},
+        ),
+    ):
+        divided(work, *rules)
+        prepared = load_prepared(work)
+        videos = prepared.videos[3:]
+        found = officially_tested(prepared, videos)
+        assert set(videos["dataset"][found]) == official and found.index.equals(videos.index)
+        assert not officially_tested(prepared, videos.assign(split="val")).any()
 
 
 def test_an_export_scores_as_the_detector(detector, work, photograph, tmp_path) -> None:

@@ -328,11 +328,15 @@ def test_a_published_detector_takes_it(sets, tmp_path):
         name = "Celeb-DF"
         work = ["celebdf"]
         [[sets]]
+        name = "what trained"
+        work = ["own"]
+        split = "val"
+        [[sets]]
         name = "no folder"
         """,
     )
     command = ["evaluate", str(out), "--suite", str(file), "--root", str(sets), "--workers", "0"]
-    for said, standings in (("", ["unknown", "unknown"]), ("ffpp", ["in-set", "cross-set"])):
+    for said, standings in (("", ["unknown"] * 3), ("ffpp", ["in-set", "cross-set", "seen"])):
         taught = f'\ntrained_on = ["FaceForensics++"]\nknown_as = ["{said}"]' if said else ""
         card = (out / "detector.toml").read_text()
         (out / "detector.toml").write_text(card.replace('name = "published"', f'name = "published"{taught}'))
@@ -340,6 +344,6 @@ def test_a_published_detector_takes_it(sets, tmp_path):
         told = json.loads((out / "suites/own/suite.json").read_text())
         assert [one["standing"] for one in told["sets"]] == standings
         reasons = {(one["name"], one["protocol"]): one["reason"] for one in told["left_out"]}
-        assert "cuts crops of its own" in reasons["FF++", "wide"] and len(reasons) == 4
+        assert "cuts crops of its own" in reasons["FF++", "wide"] and len(reasons) == 5
         assert "no folder is named" in reasons["no folder", "as it is"]
         assert "Licence" in (out / "suites/own/suite.html").read_text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -89,7 +89,7 @@ class Card:
     trained_on: tuple[Line, ...] = ()
     """data sets, in words; empty where it isn't known"""
     known_as: tuple[str, ...] = ()
-    """names of those data sets in prepared sets, in small letters: evaluating on them is flagged"""
+    """names of those data sets in prepared sets, in small letters: an evaluation on them says so"""
     non_commercial: bool = False
     parity: str = ""
     """what the parity test covers"""
@@ -128,10 +128,6 @@ class Card:
             * (pool != "mean"),
             *self.remarks,
         )
-
-    def seen(self, datasets: Iterable[str]) -> tuple[str, ...]:
-        """Returns which of these data sets, by their names in prepared sets, the detector was trained on."""
-        return tuple(sorted(set(self.known_as) & {name.lower() for name in datasets}))
 
     def to_toml(self) -> str:
         """Returns the card as the text of a TOML file."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import pandas as pd
 
 from dfd_train.data.batches import EpochPlan, Shares, Spot, plan_epoch
 from dfd_train.data.blend_plan import Vouched, plan_blends, vouched_frames, vouched_sha256
+from dfd_train.data.official import split_rules
 from dfd_train.data.overlap import splits_leak
 from dfd_train.data.selection import (
     Pair,
@@ -36,7 +36,6 @@ from ffpp_prep.datasets.leaks import KINDS, Leak
 from ffpp_prep.datasets.people import people
 from ffpp_prep.format.joined import JoinedSets, detection_of, open_sets
 from ffpp_prep.format.prepared import PreparedSet
-from ffpp_prep.format.tables import read_metadata
 from ffpp_prep.format.untouched import untouched_frames
 from ffpp_prep.text.units import counted, plural
 
@@ -299,7 +298,7 @@ def data_record(data: TrainingData, run: Path) -> dict[str, object]:
         "pairs": len(data.pairs),
         "fakes_without_original": data.unpaired,
         "leaks": len(data.leaks),
-        "split_rules": [rule for own, _ in data.prepared.parts for rule in _split_rules(own.work)],
+        "split_rules": [rule for own, _ in data.prepared.parts for rule in split_rules(own.work)],
         "untouched_frames_left_out": len(data.untouched),
         "untouched_sha256": data.untouched_sha256,
         "places_sha256": data.places_sha256,
@@ -317,12 +316,6 @@ def data_record(data: TrainingData, run: Path) -> dict[str, object]:
             for selection in (data.train, data.val)
         },
     }
-
-
-def _split_rules(work: Path) -> list[str]:
-    """Returns how `scan` divided data sets without an official split, such as DFDC; nothing for older scans."""
-    metadata = read_metadata(work / "videos.parquet", f"run  ffpp-prep scan ROOT -o {work}  again")
-    return list(json.loads(metadata.get(b"split_rules", b"[]")))
 
 
 def _beside(work: Path, run: Path) -> str:

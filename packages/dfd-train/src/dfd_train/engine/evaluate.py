@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +15,7 @@ from dfd_train.calibration.kept import current_calibration, keep_calibration
 from dfd_train.calibration.learned import with_deployed_score
 from dfd_train.calibration.precision import kept_checks, require_bf16_checked
 from dfd_train.data.loader import default_workers
+from dfd_train.data.official import officially_tested
 from dfd_train.data.overlap import Overlap, overlap
 from dfd_train.data.selection import in_split, select_videos
 from dfd_train.data.several import several_line, with_places
@@ -160,7 +162,7 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     if path == folder.predictions("test"):
         write_predictions(run / "predictions.parquet", predictions, facts)
     if model.card is not None:
-        said = " ".join((*model.card.sentences(), *_known_data(model.card, selection.videos)))
+        said = " ".join((*model.card.sentences(), *_known_data(model.card, prepared, selection.videos)))
         videos = in_split(prepared.videos, request.split)
         return Evaluation(predictions, videos, path, f"{said} {checked}".strip(), demonstration, None)
     checkpoint = checkpoint_sentence(folder, model, request.checkpoint)
@@ -253,15 +255,26 @@ def _is_of(predictions: Path, work: Path) -> bool:
     return not predictions.is_file() or _work_of(predictions) == str(work.resolve())
 
 
-def _known_data(card: Card, videos: pd.DataFrame) -> tuple[str, ...]:
-    """Returns a warning where a published detector learned from the data set that it is tested on."""
-    known = card.seen(videos["dataset"].dropna().astype(str))
-    if not known:
-        return ()
-    count = int(videos["dataset"].astype(str).str.lower().isin(known).sum())
-    return (
-        f"{count} of these videos are of {', '.join(known)}, on which it was TRAINED: its figures flatter it.",
-    )
+def _known_data(card: Card, prepared: PreparedSet, videos: pd.DataFrame) -> Iterator[str]:
+    """Yields what to know where a published detector learned from the data sets that it is tested on.
+
+    Their authors' test videos are new to it, though of a kind that it knows; any others may have trained it.
+    """
+    known = videos["dataset"].astype(str).str.lower().isin(card.known_as)
+    tested = officially_tested(prepared, videos)
+    for chosen, what in (
+        (
+            known & ~tested,
+            "on which it was TRAINED, and not of its official test split: its figures flatter it",
+        ),
+        (
+            known & tested,
+            "of its official test split. It was trained on the rest (in-set): expect less elsewhere",
+        ),
+    ):
+        names = ", ".join(sorted(set(videos["dataset"][chosen])))
+        if names:
+            yield f"{int(chosen.sum())} of these videos are of {names}, {what}."
 
 
 def _work_of(predictions: Path) -> str:

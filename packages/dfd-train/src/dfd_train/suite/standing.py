@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from dfd_train.adopt.card import Card
+from dfd_train.data.official import officially_tested
 from dfd_train.data.overlap import Overlap
 from dfd_train.runs.folder import RunFolder
 from ffpp_prep.format.prepared import PreparedSet
@@ -29,6 +30,8 @@ class Learned:
     """of the fakes that trained it or chose its checkpoint; None: not known"""
     left_out: tuple[str, ...] = ()
     """methods that did neither"""
+    splits_known: bool = True
+    """whether the sets' own splits say which videos it learned from; else only their authors' test videos are new"""
 
     @classmethod
     def of_run(cls, folder: RunFolder, fingerprint: str, own: PreparedSet | None) -> Learned:
@@ -45,7 +48,8 @@ class Learned:
     @classmethod
     def of_card(cls, card: Card) -> Learned:
         """Takes it from a published detector's card."""
-        return cls(frozenset(), frozenset(card.known_as) if card.trained_on or card.known_as else None)
+        known = frozenset(card.known_as) if card.trained_on or card.known_as else None
+        return cls(frozenset(), known, splits_known=False)
 
     def standing(self, tested: PreparedSet, videos: pd.DataFrame, overlap: Overlap | None) -> Standing:
         """Returns how `videos` of a set stand to it; of an `overlap` only the same files count."""
@@ -57,8 +61,12 @@ class Learned:
             return "in-set"
         if self.datasets is None:
             return "unknown"
-        shared = {name.lower() for name in self.datasets} & {name.lower() for name in _datasets(videos)}
-        return "in-set" if shared - UNNAMED else "cross-set"
+        known = {name.lower() for name in self.datasets} - UNNAMED
+        if not self.splits_known:
+            of_known = videos["dataset"].astype(str).str.lower().isin(known)
+            if (of_known & ~officially_tested(tested, videos)).any():
+                return "seen"
+        return "in-set" if known & {name.lower() for name in _datasets(videos)} else "cross-set"
 
 
 def _datasets(videos: pd.DataFrame) -> Sequence[str]:
