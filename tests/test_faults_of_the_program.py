@@ -36,7 +36,7 @@ TRAIN = {
     "verify-report": ("dfd_train.predict.verify.reports_in", ["videos"]),
     "explain": ("dfd_train.explain.explain.explain", [RUN, "-o", "new"]),
     "robustness": ("dfd_train.robustness.sweep.score_run", [RUN, "-o", "new"]),
-    "export": ("dfd_train.export.export_run", [RUN, "-o", "new.onnx"]),
+    "export": ("dfd_train.export.run.export_run", [RUN, "-o", "new.onnx"]),
     "serve": ("dfd_train.engine.validation.validate_models", [RUN]),
     "adopt": ("dfd_train.adopt.card.find_card", ["sbi-efficientnet-b4", "--weights", "a.pt", "-o", "new"]),
     "calibrate": ("dfd_train.engine.adopted.calibrate_run", [RUN]),

@@ -34,7 +34,7 @@ from ffpp_prep.one_video.landmarks import LandmarkSettings
 from ffpp_prep.options import Checked, check_options
 from reseption_models import EnsembleConfig, ModelCard, ReseptionConfig
 from reseption_models.errors import UserError as NetworkError
-from reseption_models.weights import HubOptions
+from reseption_models.hub import HubOptions
 
 NEEDED = {
     Scoring: {"frames_per_video": 3},

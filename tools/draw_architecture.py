@@ -53,7 +53,7 @@ STEPS = (
     Step("dfd-train predict", "dfd_train.predict.batch.predict_files", 390, 526),
     Step("dfd-train serve", "dfd_train.serve.app.Desk", 390, 606),
     Step("dfd-train explain", "dfd_train.explain.explain.explain", 750, 526),
-    Step("dfd-train export", "dfd_train.export.export_run", 750, 606),
+    Step("dfd-train export", "dfd_train.export.run.export_run", 750, 606),
 )
 NETWORKS = Step("reseption-models, timm", "dfd_train.models.build.build_detector", 750, 316, colour=NETS)
 VIDEOS = Store("videos on disk", ("FaceForensics++ · DFDC · Celeb-DF · a folder · a table",), 30, 24, 1020)

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from .card import ModelCard
+from .config_file import describe
 from .ensemble import ReseptionEnsemble
 from .errors import UserError
 from .onnx_file import INPUT, OUTPUT, without_traces, write_onnx
 from .reseption import Reseption
-from .weights import describe
 
 CARD_KEY = "reseption_models"
 """An ONNX file's metadata entry; in a `torch.export` program, the extra file of that name."""

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    from dfd_train.export import export_int8, export_run
+    from dfd_train.export.run import export_int8, export_run
     from dfd_train.runs.folder import DEMONSTRATION
 
     write = export_int8 if options.int8 else export_run

@@ -1,0 +1,122 @@
+"""`config.json` beside the weights: the architecture and the card of a network, and what timm reads of them."""
+
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from .card import ModelCard
+from .catalog import model_config
+from .config import EnsembleConfig, ReseptionConfig, shown
+from .ensemble import Network, ReseptionEnsemble
+from .errors import UserError
+from .files import check_is_file
+
+CONFIG_FILE = "config.json"
+FORMAT_VERSION = 1
+TIMM_NAMES = ("reseption_v1", "reseption_v2")  # any configuration is one of these two with other arguments
+
+_MAX_CONFIG = 1_000_000  # bytes
+_CHECKSUM = "content_crc32"  # of all else in config.json; files of before have none
+
+
+def describe(model: Network, card: ModelCard) -> dict[str, Any]:
+    """Returns the architecture and the card of a network that has a configuration, ready for JSON."""
+    assert model.config is not None
+    config = replace(model.config, num_classes=model.num_classes)
+    return {
+        "format_version": FORMAT_VERSION,
+        "architecture": type(model).__name__,
+        "config": config.to_dict(),
+        **card.to_dict(),
+        "input_size": config.input_size,
+        **_for_timm(config, card),
+    }
+
+
+def _for_timm(config: ReseptionConfig | EnsembleConfig, card: ModelCard) -> dict[str, Any]:
+    """Returns what `timm.create_model("local-dir:…")` reads: a registered name and what to call it with.
+
+    Nothing for an ensemble, whose members no argument can name.
+    """
+    if isinstance(config, EnsembleConfig):
+        return {}
+    name = TIMM_NAMES[config.remap]
+    usual = model_config(name)
+    changed = {
+        field.name: value
+        for field in fields(config)
+        if (value := getattr(config, field.name)) != getattr(usual, field.name)
+    }
+    return {
+        "architecture": name,
+        "model_args": {**changed, "in_chans": config.in_chans},
+        "pretrained_cfg": card.timm_cfg(config.in_chans, config.input_size, config.num_classes),
+    }
+
+
+def config_text(model: Network, card: ModelCard, weights_sha256: str) -> str:
+    """Returns the file's text, with its checksum, for weights with this SHA-256."""
+    settings = {**describe(model, card), "sha256": weights_sha256}
+    return json.dumps({_CHECKSUM: _crc32(settings), **settings}, indent=2, allow_nan=False) + "\n"
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Returns what a file says. Raises: FileNotFoundError; UserError: damaged, too large, or of another version."""
+    check_is_file(path)
+    if path.stat().st_size > _MAX_CONFIG:
+        raise UserError(f"{path}: {path.stat().st_size:,} bytes; allowed: {_MAX_CONFIG:,}")
+    try:
+        settings = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({error})") from error
+    if isinstance(settings, dict) and settings.pop(_CHECKSUM, None) not in (None, _crc32(settings)):
+        raise UserError(
+            f"{path}: damaged: its content doesn't match its checksum; copy it again, or, where it was changed on "
+            f"purpose, remove its {_CHECKSUM}"
+        )
+    version = settings.pop("format_version", None) if isinstance(settings, dict) else None
+    if version != FORMAT_VERSION:
+        raise UserError(f"{path}: format version {shown(version)}; allowed: {FORMAT_VERSION}")
+    return dict(settings)
+
+
+def _crc32(settings: Mapping[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(settings, sort_keys=True).encode()):08x}"
+
+
+def parse_config(folder: Path, settings: dict[str, Any]) -> ReseptionConfig | EnsembleConfig:
+    """Takes the architecture's part out of the settings, which leaves the card. Raises: UserError: an unknown one."""
+    parsers: dict[str, Callable[[Mapping[str, Any]], ReseptionConfig | EnsembleConfig]] = {
+        "Reseption": ReseptionConfig.from_dict,
+        ReseptionEnsemble.__name__: EnsembleConfig.from_dict,
+    }
+    parsers |= {name: ReseptionConfig.from_dict for name in TIMM_NAMES}
+    architecture, config = settings.pop("architecture", None), settings.pop("config", {})
+    for repeated in (
+        "input_size",
+        "model_args",
+        "pretrained_cfg",
+    ):  # what stands in the configuration as well
+        settings.pop(repeated, None)
+    if not isinstance(architecture, str) or architecture not in parsers:
+        raise UserError(f"{folder}: architecture {shown(architecture)}; allowed: {', '.join(parsers)}")
+    try:
+        return parsers[architecture](config)
+    except UserError as error:
+        raise UserError(f"{folder / CONFIG_FILE}: {error}") from None
+
+
+def parse_card(folder: Path, settings: Mapping[str, Any], model: Network) -> ModelCard:
+    """Returns the card that is left of the settings. Raises: UserError where it doesn't fit the network."""
+    try:
+        card = ModelCard.from_dict(settings)
+        if card == replace(card, mean=(0.5,) * 3, std=(0.5,) * 3, color="RGB"):
+            own = model.card  # folders of before channels were checked have three for any network
+            card = replace(card, mean=own.mean, std=own.std, color=own.color)
+        card.check_network(model.num_classes, model.card.channels)
+    except UserError as error:
+        raise UserError(f"{folder / CONFIG_FILE}: {error}") from None
+    return card
