@@ -48,7 +48,8 @@ from dfd_train.predict.analysis import Analysis, analyse
 from dfd_train.predict.annotate import Marks, annotate_video
 from dfd_train.predict.faces import FaceFinder, Rates, VideoFaces
 from dfd_train.predict.inputs import Input
-from dfd_train.predict.scorer import Scorer, load_scorer
+from dfd_train.predict.loading import load_scorer
+from dfd_train.predict.scorer import Scorer
 from dfd_train.runs.checkpoint import load_model
 from dfd_train.runs.folder import RunFolder
 from reseption_models import optimize

@@ -24,7 +24,7 @@ from dfd_train.data.official import officially_tested
 from dfd_train.data.transforms import normalize
 from dfd_train.errors import UserError
 from dfd_train.predict.ensemble import read_together
-from dfd_train.predict.scorer import load_scorer
+from dfd_train.predict.loading import load_scorer
 from dfd_train.report.run import read_run
 from ffpp_prep.format.prepared import load_prepared
 

@@ -10,7 +10,8 @@ from clips import decode, encode, here, talking_head
 from dfd_train.cli import main
 from dfd_train.explain.faces import open_files
 from dfd_train.explain.pictures import open_videos
-from dfd_train.predict.scorer import TorchScorer, load_scorer
+from dfd_train.predict.loading import load_scorer
+from dfd_train.predict.scorer import TorchScorer
 from dfd_train.robustness.conditions import Recoding
 from dfd_train.robustness.films import recoded_set
 from ffpp_prep.format import load_prepared

@@ -13,7 +13,7 @@ from folders import folders_in
 
 from dfd_train.calibration.card import DetectorCard
 from dfd_train.cli import main
-from dfd_train.predict.scorer import load_scorer
+from dfd_train.predict.loading import load_scorer
 from dfd_train.runs.checkpoint import load_model
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.prepared import load_prepared

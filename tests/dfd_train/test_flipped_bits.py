@@ -19,8 +19,8 @@ import pytest
 
 from dfd_train.cli import main as dfd_train
 from dfd_train.engine.evaluate import EvaluationRequest, evaluate
+from dfd_train.predict.loading import load_scorer
 from dfd_train.predict.outputs import read_result
-from dfd_train.predict.scorer import load_scorer
 from dfd_train.report.run import read_run
 from ffpp_prep.cli import main as ffpp_prep
 from ffpp_prep.work.fakes import read_fakes

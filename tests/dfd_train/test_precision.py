@@ -26,7 +26,7 @@ from dfd_train.explain.attribution import gradcam
 from dfd_train.models import inference
 from dfd_train.models.build import Detector
 from dfd_train.models.inference import for_inference
-from dfd_train.predict.scorer import load_scorer
+from dfd_train.predict.loading import load_scorer
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions, write_predictions
 from ffpp_prep.format.prepared import load_prepared

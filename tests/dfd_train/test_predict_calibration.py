@@ -14,7 +14,7 @@ from dfd_train.cli import main
 from dfd_train.engine.validation import validate_models
 from dfd_train.errors import UserError
 from dfd_train.metrics.scores import sigmoid
-from dfd_train.predict.scorer import load_scorer
+from dfd_train.predict.loading import load_scorer
 from dfd_train.runs.folder import RunFolder
 from ffpp_prep.format.files import sha256_of
 

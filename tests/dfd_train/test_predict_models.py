@@ -21,7 +21,7 @@ from dfd_train.calibration.learned import calibrate
 from dfd_train.cli import main
 from dfd_train.engine.evaluate import EvaluationRequest, evaluate
 from dfd_train.metrics import summarize
-from dfd_train.predict.scorer import load_scorer
+from dfd_train.predict.loading import load_scorer
 from dfd_train.runs.trained_on import run_geometry
 from ffpp_prep.format.geometry import CropGeometry
 from reseption_models import ModelCard, create_model, save_pretrained

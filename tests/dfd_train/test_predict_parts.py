@@ -341,7 +341,7 @@ def test_memory_does_not_grow_with_length(tmp_path) -> None:
     program = (
         "import sys; from pathlib import Path; from dfd_train.predict.faces import *;"
         "from dfd_train.predict.analysis import analyse; from dfd_train.predict.inputs import Input;"
-        "from dfd_train.predict.scorer import load_scorer;"
+        "from dfd_train.predict.loading import load_scorer;"
         "from dfd_train.predict.annotate import Marks, annotate_video; import numpy as np;"
         "scorer, clip = load_scorer(Path(sys.argv[1]), 'cpu'), Path(sys.argv[2]);"
         "found = analyse(Input(clip, 'x'), [scorer], FaceFinder(), Rates());"

@@ -9,7 +9,7 @@ import pytest
 from clips import decode, encode, talking_head
 
 from dfd_train.cli import main
-from dfd_train.predict.scorer import load_scorer
+from dfd_train.predict.loading import load_scorer
 from ffpp_prep.cli import main as ffpp_prep
 from ffpp_prep.format.prepared import load_prepared
 

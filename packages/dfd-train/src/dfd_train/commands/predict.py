@@ -162,7 +162,7 @@ def make_job(options: argparse.Namespace) -> Job:
     from dfd_train.predict.batch import Job
     from dfd_train.predict.ensemble import read_together
     from dfd_train.predict.faces import Rates
-    from dfd_train.predict.scorer import load_scorer
+    from dfd_train.predict.loading import load_scorer
 
     scorers = [
         load_scorer(model, options.device, options.trust, options.precision) for model in _models(options)

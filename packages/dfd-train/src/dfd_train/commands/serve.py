@@ -123,7 +123,8 @@ def _job(models: Sequence[Path], options: argparse.Namespace) -> Job:
     from dfd_train.predict.ensemble import read_together
     from dfd_train.predict.faces import FaceFinder, Rates
     from dfd_train.predict.finder import detector_of
-    from dfd_train.predict.scorer import TorchScorer, load_scorer
+    from dfd_train.predict.loading import load_scorer
+    from dfd_train.predict.scorer import TorchScorer
 
     scorers = [load_scorer(model, options.device, options.trust, options.precision) for model in models]
     for scorer in scorers:

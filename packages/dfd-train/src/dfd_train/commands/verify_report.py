@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> Outcome:
     if options.again is not None and checks[0].sound:
         from dfd_train.engine.validation import validate_models
         from dfd_train.predict.ensemble import read_together
-        from dfd_train.predict.scorer import load_scorer
+        from dfd_train.predict.loading import load_scorer
 
         models = (options.again, *options.others)
         precision = precision_of(folders[0])

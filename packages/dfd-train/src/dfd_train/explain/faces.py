@@ -18,8 +18,9 @@ from dfd_train.predict.ensemble import Reading, read_together
 from dfd_train.predict.faces import FaceFinder, Footage, Rates
 from dfd_train.predict.finder import detector_of
 from dfd_train.predict.inputs import Input
+from dfd_train.predict.loading import load_scorer
 from dfd_train.predict.result import judge
-from dfd_train.predict.scorer import Scorer, load_scorer
+from dfd_train.predict.scorer import Scorer
 from dfd_train.settings.sections import Device
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.text.printable import printable
