@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from small_learning import PLAIN, batch, gradients, learner, small_network
 
 from dfd_train.engine.learner import Moment
-from dfd_train.engine.rates import FACTOR, parameter_groups
+from dfd_train.engine.parameter_groups import FACTOR, parameter_groups
 from dfd_train.errors import UserError
 from dfd_train.models.adapters import ResidualLinear
 from dfd_train.models.build import Detector, build_detector
