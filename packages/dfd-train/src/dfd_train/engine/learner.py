@@ -16,8 +16,8 @@ from dfd_train.engine.compilation import compiled
 from dfd_train.engine.gradient_flow import GradientFlow
 from dfd_train.engine.losses import Loss
 from dfd_train.engine.on_the_way import OnTheWay, fetch
-from dfd_train.engine.processes import Processes
 from dfd_train.engine.parameter_groups import FACTOR, parameter_groups
+from dfd_train.engine.processes import Processes
 from dfd_train.errors import TrainingError, UserError
 from dfd_train.models.build import Detector
 from dfd_train.optim.optimizers import add_gradient_noise, make_optimizer, mix_seed
