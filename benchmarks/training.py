@@ -22,7 +22,8 @@ from dfd_train.engine.detector import new_detector
 from dfd_train.engine.learner import Learner, Moment
 from dfd_train.engine.on_the_way import OnTheWay
 from dfd_train.engine.processes import Processes
-from dfd_train.settings.config import RunConfig, build_config, find_config, read_config
+from dfd_train.settings.config import RunConfig, build_config
+from dfd_train.settings.files import find_config, read_config
 
 
 def add_arguments(parser: argparse.ArgumentParser, config: str = "tools/demo.toml") -> None:

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from dfd_train.data.selection import Pair
-from dfd_train.settings.config import PRESETS
+from dfd_train.settings.files import PRESETS
 
 ROOT = Path(__file__).parent.parent
 
@@ -60,7 +60,8 @@ def test_what_is_extracted_for_training_is_what_training_asks_for() -> None:
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)
 def test_what_is_extracted_for_presets_is_what_each_preset_asks_for(path: Path) -> None:
     from dfd_train.data.batches import plan_epoch, plan_evaluation
-    from dfd_train.settings.config import build_config, read_config
+    from dfd_train.settings.config import build_config
+    from dfd_train.settings.files import read_config
     from ffpp_prep.format.frames import asked_for
 
     config = build_config(read_config(path))
@@ -85,7 +86,8 @@ def test_what_is_extracted_for_presets_is_what_each_preset_asks_for(path: Path) 
 def test_of_a_fake_of_a_part_of_a_film_only_that_part_trains(path: Path) -> None:
     """Each preset shows altered frames of such fakes only, `extract` stores those, and evaluation sees whole films."""
     from dfd_train.data.batches import plan_epoch, plan_evaluation
-    from dfd_train.settings.config import build_config, read_config
+    from dfd_train.settings.config import build_config
+    from dfd_train.settings.files import read_config
     from ffpp_prep.format.frames import asked_for
     from ffpp_prep.format.prepared import altered_by_row
 

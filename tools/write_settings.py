@@ -14,7 +14,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from dfd_train.settings.config import RECIPES, presets, settings
+from dfd_train.settings.config import settings
+from dfd_train.settings.files import RECIPES, presets
 from dfd_train.settings.sections import RunConfig
 from ffpp_prep.options import Range
 

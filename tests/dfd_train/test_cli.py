@@ -18,7 +18,7 @@ from dfd_train.data.batches import Sample
 from dfd_train.data.loader import BatchLoader
 from dfd_train.data.spec import InputSpec
 from dfd_train.errors import TrainingError
-from dfd_train.settings.config import PRESETS, presets
+from dfd_train.settings.files import PRESETS, presets
 from ffpp_prep.format.prepared import load_prepared
 
 

@@ -7,14 +7,8 @@ from records import settings_text
 from dfd_train.cli import PROGRAM
 from dfd_train.commands.settings import run_config
 from dfd_train.runs.folder import RunFolder
-from dfd_train.settings.config import (
-    RunConfig,
-    build_config,
-    changed_settings,
-    read_config,
-    settings,
-    to_tables,
-)
+from dfd_train.settings.config import RunConfig, build_config, changed_settings, settings, to_tables
+from dfd_train.settings.files import read_config
 from ffpp_prep.command_line.program import build_parser
 
 

@@ -11,15 +11,8 @@ import torch
 from dfd_train.cli import main
 from dfd_train.models.build import build_detector
 from dfd_train.runs.checkpoint import load_model
-from dfd_train.settings.config import (
-    PRESETS,
-    RECIPES,
-    RunConfig,
-    build_config,
-    find_config,
-    read_config,
-    to_tables,
-)
+from dfd_train.settings.config import RunConfig, build_config, to_tables
+from dfd_train.settings.files import PRESETS, RECIPES, find_config, read_config
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.toml"))
 # parameters that train of those that there are, without weights; GenD's paper says 0.03 %, Effort's 0.19 million

@@ -14,15 +14,8 @@ from dfd_train.cli import main
 from dfd_train.models.baselines import BASELINES as THESIS_WEIGHTS
 from dfd_train.models.build import build_detector
 from dfd_train.optim.optimizers import make_optimizer
-from dfd_train.settings.config import (
-    PRESETS,
-    ModelConfig,
-    RunConfig,
-    build_config,
-    find_config,
-    read_config,
-    to_tables,
-)
+from dfd_train.settings.config import ModelConfig, RunConfig, build_config, to_tables
+from dfd_train.settings.files import PRESETS, find_config, read_config
 
 NAMES = sorted(path.stem for path in PRESETS.glob("*.toml"))
 BASELINES = ("xception", "inception-v3", "efficientnet-b5", "resnet152", "resnext101-32x8d")

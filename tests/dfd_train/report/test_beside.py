@@ -12,7 +12,8 @@ from dfd_train.report.across import results_table
 from dfd_train.report.run import read_run
 from dfd_train.report.thesis import thesis_tables
 from dfd_train.runs.predictions import write_predictions
-from dfd_train.settings.config import build_config, find_config, read_config
+from dfd_train.settings.config import build_config
+from dfd_train.settings.files import find_config, read_config
 
 
 def texts(table):

@@ -320,7 +320,8 @@ def test_identities_are_compared_within_a_data_set(make_run, work, tmp_path):
 def test_size_of_a_real_checkpoint(make_run):
     from dfd_train.engine.detector import new_detector
     from dfd_train.runs.checkpoint import CheckpointFacts, save_checkpoint
-    from dfd_train.settings.config import build_config, read_config
+    from dfd_train.settings.config import build_config
+    from dfd_train.settings.files import read_config
 
     run = make_run("v1", splits=())
     config = build_config(read_config(run / "config.toml"))

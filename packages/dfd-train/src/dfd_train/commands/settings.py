@@ -8,17 +8,8 @@ from pathlib import Path
 from dfd_train.commands.arguments import add_trust
 from dfd_train.errors import UserError
 from dfd_train.models.trust import check_trust
-from dfd_train.settings.config import (
-    RECIPES,
-    RunConfig,
-    Setting,
-    build_config,
-    find_config,
-    merged,
-    presets,
-    read_config,
-    settings,
-)
+from dfd_train.settings.config import RunConfig, Setting, build_config, merged, settings
+from dfd_train.settings.files import RECIPES, find_config, presets, read_config
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

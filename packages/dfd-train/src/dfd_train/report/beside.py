@@ -12,7 +12,8 @@ from dfd_train.errors import UserError
 from dfd_train.report.run import Predictions, Run, read_run
 from dfd_train.report.works import Works
 from dfd_train.runs.folder import RunFolder
-from dfd_train.settings.config import PRESETS, RunConfig, build_config, read_config, settings
+from dfd_train.settings.config import RunConfig, build_config, settings
+from dfd_train.settings.files import PRESETS, read_config
 from ffpp_prep.text.units import counted
 
 DETECTION: Mapping[str, float] = {"every": 1, "threshold": 0.45, "margin": 0.3}

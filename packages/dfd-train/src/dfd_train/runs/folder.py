@@ -18,7 +18,8 @@ from dfd_train.metrics.videos import Pooling
 from dfd_train.runs import events
 from dfd_train.runs.events import Event
 from dfd_train.runs.files import write_atomically
-from dfd_train.settings.config import RunConfig, build_config, read_config, sealed, settings, to_tables
+from dfd_train.settings.config import RunConfig, build_config, settings, to_tables
+from dfd_train.settings.files import read_config, sealed
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import read_checked_json, with_checksum
 from ffpp_prep.format.files import sweep

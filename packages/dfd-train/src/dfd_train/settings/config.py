@@ -1,4 +1,4 @@
-"""Reading and checking settings: TOML files, presets, `--set section.field=value`, flags.
+"""Checking settings, from wherever they come: TOML files, `--set section.field=value`, flags.
 
 The declarations in `sections` are the only list of settings; the TOML file, the command line's flags and the error
 messages derive from them.
@@ -9,10 +9,8 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -31,12 +29,9 @@ from dfd_train.settings.sections import (
 )
 from dfd_train.settings.synonyms import RENAMED, SYNONYMS
 from ffpp_prep.command_line.suggest import did_you_mean, listed
-from ffpp_prep.errors import Damaged
 from ffpp_prep.options import allowed, shown
 
 __all__ = [
-    "PRESETS",
-    "RECIPES",
     "DataConfig",
     "DegradationConfig",
     "LossConfig",
@@ -49,23 +44,12 @@ __all__ = [
     "TransformConfig",
     "build_config",
     "changed_settings",
-    "find_config",
     "merged",
-    "presets",
-    "read_config",
-    "sealed",
     "settings",
     "to_tables",
 ]
 
-PRESETS = Path(__file__).parent / "presets"
-"""of the thesis's runs"""
-RECIPES = Path(__file__).parent / "recipes"
-"""of what the field trains today"""
-MOST_BYTES = 1_000_000
-_SEAL = re.compile(rb"# content_crc32: ([0-9a-f]{8})[^\n]*\n")
 _TOML = {"a tuple": "a list", "a dictionary": "a table", "True or False": "true or false", "None": "none"}
-_REMEDY = "take it from a copy, or, where it was changed on purpose, remove its first line"
 
 
 @dataclass(frozen=True)
@@ -78,15 +62,6 @@ class Setting:
     default: object
     choices: tuple[str, ...]
     """all that is allowed, where that is a list of names; otherwise empty"""
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A configuration that comes with the package."""
-
-    name: str
-    description: str
-    """the comment in its first line"""
 
 
 # What may differ when a run is resumed: where things are and how fast they go, not what comes out; and its length,
@@ -124,38 +99,6 @@ def settings() -> Iterator[Setting]:
             )
 
 
-def sealed(text: str) -> bytes:
-    """Returns TOML text below a comment with its checksum; `text` begins with a comment or an empty line."""
-    return b"# content_crc32: %08x (a record: in a copy to be changed, remove this line)\n%b" % (
-        zlib.crc32(text.encode()),
-        text.encode(),
-    )
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Returns the tables of a TOML file, not yet checked for what `build_config` checks.
-
-    Raises: FileNotFoundError; UserError if it is not TOML, too large, or not what `sealed` made.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise UserError(f"{path} is no configuration: allowed are {MOST_BYTES:,} bytes")
-        seal = _SEAL.match(content)
-        if seal is not None and int(seal[1], 16) != zlib.crc32(content[seal.end() :]):
-            raise Damaged(path, "its content doesn't match its checksum", _REMEDY)
-        return tomllib.loads(content.decode())
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no such configuration: {path}") from None
-    except UserError:
-        raise
-    except RecursionError:
-        raise UserError(f"{path} is not TOML: too many brackets in one another") from None
-    except ValueError as error:  # of TOML, of UTF-8, of a number with thousands of figures
-        raise UserError(f"{path} is not TOML: {error}") from None
-
-
 def merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns the tables of several files as one, field by field; later ones win, under whichever name of a setting."""
     result: dict[str, Any] = {}
@@ -164,26 +107,6 @@ def merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             both = isinstance(fields, Mapping) and isinstance(result.get(section), Mapping)
             result[section] = {**result[section], **fields} if both else fields
     return result
-
-
-def find_config(path: Path) -> Path:
-    """Returns the file, or where there is none of that name, the preset or recipe that comes with the package.
-
-    Raises: FileNotFoundError listing them.
-    """
-    for file in (path, PRESETS / f"{path}.toml", RECIPES / f"{path}.toml"):
-        if file.is_file():
-            return file
-    names = [preset.name for preset in (*presets(), *presets(RECIPES))]
-    meant = did_you_mean(str(path), names)
-    raise FileNotFoundError(f"no such configuration: {path}{listed(meant, 'presets', names)}")
-
-
-def presets(folder: Path = PRESETS) -> Iterator[Preset]:
-    """Yields the presets of the thesis's runs, by name, or the recipes."""
-    for file in sorted(folder.glob("*.toml")):
-        first_line = file.read_text(encoding="utf-8").partition("\n")[0]
-        yield Preset(file.stem, first_line.removeprefix("#").strip())
 
 
 def build_config(tables: Mapping[str, Any], overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:

@@ -12,7 +12,7 @@ import msgspec
 
 from dfd_train.errors import UserError
 from dfd_train.metrics.videos import Aggregation
-from dfd_train.settings.config import read_config
+from dfd_train.settings.files import read_config
 from dfd_train.settings.sections import Count, Probability, SeveralFaces
 from dfd_train.suite.files import file_name
 from ffpp_prep.command_line.suggest import did_you_mean, listed
