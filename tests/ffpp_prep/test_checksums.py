@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -17,7 +18,8 @@ import torch
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format import tables
 from ffpp_prep.format.checksums import check_zip, read_checked_json, write_checked_json
-from ffpp_prep.format.tables import GROUP_ROWS, read_metadata, read_table, write_table
+from ffpp_prep.format.pages import pages
+from ffpp_prep.format.tables import FEW_ROWS, GROUP_ROWS, read_metadata, read_table, write_table
 
 REMEDY = "do this"
 SOME = pa.schema([("video_id", pa.string()), ("score", pa.float32())])
@@ -286,3 +288,18 @@ def test_pages_are_measured_before_memory_is_asked_for(tmp_path: Path, bomb: Cal
     said, grown = answer.stdout.splitlines()
     assert "rows of" in said and "in a file of" in said and said.endswith("do this")
     assert int(grown) < 100_000  # kB
+
+
+def test_a_page_s_header_that_counts_without_end_is_refused_at_once() -> None:
+    """Flags in a list take a byte each, so that their number is bounded by the header's bytes."""
+    for flag in (1, 2):
+        header = bytes([0x19, 0xF0 | flag, *[0xFF] * 8, 0x7F])  # field 1: a list of 2^63 - 1 flags
+        with pytest.raises(ValueError, match="a page has no header"):
+            list(pages(io.BytesIO(header), 0, len(header)))
+
+
+def test_few_rows_are_written_without_dictionaries(tmp_path: Path) -> None:
+    """A page less to read of each column; more rows have them."""
+    for rows, has in ((80, False), (2 * FEW_ROWS, True)):
+        write_table(pa.table({"status": ["ok"] * rows}), tmp_path / "t.parquet")
+        assert pq.read_metadata(tmp_path / "t.parquet").row_group(0).column(0).has_dictionary_page is has

@@ -47,13 +47,12 @@ def pages(file: IO[bytes], start: int, length: int) -> Iterator[Page]:
     at, end = start, start + length
     while at < end:
         file.seek(at)
-        header = _Header(file.read(min(MOST_HEADER, end - at)))
         try:
-            fields = header.struct()
+            fields, behind = _struct(file.read(min(MOST_HEADER, end - at)), 0)
             size, stored = int(fields[_SIZE]), int(fields[_STORED])  # type: ignore[call-overload]
         except (IndexError, KeyError, TypeError):
             raise ValueError("a page has no header") from None
-        at += header.at + stored
+        at += behind + stored
         if size < 0 or stored < 0 or at > end:
             raise ValueError("a page is larger than its column")
         of_values = next((fields[number] for number in _OF_VALUES if number in fields), {})
@@ -69,55 +68,55 @@ def _number(value: object) -> int:
     return value
 
 
-class _Header:
-    """A struct in the compact protocol; IndexError where it is cut short."""
+def _struct(data: bytes, at: int, depth: int = 0) -> tuple[dict[int, object], int]:
+    """Returns the fields of a struct in the compact protocol, by number, and where it ends.
 
-    def __init__(self, data: bytes) -> None:
-        self._data, self.at = data, 0
+    Whole numbers and structs are read; all else is passed over, and None. IndexError where it is cut short.
+    """
+    if depth > _DEEPEST:
+        raise ValueError("a page's header is too deep")
+    fields: dict[int, object] = {}
+    number = 0
+    while head := data[at]:
+        at += 1
+        if head >> 4:
+            number += head >> 4
+        else:
+            number, at = _zigzag(data, at)
+        fields[number], at = _value(data, at, head & 15, depth)
+    return fields, at + 1
 
-    def struct(self, depth: int = 0) -> dict[int, object]:
-        """Returns the fields by number: whole numbers and structs; all else is passed over, and None."""
-        if depth > _DEEPEST:
-            raise ValueError("a page's header is too deep")
-        fields: dict[int, object] = {}
-        number = 0
-        while head := self._byte():
-            number = number + (head >> 4) if head >> 4 else self._zigzag()
-            fields[number] = self._value(head & 15, depth)
-        return fields
 
-    def _value(self, kind: int, depth: int) -> object:
-        if kind in (4, 5, 6):
-            return self._zigzag()
-        if kind == 12:
-            return self.struct(depth + 1)
-        if kind in (9, 10):
-            head = self._byte()
-            count = head >> 4 if head >> 4 < 15 else self._varint()
-            for _ in range(count):
-                self._value(head & 15, depth + 1)
-        elif kind not in (1, 2):
-            self._skip({3: 1, 7: 8, 8: self._varint() if kind == 8 else 0}[kind])
-        return None
+def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[object, int]:
+    if kind in (4, 5, 6):
+        return _zigzag(data, at)
+    if kind == 12:
+        return _struct(data, at, depth + 1)
+    if kind in (9, 10):
+        head, at = data[at], at + 1
+        count, at = (head >> 4, at) if head >> 4 < 15 else _varint(data, at)
+        for _ in range(count):
+            _, at = (None, at + 1) if head & 15 in (1, 2) else _value(data, at, head & 15, depth + 1)
+            if at > len(data):
+                raise IndexError
+    elif kind == 8:
+        size, at = _varint(data, at)
+        at += size
+    elif kind not in (1, 2):
+        at += {3: 1, 7: 8}[kind]
+    return None, at
 
-    def _byte(self) -> int:
-        self.at += 1
-        return self._data[self.at - 1]
 
-    def _skip(self, size: int) -> None:
-        self.at += size
-        if self.at > len(self._data):
-            raise IndexError
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte, at = data[at], at + 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+    raise ValueError("a page's header holds no number")
 
-    def _varint(self) -> int:
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self._byte()
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-        raise ValueError("a page's header holds no number")
 
-    def _zigzag(self) -> int:
-        value = self._varint()
-        return (value >> 1) ^ -(value & 1)
+def _zigzag(data: bytes, at: int) -> tuple[int, int]:
+    value, at = _varint(data, at)
+    return (value >> 1) ^ -(value & 1), at
