@@ -23,6 +23,7 @@ from ffpp_prep import check_fakes, find_landmarks, read_boxes, read_fakes, read_
 from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.jobs import run_tasks
+from ffpp_prep.jobs.meeting import ClusterWorkers
 
 
 @dataclass
@@ -131,6 +132,20 @@ def test_workers_detect_with_torch(cluster: Cluster, head: list, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     (part,) = (work / "boxes").glob("boxes-*")
     assert pq.read_schema(part).metadata[b"detector"] == b"torch" and pq.read_table(part).num_rows == 2
+
+
+def test_a_scheduler_is_not_asked_for_its_workers_at_each_of_many_short_tasks() -> None:
+    class Asked:
+        times, workers = 0, dict[str, int]()
+
+        def nthreads(self) -> dict[str, int]:
+            self.times += 1
+            return self.workers
+
+    asked, workers = Asked(), ClusterWorkers("tcp://there")
+    assert [workers.look(asked) for _ in range(3)] == [0] * 3 and asked.times == 3
+    asked.workers = {"a": 1, "b": 1}
+    assert [workers.look(asked) for _ in range(3)] == [2] * 3 and asked.times == 4
 
 
 def test_no_scheduler_and_wrong_addresses_are_usage_errors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,17 +124,21 @@ class ClusterWorkers:
 
     def __init__(self, scheduler: str) -> None:
         self._scheduler = scheduler
+        self._threads = 0
         self._since = self._said = time.monotonic()
         self._said -= NEWS_S - 5  # nobody needs to know of the first seconds
 
     def look(self, client: Client) -> int:
-        """Returns how many threads the workers have; says every minute that there are none.
+        """Returns how many threads the workers have, or had within POLL_S; says every minute that there are none.
 
         Raises:
             FatalError: there have been none for too long, or the scheduler is gone.
         """
+        now = time.monotonic()
+        if self._threads and now - self._since < POLL_S:  # not for each of many short tasks
+            return self._threads
         try:
-            threads, now = sum(client.nthreads().values()), time.monotonic()
+            self._threads = threads = sum(client.nthreads().values())
         except OSError as error:  # nothing answers any more
             raise scheduler_lost(self._scheduler) from error
         if threads:
