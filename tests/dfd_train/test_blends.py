@@ -18,7 +18,9 @@ from dfd_train.data.spec import InputSpec
 from dfd_train.errors import UserError
 from dfd_train.runs.predictions import read_predictions
 from dfd_train.settings.config import DataConfig, DegradationConfig, TransformConfig, build_config, merged
+from ffpp_prep.format.geometry import CropGeometry, points_in_crop
 from ffpp_prep.format.joined import open_sets
+from ffpp_prep.format.points import five_points, upright_points
 from ffpp_prep.format.prepared import load_prepared
 
 CONFIG = DataConfig(batches="blends", batch_size=4, train_frames=3)
@@ -209,6 +211,19 @@ def test_the_preview_takes_frames_that_can_be_blended(
     points_writer(small, lambda video_id, frame: True)
     assert main(command) == 2
     assert "the face mesh finds no face in 3 real videos" in capsys.readouterr().err
+
+
+def test_a_doubtful_face_is_cut_as_its_stored_crop_is(blend_set) -> None:
+    """By the points of an upright face, not by those in which the mesh sees none."""
+    aligned = CropGeometry(0.3, "clip", 64, "deepfakebench")
+    prepared = replace(load_prepared(blend_set.work), crops=None, recut=aligned)
+    for frame, doubtful in ((0, False), (1, True), (3, False)):
+        box = prepared.box_at(0, frame)
+        points = prepared.points.find_all(prepared.videos.at[0, "video_id"], frame, 0, box.corners)
+        five = upright_points(box.corners) if doubtful else five_points(points)
+        assert np.array_equal(prepared.points_at(0, frame, 0, box.corners), five)
+        placed = points_in_crop(points, box.corners, aligned, five)
+        assert np.array_equal(prepared.points_in_crop(0, frame), placed)
 
 
 def test_several_sets_have_landmarks_each(blend_set, small_set_writer, points_writer, tmp_path) -> None:

@@ -53,6 +53,7 @@ def test_a_crop_has_at_least_a_pixel() -> None:
         CropGeometry(0.5, "pad"),
         CropGeometry(0.3, "clip", 96),
         CropGeometry(0.4, "pad", 128),
+        CropGeometry(0.3, "clip", 512),  # ten times as large: a pixel's middle is far from its corner
         CropGeometry(0.3, "clip", 128, "deepfakebench"),
     ],
 )

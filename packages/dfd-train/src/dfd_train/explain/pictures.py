@@ -174,9 +174,8 @@ def _read_mask(prepared: PreparedSet, row: int, frame: int, face: int, shape: tu
     if size is not None and picture.shape[:2] != size:
         log.warning("%s: its mask is %s, the video %s (height, width)", video_id, picture.shape[:2], size)
         return None
-    corners = (box.x1, box.y1, box.x2, box.y2)
-    points = prepared.points_at(row, frame, face, corners)
-    shown = cut(picture, corners, prepared.geometry, points)
+    points = prepared.points_at(row, frame, face, box.corners)
+    shown = cut(picture, box.corners, prepared.geometry, points)
     if shown.shape[:2] != shape:
         log.warning("%s: the mask's crop is %s, the face's %s", video_id, shown.shape[:2], shape)
         return None

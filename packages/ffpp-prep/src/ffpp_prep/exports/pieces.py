@@ -13,9 +13,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from ffpp_prep.format.alignment import similarity, wanted_points
-from ffpp_prep.format.geometry import Image, expanded_square
-from ffpp_prep.format.points import five_points
+from ffpp_prep.format.geometry import Image
 from ffpp_prep.format.prepared import PreparedSet
 
 __all__ = ["ExportedCrop", "Piece", "crops_of", "points_in_crop", "safe_name", "to_png"]
@@ -76,22 +74,7 @@ def safe_name(video_id: str) -> str:
 def points_in_crop(prepared: PreparedSet, crop: ExportedCrop) -> NDArray[np.float32] | None:
     """Returns the 468 points of a crop's face in the crop's own pixels, (468, 2); None where they aren't known."""
     video_id = str(prepared.videos.at[crop.row, "video_id"])
-    box = prepared.boxes.find(video_id, crop.frame)
-    if box is None:
+    box = prepared.box_at(crop.row, crop.frame)
+    if box is None or prepared.points.find(video_id, crop.frame, 0, box.corners) is None:
         return None
-    corners = (box.x1, box.y1, box.x2, box.y2)
-    points = prepared.points.find_all(video_id, crop.frame, 0, corners)
-    if points is None:
-        return None
-    geometry = prepared.geometry
-    if geometry.align:
-        wanted = wanted_points(geometry.align, geometry.size, 1 + geometry.margin)
-        turn = similarity(five_points(points), wanted)
-        return np.asarray(points @ turn[:, :2].T + turn[:, 2], np.float32)
-    square = expanded_square(*corners, geometry.margin)
-    left, top, right, bottom = square.left, square.top, square.right, square.bottom
-    if geometry.border == "clip":
-        width, height = prepared.frame_size(crop.row)
-        left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
-    scale = np.array([crop.image.shape[1] / max(right - left, 1), crop.image.shape[0] / max(bottom - top, 1)])
-    return np.asarray((points - np.array([left, top]) + 0.5) * scale - 0.5, np.float32)
+    return prepared.points_in_crop(crop.row, crop.frame).astype(np.float32)

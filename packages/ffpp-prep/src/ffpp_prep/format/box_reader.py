@@ -36,6 +36,11 @@ class FaceBox(NamedTuple):
     x2: float
     y2: float
 
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        """x1, y1, x2, y2."""
+        return self.x1, self.y1, self.x2, self.y2
+
 
 class BoxReader:
     """The boxes of `WORK/boxes`, one video at a time; `parts` tells in which part each video stands."""

@@ -95,16 +95,16 @@ def points_in_crop(
     points: NDArray[np.floating],
     box: tuple[float, float, float, float],
     geometry: CropGeometry,
-    five: NDArray[np.floating],
+    five: NDArray[np.floating] | None = None,
     frame_size: tuple[int, int] = (0, 0),
 ) -> NDArray[np.float64]:
     """Returns where points of a frame lie in the crop that `cut_face` makes of it.
 
     Args:
-        points: (N, 2) x, y in pixels of the frame.
+        points: (N, 2) x, y in pixels of the frame, whole numbers in their middles.
         box: as for `cut_face`.
         geometry: as for `cut_face`.
-        five: (5, 2) the points that an aligned crop is cut by.
+        five: (5, 2) the points that an aligned crop is cut by; needed where the geometry aligns it.
         frame_size: width and height; 0 where they aren't known, for which a resized crop at the frame's right or
             lower edge is taken for a whole square.
 
@@ -112,6 +112,8 @@ def points_in_crop(
         (N, 2) x, y in pixels of the crop; some may lie outside.
     """
     if geometry.align:
+        if five is None:
+            raise ValueError("a face without points can't be aligned")
         forth = similarity(five, wanted_points(geometry.align, geometry.size, 1 + geometry.margin))
         turned: NDArray[np.float64] = points @ forth[:, :2].T + forth[:, 2]
         return turned
@@ -121,7 +123,10 @@ def points_in_crop(
         left, top = max(left, 0), max(top, 0)
         right, bottom = min(right, frame_size[0] or right), min(bottom, frame_size[1] or bottom)
     placed = points.astype(np.float64) - (left, top)
-    return placed * geometry.size / (max(right - left, 1), max(bottom - top, 1)) if geometry.size else placed
+    if not geometry.size:
+        return placed
+    # A pixel's middle is half a pixel from its corner, in the frame and in the crop.
+    return (placed + 0.5) * geometry.size / (max(right - left, 1), max(bottom - top, 1)) - 0.5
 
 
 def expanded_square(x1: float, y1: float, x2: float, y2: float, margin: float = THESIS_MARGIN) -> Square:

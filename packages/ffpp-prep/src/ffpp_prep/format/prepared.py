@@ -18,7 +18,7 @@ from ffpp_prep.format.box_reader import BoxReader, FaceBox
 from ffpp_prep.format.geometry import CropGeometry, Image, cut_face, points_in_crop
 from ffpp_prep.format.made_with import detection_settings, remedy_of
 from ffpp_prep.format.manifest import MANIFEST
-from ffpp_prep.format.points import PointReader, five_points
+from ffpp_prep.format.points import PointReader
 from ffpp_prep.format.schemas import FORMAT_VERSION, USABLE, refuse_version
 from ffpp_prep.format.segments import Ranges, altered_frames
 from ffpp_prep.format.shard_reader import CropStore
@@ -124,10 +124,11 @@ class PreparedSet:
             video_id = self.videos.at[row, "video_id"]
             raise UserError(f"{self.work} has neither crop nor box of {video_id}, frame {frame}, face {face}")
         picture = read_frame(Path(self.videos.at[row, "path"]), frame, box.pts, self.frame_size(row))
-        corners = (box.x1, box.y1, box.x2, box.y2)
         if self.geometry.align:
-            return cut_face(picture, corners, self.geometry, self.points_at(row, frame, face, corners))
-        return self.cutter(picture, corners, self.geometry)
+            return cut_face(
+                picture, box.corners, self.geometry, self.points_at(row, frame, face, box.corners)
+            )
+        return self.cutter(picture, box.corners, self.geometry)
 
     def box_at(self, row: int, frame: int, face: int = 0) -> FaceBox | None:
         """Returns the detector's box of a face; None where there is none."""
@@ -138,34 +139,34 @@ class PreparedSet:
     ) -> npt.NDArray[np.float32] | None:
         """Returns the five points of a face (5, 2), where its crop is aligned by them; else None.
 
+        Stored crops are cut by the same: upright ones where the mesh takes the face for none.
+
         Raises: UserError where they are needed and unknown.
         """
         if not self.geometry.align:
             return None
-        return five_points(self._all_points(row, frame, face, box, "aligned crops"))
+        found = self.points.find(str(self.videos.at[row, "video_id"]), frame, face, box)
+        if found is None:
+            raise self._no_landmarks(row, frame, face, "aligned crops")
+        return found
 
     def points_in_crop(self, row: int, frame: int, face: int = 0) -> npt.NDArray[np.float64]:
         """Returns all points of a face (468, 2), in pixels of its crop.
 
         Raises: UserError where they are unknown.
         """
-        box = self.box_at(row, frame, face)
-        corners = (box.x1, box.y1, box.x2, box.y2) if box is not None else None
-        points = self._all_points(row, frame, face, corners, "blends")
-        assert corners is not None, "without a box there are no points"
-        return points_in_crop(points, corners, self.geometry, five_points(points), self.frame_size(row))
+        box, video_id = self.box_at(row, frame, face), str(self.videos.at[row, "video_id"])
+        points = self.points.find_all(video_id, frame, face, box.corners) if box is not None else None
+        if box is None or points is None:
+            raise self._no_landmarks(row, frame, face, "blends")
+        five = self.points_at(row, frame, face, box.corners)
+        return points_in_crop(points, box.corners, self.geometry, five, self.frame_size(row))
 
-    def _all_points(
-        self, row: int, frame: int, face: int, box: tuple[float, float, float, float] | None, what: str
-    ) -> npt.NDArray[np.float32]:
-        video_id = str(self.videos.at[row, "video_id"])
-        found = self.points.find_all(video_id, frame, face, box) if box is not None else None
-        if found is None:
-            raise UserError(
-                f"{self.work} has no landmarks of {video_id}, frame {frame}, face {face}, which {what} need; "
-                f"run  ffpp-prep landmarks {self.work}"
-            )
-        return found
+    def _no_landmarks(self, row: int, frame: int, face: int, what: str) -> UserError:
+        return UserError(
+            f"{self.work} has no landmarks of {self.videos.at[row, 'video_id']}, frame {frame}, face {face}, "
+            f"which {what} need; run  ffpp-prep landmarks {self.work}"
+        )
 
     def frame_size(self, row: int) -> tuple[int, int]:
         """Returns width and height of the frames that the boxes of a video are of; 0 where that isn't recorded."""
