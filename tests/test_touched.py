@@ -3,6 +3,7 @@
 import logging
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,14 @@ from dfd_train.settings.config import DataConfig, build_config
 from ffpp_prep.format import load_prepared
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.format.touched import TouchedFaces, touched_faces
+from ffpp_prep.one_video.fakes import FakeCheck, check_fake
 from ffpp_prep.one_video.marks import TouchedTracks, by_difference, by_mask
 from ffpp_prep.sample.encode import encode as encode_sample
+from ffpp_prep.settings import FakeSettings
 from ffpp_prep.stages.fakes import check_fakes
 from ffpp_prep.work.fakes import FakeStore
 from ffpp_prep.work.status import status_text
+from ffpp_prep.work.store import BoxStore
 
 FRAMES = 12
 NETWORK = "tiny_networks:with_batch_norm"
@@ -137,6 +141,46 @@ def test_a_mask_outweighs_the_difference(checked: Path) -> None:
     }
     touched = status["tracks_touched"].map(list).to_dict()
     assert touched["fake_1.mp4"] != touched["masked_1.mp4"] and all(len(own) == 1 for own in touched.values())
+
+
+def checked_alone(work: Path, mask: Path) -> tuple[FakeCheck, int]:
+    """What is found of one fake with this mask, and how often it said that it is at work."""
+    prepared, boxes = load_prepared(work), BoxStore(work).read_rows(["masked_1.mp4"])
+    fake, original = (
+        prepared.videos.at[prepared.row(f"{name}_1.mp4"), "path"] for name in ("masked", "real")
+    )
+    beats: list[None] = []
+    at_work = partial(beats.append, None)
+    found = check_fake("masked_1.mp4", fake, original, boxes, FakeSettings(), beat=at_work, mask=str(mask))
+    return found, len(beats)
+
+
+def test_a_mask_that_cannot_be_read_leaves_the_difference(checked: Path, tmp_path: Path) -> None:
+    (tmp_path / "mask.mp4").write_bytes(b"no film")
+    found, beats = checked_alone(checked, tmp_path / "mask.mp4")
+    assert (found.marked_by, found.status) == ("difference", "partial") and len(found.tracks_touched) == 1
+    assert "marked by the difference, as its mask can't be read" in found.error
+    found, more = checked_alone(checked, checked.parent / "mask.mp4")
+    assert (found.marked_by, found.status, found.error) == ("mask", "ok", "")
+    assert more > beats, "whoever watches sees that the mask is read"
+
+
+def without_originals(work: Path, folder: Path) -> Path:
+    """The same set before check-fakes, whose fakes have no originals that it could compare."""
+    bare = Path(shutil.copytree(work, folder, ignore=shutil.ignore_patterns("fakes")))
+    scan = pq.read_table(bare / "videos.parquet")
+    place = scan.schema.get_field_index("original_id")
+    nobody = pa.array([""] * len(scan), scan.schema.types[place])
+    pq.write_table(scan.set_column(place, scan.schema.field(place), nobody), bare / "videos.parquet")
+    return bare
+
+
+def test_where_no_original_is_known_no_fake_need_be_measured(work: Path, tmp_path: Path) -> None:
+    videos = with_places(load_prepared(without_originals(work, tmp_path / "work")), "touched")
+    fakes = videos["label"] == 1
+    assert videos.loc[fakes, "touched_unknown"].all() and videos["places"].isna().all()
+    selection = select_videos(videos, "train", multiple_faces="touched")
+    assert (selection.videos["label"] == 0).all() and len(selection.videos) == 1
 
 
 def test_frames_without_the_touched_face_are_not_shown(checked: Path) -> None:
@@ -257,4 +301,5 @@ def test_marks_by_shares() -> None:
     boxes = pd.DataFrame([(f, k, k) for f in range(4) for k in range(2)], columns=["frame", "face", "track"])
     shares = {(f, k): 0.5 * (k == 1 and f > 1) for f in range(4) for k in range(2)}
     assert by_mask(shares, boxes) == TouchedTracks((1,), (), "mask")
+    assert by_mask({(0, 1): 0.5}, boxes) == TouchedTracks((1,), (0,), "mask")  # of the other it says nothing
     assert by_mask(dict.fromkeys(shares, 0.0), boxes) is None  # a mask that shows nothing says nothing

@@ -95,8 +95,9 @@ def _of_one(prepared: PreparedSet) -> TouchedFaces:
     fakes = set(usable.index[usable["label"] == 1])
     if not rows:
         return TouchedFaces()
-    marks = _marks(prepared.work)
     original = {row: prepared.original_of(row) for row in fakes}
+    comparable = any(original[row] is not None for row in rows & fakes)  # check-fakes marks no others
+    marks = _marks(prepared.work) if comparable else {}
     # a fake of one face says too where its original of several shows the same one
     telling = {row for row in fakes if row in rows or original[row] in rows}
     boxes = _boxes(prepared, telling | (rows - fakes))
@@ -105,14 +106,14 @@ def _of_one(prepared: PreparedSet) -> TouchedFaces:
         tracks = marks.get(str(videos.at[row, "video_id"]), ())
         own = boxes[row]
         chosen = own[own["track"].isin(tracks)] if row in rows else own
-        if len(chosen):
-            touched[row] = chosen.drop_duplicates(
-                "frame"
-            )  # of two touched faces, the one of the higher score
+        if len(chosen):  # of two touched faces, the one of the higher score
+            touched[row] = chosen.drop_duplicates("frame")
     places = {row: _places(own) for row, own in touched.items() if row in rows}
+    theirs: dict[int | None, list[pd.DataFrame]] = {}
+    for fake in sorted(touched):
+        theirs.setdefault(original[fake], []).append(touched[fake])
     for row in rows - fakes:
-        theirs = [touched[fake] for fake in sorted(touched) if original[fake] == row]
-        if len(same := _same_places(boxes[row], theirs)):
+        if len(same := _same_places(boxes[row], theirs.get(row, ()))):
             places[row] = _places(same)
     return TouchedFaces(
         places, frozenset(rows & fakes - places.keys()), frozenset(rows - fakes - places.keys())

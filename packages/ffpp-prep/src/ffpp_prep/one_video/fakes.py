@@ -64,7 +64,8 @@ class FakeCheck:
 
     Attributes:
         video_id: of the fake.
-        status: `partial` where one of the two ends early or has lost packets: frames from there on have no rows.
+        status: `partial` where one of the two ends early or has lost packets: frames from there on have no rows. Also
+            where the mask can't be read: the difference then marks the tracks.
         error: one line where `status` isn't ok.
         frames_decoded: frames that both have.
         faces: faces measured.
@@ -169,7 +170,7 @@ def check_fake(
     marks = by_difference((track, verdict) for (_, _, track, _), verdict in zip(found, judged, strict=True))
     if mask and found:
         try:
-            marks = by_mask(mask_shares(mask, boxes, shape, decoder), boxes) or marks
+            marks = by_mask(mask_shares(mask, boxes, shape, decoder, beat), boxes) or marks
         except VideoError as failure:
             error = error or f"marked by the difference, as its mask can't be read: {failure}"
     return _summary(video_id, found, frames, error, judged, marks)

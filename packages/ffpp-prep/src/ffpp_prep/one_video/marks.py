@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from ffpp_prep.video import open_video
+from ffpp_prep.video import beating, open_video
 
 __all__ = ["TouchedTracks", "by_difference", "by_mask", "mask_shares"]
 
@@ -32,7 +32,13 @@ class TouchedTracks:
     by: Literal["", "mask", "difference"] = ""
 
 
-def mask_shares(mask: str, boxes: pd.DataFrame, size: tuple[int, int], decoder: str = "pyav") -> Shares:
+def mask_shares(
+    mask: str,
+    boxes: pd.DataFrame,
+    size: tuple[int, int],
+    decoder: str = "pyav",
+    beat: Callable[[], None] = lambda: None,
+) -> Shares:
     """Returns which share of each face's box the mask covers, as far as the mask's video goes.
 
     Args:
@@ -40,6 +46,7 @@ def mask_shares(mask: str, boxes: pd.DataFrame, size: tuple[int, int], decoder: 
         boxes: the fake's rows of WORK/boxes.
         size: width and height of the fake's frames; the mask's may be others.
         decoder: see `ffpp_prep.video`.
+        beat: called every few frames.
 
     Raises:
         ffpp_prep.video.VideoError: it can't be read.
@@ -47,7 +54,7 @@ def mask_shares(mask: str, boxes: pd.DataFrame, size: tuple[int, int], decoder: 
     faces = {int(str(frame)): group for frame, group in boxes.groupby("frame")}
     found: Shares = {}
     with open_video(mask, decoder) as reader:
-        for frame in reader:
+        for frame in beating(reader, beat):
             if frame.index not in faces:
                 continue
             white = frame.rgb().max(axis=2) >= WHITE
