@@ -10,6 +10,9 @@ from clips import encode
 
 from ffpp_prep.video import OpenFailed, PyAVReader, matroska_index, open_container
 
+# Places inside of junk, each of which a seek head names: an element without an end, and nothing after it.
+PLACES, JUNK = 100, bytes(1 << 18)
+
 FRAME = b"\x81\0\0\x80" + bytes(100)
 MANY = 3000
 
@@ -40,6 +43,17 @@ def pointing_at(hidden: bytes) -> bytes:
     return head(place) + TRACKS + element("ec", hidden)
 
 
+def pointing_often() -> bytes:
+    """A seek head that points at many places, from each of which nothing is found up to the file's end."""
+
+    def head(first: int) -> bytes:
+        entries = [element("53ac", (first + 3 * number).to_bytes(8, "big")) for number in range(PLACES)]
+        return element("114d9b74", element("4dbb", b"".join(entries)))
+
+    place = len(head(0) + TRACKS) + 9
+    return head(place) + TRACKS + element("ec", b"\xbb\xff\0" * PLACES + JUNK)
+
+
 ADDITIONS = element("a0", element("a1", FRAME) + element("75a1", b"\xa6\x80" * MANY))
 TOO_LONG = b"\xa3\x42\0" + bytes(
     20
@@ -56,6 +70,7 @@ HOSTILE = {
     "attachments": TRACKS + element("1941a469", b"\x61\xa7\x80" * MANY),
     "chapters": TRACKS + element("1043a770", element("45b9", b"\xb6\x80" * MANY)),
     "what a seek head points at": pointing_at(TAGS) + cluster(BLOCK),
+    "what a seek head points at often": pointing_often() + cluster(BLOCK),
     "after a fault": TRACKS + bytes(8) + b"junk" + TAGS + cluster(BLOCK),
     "additions to a block": TRACKS + cluster(ADDITIONS),
     "a cluster in a void": TRACKS + cluster(TOO_LONG) + element("ec", cluster(ADDITIONS)),

@@ -30,6 +30,7 @@ _ANY_TOP = re.compile(b"|".join(re.escape(name.to_bytes(4, "big")) for name in _
 MOST_ELEMENTS = 1 << 20  # 130 MB of memory; two days with a cue a second have some 900,000
 LARGE = 8 << 20  # bytes: what is smaller can't cost much more than that either
 BYTES_A_STEP = 64  # of a file, for each element that is looked at beyond as many; frames have more
+SEARCHED_A_STEP = 256  # bytes: they take as long as an element
 
 
 class _Element(NamedTuple):
@@ -70,7 +71,8 @@ class _Walk:
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self._size = file, size
-        self._left = MOST_ELEMENTS + size // BYTES_A_STEP
+        # An honest file's elements take half of it; less is searched, by `groups` and then by `hidden`.
+        self._left = MOST_ELEMENTS + 2 * size // BYTES_A_STEP
         self._passed: dict[int, int] = {}  # large contents that were passed over: where they begin and end
 
     def header(self) -> Iterator[_Element]:
@@ -120,9 +122,7 @@ class _Walk:
 
     def element(self, at: int, end: int) -> _Element | None:
         """Reads the one at a place; none where none is that ends before `end`."""
-        self._left -= 1
-        if self._left < 0:
-            raise _TooMany
+        self._spend(1)
         self._file.seek(at)
         head = self._file.read(12)
         names = 9 - head[0].bit_length() if head else 9
@@ -162,11 +162,18 @@ class _Walk:
     def _next_top(self, at: int, end: int) -> int:
         """Finds where the next element of the top level may begin."""
         length = 1 << 10
-        while at < end:
+        while at + 3 < end:  # a name has four bytes
             self._file.seek(at)
-            chunk = self._file.read(length)
-            if found := _ANY_TOP.search(chunk):
+            chunk = self._file.read(min(length, end - at))
+            found = _ANY_TOP.search(chunk)
+            self._spend(1 + (found.end() if found else len(chunk)) // SEARCHED_A_STEP)
+            if found:
                 return at + found.start()
             at += max(1, len(chunk) - 3)
             length = min(2 * length, 1 << 20)
         return end
+
+    def _spend(self, steps: int) -> None:
+        self._left -= steps
+        if self._left < 0:
+            raise _TooMany
