@@ -17,6 +17,9 @@ from crops import expected, extract, shards, stored
 from ffpp_prep import read_boxes, read_videos, verify_work
 from ffpp_prep.format.checksums import KEY
 from ffpp_prep.format.frames import evaluation_frames, various_frame
+from ffpp_prep.settings import Choice, CropSettings
+from ffpp_prep.stages.crop_plan import plan_crops
+from ffpp_prep.work.plan import write_plan
 
 
 def test_choosing_frames(detected: Path, tmp_path: Path) -> None:
@@ -24,6 +27,15 @@ def test_choosing_frames(detected: Path, tmp_path: Path) -> None:
     assert {frame for _, frame, _ in stored(work)} == {0, 4, 8}
     result = ffpp_prep("extract", work, "--frames", 4, "--codec", "raw")
     assert result.returncode == 2 and "--frames 3 (now 4)" in result.stderr
+
+
+def test_a_set_goes_on_with_its_codec(detected: Path, tmp_path: Path) -> None:
+    work, stay = Path(shutil.copytree(detected, tmp_path / "work")), Choice(methods=("Deepfakes",))
+    assert plan_crops(work, CropSettings(frames=1), stay).settings.codec == "zstd"
+    plan = plan_crops(work, CropSettings("png", frames=1), stay)
+    write_plan(work / "faces", plan.shards, plan.settings)
+    plan = plan_crops(work, CropSettings(frames=1), Choice())
+    assert plan.settings.codec == "png" and len(plan.shards) == 2
 
 
 def test_for_training_stores_what_training_asks_for(detected: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ Flags, help and messages follow from these fields (`ffpp_prep.command_line.flags
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -249,6 +249,10 @@ class CropSettings(Checked):
             object.__setattr__(self, "size", 256)
         if sum((self.every > 1, self.frames > 0, self.for_training > 0)) > 1:
             raise UserError("every, frames and for_training exclude each other; give one of them")
+
+    def with_codec(self, before: Literal["", CodecName] = "") -> CropSettings:
+        """Returns the settings with a codec: the chosen one, else that of the crops that were stored `before`."""
+        return replace(self, codec=self.codec or before or DEFAULT_CODEC)
 
 
 @dataclass(frozen=True)

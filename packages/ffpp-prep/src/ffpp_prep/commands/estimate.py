@@ -13,7 +13,7 @@ from ffpp_prep.commands.arguments import add_jobs
 from ffpp_prep.commands.boxes import add_detection_arguments
 from ffpp_prep.commands.scan import add_scan_arguments, table_words
 from ffpp_prep.errors import ExitStatus
-from ffpp_prep.settings import DEFAULT_CODEC, BoxSettings, CropSettings, Engine, SplitSettings
+from ffpp_prep.settings import BoxSettings, CropSettings, Engine, SplitSettings
 from ffpp_prep.text.units import counted, duration_text, plural, size_text
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> Outcome:
     from ffpp_prep.stages.estimate import estimate_root
 
-    crop = from_flags(CropSettings, options)
+    crop = from_flags(CropSettings, options).with_codec()
     found = estimate_root(
         options.root,
         options.layout,
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> Outcome:
         from_flags(SplitSettings, options),
         table_words(options),
     )
-    print(_text(found, crop.codec or DEFAULT_CODEC))
+    print(_text(found, crop.codec))
     return Outcome(ExitStatus.OK, found)
 
 

@@ -25,7 +25,16 @@ from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.files import crc32
 from ffpp_prep.format.pages import pages
 
-__all__ = ["DIGITS", "GROUP_ROWS", "KEY", "read_metadata", "read_table", "rows_of", "write_table"]
+__all__ = [
+    "DIGITS",
+    "GROUP_ROWS",
+    "KEY",
+    "read_metadata",
+    "read_table",
+    "rows_of",
+    "write_table",
+    "written_size",
+]
 
 _ID = "video_id"  # found by the least and greatest one of each row group; of no other column are these kept
 _NONE = b"crc32:"  # and 0s: what another program copies that reads such a table and writes it again
@@ -38,30 +47,16 @@ _RECORDED = re.compile(rb"crc32:([0-9a-f]{16,})")
 # What a file may take in memory: so much, or so many times its size. The rows of 119,000 videos take 40 MB.
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 4}
 MOST_BYTES, MOST_TIMES = 1 << 28, 200
-SMALL = (
-    1 << 20
-)  # bytes: read at once, since Arrow asks for a file's pieces through Python; a part's videos take 50 kB
+# Bytes that are read at once, since Arrow asks for a file's pieces through Python; a part's videos take 50 kB.
+SMALL = 1 << 20
 
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Writes a table with checksums, under the name given: see `ffpp_prep.format.files.whole_file`."""
-    # Of long rows of bytes, such as a face's points, each byte is much the same from row to row.
-    long = [field.name for field in table.schema if pa.types.is_fixed_size_binary(field.type)]
-    rows = LONG_GROUP_ROWS if long else GROUP_ROWS
-    groups = max(1, -(-table.num_rows // rows))
+    groups = max(1, -(-table.num_rows // _group_rows(table.schema)))
     place = "crc32:" + "0" * DIGITS * (groups + 1)
     sealed = table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: place})
-    options = {"use_byte_stream_split": long} if long else {}
-    pq.write_table(
-        sealed,
-        path,
-        compression="zstd",
-        write_page_checksum=True,
-        row_group_size=rows,
-        use_dictionary=[f.name for f in table.schema if table.num_rows > FEW_ROWS and _repeats(f.type)],
-        write_statistics=[name for name in table.column_names if name == _ID],
-        **options,
-    )
+    _write(sealed, path)
     with path.open("r+b") as file:
         start, footer = _footer(file)
         found = _RECORDED.search(footer)
@@ -72,6 +67,13 @@ def write_table(table: pa.Table, path: Path) -> None:
         room = footer[:at] + b"0" * DIGITS + of_groups.encode() + footer[at + DIGITS + len(of_groups) :]
         file.seek(start + at)
         file.write((_digits(room) + of_groups).encode())
+
+
+def written_size(table: pa.Table) -> int:
+    """Returns the bytes that a file of this table takes, without its checksums."""
+    out = io.BytesIO()
+    _write(table, out)
+    return out.tell()
 
 
 def read_table(
@@ -172,7 +174,7 @@ class _Opened:
             _refuse_bomb(found.num_rows, sum(map(_written_out, texts)), self.size)
         for field in later:
             found = found.append_column(field, pa.nulls(found.num_rows, field.type))
-        return _cast(found.select(wanted.names), wanted.remove_metadata())
+        return found.select(wanted.names).cast(wanted.remove_metadata())
 
     def check_pages(self, groups: Sequence[int], names: Sequence[str]) -> None:
         """Compares with the file's size what these columns will take in memory, by footer and pages' headers."""
@@ -212,14 +214,13 @@ def _opened(path: Path, remedy: str) -> Iterator[_Opened]:
         with _small_in_memory(path) as raw:
             start, footer = _footer(raw)
             recorded = _recorded(footer)
-            source = pa.BufferReader(raw.getvalue()) if isinstance(raw, io.BytesIO) else raw
-            metadata = pq.read_metadata(source)
+            metadata = pq.read_metadata(raw)
             if not recorded and (metadata.metadata or {}).get(KEY, _NONE).replace(b"0", b"") != _NONE:
                 raise ValueError("its checksums can't be read")
             size, schema = raw.seek(0, 2), metadata.schema.to_arrow_schema()
             texts = [field.name for field in schema if _is_text(field.type)]
             with pq.ParquetFile(
-                source, metadata=metadata, page_checksum_verification=True, read_dictionary=texts
+                raw, metadata=metadata, page_checksum_verification=True, read_dictionary=texts
             ) as file:
                 yield _Opened(path, remedy, raw, size, file, schema, start, recorded)
     except UserError:
@@ -239,7 +240,27 @@ def _small_in_memory(path: Path) -> IO[bytes]:
         return file
     with file:
         file.seek(0)
-        return io.BytesIO(file.read())
+        return pa.BufferReader(file.read())  # type: ignore[no-any-return]
+
+
+def _write(table: pa.Table, where: Path | IO[bytes]) -> None:
+    # Of long rows of bytes, such as a face's points, each byte is much the same from row to row.
+    long = [field.name for field in table.schema if pa.types.is_fixed_size_binary(field.type)]
+    options = {"use_byte_stream_split": long} if long else {}
+    pq.write_table(
+        table,
+        where,
+        compression="zstd",
+        write_page_checksum=True,
+        row_group_size=_group_rows(table.schema),
+        use_dictionary=[f.name for f in table.schema if table.num_rows > FEW_ROWS and _repeats(f.type)],
+        write_statistics=[name for name in table.column_names if name == _ID],
+        **options,
+    )
+
+
+def _group_rows(schema: pa.Schema) -> int:
+    return LONG_GROUP_ROWS if any(map(pa.types.is_fixed_size_binary, schema.types)) else GROUP_ROWS
 
 
 def _footer(file: IO[bytes]) -> tuple[int, bytes]:
@@ -304,13 +325,6 @@ def _among(ids: pa.ChunkedArray, videos: Collection[str]) -> pa.ChunkedArray:
     return pa.chunked_array(
         [names.take(chunk.indices) for names, chunk in zip(known, ids.chunks, strict=True)], pa.bool_()
     )
-
-
-def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Casts the columns that are of other types: `Table.cast` takes its time for each column of a small table."""
-    pairs = zip(table.columns, schema, strict=True)
-    columns = [column if column.type == field.type else column.cast(field.type) for column, field in pairs]
-    return pa.table(columns, schema=schema)
 
 
 def _is_text(kind: pa.DataType) -> bool:

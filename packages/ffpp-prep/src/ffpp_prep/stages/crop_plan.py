@@ -15,7 +15,7 @@ from ffpp_prep.format.frames import EVALUATION_FRAMES
 from ffpp_prep.format.manifest import commit_file, read_summaries
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.shard_writer import shard_name
-from ffpp_prep.settings import DEFAULT_CODEC, Choice, CropSettings
+from ffpp_prep.settings import Choice, CropSettings
 from ffpp_prep.text.units import counted
 from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.parts import refuse_other_settings
@@ -64,8 +64,7 @@ def plan_crops(work: Path, settings: CropSettings, choice: Choice) -> CropPlan:
     store, folder = BoxStore(work), work / "faces"
     made_with, before = store.made_with(), read_plan(folder)
     settings = replace(
-        settings,
-        codec=settings.codec or (before[0].codec if before else DEFAULT_CODEC),
+        settings.with_codec(before[0].codec if before else ""),
         decoder=made_with.get("decoder", "pyav"),
         # plans of before it was recorded go on without
         boxes="" if before and not before[0].boxes else store.fingerprint(),

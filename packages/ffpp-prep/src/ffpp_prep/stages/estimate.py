@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,6 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ffpp_prep.datasets.layouts import TableWords, list_videos
 from ffpp_prep.datasets.splits import assign
@@ -21,11 +19,12 @@ from ffpp_prep.detector.workers import Served, find_workers, process_detector
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.codecs import codec
 from ffpp_prep.format.records import VideoRecord
+from ffpp_prep.format.tables import written_size
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.one_video.boxes import VideoBoxes, detect_video
 from ffpp_prep.one_video.faces import are_chosen, crops
 from ffpp_prep.one_video.landmarks import landmarks_of_video
-from ffpp_prep.settings import DEFAULT_CODEC, BoxSettings, CropSettings, Engine, SplitSettings
+from ffpp_prep.settings import BoxSettings, CropSettings, Engine, SplitSettings
 from ffpp_prep.stages.scanning import own_splits
 from ffpp_prep.text.bars import bar
 from ffpp_prep.video import PyAVReader, VideoError, open_video, require_decoder
@@ -108,7 +107,7 @@ def estimate_root(
     boxes, crop = boxes or BoxSettings(), crop or CropSettings()
     require_decoder(boxes.decoder)
     # squares of the same size cost about as much as aligned crops
-    crop = replace(crop, codec=crop.codec or DEFAULT_CODEC, decoder=boxes.decoder, align="")
+    crop = replace(crop.with_codec(), decoder=boxes.decoder, align="")
     workers = find_workers(replace(engine or Engine(), detector=boxes.finder), jobs)
     detecting = workers.decoders
     videos: Sequence[VideoRecord] = list_videos(Path(root), layout, words).videos
@@ -275,21 +274,9 @@ def _chosen(length: int, split: str, crop: CropSettings) -> int:
 def _bytes_a_frame(probes: Sequence[_Probe], name: str) -> float:
     """Measures a frame's boxes or landmarks as Parquet; writing the rows twice leaves out what a file costs besides."""
     rows = pa.concat_tables([getattr(probe, name) for probe in probes]).unify_dictionaries()
-    long = [field.name for field in rows.schema if pa.types.is_fixed_size_binary(field.type)]
-
-    def size(table: pa.Table) -> int:
-        out = io.BytesIO()
-        pq.write_table(
-            table,
-            out,
-            compression="zstd",
-            use_dictionary=["video_id"],
-            **({"use_byte_stream_split": long} if long else {}),
-        )
-        return out.tell()
-
     half = rows.slice(0, len(rows) // 2)
-    return (size(rows) - size(half)) / (len(rows) - len(half)) * len(rows) / _sum(probes, "frames")
+    growth = (written_size(rows) - written_size(half)) / (len(rows) - len(half))
+    return growth * len(rows) / _sum(probes, "frames")
 
 
 def _sum(probes: Sequence[_Probe], name: str) -> float:
