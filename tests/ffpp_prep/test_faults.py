@@ -10,16 +10,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from clips import encode, ffpp_prep
-from crops import stored
+from clips import encode, ffpp_prep, here
+from crops import expected, stored
 from test_jobs import wait_for
 from test_video import cut_within
 
 from ffpp_prep import read_boxes, read_videos
+from ffpp_prep.jobs import TaskOutcome
+from ffpp_prep.stages import extract
 from ffpp_prep.work.lock import only_run
 
 # Put on PYTHONPATH, this kills the whole run, workers and all, at one rename: before it or after it.
@@ -302,29 +307,33 @@ def test_a_shard_that_fails_unexpectedly_is_named_and_the_others_are_written(
     assert 0 < len(some) < len(stored(work))
 
 
-@pytest.mark.full
 def test_a_crop_that_can_no_longer_be_read_is_reported_and_retried(
-    tree: Path, extracted: Path, tmp_path: Path
+    tree: Path, detected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root, work = tmp_path / "root", tmp_path / "work"
-    shutil.copytree(tree, root)
-    assert ffpp_prep("boxes", root, "-o", work).returncode == 1
-    gone = root / "manipulated_sequences" / "FaceSwap" / "c23" / "videos" / "000_001.mp4"
-    gone.unlink()
-    result = ffpp_prep("extract", work)
-    assert (
-        result.returncode == 1
-        and "crops missing of manipulated_sequences/FaceSwap/c23/videos/000_001.mp4" in result.stdout
+    def in_this_process(function: Any, tasks: Any, *_: object, **__: object) -> Iterator[TaskOutcome]:
+        return (TaskOutcome(task, function(task, lambda: None)) for task in tasks)
+
+    monkeypatch.setattr(extract, "run_tasks", in_this_process)  # workers' imports take most of the time
+    work, gone = Path(shutil.copytree(detected, tmp_path / "work")), tmp_path / "gone.mp4"
+    video_id = "manipulated_sequences/FaceSwap/c23/videos/000_001.mp4"
+    scan = pq.read_table(work / "videos.parquet").to_pandas().set_index("video_id")
+    scan.loc[video_id, "path"] = str(gone)
+    table = pq.read_table(work / "videos.parquet")
+    paths = pa.array(scan["path"])
+    pq.write_table(
+        table.set_column(table.schema.get_field_index("path"), "path", paths), work / "videos.parquet"
     )
+    result = here("extract", work)
+    assert result.returncode == 1 and f"crops missing of {video_id}" in result.stdout
     manifest = json.loads((work / "faces" / "manifest.json").read_text())
     assert sum(m["count"] for s in manifest["shards"] for m in s["missing"]) > 0
-    assert not any("FaceSwap/c23/videos/000_001" in v for v, _, _ in stored(work))
-    assert "extract: 0 shards" in ffpp_prep("extract", work).stdout  # as long as nobody asks
-    shutil.copy(tree / gone.relative_to(root), gone)
+    assert not any(video == video_id for video, _, _ in stored(work))
+    assert "extract: 0 shards" in here("extract", work).stdout  # as long as nobody asks
+    shutil.copy(tree / video_id, gone)
     before = sorted(path.name for path in (work / "faces").iterdir())
-    assert ffpp_prep("extract", work, "--retry-failed", "--margin", "0.5").returncode == 2
+    assert here("extract", work, "--retry-failed", "--margin", "0.5").returncode == 2
     assert sorted(path.name for path in (work / "faces").iterdir()) == before  # a refusal forgets nothing
-    again = ffpp_prep("extract", work, "--retry-failed")
+    again = here("extract", work, "--retry-failed")
     assert again.returncode == 0 and "missing" not in again.stdout, again.stdout
-    a, b = stored(work), stored(extracted)
+    a, b = stored(work), expected(work)
     assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)

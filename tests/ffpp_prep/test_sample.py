@@ -98,13 +98,14 @@ def test_the_awkward_videos_become_rows_that_say_so(sample_data: Path, tmp_path:
     assert videos.loc[f"{root}/{ordinary}", "status"] == "ok"
 
 
-@pytest.mark.full
-def test_another_seed_gives_other_pictures(sample_data: Path, tmp_path: Path) -> None:
-    for seed in (0, 1):
-        render.render(tmp_path / str(seed), "014", seed=seed, frames=24)
-    path = Path("original_sequences/youtube/c23/videos/014.mp4")
-    assert (tmp_path / "0" / path).read_bytes() == (sample_data / path).read_bytes()
-    assert (tmp_path / "1" / path).read_bytes() != (sample_data / path).read_bytes()
+def test_another_seed_gives_other_pictures(tmp_path: Path) -> None:
+    written = []
+    for seed in (0, 0, 1):
+        render._film.cache_clear()  # each is filmed anew, as in another process
+        render.render(tmp_path, "014", seed=seed, frames=2)
+        written.append({path: path.read_bytes() for path in tmp_path.rglob("*.mp4")})
+    first, again, other = written
+    assert first == again and all(first[path] != other[path] for path in first if "masks" not in path.parts)
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
