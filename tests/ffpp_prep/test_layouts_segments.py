@@ -8,6 +8,7 @@ import trees
 from listings import REAL, facts, found, reasons
 
 from ffpp_prep.datasets.layouts import list_videos
+from ffpp_prep.errors import UserError
 
 
 def test_lavdf(tmp_path: Path) -> None:
@@ -101,3 +102,28 @@ def test_segments_that_are_none_leave_their_fake_out(tmp_path: Path, periods: ob
     listing = list_videos(tmp_path)
     assert [v.video_id for v in listing.videos] == ["train/2.mp4"]
     assert any("two times" in reason for reason in reasons(listing).values())
+
+
+@pytest.mark.parametrize("said", ["true", 1, "False"])
+def test_what_is_neither_true_nor_false_is_no_real_video(tmp_path: Path, said: object) -> None:
+    trees.touch(tmp_path, ("train/1.mp4", "train/2.mp4"))
+    rows = [
+        {"file": "train/1.mp4", "split": "train", "modify_video": said},
+        {"file": "train/2.mp4", "split": "train"},
+    ]
+    (tmp_path / "metadata.json").write_text(json.dumps(rows))
+    listing = list_videos(tmp_path)
+    assert [v.video_id for v in listing.videos] == ["train/2.mp4"]
+    assert f"modify_video is {said!r}, allowed: true, false" in reasons(listing).values()
+
+
+def test_segments_of_a_table_end_behind_their_start(tmp_path: Path) -> None:
+    trees.touch(tmp_path, ("a.mp4", "b.mp4"))
+    table = tmp_path / "t.csv"
+    for text, kept in (("1.20-2 0-1", "0-1 1.2-2"), ("5-2", "")):
+        table.write_text(f"path,label,fake_segments\na.mp4,0,\nb.mp4,1,{text}\n")
+        if kept:
+            assert found(table)["b.mp4"].fake_segments == kept
+        else:
+            with pytest.raises(UserError, match=r"row 2: segment .* the second behind the first"):
+                list_videos(table)

@@ -1,5 +1,6 @@
-"""Celeb-DF++, and FaceForensics++ and Celeb-DF as Kaggle and Self-Blended Images have them."""
+"""Celeb-DF++, FaceForensics++ and Celeb-DF as Kaggle and Self-Blended Images have them, and lists of other hands."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,100 @@ def test_celebdf_as_self_blended_images_has_it(tmp_path: Path, strangers: str) -
     (tmp_path / "Celeb-DF-v2/List_of_testing_videos.txt").write_text("1 YouTube-real/00170.mp4\n")
     videos = found(tmp_path)
     assert len(videos) == 3 and videos[f"Celeb-DF-v2/{strangers}/videos/00170.mp4"].split == "test"
+
+
+PART = {"a.mp4": {"label": "REAL"}, "b.mp4": {"label": "FAKE", "original": "a.mp4"}}
+
+
+def test_a_part_of_dfdc_whose_list_has_a_mark_and_whose_files_have_capitals(tmp_path: Path) -> None:
+    trees.touch(tmp_path, ["part/a.MP4", "part/b.MP4"])
+    (tmp_path / "part/metadata.json").write_text("\ufeff" + json.dumps(PART), encoding="utf-8")
+    listing = list_videos(tmp_path)
+    assert not listing.refused
+    videos = {v.video_id: v for v in listing.videos}
+    assert (videos["part/b.MP4"].label, videos["part/b.MP4"].original_id) == (1, "part/a.MP4")
+
+
+def test_a_name_that_differs_by_capitals_from_two_files_is_neither(tmp_path: Path) -> None:
+    trees.touch(tmp_path, ["test/x.MP4", "test/X.mp4", "test/y.MP4"])
+    (tmp_path / "test/labels.csv").write_text("filename,label\nx.mp4,0\ny.mp4,1\n")
+    assert set(found(tmp_path)) == {"test/y.MP4"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("Labels.CSV", "filename,label\nx.mp4,0\ny.mp4,1\n"),
+        ("labels.csv", "Filename,Label\nx.mp4,0\ny.mp4,1\n"),
+        ("labels.csv", '"filename","label"\n"x.mp4","0"\n"y.mp4","1"\n'),
+        ("labels.csv", ",filename,label\n0,x.mp4,0\n1,y.mp4,1\n"),
+    ],
+)
+def test_labels_of_dfdc_s_test_set_as_other_programs_write_them(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    trees.touch(tmp_path, ["test/x.mp4", "test/y.mp4"])
+    (tmp_path / "test" / name).write_text(content)
+    assert {v.video_id: (v.label, v.split) for v in found(tmp_path).values()} == {
+        "test/x.mp4": (0, "test"),
+        "test/y.mp4": (1, "test"),
+    }
+
+
+def test_paths_of_dfdc_s_preview_as_windows_writes_them(tmp_path: Path) -> None:
+    real, fake = "original_videos/1/1_A_0.mp4", "method_A/1/1_A/2_1_A_0.mp4"
+    trees.touch(tmp_path, (f"set/{name}" for name in (real, fake)))
+    entries = {
+        "./" + real: {"label": "real", "set": "train"},
+        fake.replace("/", "\\"): {"label": "fake", "set": "test"},
+    }
+    (tmp_path / "set/dataset.json").write_text(json.dumps(entries))
+    assert facts(found(tmp_path)[f"set/{fake}"])[:4] == ("method_A", 1, "test", f"set/{real}")
+
+
+@pytest.mark.parametrize(
+    ("home", "line"),
+    [
+        ("", "\ufeff0\tCeleb-synthesis/id0_id1_0000.mp4"),
+        ("", "0  Celeb-synthesis/id0_id1_0000.mp4"),
+        ("Celeb-DF-v2/", "0 Celeb-DF-v2/Celeb-synthesis/id0_id1_0000.mp4"),
+    ],
+)
+def test_lines_of_celebdf_s_list(tmp_path: Path, home: str, line: str) -> None:
+    fake = f"{home}Celeb-synthesis/id0_id1_0000.mp4"
+    trees.touch(tmp_path, [fake, f"{home}Celeb-real/id0_0000.mp4"])
+    (tmp_path / "List_of_testing_videos.txt").write_text(line, encoding="utf-8")
+    listing = list_videos(tmp_path)
+    assert {v.video_id for v in listing.videos if v.split == "test"} == {fake} and not listing.refused
+
+
+def test_a_list_of_deeperforensics_with_a_mark(tmp_path: Path) -> None:
+    trees.touch(tmp_path, ["source_videos/M004/a.mp4", "manipulated_videos/end_to_end/000_M004.mp4"])
+    (tmp_path / "lists/splits").mkdir(parents=True)
+    (tmp_path / "lists/splits/train.txt").write_text("\ufeff000_M004.mp4\n", encoding="utf-8")
+    assert found(tmp_path)["manipulated_videos/end_to_end/000_M004.mp4"].split == "train"
+
+
+def test_people_of_uadfv_whatever_the_capitals(tmp_path: Path) -> None:
+    trees.touch(tmp_path, ["Real/0000.MP4", "Fake/0000_Fake.mp4"])
+    assert {v.target_id for v in found(tmp_path).values()} == {"0000"}
+
+
+EVAL = "Filename,Video Ground Truth,Audio Ground Truth,Finetuning Set\n"
+
+
+@pytest.mark.parametrize(
+    ("again", "taken", "reason"),
+    [
+        ("Fake", {"video-data/a.mp4", "video-data/b.mp4"}, "listed before, which counts"),
+        ("Real", {"video-data/b.mp4"}, "listed as real and as fake"),
+    ],
+)
+def test_a_video_that_a_list_names_twice(tmp_path: Path, again: str, taken: set[str], reason: str) -> None:
+    """It counts once; where the lists disagree, it is neither."""
+    trees.touch(tmp_path, ["video-data/a.mp4", "video-data/b.mp4"])
+    rows = ["a.mp4,Fake,Fake,train", "b.mp4,Real,Real,test", f"a.mp4,{again},{again},test"]
+    (tmp_path / "video-metadata-publish.csv").write_text(EVAL + "\n".join(rows))
+    listing = list_videos(tmp_path)
+    assert {v.video_id for v in listing.videos} == taken and len(listing.videos) == len(taken)
+    assert reasons(listing) == {"video-data/a.mp4": reason}

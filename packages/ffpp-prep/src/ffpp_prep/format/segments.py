@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from ffpp_prep.errors import UserError
 
-__all__ = ["Ranges", "altered_frames", "frame_at", "segments_text"]
+__all__ = ["Ranges", "altered_frames", "frame_at", "pairs_in", "segments_text"]
 
 Ranges = tuple[tuple[int, int], ...]
 """Frames from the first up to, but not including, the second; rising, and apart from each other."""
@@ -69,13 +69,11 @@ def altered_frames(text: str, fps: float, length: int) -> Ranges | None:
     """
     if not text:
         return None
-    if not _TEXT.fullmatch(text):
-        raise UserError(f"fake_segments={text[:80]!r}: must be times in seconds, such as 1.2-2.35 3-4.1")
+    pairs = pairs_in(text)
     if not 0 < fps < math.inf:
         return None
     found: list[tuple[int, int]] = []
-    for segment in text.split(" "):
-        start, end = (min(float(time), LATEST) for time in segment.split("-"))
+    for start, end in pairs:
         first = math.ceil(start * fps - 0.5)
         stop = math.ceil(end * fps - 0.5)
         if stop <= first:
@@ -85,6 +83,14 @@ def altered_frames(text: str, fps: float, length: int) -> Ranges | None:
         if first < stop:
             found.append((first, stop))
     return tuple(found)
+
+
+def pairs_in(text: str) -> list[tuple[float, float]]:
+    """Returns the times that a text of segments holds. Raises: UserError: it is none."""
+    if not _TEXT.fullmatch(text):
+        raise UserError(f"fake_segments={text[:80]!r}: must be times in seconds, such as 1.2-2.35 3-4.1")
+    ends = (segment.split("-") for segment in text.split(" "))
+    return [(min(float(start), LATEST), min(float(end), LATEST)) for start, end in ends]
 
 
 def frame_at(ranges: Ranges, index: int) -> int:

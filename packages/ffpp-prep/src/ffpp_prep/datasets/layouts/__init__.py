@@ -30,7 +30,7 @@ from ffpp_prep.datasets.layouts import (
     uadfv,
     wilddeepfake,
 )
-from ffpp_prep.datasets.layouts.left_out import account, by_reason, without_twins
+from ffpp_prep.datasets.layouts.left_out import account, by_reason, once, without_twins
 from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import VOICE_ONLY
 from ffpp_prep.datasets.layouts.pictures import PICTURES, with_pictures
@@ -117,7 +117,7 @@ def list_videos(
     elif words is not None and words != TableWords():
         raise UserError(f"{root} is read as layout {_name(chosen)}: --columns and --labels are for tables")
     else:
-        listing = without_twins(tree, _with_voices(tree, chosen.read(tree), altered_voice))
+        listing = without_twins(tree, once(_with_voices(tree, chosen.read(tree), altered_voice)))
     listing = account(tree, listing, chosen.PLACES)
     # File systems allow names that no table can hold.
     unfit = [

@@ -44,8 +44,8 @@ def read(tree: Tree) -> Listing:
     files = Files(tree)
     refused: list[RefusedEntry] = []
     absent: list[str] = []
-    found: dict[str, VideoRecord] = {}
-    voices: dict[str, VideoRecord] = {}
+    videos: list[VideoRecord] = []
+    voices: list[VideoRecord] = []
     lists, beside = _lists(tree), [] if _lists(tree) else _beside(tree)
     listed = 0
     for entry, home, name in _entries(tree, lists, beside, refused):
@@ -77,12 +77,11 @@ def read(tree: Tree) -> Listing:
             target_id=_person(entry["file"]),
             fake_segments=segments,
         )
-        (voices if kind == "audio_modified" else found)[video_id] = video
-    videos = tuple(found.values())
+        (voices if kind == "audio_modified" else videos).append(video)
     notes = absent_note("the lists", absent, listed) + orphans_note(videos) + altered_note(videos)
     reasons = {name: UNLABELLED for name in tree.videos if TEST.match(name)}
     used = frozenset((*lists, *beside))
-    return Listing(videos, tuple(notes), tuple(refused), used, reasons, tuple(voices.values()))
+    return Listing(tuple(videos), tuple(notes), tuple(refused), used, reasons, tuple(voices))
 
 
 def _entries(

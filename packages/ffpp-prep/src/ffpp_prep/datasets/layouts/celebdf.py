@@ -119,14 +119,14 @@ def _listed(tree: Tree, name: str, refused: list[RefusedEntry]) -> Iterator[Key]
     """Yields the test videos of a list; lines that name none are added to `refused`."""
     path = tree.path(name)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not readable as text ({error})") from error
     home = name.rpartition("/")[0]
     for line in filter(str.strip, lines):
-        video = line.strip().partition(" ")[2].strip().replace("\\", "/")
-        place = _place(video)
-        if place and not place.key[0]:
-            yield home, *place.key[1:]
+        *_, video = line.split(maxsplit=1)
+        place = _place(video.strip().replace("\\", "/"))
+        if place:  # with the data set's own folder before it, where the list lies above
+            yield "/".join(filter(None, (home, place.key[0]))), *place.key[1:]
         else:
             refused.append(RefusedEntry(name, ascii(line[:200]), "no line such as  1 YouTube-real/00170.mp4"))

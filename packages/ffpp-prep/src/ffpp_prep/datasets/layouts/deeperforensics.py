@@ -85,6 +85,6 @@ def _video(tree: Tree, name: str, splits: dict[str, str]) -> VideoRecord | None:
 def _lines(tree: Tree, name: str) -> list[str]:
     path = tree.path(name)
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not readable as text ({error})") from error

@@ -25,7 +25,8 @@ from ffpp_prep.text.units import counted
 
 PLACES = "named by a JSON list of DeepfakeBench's form"
 BEGINS = re.compile(
-    r'\s*\{\s*"[^"]+"\s*:\s*\{\s*"[^"]+"\s*:\s*\{\s*"(train|val|valid|validation|test)"\s*:\s*\{'
+    r'\s*\{\s*"[^"]+"\s*:\s*\{\s*"[^"]+"\s*:\s*\{\s*"(train|val|valid|validation|test)"\s*:\s*\{',
+    re.IGNORECASE,
 )
 METHODS = {
     "FF-DF": "Deepfakes",

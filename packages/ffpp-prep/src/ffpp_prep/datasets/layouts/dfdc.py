@@ -7,12 +7,12 @@ The file is input from outside: only plain names of files in the part's own fold
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ffpp_prep.datasets.layouts import dfdc_test
 from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
+from ffpp_prep.datasets.layouts.lists import read_json
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
@@ -117,7 +117,7 @@ def _read_parts(tree: Tree) -> Listing:
 
 def _below(tree: Tree, parts: list[_Part]) -> dict[tuple[str, str], list[str]]:
     """Returns the videos in folders without a metadata.json of their own, by the folder above that has one
-    and their name.
+    and their name in small letters.
     """
     folders = {part.folder for part in parts}
     found: dict[tuple[str, str], list[str]] = {}
@@ -125,13 +125,15 @@ def _below(tree: Tree, parts: list[_Part]) -> dict[tuple[str, str], list[str]]:
         folder, _, name = video.rpartition("/")
         while folder and folder not in folders:
             folder = folder.rpartition("/")[0]
-        found.setdefault((folder, name), []).append(video)
+        found.setdefault((folder, name.casefold()), []).append(video)
     return found
 
 
 def _found(entry: _Entry, present: set[str], deeper: dict[tuple[str, str], list[str]]) -> _Entry:
-    """Returns the entry with its file: where that isn't in the part's own folder, the only one of its name below."""
-    below = deeper.get((entry.part.folder, entry.name), [])
+    """Returns the entry with its file: where that isn't in the part's own folder, the only one of its name there or
+    below, whatever its capitals.
+    """
+    below = deeper.get((entry.part.folder, entry.name.casefold()), [])
     return entry if entry.video_id in present or len(below) != 1 else replace(entry, video_id=below[0])
 
 
@@ -152,13 +154,11 @@ def _parts(tree: Tree) -> list[_Part]:
 
 def _entries(tree: Tree, part: _Part, refused: list[RefusedEntry]) -> Iterator[_Entry]:
     """Yields the videos of a part; what is no video's entry is added to `refused`."""
-    path = tree.path(part.metadata)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error})") from error
+    content = read_json(tree, part.metadata)
     if not isinstance(content, dict):
-        raise UserError(f"{path}: expected an object with one entry a video, found {type(content).__name__}")
+        raise UserError(
+            f"{tree.path(part.metadata)}: expected an object with one entry a video, found {type(content).__name__}"
+        )
     for name, entry in sorted(content.items()):
         label = LABELS.get(str(entry.get("label")).upper()) if isinstance(entry, dict) else None
         if not _is_plain_name(name):

@@ -6,6 +6,7 @@ dataset.json is keyed by those paths: label, set (train or test; no validation),
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
@@ -17,6 +18,7 @@ from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 
 TABLE = "dataset.json"
 PLACES = f"listed by {TABLE}"
+PATH = re.compile(r'"(\./)?(method_[AB]|original_videos)[/\\]')  # as JSON writes it
 
 
 def matches(tree: Tree) -> bool:
@@ -80,5 +82,4 @@ def _number(value: object) -> str:
 
 
 def _tables(tree: Tree) -> list[str]:
-    words = ('"method_A/', '"method_B/', '"original_videos/')
-    return [name for name in named(tree, TABLE) if any(word in peek(tree, name) for word in words)]
+    return [name for name in named(tree, TABLE) if PATH.search(peek(tree, name))]

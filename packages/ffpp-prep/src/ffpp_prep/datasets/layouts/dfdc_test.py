@@ -6,6 +6,7 @@ together with the training parts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
@@ -15,14 +16,13 @@ from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 
+BEGINS = re.compile(r'[",;\s]*filename\b', re.IGNORECASE)  # some write an index before it, or quotes
 LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "real": 0, "fake": 1, "false": 0, "true": 1}
 
 
 def lists(tree: Tree) -> list[str]:
     """Returns the lists of a test set in the tree."""
-    tables = [
-        name for name in named(tree, "labels.csv") if peek(tree, name).lstrip("\ufeff").startswith("filename")
-    ]
+    tables = [name for name in named(tree, "labels.csv") if BEGINS.match(peek(tree, name))]
     return [*tables, *(name for name in named(tree, "metadata.json") if '"is_fake"' in peek(tree, name))]
 
 
@@ -63,9 +63,10 @@ def read(tree: Tree) -> Listing:
 
 
 def _entries(tree: Tree, table: str) -> Iterator[tuple[str, str]]:
-    if table.endswith(".csv"):
+    if table.casefold().endswith(".csv"):
         for row in read_rows(tree.path(table)).rows:
-            yield row.get("filename", ""), row.get("label", "")
+            values = {column.casefold(): value for column, value in row.items()}
+            yield values.get("filename", ""), values.get("label", "")
         return
     content = read_json(tree, table)
     if not isinstance(content, Mapping):

@@ -6,6 +6,9 @@ holds the same rows. Where only the voice was altered, the picture is real.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import (
     Files,
@@ -36,8 +39,8 @@ def read(tree: Tree) -> Listing:
     files, lists = Files(tree), _lists(tree)
     refused: list[RefusedEntry] = []
     absent: list[str] = []
-    found: dict[str, VideoRecord] = {}
-    voices: dict[str, VideoRecord] = {}
+    videos: list[VideoRecord] = []
+    voices: list[VideoRecord] = []
     listed = 0
     for name in lists[:1]:
         home = name.rpartition("/")[0]
@@ -47,8 +50,8 @@ def read(tree: Tree) -> Listing:
             if not video_id:
                 absent.append(entry["file"])
                 continue
-            picture, voice = entry.get("modify_video") is True, entry.get("modify_audio") is True
             try:
+                picture, voice = _said(entry, "modify_video"), _said(entry, "modify_audio")
                 segments = segments_in(entry, "fake_periods") if picture else ""
             except UserError as error:
                 refused.append(RefusedEntry(name, ascii(entry["file"])[:200], str(error)))
@@ -63,11 +66,18 @@ def read(tree: Tree) -> Listing:
                 original_id=files.find(str(entry.get("original") or ""), home) if picture else "",
                 fake_segments=segments,
             )
-            (voices if voice and not picture else found)[video_id] = video
-    videos = tuple(found.values())
+            (voices if voice and not picture else videos).append(video)
     notes = absent_note(LISTS[0], absent, listed) + orphans_note(videos) + altered_note(videos)
     notes.append("LAV-DF names no people: leaks can't be audited by person")
-    return Listing(videos, tuple(notes), tuple(refused), frozenset(lists), voices=tuple(voices.values()))
+    return Listing(tuple(videos), tuple(notes), tuple(refused), frozenset(lists), voices=tuple(voices))
+
+
+def _said(entry: Mapping[str, Any], name: str) -> bool:
+    """Returns what an entry says; False where it says nothing. Raises: UserError: neither true nor false."""
+    value = entry.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise UserError(f"{name} is {value!r}, allowed: true, false")
+    return value is True
 
 
 def _lists(tree: Tree) -> list[str]:

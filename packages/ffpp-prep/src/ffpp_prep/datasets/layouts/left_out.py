@@ -46,6 +46,25 @@ def account(tree: Tree, listing: Listing, places: str) -> Listing:
     return replace(listing, refused=tuple(refused))
 
 
+def once(listing: Listing) -> Listing:
+    """Returns the same listing with each video once, where lists name it several times: the first counts.
+
+    One that is listed as real and as fake is neither.
+    """
+    found: dict[str, list[VideoRecord]] = {}
+    for video in listing.videos:
+        found.setdefault(video.video_id, []).append(video)
+    several = [same for same in found.values() if len({video.label for video in same}) > 1]
+    unclear = {same[0].video_id: "listed as real and as fake" for same in several}
+    again = [same[0].video_id for same in found.values() for _ in same[1:] if same[0].video_id not in unclear]
+    return replace(
+        listing,
+        videos=tuple(same[0] for name, same in found.items() if name not in unclear),
+        refused=(*listing.refused, *(_refused(name, "listed before, which counts") for name in again)),
+        reasons={**listing.reasons, **unclear},
+    )
+
+
 def without_twins(tree: Tree, listing: Listing) -> Listing:
     """Returns the same listing without videos that are another of its videos, of the same label, reached by a link."""
     names = [v.video_id for v in listing.videos]

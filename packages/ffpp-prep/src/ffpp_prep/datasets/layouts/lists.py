@@ -37,19 +37,22 @@ class Files:
     def _by_name(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for name in self.tree.videos:
-            found.setdefault(plain(name).rpartition("/")[2], []).append(name)
+            found.setdefault(plain(name).rpartition("/")[2].casefold(), []).append(name)
         return found
 
     def find(self, name: str, home: str = "") -> str:
         """Returns the video that a list in folder `home` calls so, "" where there is none or it could be several.
 
         A name with folders is looked for below `home`, then as the end of a path; a bare one in `home`, then anywhere.
+        Where none is written so, one that differs by capitals alone is taken: some disks don't keep them.
         """
         wanted = plain(name).replace("\\", "/").removeprefix("./")
         if exact := self._by_path.get(f"{home}/{wanted}".lstrip("/")):
             return exact
-        same = self._by_name.get(wanted.rpartition("/")[2], [])
-        ends = [video for video in same if f"/{plain(video)}".endswith(f"/{wanted}")]
+        same = self._by_name.get(wanted.rpartition("/")[2].casefold(), [])
+        ends = [video for video in same if f"/{plain(video)}".endswith(f"/{wanted}")] or [
+            video for video in same if f"/{plain(video)}".casefold().endswith(f"/{wanted}".casefold())
+        ]
         near = [video for video in ends if video.startswith(f"{home}/")] if home else ends
         return (near or ends)[0] if len(near or ends) == 1 else ""
 
@@ -69,7 +72,7 @@ def peek(tree: Tree, name: str) -> str:
     """Returns the beginning of a list; "" for one that can't be read."""
     try:
         with tree.path(name).open("rb") as file:
-            return file.read(PEEK).decode("utf-8", errors="replace")
+            return file.read(PEEK).decode("utf-8-sig", errors="replace")
     except OSError:
         return ""
 

@@ -23,7 +23,7 @@ from ffpp_prep.datasets.layouts.words import CLASS_SYNONYMS, split_of
 from ffpp_prep.datasets.people import NOBODY
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
-from ffpp_prep.format.segments import altered_frames
+from ffpp_prep.format.segments import pairs_in, segments_text
 from ffpp_prep.text.units import counted
 from ffpp_prep.video import is_there
 
@@ -205,7 +205,8 @@ def _video(where: str, row: dict[str, str], path: Path, label: int, name: str) -
     if row.get("fake_segments") and not label:
         raise UserError(f"{where}: fake_segments {row['fake_segments']!r}: only a fake (label 1) has them")
     try:
-        altered_frames(row.get("fake_segments", ""), 0, 0)
+        if row.get("fake_segments"):
+            row["fake_segments"] = segments_text(pairs_in(row["fake_segments"]))
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     given = {key: value for key, value in row.items() if value} | {"split": split}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ffpp_prep.datasets.layouts.listing import Listing
-from ffpp_prep.datasets.layouts.lists import orphans_note, stem
+from ffpp_prep.datasets.layouts.lists import orphans_note
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 
@@ -34,7 +34,7 @@ def read(tree: Tree) -> Listing:
             method="UADFV" if match["mark"] else REAL_METHOD,
             label=int(bool(match["mark"])),
             original_id=real.get((match["home"], match["number"]), "") if match["mark"] else "",
-            target_id=stem(name).removesuffix("_fake"),
+            target_id=match["number"],
         )
         for name, match in places
     )
