@@ -55,6 +55,10 @@ def test_files_hold_the_card_and_no_path_of_this_machine(model: torch.nn.Module,
         torch.export.load(tmp_path / "model.pt2", extra_files=extra)
         written = onnx.load(tmp_path / "model.onnx")
         entries = {entry.key: entry.value for entry in written.metadata_props}
+        shapes = [
+            x.type.tensor_type.shape.dim[0].dim_param for x in (*written.graph.input, *written.graph.output)
+        ]
+        assert shapes == ["batch", "batch"]
         assert not any(node.metadata_props or node.doc_string for node in written.graph.node)
         for text in (extra[CARD_KEY], entries[CARD_KEY]):
             said = json.loads(text)
@@ -86,6 +90,7 @@ def test_height_and_width_can_stay_open(model: torch.nn.Module, noise: Noise, tm
     export_onnx(model, tmp_path / "model.onnx", dynamic_size=True)
     export_program(model, tmp_path / "model.pt2", dynamic_size=True)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
     program = torch.export.load(tmp_path / "model.pt2").module()
     for height, width in ((107, 200), (151, 131)):
         images = noise(2, 200)[:, :, :height, :width].contiguous()

@@ -12,6 +12,8 @@ import torch
 from .errors import UserError
 
 INPUT, OUTPUT = "image", "logits"
+AXES = ("batch", "channels", "height", "width")
+"""What the input's axes are called where their length is left open."""
 _CHECKSUM, _ZEROS = "content_sha256", "0" * 64
 # an entry of a protobuf map: the field of the name, that of the value with its length, the value
 _PLACE = _CHECKSUM.encode() + b"\x12\x40" + _ZEROS.encode()
@@ -61,10 +63,31 @@ def write_onnx(
             f"opset is {opset}, but the exporter writes {written} for this network; allowed: {written} and more"
         )
     ClearMetadataAndDocStringPass()(model)
+    _name_axes(model.graph)
     model.metadata_props.update({**metadata, _CHECKSUM: _ZEROS})
     model.doc_string = description
     program.save(path)
     _seal(Path(path))
+
+
+def _name_axes(graph: Any) -> None:
+    """Calls the input's open axes by their names: torch numbers them, and writes all other shapes by those numbers."""
+    from onnx_ir import Shape, SymbolicDim
+
+    named = {
+        axis.value: name
+        for axis, name in zip(graph.inputs[0].shape, AXES, strict=True)
+        if isinstance(axis, SymbolicDim)
+    }
+    symbols = re.compile("|".join(rf"\b{symbol}\b" for symbol in named))
+    for value in (*graph.inputs, *(value for node in graph.all_nodes() for value in node.outputs)):
+        if named and value.shape is not None:
+            value.shape = Shape(
+                symbols.sub(lambda found: named[found[0]], axis.value)
+                if isinstance(axis, SymbolicDim)
+                else axis
+                for axis in value.shape
+            )
 
 
 def describe_onnx(path: Path, metadata: Mapping[str, str]) -> None:
