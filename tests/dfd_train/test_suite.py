@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ from dfd_train.suite.files import SUITES, find_suite
 from dfd_train.suite.plan import Suite, read_suite
 from ffpp_prep.format.geometry import CropGeometry, cut_face
 from ffpp_prep.format.prepared import load_prepared
+from ffpp_prep.settings import BoxSettings, CropSettings
+from ffpp_prep.stages import detect_boxes, extract_faces, find_landmarks, scan
 
 SUITE = """
 title = "Own and other"
@@ -75,6 +78,20 @@ def sets(small_set_writer, tmp_path_factory) -> Path:
     prediction.train(own.work, folder / "run")
     (folder / "suite.toml").write_text(SUITE)
     return folder
+
+
+@pytest.fixture(scope="module")
+def aligned_films(tmp_path_factory) -> Path:
+    """WORK of two films of a face with its points; the stored crops aren't aligned."""
+    root, head = tmp_path_factory.mktemp("films"), prediction.decode(prediction.talking_head())
+    prediction.encode(root / "real.mp4", head[:2])
+    prediction.encode(root / "fake.mp4", [frame[:, ::-1] for frame in head[:2]])
+    (root / "t.csv").write_text("path,label,split\nreal.mp4,0,test\nfake.mp4,1,test\n")
+    scan(root / "t.csv", root / "work")
+    detect_boxes(root / "work", BoxSettings(detector="blazeface"))
+    find_landmarks(root / "work")
+    extract_faces(root / "work", CropSettings(size=64))
+    return root / "work"
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +211,56 @@ def test_a_set_that_fails_ends_nothing(sets, tmp_path):
     told = json.loads((sets / "run/suites/own/suite.json").read_text())
     assert [one["protocol"] for one in told["sets"]] == ["stored"]
     assert [(one["protocol"], one["missing"]) for one in told["left_out"]] == [("wide", False)]
+
+
+def test_crops_of_others_have_no_other_margin(sets, small_set_writer, tmp_path):
+    """Where boxes took pictures as they are, a wider crop would be the same picture under another name."""
+    small_set_writer(
+        tmp_path / "wild", splits=("test",) * 3, detection={"threshold": 0.45, "faces": "as-is"},
+        edit=lambda table: people(table, "wilddeepfake"),
+    )  # fmt: skip
+    file = write(
+        tmp_path,
+        'title = "Crops"\n[[protocols]]\nname = "stored"\nframes = 1\n[[protocols]]\nname = "wide"\nmargin = 1.0\n'
+        '[[sets]]\nname = "Wild"\nwork = ["wild"]\n',
+    )
+    assert main(["evaluate", str(sets / "run"), "--suite", str(file), "--workers", "0"]) == 1
+    told = json.loads((sets / "run/suites/own/suite.json").read_text())
+    assert [one["protocol"] for one in told["sets"]] == ["stored"]
+    (left,) = told["left_out"]
+    assert left["protocol"] == "wide" and left["reason"].endswith("nothing lies around them: no other margin")
+
+
+def test_another_alignment_is_cut_from_the_videos_or_refused_in_one_line(sets, aligned_films, tmp_path):
+    """By the points of `landmarks`, whatever the stored crops are; without points the set is left out."""
+    shutil.copytree(aligned_films, tmp_path / "bare")
+    shutil.rmtree(tmp_path / "bare/landmarks")
+    shutil.copytree(aligned_films, tmp_path / "films")
+    file = write(
+        tmp_path,
+        'title = "Aligned"\n[[protocols]]\nname = "aligned"\nframes = 2\nalign = "deepfakebench"\nsize = 48\n'
+        '[[protocols]]\nname = "stored"\nframes = 2\n'
+        '[[sets]]\nname = "films"\nwork = ["films"]\n[[sets]]\nname = "bare"\nwork = ["bare"]\n',
+    )
+    assert main(["evaluate", str(sets / "run"), "--suite", str(file), "--workers", "1"]) == 1
+    told = json.loads((sets / "run/suites/own/suite.json").read_text())
+    assert [(one["name"], one["protocol"], one["crops"]) for one in told["sets"]] == [
+        ("films", "aligned", "margin 0.3, aligned to deepfakebench, 48 pixels"),
+        ("films", "stored", "margin 0.3, 64 pixels"),
+        ("bare", "stored", "margin 0.3, 64 pixels"),
+    ]
+    (left,) = told["left_out"]
+    assert re.fullmatch(r"\S+bare has no landmarks of .* run ffpp-prep landmarks \S+bare", left["reason"])
+    prepared = load_prepared(tmp_path / "films")
+    found, _ = read_predictions(sets / "run/suites/own" / told["sets"][0]["predictions"])
+    wanted = prepared.cut_as(CropGeometry(size=48, align="deepfakebench"), cut_face)
+    detector = load_model(sets / "run", trust=prediction.TRUST).detector
+    videos = prepared.videos[prepared.videos["video_id"].isin(found["video_id"])]
+    for source, same in ((wanted, True), (prepared, False)):
+        logits = score_videos(
+            detector.network, detector.spec, source, videos, Scoring(2), device=torch.device("cpu")
+        )["logit"]
+        assert np.allclose(found["logit"], logits, atol=1e-4) == same
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

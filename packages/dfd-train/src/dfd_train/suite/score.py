@@ -36,7 +36,7 @@ from dfd_train.suite.plan import Protocol, Suite, SuiteSet
 from dfd_train.suite.standing import Learned, Standing
 from ffpp_prep.format.frames import BENCHMARK_FRAMES
 from ffpp_prep.format.geometry import CropGeometry
-from ffpp_prep.format.joined import open_sets
+from ffpp_prep.format.joined import detection_of, open_sets
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.options import Checked, Range
 from ffpp_prep.text.bars import bar
@@ -265,6 +265,11 @@ class _Scorer:
         if self._model.card is not None:
             raise UserError(
                 f"{self.folder.path} is a published detector and cuts crops of its own: no other margin"
+            )
+        if protocol.margin is not None and "as-is" in detection_of(prepared).get("faces", ()):
+            raise UserError(
+                f"{prepared.work}: its pictures are face crops already (--faces as-is), and nothing lies around them: "
+                "no other margin"
             )
         stored = prepared.geometry
         align = stored.align if protocol.align is None else protocol.align
