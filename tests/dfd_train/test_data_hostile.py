@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dfd_train.errors import UserError
+from ffpp_prep.errors import Damaged
 from ffpp_prep.format.box_reader import BoxReader
 from ffpp_prep.format.checksums import read_checked_json, write_checked_json
 from ffpp_prep.format.hdf5 import open_shard
@@ -198,13 +199,58 @@ def test_a_manifest_of_another_kind(work: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [{"shards": 3}, {"shards": [3]}, {"margin": "a"}, {"size": [1]}, {"size": 0.5}]
+    "changed",
+    [
+        *({"shards": 3}, {"shards": [3]}, {"margin": "a"}, {"size": [1]}, {"size": 0.5}),
+        *({"margin": 10**400}, {"margin": float("nan")}, {"size": True}, {"size": 10**30}),
+    ],
 )
 def test_a_manifest_with_another_kind_of_value(work: Path, changed: dict[str, object]) -> None:
     path = work / "faces/manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
-    with pytest.raises(UserError, match=rf"manifest\.json: ({next(iter(changed))} is|lists) "):
+    words = rf"manifest\.json: ((damaged: )?{next(iter(changed))}(=| is )|lists |int too large)"
+    with pytest.raises(UserError, match=words):
         load_prepared(work)
+
+
+def test_a_manifest_that_says_too_little_says_what_to_do(work: Path) -> None:
+    for lacking in ("format_version", "margin", "shards"):
+        path = work / "faces/manifest.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({name: value for name, value in content.items() if name != lacking}))
+        with pytest.raises(
+            Damaged, match=r"manifest\.json: damaged: .*run  ffpp-prep verify .*work --repair"
+        ):
+            load_prepared(work)
+        path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("last", [10**6, 2**62, 10**40])
+def test_a_manifest_that_names_places_beyond_a_shard(work: Path, last: int) -> None:
+    path = work / "faces/manifest.json"
+    content = json.loads(path.read_text())
+    content["shards"][0] |= {"blob": [last, last], "index_crc32": 0}
+    path.write_text(json.dumps(content))
+    with pytest.raises(Damaged, match=r"faces-00000\.h5: damaged: its crops would lie beyond its end; run"):
+        load_prepared(work)
+
+
+@pytest.mark.parametrize("value", [np.array([1, 1]), np.array([], "i8"), "", -1, float("nan")])
+def test_a_shard_with_attributes_of_another_kind(work: Path, value: object) -> None:
+    with h5py.File(work / SHARD, "r+") as file:
+        file.attrs["format_version"] = value
+    with pytest.raises(Damaged, match=r"faces-00000\.h5: damaged: .*; run  ffpp-prep verify"):
+        load_prepared(work)
+
+
+def test_a_damaged_crop_says_what_to_do(work: Path) -> None:
+    prepared = load_prepared(work)
+    with h5py.File(work / SHARD, "r+") as file:
+        file["blob"][:] = 0
+    with pytest.raises(
+        Damaged, match=r"faces-00000\.h5: damaged: the crop at byte \d+ .*; run  ffpp-prep verify"
+    ):
+        prepared.read_crop_at(0, 0)
 
 
 @pytest.mark.slow

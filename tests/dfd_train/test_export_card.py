@@ -36,10 +36,14 @@ def test_a_card_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"format_version": 2}, {"labels": ["fake", "real"]}, {"temperature": 0}, {"border": "wrap"}]
+    "change",
+    [
+        *({"format_version": 2}, {"labels": ["fake", "real"]}, {"temperature": 0}, {"border": "wrap"}),
+        *({"margin": 1e40}, {"scale": float("nan")}, {"crop_size": 10**30}),
+    ],
 )
 def test_another_card_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=next(iter(change))):
+    with pytest.raises(UserError, match=rf"dfd_train\.json: not the metadata .*{next(iter(change))}"):
         DetectorCard.from_json(json.dumps({**without_checksum(json.loads(CARD.to_json())), **change}))
 
 

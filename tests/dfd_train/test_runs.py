@@ -14,11 +14,13 @@ import pytest
 import torch
 from resuming import FULL, assert_same_run, command, start, straight_run, wait_until
 
+from dfd_train.calibration.precision import kept_checks
 from dfd_train.cli import main
 from dfd_train.errors import UserError
 from dfd_train.runs.checkpoint import load_checkpoint
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions
+from ffpp_prep.errors import Damaged
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +173,35 @@ def test_a_bug_keeps_its_traceback_and_has_a_status_of_its_own(monkeypatch, caps
     assert main(["run", "--out", str(tmp_path / "run")]) == 70
     error = capsys.readouterr().err
     assert "Traceback" in error and "could not be broadcast" in error and "in broken" in error
+
+
+@pytest.mark.parametrize(
+    "record", [{"splits": []}, {"splits": {"train": "x"}}, {"datasets": 3}, {"sets": [1]}, {"work": [1]}]
+)
+def test_a_record_with_another_kind_of_value_says_what_to_do(tmp_path, record):
+    (tmp_path / "data.json").write_text(json.dumps(record))
+    with pytest.raises(
+        Damaged, match=r"data\.json: damaged: Expected .*; it is a record: take it from a copy"
+    ):
+        RunFolder(tmp_path).read_data()
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/best.pt").write_bytes(b"")
+    (tmp_path / "precision.json").write_text(json.dumps({"bf16 cpu": record}))
+    with pytest.raises(Damaged, match=r"precision\.json: damaged: .*; remove it: it is made again"):
+        kept_checks(tmp_path)
+
+
+def test_events_that_lack_what_readers_need_are_passed_over(tmp_path, caplog):
+    whole = {"event": "epoch", "epoch": 2, "val_loss": 0.5}
+    broken = [
+        {"event": "epoch"},
+        {"event": "epoch", "epoch": "2"},
+        {"event": "gradient_flow", "epoch": 2},
+        {"epoch": 1},
+    ]
+    lines = [json.dumps(event) for event in [*broken, whole]]
+    (tmp_path / "events.jsonl").write_text("\n".join(lines) + "\n")
+    folder = RunFolder(tmp_path)
+    assert folder.read_events() == [whole] and caplog.text.count("is damaged") == len(broken)
+    folder.drop_epochs_after(1)
+    assert folder.read_events() == []

@@ -392,3 +392,22 @@ def test_a_work_folder_of_before_there_were_checksums(work: Path, extracted: Pat
     result = ffpp_prep("extract", work, "--codec", "raw")
     assert result.returncode == 0 and "extract: 0 shards" in result.stdout
     assert verify_work(work).damage == ()
+
+
+def test_a_lost_format_version_is_no_dead_end(work: Path, extracted: Path) -> None:
+    """In files of before there were checksums; another version is another program's, and stays."""
+    commit, plan = work / "boxes/videos-00000.parquet", work / "faces/plan.json"
+    as_before(commit)
+    table = pq.read_table(commit)
+    for version in (b"2", b"?"):
+        metadata = table.schema.metadata | {b"format_version": version}
+        pq.write_table(table.replace_schema_metadata(metadata), commit)
+        found = verify_work(work)
+        assert [one.file for one in found.damage] == [commit] * (version == b"?")
+        assert ["format version 2" in one.why for one in found.unread] == [True] * (version == b"2")
+    with pytest.raises(Damaged, match=f"says no format version; run  ffpp-prep verify {work} --repair"):
+        read_boxes(work)
+    shutil.copyfile(extracted / "boxes/videos-00000.parquet", commit)
+    plan.write_text("{}")
+    (damage,) = verify_work(work, repair=True).damage
+    assert damage.file == plan and plan.read_bytes() == (extracted / "faces/plan.json").read_bytes()

@@ -131,6 +131,8 @@ class DetectorCard:
         again = "export the run again"
         content = without_checksum(parsed_json(text, here, again), here, again)
         try:
-            return msgspec.convert(content, cls)
-        except msgspec.ValidationError as error:
+            card = msgspec.convert(content, cls)
+            _ = card.input, card.geometry  # whose fields have bounds of their own
+        except (msgspec.ValidationError, UserError) as error:
             raise UserError(f"{here}: not the metadata of an exported detector: {error}") from None
+        return card

@@ -16,6 +16,7 @@ from dfd_train.calibration.learned import Calibration
 from dfd_train.errors import UserError
 from dfd_train.metrics import scores
 from dfd_train.runs.folder import RunFolder
+from ffpp_prep.errors import Damaged
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.text.units import counted
 
@@ -71,7 +72,10 @@ def keep_check(run: Path, check: PrecisionCheck) -> None:
 def kept_checks(run: Path) -> tuple[PrecisionCheck, ...]:
     """Returns a run's checks under its present calibration. Raises: UserError for a damaged file."""
     calibration, sha256 = current_calibration(run), sha256_of(RunFolder(run).best)
-    checks = [msgspec.convert(check, PrecisionCheck) for check in RunFolder(run).read_json(FILE).values()]
+    try:
+        checks = [msgspec.convert(check, PrecisionCheck) for check in RunFolder(run).read_json(FILE).values()]
+    except msgspec.ValidationError as error:
+        raise Damaged(run / FILE, str(error), "remove it: it is made again") from None
     return tuple(
         check
         for check in checks

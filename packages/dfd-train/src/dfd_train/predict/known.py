@@ -34,7 +34,7 @@ def _met(facts: Facts, prepared: PreparedSet, selection: Selection) -> str:
     if facts.kind != "run":
         return unknown
     try:
-        record = RunFolder(facts.path).read_json("data.json")
+        record = RunFolder(facts.path).read_data()
         if record["fingerprint"] == prepared.fingerprint:
             chose = "these videos chose its checkpoint and its temperature"
             return chose if selection.split == "val" else ""

@@ -206,7 +206,7 @@ def read_run(path: Path) -> Run:
         path=path,
         config=asdict(config),
         environment=RunFolder(path).read_json("environment.json"),
-        data=RunFolder(path).read_json("data.json"),
+        data=RunFolder(path).read_data(),
         epochs=epochs_of(events),
         gradients=gradients_of(events),
         predictions=_predictions(path),

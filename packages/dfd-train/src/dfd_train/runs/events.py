@@ -7,8 +7,9 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+import msgspec
 import pandas as pd
 
 from dfd_train.runs.files import naming, write_atomically
@@ -17,6 +18,20 @@ from ffpp_prep.format.checksums import parsed_json, with_checksum, without_check
 
 log = logging.getLogger(__name__)
 Event = Mapping[str, Any]
+
+
+class _OfEpoch(TypedDict):
+    epoch: int
+
+
+class _GradientFlow(_OfEpoch):
+    layers: list[str]
+    mean: list[float]
+    max: list[float]
+
+
+_KINDS = {"epoch": _OfEpoch, "gradient_flow": _GradientFlow}
+"""what readers rely on"""
 
 
 def add_event(path: Path, event: Event) -> None:
@@ -99,7 +114,11 @@ def _lines(path: Path) -> Iterator[tuple[bytes, Event | None]]:
 def _event(line: bytes, path: Path) -> Event:
     """Returns what `add_event` was given. Raises: Damaged."""
     event = without_checksum(parsed_json(line, path, ""), path, "")
-    epoch = event.get("epoch", 0)
-    if not isinstance(event.get("event"), str) or not isinstance(epoch, int):
+    kind = event.get("event")
+    if not isinstance(kind, str):
         raise Damaged(path, "it is no event", "")
+    try:
+        msgspec.convert(event, _KINDS.get(kind, dict[str, Any]))
+    except msgspec.ValidationError as error:
+        raise Damaged(path, str(error), "") from None
     return event

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+import msgspec
 import pandas as pd
 import tomli_w
 
@@ -27,6 +28,27 @@ from ffpp_prep.work.lock import only_run
 
 DEMONSTRATION = "demonstration model, not evidence"
 _REMEDY = "it is a record: take it from a copy of the run, or remove it and do without"
+
+
+class _Place(TypedDict, total=False):
+    work: str | None
+    work_beside: str | None
+
+
+class _Split(TypedDict, total=False):
+    real: int
+    fake: int
+    methods: dict[str, int]
+
+
+class _DataRecord(_Place, total=False):
+    """What others read of data.json; earlier versions lack some of it."""
+
+    sets: list[_Place]
+    datasets: list[str] | None
+    fingerprint: str
+    detector: str
+    splits: dict[str, _Split]
 
 
 @dataclass(frozen=True)
@@ -110,7 +132,7 @@ class RunFolder:
             return ()
         record: Mapping[str, Any] = {}
         with suppress(OSError, Damaged):  # then the path as it was typed is what is known
-            record = self.read_json("data.json")
+            record = self.read_data()
         typed = self.read_config().data.works
         told = [*(record.get("sets") or [record]), *({} for _ in typed)]
         return tuple(self._place(Path(work), one) for work, one in zip(typed, told, strict=False))
@@ -155,6 +177,15 @@ class RunFolder:
         """
         path = self.path / name
         return read_checked_json(path, _REMEDY) if path.is_file() else {}
+
+    def read_data(self) -> dict[str, Any]:
+        """Returns data.json, what the run learned from; raises as `read_json`, and where a value is of another kind."""
+        record = self.read_json("data.json")
+        try:
+            msgspec.convert(record, _DataRecord)
+        except msgspec.ValidationError as error:
+            raise Damaged(self.path / "data.json", str(error), _REMEDY) from None
+        return record
 
     def add_event(self, event: Event) -> None:
         """Appends one line to events.jsonl."""

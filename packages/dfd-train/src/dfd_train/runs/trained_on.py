@@ -26,7 +26,7 @@ def run_geometry(run: Path) -> CropGeometry:
     Raises: UserError where one of them is damaged.
     """
     folder = RunFolder(run)
-    record = folder.read_json("data.json")
+    record = folder.read_data()
     try:
         if "crops" in record:
             return msgspec.convert(record["crops"], CropGeometry)
@@ -46,13 +46,13 @@ def run_detector(run: Path) -> DetectorName:
     Raises:
         UserError: a detector that this version doesn't have.
     """
-    name = RunFolder(run).read_json("data.json").get("detector", "ssd")
+    name = RunFolder(run).read_data().get("detector", "ssd")
     try:
         found: DetectorName = msgspec.convert(name, DetectorName)
     except msgspec.ValidationError:
         allowed = ", ".join(get_args(DetectorName))
         raise UserError(
-            f"{run}: detector={name} found the faces of its data; this version has {allowed} only"
+            f"{run / 'data.json'}: detector={name} found the faces of its data; this version has {allowed} only"
         ) from None
     return found
 
@@ -71,7 +71,7 @@ def run_licence(run: Path) -> str:
 
 def run_training_data(run: Path) -> str:
     """Returns what a run learned from, in words, as its data.json says; empty where it doesn't."""
-    record = RunFolder(run).read_json("data.json")
+    record = RunFolder(run).read_data()
     train = record.get("splits", {}).get("train", {})
     if not train:
         return ""

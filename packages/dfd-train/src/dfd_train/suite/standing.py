@@ -42,7 +42,7 @@ class Learned:
             used = used[~used["method"].isin(left_out)]
             known = frozenset((fingerprint, *(one.fingerprint for one, _ in own.parts)))
             return cls(known, frozenset(_datasets(used)), left_out)
-        said = folder.read_json("data.json").get("datasets")
+        said = folder.read_data().get("datasets")
         return cls(frozenset((fingerprint,)), None if said is None else frozenset(said), left_out)
 
     @classmethod

@@ -88,6 +88,8 @@ def check_index(path: Path, blob: tuple[int, int], recorded: int, remedy: str) -
         Damaged: they differ.
         OSError: the file can't be read.
     """
+    if blob[1] > path.stat().st_size:
+        raise Damaged(path, "its crops would lie beyond its end", remedy)
     with path.open("rb") as file:
         value = crc32(file.read(blob[0]))
         file.seek(blob[1])
@@ -97,6 +99,9 @@ def check_index(path: Path, blob: tuple[int, int], recorded: int, remedy: str) -
 
 
 def _check(file: h5py.File, size: int, names: Collection[str]) -> None:
+    for name in file.attrs:
+        if np.ndim(file.attrs[name]):
+            raise ValueError(f"its attribute {name} is no single value")
     kinds = PER_CROP | PER_VIDEO | OTHER
     rows = {name: _rows(file, name, kinds[name], size) for name in names}
     crops, videos = rows["video"], rows["videos/id"]

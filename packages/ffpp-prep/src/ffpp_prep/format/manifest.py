@@ -83,28 +83,29 @@ def read_manifest(path: Path) -> Manifest:
         UserError: it is damaged, of another format version, or says what can't be.
         OSError: it can't be read.
     """
-    content = read_checked_json(path, remedy_of(path))
-    if "format_version" not in content:
-        raise UserError(f"cannot read {path}: it lacks format_version")
-    refuse_version(path, content["format_version"])
+    remedy = remedy_of(path)
+    content = read_checked_json(path, remedy)
+    refuse_version(path, content.get("format_version"))
     needed = ("fingerprint", "codec", "color", "margin", "size", "shards")
     if missing := [name for name in needed if name not in content]:
-        raise UserError(f"cannot read {path}: it lacks {', '.join(missing)}")
+        raise Damaged(path, f"it lacks {', '.join(missing)}", remedy)
     if content["color"] != "RGB":
         raise UserError(f"{path}: color is {content['color']!r}, allowed: RGB")
     if content.get("border", "clip") not in ("clip", "pad"):
         raise UserError(f"{path}: border is {content['border']!r}, allowed: clip, pad")
     for name, kinds in {"margin": (int, float), "size": (int,), "shards": (list,)}.items():
         if not isinstance(content[name], kinds):
-            raise UserError(f"{path}: {name} is {content[name]!r}")
-    try:
-        known = codec(str(content["codec"]))
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+            raise Damaged(path, f"{name} is {content[name]!r}", remedy)
     align = content.get("align", "")
     if align not in get_args(Align) or (align and not content["size"]):
         raise UserError(f"{path}: align is {align!r}, allowed: deepfakebench, with a size")
-    geometry = CropGeometry(float(content["margin"]), content.get("border", "clip"), content["size"], align)
+    try:
+        known = codec(str(content["codec"]))
+        geometry = CropGeometry(
+            float(content["margin"]), content.get("border", "clip"), content["size"], align
+        )
+    except (UserError, OverflowError) as error:
+        raise UserError(f"{path}: {error}") from None
     header = ShardHeader(known.name, geometry, str(content["fingerprint"]))
     shards = tuple(_listed(entry, path) for entry in content["shards"])
     return Manifest(header, shards, str(content.get("boxes", "")))

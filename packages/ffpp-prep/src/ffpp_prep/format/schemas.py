@@ -5,13 +5,15 @@ A column of a later version has `since` in its metadata: it is null where a file
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
 import pyarrow as pa
 
-from ffpp_prep.errors import UserError
+from ffpp_prep.errors import Damaged, UserError
+from ffpp_prep.format.made_with import remedy_of
 from ffpp_prep.format.records import VideoRecord
 
 __all__ = [
@@ -120,17 +122,22 @@ CHECKS_SCHEMA = pa.schema(
 
 def refuse_other_version(path: Path, metadata: Mapping[bytes, bytes]) -> None:
     """Compares the format version in a table's metadata with ours; raises as `refuse_version`."""
-    refuse_version(path, metadata.get(b"format_version", b"?").decode(errors="replace"))
+    version = metadata.get(b"format_version")
+    refuse_version(path, None if version is None else version.decode(errors="replace"))
 
 
 def refuse_version(path: Path, version: object) -> None:
     """Compares a file's format version with ours.
 
     Raises:
-        UserError: they differ.
+        Damaged: it says none, or what is no number.
+        UserError: it is another one.
     """
-    if str(version) != str(FORMAT_VERSION):
-        raise UserError(
-            f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}. Take the one that wrote it; "
-            "if this one did, the file is damaged:  ffpp-prep verify WORK --repair"
-        )
+    if str(version) == str(FORMAT_VERSION):
+        return
+    if not re.fullmatch(r"[0-9]{1,6}", str(version)):
+        raise Damaged(path, "it says no format version", remedy_of(path))
+    raise UserError(
+        f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}. Take the one that wrote it; "
+        f"if this one did, the file is damaged: {remedy_of(path)}"
+    )

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ffpp_prep.errors import UserError
+from ffpp_prep.errors import Damaged
 from ffpp_prep.format.codecs import codec
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.format.hdf5 import check_index, open_shard
@@ -87,17 +87,16 @@ class CropStore:
         place = self._places[found]
         shard, shape = int(place["shard"]), (int(place["height"]), int(place["width"]))
         encoded = self._files.read(shard, int(place["start"]), int(place["size"]))
+        where, remedy = f"the crop at byte {place['start']}", remedy_of(self._paths[shard])
         if zlib.crc32(encoded) != place["crc32"]:
-            raise UserError(
-                f"{self._paths[shard]}: the crop at byte {place['start']} is damaged (checksum differs)"
-            )
+            raise Damaged(self._paths[shard], f"{where} doesn't match its checksum", remedy)
         try:
             return codec(self._codec).decode(encoded, *shape)
         except (
             ValueError
         ) as error:  # of another size than recorded, say: it is never decoded to see how large
-            where = f"{self._paths[shard]}: the crop at byte {place['start']}"
-            raise UserError(f"{where} can't be decoded: {' '.join(str(error).split())}") from None
+            reason = f"{where} can't be decoded: {' '.join(str(error).split())}"
+            raise Damaged(self._paths[shard], reason, remedy) from None
 
     def _find(self, video: int, frame: int, face: int) -> int | None:
         key = _key(video, frame, face)
@@ -129,7 +128,7 @@ def _read_index(
 ) -> tuple[list[str], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.void]]:
     """Ids of the shard's videos; of each crop its video, frame and face, and its place in the file."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is listed in the manifest but missing")
+        raise FileNotFoundError(f"{path} is listed in the manifest but missing; {remedy_of(path)}")
     if listed.index_crc32 is not None:
         check_index(path, listed.blob, listed.index_crc32, remedy_of(path))
     with open_shard(path, remedy_of(path), _READ) as file:

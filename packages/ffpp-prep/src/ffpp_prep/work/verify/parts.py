@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ffpp_prep.errors import Damaged
+from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.tables import read_table
@@ -85,6 +85,8 @@ def _check(task: _Task, beat: Beat) -> _Sound | Damage | Unread:
         return Damage(wrong.file, str(wrong), files)
     except Damaged as damaged:
         return Damage(damaged.path, damaged.reason, files)
+    except UserError as error:  # of another version: it may be another program's, and sound
+        return Unread(task.commit, str(error).removeprefix(f"{task.commit}: "))
     except OSError as error:
         return unread(task.commit, error)
 

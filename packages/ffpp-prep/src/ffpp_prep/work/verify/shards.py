@@ -96,7 +96,7 @@ def _shard(commit: Path, path: Path, settings: CropSettings, beat: Beat) -> Shar
         raise Wrong(path, "its CRC-32 is not the recorded one")
     with _opened(path) as file:
         crops, videos = len(file["frame"]), len(file["videos/id"])
-        if not file.attrs.get("complete", False) or file.attrs["fingerprint"] != fingerprint(settings):
+        if not file.attrs.get("complete", False) or file.attrs.get("fingerprint") != fingerprint(settings):
             raise Wrong(path, "incomplete, or written with other settings than planned")
         if (crops, videos) != (summary.crops, summary.videos) or len(file["offsets"]) != crops + 1:
             raise Wrong(path, f"{crops} crops of {videos} videos, not the recorded numbers")
