@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from folders import folders_in
@@ -19,6 +20,7 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.exports import export_crops
 from ffpp_prep.exports.make import MANIFEST
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.format.tables import write_table
 from ffpp_prep.settings import BoxSettings, CropSettings, ExportSettings
 from ffpp_prep.stages import detect_boxes, extract_faces, scan
 
@@ -269,3 +271,17 @@ def test_the_command(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["export", str(empty), "-o", str(tmp_path / "o")]) == 2
     assert "has no crops; run  ffpp-prep extract" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("to", ["folder", "webdataset", "hf", "deepfakebench"])
+def test_a_split_of_a_table_from_elsewhere_leads_nowhere(work: Path, tmp_path: Path, to: str) -> None:
+    """Its name becomes that of files; nothing is written beside the export."""
+    copy = shutil.copytree(work, tmp_path / "work")
+    table = pq.read_table(copy / "videos.parquet")
+    names = [str(tmp_path / "absolute"), "../../up", "..", "a/b", "nul\0"]
+    at = table.schema.get_field_index("split")
+    write_table(table.set_column(at, "split", pa.array(names[: len(table)])), copy / "videos.parquet")
+    out = tmp_path / "inside" / "out"
+    assert export_crops(copy, out, ExportSettings(to=to)).crops == 13
+    assert {path.name for path in tmp_path.iterdir()} == {"work", "inside"}
+    assert [path.name for path in (tmp_path / "inside").iterdir()] == ["out"]

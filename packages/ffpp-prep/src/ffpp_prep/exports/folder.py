@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
-from ffpp_prep.exports.pieces import Piece, crops_of, safe_name, to_png
+from ffpp_prep.exports.pieces import Piece, crops_of, plain_name, safe_name, to_png
 from ffpp_prep.format.files import whole_file, whole_folder
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.jobs import Beat
@@ -75,10 +74,6 @@ def by_video(table: pd.DataFrame, place: Callable[[int], PurePosixPath]) -> list
 
 def _place(prepared: PreparedSet, row: int) -> PurePosixPath:
     video = prepared.videos.loc[row]
-    split = video["split"] if isinstance(video["split"], str) and video["split"] else "unsplit"
-    parts = ["fake", _plain(str(video["method"]))] if video["label"] else ["real"]
+    split = plain_name(video["split"] if isinstance(video["split"], str) else "", "unsplit")
+    parts = ["fake", plain_name(str(video["method"]), "fake")] if video["label"] else ["real"]
     return PurePosixPath(split, *parts, safe_name(str(video["video_id"])))
-
-
-def _plain(method: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", method).strip("._") or "fake"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.format.prepared import PreparedSet
 
-__all__ = ["ExportedCrop", "Piece", "crops_of", "points_in_crop", "safe_name", "to_png"]
+__all__ = ["ExportedCrop", "Piece", "crops_of", "plain_name", "points_in_crop", "safe_name", "to_png"]
 
 LONGEST_NAME = 80
 
@@ -61,6 +61,13 @@ def to_png(image: Image) -> bytes:
     file = io.BytesIO()
     PIL.Image.fromarray(image).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def plain_name(text: str, otherwise: str) -> str:
+    """Returns what a split or a method is called, as the name of one file or folder; `otherwise` where nothing
+    is left.
+    """
+    return re.sub(r"[^\w.-]+", "_", text).strip("._") or otherwise
 
 
 def safe_name(video_id: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from ffpp_prep.exports.pieces import ExportedCrop, Piece, crops_of, to_png
+from ffpp_prep.exports.pieces import ExportedCrop, Piece, crops_of, plain_name, to_png
 from ffpp_prep.format.files import whole_file
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.jobs import Beat
@@ -45,7 +45,7 @@ def shuffled_pieces(
         count = -(-len(own) // settings.shard)
         for number in range(count):
             some = own.iloc[number * settings.shard : (number + 1) * settings.shard]
-            path = PurePosixPath(name.format(split=split, number=number, count=count))
+            path = PurePosixPath(name.format(split=plain_name(split, "unsplit"), number=number, count=count))
             found.append(
                 Piece(
                     path,
