@@ -8,7 +8,7 @@ from dfd_train.cli import PROGRAM
 from dfd_train.commands.settings import run_config
 from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import RunConfig, build_config, changed_settings, settings, to_tables
-from dfd_train.settings.files import read_config
+from dfd_train.settings.files import read_config, sealed
 from ffpp_prep.command_line.program import build_parser
 
 
@@ -151,3 +151,11 @@ def test_a_run_that_is_there_lends_its_settings(tmp_path) -> None:
     assert asked() == own
     assert asked("--epochs", "7") == build_config(to_tables(own), [("train.epochs", "7")])
     assert asked("--model", "reseption_v1", "--data", "w").train.epochs == RunConfig().train.epochs
+
+
+def test_a_byte_order_mark_of_windows_is_no_matter(tmp_path):
+    text = "# a comment\r\n[train]\r\nepochs = 3\r\n"
+    for mark in ("", "\ufeff"):
+        for content in (text.encode(), sealed(text)):
+            (tmp_path / "config.toml").write_bytes(mark.encode() + content)
+            assert read_config(tmp_path / "config.toml") == {"train": {"epochs": 3}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 import zlib
@@ -70,6 +71,7 @@ def read_config(path: Path) -> dict[str, Any]:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise UserError(f"{path} is no configuration: allowed are {MOST_BYTES:,} bytes")
+        content = content.removeprefix(codecs.BOM_UTF8)  # of Windows's editors
         seal = _SEAL.match(content)
         if seal is not None and int(seal[1], 16) != zlib.crc32(content[seal.end() :]):
             raise Damaged(path, "its content doesn't match its checksum", _REMEDY)
@@ -81,4 +83,4 @@ def read_config(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise UserError(f"{path} is not TOML: too many brackets in one another") from None
     except ValueError as error:  # of TOML, of UTF-8, of a number with thousands of figures
-        raise UserError(f"{path} is not TOML: {error}") from None
+        raise UserError(f"{path} is not TOML: {error}; mend that place, or take it from a copy") from None
