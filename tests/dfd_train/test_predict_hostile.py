@@ -12,12 +12,16 @@ import sys
 import zlib
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import prediction
 import pytest
 import torch
 
 from dfd_train.cli import main
+from dfd_train.engine.score import require_numbers
+from dfd_train.errors import NotANumber
+from dfd_train.explain.attribution import numbers
 from dfd_train.predict import batch
 from dfd_train.predict.inputs import LONGEST_NAME, find_inputs, folder_name
 from dfd_train.runs.checkpoint import load_checkpoint, save_checkpoint
@@ -237,7 +241,7 @@ def not_numbers(run: Path, copy: Path) -> Path:
 def test_a_model_that_gives_no_numbers_is_said_to(run, face, tmp_path, capsys) -> None:
     broken = not_numbers(run, tmp_path / "broken")
     (tmp_path / "face.png").write_bytes(face)
-    said = "gives no number (NaN or infinity) as the logit of"
+    said = "gives no number (NaN, infinity or beyond 1e9) as the logit of"
     for command in (
         ["evaluate", broken, "--workers", "0"],
         ["robustness", broken, "--only", "blur", "--out", tmp_path / "robustness", "--workers", "0"],
@@ -259,6 +263,16 @@ def test_a_model_that_gives_no_numbers_is_said_to(run, face, tmp_path, capsys) -
     assert found["face.png"]["status"] == "not_a_number" and said in found["face.png"]["reason"]
     assert found["empty.png"]["status"] == "unreadable"
     assert "The model failed, no score" in (tmp_path / "out/face.png/report.html").read_text()
+
+
+@pytest.mark.parametrize("logit", [3.4e38, -3.4e38, 2e9, float("nan"), float("-inf")])
+def test_a_logit_that_overflows_next_is_no_number(logit) -> None:
+    """A regression over such logits, as LIME's, would not be finite."""
+    with pytest.raises(NotANumber, match="of 1 of 2 crops"):
+        require_numbers(np.array([logit, 0], np.float32), "it")
+    with pytest.raises(NotANumber, match="there is no explanation"):
+        numbers(torch.tensor([logit, 0.0]))
+    assert require_numbers(np.array([1e9]), "it") == numbers(torch.tensor([1e9], dtype=torch.float64)).numpy()
 
 
 @pytest.mark.parametrize("kind", ["image", "crop"])

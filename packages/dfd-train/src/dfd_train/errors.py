@@ -18,7 +18,7 @@ class TrainingError(RuntimeError):
 
 
 class NotANumber(TrainingError):
-    """A network gives NaN or infinity in place of a logit: there is no score, whatever it is shown."""
+    """A network gives NaN, infinity or an overflow in place of a logit: there is no score, whatever it is shown."""
 
 
 def caused_by_user(error: BaseException) -> bool:

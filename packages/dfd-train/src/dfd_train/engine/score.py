@@ -30,6 +30,9 @@ Logits = TypeVar("Logits", NDArray[np.float32], NDArray[np.float64])
 
 BLEND_METHOD = "self_blended"
 BENCHMARK_CROP = 256  # pixels a side, as DeepfakeBench stores its crops
+LARGEST_LOGIT = (
+    1e9  # beyond it numbers have overflowed on their way, or soon do: in a regression, a mean of squares
+)
 
 
 @dataclass(frozen=True)
@@ -123,12 +126,12 @@ def seconds_a_crop(network: nn.Module, spec: InputSpec, device: torch.device, am
 
 
 def require_numbers(logits: Logits, model: str) -> Logits:
-    """Gives the logits back. Raises: NotANumber where one is NaN or infinite, naming the model."""
-    bad = int((~np.isfinite(logits)).sum())
+    """Gives the logits back. Raises: NotANumber where one is NaN or beyond `LARGEST_LOGIT`, naming the model."""
+    bad = int((~(np.abs(logits) <= LARGEST_LOGIT)).sum())
     if bad:
         raise NotANumber(
-            f"{model} gives no number (NaN or infinity) as the logit of {bad} of {logits.size} crops: its weights are "
-            "damaged, or its numbers overflow (optimizer.amp); there is no score"
+            f"{model} gives no number (NaN, infinity or beyond 1e9) as the logit of {bad} of {logits.size} crops: its "
+            "weights are damaged, or its numbers overflow (optimizer.amp); there is no score"
         )
     return logits
 

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from dfd_train.data.fitting import fit
 from dfd_train.data.transforms import normalize, resize
+from dfd_train.engine.score import LARGEST_LOGIT
 from dfd_train.errors import NotANumber
 from dfd_train.explain.layers import last_maps
 from dfd_train.models.build import Detector
@@ -179,11 +180,11 @@ def _seen(detector: Detector, progress: Progress) -> Callable[[Tensor], Tensor]:
 
 
 def numbers(values: Tensor) -> Tensor:
-    """Gives the values back. Raises: NotANumber where one is NaN or infinite."""
-    if not bool(torch.isfinite(values).all()):
+    """Gives the values back. Raises: NotANumber where one is NaN or beyond `LARGEST_LOGIT`."""
+    if not bool((values.abs() <= LARGEST_LOGIT).all()):
         raise NotANumber(
-            "the network gives no number (NaN or infinity) where parts of the picture are covered or for the "
-            "gradient: its weights are damaged, or its numbers overflow; there is no explanation"
+            "the network gives no number (NaN, infinity or beyond 1e9) where parts of the picture are covered or for "
+            "the gradient: its weights are damaged, or its numbers overflow; there is no explanation"
         )
     return values
 
