@@ -124,6 +124,18 @@ def test_crops_cut_another_way_are_not_called_other_pictures(
     assert "margin: 0.5 there, 0.3 here" in found.unlike
 
 
+@pytest.mark.parametrize(("codec", "kind"), [("jpeg", "other codec"), ("png", "other decoder")])
+def test_crops_that_a_codec_changed_are_not_laid_to_the_decoder(
+    extracted: Path, edited: Callable[..., Path], codec: str, kind: str
+) -> None:
+    def others(rows: pd.DataFrame) -> None:
+        rows["sha256"] = [hashlib.sha256(content).digest() for content in rows["sha256"]]
+
+    found = check_digest(extracted, edited(others, codec=codec))
+    assert kinds(found) == {kind: found.rows}
+    assert f"codec: '{codec}' there, 'zstd' here" in found.unlike
+
+
 def test_boxes_alone(tmp_path: Path, detected: Path) -> None:
     path = tmp_path / "boxes.parquet"
     assert main(["digest", str(detected), "--boxes", "-o", str(path), "-j", "1"]) == 0

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ffpp_prep.digests.make import digest_of
 from ffpp_prep.digests.table import CORNERS, Digest, Header, read_digest
+from ffpp_prep.format.codecs import CODECS
 from ffpp_prep.format.files import whole_file
 from ffpp_prep.format.prepared import read_prepared_videos
 from ffpp_prep.format.schemas import USABLE
@@ -19,6 +20,7 @@ from ffpp_prep.text.spreadsheet import cell
 __all__ = ["KINDS", "Comparison", "Difference", "check_digest", "write_differences"]
 
 SAME_PX = 0.01  # a box's corners; float32 of another processor differs by less
+LOSSY = tuple(one.name for one in CODECS if not one.lossless)
 ROUNDING = 1.0  # grey levels of a crop's mean: another decoder's rounding stays below
 
 # What a row of a digest can turn out to be, in the order in which it is told.
@@ -27,6 +29,7 @@ KINDS = {
     "other decoder": "the same box, and pixels that differ by rounding: another decoder, or another version of it",
     "other picture": "the same box, and another picture: another copy of the video, or other frame numbers",
     "other geometry": "the same box, cut in another way; their pixels can't be compared",
+    "other codec": "the same box, stored with losses by another codec; their pixels can't be compared",
     "shifted": "the box lies elsewhere: another detector, engine or threshold",
     "not here": "this work folder lacks them",
 }
@@ -124,6 +127,9 @@ def _compared(theirs: Digest, ours: Digest, statuses: dict[str, str]) -> Compari
         kind[here & equal] = "equal"  # a box that moved by less than a pixel may cut the same
         kind[otherwise] = "other picture"
         kind[otherwise & size & (np.abs(mean) <= ROUNDING)] = "other decoder"
+        codecs = theirs.header.codec, ours.header.codec
+        if codecs[0] != codecs[1] and any(name in codecs for name in LOSSY):
+            kind[otherwise] = "other codec"
         if theirs.header.geometry != ours.header.geometry:
             kind[otherwise] = "other geometry"
     rows = pd.DataFrame({**both[_KEY], "kind": kind, "shift_px": shift, "mean_difference": mean})
