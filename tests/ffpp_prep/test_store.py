@@ -21,8 +21,8 @@ from ffpp_prep.settings import BoxSettings, CropSettings
 from ffpp_prep.work import parts
 from ffpp_prep.work import store as tables
 from ffpp_prep.work.lock import only_run
-from ffpp_prep.work.parts import refuse_other_settings
 from ffpp_prep.work.plan import read_plan, write_plan
+from ffpp_prep.work.recorded_settings import refuse_other_settings
 from ffpp_prep.work.store import BoxStore, read_scan, write_scan
 
 SETTINGS = BoxSettings()

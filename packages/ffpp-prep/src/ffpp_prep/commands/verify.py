@@ -58,8 +58,8 @@ def run(options: argparse.Namespace) -> Outcome:
 def _commands(work: Path) -> dict[str, str]:
     """Returns what makes each folder of WORK again, with the settings that it was made with where they can be read."""
     from ffpp_prep.settings import BoxSettings
-    from ffpp_prep.work.parts import as_typed
     from ffpp_prep.work.plan import read_plan
+    from ffpp_prep.work.recorded_settings import as_typed
     from ffpp_prep.work.store import BoxStore
 
     boxes = faces = ""

@@ -18,9 +18,9 @@ from ffpp_prep.format.shard_writer import shard_name
 from ffpp_prep.settings import Choice, CropSettings
 from ffpp_prep.text.units import counted
 from ffpp_prep.work.landmarks import LandmarkStore
-from ffpp_prep.work.parts import refuse_other_settings
 from ffpp_prep.work.plan import PlannedSlice, read_plan
 from ffpp_prep.work.planning import pending_slices, plan_shards, spoken_for, unplanned
+from ffpp_prep.work.recorded_settings import refuse_other_settings
 from ffpp_prep.work.store import BoxStore, read_videos_and_parts
 
 __all__ = ["NOT_DETECTED", "CropPlan", "plan_crops"]

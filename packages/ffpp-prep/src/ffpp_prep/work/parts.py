@@ -9,10 +9,9 @@ set difference on `video_id`, so neither part size nor order nor added videos ev
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -22,11 +21,17 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ffpp_prep.errors import Damaged, UserError
-from ffpp_prep.format.checksums import parsed_json
+from ffpp_prep.errors import Damaged
 from ffpp_prep.format.files import sha256_of, sweep, whole_file
 from ffpp_prep.format.schemas import FORMAT_VERSION, refuse_other_version
 from ffpp_prep.format.tables import read_metadata, read_table, write_table
+from ffpp_prep.work.recorded_settings import (
+    fingerprint,
+    fingerprint_of,
+    recorded,
+    refuse_other_settings,
+    told,
+)
 
 
 class VideoResult(Protocol):
@@ -106,7 +111,7 @@ class PartStore(Generic[Result]):
         metadata = {
             **metadata,
             "format_version": str(FORMAT_VERSION),
-            "settings": json.dumps(_recorded(asdict(settings))),
+            "settings": json.dumps(recorded(asdict(settings))),
             "fingerprint": fingerprint(settings),
         }
         tables = [r.rows for r in done if r.rows is not None]
@@ -222,76 +227,6 @@ def storable(result: Result, schema: pa.Schema, failed: Callable[[str], Result])
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         return failed(f"what it says of itself can't be recorded: {' '.join(str(error).split())}")
     return result
-
-
-def fingerprint(settings: Any) -> str:
-    """Returns the SHA-256 of a settings dataclass: equal settings, equal fingerprint.
-
-    Empty text and None don't count, so that files of before a setting was recorded keep theirs.
-    """
-    return fingerprint_of(asdict(settings))
-
-
-def fingerprint_of(settings: dict[str, Any]) -> str:
-    """Returns the fingerprint of settings as they stand in a file."""
-    return hashlib.sha256(json.dumps(_recorded(settings), sort_keys=True).encode()).hexdigest()
-
-
-def _recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if value not in ("", None)}
-
-
-def told(path: Path, metadata: dict[bytes, bytes], remedy: str) -> dict[str, Any]:
-    """Returns the settings that a part was written with, by its metadata.
-
-    Raises:
-        UserError: it is of another format version.
-        Damaged: there are none, or they don't match their fingerprint.
-    """
-    refuse_other_version(path, metadata)
-    settings = parsed_json(metadata.get(b"settings", b""), path, remedy)
-    if not isinstance(settings, dict) or fingerprint_of(settings).encode() != metadata.get(b"fingerprint"):
-        raise Damaged(path, "its settings don't match their fingerprint", remedy)
-    return settings
-
-
-def refuse_other_settings(
-    where: Path, before: dict[str, Any], now: Any, built_on: Sequence[Path] = ()
-) -> None:
-    """Compares stored settings with this run's.
-
-    A field whose flag isn't its name has it in its metadata, as `flag`; what is typed where it is empty, as `empty`.
-    `built_on`: folders to remove with `where`.
-
-    Raises:
-        UserError: they differ; the message names each difference as the user types it.
-    """
-    before, current = _recorded(before), _recorded(asdict(now))
-    flags = {field.name: field.metadata["flag"] for field in fields(now) if "flag" in field.metadata}
-    empty = {field.name: field.metadata["empty"] for field in fields(now) if "empty" in field.metadata}
-    differing = [
-        f"{flags.get(name, '--' + name.replace('_', '-'))} {before.get(name, empty.get(name))} "
-        f"(now {current.get(name, empty.get(name))})"
-        for name in sorted({*before, *current})
-        if before.get(name) != current.get(name)
-    ]
-    if differing:
-        remove = " and ".join(str(folder) for folder in (where, *built_on))
-        raise UserError(
-            f"{where} was written with {', '.join(differing)}; "
-            f"use those settings again, another WORK folder, or remove {remove}"
-        )
-
-
-def as_typed(settings: Any) -> str:
-    """Returns the options that give these settings, each with a blank before it; none where the flag is no option."""
-    typed = ""
-    for setting in fields(settings):
-        flag = setting.metadata.get("flag", "--" + setting.name.replace("_", "-"))
-        value = getattr(settings, setting.name)
-        if value != setting.default and " " not in flag:
-            typed += f" {flag}" if value is True else f" {flag} {value}"
-    return typed
 
 
 def _part(commit: Path) -> str:

@@ -16,7 +16,7 @@ from ffpp_prep.format.checksums import parsed_json, without_checksum, write_chec
 from ffpp_prep.format.made_with import remedy_of
 from ffpp_prep.format.schemas import FORMAT_VERSION, refuse_version
 from ffpp_prep.settings import CropSettings
-from ffpp_prep.work.parts import fingerprint, fingerprint_of
+from ffpp_prep.work.recorded_settings import fingerprint, fingerprint_of
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from ffpp_prep.format.shard_writer import (
 from ffpp_prep.one_video.faces import crops, geometry_of
 from ffpp_prep.settings import CropSettings
 from ffpp_prep.video import VideoError
-from ffpp_prep.work.parts import fingerprint
+from ffpp_prep.work.recorded_settings import fingerprint
 
 # What a hostile video may provoke, beside VideoError; it costs that video's crops, not the shard.
 HOSTILE = (ValueError, ArithmeticError, LookupError, TypeError, MemoryError)

@@ -17,7 +17,8 @@ from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.jobs import Beat
-from ffpp_prep.work.parts import PartStore, fingerprint_of, told
+from ffpp_prep.work.parts import PartStore
+from ffpp_prep.work.recorded_settings import fingerprint_of, told
 from ffpp_prep.work.verify.damage import Damage, Unread, Wrong, unread
 from ffpp_prep.work.verify.tasks import each
 

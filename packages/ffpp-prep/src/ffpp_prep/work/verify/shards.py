@@ -21,9 +21,9 @@ from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.shard_writer import ShardSummary
 from ffpp_prep.jobs import Beat
 from ffpp_prep.settings import CropSettings
-from ffpp_prep.work.parts import fingerprint
 from ffpp_prep.work.plan import PlannedSlice
 from ffpp_prep.work.planning import planned_rows
+from ffpp_prep.work.recorded_settings import fingerprint
 from ffpp_prep.work.store import BoxStore
 from ffpp_prep.work.verify.damage import Damage, Unread, Wrong, unread
 from ffpp_prep.work.verify.tasks import each
