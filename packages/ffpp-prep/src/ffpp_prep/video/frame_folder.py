@@ -1,19 +1,12 @@
-"""Videos that lie on a disk as pictures: a folder of frames, such a folder inside a tar archive, a picture by itself.
-
-A path that goes on beyond an archive names a folder inside it: `real_train/12.tar.gz/12/real/3`.
-"""
+"""Videos that lie on a disk as pictures: a folder of frames, such a folder in a tar archive, a picture by itself."""
 
 from __future__ import annotations
 
 import hashlib
-import lzma
-import re
-import tarfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -21,28 +14,14 @@ from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.text.units import counted
+from ffpp_prep.video.archives import archive_of, archived_pictures, archived_sizes
 from ffpp_prep.video.budget import MAX_FRAME_PIXELS, Budget, too_large
 from ffpp_prep.video.interface import DecodeFailed, Frame, OpenFailed, VideoInfo, reason_of
-from ffpp_prep.video.photographs import PICTURE_ENDINGS, as_rgb, opened
-from ffpp_prep.video.places import is_anything, is_file, is_folder
+from ffpp_prep.video.photographs import as_rgb, opened
+from ffpp_prep.video.picture_names import is_picture, ordered
+from ffpp_prep.video.places import is_anything, is_folder
 
-__all__ = [
-    "PictureReader",
-    "archived_folders",
-    "content_digest",
-    "content_size",
-    "is_archive",
-    "is_numbered",
-    "is_of_pictures",
-    "is_picture",
-    "is_there",
-    "read_picture",
-]
-
-ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-MOST_BYTES = 1 << 28  # of an archived folder, whose files are held as they are
-FAULTS = (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError)
-LARGEST_NUMBER = 2**31 - 1
+__all__ = ["PictureReader", "content_digest", "content_size", "is_of_pictures", "is_there", "read_picture"]
 
 
 @dataclass(frozen=True)
@@ -141,43 +120,14 @@ def read_picture(path: Path, frame: int, number: int | None = None) -> NDArray[n
 
 def is_of_pictures(path: Path) -> bool:
     """Returns whether a path means pictures: a file with the ending of one, a folder, or a folder inside an archive."""
-    return is_picture(path.name) or is_folder(path) or _archive_of(path) is not None
+    return is_picture(path.name) or is_folder(path) or archive_of(path) is not None
 
 
 def is_there(path: Path) -> bool:
     """Returns whether a video lies at a path: a file, a folder, or a folder inside an archive, which itself
     is not read.
     """
-    return is_anything(path) or _archive_of(path) is not None
-
-
-def is_picture(name: str) -> bool:
-    """Returns whether a file's name has a picture's ending and isn't hidden."""
-    return PurePosixPath(name).suffix.lower() in PICTURE_ENDINGS and not name.startswith(".")
-
-
-def is_archive(name: str) -> bool:
-    """Returns whether a file's name has a tar archive's ending and isn't hidden."""
-    return name.lower().endswith(ARCHIVE_ENDINGS) and not name.startswith(".")
-
-
-def is_numbered(names: list[str]) -> bool:
-    """Returns whether these pictures are one video's frames by their names: several, each with a number of its own."""
-    return len(names) > 1 and _numbers(names) is not None
-
-
-def archived_folders(archive: Path) -> dict[str, list[str]]:
-    """Returns the folders inside an archive that hold pictures, as POSIX paths, each with their names.
-
-    Raises:
-        OpenFailed: it can't be read.
-    """
-    found: dict[str, list[str]] = {}
-    for member in _members(archive):
-        folder, _, name = _inner(member).rpartition("/")
-        if is_picture(name):
-            found.setdefault(folder, []).append(name)
-    return found
+    return is_anything(path) or archive_of(path) is not None
 
 
 def content_size(path: Path) -> int:
@@ -186,10 +136,10 @@ def content_size(path: Path) -> int:
     Raises:
         OSError: it can't be read.
     """
-    found = _archive_of(path)
+    found = archive_of(path)
     if found is not None:
         archive, inside = found
-        return _sizes(archive, archive.stat().st_mtime_ns).get(inside, 0)
+        return archived_sizes(archive, archive.stat().st_mtime_ns).get(inside, 0)
     if is_folder(path):
         return sum(picture.size for picture in _in_folder(path))
     return path.stat().st_size
@@ -222,7 +172,7 @@ def _pictures(path: Path) -> list[_Picture]:
     try:
         if is_folder(path):
             return _in_folder(path)
-        if found := _archive_of(path):
+        if found := archive_of(path):
             archive, inside = found
             return _in_archive(archive, inside, archive.stat().st_mtime_ns)
         return [_Picture(path.name, 0, path, None, path.stat().st_size)]
@@ -236,101 +186,15 @@ def _in_folder(path: Path) -> list[_Picture]:
     files = {file.name: file for file in path.iterdir() if is_picture(file.name) and file.is_file()}
     return [
         _Picture(name, number, files[name], None, files[name].stat().st_size)
-        for name, number in _ordered(list(files))
+        for name, number in ordered(list(files))
     ]
 
 
 @lru_cache(maxsize=2)  # crops of one folder are cut one by one, and an archive is read from its beginning
 def _in_archive(archive: Path, inside: str, _changed: int) -> list[_Picture]:
-    held: dict[str, bytes] = {}
-    room = MOST_BYTES
-    for member, file in _contents(archive, inside):
-        room -= member.size
-        if room < 0:
-            raise OpenFailed(f"{archive.name}: {inside} holds over {MOST_BYTES >> 20} MB; unpack the archive")
-        try:
-            held[PurePosixPath(member.name).name] = file.read()
-        except FAULTS as error:
-            raise OpenFailed(f"{archive.name}: {reason_of(error)}") from error
-    if not held:
-        raise OpenFailed(f"{archive.name}: no pictures in its folder {inside or '.'}")
+    held = archived_pictures(archive, inside)
     folder = archive / inside
     return [
         _Picture(name, number, folder if is_picture(inside) else folder / name, held[name], len(held[name]))
-        for name, number in _ordered(list(held))
+        for name, number in ordered(list(held))
     ]
-
-
-@lru_cache(maxsize=1)
-def _sizes(archive: Path, _changed: int) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    for member in _members(archive):
-        folder, _, name = _inner(member).rpartition("/")
-        if is_picture(name):
-            sizes[folder] = sizes.get(folder, 0) + member.size
-    return sizes
-
-
-def _contents(archive: Path, inside: str) -> Iterator[tuple[tarfile.TarInfo, tarfile.ExFileObject]]:
-    try:
-        with tarfile.open(archive) as opened_archive:
-            for member in opened_archive:
-                whole = _inner(member)
-                folder, _, name = whole.rpartition("/")
-                if inside in (folder, whole) and is_picture(name) and member.isreg():
-                    file = opened_archive.extractfile(member)
-                    assert isinstance(file, tarfile.ExFileObject)
-                    yield member, file
-    except FAULTS as error:
-        raise OpenFailed(f"{archive.name}: {reason_of(error)}") from error
-
-
-def _members(archive: Path) -> Iterator[tarfile.TarInfo]:
-    """Yields the plain files of an archive; links and devices in it are nobody's frames."""
-    try:
-        with tarfile.open(archive) as opened_archive:
-            yield from (member for member in opened_archive if member.isreg())
-    except FAULTS as error:
-        raise OpenFailed(f"{archive.name}: {reason_of(error)}") from error
-
-
-def _inner(member: tarfile.TarInfo) -> str:
-    """Returns a member's name without what says nothing, `./` and double slashes."""
-    return PurePosixPath(member.name.lstrip("/")).as_posix()
-
-
-def _archive_of(path: Path) -> tuple[Path, str] | None:
-    """Returns the archive that a path names or goes on beyond, and the folder inside it, "" for the archive's
-    own root.
-    """
-    for above in (path, *path.parents):
-        if is_archive(above.name) and is_file(above):
-            return above, path.relative_to(above).as_posix().removeprefix(".")  # a dot is the archive itself
-    return None
-
-
-def _ordered(names: list[str]) -> list[tuple[str, int]]:
-    """Returns names in the order of the numbers in them, each with its own number or, without such, its place."""
-    names = sorted(names, key=_natural)
-    numbers = _numbers(names)
-    return list(zip(names, range(len(names)) if numbers is None else numbers, strict=True))
-
-
-def _numbers(names: list[str]) -> list[int] | None:
-    """Returns the number that ends each name, where these are all different and the names are alike else."""
-    found = [re.fullmatch(r"(.*?)(\d+)", PurePosixPath(name).stem, re.ASCII | re.DOTALL) for name in names]
-    matches = [match for match in found if match]
-    if len(matches) < len(names) or len({match[1] for match in matches}) > 1:
-        return None
-    numbers = [int(match[2]) for match in matches if len(match[2]) < 20]
-    if len(set(numbers)) < len(names) or max(numbers, default=0) > LARGEST_NUMBER:
-        return None
-    return numbers
-
-
-def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts `frame2` before `frame10`."""
-    parts = re.findall(r"\d+|\D+", name, re.ASCII)
-    return tuple(
-        (0, int(part[:4000]), "") if part.isdigit() and part.isascii() else (1, 0, part) for part in parts
-    )

@@ -10,7 +10,7 @@ from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.tree import VIDEO_SUFFIXES, Tree
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.text.units import counted
-from ffpp_prep.video.frame_folder import is_archive
+from ffpp_prep.video.archives import is_archive
 from ffpp_prep.video.photographs import HEIC, PICTURE_ENDINGS
 
 LISTS = frozenset({".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx", ".txt"})

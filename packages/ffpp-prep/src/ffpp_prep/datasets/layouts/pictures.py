@@ -17,7 +17,8 @@ from ffpp_prep.settings import PictureRule
 from ffpp_prep.text.bars import bar
 from ffpp_prep.text.units import counted
 from ffpp_prep.video import OpenFailed
-from ffpp_prep.video.frame_folder import archived_folders, is_archive, is_numbered, is_picture
+from ffpp_prep.video.archives import archived_folders, is_archive
+from ffpp_prep.video.picture_names import is_numbered, is_picture
 
 __all__ = ["PICTURES", "with_pictures"]
 

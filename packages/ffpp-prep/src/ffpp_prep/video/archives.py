@@ -1,0 +1,112 @@
+"""Folders of pictures inside tar archives, which are read from their beginning.
+
+A path that goes on beyond an archive names a folder inside it: `real_train/12.tar.gz/12/real/3`.
+"""
+
+from __future__ import annotations
+
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from ffpp_prep.video.interface import OpenFailed, reason_of
+from ffpp_prep.video.picture_names import is_picture
+from ffpp_prep.video.places import is_file
+
+__all__ = ["archive_of", "archived_folders", "archived_pictures", "archived_sizes", "is_archive"]
+
+ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+MOST_BYTES = 1 << 28  # of an archived folder, whose files are held as they are
+FAULTS = (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError)
+
+
+def is_archive(name: str) -> bool:
+    """Returns whether a file's name has a tar archive's ending and isn't hidden."""
+    return name.lower().endswith(ARCHIVE_ENDINGS) and not name.startswith(".")
+
+
+def archive_of(path: Path) -> tuple[Path, str] | None:
+    """Returns the archive that a path names or goes on beyond, and the folder inside it, "" for the archive's
+    own root.
+    """
+    for above in (path, *path.parents):
+        if is_archive(above.name) and is_file(above):
+            return above, path.relative_to(above).as_posix().removeprefix(".")  # a dot is the archive itself
+    return None
+
+
+def archived_folders(archive: Path) -> dict[str, list[str]]:
+    """Returns the folders inside an archive that hold pictures, as POSIX paths, each with their names.
+
+    Raises:
+        OpenFailed: it can't be read.
+    """
+    found: dict[str, list[str]] = {}
+    for member in _members(archive):
+        folder, _, name = _inner(member).rpartition("/")
+        if is_picture(name):
+            found.setdefault(folder, []).append(name)
+    return found
+
+
+@lru_cache(maxsize=1)
+def archived_sizes(archive: Path, _changed: int) -> dict[str, int]:
+    """Returns the bytes of each folder's pictures, by the folders inside an archive."""
+    sizes: dict[str, int] = {}
+    for member in _members(archive):
+        folder, _, name = _inner(member).rpartition("/")
+        if is_picture(name):
+            sizes[folder] = sizes.get(folder, 0) + member.size
+    return sizes
+
+
+def archived_pictures(archive: Path, inside: str) -> dict[str, bytes]:
+    """Returns the bytes of the pictures in a folder of an archive, or of one picture, by their names.
+
+    Raises:
+        OpenFailed: it can't be read, or holds no such folder or more than MOST_BYTES.
+    """
+    held: dict[str, bytes] = {}
+    room = MOST_BYTES
+    for member, file in _contents(archive, inside):
+        room -= member.size
+        if room < 0:
+            raise OpenFailed(f"{archive.name}: {inside} holds over {MOST_BYTES >> 20} MB; unpack the archive")
+        try:
+            held[PurePosixPath(member.name).name] = file.read()
+        except FAULTS as error:
+            raise OpenFailed(f"{archive.name}: {reason_of(error)}") from error
+    if not held:
+        raise OpenFailed(f"{archive.name}: no pictures in its folder {inside or '.'}")
+    return held
+
+
+def _contents(archive: Path, inside: str) -> Iterator[tuple[tarfile.TarInfo, tarfile.ExFileObject]]:
+    try:
+        with tarfile.open(archive) as opened_archive:
+            for member in opened_archive:
+                whole = _inner(member)
+                folder, _, name = whole.rpartition("/")
+                if inside in (folder, whole) and is_picture(name) and member.isreg():
+                    file = opened_archive.extractfile(member)
+                    assert isinstance(file, tarfile.ExFileObject)
+                    yield member, file
+    except FAULTS as error:
+        raise OpenFailed(f"{archive.name}: {reason_of(error)}") from error
+
+
+def _members(archive: Path) -> Iterator[tarfile.TarInfo]:
+    """Yields the plain files of an archive; links and devices in it are nobody's frames."""
+    try:
+        with tarfile.open(archive) as opened_archive:
+            yield from (member for member in opened_archive if member.isreg())
+    except FAULTS as error:
+        raise OpenFailed(f"{archive.name}: {reason_of(error)}") from error
+
+
+def _inner(member: tarfile.TarInfo) -> str:
+    """Returns a member's name without what says nothing, `./` and double slashes."""
+    return PurePosixPath(member.name.lstrip("/")).as_posix()
