@@ -289,7 +289,7 @@ def plan_an_epoch(work: Path) -> None:
     from dfd_train.data.batches import plan_epoch
     from dfd_train.data.selection import select_videos
     from dfd_train.settings.config import DataConfig
-    from ffpp_prep.format.prepared import read_prepared_videos
+    from ffpp_prep.format.prepared_videos import read_prepared_videos
 
     videos = select_videos(read_prepared_videos(work)[0], "train").videos
     plan_epoch(DataConfig(batches="shuffled", train_frames=0), videos, [], epoch=1, total_epochs=50, seed=0)

@@ -89,7 +89,7 @@ def test_of_a_fake_of_a_part_of_a_film_only_that_part_trains(path: Path) -> None
     from dfd_train.settings.config import build_config
     from dfd_train.settings.files import read_config
     from ffpp_prep.format.frames import asked_for
-    from ffpp_prep.format.prepared import altered_by_row
+    from ffpp_prep.format.prepared_videos import altered_by_row
 
     config = build_config(read_config(path))
     segments = [None, "1-1.4", None, "0.2-0.3 2-6", None, "100-101"]  # the last behind the end

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ffpp_prep.datasets.alike import COMPARED, CROPS, agreement, look_alikes
 from ffpp_prep.datasets.leaks import audit_splits
-from ffpp_prep.format.prepared import with_likeness
+from ffpp_prep.format.prepared_videos import with_likeness
 from ffpp_prep.one_video.likeness import FRAME_BYTES, FRAMES, KEPT, Likeness, frame_likeness, frequencies
 from ffpp_prep.stages import detect_boxes, scan
 from ffpp_prep.video import VideoInfo, open_video

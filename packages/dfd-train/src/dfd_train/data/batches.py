@@ -26,7 +26,7 @@ from ffpp_prep.format.frames import (
     evaluation_frames,
     various_frame,
 )
-from ffpp_prep.format.prepared import altered_by_row
+from ffpp_prep.format.prepared_videos import altered_by_row
 from ffpp_prep.format.segments import Ranges, frame_at
 
 Spot = tuple[int, int]

@@ -14,7 +14,7 @@ import pandas as pd
 
 from dfd_train.data.several import UNKNOWN
 from dfd_train.errors import UserError
-from ffpp_prep.format.prepared import altered_by_row
+from ffpp_prep.format.prepared_videos import altered_by_row
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.text.units import counted
 

@@ -11,7 +11,7 @@ import pandas as pd
 from dfd_train.errors import UserError
 from ffpp_prep.format.joined import join_videos, merged_settings, set_names
 from ffpp_prep.format.made_with import detection_settings
-from ffpp_prep.format.prepared import read_prepared_videos
+from ffpp_prep.format.prepared_videos import read_prepared_videos
 
 log = logging.getLogger(__name__)
 

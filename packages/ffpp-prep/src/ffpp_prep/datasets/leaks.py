@@ -22,7 +22,7 @@ from ffpp_prep.datasets.people import ROLES, people, person_key
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import whole_file
 from ffpp_prep.format.joined import join_videos, set_names
-from ffpp_prep.format.prepared import with_likeness
+from ffpp_prep.format.prepared_videos import with_likeness
 from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.text.units import counted
 from ffpp_prep.work.store import read_scan

@@ -13,7 +13,7 @@ from ffpp_prep.digests.make import digest_of
 from ffpp_prep.digests.table import CORNERS, Digest, Header, read_digest
 from ffpp_prep.format.codecs import CODECS
 from ffpp_prep.format.files import whole_file
-from ffpp_prep.format.prepared import read_prepared_videos
+from ffpp_prep.format.prepared_videos import read_prepared_videos
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.text.spreadsheet import cell
 

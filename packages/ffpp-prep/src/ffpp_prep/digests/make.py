@@ -20,7 +20,7 @@ from ffpp_prep.format.files import crc32
 from ffpp_prep.format.hdf5 import open_shard
 from ffpp_prep.format.made_with import check_made_of, detection_settings, remedy_of
 from ffpp_prep.format.manifest import MANIFEST, Manifest, read_manifest
-from ffpp_prep.format.prepared import read_prepared_videos
+from ffpp_prep.format.prepared_videos import read_prepared_videos
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.jobs import Beat, run_tasks

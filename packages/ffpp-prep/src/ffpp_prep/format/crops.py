@@ -15,7 +15,8 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.format.frames import spaced_frames
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.format.made_with import detection_settings, remedy_of
-from ffpp_prep.format.prepared import PreparedSet, altered_by_row, load_prepared
+from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.format.prepared_videos import altered_by_row
 from ffpp_prep.format.schemas import BOXES_SCHEMA, USABLE
 from ffpp_prep.format.segments import Ranges
 from ffpp_prep.format.tables import read_table

@@ -18,7 +18,8 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.format.box_reader import FaceBox
 from ffpp_prep.format.geometry import CropGeometry, Image
 from ffpp_prep.format.made_with import detection_settings
-from ffpp_prep.format.prepared import Cutter, PreparedSet, load_prepared, with_likeness
+from ffpp_prep.format.prepared import Cutter, PreparedSet, load_prepared
+from ffpp_prep.format.prepared_videos import with_likeness
 
 __all__ = [
     "JoinedSets",

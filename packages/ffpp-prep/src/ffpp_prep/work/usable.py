@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ffpp_prep.format.prepared import altered_by_row
+from ffpp_prep.format.prepared_videos import altered_by_row
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.text.units import counted
 
