@@ -80,14 +80,14 @@ def _name_axes(graph: Any) -> None:
         if isinstance(axis, SymbolicDim)
     }
     symbols = re.compile("|".join(rf"\b{symbol}\b" for symbol in named))
+
+    def in_words(axis: Any) -> int | str | None:
+        text = axis.value if isinstance(axis, SymbolicDim) else axis
+        return symbols.sub(lambda found: named[found[0]], text) if named and isinstance(text, str) else text
+
     for value in (*graph.inputs, *(value for node in graph.all_nodes() for value in node.outputs)):
-        if named and value.shape is not None:
-            value.shape = Shape(
-                symbols.sub(lambda found: named[found[0]], axis.value)
-                if isinstance(axis, SymbolicDim)
-                else axis
-                for axis in value.shape
-            )
+        if value.shape is not None:
+            value.shape = Shape(in_words(axis) for axis in value.shape)
 
 
 def describe_onnx(path: Path, metadata: Mapping[str, str]) -> None:
