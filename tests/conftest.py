@@ -100,8 +100,8 @@ SLOW = {
         "preview python sample store times values verify video workers"
     ),
     "dfd_train": (
-        "adopt batch_norm data_open_files explain explain_command export export_card gpu inference levels loader "
-        "models onnx_hostile pages_hostile predict predict_batch predict_calibration predict_hostile "
+        "adopt adopt_hostile batch_norm data_open_files explain explain_command export export_card gpu inference "
+        "levels loader models onnx_hostile pages_hostile predict predict_batch predict_calibration predict_hostile "
         "predict_explain predict_many predict_models predict_parts predict_pictures published_parity recipes "
         "precision resume resume_full_disk resume_kills robustness robustness_films runs serve serve_hostile "
         "serve_kept serve_slow stuck train "

@@ -135,7 +135,10 @@ def test_defaults_and_numbers_of_numpy_are_taken(kind):
             lambda: sections.DataConfig(batches="both"),
             "batches=both: must be various, dual, shuffled or blends",
         ),
-        (lambda: EvaluationRequest(frames=0), "frames=0: must be a whole number in 1 ≤ frames or None"),
+        (
+            lambda: EvaluationRequest(frames=0),
+            "frames=0: must be a whole number in 1 ≤ frames ≤ 1000000 or None",
+        ),
         (
             lambda: EvaluationRequest(checkpoint="newest"),
             "checkpoint=newest: must be best or last",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -16,12 +15,14 @@ from msgspec import Meta
 from dfd_train.data.spec import CropRule, InputSpec
 from dfd_train.errors import UserError
 from dfd_train.metrics.videos import SAID, Pooling
+from dfd_train.settings.files import read_config
 from ffpp_prep.command_line.suggest import did_you_mean, listed
+from ffpp_prep.options import shown
 
 CARDS = Path(__file__).parent / "cards"
 Value = Any  # of TOML: what a builder's function takes
 _LIKE_THEIRS = "Its crops are cut like its authors' own, not the same: another finder looks for the face."
-Line = Annotated[str, Meta(min_length=1)]
+Line = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Output:
     """one logit under a sigmoid, or several under a softmax"""
     fake: tuple[Annotated[int, Meta(ge=0)], ...] = (1,)
     """softmax: which outputs mean fake; logit: 1 where a positive one does, 0 where a negative one does"""
-    classes: Annotated[int, Meta(ge=1)] = 2
+    classes: Annotated[int, Meta(ge=1, le=65_536)] = 2
     """how many outputs there are"""
 
     def __post_init__(self) -> None:
@@ -59,7 +60,7 @@ class Output:
 class Video:
     """How the authors make one score of a video's frames."""
 
-    frames: Annotated[int, Meta(ge=1)] = 32
+    frames: Annotated[int, Meta(ge=1, le=10_000)] = 32
     pool: Pooling = "mean"
 
 
@@ -88,7 +89,7 @@ class Card:
     crop: CropRule
     trained_on: tuple[Line, ...] = ()
     """data sets, in words; empty where it isn't known"""
-    known_as: tuple[str, ...] = ()
+    known_as: tuple[Line, ...] = ()
     """names of those data sets in prepared sets, in small letters: an evaluation on them says so"""
     non_commercial: bool = False
     parity: str = ""
@@ -105,8 +106,8 @@ class Card:
     """of the authors' files, where known"""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", self.name):
-            raise UserError(f"name is {self.name!r}; allowed: small letters, digits, - and .")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,99}", self.name):
+            raise UserError(f"name is {shown(self.name)}; allowed: up to 100 small letters, digits, - and .")
         for pattern in (*(pattern for pattern, _ in self.keys.rename), *self.keys.ignore):
             try:
                 re.compile(pattern)
@@ -155,11 +156,7 @@ def read_card(path: Path) -> Card:
     """Returns the card of a TOML file. Raises: FileNotFoundError; UserError naming the field and what is allowed."""
     if not path.is_file():
         raise FileNotFoundError(f"no such card: {path}")
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not TOML: {error}") from None
-    return card_of(tables, str(path))
+    return card_of(read_config(path, "card"), str(path))
 
 
 def card_of(tables: Mapping[str, Any], where: str) -> Card:
@@ -170,7 +167,12 @@ def card_of(tables: Mapping[str, Any], where: str) -> Card:
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
         name = place.rstrip("`")
-        raise UserError(f"{where}: {name}: {text}{_allowed(name)}" if name else f"{where}: {text}") from None
+        value = _value(tables, name)
+        seen = f" is {shown(value)}" * (not isinstance(value, Mapping) and "Invalid" not in text)
+        text = text if "matching regex" not in text else "must be a line without control characters"
+        raise UserError(
+            f"{where}: {name}{seen}: {text}{_allowed(name)}" if name else f"{where}: {text}"
+        ) from None
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
 
@@ -183,6 +185,13 @@ _PARTS: dict[str, type] = {
     "video": Video,
     "published": Published,
 }
+
+
+def _value(tables: Any, name: str) -> Any:
+    """Returns what stands in a field; of a list's unnamed entry, the list."""
+    for part in re.sub(r"\[.*", "", name).split("."):
+        tables = tables.get(part) if isinstance(tables, Mapping) else None
+    return tables
 
 
 def _allowed(name: str) -> str:

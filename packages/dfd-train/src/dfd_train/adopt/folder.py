@@ -16,14 +16,17 @@ from dfd_train.adopt.builders import build, builder_of
 from dfd_train.adopt.card import Card, Output, card_of
 from dfd_train.adopt.states import AuthorsWeights, fitted, read_weights, renamed
 from dfd_train.data.cuts import need_opencv_for
-from dfd_train.errors import UserError
-from dfd_train.models.bounds import check_arguments, of_this_machine
+from dfd_train.errors import UserError, first_line
+from dfd_train.models.bounds import check_arguments, of_weights
 from dfd_train.models.build import Detector
 from dfd_train.settings.config import DataConfig, ModelConfig, RunConfig
+from dfd_train.settings.files import read_config
 from ffpp_prep.format.files import whole_file
 
 CARD_FILE, WEIGHTS_FILE = "detector.toml", "model.safetensors"
 FORMAT_VERSION = 1
+MOST_BYTES = 16_000_000
+"""of detector.toml: a classifier's config.json stands in it with all its labels"""
 ONE_LOGIT = Output("logit", (1,), 1)
 """what networks here have"""
 
@@ -72,6 +75,7 @@ def adopt(card: Card, weights: Path, out: Path) -> Adopted:
     """
     if (out.exists() and not out.is_dir()) or (out.is_dir() and any(out.iterdir()) and not is_adopted(out)):
         raise UserError(f"{out} holds something other than an adopted detector: choose another --out")
+    card = card_of(tomllib.loads(card.to_toml()), f"card {card.name}")  # as it will be read
     given = read_weights(weights)
     if card.weights_sha256 and given.sha256 not in card.weights_sha256:
         raise UserError(f"{given.path} is not the file that {card.name} is of: its SHA-256 is {given.sha256}")
@@ -96,10 +100,7 @@ def _indented(card: Card) -> str:
 def read_folder_card(folder: Path) -> tuple[Card, str]:
     """Returns the card of a detector's folder and the digest of its authors' file. Raises: UserError."""
     path = folder / CARD_FILE
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not TOML: {error}; adopt the detector again") from None
+    tables = read_config(path, "detector's card", MOST_BYTES)
     if tables.get("format_version") != FORMAT_VERSION:
         raise UserError(
             f"{path} has format version {tables.get('format_version')}, this dfd-train reads version {FORMAT_VERSION}"
@@ -116,11 +117,11 @@ def load_adopted(folder: Path) -> Adopted:
 
 
 def _adopted(card: Card, weights: AuthorsWeights, sha256: str) -> Adopted:
-    """Returns a card's network with its weights; counted before it is allocated. Raises: UserError."""
+    """Returns a card's network with its weights, compared with these before it is allocated. Raises: UserError."""
     builder = builder_of(card)
     need_opencv_for(card.crop, card.input)
-    check_arguments({name: value for name, value in card.arguments.items() if not isinstance(value, list)})
-    with of_this_machine().shapes_only(card.name):
+    check_arguments(card.arguments)
+    with of_weights(weights.state, str(weights.path)).shapes_only(card.name):
         build(card)
     network = build(card)
     state = builder.convert(renamed(weights.state, card), network)
@@ -136,9 +137,10 @@ def _try_out(adopted: Adopted) -> None:
     try:
         with torch.inference_mode():
             logit = adopted.detector.network(torch.zeros(1, 3, size, size))
-    except RuntimeError as error:
-        first = (str(error).splitlines() or [""])[0][:200]
-        raise UserError(f"{card.name} cannot take pictures of {size} x {size} pixels: {first}") from None
+    except (RuntimeError, ValueError) as error:  # torch's, and transformers'
+        raise UserError(
+            f"{card.name} cannot take pictures of {size} x {size} pixels: {first_line(error)}"
+        ) from None
     if not torch.isfinite(logit).all():
         raise UserError(
             f"{card.name} with these weights gives no number for a grey picture: they are damaged"

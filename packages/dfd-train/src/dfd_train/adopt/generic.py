@@ -14,8 +14,11 @@ from dfd_train.adopt.builders.encoders import need_transformers
 from dfd_train.adopt.builders.timm_networks import create
 from dfd_train.adopt.card import Card, Output
 from dfd_train.adopt.states import AuthorsWeights
-from dfd_train.data.spec import CropRule, InputSpec, Interpolation
+from dfd_train.data.spec import LARGEST_INPUT, CropRule, InputSpec, Interpolation
 from dfd_train.errors import UserError, first_line
+from dfd_train.models.bounds import LARGEST
+from ffpp_prep.options import shown
+from ffpp_prep.text.printable import printable
 
 _FAKE = {
     *(
@@ -38,12 +41,14 @@ _REAL = {
     *("pristine", "photo", "camera", "untouched"),
 }
 _NOT = {"not", "non", "no", "un", "anti"}
-_RESAMPLE: dict[int, Interpolation] = {
+_RESAMPLE: dict[float, Interpolation] = {
     0: "pillow-nearest",
     1: "pillow-lanczos",
     2: "pillow-bilinear",
     3: "pillow-bicubic",
 }
+MOST_BYTES = 4_000_000
+"""of config.json, which has a line for each label"""
 _WHOLE = "Many such classifiers were trained on whole pictures; here it sees {what}."
 
 
@@ -89,7 +94,7 @@ def huggingface_card(folder: Path, wishes: Wishes) -> Card:
         )
     labels = _labels(config, folder)
     # config.json's own _name_or_path names the network that training began with
-    called = wishes.fetched_as or folder.resolve().name
+    called = wishes.fetched_as or printable(folder.resolve().name)
     return Card(
         name=wishes.name,
         title=f"{called} ({config['model_type']})"[:120],
@@ -177,15 +182,17 @@ def _spec(folder: Path, config: Mapping[str, Any]) -> InputSpec:
     processor = _processor(_json(where), config, where)
     if not getattr(processor, "do_resize", True):
         raise UserError(f"{where}: do_resize is false; write a card with the size that it was trained at")
-    factor = float(getattr(processor, "rescale_factor", 1 / 255) or 1 / 255)
+    factor = _number(getattr(processor, "rescale_factor", 1 / 255) or 1 / 255, "rescale_factor", where)
     if getattr(processor, "do_rescale", True) and not math.isclose(factor, 1 / 255, rel_tol=1e-3):
         raise UserError(f"{where}: rescale_factor is {factor:g}; allowed: 1/255")
-    resample = int(processor.resample)
-    if resample not in _RESAMPLE:
-        raise UserError(f"{where}: resample is {resample}; allowed: {', '.join(map(str, _RESAMPLE))}")
+    how = _RESAMPLE.get(_number(processor.resample, "resample", where))
+    if how is None:
+        raise UserError(
+            f"{where}: resample is {shown(processor.resample)}; allowed: {', '.join(map(str, _RESAMPLE))}"
+        )
     normalised = getattr(processor, "do_normalize", True)
     mean, std = (
-        (_three(processor.image_mean, where), _three(processor.image_std, where))
+        (_three(processor.image_mean, "image_mean", where), _three(processor.image_std, "image_std", where))
         if normalised
         else ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     )
@@ -196,11 +203,11 @@ def _spec(folder: Path, config: Mapping[str, Any]) -> InputSpec:
         else {}
     )
     side = _side(size, where)
-    how = _RESAMPLE[resample]
     if type(processor).__name__.startswith("ConvNext"):
         if side >= 384:
             return InputSpec(side, mean, std, "stretch", how)
-        return InputSpec(side, mean, std, "centre-floor", how, int(side / processor.crop_pct))
+        shorter = _enlarged(side, processor.crop_pct, where)
+        return InputSpec(side, mean, std, "centre-floor", how, shorter)
     if crop:
         fit = "centre-floor" if size.get("shortest_edge") else "stretch-centre"
         return InputSpec(_side(crop, where), mean, std, fit, how, side)  # type: ignore[arg-type]
@@ -236,27 +243,60 @@ def _side(size: Mapping[str, Any], where: Path) -> int:
         raise UserError(
             f"{where}: size is {dict(given)}, must be square: a number, height and width, or shortest_edge"
         )
+    if not 0 < side <= LARGEST_INPUT:
+        raise UserError(f"{where}: size is {dict(given)}; allowed: up to {LARGEST_INPUT} pixels")
     return int(side)
 
 
-def _three(values: Any, where: Path) -> tuple[float, float, float]:
-    found = [float(value) for value in values] if isinstance(values, list | tuple) else [float(values)] * 3
+def _enlarged(side: int, share: Any, where: Path | str) -> int:
+    """Returns to how many pixels a picture goes of which the middle `share` is shown."""
+    part = _number(share, "crop_pct", where)
+    if not side / LARGEST_INPUT <= part <= 1:
+        raise UserError(
+            f"{where}: crop_pct is {part:g}; allowed: up to 1, and no picture over {LARGEST_INPUT} pixels"
+        )
+    return int(side / part)
+
+
+def _three(values: Any, name: str, where: Path | str) -> tuple[float, float, float]:
+    found = values if isinstance(values, list | tuple) else [values] * 3
     if len(found) != 3:
-        raise UserError(f"{where}: {len(found)} means or deviations, must be 3")
-    return (found[0], found[1], found[2])
+        raise UserError(f"{where}: {name} has {len(found)} numbers, must have 3")
+    one, two, three = (_number(value, name, where) for value in found)
+    return (one, two, three)
+
+
+def _number(value: Any, name: str, where: Path | str) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise UserError(f"{where}: {name} is {shown(value)}, must be a number")
+    return value
 
 
 def _timm_folder_card(folder: Path, config: Mapping[str, Any], wishes: Wishes) -> Card:
-    own = {**config, **(config.get("pretrained_cfg") or {})}
-    labels = own.get("label_names") or [f"{index}" for index in range(int(own.get("num_classes", 2)))]
-    return _timm(str(config["architecture"]), own, [str(label) for label in labels], wishes, _licence(folder))
+    """Returns the card of a model that timm saved to a folder. Raises: UserError."""
+    where = folder / "config.json"
+    further = config.get("pretrained_cfg") or {}
+    if not isinstance(further, dict):
+        raise UserError(f"{where}: pretrained_cfg is {shown(further)}, must be an object")
+    own = {**config, **further}
+    classes = own.get("num_classes", 2)
+    if not isinstance(classes, int) or not 1 <= classes <= LARGEST:
+        raise UserError(f"{where}: num_classes is {shown(classes)}; allowed: 1 to {LARGEST}")
+    labels = own.get("label_names") or [f"{index}" for index in range(classes)]
+    if not isinstance(labels, list):
+        raise UserError(f"{where}: label_names is {shown(labels)}, must be a list")
+    return _timm(str(config["architecture"]), own, list(map(str, labels)), wishes, _licence(folder))
 
 
 def _timm(model: str, own: Mapping[str, Any], labels: Sequence[str], wishes: Wishes, licence: str) -> Card:
-    size = int(own["input_size"][-1])
+    where = f"timm:{model}"
+    shape = own.get("input_size")
+    size = shape[-1] if isinstance(shape, list | tuple) and shape else shape
+    if not isinstance(size, int) or not 0 < size <= LARGEST_INPUT:
+        raise UserError(f"{where}: input_size is {shown(shape)}, must end with up to {LARGEST_INPUT} pixels")
     interpolation = f"pillow-{own.get('interpolation') or 'bicubic'}"
     if interpolation not in _RESAMPLE.values():
-        raise UserError(f"timm:{model}: interpolation is {own.get('interpolation')}; write a card")
+        raise UserError(f"{where}: interpolation is {shown(own.get('interpolation'))}; write a card")
     if len(labels) == 1:
         positive = fake_outputs(("0", "1"), wishes.fake) if wishes.fake else (1,)
         output = Output("logit", positive, 1)
@@ -272,11 +312,11 @@ def _timm(model: str, own: Mapping[str, Any], labels: Sequence[str], wishes: Wis
         trained_on=(),
         input=InputSpec(
             size,
-            _three(list(own["mean"]), Path(model)),
-            _three(list(own["std"]), Path(model)),
+            _three(own.get("mean"), "mean", where),
+            _three(own.get("std"), "std", where),
             "centre",
             interpolation,  # type: ignore[arg-type]
-            int(size / float(own.get("crop_pct") or 1.0)),
+            _enlarged(size, own.get("crop_pct") or 1.0, where),
         ),
         crop=wishes.crop,
         remarks=(wishes.remark,),
@@ -303,6 +343,8 @@ def _json(path: Path) -> dict[str, Any]:
         found = ", ".join(sorted(one.name for one in path.parent.iterdir())[:5]) or "nothing"
         raise UserError(f"{path.parent} is no Hugging Face model: it has no {path.name} (it has {found})")
     check_is_file(path)
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise UserError(f"{path} has {size:,} bytes; allowed: {MOST_BYTES:,}")
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

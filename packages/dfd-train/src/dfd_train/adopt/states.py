@@ -63,8 +63,10 @@ def _files(folder: Path) -> tuple[Path, ...]:
     if index.is_file():
         try:
             names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise UserError(f"{index}: no index of weights ({type(error).__name__})") from None
+        if not names:
+            raise UserError(f"{index}: its weight_map names no file")
         for name in names:
             if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+\.safetensors", name):
                 raise UserError(f"{index}: names {name!r}, must be safetensors files of its own folder")

@@ -55,6 +55,10 @@ def run(options: argparse.Namespace) -> int:
             raise UserError(f"{options.detector} is an adopted detector: --data WORK says on which videos")
         calibration, said = calibrate_detector(options.detector, request)
         print(said)
+    elif not RunFolder(options.detector).is_run:
+        raise UserError(
+            f"{options.detector} is no detector; allowed: a folder of `dfd-train adopt`, or a run's (config.toml)"
+        )
     else:
         if options.data is not None or options.split != "val":
             raise UserError(

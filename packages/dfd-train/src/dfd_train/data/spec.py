@@ -24,6 +24,9 @@ Interpolation = Literal[
     "pillow-lanczos",
 ]
 
+Deviation = Annotated[float, Range(gt=0)]
+LARGEST_INPUT = 4096  # pixels a side, as the setting model.input_size has it
+
 
 @dataclass(frozen=True)
 class InputSpec(Checked):
@@ -32,16 +35,16 @@ class InputSpec(Checked):
     How a crop becomes that square is `data.fitting`'s; the defaults are those of every network trained here.
     """
 
-    size: Annotated[int, Range(ge=1)]
+    size: Annotated[int, Range(ge=1, le=LARGEST_INPUT)]
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[Deviation, Deviation, Deviation] = (0.5, 0.5, 0.5)
     fit: Fit = "stretch"
     """stretch both sides; longer side to `size`, centred on black; shorter side to `shorter`, then the centre: where
     that lies between two pixels, the nearer even one or the one before; both sides to `shorter`, then the centre"""
     interpolation: Interpolation = "bilinear"
     """torch's with antialiasing, without rounding to bytes where it says float; OpenCV's without antialiasing, area
     where it shrinks and cubic where it grows; Pillow's"""
-    shorter: Annotated[int, Range(ge=0)] = 0
+    shorter: Annotated[int, Range(ge=0, le=LARGEST_INPUT)] = 0
     """centre: to how many pixels the shorter side, or both, go first; 0: to `size`"""
 
 

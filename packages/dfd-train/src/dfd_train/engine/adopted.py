@@ -25,10 +25,11 @@ def calibrate_detector(detector: Path, request: EvaluationRequest) -> tuple[Cali
     """
     folder = RunFolder(detector)
     result = evaluate(detector, request)
-    classes = result.predictions["label"].nunique()
-    if classes < 2:
+    fake = result.predictions["label"] == 1
+    if fake.all() or not fake.any():
+        lack = "real" if fake.all() else "fake"
         raise UserError(
-            f"calibration needs real and fake videos; {request.data} has one of both in {request.split}"
+            f"calibration needs real and fake videos: {request.data} has no {lack} one in {request.split}"
         )
     predictions, facts = read_predictions(result.path)
     write_predictions(folder.predictions("val"), predictions, facts)

@@ -31,7 +31,7 @@ from dfd_train.models.inference import for_inference
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts, read_predictions, write_predictions
-from dfd_train.settings.sections import Count, Device, Precision, SeveralFaces
+from dfd_train.settings.sections import Count, Device, Frames, Precision, SeveralFaces
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.frames import BENCHMARK_FRAMES
 from ffpp_prep.format.joined import detection_of, open_sets
@@ -50,7 +50,7 @@ class EvaluationRequest(Checked):
     """train, val, test, or all: every video, whatever its split"""
     data: Path | None = None
     """another prepared set than the run's own"""
-    frames: Count | None = None
+    frames: Frames | None = None
     checkpoint: Literal["best", "last"] = "best"
     device: Device = "auto"
     batch_size: Count | None = None

@@ -21,7 +21,7 @@ from dfd_train.data.spec import InputSpec
 from dfd_train.engine.learner import autocast
 from dfd_train.engine.processes import Processes, Wish
 from dfd_train.errors import NotANumber
-from dfd_train.settings.sections import Amp, Count
+from dfd_train.settings.sections import Amp, Count, Frames
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.options import Checked, Range
 from ffpp_prep.text.bars import bar
@@ -39,7 +39,7 @@ LARGEST_LOGIT = (
 class Scoring(Checked):
     """How videos are scored."""
 
-    frames_per_video: Count
+    frames_per_video: Frames
     batch_size: Count = 24
     workers: Annotated[int, Range(ge=0)] = 0
     amp: Amp = "off"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
 
 from dfd_train.errors import UserError
 from ffpp_prep.machine import memory as machine_memory
+from ffpp_prep.options import shown
 
 LARGEST = 65_536  # of a number among a network's arguments: widths, depths, classes, sizes
 MOST_PARTS = 20_000  # tensors and modules; the largest networks of timm have some thousands
@@ -28,7 +31,7 @@ class Bounds:
     parts: int
     """modules and tensors of parameters, each"""
     numbers: int
-    """in all parameters together"""
+    """in all parameters and buffers together"""
     whose: str
     """what sets the bounds, for the message"""
 
@@ -45,15 +48,16 @@ class Bounds:
             modules += 1
             self._check(name, max(modules, parts), numbers)
 
-        def count_parameter(_: nn.Module, __: str, parameter: nn.Parameter) -> None:
+        def count_tensor(_: nn.Module, __: str, tensor: Tensor | None) -> None:
             nonlocal parts, numbers
-            if parameter is not None:
-                parts, numbers = parts + 1, numbers + parameter.numel()
+            if tensor is not None:
+                parts, numbers = parts + 1, numbers + tensor.numel()
             self._check(name, max(modules, parts), numbers)
 
         handles = (
             register_module_module_registration_hook(count_module),
-            register_module_parameter_registration_hook(count_parameter),
+            register_module_parameter_registration_hook(count_tensor),
+            register_module_buffer_registration_hook(count_tensor),
         )
         try:
             with torch.device("meta"):
@@ -70,12 +74,25 @@ class Bounds:
             )
 
 
-def check_arguments(arguments: Mapping[str, object]) -> None:
-    """Refuses numbers from which a network would make a list before its first layer. Raises: UserError."""
+def check_arguments(arguments: Mapping[str, object], most: int = LARGEST) -> None:
+    """Refuses numbers from which a network would make a list before its first layer, those of a list all together.
+
+    Raises: UserError.
+    """
     for name, value in arguments.items():
-        for number in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(number, int | float) and not abs(number) <= LARGEST:
-                raise UserError(f"model.arguments.{name} is {value!r}: at most {LARGEST} is allowed")
+        if isinstance(value, Mapping):
+            check_arguments({f"{name}.{key}": one for key, one in value.items()}, most)
+        elif not _total(value) <= most:
+            raise UserError(f"model.arguments.{name} is {shown(value)}: at most {most} is allowed")
+
+
+def _total(value: object) -> float:
+    """Returns the sum of the sizes of all numbers in a value; infinity where one is none, or far too large."""
+    if isinstance(value, tuple | list):
+        return sum(map(_total, value))
+    if not isinstance(value, int | float):
+        return 0.0
+    return float(abs(value)) if abs(value) < 1e300 else math.inf
 
 
 def of_this_machine() -> Bounds:

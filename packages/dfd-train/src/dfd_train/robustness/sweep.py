@@ -30,7 +30,7 @@ from dfd_train.robustness.films import has_codec, recoded_set, remove_films
 from dfd_train.runs.checkpoint import TrainedModel, load_model
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import kept_predictions, write_predictions
-from dfd_train.settings.sections import Count, Device, Precision
+from dfd_train.settings.sections import Count, Device, Frames, Precision
 from ffpp_prep.format.joined import open_sets
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.format.schemas import USABLE
@@ -50,7 +50,7 @@ class SweepRequest(Checked):
     split: Literal["train", "val", "test", "all"] = "test"
     """train, val, test, or all: every video, whatever its split"""
     data: Path | None = None
-    frames: Count | None = None
+    frames: Frames | None = None
     device: Device = "auto"
     batch_size: Count | None = None
     workers: Annotated[int, Range(ge=0)] | None = None

@@ -61,23 +61,23 @@ def sealed(text: str) -> bytes:
     )
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path, what: str = "configuration", most: int = MOST_BYTES) -> dict[str, Any]:
     """Returns the tables of a TOML file, not yet checked for what `build_config` checks.
 
-    Raises: FileNotFoundError; UserError if it is not TOML, too large, or not what `sealed` made.
+    Raises: FileNotFoundError; UserError if it is not TOML, larger than `most` bytes, or not what `sealed` made.
     """
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise UserError(f"{path} is no configuration: allowed are {MOST_BYTES:,} bytes")
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise UserError(f"{path} is no {what}: allowed are {most:,} bytes")
         content = content.removeprefix(codecs.BOM_UTF8)  # of Windows's editors
         seal = _SEAL.match(content)
         if seal is not None and int(seal[1], 16) != zlib.crc32(content[seal.end() :]):
             raise Damaged(path, "its content doesn't match its checksum", _REMEDY)
         return tomllib.loads(content.decode())
     except FileNotFoundError:
-        raise FileNotFoundError(f"no such configuration: {path}") from None
+        raise FileNotFoundError(f"no such {what}: {path}") from None
     except UserError:
         raise
     except RecursionError:

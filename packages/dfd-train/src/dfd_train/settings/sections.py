@@ -26,6 +26,7 @@ SeveralFaces = Literal["drop", "keep", "touched"]
 LEVELS = ("full", "higher", "lower", "classifier", "norm")
 LAST_BLOCKS = r"last-([0-9]{1,4})"
 MOST = 1_000_000  # of what nobody wants more: files of strangers may ask for any number
+Frames = Annotated[int, Range(ge=1, le=MOST)]
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,8 @@ class DataConfig(Checked):
         "drawn",
         "shuffled batches: frames drawn anew each epoch, or evenly from first to last, always the same",
     )
-    val_frames: Annotated[int, Range(ge=1, le=MOST)] = setting(
-        7, "equally spaced frames per validation video"
-    )
-    test_frames: Annotated[int, Range(ge=1, le=MOST)] = setting(12, "equally spaced frames per test video")
+    val_frames: Frames = setting(7, "equally spaced frames per validation video")
+    test_frames: Frames = setting(12, "equally spaced frames per test video")
     multiple_faces: SeveralFaces = setting(
         "drop",
         "videos with several faces: left out (thesis), best face kept, or the one that ffpp-prep check-fakes found "

@@ -13,7 +13,7 @@ import msgspec
 from dfd_train.errors import UserError
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.settings.files import read_config
-from dfd_train.settings.sections import Count, Probability, SeveralFaces
+from dfd_train.settings.sections import Frames, Probability, SeveralFaces
 from dfd_train.suite.files import file_name
 from ffpp_prep.command_line.suggest import did_you_mean, listed
 from ffpp_prep.options import Checked, Range
@@ -41,7 +41,7 @@ class Protocol(Checked):
     """How videos are scored and judged; unset values are the run's own, or those of the stored crops."""
 
     name: str
-    frames: Count | None = None
+    frames: Frames | None = None
     choice: Literal["even", "deepfakebench"] = "even"
     """which frames: equally spaced, or as DeepfakeBench does, from the first to the last, in crops of 256 pixels"""
     aggregation: Aggregation = "mean"

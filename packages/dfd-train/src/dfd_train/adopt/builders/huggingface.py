@@ -11,12 +11,16 @@ from torch import Tensor, nn
 
 from dfd_train.adopt.builders.encoders import need_transformers
 from dfd_train.errors import UserError, first_line
+from dfd_train.models.bounds import check_arguments
+
+MOST = 10_000_000  # of a number in config.json; lists of text models' words and of labels count them
 
 
 def build(*, config: str, classes: int) -> nn.Module:
     """Returns the network that config.json describes; code that comes with a model is never run."""
     transformers = need_transformers()
     tables = json.loads(config)
+    check_arguments(tables, MOST)
     kind = tables.get("model_type")
     if kind not in transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES:
         raise UserError(f"config.json: transformers knows no model_type {kind!r}")
@@ -28,6 +32,8 @@ def build(*, config: str, classes: int) -> nn.Module:
         known.architectures = [names] if isinstance(names, str) else list(names[:1])
     try:
         network = transformers.AutoModelForImageClassification.from_config(known, trust_remote_code=False)
+    except UserError:
+        raise
     except (ValueError, TypeError) as error:
         raise UserError(f"config.json: {kind} is no picture classifier ({first_line(error)})") from None
     return _Logits(network)
