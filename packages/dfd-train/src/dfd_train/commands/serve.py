@@ -77,6 +77,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise UserError("serve needs starlette and uvicorn: pip install 'dfd-train[serve]'")
+    with _listen(options.host, options.port) as place:  # first: loading takes seconds
+        return _serve(options, place)
+
+
+def _serve(options: argparse.Namespace, place: socket) -> int:
     from dfd_train.engine.validation import validate_models
     from dfd_train.serve.app import Desk
     from dfd_train.serve.guard import Access
@@ -99,7 +104,6 @@ def run(options: argparse.Namespace) -> int:
         )  # what is uploaded and found is nobody else's on this machine
         out = options.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dfd-train-")))
         out.mkdir(parents=True, exist_ok=True)
-        place = stack.enter_context(_listen(options.host, options.port))
         port = place.getsockname()[1]
         access = Access.of(options.host, port, tuple(options.name))
         jobs = Jobs(detectors, options.out)
