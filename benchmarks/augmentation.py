@@ -22,8 +22,8 @@ from training import print_table, ratio
 
 from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
+from dfd_train.data.fitting import resize
 from dfd_train.data.spec import InputSpec
-from dfd_train.data.transforms import resize
 from dfd_train.settings.config import DegradationConfig, TransformConfig
 from ffpp_prep.format.codecs import codec
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from lime.lime_image import LimeImageExplainer
 
-from dfd_train.data.transforms import normalize, resize
+from dfd_train.data.fitting import normalize, resize
 from dfd_train.explain.attribution import SIDE, Sampling, lime, superpixels
 from dfd_train.explain.pictures import choose_videos, open_videos
 from dfd_train.runs.checkpoint import TrainedModel, load_model

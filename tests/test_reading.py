@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from dfd_train.data import FaceCrops
-from dfd_train.data.transforms import resize
+from dfd_train.data.fitting import resize
 from ffpp_prep import read_boxes
 from ffpp_prep.errors import UserError
 from ffpp_prep.format import choose_crops, iter_crops, load_prepared

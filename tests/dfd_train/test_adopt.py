@@ -19,9 +19,8 @@ from dfd_train.adopt.card import Keys, find_card
 from dfd_train.adopt.folder import adopt, load_adopted
 from dfd_train.adopt.generic import fake_outputs
 from dfd_train.cli import main
-from dfd_train.data.fitting import fit
+from dfd_train.data.fitting import fit, normalize
 from dfd_train.data.official import officially_tested
-from dfd_train.data.transforms import normalize
 from dfd_train.errors import UserError
 from dfd_train.predict.ensemble import read_together
 from dfd_train.predict.loading import load_scorer

@@ -6,8 +6,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from dfd_train.data.fitting import normalize, resize
 from dfd_train.data.spec import InputSpec
-from dfd_train.data.transforms import normalize, resize
 from dfd_train.errors import NotANumber
 from dfd_train.explain.attribution import (
     SIDE,

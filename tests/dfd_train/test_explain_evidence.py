@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from dfd_train.data.transforms import InputSpec
+from dfd_train.data.spec import InputSpec
 from dfd_train.explain.attribution import SIDE, Attribution, gradcam, logit_of
 from dfd_train.explain.baselines import centre_prior, other_masks, randomised
 from dfd_train.explain.curves import STEPS, curves

@@ -17,8 +17,8 @@ from resuming import FULL, epochs, start, wait_until, weights
 from dfd_train.cli import main
 from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
+from dfd_train.data.fitting import normalize, resize
 from dfd_train.data.spec import InputSpec
-from dfd_train.data.transforms import normalize, resize
 from dfd_train.runs.checkpoint import load_checkpoint
 from dfd_train.settings.config import DegradationConfig, TransformConfig
 

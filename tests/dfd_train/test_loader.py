@@ -13,9 +13,9 @@ from resuming import command
 
 from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
+from dfd_train.data.fitting import normalize, resize
 from dfd_train.data.loader import BatchLoader
 from dfd_train.data.spec import InputSpec
-from dfd_train.data.transforms import normalize, resize
 from dfd_train.errors import TrainingError
 from dfd_train.settings.config import DegradationConfig, TransformConfig
 from ffpp_prep.format.prepared import load_prepared

@@ -129,7 +129,8 @@ def test_any_timm_model_and_any_function():
     assert isinstance(own.network, nn.Sequential) and own.spec.size == 32
     assert own.network[0].out_channels == 4
     numbers = build_detector(ModelConfig(name="tiny_networks:looking_at_numbers", input_size=32))
-    for found in (detector, own, numbers):  # of the trial nothing is left
+    large = ModelConfig(name="timm:resnet10t", input_size=1024)  # of which only shapes are computed
+    for found in (detector, own, numbers, build_detector(large)):  # of the trial nothing is left
         tensors = (*found.network.parameters(), *found.network.buffers())
         assert {tensor.device.type for tensor in tensors} == {"cpu"} and not found.network.training
 

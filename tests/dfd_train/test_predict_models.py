@@ -69,6 +69,29 @@ def test_an_exported_file_needs_no_code_of_the_model(runs, face, tmp_path) -> No
     assert json.loads((out / "face.png/result.json").read_text())["status"] == "scored"
 
 
+def test_a_start_loads_nothing_that_scoring_does_not_need(small_set, face, tmp_path) -> None:
+    """torchvision and torch's compiler take as long to load as all else together."""
+    run = tmp_path / "run"
+    size = [
+        "--model",
+        "reseption_v1",
+        "--set",
+        "model.arguments.width_multiplier=0.125",
+        "--input-size",
+        "75",
+    ]
+    steps = ["--batch-size", "6", "--epochs", "1", "--workers", "0", "--device", "cpu", "--threads", "1"]
+    assert main(["run", "--data", str(small_set.work), *size, *steps, "--out", str(run)]) == 0
+    program = (
+        "import sys; from dfd_train.cli import main; status = main(sys.argv[1:]);"
+        "print(sorted({'torchvision', 'torch._dynamo', 'sympy', 'timm'} & sys.modules.keys())); sys.exit(status)"
+    )
+    command = [sys.executable, "-c", program, "predict", str(run), str(face), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("[]\n")
+
+
 def test_other_onnx_files_are_refused(runs, face, tmp_path, capsys) -> None:
     main(["export", str(runs[0]), "--out", str(tmp_path / "model.onnx")])
     model = onnx.load(tmp_path / "model.onnx")

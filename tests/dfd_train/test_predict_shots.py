@@ -12,7 +12,7 @@ import prediction
 import pytest
 
 from dfd_train.calibration.learned import Calibration, calibrate
-from dfd_train.data.transforms import InputSpec
+from dfd_train.data.spec import InputSpec
 from dfd_train.predict.analysis import analyse
 from dfd_train.predict.ensemble import read_together
 from dfd_train.predict.faces import FaceFinder, Rates

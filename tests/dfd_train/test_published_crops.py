@@ -6,9 +6,8 @@ import torch
 
 from dfd_train.adopt.card import find_card
 from dfd_train.data.cuts import align, cut
-from dfd_train.data.fitting import fit
+from dfd_train.data.fitting import fit, normalize
 from dfd_train.data.spec import CropRule, InputSpec
-from dfd_train.data.transforms import normalize
 
 
 def test_grown_boxes_are_their_authors() -> None:

@@ -21,8 +21,7 @@ from dfd_train.adopt.card import Card, Output, cards, find_card
 from dfd_train.adopt.folder import adopt, load_adopted
 from dfd_train.adopt.generic import Wishes, huggingface_card
 from dfd_train.cli import main
-from dfd_train.data.fitting import fit
-from dfd_train.data.transforms import normalize
+from dfd_train.data.fitting import fit, normalize
 
 PUBLISHED = Path(__file__).parent / "published"
 SMALL_ENCODER = {"width": 128, "layers": 2, "heads": 4, "hidden": 256}

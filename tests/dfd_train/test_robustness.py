@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from dfd_train.calibration.kept import read_calibration
 from dfd_train.cli import main
 from dfd_train.data.degradation import Corruption, degrade, reseeded
-from dfd_train.data.transforms import normalize, resize
+from dfd_train.data.fitting import normalize, resize
 from dfd_train.metrics.paired import difference, judged_videos
 from dfd_train.robustness.conditions import FAITHFUL, SWEEPS, choose_sweeps
 from dfd_train.runs.checkpoint import load_model

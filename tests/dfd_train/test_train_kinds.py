@@ -37,8 +37,8 @@ def test_training_numbers_are_those_of_the_logits_seen(run_command, tmp_path):
     row = epochs(out).iloc[0]
     model = load_model(out / "checkpoints/last.pt", trust=["tiny_networks:without_batch_norm"])
     from dfd_train.data.batches import plan_epoch
+    from dfd_train.data.fitting import normalize, resize
     from dfd_train.data.selection import make_pairs, select_videos
-    from dfd_train.data.transforms import normalize, resize
     from dfd_train.settings.config import DataConfig
 
     prepared = load_prepared(Path(model.facts.config.data.work))

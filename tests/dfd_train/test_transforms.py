@@ -13,9 +13,10 @@ from torchvision.transforms.v2 import functional
 
 from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
+from dfd_train.data.fitting import normalize, resize
 from dfd_train.data.loader import BatchLoader, default_workers
 from dfd_train.data.spec import InputSpec
-from dfd_train.data.transforms import Draw, adjust_hue, augment, draw, normalize, resize
+from dfd_train.data.transforms import Draw, adjust_hue, augment, draw
 from dfd_train.settings.config import DegradationConfig, TransformConfig
 from ffpp_prep.format.prepared import load_prepared
 
@@ -155,6 +156,18 @@ def test_resize_is_bilinear_with_antialiasing():
     read_only = crop.copy()
     read_only.flags.writeable = False
     assert np.array_equal(resize(read_only, 32).permute(1, 2, 0).numpy(), ours)
+
+
+@pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() == "DEFAULT", reason="torchvision rounds otherwise"
+)
+def test_resize_is_torchvisions_to_the_bit():
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        height, width, *sides = map(int, random.integers(1, 300, 4))
+        crop = random.integers(0, 256, (height, width, 3), np.uint8)
+        expected = functional.resize(torch.from_numpy(crop).permute(2, 0, 1), sides, antialias=True)
+        assert torch.equal(resize(crop, tuple(sides)), expected)
 
 
 def test_workers_and_device_show_the_same_pictures(small_set):

@@ -242,10 +242,10 @@ def initialize(module: nn.Module) -> None:
     """Draws every convolution and linear weight below `module` from Xavier normal with the LeakyReLU's gain.
 
     The gain is sqrt(2 / (1 + 0.2²)); linear biases become 0, batch norm weights 1 and biases 0.
-    Thesis, 7.1.1.
+    Thesis, 7.1.1. On the meta device there is nothing to draw, and torch would load its compiler for it.
     """
     for part in module.modules():
-        if isinstance(part, nn.Conv2d | nn.Linear):
+        if isinstance(part, nn.Conv2d | nn.Linear) and not part.weight.is_meta:
             nn.init.xavier_normal_(part.weight, gain=XAVIER_GAIN)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)

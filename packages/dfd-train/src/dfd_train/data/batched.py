@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
-from torchvision.transforms.v2 import functional
 
+from dfd_train.data.fitting import as_shares, normalize
 from dfd_train.data.spec import InputSpec
-from dfd_train.data.transforms import Draw, adjust_hue, normalize
+from dfd_train.data.transforms import Draw, adjust_hue
 
 Matrix = tuple[float, float, float, float]
 
@@ -66,7 +66,7 @@ def augment_batch(images: Tensor, packed: Tensor, spec: InputSpec) -> Tensor:
     packed = packed.to(images.device, non_blocking=True)
     before, after = packed[:, _TURNS].view(-1, 2, 2, 2).unbind(1)
     blends = packed[:, _BLENDS].view(-1, 6, 3).unbind(1)
-    pictures = functional.to_dtype(images, torch.float32, scale=True)
+    pictures = as_shares(images)
     if first:
         pictures = _turn(pictures, before)
     for number, blend in enumerate(blends):

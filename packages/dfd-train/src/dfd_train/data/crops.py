@@ -15,10 +15,10 @@ from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
 from dfd_train.data.blend_plan import HELD_OUT_SEED
 from dfd_train.data.degradation import Corruption, degrade, reseeded
-from dfd_train.data.fitting import fit
+from dfd_train.data.fitting import fit, normalize, resize
 from dfd_train.data.self_blending import blended_crop
 from dfd_train.data.spec import InputSpec
-from dfd_train.data.transforms import move, normalize, resize
+from dfd_train.data.transforms import move
 from dfd_train.errors import UserError
 from ffpp_prep.format.prepared import PreparedSet
 

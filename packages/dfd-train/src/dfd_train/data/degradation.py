@@ -10,8 +10,8 @@ import av
 import imagecodecs
 import numpy as np
 import torch
-from torchvision.transforms.v2 import functional
 
+from dfd_train.data import functional
 from dfd_train.settings.config import DegradationConfig
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.video import Encoder, open_output

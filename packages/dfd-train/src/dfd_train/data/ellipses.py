@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchvision.transforms.v2 import functional
 
+from dfd_train.data import functional
 from ffpp_prep.format.geometry import Image
 
 

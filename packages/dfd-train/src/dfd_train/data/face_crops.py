@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, WeightedRandomSampler
 
+from dfd_train.data.fitting import normalize, resize
 from dfd_train.data.spec import InputSpec
-from dfd_train.data.transforms import normalize, resize
 from dfd_train.errors import UserError
 from ffpp_prep.format import choose_crops, load_prepared
 from ffpp_prep.format.geometry import Image

@@ -1,4 +1,4 @@
-"""From a crop of any size to the square that a network takes, by the library that its authors used.
+"""From a crop of any size to the numbers that a network takes: resized as its authors' library does, and normalised.
 
 Libraries resize differently, and a detector is used to the edges that its own one leaves.
 """
@@ -10,12 +10,32 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import InterpolationMode, functional
+from torch.nn.functional import interpolate
 
 from dfd_train.data.spec import InputSpec
-from dfd_train.data.transforms import resize
 from dfd_train.errors import UserError
 from ffpp_prep.format.geometry import Image
+
+
+def resize(crop: Image, size: int | tuple[int, int]) -> Tensor:
+    """Resizes a crop (H, W, 3) to a uint8 tensor (3, height, width), or a square, bilinearly with antialiasing.
+
+    This is torchvision's `resize` to the bit.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    return _interpolated(_planes(crop), (height, width), "bilinear")
+
+
+def as_shares(pictures: Tensor) -> Tensor:
+    """Returns uint8 as float32 from 0 to 1, in new memory; floats are as they are."""
+    return pictures if pictures.is_floating_point() else pictures.float().mul_(1.0 / 255)
+
+
+def normalize(images: Tensor, spec: InputSpec) -> Tensor:
+    """Normalises uint8 (..., 3, S, S), or float32 in [0, 1], to float32: (value - mean) / std of [0, 1]."""
+    images = as_shares(images)
+    mean, std = (images.new_tensor(values)[:, None, None] for values in (spec.mean, spec.std))
+    return (images - mean).div_(std)
 
 
 def fit(crop: Image, spec: InputSpec) -> Tensor:
@@ -61,11 +81,22 @@ def _scaled(crop: Image, sides: tuple[int, int], spec: InputSpec) -> Tensor:
 
         way = Pillow.Resampling[how.upper()]
         return _tensor(np.asarray(Pillow.fromarray(crop).resize((width, height), way)))
-    picture = _tensor(crop)
     if how == "float":
-        picture = functional.to_dtype(picture, torch.float32, scale=True)
-    resized: Tensor = functional.resize(picture, [height, width], InterpolationMode(library), antialias=True)
-    return resized
+        return _interpolated(as_shares(_planes(crop)), (height, width), library)
+    return resize(crop, (height, width))
+
+
+def _planes(crop: Image) -> Tensor:
+    """Returns a crop as (1, 3, H, W) over the same memory, channels last."""
+    # torch wants writable memory; decoders may hand out read-only views
+    return torch.from_numpy(crop if crop.flags.writeable else crop.copy())[None].permute(0, 3, 1, 2)
+
+
+def _interpolated(planes: Tensor, sides: tuple[int, int], mode: str) -> Tensor:
+    """Returns (3, height, width) of (1, 3, H, W), antialiased where it shrinks."""
+    if planes.shape[2:] == sides:
+        return planes[0]
+    return interpolate(planes, sides, mode=mode, antialias=True, align_corners=False)[0]
 
 
 def _by_opencv(crop: Image, height: int, width: int, how: str) -> Image:

@@ -19,9 +19,10 @@ from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
 from dfd_train.data.crops import Batch, Crops, collate
 from dfd_train.data.degradation import Corruption
+from dfd_train.data.fitting import normalize
 from dfd_train.data.signals import children_block_sigterm, deaths_are_expected, only_the_parent_ends
 from dfd_train.data.spec import InputSpec
-from dfd_train.data.transforms import erase, normalize
+from dfd_train.data.transforms import erase
 from dfd_train.data.waiting import GLANCE_SECONDS, Watch, next_batch, no_batch
 from dfd_train.errors import TrainingError, UserError
 from ffpp_prep.format.prepared import PreparedSet

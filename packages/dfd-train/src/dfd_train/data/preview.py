@@ -13,9 +13,9 @@ import pandas as pd
 from dfd_train.data.augmentation import Augmentation
 from dfd_train.data.batches import Sample
 from dfd_train.data.blend_plan import vouched_frames
+from dfd_train.data.fitting import resize
 from dfd_train.data.several import places_of
 from dfd_train.data.spec import InputSpec
-from dfd_train.data.transforms import resize
 from dfd_train.errors import UserError
 from dfd_train.settings.config import RunConfig
 from ffpp_prep.format.files import whole_file

@@ -16,8 +16,8 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial import ConvexHull
 from torch import Tensor
 from torch.nn import functional as tensors
-from torchvision.transforms.v2 import functional
 
+from dfd_train.data import functional
 from dfd_train.data.batches import Sample
 from dfd_train.data.transforms import adjust_hue
 from ffpp_prep.format.geometry import Image

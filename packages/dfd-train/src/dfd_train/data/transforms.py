@@ -1,4 +1,4 @@
-"""From a face crop to the network's input: resize, augmentation, normalisation (thesis section 4.2).
+"""What is done to a training crop of the network's size: augmentation (thesis section 4.2).
 
 The random choices of a sample are drawn first, into a plain `Draw` keyed by (seed, epoch, position), and applied
 afterwards. So a resumed run, another number of workers and the other device all show the same picture.
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
+from dfd_train.data import functional
+from dfd_train.data.fitting import as_shares, normalize
 from dfd_train.data.spec import InputSpec
 from dfd_train.settings.config import TransformConfig
-from ffpp_prep.format.geometry import Image
 
-__all__ = ["Draw", "InputSpec", "adjust_hue", "augment", "draw", "normalize", "resize"]
+__all__ = ["Draw", "adjust_hue", "augment", "draw", "erase", "move"]
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,6 @@ class Draw:
     """degrees, counter-clockwise"""
     erased: tuple[int, int, int, int] | None
     """top, left, height, width in pixels"""
-
-
-def resize(crop: Image, size: int) -> Tensor:
-    """Resizes a crop (H, W, 3) to a uint8 tensor (3, size, size), bilinearly with antialiasing."""
-    # torch wants writable memory; decoders may hand out read-only views
-    image = torch.from_numpy(crop if crop.flags.writeable else crop.copy()).permute(2, 0, 1)
-    resized: Tensor = functional.resize(image, [size, size], antialias=True)
-    return resized
 
 
 def draw(config: TransformConfig, size: int, *, seed: int, epoch: int, position: int) -> Draw:
@@ -68,15 +60,10 @@ def draw(config: TransformConfig, size: int, *, seed: int, epoch: int, position:
     )
 
 
-def normalize(image: Tensor, spec: InputSpec) -> Tensor:
-    """Normalises uint8 (..., 3, S, S), or float32 in [0, 1], to float32: (value - mean) / std of [0, 1]."""
-    return _center(functional.to_dtype(image, torch.float32, scale=True), spec)
-
-
 def augment(image: Tensor, choices: Draw, spec: InputSpec) -> Tensor:
     """Makes a normalised float32 training input of uint8 (3, S, S), on the device of `image`."""
-    picture = move(functional.to_dtype(image, torch.float32, scale=True), choices)
-    return erase(_center(picture, spec), choices)
+    picture = move(as_shares(image), choices)
+    return erase(normalize(picture, spec), choices)
 
 
 def move(picture: Tensor, choices: Draw) -> Tensor:
@@ -86,7 +73,7 @@ def move(picture: Tensor, choices: Draw) -> Tensor:
             picture = functional.horizontal_flip(picture)
         elif step == "jitter":
             for name, factor in choices.jitter:
-                picture = _JITTER[name](picture, factor)
+                picture = _jitter(picture, name, factor)
         elif step == "rotation" and choices.angle:
             # nearest neighbour, around the centre, filled with black
             picture = functional.rotate(picture, choices.angle)
@@ -123,18 +110,11 @@ def adjust_hue(picture: Tensor, turns: float | Tensor) -> Tensor:
     return shifted
 
 
-_JITTER = {
-    "brightness": functional.adjust_brightness,
-    "contrast": functional.adjust_contrast,
-    "saturation": functional.adjust_saturation,
-    "hue": adjust_hue,
-}
-
-
-def _center(image: Tensor, spec: InputSpec) -> Tensor:
-    """Returns float32 (..., 3, S, S) as (value - mean) / std, in new memory."""
-    mean, std = (image.new_tensor(values)[:, None, None] for values in (spec.mean, spec.std))
-    return (image - mean).div_(std)
+def _jitter(picture: Tensor, name: str, factor: float) -> Tensor:
+    if name == "hue":
+        return adjust_hue(picture, factor)
+    adjusted: Tensor = getattr(functional, f"adjust_{name}")(picture, factor)
+    return adjusted
 
 
 def _draw_erased(

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dfd_train.data.fitting import fit
-from dfd_train.data.transforms import normalize, resize
+from dfd_train.data.fitting import fit, normalize, resize
 from dfd_train.engine.score import LARGEST_LOGIT
 from dfd_train.errors import NotANumber
 from dfd_train.explain.layers import last_maps

@@ -14,10 +14,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.transforms.v2.functional import gaussian_blur
 
-from dfd_train.data.fitting import fit
-from dfd_train.data.transforms import normalize
+from dfd_train.data.fitting import fit, normalize
+from dfd_train.data.functional import gaussian_blur
 from dfd_train.explain.attribution import BATCH, numbers
 from dfd_train.models import Detector
 from ffpp_prep.format.geometry import Image

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dfd_train.data.transforms import resize
+from dfd_train.data.fitting import resize
 from dfd_train.explain.attribution import SIDE, Attribution
 from dfd_train.explain.pictures import Picture
 from dfd_train.explain.score import enlarge

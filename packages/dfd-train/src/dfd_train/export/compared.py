@@ -10,9 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dfd_train.data.fitting import fit
+from dfd_train.data.fitting import fit, normalize
 from dfd_train.data.selection import in_split, select_videos
-from dfd_train.data.transforms import normalize
 from dfd_train.engine.score import require_numbers
 from dfd_train.errors import UserError
 from dfd_train.runs.checkpoint import TrainedModel

@@ -31,6 +31,7 @@ from ffpp_prep.command_line.suggest import did_you_mean, listed
 
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+COMPUTED = 640  # pixels a side up to which a network is tried out with numbers: as large as networks are used
 
 
 @dataclass(frozen=True)
@@ -273,19 +274,20 @@ def _call(
 def _try_out(network: nn.Module, name: str, size: int) -> None:
     """Sends one image through a copy of the network, before anything is written. Raises: UserError.
 
-    Only shapes are computed, on a copy without weights: it takes little time and leaves nothing behind in the network.
+    The copy shares the network's weights. Of a large image only shapes are computed: it could take all memory. Of
+    others they aren't, as torch loads its compiler for that, which takes as long as everything else at a start.
     """
     network.eval()
     shape = (1, 3, size, size)
     try:
-        logits = _output(_without_weights(network), torch.zeros(shape, device="meta"))
-    except Exception:  # the image does not fit, or what the network does with it depends on more than shapes
-        try:
-            logits = _output(network, torch.zeros(shape))
-        except (RuntimeError, ValueError, AssertionError) as error:  # as torch and timm refuse a size
-            raise UserError(
-                f"model {name} cannot take images of {size} x {size} pixels: {first_line(error)}"
-            ) from None
+        if size > COMPUTED:
+            logits = _shapes_only(network, shape)
+        else:
+            logits = _output(_twin(network), torch.zeros(shape, device=_device(network)))
+    except (RuntimeError, ValueError, AssertionError) as error:  # as torch and timm refuse a size
+        raise UserError(
+            f"model {name} cannot take images of {size} x {size} pixels: {first_line(error)}"
+        ) from None
     found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if found != (1, 1):
         raise UserError(f"model {name!r} maps {shape} to {found}, must be (1, 1): one logit an image")
@@ -296,10 +298,23 @@ def _output(network: nn.Module, images: Tensor) -> object:
         return network(images)
 
 
-def _without_weights(network: nn.Module) -> nn.Module:
-    """Returns a copy whose parameters and buffers have shapes only."""
+def _shapes_only(network: nn.Module, shape: tuple[int, ...]) -> object:
+    """Returns the output without computing it, unless what the network does depends on more than shapes."""
     tensors = (*network.parameters(), *network.buffers())
-    return copy.deepcopy(network, {id(tensor): tensor.detach().to("meta") for tensor in tensors})
+    ghost = copy.deepcopy(network, {id(tensor): tensor.detach().to("meta") for tensor in tensors})
+    try:
+        return _output(ghost, torch.zeros(shape, device="meta"))
+    except Exception:  # that it does, or that the image does not fit
+        return _output(_twin(network), torch.zeros(shape, device=_device(network)))
+
+
+def _twin(network: nn.Module) -> nn.Module:
+    """Returns a copy with the same tensors: what a call leaves in its modules isn't left in the network's."""
+    return copy.deepcopy(network, {id(one): one for one in (*network.parameters(), *network.buffers())})
+
+
+def _device(network: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
 
 
 def _adjust(spec: InputSpec, config: ModelConfig) -> InputSpec:

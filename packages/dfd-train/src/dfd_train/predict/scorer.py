@@ -15,9 +15,8 @@ from torch import Tensor
 from dfd_train.calibration.card import INPUT, OUTPUT
 from dfd_train.calibration.learned import Calibration
 from dfd_train.calibration.score import DeployedScore
-from dfd_train.data.fitting import fit
+from dfd_train.data.fitting import fit, normalize
 from dfd_train.data.spec import InputSpec
-from dfd_train.data.transforms import normalize
 from dfd_train.engine.learner import autocast
 from dfd_train.engine.score import require_numbers, seconds_a_crop
 from dfd_train.models.inference import Ready

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torchvision.transforms.v2 import functional
 
+from dfd_train.data import functional
 from dfd_train.errors import UserError
 from dfd_train.robustness.conditions import Recoding
 from ffpp_prep.format.joined import detection_of
