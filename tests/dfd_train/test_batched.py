@@ -71,7 +71,7 @@ def test_loader_processes_send_bytes_and_what_is_to_happen(small_set):
     for raw, (images, _, samples) in zip(loader._loaded(), shown, strict=True):
         assert raw.tensor.dtype == torch.uint8 and raw.tensor.is_shared()
         assert raw.choices is not None and raw.samples == samples
-        torch.testing.assert_close(images, augment_batch(raw.tensor, raw.choices, SPEC))
+        torch.testing.assert_close(images, augment_batch(raw.tensor, torch.as_tensor(raw.choices), SPEC))
 
 
 @pytest.mark.parametrize(

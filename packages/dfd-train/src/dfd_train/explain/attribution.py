@@ -130,7 +130,7 @@ def gradcam(
             small = LayerGradCam(detector.network, layer).attribute(image.clone())
             total += LayerAttribution.interpolate(small.detach(), (SIDE, SIDE), "bilinear")
     progress(gradcam_steps(detector))
-    return Attribution("gradcam", numbers(total[0, 0]).float().cpu().numpy(), None)
+    return Attribution("gradcam", numbers(total[0, 0], math.inf).float().cpu().numpy(), None)
 
 
 def occlusion(
@@ -178,12 +178,12 @@ def _seen(detector: Detector, progress: Progress) -> Callable[[Tensor], Tensor]:
     return forward
 
 
-def numbers(values: Tensor) -> Tensor:
-    """Gives the values back. Raises: NotANumber where one is NaN or beyond `LARGEST_LOGIT`."""
-    if not bool((values.abs() <= LARGEST_LOGIT).all()):
+def numbers(values: Tensor, largest: float = LARGEST_LOGIT) -> Tensor:
+    """Gives logits, or other values, back. Raises: NotANumber where one is NaN, infinite or beyond `largest`."""
+    if not bool((torch.isfinite(values) & (values.abs() <= largest)).all()):
         raise NotANumber(
-            "the network gives no number (NaN, infinity or beyond 1e9) where parts of the picture are covered or for "
-            "the gradient: its weights are damaged, or its numbers overflow; there is no explanation"
+            "the network gives no number (NaN, infinity, or a logit beyond 1e9) where parts of the picture are covered "
+            "or for the gradient: its weights are damaged, or its numbers overflow; there is no explanation"
         )
     return values
 
