@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from clips import ffpp_prep
+from clips import ffpp_prep, here
 
 from ffpp_prep import read_videos
 from ffpp_prep.cli import main
@@ -15,7 +15,7 @@ from ffpp_prep.commands import COMMANDS
 
 @pytest.mark.parametrize("command", ["", *(name for name, _ in COMMANDS)])
 def test_help_has_an_example(command: str) -> None:
-    result = ffpp_prep(*filter(None, [command]), "--help")
+    result = here(*filter(None, [command]), "--help")
     assert result.returncode == 0 and "exit status: 0 clean" in result.stdout
     assert command == "" or f"example: ffpp-prep {command}" in result.stdout
 
@@ -74,14 +74,17 @@ def test_help_loads_nothing_heavy() -> None:
         (("verify", "empty", "--jobs", "0"), "--jobs 0: must be at least 1"),
     ],
 )
-def test_one_line_and_status_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_one_line_and_status_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "videos.parquet").write_bytes(b"nothing")
     (tmp_path / "tree" / "real").mkdir(parents=True)
     (tmp_path / "tree" / "real" / "a.mp4").touch()
     before = sorted(tmp_path.rglob("*"))
-    result = ffpp_prep(*arguments, cwd=tmp_path)
+    result = here(*arguments)
     assert result.returncode == 2 and words in result.stderr, result.stderr
     assert result.stderr.count("\n") == 1 and "Traceback" not in result.stderr
     assert sorted(tmp_path.rglob("*")) == before  # nothing half-written
