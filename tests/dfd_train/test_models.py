@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from dfd_train.models import build
 from dfd_train.models.build import build_detector
 from dfd_train.settings.config import ModelConfig
 
@@ -129,10 +130,22 @@ def test_any_timm_model_and_any_function():
     assert isinstance(own.network, nn.Sequential) and own.spec.size == 32
     assert own.network[0].out_channels == 4
     numbers = build_detector(ModelConfig(name="tiny_networks:looking_at_numbers", input_size=32))
-    large = ModelConfig(name="timm:resnet10t", input_size=1024)  # of which only shapes are computed
-    for found in (detector, own, numbers, build_detector(large)):  # of the trial nothing is left
+    for found in (detector, own, numbers):  # of the trial nothing is left
         tensors = (*found.network.parameters(), *found.network.buffers())
         assert {tensor.device.type for tensor in tensors} == {"cpu"} and not found.network.training
+
+
+@pytest.mark.parametrize(("size", "device"), [(32, "cpu"), (1024, "meta")])
+def test_a_trial_is_of_a_copy_with_the_same_weights_and_of_a_large_image_of_shapes_only(
+    size, device, monkeypatch
+):
+    tried = []
+    output = build._output
+    monkeypatch.setattr(build, "_output", lambda *given: tried.append(given) or output(*given))
+    own = build_detector(ModelConfig(name="tiny_networks:with_batch_norm", input_size=size)).network
+    ((network, images),) = tried
+    assert network is not own and images.shape == (1, 3, size, size) and images.device.type == device
+    assert (next(network.parameters()) is next(own.parameters())) == (device == "cpu")
 
 
 @pytest.mark.parametrize(

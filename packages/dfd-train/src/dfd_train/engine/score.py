@@ -30,9 +30,8 @@ Logits = TypeVar("Logits", NDArray[np.float32], NDArray[np.float64])
 
 BLEND_METHOD = "self_blended"
 BENCHMARK_CROP = 256  # pixels a side, as DeepfakeBench stores its crops
-LARGEST_LOGIT = (
-    1e9  # beyond it numbers have overflowed on their way, or soon do: in a regression, a mean of squares
-)
+# Beyond it numbers have overflowed on their way, or soon do: in a regression, a mean of squares.
+LARGEST_LOGIT = 1e9
 
 
 @dataclass(frozen=True)
