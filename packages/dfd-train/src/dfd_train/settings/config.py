@@ -86,13 +86,12 @@ RESUMABLE = frozenset(
 
 def settings() -> Iterator[Setting]:
     """Yields all settings in the order of their declaration."""
-    for section in dataclasses.fields(RunConfig):
-        section_type = get_type_hints(RunConfig)[section.name]
-        defaults = section_type()
+    for section, section_type in get_type_hints(RunConfig).items():
+        defaults, hints = section_type(), get_type_hints(section_type)  # read once: it takes long
         for entry in dataclasses.fields(section_type):
-            hint = _hint(section.name, entry.name)
+            hint = hints[entry.name]
             yield Setting(
-                f"{section.name}.{entry.name}",
+                f"{section}.{entry.name}",
                 entry.metadata["said"],
                 getattr(defaults, entry.name),
                 get_args(hint) if get_origin(hint) is Literal else (),
