@@ -5,18 +5,22 @@ from __future__ import annotations
 import importlib.util
 import io
 import logging
+import pickle
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, redirect_stderr, redirect_stdout
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ffpp_prep.jobs import Beat, TaskOutcome
 from ffpp_prep.video import Encoder, open_output
 
 Pictures = Sequence[NDArray[np.uint8]]
@@ -137,9 +141,9 @@ def in_one_part(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def here(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Runs the command in this process, which spares it a second of imports.
+    """Runs the command in this process, and what its workers would do too, which spares each a second of imports.
 
-    Not for tests of locks, signals or a disk that fails, nor for what a test changes in the command's surroundings.
+    Not for tests of processes, signals or a disk that fails, nor of `--decode-threads`.
     """
     from ffpp_prep.cli import main
 
@@ -149,10 +153,24 @@ def here(*arguments: object) -> subprocess.CompletedProcess[str]:
         [],
     )  # pytest's own: the command sets up its own where there are none
     try:
-        with redirect_stdout(out), redirect_stderr(err):
+        with redirect_stdout(out), redirect_stderr(err), one_process():
             status = main(command)
     except SystemExit as end:  # argparse's
         status = int(end.code or 0)
     finally:
         root.handlers = handlers
     return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
+
+
+def one_process() -> AbstractContextManager[object]:
+    """Has what worker processes would do done in this one, task after task."""
+    return patch("ffpp_prep.jobs.local.run_here", _one_by_one)
+
+
+def _one_by_one(
+    function: Callable[[Any, Beat], Any], tasks: Sequence[Any], *_: object
+) -> Iterator[TaskOutcome[Any, Any]]:
+    """Stands for `run_here`; tasks and results are copied, as on their way to a process and back."""
+    for task in tasks:
+        result = function(pickle.loads(pickle.dumps(task)), lambda: None)
+        yield TaskOutcome(task, pickle.loads(pickle.dumps(result)))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import clips
 import numpy as np
 import pytest
 from clips import FRAMES, ffpp_prep, in_one_part
+
+Once = Callable[[str, Callable[[Path], object]], Path]  # of tests/conftest.py
 
 
 @pytest.fixture(scope="session")
@@ -18,43 +21,57 @@ def head() -> list:
     return clips.decode(clips.talking_head())
 
 
+@pytest.fixture
+def one_process() -> Iterator[None]:
+    """What worker processes would do is done in the tests' own, task after task."""
+    with clips.one_process():
+        yield
+
+
 @pytest.fixture(scope="session")
-def tree(tmp_path_factory: pytest.TempPathFactory, head: list) -> Path:
+def tree(once: Once, head: list) -> Path:
     """Two originals, two fakes of two methods each, one empty and one truncated file; own split lists."""
-    root = tmp_path_factory.mktemp("ffpp") / "root"
-    originals = root / "original_sequences" / "youtube" / "c23" / "videos"
-    for i in range(2):
-        clips.encode(originals / f"{i:03d}.mp4", head[i * 30 : i * 30 + FRAMES])
-    for method in ("Deepfakes", "FaceSwap"):
-        fakes = root / "manipulated_sequences" / method / "c23" / "videos"
-        for a, b in ((0, 1), (1, 0)):
-            clips.encode(
-                fakes / f"{a:03d}_{b:03d}.mp4",
-                [np.minimum(p, 230) + 25 for p in head[a * 30 : a * 30 + FRAMES]],
-            )
-    whole = (originals / "000.mp4").read_bytes()
-    (originals / "900.mp4").write_bytes(whole[: len(whole) // 2])
-    (originals / "901.mp4").write_bytes(b"")
-    (root / "splits").mkdir()
-    for name, pairs in {"train": [["000", "001"]], "val": [["900", "901"]], "test": []}.items():
-        (root / "splits" / f"{name}.json").write_text(json.dumps(pairs))
-    return root
+
+    def make(folder: Path) -> None:
+        root = folder / "root"
+        originals = root / "original_sequences" / "youtube" / "c23" / "videos"
+        for i in range(2):
+            clips.encode(originals / f"{i:03d}.mp4", head[i * 30 : i * 30 + FRAMES])
+        for method in ("Deepfakes", "FaceSwap"):
+            fakes = root / "manipulated_sequences" / method / "c23" / "videos"
+            for a, b in ((0, 1), (1, 0)):
+                clips.encode(
+                    fakes / f"{a:03d}_{b:03d}.mp4",
+                    [np.minimum(p, 230) + 25 for p in head[a * 30 : a * 30 + FRAMES]],
+                )
+        whole = (originals / "000.mp4").read_bytes()
+        (originals / "900.mp4").write_bytes(whole[: len(whole) // 2])
+        (originals / "901.mp4").write_bytes(b"")
+        (root / "splits").mkdir()
+        for name, pairs in {"train": [["000", "001"]], "val": [["900", "901"]], "test": []}.items():
+            (root / "splits" / f"{name}.json").write_text(json.dumps(pairs))
+
+    return once("ffpp", make) / "root"
 
 
 @pytest.fixture(scope="session")
-def detected(tmp_path_factory: pytest.TempPathFactory, tree: Path) -> Path:
-    """WORK after scan and boxes; not to be changed."""
-    work = tmp_path_factory.mktemp("detected") / "work"
-    result = in_one_part("boxes", tree, "-o", work, "--jobs", 2)
-    assert result.returncode == 1, result.stderr  # two videos can't be opened
-    return work
+def detected(once: Once, tree: Path) -> Path:
+    """WORK after scan and boxes, by worker processes; not to be changed."""
+
+    def make(folder: Path) -> None:
+        result = in_one_part("boxes", tree, "-o", folder / "work", "--jobs", 2)
+        assert result.returncode == 1, result.stderr  # two videos can't be opened
+
+    return once("detected", make) / "work"
 
 
 @pytest.fixture(scope="session")
-def extracted(tmp_path_factory: pytest.TempPathFactory, detected: Path) -> Path:
-    """WORK after extract; not to be changed."""
-    work = tmp_path_factory.mktemp("extracted") / "work"
-    shutil.copytree(detected, work)
-    result = ffpp_prep("extract", work, "--jobs", 2)
-    assert result.returncode == 0, result.stderr
-    return work
+def extracted(once: Once, detected: Path) -> Path:
+    """WORK after extract, by worker processes; not to be changed."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(detected, folder / "work")
+        result = ffpp_prep("extract", folder / "work", "--jobs", 2)
+        assert result.returncode == 0, result.stderr
+
+    return once("extracted", make) / "work"

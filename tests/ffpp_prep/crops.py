@@ -10,7 +10,7 @@ from typing import Any
 import clips
 import h5py
 import numpy as np
-from clips import ffpp_prep
+from clips import here
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.format.codecs import codec
@@ -74,6 +74,6 @@ def extract(detected: Path, tmp_path: Path, *options: object) -> tuple[Path, str
     work = tmp_path / "work"
     if not work.exists():
         shutil.copytree(detected, work)
-    result = ffpp_prep("extract", work, "--jobs", 2, *options)
+    result = here("extract", work, *options)
     assert result.returncode == 0, result.stderr
     return work, result.stdout

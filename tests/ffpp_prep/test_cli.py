@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from clips import ffpp_prep, here
+from clips import here
 
 from ffpp_prep import read_videos
 from ffpp_prep.cli import main
@@ -91,13 +91,14 @@ def test_one_line_and_status_2(
 
 
 def test_another_data_set_for_the_same_work_is_refused(extracted: Path, tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "real" / "a.mp4").touch()
+    work, root = Path(shutil.copytree(extracted, tmp_path / "work")), tmp_path / "root"
+    (root / "real").mkdir(parents=True)
+    (root / "real" / "a.mp4").touch()
     for command in ("boxes", "extract"):
-        result = ffpp_prep(command, tmp_path, "-o", extracted)
+        result = here(command, root, "-o", work)
         assert result.returncode == 2 and result.stderr.count("\n") == 1
-        assert f"{extracted} was scanned from " in result.stderr and "give another -o" in result.stderr
-        assert f"run  ffpp-prep scan {tmp_path} -o {extracted} --moved  first" in result.stderr
+        assert f"{work} was scanned from " in result.stderr and "give another -o" in result.stderr
+        assert f"run  ffpp-prep scan {root} -o {work} --moved  first" in result.stderr
 
 
 def test_scanning_another_place_into_boxes_is_refused_unless_they_moved(
@@ -107,21 +108,21 @@ def test_scanning_another_place_into_boxes_is_refused_unless_they_moved(
     work = Path(shutil.copytree(detected, tmp_path / "work"))
     elsewhere = Path(shutil.copytree(tree, tmp_path / "elsewhere"))
     before = (work / "videos.parquet").read_bytes()
-    result = ffpp_prep("scan", elsewhere, "-o", work)
+    result = here("scan", elsewhere, "-o", work)
     assert result.returncode == 2 and result.stderr.count("\n") == 1
     assert (
         f"{work} holds boxes of {tree}, which videos of equal names in {elsewhere} would get" in result.stderr
     )
     assert "or --moved if the same videos lie there now" in result.stderr
     assert (work / "videos.parquet").read_bytes() == before
-    assert ffpp_prep("scan", tree, "-o", work).returncode == 0  # the same place, again
-    assert ffpp_prep("scan", elsewhere, "-o", work, "--moved").returncode == 0
+    assert here("scan", tree, "-o", work).returncode == 0  # the same place, again
+    assert here("scan", elsewhere, "-o", work, "--moved").returncode == 0
     assert all(path.startswith(f"{elsewhere}/") for path in read_videos(work)["path"])
-    assert "nothing left to do; 8 done before" in ffpp_prep("boxes", elsewhere, "-o", work).stdout
+    assert "nothing left to do; 8 done before" in here("boxes", elsewhere, "-o", work).stdout
     (work / "videos.parquet").write_bytes(
         b"PAR1"
     )  # what it was scanned from can't be told: scanning mends it
-    assert ffpp_prep("scan", tree, "-o", work).returncode == 0
+    assert here("scan", tree, "-o", work).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_a_reader_that_goes_away_is_no_fault(extracted: Path) -> None:
 
 
 def test_status_tells_what_failed_and_why(extracted: Path) -> None:
-    result = ffpp_prep("status", extracted)
+    result = here("status", extracted)
     assert result.returncode == 0
     for words in (
         "8 videos",
@@ -191,7 +192,7 @@ def test_status_tells_what_failed_and_why(extracted: Path) -> None:
 
 
 def test_direct_extract_does_the_earlier_stages(tree: Path, tmp_path: Path) -> None:
-    result = ffpp_prep("extract", tree, "-o", tmp_path / "work", "--jobs", 2, "--frames", 2)
+    result = here("extract", tree, "-o", tmp_path / "work", "--frames", 2, "--detector", "blazeface")
     assert result.returncode == 1  # two files can't be opened; the rest is done
     for words in ("scan: 8 videos", "boxes: 6 ok, 2 open_failed", "extract: "):
         assert words in result.stdout

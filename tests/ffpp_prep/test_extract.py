@@ -1,6 +1,7 @@
 """Crops: the pixels and the file format."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from clips import FRAMES, ffpp_prep
+from clips import FRAMES, here
 from crops import expected, extract, padded, shards, stored
 from PIL import Image
 
@@ -61,14 +62,16 @@ def test_file_format(extracted: Path) -> None:
                 assert file["videos/original_id"][row].decode() == videos.loc[video_id, "original_id"]
 
 
-def test_again_does_nothing(extracted: Path) -> None:
-    before = {p.name: p.stat().st_mtime_ns for p in (extracted / "faces").glob("faces-*")}
-    result = ffpp_prep("extract", extracted)
+def test_again_does_nothing(extracted: Path, tmp_path: Path) -> None:
+    work = Path(shutil.copytree(extracted, tmp_path / "work"))
+    before = {p.name: p.stat().st_mtime_ns for p in (work / "faces").glob("faces-*")}
+    result = here("extract", work)
     assert result.returncode == 0 and "extract: 0 shards, 0 crops" in result.stdout
-    assert before == {p.name: p.stat().st_mtime_ns for p in (extracted / "faces").glob("faces-*")}
+    assert before == {p.name: p.stat().st_mtime_ns for p in (work / "faces").glob("faces-*")}
 
 
-def test_the_plan_is_read_once(extracted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plan_is_read_once(extracted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = shutil.copytree(extracted, tmp_path / "work")
     read, one_plan = [], plan.read_one_plan
 
     def counted(path: Path) -> plan.Plan:
@@ -76,7 +79,7 @@ def test_the_plan_is_read_once(extracted: Path, monkeypatch: pytest.MonkeyPatch)
         return one_plan(path)
 
     monkeypatch.setattr(plan, "read_one_plan", counted)
-    extract_faces(extracted)
+    extract_faces(work)
     assert read == ["plan.json"]
 
 

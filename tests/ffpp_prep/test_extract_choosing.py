@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from clips import FRAMES, ffpp_prep
+from clips import FRAMES, here
 from crops import expected, extract, shards, stored
 
 from ffpp_prep import read_boxes, read_videos, verify_work
@@ -25,7 +25,7 @@ from ffpp_prep.work.plan import write_plan
 def test_choosing_frames(detected: Path, tmp_path: Path) -> None:
     work, _ = extract(detected, tmp_path, "--frames", 3, "--codec", "raw")
     assert {frame for _, frame, _ in stored(work)} == {0, 4, 8}
-    result = ffpp_prep("extract", work, "--frames", 4, "--codec", "raw")
+    result = here("extract", work, "--frames", 4, "--codec", "raw")
     assert result.returncode == 2 and "--frames 3 (now 4)" in result.stderr
 
 
@@ -58,7 +58,7 @@ def test_a_work_without_any_face_says_so(detected: Path, tmp_path: Path) -> None
         table = pq.read_table(part)
         statuses = pa.array(["no_face"] * len(table))
         pq.write_table(table.set_column(table.schema.get_field_index("status"), "status", statuses), part)
-    result = ffpp_prep("extract", work)
+    result = here("extract", work)
     assert result.returncode == 1 and result.stderr == ""
     assert "8 videos left out: no_face" in result.stdout
     assert "nothing to cut out: no face in any video" in result.stdout
@@ -168,23 +168,21 @@ def test_planned_crops_whose_boxes_are_gone(extracted: Path, tmp_path: Path) -> 
     status = ["timeout" if s == "ok" else s for s in table["status"].to_pylist()]
     at = table.schema.get_field_index("status")
     pq.write_table(table.set_column(at, "status", pa.array(status)), commit)
-    result = ffpp_prep("extract", work)
+    result = here("extract", work)
     assert result.returncode == 2 and "the boxes of 6 planned videos are gone" in result.stderr
 
 
 def test_crops_never_mix_with_those_of_other_boxes(detected: Path, tmp_path: Path) -> None:
     work, _ = extract(detected, tmp_path, "--frames", 2, "--methods", "FaceSwap")
-    refused = ffpp_prep("boxes", work, "--detect-every", 6)
+    refused = here("boxes", work, "--detect-every", 6)
     assert refused.returncode == 2 and f"or remove {work}/boxes and {work}/faces" in refused.stderr
     shutil.rmtree(work / "boxes")
-    early = ffpp_prep("extract", work, "--frames", 2)
+    early = here("extract", work, "--frames", 2)
     assert early.returncode == 2 and "no boxes here" in early.stderr
-    assert (
-        ffpp_prep("boxes", work, "--detect-every", 6, "--jobs", 2).returncode == 1
-    )  # the tree has broken videos
-    refused = ffpp_prep("extract", work, "--frames", 2)
+    assert here("boxes", work, "--detect-every", 6).returncode == 1  # the tree has broken videos
+    refused = here("extract", work, "--frames", 2)
     assert refused.returncode == 2 and "written with boxes of fingerprint" in refused.stderr
-    repaired = ffpp_prep("verify", work, "--repair")
+    repaired = here("verify", work, "--repair")
     assert repaired.returncode == 1 and "made of other boxes than those in WORK/boxes" in repaired.stdout
     assert f"to make it again:  ffpp-prep extract {work} --codec zstd --frames 2\n" in repaired.stdout
     work, _ = extract(detected, tmp_path, "--frames", 2)
@@ -260,10 +258,11 @@ def test_budget_takes_methods_in_turn_and_can_grow(detected: Path, tmp_path: Pat
         (("--jobs", 0), "--jobs 0"),
     ],
 )
-def test_wrong_options(detected: Path, options: tuple, words: str) -> None:
-    result = ffpp_prep("extract", detected, *options)
+def test_wrong_options(detected: Path, tmp_path: Path, options: tuple, words: str) -> None:
+    work = Path(shutil.copytree(detected, tmp_path / "work"))
+    result = here("extract", work, *options)
     assert result.returncode == 2 and words in result.stderr and "Traceback" not in result.stderr
-    assert not (detected / "faces" / "plan.json").exists()
+    assert not (work / "faces" / "plan.json").exists()
 
 
 def test_frame_formulas() -> None:

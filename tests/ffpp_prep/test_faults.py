@@ -23,7 +23,6 @@ from test_jobs import wait_for
 from test_video import cut_within
 
 from ffpp_prep import read_boxes, read_videos
-from ffpp_prep.jobs import TaskOutcome
 from ffpp_prep.stages import extract
 from ffpp_prep.work.lock import only_run
 
@@ -67,15 +66,15 @@ def no_leftovers(folder: Path) -> None:
     assert not [p.name for p in folder.rglob("*") if p.name.startswith(".tmp-")]
 
 
-# What the tests of kills are about is the commit, and the detector takes most of the time.
-SIXTH = ("--jobs", 2, "--detect-every", 6)
+# What these tests are about is the commit, and the other detector would take most of the time.
+QUICK = ("--jobs", 1, "--detector", "blazeface")
 
 
 @pytest.fixture(scope="module")
-def sixth(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """WORK with boxes of every sixth frame and between them; not to be changed."""
-    work = tmp_path_factory.mktemp("sixth") / "work"
-    assert ffpp_prep("boxes", tree, "-o", work, *SIXTH).returncode == 1  # the two bad files
+def quick(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """WORK with boxes of that detector; not to be changed."""
+    work = tmp_path_factory.mktemp("quick") / "work"
+    assert here("boxes", tree, "-o", work, *QUICK).returncode == 1  # the two bad files
     return work
 
 
@@ -92,11 +91,11 @@ def steps(*files: str, always: tuple[str, ...]) -> list[object]:
         always=("videos.parquet:before", "boxes-00000.parquet:after"),
     ),
 )
-def test_boxes_after_a_kill(tree: Path, sixth: Path, tmp_path: Path, step: str) -> None:
+def test_boxes_after_a_kill(tree: Path, quick: Path, tmp_path: Path, step: str) -> None:
     work = tmp_path / "work"
-    killed_at(step, tmp_path, "boxes", tree, "-o", work, *SIXTH)
-    assert ffpp_prep("boxes", tree, "-o", work, *SIXTH).returncode == 1  # the two bad files
-    same_boxes(work, sixth)
+    killed_at(step, tmp_path, "boxes", tree, "-o", work, *QUICK)
+    assert here("boxes", tree, "-o", work, *QUICK).returncode == 1  # the two bad files
+    same_boxes(work, quick)
     no_leftovers(work)
 
 
@@ -110,8 +109,8 @@ def test_boxes_after_a_kill(tree: Path, sixth: Path, tmp_path: Path, step: str) 
 def test_extract_after_a_kill(detected: Path, extracted: Path, tmp_path: Path, step: str) -> None:
     work = tmp_path / "work"
     shutil.copytree(detected, work)
-    killed_at(step, tmp_path, "extract", work, "--jobs", 2)
-    assert ffpp_prep("extract", work, "--jobs", 2).returncode == 0
+    killed_at(step, tmp_path, "extract", work, "--jobs", 1)
+    assert here("extract", work).returncode == 0
     a, b = stored(work), stored(extracted)
     assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
     no_leftovers(work)
@@ -132,25 +131,25 @@ def small(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_ends_extract_and_loses_nothing(detected: Path, extracted: Path, small: Path) -> None:
     work = small / "work"
     shutil.copytree(detected, work)
-    says_the_disk_is_full(ffpp_prep("extract", work))
+    says_the_disk_is_full(ffpp_prep("extract", work, "--jobs", 1))
     no_leftovers(work / "faces")
     subprocess.run(["mount", "-o", "remount,size=200m", str(small)], check=True)
-    assert ffpp_prep("extract", work).returncode == 0
+    assert here("extract", work).returncode == 0
     a, b = stored(work), stored(extracted)
     assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("left", [0, 8 << 10])  # nothing can be written; what is done can't be committed
-def test_a_full_disk_ends_boxes_and_loses_nothing(tree: Path, detected: Path, small: Path, left: int) -> None:
+def test_a_full_disk_ends_boxes_and_loses_nothing(tree: Path, quick: Path, small: Path, left: int) -> None:
     work = small / "work"
-    assert ffpp_prep("scan", tree, "-o", work).returncode == 0
+    assert here("scan", tree, "-o", work).returncode == 0
     (small / "other").write_bytes(bytes(shutil.disk_usage(small).free - left))
-    says_the_disk_is_full(ffpp_prep("boxes", work, "--jobs", 2))
+    says_the_disk_is_full(ffpp_prep("boxes", work, *QUICK))
     no_leftovers(work)
     (small / "other").unlink()
-    assert ffpp_prep("boxes", work, "--jobs", 2).returncode == 1  # the two bad files
-    same_boxes(work, detected)
+    assert here("boxes", work, *QUICK).returncode == 1  # the two bad files
+    same_boxes(work, quick)
 
 
 def says_the_disk_is_full(result: subprocess.CompletedProcess[str]) -> None:
@@ -158,16 +157,15 @@ def says_the_disk_is_full(result: subprocess.CompletedProcess[str]) -> None:
     assert "free space and run the same command again" in result.stderr
 
 
-@pytest.mark.full
-def test_retry_failed_tries_only_the_failed(tree: Path, detected: Path, tmp_path: Path) -> None:
+def test_retry_failed_tries_only_the_failed(tree: Path, tmp_path: Path) -> None:
     root, work = tmp_path / "root", tmp_path / "work"
     shutil.copytree(tree, root)
-    assert ffpp_prep("boxes", root, "-o", work).returncode == 1
+    assert here("boxes", root, "-o", work, *QUICK).returncode == 1
     broken = root / "original_sequences" / "youtube" / "c23" / "videos" / "900.mp4"
     shutil.copy(broken.with_name("000.mp4"), broken)
-    untouched = ffpp_prep("boxes", work)
+    untouched = here("boxes", work, *QUICK)
     assert "nothing left to do" in untouched.stdout and untouched.returncode == 1
-    again = ffpp_prep("boxes", work, "--retry-failed")
+    again = here("boxes", work, "--retry-failed", *QUICK)
     assert "1 ok, 1 open_failed; 6 done before" in again.stdout
     videos = read_videos(work).set_index("video_id")
     assert videos.loc["original_sequences/youtube/c23/videos/900.mp4", "status"] == "ok"
@@ -180,27 +178,56 @@ def test_partial_videos_are_retried_while_nothing_builds_on_their_boxes(tmp_path
     encode(root / "real" / "a.mp4", head[:4])
     video = Path(shutil.copy(whole, root / "real" / "b.avi"))
     cut_within(video, 19)  # a twentieth is missing
-    assert ffpp_prep("boxes", root, "-o", work).returncode == 1
+    assert here("boxes", root, "-o", work, *QUICK).returncode == 1
     shutil.copytree(work, cropped)
-    assert ffpp_prep("extract", cropped).returncode == 0
+    assert here("extract", cropped).returncode == 0
     shutil.copy(whole, video)
-    again = ffpp_prep("boxes", work, "--retry-failed")
+    again = here("boxes", work, "--retry-failed", *QUICK)
     assert again.returncode == 0 and "1 ok; 1 done before" in again.stdout
-    again = ffpp_prep("boxes", cropped, "--retry-failed")
+    again = here("boxes", cropped, "--retry-failed", *QUICK)
     assert again.returncode == 1 and "nothing left to do" in again.stdout
     found = [read_videos(w).set_index("video_id").loc["real/b.avi"] for w in (work, cropped)]
     assert [(v["status"], v["frames_decoded"]) for v in found] == [("ok", 20), ("partial", 19)]
 
 
+# Put on PYTHONPATH, this makes the detection of one video wait for a file.
+WAITING = """
+import os, time
+from pathlib import Path
+import ffpp_prep.one_video.boxes
+detect = ffpp_prep.one_video.boxes.detect_video
+def waiting(video_id, path, detector, settings, beat, **more):
+    while "2.mp4" in video_id and not Path(os.environ["WAIT_FOR"]).exists():
+        time.sleep(0.05)
+        beat()
+    return detect(video_id, path, detector, settings, beat, **more)
+ffpp_prep.one_video.boxes.detect_video = waiting
+"""
+
+
+def begun(tmp_path: Path, head: list, videos: int) -> subprocess.Popen[str]:
+    """Starts `boxes` on tmp_path/work, whose third video waits for tmp_path/go on."""
+    for i in range(videos):
+        encode(tmp_path / "root" / "real" / f"{i}.mp4", head[:4])
+    assert here("scan", tmp_path / "root", "-o", tmp_path / "work").returncode == 0
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(WAITING)
+    paths = os.pathsep.join([str(tmp_path / "hook"), os.environ.get("PYTHONPATH", "")])
+    more = {"PYTHONPATH": paths, "WAIT_FOR": str(tmp_path / "go on"), "TMPDIR": str(tmp_path)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "ffpp_prep", "boxes", str(tmp_path / "work"), *map(str, QUICK)],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **more},
+    )
+
+
 @pytest.mark.full
 def test_two_runs_at_once(tmp_path: Path, head: list) -> None:
     """The second refuses, whatever it would do to the folder; the first is not disturbed."""
-    for i in range(3):
-        encode(tmp_path / "root" / "real" / f"{i}.mp4", head[:60])
-    work = tmp_path / "work"
-    assert ffpp_prep("scan", tmp_path / "root", "-o", work).returncode == 0
-    command = [sys.executable, "-m", "ffpp_prep", "boxes", str(work), "--jobs", "1"]
-    first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    work, first = tmp_path / "work", begun(tmp_path, head, videos=3)
     wait_for(lambda: (work / "progress.json").exists(), seconds=60)
     others = (
         ("boxes", work),
@@ -209,9 +236,10 @@ def test_two_runs_at_once(tmp_path: Path, head: list) -> None:
         ("verify", work, "--repair"),
     )
     for arguments in others:
-        second = ffpp_prep(*arguments)
+        second = here(*arguments)
         assert second.returncode == 2 and "another ffpp-prep run is at work" in second.stderr, arguments
     assert first.poll() is None  # else they would not have been at once
+    (tmp_path / "go on").touch()
     out, _ = first.communicate(timeout=120)
     assert first.returncode == 0 and "3 ok" in out
 
@@ -221,33 +249,22 @@ def test_extract_while_another_run_is_at_work(detected: Path, tmp_path: Path) ->
     shutil.copytree(detected, work)
     with only_run(work):
         for command in ("extract", "check-fakes"):
-            result = ffpp_prep(command, work)
+            result = here(command, work)
             assert result.returncode == 2 and "another ffpp-prep run is at work" in result.stderr
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
 def test_interrupt_commits_and_says_how_to_go_on(tmp_path: Path, head: list, stop: signal.Signals) -> None:
-    real = tmp_path / "root" / "real"
-    for i in range(6):
-        encode(real / f"{i}.mp4", head[:4] if i == 0 else head[:30])
-    work = tmp_path / "work"
-    assert ffpp_prep("scan", tmp_path / "root", "-o", work).returncode == 0
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ffpp_prep", "boxes", str(work), "--jobs", "1"],
-        start_new_session=True,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-    )
-    # The second video's marker: the first is done, and nothing is committed yet.
-    wait_for(lambda: list(tmp_path.glob("ffpp-prep-*/1")), seconds=60)
+    work, process = tmp_path / "work", begun(tmp_path, head, videos=6)
+    # The third video's marker: two are done, and nothing is committed yet.
+    wait_for(lambda: list(tmp_path.glob("ffpp-prep-*/2")), seconds=60)
     os.killpg(process.pid, stop)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "run the same command again to go on" in errors
     assert "Traceback" not in errors
     done = read_videos(work)["status"].notna().sum()
     assert 1 <= done < 6
-    assert ffpp_prep("boxes", work).returncode == 0
+    assert here("boxes", work, *QUICK).returncode == 0
     assert (read_videos(work)["status"] == "ok").all()
 
 
@@ -269,51 +286,42 @@ def test_a_shard_whose_worker_crashes_is_named_and_can_be_made_later(detected: P
     (tmp_path / "hook" / "sitecustomize.py").write_text(CRASHING)
     works = [Path(shutil.copytree(detected, tmp_path / name)) for name in ("whole", "work")]
     options = ("--jobs", 2, "--codec", "raw")  # large enough for several shards
-    assert ffpp_prep("extract", works[0], *options).returncode == 0
+    assert here("extract", works[0], *options).returncode == 0
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hook")}
     result = ffpp_prep("extract", works[1], *options, env=environment)
     assert result.returncode == 1 and "not written: the worker process died" in result.stdout, result.stderr
     b, some = stored(works[0]), stored(works[1])
     assert 0 < len(some) < len(b)
-    assert ffpp_prep("extract", works[1], *options).returncode == 0
+    assert here("extract", works[1], *options).returncode == 0
     a = stored(works[1])
     assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
 
 
-FAILING = """
-import ffpp_prep.stages.extract as stage
-write = stage.write_shard
-def failing(folder, number, slices, *rest):
-    if any("FaceSwap" in part.video_id for part in slices):
-        raise LookupError("nothing\\nexpected")
-    return write(folder, number, slices, *rest)
-stage.write_shard = failing
-"""
-
-
 def test_a_shard_that_fails_unexpectedly_is_named_and_the_others_are_written(
-    detected: Path, tmp_path: Path
+    detected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "hook").mkdir()
-    (tmp_path / "hook" / "sitecustomize.py").write_text(FAILING)
+    write = extract.write_shard
+
+    def failing(folder: Path, number: int, slices: list, *rest: Any) -> Any:
+        if any("FaceSwap" in part.video_id for part in slices):
+            raise LookupError("nothing\nexpected")
+        return write(folder, number, slices, *rest)
+
     work = Path(shutil.copytree(detected, tmp_path / "work"))
-    options = ("--jobs", 2, "--codec", "raw")  # large enough for several shards
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hook")}
-    result = ffpp_prep("extract", work, *options, env=environment)
+    options = ("--codec", "raw")  # large enough for several shards
+    with monkeypatch.context() as patched:
+        patched.setattr(extract, "write_shard", failing)
+        result = here("extract", work, *options)
     assert result.returncode == 1 and result.stderr == ""
     assert "not written: LookupError: nothing expected; it is to hold crops of " in result.stdout
     some = stored(work)
-    assert ffpp_prep("extract", work, *options).returncode == 0
+    assert here("extract", work, *options).returncode == 0
     assert 0 < len(some) < len(stored(work))
 
 
 def test_a_crop_that_can_no_longer_be_read_is_reported_and_retried(
-    tree: Path, detected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tree: Path, detected: Path, tmp_path: Path
 ) -> None:
-    def in_this_process(function: Any, tasks: Any, *_: object, **__: object) -> Iterator[TaskOutcome]:
-        return (TaskOutcome(task, function(task, lambda: None)) for task in tasks)
-
-    monkeypatch.setattr(extract, "run_tasks", in_this_process)  # workers' imports take most of the time
     work, gone = Path(shutil.copytree(detected, tmp_path / "work")), tmp_path / "gone.mp4"
     video_id = "manipulated_sequences/FaceSwap/c23/videos/000_001.mp4"
     scan = pq.read_table(work / "videos.parquet").to_pandas().set_index("video_id")
