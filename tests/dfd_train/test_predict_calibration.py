@@ -27,7 +27,7 @@ def predictions(logit: np.ndarray, label: np.ndarray, frames: int = 1) -> pd.Dat
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_a_known_temperature_is_found(temperature: float) -> None:
     random = np.random.default_rng(0)
-    honest = random.normal(0, 2, 40_000)  # log odds, symmetric: as many fakes as reals
+    honest = random.normal(0, 2, 4_000)  # log odds, symmetric: as many fakes as reals
     label = (random.random(honest.size) < sigmoid(honest)).astype(int)
     found = calibrate(predictions(honest * temperature, label), "x")
     assert found.temperature == pytest.approx(temperature, rel=0.05)
@@ -35,7 +35,7 @@ def test_a_known_temperature_is_found(temperature: float) -> None:
 
 def test_rare_reals_weigh_as_much_as_many_fakes() -> None:
     random = np.random.default_rng(1)
-    honest = random.normal(0, 2, 80_000)
+    honest = random.normal(0, 2, 8_000)
     label = (random.random(honest.size) < sigmoid(honest)).astype(int)
     keep = (label == 1) | (random.random(honest.size) < 0.25)
     found = calibrate(predictions(2.0 * honest[keep], label[keep]), "x")
