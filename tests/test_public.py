@@ -70,18 +70,15 @@ def test_dfd_train_takes_public_names_only() -> None:
 
 
 def test_the_table_of_where_things_live_names_what_there_is() -> None:
-    page = (
-        (ROOT / "docs/decisions.md")
-        .read_text()
-        .partition("## Where does X live now")[2]
-        .partition("\n## ")[0]
-    )
+    page = (ROOT / "docs/where.md").read_text()
     roots = dict(re.findall(r"`([PTR])` is `([^`]+)`", page))
     rows = [line for line in page.splitlines() if line.startswith("| ")][1:]
-    assert len(roots) == 3 and len(rows) >= 20
+    assert len(roots) == 3 and len(rows) >= 70 and {row.count("|") for row in rows} == {4}
+    tops = {path.name for path in ROOT.iterdir()}
     for row in rows:
         folder, files, symbols = ROOT, [], []
-        for name in re.findall(r"`([^`]+)`", row.split("|")[2]):
+        names = re.findall(r"`([^`]+)`", "".join(row.split("|")[2:]))
+        for name in (name.removeprefix("python ").split()[0] for name in names):
             if name.isidentifier():
                 symbols.append(name)
                 continue
@@ -89,7 +86,8 @@ def test_the_table_of_where_things_live_names_what_there_is() -> None:
                 place = ROOT / roots[name[0]] / name[2:]
                 folder = place if place.is_dir() else place.parent
             else:
-                place = ROOT / name if name.startswith(("docs/", "tests/")) else folder / name
+                place = ROOT / name if name.partition("/")[0] in tops else folder / name
+                folder = place.parent if place.suffix == ".py" else folder
             assert place.exists(), name
             files += [place] if place.is_file() else []
         for symbol in symbols:

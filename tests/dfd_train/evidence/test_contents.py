@@ -108,9 +108,7 @@ def test_old_results_are_read_and_found_again(run, clip, report, tmp_path, capsy
 
 def test_the_schema_is_that_of_the_results(report) -> None:
     """The shipped file is made from the type that reads results: a result that this takes has its form."""
-    assert shipped_schema() == schema_text(), (
-        "write it anew: python -c 'from dfd_train.predict.schema import schema_text as s; print(s(), end=\"\")'"
-    )
+    assert shipped_schema() == schema_text(), "python tools/write_schema.py"
     schema, content = json.loads(shipped_schema()), json.loads((report / "result.json").read_text())
     assert set(content) == set(schema["$defs"]["Result"]["properties"])
     assert set(schema["$defs"]["Result"]["required"]) < set(content)
