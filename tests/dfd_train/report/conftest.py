@@ -144,6 +144,12 @@ def make_run(tmp_path_factory, work):
     return make
 
 
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """Leaves drawings empty: they take a third of a page's time, and many tests read its words only."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda _, out, **how: out.write("<svg ></svg>"))
+
+
 def epoch_events(epochs: int, rng: np.random.Generator) -> list[dict]:
     events = [{"event": "start", "device": "cpu"}]
     for epoch in range(1, epochs + 1):

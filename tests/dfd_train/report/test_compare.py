@@ -6,6 +6,8 @@ import json
 import math
 import shutil
 import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
 
 import html5lib
 import pandas as pd
@@ -40,38 +42,57 @@ def named(tables, slug):
     return next(table for table in tables if table.slug == slug)
 
 
-def test_each_set_is_opened_once_and_none_of_its_crops(make_run, work, tmp_path, monkeypatch):
-    opened = []
+@dataclass(frozen=True)
+class Compared:
+    """A comparison of two runs with the thesis, whose set has no readable crops.
+
+    opened: sets, as often as each was. rows: what was summarised or resampled, by the name of what did it.
+    """
+
+    out: Path
+    files: tuple[Path, ...]
+    work: Path
+    opened: list[Path]
+    rows: dict[str, list[bytes]]
+
+
+@pytest.fixture(scope="module")
+def compared(make_run, work, tmp_path_factory) -> Compared:
+    folder = tmp_path_factory.mktemp("compared")
+    opened, seen = [], {}
     read = works.read_prepared_videos
-    monkeypatch.setattr(works, "read_prepared_videos", lambda path: opened.append(path) or read(path))
-    bare = tmp_path / "bare"
+    bare = folder / "bare"
     shutil.copytree(work, bare)
     (bare / "faces" / "manifest.json").write_text("not even JSON")
-    runs = [make_run("a"), make_run("b", seed=1)]
+    runs = [make_run("a"), make_run("b", model="reseption_v2", seed=1, skill=0.5)]
     for run in runs:
         config = (run / "config.toml").read_text()
         (run / "config.toml").write_text(config.replace(str(work), str(bare)))
-    compare_runs(runs, tmp_path / "out", "thesis")
-    assert opened == [bare]
-    assert "–" not in (tmp_path / "out" / "tables" / "overlap.txt").read_text()
+    with pytest.MonkeyPatch.context() as patch:
+
+        def counted(name):
+            make = getattr(measures, name)
+
+            def count(rows, *settings):
+                seen.setdefault(name, []).append(pd.util.hash_pandas_object(rows).to_numpy().tobytes())
+                return make(rows, *settings)
+
+            patch.setattr(measures, name, count)
+
+        for name in ("summarize", "judged_videos", "estimate_intervals"):
+            counted(name)
+        patch.setattr(works, "read_prepared_videos", lambda path: opened.append(path) or read(path))
+        files = compare_runs(runs, folder / "out", "thesis").files
+    return Compared(folder / "out", files, bare, opened, seen)
 
 
-def test_no_rows_are_summarised_or_resampled_twice(make_run, tmp_path, monkeypatch):
-    seen = {}
+def test_each_set_is_opened_once_and_none_of_its_crops(compared):
+    assert compared.opened == [compared.work]
+    assert "–" not in (compared.out / "tables" / "overlap.txt").read_text()
 
-    def counted(module, name):
-        make = getattr(module, name)
 
-        def count(rows, *settings):
-            seen.setdefault(name, []).append(pd.util.hash_pandas_object(rows).to_numpy().tobytes())
-            return make(rows, *settings)
-
-        monkeypatch.setattr(module, name, count)
-
-    for name in ("summarize", "judged_videos", "estimate_intervals"):
-        counted(measures, name)
-    compare_runs([make_run("a"), make_run("b", seed=1, skill=0.5)], tmp_path / "out", "thesis")
-    twice = {name: len(rows) - len(set(rows)) for name, rows in seen.items()}
+def test_no_rows_are_summarised_or_resampled_twice(compared):
+    twice = {name: len(rows) - len(set(rows)) for name, rows in compared.rows.items()}
     assert twice == {"summarize": 0, "judged_videos": 0, "estimate_intervals": 0}
 
 
@@ -85,9 +106,8 @@ def test_pretrained_weights_are_named(make_run):
     assert rows["plain"]["Begins with"].text == "–"
 
 
-def test_files_and_page(make_run, tmp_path):
-    runs = [make_run("a"), make_run("b", model="reseption_v2", seed=1, skill=0.5)]
-    files = compare_runs(runs, tmp_path / "out", "thesis").files
+def test_files_and_page(compared):
+    files = compared.files
     assert files[0].name == "compare.html"
     assert all(path.is_file() for path in files)
     page = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(
@@ -113,7 +133,7 @@ def test_files_and_page(make_run, tmp_path):
     ):
         assert any(caption.startswith(f"Table {table}:") for caption in captions), table
         for ending in ("txt", "csv", "tex", "html"):
-            assert (tmp_path / "out" / "tables" / f"table-{table}.{ending}") in files
+            assert (compared.out / "tables" / f"table-{table}.{ending}") in files
     assert "demonstration model, not evidence" in "".join(page.itertext()).lower()
     for path in files:
         if path.suffix in (".csv", ".txt", ".tex") and not path.name.startswith("table-"):
@@ -124,7 +144,7 @@ def test_files_and_page(make_run, tmp_path):
         ET.parse(path)
 
 
-def test_a_run_without_test_is_named(make_run, tmp_path, capsys):
+def test_a_run_without_test_is_named(make_run, tmp_path, capsys, undrawn):
     runs = [make_run("whole"), make_run("half", splits=("val",))]
     note = f"half: not evaluated on test; run  dfd-train evaluate {runs[1]} --split test"
     assert main(["compare", *map(str, runs), "--out", str(tmp_path)]) == 0
@@ -132,7 +152,7 @@ def test_a_run_without_test_is_named(make_run, tmp_path, capsys):
     assert note in (tmp_path / "compare.html").read_text(encoding="utf-8")
 
 
-def test_predictions_of_an_earlier_best_are_named(make_run, tmp_path, caplog):
+def test_predictions_of_an_earlier_best_are_named(make_run, tmp_path, caplog, undrawn):
     """As of a run that was made longer: by `compare` and by `report`, with the command that makes them anew."""
     run = make_run("longer")
     newer = read_run(run).best_epoch()
@@ -158,12 +178,12 @@ def test_predictions_of_an_earlier_best_are_named(make_run, tmp_path, caplog):
 
 def test_notes_of_several_runs_are_one(make_run):
     runs = [read_run(make_run(name, epochs=epochs)) for name, epochs in (("a", 50), ("b", 50), ("c", 49))]
-    for table in (named(thesis_tables(runs, [None] * 3), "table-7.6"), results_table(runs, "test", "loss")):
+    beside = named(thesis_tables(runs, [None] * 3), "table-7.6")
+    for table in (beside, results_table(runs, "test", "loss")):
         (line,) = (note for note in table.notes if "best checkpoint" in note)
         assert line.startswith("a, b, c: best checkpoint, epoch 2;")
-    notes = named(thesis_tables(runs, [None] * 3), "table-7.6").notes
-    assert "c, settings unlike the thesis's reseption_v1: train.epochs 49 instead of 50." in notes
-    assert "a, b, c, data unlike the thesis's: 4 frames a video instead of 12." in notes
+    assert "c, settings unlike the thesis's reseption_v1: train.epochs 49 instead of 50." in beside.notes
+    assert "a, b, c, data unlike the thesis's: 4 frames a video instead of 12." in beside.notes
 
 
 def test_what_is_best_beside_the_thesis_is_said_below_the_table():
@@ -352,7 +372,7 @@ def test_size_of_a_network_whose_shapes_depend_on_numbers(tmp_path):
     assert (size.macs, size.parameters, size.stored_bytes) == (3, 4, 16)
 
 
-def test_a_run_without_checkpoint_has_dashes(make_run, tmp_path):
+def test_a_run_without_checkpoint_has_dashes(make_run, tmp_path, undrawn):
     compare_runs([make_run("a")], tmp_path / "out")
     rows = list(csv.DictReader((tmp_path / "out" / "tables" / "models.csv").open(encoding="utf-8")))
     assert rows[0]["MACs (G)"] == ""

@@ -172,7 +172,7 @@ def test_stars_are_rare_where_nothing_differs():
     assert starred <= stats.binom.ppf(0.999, 100, 0.05)
 
 
-def test_seeds_of_one_recipe(make_run, tmp_path):
+def test_seeds_of_one_recipe(make_run, tmp_path, undrawn):
     runs = [
         make_run("one", splits=TEST, seed=1),
         make_run("two", splits=TEST, seed=2),
@@ -198,7 +198,7 @@ def cut(run, keep):
     return ids
 
 
-def test_unequal_test_sets_are_refused(make_run, tmp_path, capsys):
+def test_unequal_test_sets_are_refused(make_run, tmp_path, capsys, undrawn):
     runs = [make_run("whole", splits=TEST), make_run("part", splits=TEST, seed=1)]
     ids = cut(runs[1], 28)
     with pytest.raises(ValueError, match=rf"test: .*whole {len(ids)}, part 28; 28 in all.*--common"):
@@ -215,7 +215,7 @@ def test_unequal_test_sets_are_refused(make_run, tmp_path, capsys):
         compare_runs(runs, tmp_path, common=True)
 
 
-def test_sets_that_share_no_video_stand_apart(make_run, tmp_path):
+def test_sets_that_share_no_video_stand_apart(make_run, tmp_path, undrawn):
     runs = [make_run("here", splits=TEST), make_run("there", splits=TEST, seed=1)]
     frames = pd.read_parquet(runs[1] / "predictions-test.parquet")
     write_predictions(
@@ -234,7 +234,7 @@ def scores_of(run, shift=0.0) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_other_peoples_scores(make_run, tmp_path, ending):
+def test_other_peoples_scores(make_run, tmp_path, ending, undrawn):
     """The same scores, handed in as a table, have the same measures, and no difference."""
     run, file = make_run("ours", splits=TEST), tmp_path / f"theirs.{ending}"
     table = scores_of(run)
@@ -248,7 +248,7 @@ def test_other_peoples_scores(make_run, tmp_path, ending):
     assert "no difference shown" in found.text and "is better" not in found.text
 
 
-def test_scores_of_frames_are_averaged(make_run, tmp_path):
+def test_scores_of_frames_are_averaged(make_run, tmp_path, undrawn):
     run, file = make_run("ours", splits=TEST), tmp_path / "frames.csv"
     frames = pd.read_parquet(run / "predictions-test.parquet")
     table = frames.assign(score=1 / (1 + np.exp(-frames["logit"].astype(float))))
@@ -259,7 +259,7 @@ def test_scores_of_frames_are_averaged(make_run, tmp_path):
     assert float(rows[0]["AUC"]) == pytest.approx(float(rows[1]["AUC"]))
 
 
-def test_missing_scores(make_run, tmp_path):
+def test_missing_scores(make_run, tmp_path, undrawn):
     run, file = make_run("ours", splits=TEST), tmp_path / "theirs.csv"
     table = scores_of(run)
     table.loc[3, "score"] = np.nan  # an empty score is none

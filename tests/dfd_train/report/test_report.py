@@ -35,8 +35,28 @@ def words_of(element) -> str:
 
 
 @pytest.fixture(scope="module")
-def page(make_run):
-    return write_report(make_run()).read_text(encoding="utf-8")
+def reported(make_run) -> Path:
+    """A run with its report; not to be changed."""
+    run = make_run()
+    write_report(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def page(reported) -> str:
+    return (reported / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def unfinished(make_run) -> Path:
+    """The report of a run that stopped at epoch 2 of 8, is calibrated and no demonstration: three hardest."""
+    run = make_run(epochs=2, demonstration=False)
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(config.replace("epochs = 2", "epochs = 8"))
+    known = calibrate(pd.read_parquet(run / "predictions-val.parquet"), "ab" * 32)
+    (run / "calibration.json").write_text(json.dumps(msgspec.to_builtins(known)))
+    write_report(run, hardest=3)
+    return run
 
 
 def test_page_is_one_strict_file(page):
@@ -101,12 +121,9 @@ def test_page_shows_results_sheets_curves_and_settings(page):
     assert "unfinished" not in text
 
 
-def test_each_folded_table_stands_under_its_own_title(make_run):
+def test_each_folded_table_stands_under_its_own_title(unfinished):
     """Several under one summary had none, as the page hides captions there, and the methods' was missing."""
-    run = make_run()
-    known = calibrate(pd.read_parquet(run / "predictions-val.parquet"), "ab" * 32)
-    (run / "calibration.json").write_text(json.dumps(msgspec.to_builtins(known)))
-    tree = parse(write_report(run).read_text(encoding="utf-8"))
+    tree = parse((unfinished / "report.html").read_text(encoding="utf-8"))
     section = next(one for one in tree.iter("section") if one.get("id") == "results-1")
     folded = {words_of(one.find("summary")): len(list(one.iter("table"))) for one in section.iter("details")}
     assert folded == dict.fromkeys(
@@ -119,19 +136,15 @@ def test_each_folded_table_stands_under_its_own_title(make_run):
     assert captions.count("Reliability of the deployed score") == 2  # table and drawing
 
 
-def test_an_unfinished_run_says_where_it_stopped(make_run):
-    run = make_run(epochs=2)
-    config = (run / "config.toml").read_text()
-    (run / "config.toml").write_text(config.replace("epochs = 2", "epochs = 8"))
-    text = words_of(parse(write_report(run).read_text(encoding="utf-8")))
+def test_an_unfinished_run_says_where_it_stopped(unfinished):
+    text = words_of(parse((unfinished / "report.html").read_text(encoding="utf-8")))
     assert "The run is unfinished: it stopped at epoch 2 of 8." in text
     assert text.count("stopped at epoch 2 of 8") == 4  # subtitle, both splits, training
 
 
-def test_numbers_on_the_page_are_those_of_the_predictions(make_run):
-    run = make_run()
-    tree = parse(write_report(run).read_text(encoding="utf-8"))
-    frames = pd.read_parquet(run / "predictions-test.parquet")
+def test_numbers_on_the_page_are_those_of_the_predictions(reported, page):
+    tree = parse(page)
+    frames = pd.read_parquet(reported / "predictions-test.parquet")
     prob = 1 / (1 + np.exp(-frames["logit"].astype(float)))
     videos = frames.assign(prob=prob).groupby("video_id").agg(label=("label", "first"), prob=("prob", "mean"))
     right = (videos["prob"] > 0.5) == (videos["label"] == 1)
@@ -145,15 +158,14 @@ def test_numbers_on_the_page_are_those_of_the_predictions(make_run):
     assert rows["Overall"][3] == f"{100 * right.mean():.2f}%"
 
 
-def test_demonstration_is_conspicuous_and_only_where_true(make_run):
-    flagged = parse(write_report(make_run("a")).read_text(encoding="utf-8"))
-    banner = next(p for p in flagged.iter("p") if p.get("class") == "banner")
+def test_demonstration_is_conspicuous_and_only_where_true(page, unfinished):
+    banner = next(p for p in parse(page).iter("p") if p.get("class") == "banner")
     assert "demonstration model, not evidence" in words_of(banner).lower()
-    clean = write_report(make_run("b", demonstration=False)).read_text(encoding="utf-8")
+    clean = (unfinished / "report.html").read_text(encoding="utf-8")
     assert "demonstration model" not in clean.lower()
 
 
-def test_what_comes_from_data_is_escaped(make_run):
+def test_what_comes_from_data_is_escaped(make_run, undrawn):
     run = make_run()
     hostile = "<img src=x onerror=alert(1)>&\"'"
     frames = pd.read_parquet(run / "predictions-test.parquet")
@@ -166,10 +178,9 @@ def test_what_comes_from_data_is_escaped(make_run):
     assert hostile in "".join(tree.itertext())
 
 
-def test_tables_are_written_beside_the_page(make_run):
-    run = make_run()
-    write_report(run)
-    names = {path.relative_to(run / "tables").as_posix() for path in (run / "tables").rglob("*.*")}
+def test_tables_are_written_beside_the_page(reported):
+    tables = reported / "tables"
+    names = {path.relative_to(tables).as_posix() for path in tables.rglob("*.*")}
     endings = ("txt", "csv", "tex", "html")
     assert names == {
         f"{split}/{slug}.{ending}"
@@ -179,13 +190,12 @@ def test_tables_are_written_beside_the_page(make_run):
     }
 
 
-def test_as_many_of_the_hardest_as_asked_for(make_run):
-    run = make_run()
-    tree = parse(write_report(run, hardest=3).read_text(encoding="utf-8"))
+def test_as_many_of_the_hardest_as_asked_for(unfinished):
+    tree = parse((unfinished / "report.html").read_text(encoding="utf-8"))
     lists = [one for one in tree.iter("ol") if one.get("class") == "hardest"]
     assert [len(one) for one in lists] == [3, 3]
     for split in ("val", "test"):
-        assert len(pd.read_csv(run / "tables" / split / "hardest.csv")) == 3
+        assert len(pd.read_csv(unfinished / "tables" / split / "hardest.csv")) == 3
 
 
 def test_page_without_crops_or_predictions_or_epochs(make_run):
@@ -267,7 +277,7 @@ def test_damaged_crops_leave_gaps_not_errors(make_run):
     assert hardest_sheet(frames, broken)[0].thumbs == ()
 
 
-def test_pictures_that_cannot_be_had_are_given_up_and_the_page_says_why(make_run, work, tmp_path):
+def test_pictures_that_cannot_be_had_are_given_up_and_the_page_says_why(make_run, work, tmp_path, undrawn):
     label = np.arange(3 * MOST_TRIED) % 2
     rows = pd.DataFrame({"video_id": [f"v{i:04d}.mp4" for i in range(len(label))], "label": label})
     rows = rows.assign(method="M", frame=0, face=0, logit=np.where(np.arange(len(label)) % 4 < 2, 1.0, -1.0))
@@ -315,13 +325,12 @@ def test_many_layers_are_named_by_their_part():
     assert "conv" not in plot.svg
 
 
-def test_a_browser_shows_it(make_run, tmp_path):
+def test_a_browser_shows_it(reported, page, tmp_path):
     """What a browser makes of the page holds the table; where none is installed, the strict parser's tree does."""
-    page = write_report(make_run())
-    text = page.read_text(encoding="utf-8")
+    text = page
     parse(text)
     if CHROMIUM:
-        text, log = browse(page, tmp_path / "profile")
+        text, log = browse(reported / "report.html", tmp_path / "profile")
         assert "CONSOLE" not in log
     dom = html5lib.parse(text, namespaceHTMLElements=False)
     assert "Results by manipulation method" in [words_of(c) for c in dom.iter("figcaption")]
@@ -331,15 +340,14 @@ def test_a_browser_shows_it(make_run, tmp_path):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_every_crop_is_there_before_anybody_scrolls(make_run):
+def test_every_crop_is_there_before_anybody_scrolls(reported):
     """Nobody does where the page is printed."""
     from playwright.sync_api import sync_playwright
 
-    page = write_report(make_run())
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         shown = browser.new_page()
-        shown.goto(page.as_uri())
+        shown.goto((reported / "report.html").as_uri())
         widths = shown.evaluate("[...document.images].map(image => image.naturalWidth)")
         browser.close()
     assert len(widths) > 5 and all(widths)
