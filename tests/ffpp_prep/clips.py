@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from ffpp_prep.video import Encoder, open_output
 
 Pictures = Sequence[NDArray[np.uint8]]
 FRAMES = 12  # of each video in the `tree` fixture
+QUICK = ("--detector", "blazeface")  # takes a twentieth of the time, where a test is not about the detector
 
 
 def talking_head() -> Path:
@@ -162,9 +163,14 @@ def here(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
 
 
-def one_process() -> AbstractContextManager[object]:
-    """Has what worker processes would do done in this one, task after task."""
-    return patch("ffpp_prep.jobs.local.run_here", _one_by_one)
+@contextmanager
+def one_process() -> Iterator[None]:
+    """Has what worker processes would do done in this one, task after task, and its results in one part."""
+    with (
+        patch("ffpp_prep.jobs.local.run_here", _one_by_one),
+        patch("ffpp_prep.stages.collect.PART_SECONDS", float("inf")),
+    ):
+        yield
 
 
 def _one_by_one(

@@ -10,7 +10,7 @@ from pathlib import Path
 import clips
 import numpy as np
 import pytest
-from clips import FRAMES, ffpp_prep, in_one_part
+from clips import FRAMES, QUICK, ffpp_prep, in_one_part
 
 Once = Callable[[str, Callable[[Path], object]], Path]  # of tests/conftest.py
 
@@ -63,6 +63,16 @@ def detected(once: Once, tree: Path) -> Path:
         assert result.returncode == 1, result.stderr  # two videos can't be opened
 
     return once("detected", make) / "work"
+
+
+@pytest.fixture(scope="session")
+def quick(once: Once, tree: Path) -> Path:
+    """WORK after scan and boxes by the quick detector; not to be changed."""
+
+    def make(folder: Path) -> None:
+        assert clips.here("boxes", tree, "-o", folder / "work", *QUICK).returncode == 1  # the two bad files
+
+    return once("quick", make) / "work"
 
 
 @pytest.fixture(scope="session")

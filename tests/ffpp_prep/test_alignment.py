@@ -8,7 +8,7 @@ from pathlib import Path
 import clips
 import numpy as np
 import pytest
-from clips import ffpp_prep
+from clips import here
 from test_blazeface import FACES, picture
 
 from ffpp_prep import CropSettings
@@ -60,18 +60,18 @@ def test_aligned_crops_are_alike_wherever_they_come_from(tmp_path: Path, head: l
     """In the shard, and cut from the video; recorded in plan and manifest; not without landmarks, nor mixed."""
     clips.encode(tmp_path / "root" / "real" / "a.mp4", head[:3])
     work = tmp_path / "work"
-    done = ffpp_prep("boxes", tmp_path / "root", "-o", work, "--detector", "blazeface", "--jobs", 1)
+    done = here("boxes", tmp_path / "root", "-o", work, "--detector", "blazeface")
     assert done.returncode == 0, done.stderr
-    refused = ffpp_prep("extract", work, "--align", "deepfakebench", "--jobs", 1)
+    refused = here("extract", work, "--align", "deepfakebench")
     assert refused.returncode == 2 and f"run  ffpp-prep landmarks {work}  first" in refused.stderr
-    assert ffpp_prep("landmarks", work, "--jobs", 1).returncode == 0
-    done = ffpp_prep("extract", work, "--align", "deepfakebench", "--frames", 2, "--jobs", 1)
+    assert here("landmarks", work).returncode == 0
+    done = here("extract", work, "--align", "deepfakebench", "--frames", 2)
     assert done.returncode == 0, done.stderr
     manifest = json.loads((work / "faces" / "manifest.json").read_text())
     assert (manifest["align"], manifest["size"], manifest["margin"]) == ("deepfakebench", 256, 0.3)
     plan = json.loads((work / "faces" / "plan.json").read_text())
     assert len(plan["settings"]["landmarks"]) == 64
-    assert ffpp_prep("verify", work, "--jobs", 1).returncode == 0
+    assert here("verify", work).returncode == 0
     prepared = load_prepared(work)
     assert prepared.geometry == CropGeometry(0.3, "clip", 256, "deepfakebench")
     stored = [frame for frame in range(3) if prepared.is_stored(0, frame)]
@@ -79,7 +79,7 @@ def test_aligned_crops_are_alike_wherever_they_come_from(tmp_path: Path, head: l
     again = prepared.with_margin(0.3)  # cut from the video
     for frame in stored:
         assert np.array_equal(prepared.read_crop_at(0, frame), again.read_crop_at(0, frame))
-    refused = ffpp_prep("extract", work, "--size", 256, "--frames", 2, "--jobs", 1)
+    refused = here("extract", work, "--size", 256, "--frames", 2)
     assert refused.returncode == 2 and "--align deepfakebench (now none)" in refused.stderr
 
 

@@ -12,7 +12,7 @@ import av
 import clips
 import numpy as np
 import pytest
-from clips import ffpp_prep
+from clips import here
 from PIL import Image
 
 from ffpp_prep import BoxSettings, Engine, detect_boxes, read_boxes
@@ -217,13 +217,13 @@ def test_boxes_of_two_detectors_are_never_mixed(tmp_path: Path, head: list[np.nd
     """Recorded, resumed and refused; and boxes that say nothing are the SSD's."""
     clips.encode(tmp_path / "root" / "real" / "a.mp4", head[:2])
     work = tmp_path / "work"
-    done = ffpp_prep("boxes", tmp_path / "root", "-o", work, "--detector", "blazeface", "--jobs", 1)
+    done = here("boxes", tmp_path / "root", "-o", work, "--detector", "blazeface", "--jobs", 1)
     assert done.returncode == 0, done.stderr
     settings = BoxStore(work).settings()
     assert settings is not None and settings["detector"] == "blazeface"
     assert len(read_boxes(work)) == 2 and (read_boxes(work)["score"] > 0.6).all()
-    assert "boxes by blazeface" in ffpp_prep("status", work).stdout
-    assert ffpp_prep("verify", work).returncode == 0
+    assert "boxes by blazeface" in here("status", work).stdout
+    assert here("verify", work).returncode == 0
     assert detect_boxes(work, BoxSettings(detector="blazeface")).skipped == 1
     with pytest.raises(UserError, match=r"--detector blazeface \(now ssd\)"):
         detect_boxes(work, BoxSettings())

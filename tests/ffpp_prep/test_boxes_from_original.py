@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from clips import encode, ffpp_prep, in_one_part, rotate_metadata
+from clips import encode, here, rotate_metadata
 from test_faults import killed_at
 
 from ffpp_prep import read_boxes, read_videos
@@ -59,7 +59,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, head: list) -> Path:
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     work = tmp_path_factory.mktemp("dfdc") / "work"
-    result = in_one_part("boxes", root, "-o", work, "--jobs", 2)
+    result = here("boxes", root, "-o", work)
     assert result.returncode == 1, result.stderr  # cut and empty can't be read
     return work
 
@@ -115,7 +115,7 @@ def test_killed_between_the_waves(root: Path, work: Path, tmp_path: Path) -> Non
     killed_at(
         "videos-00000.parquet:after", tmp_path, "boxes", small(root, tmp_path), "-o", again, "--jobs", 1
     )
-    result = ffpp_prep("boxes", again, "--jobs", 1)
+    result = here("boxes", again)
     assert result.returncode == 0 and "1 done before" in result.stdout
     for read in (read_boxes, read_videos):
         mine, theirs = (
@@ -128,7 +128,7 @@ def test_killed_between_the_waves(root: Path, work: Path, tmp_path: Path) -> Non
 def test_an_original_that_failed_lends_nothing(root: Path, tmp_path: Path) -> None:
     tree, work = small(root, tmp_path), tmp_path / "work"
     (tree / PART / "real.mp4").write_bytes(b"")
-    assert ffpp_prep("boxes", tree, "-o", work, "--jobs", 1).returncode == 1
+    assert here("boxes", tree, "-o", work).returncode == 1
     videos = read_videos(work).set_index("video_id")
     assert videos.loc[f"{PART}/changed.mp4", "status"] == "ok" and (videos["boxes_from"] == "").all()
 
@@ -139,8 +139,8 @@ def test_other_data_sets_only_when_asked(root: Path, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("path,label,original_id\na.mp4,0,\nb.mp4,1,a.mp4\n")
     for options in ((), ("--boxes-from-original",)):
         work = tmp_path / f"work{len(options)}"
-        assert ffpp_prep("boxes", tmp_path / "t.csv", "-o", work, "--jobs", 1, *options).returncode == 0
+        assert here("boxes", tmp_path / "t.csv", "-o", work, *options).returncode == 0
         boxes_from = read_videos(work).set_index("video_id").loc["b.mp4", "boxes_from"]
         assert boxes_from == ("a.mp4" if options else "")
-    refused = ffpp_prep("boxes", tmp_path / "work1", "--jobs", 1)
+    refused = here("boxes", tmp_path / "work1")
     assert refused.returncode == 2 and "--boxes-from-original True (now False)" in refused.stderr

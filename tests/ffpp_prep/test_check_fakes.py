@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from clips import decode, encode, ffpp_prep, in_one_part
+from clips import decode, encode, here
 from test_faults import killed_at
 
 from ffpp_prep.cli import main
@@ -23,6 +23,7 @@ from ffpp_prep.stages.fakes import check_fakes
 from ffpp_prep.work.fakes import FakeStore, read_fakes
 from ffpp_prep.work.store import BoxStore
 
+pytestmark = pytest.mark.usefixtures("one_process")
 FRAMES = 12
 MANIPULATED = {0, 1, 5, 8, 9, 10, 11}
 FACE = (50, 35, 105, 97)  # where the talking head is, within a few pixels
@@ -69,8 +70,8 @@ def root(tmp_path_factory: pytest.TempPathFactory, head: list) -> Path:
 def detected(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     """WORK with boxes, most of them the original's."""
     work = tmp_path_factory.mktemp("fakes") / "work"
-    arguments = ("--jobs", 2, "--boxes-from-original", "--detect-every", 5)
-    assert in_one_part("boxes", root / "t.csv", "-o", work, *arguments).returncode == 1  # one is broken
+    arguments = ("--boxes-from-original", "--detect-every", 5)
+    assert here("boxes", root / "t.csv", "-o", work, *arguments).returncode == 1  # one is broken
     return work
 
 
@@ -79,7 +80,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory, detected: Path) -> Path:
     """WORK after check-fakes."""
     work = tmp_path_factory.mktemp("fakes") / "work"
     shutil.copytree(detected, work)
-    assert in_one_part("check-fakes", work, "--jobs", 2).returncode == 0
+    assert here("check-fakes", work).returncode == 0
     return work
 
 
@@ -229,7 +230,7 @@ def test_statuses_and_counts(checked: Path) -> None:
 
 
 def test_what_the_command_prints(checked: Path) -> None:
-    result = ffpp_prep("check-fakes", checked, "--jobs", 1)
+    result = here("check-fakes", checked)
     assert result.returncode == 0 and "nothing left to do; 5 done before" in result.stdout
     for words in (
         "not measured: 1 fake, no original on disk",
@@ -299,7 +300,7 @@ def test_a_damaged_part_of_boxes_ends_the_run_in_one_line(detected: Path, tmp_pa
     (work / "boxes" / "boxes-00001.parquet").write_bytes(
         b"PAR1"
     )  # the fakes'; the original's are another part
-    result = ffpp_prep("check-fakes", work, "--jobs", 1)
+    result = here("check-fakes", work)
     assert result.returncode == 2 and result.stderr.count("\n") == 1, result.stderr
     assert "boxes-00001.parquet: damaged" in result.stderr and f"verify {work} --repair" in result.stderr
 
@@ -320,12 +321,12 @@ def test_refusals(root: Path, detected: Path, tmp_path: Path) -> None:
         (("--faintest", -1), "--faintest -1.0: must be a number in 0 ≤ faintest"),
         (("--faintest", "nan"), "--faintest nan: must be"),
     ):
-        result = ffpp_prep("check-fakes", work, *flags)
+        result = here("check-fakes", work, *flags)
         assert result.returncode == 2 and words in result.stderr
 
 
 def test_other_thresholds_are_refused_by_their_flags(checked: Path) -> None:
-    result = ffpp_prep("check-fakes", checked, "--threshold", 2, "--faintest", 3)
+    result = here("check-fakes", checked, "--threshold", 2, "--faintest", 3)
     assert result.returncode == 2
     assert "was written with --faintest 5.5 (now 3.0), --threshold 1.45 (now 2.0)" in result.stderr
 
@@ -345,5 +346,5 @@ def test_folders_of_before_go_on_as_they_began(detected: Path, tmp_path: Path) -
     assert summary.skipped == 1 and not summary.asks_compression
     assert summary.checks["faces_unknown"].tolist() == [0] * 5
     assert touched_frames(read_fakes(work), "coarser.mp4") == MANIPULATED
-    result = ffpp_prep("check-fakes", work)
+    result = here("check-fakes", work)
     assert f"to measure again, remove {work / 'fakes'} and run this again" in result.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from clips import encode, ffpp_prep, rotate_metadata, square_head
+from clips import QUICK, encode, here, rotate_metadata, square_head
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.detector import load_detector
@@ -166,7 +167,7 @@ def test_a_damaged_video_is_a_status_not_repeated_frames(tmp_path: Path, head: l
     )
     with pytest.raises(DecodeFailed, match=r"decord: frame \d+"):
         read(path, "decord")
-    result = detect_video("v", str(path), load_detector("litert"), BoxSettings(decoder="decord"))
+    result = detect_video("v", str(path), load_detector(detector="blazeface"), BoxSettings(decoder="decord"))
     assert result.status == "decode_failed" and "--decoder pyav" in result.error and result.rows is None
 
 
@@ -191,20 +192,21 @@ def test_what_is_no_video_is_refused_alike(tmp_path: Path) -> None:
             open_video(path, decoder)
 
 
-def test_boxes_and_crops_are_those_of_pyav(tree: Path, extracted: Path, tmp_path: Path) -> None:
-    work = tmp_path / "work"
-    result = ffpp_prep("boxes", tree, "-o", work, "--jobs", 2, "--decoder", "decord")
+def test_boxes_and_crops_are_those_of_pyav(tree: Path, quick: Path, tmp_path: Path) -> None:
+    work, extracted = tmp_path / "work", shutil.copytree(quick, tmp_path / "extracted")
+    assert here("extract", extracted).returncode == 0
+    result = here("boxes", tree, "-o", work, "--decoder", "decord", *QUICK)
     assert result.returncode == 1, result.stderr  # two videos of the tree can't be opened
     assert read_videos(work)["status"].equals(read_videos(extracted)["status"])
     assert read_boxes(work).equals(read_boxes(extracted))
     settings = json.loads(pq.read_schema(work / "boxes" / "videos-00000.parquet").metadata[b"settings"])
     assert settings["decoder"] == "decord"
-    assert ffpp_prep("extract", work, "--jobs", 2).returncode == 0
+    assert here("extract", work).returncode == 0
     plan = json.loads((work / "faces" / "plan.json").read_text())
     assert plan["settings"]["decoder"] == "decord"  # crops are read as the boxes were
     ours, theirs = (json.loads((w / "faces" / "manifest.json").read_text()) for w in (work, extracted))
     assert [s["crops"] for s in ours["shards"]] == [s["crops"] for s in theirs["shards"]]
-    refused = ffpp_prep("boxes", work, "--decoder", "pyav")
+    refused = here("boxes", work, "--decoder", "pyav", *QUICK)
     assert refused.returncode == 2 and "--decoder decord (now pyav)" in refused.stderr
 
 

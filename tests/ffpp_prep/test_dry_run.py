@@ -28,10 +28,11 @@ def test_scan_and_boxes_say_what_is_to_be_done(tmp_path: Path, capsys: pytest.Ca
     assert sorted(path.name for path in work.iterdir()) == before
 
 
+@pytest.mark.usefixtures("one_process")
 def test_extract_says_what_is_to_be_cut_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, work = tmp_path / "set", tmp_path / "work"
     for name in ("real/a.mp4", "fake/b.mp4"):
-        encode(root / name, decode(talking_head())[:6])
+        encode(root / name, decode(talking_head())[:3])
     command = ["extract", str(root), "-o", str(work), "--dry-run"]
     assert main(command) == 2 and "isn't scanned yet" in capsys.readouterr().err
     assert main(["boxes", str(root), "-o", str(work)]) == 0
@@ -42,7 +43,7 @@ def test_extract_says_what_is_to_be_cut_out(tmp_path: Path, capsys: pytest.Captu
     for asked in (command, ["extract", str(work), "--dry-run"]):
         assert main(asked) == 0
         said = capsys.readouterr().out.splitlines()
-        assert said[0] == "extract: 1 shard, 12 crops of 2 videos left; nothing was written"
+        assert said[0] == "extract: 1 shard, 6 crops of 2 videos left; nothing was written"
         assert said[1].startswith("  1 video left out: boxes not detected yet;")
     assert contents(work) == before
     assert main(["extract", str(work)]) == 0

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import h5py
 import pytest
-from clips import FRAMES, ffpp_prep
+from clips import FRAMES, QUICK, here
 
 from ffpp_prep import estimate_root, find_landmarks, read_boxes
 from ffpp_prep.errors import UserError
-from ffpp_prep.settings import CropSettings, SplitSettings
+from ffpp_prep.settings import BoxSettings, CropSettings, SplitSettings
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.progress import ProgressBar
 from ffpp_prep.work.status import status_text
+
+pytestmark = pytest.mark.usefixtures("one_process")
+BOXES = BoxSettings(detector="blazeface")
 
 
 def test_against_the_real_thing(tree: Path, detected: Path, extracted: Path, tmp_path: Path) -> None:
@@ -45,27 +48,25 @@ def test_against_the_real_thing(tree: Path, detected: Path, extracted: Path, tmp
 
 
 def test_choosing_frames_and_codec(tree: Path) -> None:
-    every = estimate_root(tree, crop=CropSettings(codec="raw"), jobs=1)
-    some = estimate_root(tree, crop=CropSettings(codec="raw", frames=3), jobs=1)
+    every = estimate_root(tree, boxes=BOXES, crop=CropSettings(codec="raw"))
+    some = estimate_root(tree, boxes=BOXES, crop=CropSettings(codec="raw", frames=3))
     assert some.crops == pytest.approx(every.crops / 4, rel=0.1)
     assert some.crops_bytes == pytest.approx(every.crops_bytes / 4, rel=0.1)
 
 
-def test_for_training_counts_by_split(tree: Path) -> None:
+def test_for_training_counts_by_split(tree: Path, tmp_path: Path) -> None:
     crop = CropSettings(codec="raw", for_training=2)
-    found = estimate_root(tree, crop=crop, jobs=1)
+    found = estimate_root(tree, boxes=BOXES, crop=crop)
     # The six readable videos are all of the training pair; 900 and 901, which validate, can't be opened.
     assert found.crops == pytest.approx(6 * 2, rel=0.2)
-    lists = tree.parent / "others"
-    lists.mkdir(exist_ok=True)
     for name, pairs in {"train": [], "val": [["000", "001"]], "test": []}.items():
-        (lists / f"{name}.json").write_text(json.dumps(pairs))
-    validating = estimate_root(tree, crop=crop, jobs=1, splits=SplitSettings(lists))
+        (tmp_path / f"{name}.json").write_text(json.dumps(pairs))
+    validating = estimate_root(tree, boxes=BOXES, crop=crop, splits=SplitSettings(tmp_path))
     assert validating.crops == pytest.approx(6 * 7, rel=0.2)
 
 
 def test_the_command(tree: Path) -> None:
-    result = ffpp_prep("estimate", tree, "--jobs", 2, "--codec", "png")
+    result = here("estimate", tree, "--codec", "png", *QUICK)
     assert result.returncode == 0, result.stderr
     assert re.search(rf"videos +8, 3 s of video, about {6 * FRAMES} frames", result.stdout)
     assert re.search(r"points +about \d+ s and [\d.]+ [kM]B: landmarks of \d+ faces", result.stdout)

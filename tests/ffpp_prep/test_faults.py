@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from clips import encode, ffpp_prep, here
+from clips import QUICK, encode, ffpp_prep, here
 from crops import expected, stored
 from test_jobs import wait_for
 from test_video import cut_within
@@ -66,18 +66,6 @@ def no_leftovers(folder: Path) -> None:
     assert not [p.name for p in folder.rglob("*") if p.name.startswith(".tmp-")]
 
 
-# What these tests are about is the commit, and the other detector would take most of the time.
-QUICK = ("--jobs", 1, "--detector", "blazeface")
-
-
-@pytest.fixture(scope="module")
-def quick(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """WORK with boxes of that detector; not to be changed."""
-    work = tmp_path_factory.mktemp("quick") / "work"
-    assert here("boxes", tree, "-o", work, *QUICK).returncode == 1  # the two bad files
-    return work
-
-
 def steps(*files: str, always: tuple[str, ...]) -> list[object]:
     """Before and after each file's rename; of these, `make test` takes those of `always`."""
     every = (f"{file}:{when}" for file in files for when in ("before", "after"))
@@ -93,7 +81,7 @@ def steps(*files: str, always: tuple[str, ...]) -> list[object]:
 )
 def test_boxes_after_a_kill(tree: Path, quick: Path, tmp_path: Path, step: str) -> None:
     work = tmp_path / "work"
-    killed_at(step, tmp_path, "boxes", tree, "-o", work, *QUICK)
+    killed_at(step, tmp_path, "boxes", tree, "-o", work, *QUICK, "--jobs", 1)
     assert here("boxes", tree, "-o", work, *QUICK).returncode == 1  # the two bad files
     same_boxes(work, quick)
     no_leftovers(work)
@@ -145,7 +133,7 @@ def test_a_full_disk_ends_boxes_and_loses_nothing(tree: Path, quick: Path, small
     work = small / "work"
     assert here("scan", tree, "-o", work).returncode == 0
     (small / "other").write_bytes(bytes(shutil.disk_usage(small).free - left))
-    says_the_disk_is_full(ffpp_prep("boxes", work, *QUICK))
+    says_the_disk_is_full(ffpp_prep("boxes", work, *QUICK, "--jobs", 1))
     no_leftovers(work)
     (small / "other").unlink()
     assert here("boxes", work, *QUICK).returncode == 1  # the two bad files
@@ -215,7 +203,7 @@ def begun(tmp_path: Path, head: list, videos: int) -> subprocess.Popen[str]:
     paths = os.pathsep.join([str(tmp_path / "hook"), os.environ.get("PYTHONPATH", "")])
     more = {"PYTHONPATH": paths, "WAIT_FOR": str(tmp_path / "go on"), "TMPDIR": str(tmp_path)}
     return subprocess.Popen(
-        [sys.executable, "-m", "ffpp_prep", "boxes", str(tmp_path / "work"), *map(str, QUICK)],
+        [sys.executable, "-m", "ffpp_prep", "boxes", str(tmp_path / "work"), *QUICK, "--jobs", "1"],
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

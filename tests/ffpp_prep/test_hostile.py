@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from clips import encode, ffpp_prep
+from clips import QUICK, encode, ffpp_prep, here
 from crops import stored
 from PIL import Image
 
@@ -72,7 +72,7 @@ def test_every_hostile_file_is_a_row(tmp_path: Path, head: list, count: int) -> 
     hostile_files(fake, count, source, absurdly_large(tmp_path, head[0]))
     (fake / "whole.mp4").write_bytes(source)
     work = tmp_path / "work"
-    result = ffpp_prep("boxes", tmp_path / "root", "-o", work, "--jobs", 2, "--timeout", 60)
+    result = ffpp_prep("boxes", tmp_path / "root", "-o", work, "--jobs", 1, "--timeout", 60, *QUICK)
     assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
     videos = read_videos(work).set_index("video_id")
     assert len(videos) == count + 1 and videos["status"].notna().all()
@@ -98,7 +98,7 @@ def test_what_became_hostile_after_detection_is_missing_crops(tmp_path: Path, he
         root / "unreadable.mp4",
     ):
         (root / "fake" / path.name).write_bytes(source)
-    assert ffpp_prep("boxes", root, "-o", work, "--jobs", 2).returncode == 0
+    assert here("boxes", root, "-o", work, *QUICK).returncode == 0
     hostile_files(root / "fake", 30, source, absurd)
     table = pq.read_table(work / "videos.parquet")
     paths = [
@@ -110,7 +110,7 @@ def test_what_became_hostile_after_detection_is_missing_crops(tmp_path: Path, he
     at = table.schema.get_field_index("path")
     pq.write_table(table.set_column(at, "path", pa.array(paths)), work / "videos.parquet")
     planned = len(read_boxes(work))
-    result = ffpp_prep("extract", work, "--jobs", 2)
+    result = ffpp_prep("extract", work, "--jobs", 1)
     assert result.returncode == 1 and result.stderr == "", result.stderr
     assert "crops missing of fake/unreadable.mp4" in result.stdout and "File name too long" in result.stdout
     shards = json.loads((work / "faces" / "manifest.json").read_text())["shards"]

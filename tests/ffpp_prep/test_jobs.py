@@ -67,8 +67,7 @@ def test_a_hang_costs_one_task_and_slow_work_is_no_hang(tmp_path: Path, threads:
     assert results == {"slow": "SLOW", "hang": "timeout", "a": "A"}
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("jump", [1000.0, -1000.0])
+@pytest.mark.parametrize(("threads", "jump"), [(1, 1000.0), (3, -1000.0)])
 def test_a_clock_that_jumps_is_no_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, jump: float
 ) -> None:

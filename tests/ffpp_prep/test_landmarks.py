@@ -7,7 +7,7 @@ from pathlib import Path
 import clips
 import numpy as np
 import pytest
-from clips import ffpp_prep, in_one_part
+from clips import here
 from test_blazeface import FACES, picture
 
 from ffpp_prep import BoxSettings, detect_boxes, find_landmarks, read_boxes, read_landmarks, verify_work
@@ -16,6 +16,7 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.format.points import five_points, packed, unpacked
 from ffpp_prep.one_video.landmarks import head_pose, settled_mesh
 
+pytestmark = pytest.mark.usefixtures("one_process")
 SSD = {"astronaut": (181.1, 72.9, 264.4, 174.6), "grace_hopper": (173.6, 120.8, 349.5, 329.9)}
 
 
@@ -25,9 +26,7 @@ def work(tmp_path_factory: pytest.TempPathFactory, head: list[np.ndarray]) -> Pa
     folder = tmp_path_factory.mktemp("landmarks")
     for name, first in (("a", 0), ("b", 20)):
         clips.encode(folder / "root" / "real" / f"{name}.mp4", head[first : first + 4])
-    done = in_one_part(
-        "boxes", folder / "root", "-o", folder / "work", "--detector", "blazeface", "--landmarks", "--jobs", 1
-    )
+    done = here("boxes", folder / "root", "-o", folder / "work", "--detector", "blazeface", "--landmarks")
     assert done.returncode == 0, done.stderr
     assert "8 faces, of which the mesh takes 0 for none" in done.stdout
     return folder / "work"
@@ -88,8 +87,8 @@ def test_points_move_smoothly(work: Path) -> None:
 def test_a_run_goes_on_where_it_stopped_and_is_verified(work: Path, tmp_path: Path) -> None:
     assert find_landmarks(work).skipped == 2
     assert verify_work(work).damage == ()
-    assert "landmarks of 8 faces in 2 videos" in ffpp_prep("status", work).stdout
-    shown = ffpp_prep("preview", work, "--output", tmp_path / "preview")
+    assert "landmarks of 8 faces in 2 videos" in here("status", work).stdout
+    shown = here("preview", work, "--output", tmp_path / "preview")
     assert shown.returncode == 0, shown.stderr
 
 
@@ -102,7 +101,7 @@ def test_damaged_landmarks_are_found_and_made_again(work: Path, tmp_path: Path) 
     content = bytearray(file.read_bytes())
     content[200] ^= 0x40
     file.write_bytes(content)
-    mended = ffpp_prep("verify", copy, "--repair", "--jobs", 1)
+    mended = here("verify", copy, "--repair")
     assert "damaged" in mended.stdout and f"ffpp-prep landmarks {copy}" in mended.stdout
     assert find_landmarks(copy).statuses == {"ok": 2}
     assert read_landmarks(copy)["points"].equals(read_landmarks(work)["points"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import trees
-from clips import ffpp_prep
+from clips import here
 from test_layouts import by_id
 
 from ffpp_prep.datasets.layouts import list_videos
@@ -105,7 +105,7 @@ def test_dfdc_names_that_leave_the_folder(tmp_path: Path) -> None:
     written = pd.read_csv(tmp_path / "work" / "refused.csv")
     assert dict(zip(written["entry"], written["reason"], strict=True)) == reasons
     assert set(written["where"]) == {"dfdc_train_part_0/metadata.json"} and len(written) == len(reasons)
-    result = ffpp_prep("scan", tmp_path / "root", "-o", tmp_path / "work")
+    result = here("scan", tmp_path / "root", "-o", tmp_path / "work")
     assert f"refused: {len(HOSTILE_NAMES)} entries, no plain file name; such as " in result.stdout
     assert f"{len(reasons)} entries refused -> {tmp_path / 'work' / 'refused.csv'}" in result.stdout
     for name in {path.name for path in part.glob("*.mp4")} - {"r.mp4"}:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import trees
-from clips import ffpp_prep
+from clips import here
 
 from ffpp_prep.datasets.layouts import Listing, list_videos
 from ffpp_prep.datasets.layouts.tree import VIDEO_SUFFIXES
@@ -274,7 +274,7 @@ def test_what_scan_prints_and_writes(tmp_path: Path) -> None:
     root = trees.touch(tmp_path / "root", ["real/a.mp4", "fake/b.mp4", "extra/c.mp4", "extra/d.mp4", "x.zip"])
     work = root / "work"  # below the data set, and none of it
     for _ in range(2):
-        result = ffpp_prep("scan", root, "-o", work)
+        result = here("scan", root, "-o", work)
         assert result.returncode == 0
         assert (
             "refused: 2 entries, not below a folder real/ or fake/; such as 'c.mp4' in extra" in result.stdout

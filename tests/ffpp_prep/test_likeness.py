@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clips import Pictures, decode, encode, ffpp_prep, talking_head
+from clips import Pictures, decode, encode, here, talking_head
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -190,6 +190,7 @@ def test_frequencies_are_those_of_the_picture(head: Pictures) -> None:
     assert agreement(found[None], found[None]) == 1.0
 
 
+@pytest.mark.usefixtures("one_process")
 def test_boxes_record_it_and_check_splits_names_the_pair(tmp_path: Path, head: Pictures) -> None:
     root, work = tmp_path / "root", tmp_path / "work"
     encode(root / "train/real/a.mp4", head[:3])
@@ -198,7 +199,7 @@ def test_boxes_record_it_and_check_splits_names_the_pair(tmp_path: Path, head: P
     (root / "test/fake/broken.mp4").write_bytes(b"no video")
     scan(root, work)
     assert audit_splits(work).leaks == () and audit_splits(work).without_pictures == 4
-    before = ffpp_prep("check-splits", work)
+    before = here("check-splits", work)
     assert (
         before.returncode == 0 and "4 videos without recorded pictures (boxes records them)" in before.stdout
     )
@@ -213,7 +214,7 @@ def test_boxes_record_it_and_check_splits_names_the_pair(tmp_path: Path, head: P
         {"train": ("train/real/a.mp4",), "test": ("test/real/b.mp4",)},
     )
     assert audit.without_pictures == 1
-    result = ffpp_prep("check-splits", work)
+    result = here("check-splits", work)
     assert result.returncode == 1
     assert "  train/real/a.mp4 (train) and test/real/b.mp4 (test)" in result.stdout
     assert "likeness" not in BoxStore(work).read_status()

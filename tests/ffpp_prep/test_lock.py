@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import socket
@@ -11,7 +12,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from clips import ffpp_prep
 from test_jobs import wait_for
 
 from ffpp_prep.errors import UserError
@@ -56,14 +56,39 @@ def holder(work: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_file_system_without_locks(preload: Path, tmp_path: Path, number: int) -> None:
-    (tmp_path / "root" / "real").mkdir(parents=True)
-    (tmp_path / "root" / "real" / "a.mp4").touch()
-    environment = without_locks(preload, number)
-    result = ffpp_prep("scan", tmp_path / "root", "-o", tmp_path / "work", env=environment)
-    assert result.returncode == 0 and "this file system has no locks" in result.stderr
-    assert not (tmp_path / "work" / OWNER).exists()
+NUMBERS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO)
+# `clips.here` in a process that has loaded the library, which asks the environment at each call.
+SCAN = """
+import json, os, sys
+from clips import here
+results = {}
+for number in sys.argv[2:]:
+    os.environ["FLOCK_ERRNO"] = number
+    done = here("scan", f"{sys.argv[1]}/root", "-o", f"{sys.argv[1]}/{number}")
+    results[number] = [done.returncode, done.stderr]
+print(json.dumps(results))
+"""
+
+
+@pytest.fixture(scope="module")
+def scanned(preload: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list]]:
+    """A folder with a WORK for each of NUMBERS, and what `scan` says of it."""
+    folder = tmp_path_factory.mktemp("scanned")
+    (folder / "root" / "real").mkdir(parents=True)
+    (folder / "root" / "real" / "a.mp4").touch()
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", SCAN, str(folder), *map(str, NUMBERS)]
+    environment = {**without_locks(preload), "PYTHONPATH": paths}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("number", NUMBERS[:3])
+def test_a_file_system_without_locks(scanned: tuple[Path, dict[str, list]], number: int) -> None:
+    status, errors = scanned[1][str(number)]
+    assert status == 0 and "this file system has no locks" in errors
+    assert not (scanned[0] / str(number) / OWNER).exists()
 
 
 def test_a_second_run_is_refused_and_a_killed_ones_lock_is_free(preload: Path, tmp_path: Path) -> None:
@@ -98,8 +123,7 @@ def test_a_lock_of_another_host_is_never_taken_over(preload: Path, tmp_path: Pat
     assert not is_at_work(tmp_path)
 
 
-def test_a_lock_that_fails_otherwise_is_no_run_at_work(preload: Path, tmp_path: Path) -> None:
-    environment = without_locks(preload, errno.EIO)
-    result = ffpp_prep("scan", tmp_path, "-o", tmp_path / "work", env=environment)
-    assert result.returncode != 0 and "another ffpp-prep run" not in result.stderr
-    wait_for(lambda: not is_at_work(tmp_path / "work"))
+def test_a_lock_that_fails_otherwise_is_no_run_at_work(scanned: tuple[Path, dict[str, list]]) -> None:
+    status, errors = scanned[1][str(errno.EIO)]
+    assert status != 0 and "another ffpp-prep run" not in errors
+    wait_for(lambda: not is_at_work(scanned[0] / str(errno.EIO)))

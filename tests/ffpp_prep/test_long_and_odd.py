@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
-from clips import decode, encode, ffpp_prep, rotate_metadata
+from clips import QUICK, decode, encode, here, rotate_metadata
 from crops import stored
 
 from ffpp_prep import read_boxes, read_videos
@@ -87,7 +87,7 @@ def test_two_hours(tmp_path: Path, head: list) -> None:
 def test_two_hours_in_a_few_frames(tmp_path: Path, head: list) -> None:
     times = [i * 600_000 for i in range(13)]
     video = encode(tmp_path / "slow.mkv", head[:13], times=times)
-    result = detect_video("slow", str(video), load_detector("litert"), BoxSettings())
+    result = detect_video("slow", str(video), load_detector(detector="blazeface"), BoxSettings())
     assert (result.status, result.frames_decoded) == ("ok", 13) and result.rows is not None
     rows = result.rows.to_pandas()
     assert rows.loc[rows["face"] == 0, "pts"].tolist() == times
@@ -127,7 +127,7 @@ def test_odd_videos_to_crops(tmp_path: Path, head: list) -> None:
     (root / "fake").mkdir()
     expected = {name: decode(path) for name, path in videos.items()}
     expected["turned.mp4"] = [np.rot90(p, 1) for p in expected["turned.mp4"]]
-    result = ffpp_prep("extract", root, "-o", work, "--jobs", 2)
+    result = here("extract", root, "-o", work, *QUICK)
     assert result.returncode == 0, result.stdout + result.stderr
     table = read_videos(work).set_index("video_id")
     assert (table["status"] == "ok").all()

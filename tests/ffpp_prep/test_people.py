@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from clips import ffpp_prep
+from clips import here
 
 from dfd_train.data.overlap import identity_overlap
 from ffpp_prep.datasets.layouts import list_videos
@@ -121,7 +121,7 @@ def test_as_pandas_writes(tmp_path: Path) -> None:
         stored = read_scan(tmp_path / "work")
         assert list(stored["source_id"]) == ["", "2", ""] and list(stored["target_id"]) == ["1", "1", "2"]
         assert list(stored["label"]) == [0, 1, 0]
-        result = ffpp_prep("check-splits", tmp_path / "work")
+        result = here("check-splits", tmp_path / "work")
         assert result.returncode == 1 and "folder 2: 1 train, 1 val" in result.stdout
 
 

@@ -327,6 +327,7 @@ def test_a_list_that_calls_a_video_real_and_fake(tmp_path: Path) -> None:
 # --- to crops ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("one_process")
 def test_face_crops_as_they_are_go_through_every_step(tmp_path: Path) -> None:
     frames(tmp_path / "set/real/anna", (3, 5, 8))
     write(tmp_path / "set/fake/wide.png", png(picture(7, 30, 64)))
@@ -349,6 +350,7 @@ def test_face_crops_as_they_are_go_through_every_step(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("one_process")
 def test_a_detector_runs_on_pictures_too(tmp_path: Path) -> None:
     import skimage
 

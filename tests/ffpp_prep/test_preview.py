@@ -11,7 +11,7 @@ import html5lib
 import numpy as np
 import pandas as pd
 import pytest
-from clips import FRAMES, decode, ffpp_prep
+from clips import FRAMES, decode, here
 from PIL import Image, ImageColor, ImageOps
 
 from ffpp_prep import read_boxes, read_videos
@@ -28,7 +28,7 @@ def shown(detected: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("preview") / "out"
     out.mkdir()
     (out / ".tmp-0123abcd-index.html").write_text("<html>")  # as a kill leaves it
-    result = ffpp_prep("preview", detected, "-o", out, "--videos", 2)
+    result = here("preview", detected, "-o", out, "--videos", 2)
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in out.iterdir()) == ["contact-sheet.png", "index.html"]
     return out
@@ -147,7 +147,7 @@ def test_videos_that_are_gone_are_said_to_be(detected: Path, tmp_path: Path) -> 
 
 
 def test_what_is_wrong(tree: Path, tmp_path: Path) -> None:
-    assert ffpp_prep("scan", tree, "-o", tmp_path / "work").returncode == 0
+    assert here("scan", tree, "-o", tmp_path / "work").returncode == 0
     for options, words in ((("--videos", 0), "--videos 0"), ((), "no boxes here")):
-        result = ffpp_prep("preview", tmp_path / "work", *options)
+        result = here("preview", tmp_path / "work", *options)
         assert result.returncode == 2 and words in result.stderr and result.stderr.count("\n") == 1

@@ -24,17 +24,18 @@ def test_public_names_are_typed_and_described(name: str) -> None:
         assert signature.return_annotation is not signature.empty
 
 
-def test_all_steps(tree: Path, detected: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("one_process")
+def test_all_steps(tree: Path, quick: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     scanned = ffpp_prep.scan(tree, work, splits=SplitSettings(seed=3))
     assert scanned.videos == 8
-    found = ffpp_prep.detect_boxes(work, BoxSettings(), Engine("litert"), jobs=2)
+    found = ffpp_prep.detect_boxes(work, BoxSettings(detector="blazeface"), Engine("litert"))
     assert found.statuses == {"ok": 6, "open_failed": 2}
-    pd.testing.assert_frame_equal(ffpp_prep.read_boxes(work), ffpp_prep.read_boxes(detected))
-    made = ffpp_prep.extract_faces(work, CropSettings(frames=2), Choice(methods=("FaceSwap",)), jobs=2)
+    pd.testing.assert_frame_equal(ffpp_prep.read_boxes(work), ffpp_prep.read_boxes(quick))
+    made = ffpp_prep.extract_faces(work, CropSettings(frames=2), Choice(methods=("FaceSwap",)))
     crops = stored(work)
     assert made.crops == len(crops) >= 8 and all(c.dtype == np.uint8 for c in crops.values())
-    checked = ffpp_prep.check_fakes(work, jobs=2)
+    checked = ffpp_prep.check_fakes(work)
     assert len(checked.checks) == 4 and len(ffpp_prep.read_fakes(work)) == checked.checks["faces"].sum()
     assert ffpp_prep.audit_splits(work).leaks == ()
     assert ffpp_prep.verify_work(work).damage == ()

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from clips import ffpp_prep
+from clips import here
 
 from ffpp_prep import iter_boxes, read_boxes, read_videos
 from ffpp_prep.cli import main
@@ -228,11 +228,11 @@ def test_ten_failures_of_a_kind_are_listed_and_all_stand_in_a_table(tmp_path: Pa
     failed += [VideoBoxes(name, "timeout", "slow") for name in names[25:29]] + [boxes(names[29], 2)]
     BoxStore(tmp_path).commit(failed, BoxSettings(weights_sha256=WEIGHTS_SHA256), "test")
     table = tmp_path / "failures.csv"
-    result = ffpp_prep("status", tmp_path, "--csv", table)
+    result = here("status", tmp_path, "--csv", table)
     assert result.returncode == 0 and result.stdout.count("=1+1") == 10 and result.stdout.count("slow") == 4
     assert "open_failed   … and 15 more" in result.stdout and "29 videos not ok" in result.stdout
     rows = pd.read_csv(table)
     assert list(rows.columns) == ["video_id", "status", "error"] and len(rows) == 29
     assert set(rows["error"]) == {"'=1+1", "slow"}
-    again = ffpp_prep("boxes", tmp_path)
+    again = here("boxes", tmp_path)
     assert again.stdout.count("=1+1") == 10 and f"ffpp-prep status {tmp_path} --csv" in again.stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import trees
-from clips import ffpp_prep
+from clips import here
 
 from ffpp_prep.datasets.layouts import Listing, TableWords, list_videos
 from ffpp_prep.errors import UserError
@@ -165,7 +165,7 @@ def test_the_flags(tmp_path: Path) -> None:
     trees.touch(tmp_path, ["a.mp4", "b.mp4"])
     (tmp_path / "t.tsv").write_text("file\ttruth\na.mp4\t1\nb.mp4\t0\n")
     flags = ("--columns", "path=file, label=truth", "--labels", "1=real,0=fake")
-    result = ffpp_prep("scan", tmp_path / "t.tsv", "-o", tmp_path / "w", *flags)
+    result = here("scan", tmp_path / "t.tsv", "-o", tmp_path / "w", *flags)
     assert result.returncode == 0 and "note: labels: 0 is fake (1), 1 is real (1)" in result.stdout
     assert dict(read_scan(tmp_path / "w")[["video_id", "label"]].to_numpy()) == {"a.mp4": 0, "b.mp4": 1}
     for wrong, words in {
@@ -173,8 +173,8 @@ def test_the_flags(tmp_path: Path) -> None:
         ("--columns", "where=file"): "--columns where=…: must be one of video_id, path",
         ("--labels", "1=true"): "--labels 1=true: must be real, fake, skip",
     }.items():
-        result = ffpp_prep("scan", tmp_path / "t.tsv", "-o", tmp_path / "w", *wrong)
+        result = here("scan", tmp_path / "t.tsv", "-o", tmp_path / "w", *wrong)
         assert result.returncode == 2 and words in result.stderr and result.stderr.count("\n") == 1
     trees.touch(tmp_path / "tree", ["real/a.mp4"])
-    result = ffpp_prep("scan", tmp_path / "tree", "-o", tmp_path / "v", "--labels", "1=real")
+    result = here("scan", tmp_path / "tree", "-o", tmp_path / "v", "--labels", "1=real")
     assert result.returncode == 2 and "--columns and --labels are for tables" in result.stderr

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import trees
-from clips import ffpp_prep
+from clips import here
 
 from ffpp_prep.work.usable import usable_lines
 
@@ -48,5 +48,5 @@ def test_before_boxes_and_without_splits() -> None:
 def test_scan_and_status_say_so(tmp_path: Path) -> None:
     root = trees.touch(tmp_path / "root", ["train/real/a.mp4", "train/fake/b.mp4", "test/real/c.mp4"])
     line = "usable videos by split, if each has one face: train 1 real and 1 fake; val 0 real and 0 fake; test 1 real"
-    assert line in ffpp_prep("scan", root, "-o", tmp_path / "work").stdout
-    assert line in ffpp_prep("status", tmp_path / "work").stdout
+    assert line in here("scan", root, "-o", tmp_path / "work").stdout
+    assert line in here("status", tmp_path / "work").stdout

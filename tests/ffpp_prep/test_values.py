@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from clips import ffpp_prep
+from clips import QUICK, here
 
 from ffpp_prep import read_boxes, read_videos
 from ffpp_prep.detector import DETECTORS
@@ -19,49 +20,40 @@ from ffpp_prep.format.schemas import CHECKS_SCHEMA, STATUS_SCHEMA
 from ffpp_prep.one_video.boxes import VideoBoxes
 from ffpp_prep.one_video.fakes import FakeCheck
 from ffpp_prep.settings import CodecName, DetectorName
+from ffpp_prep.stages import boxes
+from ffpp_prep.work import shards
 from ffpp_prep.work.parts import storable
 
-# What a decoder may make of a header, whatever is bounded today; given for every video of one name.
-HOOK = """
-import dataclasses
-import ffpp_prep.stages.boxes as stage
-detect = stage.detect_video
-def detect_video(video_id, *rest):
-    found = detect(video_id, *rest)
-    return dataclasses.replace(found, VALUE) if video_id.endswith("Deepfakes/c23/videos/000_001.mp4") else found
-stage.detect_video = detect_video
-"""
-VALUES = [
-    "frames_container=1 << 31",
-    "error='no \\udcff name', status='partial'",
+# What a decoder may make of a header, whatever is bounded today.
+VALUES: list[dict[str, Any]] = [
+    {"frames_container": 1 << 31},
+    {"error": "no \udcff name", "status": "partial"},
 ]
 
 
-def hooked(tmp_path: Path, code: str) -> dict[str, str]:
-    (tmp_path / "hook").mkdir()
-    (tmp_path / "hook" / "sitecustomize.py").write_text(code)
-    paths = [str(tmp_path / "hook"), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-
-
-@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: next(iter(value)))
 def test_one_videos_value_is_that_videos_failure(
-    tree: Path, detected: Path, tmp_path: Path, value: str
+    tree: Path, quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: dict[str, Any]
 ) -> None:
-    work = tmp_path / "work"
-    environment = hooked(tmp_path, HOOK.replace("VALUE", value))
-    result = ffpp_prep("boxes", tree, "-o", work, "--jobs", 1, env=environment)
-    assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
-    found, right = (read_videos(w).set_index("video_id") for w in (work, detected))
+    detect, work = boxes.detect_video, tmp_path / "work"
     name = "manipulated_sequences/Deepfakes/c23/videos/000_001.mp4"
+
+    def detect_video(video_id: str, *rest: Any) -> VideoBoxes:
+        found = detect(video_id, *rest)
+        return replace(found, **value) if video_id == name else found
+
+    monkeypatch.setattr(boxes, "detect_video", detect_video)
+    result = here("boxes", tree, "-o", work, *QUICK)
+    assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
+    found, right = (read_videos(w).set_index("video_id") for w in (work, quick))
     row = found.loc[name]
-    if value.startswith("error"):
+    if "error" in value:
         assert (row["status"], row["error"]) == ("partial", r"no \xff name")
         return
     assert row["status"] == "decode_failed" and "what it says of itself can't be recorded" in row["error"]
     assert found.drop(name)["status"].equals(right.drop(name)["status"])
-    boxes, others = read_boxes(work), read_boxes(detected)
-    assert boxes.equals(others[others["video_id"] != name].reset_index(drop=True))
+    mine, others = read_boxes(work), read_boxes(quick)
+    assert mine.equals(others[others["video_id"] != name].reset_index(drop=True))
 
 
 def test_what_cannot_be_stored_of_any_column() -> None:
@@ -79,26 +71,23 @@ def test_what_cannot_be_stored_of_any_column() -> None:
                 assert len(pa.table(row, schema=schema)) == 1
 
 
-CROPPING = """
-import ffpp_prep.work.shards as shards
-crops = shards.crops
-def odd(path, *rest):
-    if "FaceSwap/c23/videos/000_001" in path:
-        next(crops(path, *rest))
-        raise FAULT("nothing expected")
-    return crops(path, *rest)
-shards.crops = odd
-"""
+@pytest.mark.parametrize("fault", [OverflowError, MemoryError])
+def test_one_videos_fault_costs_its_crops_only(
+    quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    work, crops = Path(shutil.copytree(quick, tmp_path / "work")), shards.crops
 
+    def odd(path: str, *rest: Any) -> Iterator[Any]:
+        if "FaceSwap/c23/videos/000_001" in path:
+            next(crops(path, *rest))
+            raise fault("nothing expected")
+        return crops(path, *rest)
 
-@pytest.mark.parametrize("fault", ["OverflowError", "MemoryError"])
-def test_one_videos_fault_costs_its_crops_only(detected: Path, tmp_path: Path, fault: str) -> None:
-    work = Path(shutil.copytree(detected, tmp_path / "work"))
-    environment = hooked(tmp_path, CROPPING.replace("FAULT", fault))
-    result = ffpp_prep("extract", work, "--jobs", 1, env=environment)
+    monkeypatch.setattr(shards, "crops", odd)
+    result = here("extract", work)
     assert result.returncode == 1 and result.stderr == ""
     name = "manipulated_sequences/FaceSwap/c23/videos/000_001.mp4"
-    assert f"crops missing of {name}: {fault}: nothing expected" in result.stdout
+    assert f"crops missing of {name}: {fault.__name__}: nothing expected" in result.stdout
     assert result.stdout.count("missing of") == 1 and "not written" not in result.stdout
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from clips import ffpp_prep
+from clips import QUICK, ffpp_prep, here
 from test_faults import same_boxes
 
 from ffpp_prep import read_boxes, read_videos
@@ -75,19 +76,19 @@ def test_a_fault_reaches_the_thread_whose_batch_it_was() -> None:
 
 def test_videos_of_several_threads_are_as_one_after_the_other(tree: Path) -> None:
     paths = [str(p) for p in sorted(tree.rglob("*.mp4")) if p.stem not in ("900", "901")]
-    alone = load_detector("litert")
+    alone = load_detector(detector="blazeface")
     expected = [detect_video(p, p, alone, BoxSettings()).rows for p in paths]
-    shared = SharedDetector(load_detector("litert"), waiting=3)
+    shared = SharedDetector(load_detector(detector="blazeface"), waiting=3)
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda p: detect_video(p, p, shared, BoxSettings()).rows, paths))
     assert all(a is not None and a.equals(b) for a, b in zip(expected, found, strict=True))
 
 
-def test_the_command_with_decode_threads(tree: Path, detected: Path, tmp_path: Path) -> None:
+def test_the_command_with_decode_threads(tree: Path, quick: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
-    result = ffpp_prep("boxes", tree, "-o", work, "--jobs", 1, "--decode-threads", 3)
+    result = ffpp_prep("boxes", tree, "-o", work, "--jobs", 1, "--decode-threads", 3, *QUICK)
     assert result.returncode == 1 and "6 ok, 2 open_failed" in result.stdout, result.stderr
-    same_boxes(work, detected)
+    same_boxes(work, quick)
 
 
 @pytest.mark.full
@@ -117,20 +118,20 @@ ffpp_prep.one_video.boxes.detect_video = detect_video
 
 @pytest.mark.parametrize("workers", [("--jobs", 2), ("--jobs", 1, "--decode-threads", 4)], ids=str)
 def test_a_crash_and_a_hang_cost_their_own_videos(
-    tree: Path, detected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: tuple
+    tree: Path, quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: tuple
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(HOSTILE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     work = tmp_path / "work"
-    result = ffpp_prep("boxes", tree, "-o", work, *workers, "--timeout", 15)
+    result = ffpp_prep("boxes", tree, "-o", work, *workers, "--timeout", 15, *QUICK)
     assert result.returncode == 1, result.stderr
     videos = read_videos(work).set_index("video_id")["status"]
     folder = "manipulated_sequences/FaceSwap/c23/videos"
     assert videos.pop(f"{folder}/000_001.mp4") == "crashed"
     assert videos.pop(f"{folder}/001_000.mp4") == "timeout"
-    before = read_videos(detected).set_index("video_id")["status"].loc[videos.index]
+    before = read_videos(quick).set_index("video_id")["status"].loc[videos.index]
     pd.testing.assert_series_equal(videos, before)
-    boxes = read_boxes(detected)
+    boxes = read_boxes(quick)
     own = boxes[~boxes["video_id"].str.startswith(folder)].reset_index(drop=True)
     pd.testing.assert_frame_equal(read_boxes(work), own)
 
@@ -167,17 +168,29 @@ def test_one_process_a_gpu(monkeypatch: pytest.MonkeyPatch, wanted: int | None, 
         (("--threads", 0), "--threads 0: must be a whole number in 1 ≤"),
         (("--jobs", 0), "--jobs 0: must be at least 1"),
         (("--frozen-graph", "nowhere.pb"), "nowhere.pb: no such file"),
-        (("--frozen-graph", "videos.parquet"), "not a frozen graph of the face detector"),
         (("--scheduler", "tcp://127.0.0.1:9", "--decode-threads", 2), "are for this machine"),
     ],
 )
 def test_what_cant_be_had_is_one_line(
-    detected: Path, tmp_path: Path, no_gpu: None, options: tuple, words: str
+    quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_gpu: None, options: tuple, words: str
 ) -> None:
     work = tmp_path / "work"
     work.mkdir()
-    shutil.copy(detected / "videos.parquet", work)
-    result = ffpp_prep("boxes", work, *options, cwd=work)
+    shutil.copy(quick / "videos.parquet", work)
+    monkeypatch.chdir(work)
+    is_refused(here("boxes", work, *options), work, words)
+
+
+def test_a_file_that_is_no_frozen_graph_is_one_line(quick: Path, tmp_path: Path, no_gpu: None) -> None:
+    """In a process of its own, which loads TensorFlow."""
+    work = tmp_path / "work"
+    work.mkdir()
+    graph = shutil.copy(quick / "videos.parquet", work)
+    result = ffpp_prep("boxes", work, "--frozen-graph", graph, "--jobs", 1)
+    is_refused(result, work, "not a frozen graph of the face detector")
+
+
+def is_refused(result: subprocess.CompletedProcess[str], work: Path, words: str) -> None:
     assert result.returncode == 2 and words in result.stderr, result.stderr
     lines = [line for line in result.stderr.splitlines() if "is not the thesis's graph" not in line]
     assert len(lines) == 1 and lines[0].startswith("ffpp-prep: ")
