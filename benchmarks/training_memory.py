@@ -3,7 +3,7 @@
     python benchmarks/training_memory.py    # a processor or a GPU
 
 A small network on small crops, so that a thousand steps take a minute: what could grow is the loader, the plans, the
-optimiser's and the recorder's state, and none of them is smaller for it. On a GPU its allocated memory stands beside.
+optimizer's and the recorder's state, and none of them is smaller for it. On a GPU its allocated memory stands beside.
 """
 
 import argparse

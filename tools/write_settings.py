@@ -1,4 +1,4 @@
-"""Writes docs/settings.md: every setting of a run with its allowed values and default, from the code.
+"""Writes docs/settings.md: every setting of a run with its flag, allowed values and default, from the code.
 
     python tools/write_settings.py docs/settings.md
 
@@ -14,6 +14,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from dfd_train.commands.settings import flag_of
 from dfd_train.settings.config import settings
 from dfd_train.settings.files import RECIPES, presets
 from dfd_train.settings.sections import RunConfig
@@ -24,8 +25,9 @@ HEAD = """# Settings of a run
 *`python tools/write_settings.py docs/settings.md`; `tests/docs/test_pages.py` holds it to the code.*
 
 A run's settings come from a TOML file (`--config`, a preset or recipe below, or a file of your own), then from flags.
-Most settings are flags under their own name; `--set section.field=value` reaches all. RUN/config.toml records them,
-defaults included. The defaults are the thesis's recipe for the Reseption networks (section 7.1.5).
+Each has a flag; a flag for true or false can be negated, as in `--no-plateau`. `--set section.field=value` reaches all.
+RUN/config.toml records them, defaults included. The defaults are the thesis's recipe for the Reseption networks
+(section 7.1.5).
 """
 
 
@@ -37,14 +39,16 @@ def page() -> str:
         kind = get_type_hints(RunConfig, include_extras=True)[section.name]
         assert is_dataclass(kind)
         parts.append(
-            f"## {section.name}\n\n{inspect.getdoc(kind)}\n\n| setting | allowed | default | |\n|---|---|---|---|"
+            f"## {section.name}\n\n{inspect.getdoc(kind)}\n\n"
+            "| setting | flag | allowed | default | |\n|---|---|---|---|---|"
         )
         hints = get_type_hints(kind, include_extras=True)
         for entry in fields(kind):
             setting = described[f"{section.name}.{entry.name}"]
             default = "" if setting.default in (None, "", (), {}) else f"`{_toml(setting.default)}`"
             parts.append(
-                f"| `{entry.name}` | {_allowed(hints[entry.name])} | {default} | {setting.description} |"
+                f"| `{entry.name}` | `{flag_of(setting)}` | {_allowed(hints[entry.name])} | {default} | "
+                f"{setting.description} |"
             )
         parts.append("")
     parts.append("## Presets\n\nThe runs of the thesis, for `--config`.\n\n| name | what it is |\n|---|---|")

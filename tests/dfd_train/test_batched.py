@@ -105,7 +105,7 @@ class Reads(TorchDispatchMode):
 def test_a_step_reads_no_number_but_whether_the_scaled_gradients_are_finite(scaling, reads):
     subject = learner(small_network(), replace(PLAIN, name="radam", gradient_scaling=scaling, clip_norm=1.0))
     images, labels = batch(0)
-    for step in range(7):  # the first make the optimiser's state; from the sixth on the variance is trusted
+    for step in range(7):  # the first make the optimizer's state; from the sixth on the variance is trusted
         with Reads() as seen:
             subject.accumulate(images, labels, 1 / 6, Moment(1, step, step), last=True)
             subject.step(0.1, Moment(1, step, step))

@@ -96,7 +96,9 @@ def test_a_flip_in_what_a_shard_says_of_its_crops_is_seen(work: Path) -> None:
     load_prepared(work)
     for bit in flips(path, 200):
         if not start <= bit // 8 < stop:  # a crop has its own
-            with pytest.raises(UserError, match=r"faces-00000\.h5: damaged: what it says of its crops"):
+            with pytest.raises(
+                UserError, match=r"faces-00000\.h5: damaged: its index doesn't match its checksum"
+            ):
                 load_prepared(work)
 
 

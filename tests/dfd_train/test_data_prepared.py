@@ -123,7 +123,7 @@ def test_boxes_whose_settings_cannot_be_read(small_set_writer, tmp_path):
     part = work / "boxes/videos-00001.parquet"
     for settings, message in (
         ("{", "not readable as JSON"),
-        ("[1]", "its settings are .1., must be names with values"),
+        ("[1]", "its settings are .1., expected a mapping"),
     ):
         pq.write_table(pq.read_table(part).replace_schema_metadata({"settings": settings}), part)
         with pytest.raises(ValueError, match=rf"videos-00001\.parquet: damaged: {message}"):
@@ -194,7 +194,7 @@ def test_sets_that_cannot_be_read(small_set_writer, tmp_path):
     with pytest.raises(ValueError, match="codec 'gif': unknown; allowed are zstd, webp, jxl"):
         load_prepared(newer)
     (newer / "faces/manifest.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"manifest\.json: damaged: it says no format version; run"):
+    with pytest.raises(ValueError, match=r"manifest\.json: damaged: its format version is missing; run"):
         load_prepared(newer)
 
 

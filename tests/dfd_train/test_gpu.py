@@ -91,7 +91,7 @@ def test_a_killed_run_goes_on(amp, small_set, tmp_path, monkeypatch):
     assert straight["epoch"].tolist() == gone_on["epoch"].tolist() == [1, 2, 3]
     assert gone_on["lr"].tolist() == straight["lr"].tolist()
     assert gone_on["train_loss"].to_numpy() == pytest.approx(straight["train_loss"].to_numpy(), abs=2e-3)
-    # without the optimiser's state it would be a quarter of the way off
+    # without the optimizer's state it would be a quarter of the way off
     moved = distance(tmp_path / "straight", tmp_path / "untaught")
     assert moved > 0.015 and distance(tmp_path / "straight", tmp_path / "killed") < 0.1 * moved
 

@@ -1,4 +1,4 @@
-"""Optimisers by name, RAdam against two other programs, and gradient noise."""
+"""Optimizers by name, RAdam against two other programs, and gradient noise."""
 
 import copy
 from dataclasses import replace

@@ -236,7 +236,7 @@ def test_what_the_command_prints(checked: Path) -> None:
         "not measured: 1 fake, no original on disk",
         "not measured: 1 fake, no boxes",
         "not manipulated at all, left out completely by --untouched drop: 1 video",
-        "can't be told at this compression: 5 faces of 1 video, 0 of them whole; they count as touched",
+        "5 faces in 1 video are too compressed to judge, and count as touched; in 0 of these videos",
         "flickering: 2 videos",
         f"flicker.mp4: {FRAMES - len(MANIPULATED)} of {FRAMES} faces untouched, 4 changes, 0 switches",
         "size_differs  smaller.mp4: fake and original are 160x144 and 176x144",

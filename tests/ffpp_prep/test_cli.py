@@ -111,9 +111,10 @@ def test_scanning_another_place_into_boxes_is_refused_unless_they_moved(
     result = here("scan", elsewhere, "-o", work)
     assert result.returncode == 2 and result.stderr.count("\n") == 1
     assert (
-        f"{work} holds boxes of {tree}, which videos of equal names in {elsewhere} would get" in result.stderr
+        f"{work} has boxes for {tree}; videos of the same names in {elsewhere} would be given"
+        in result.stderr
     )
-    assert "or --moved if the same videos lie there now" in result.stderr
+    assert "or --moved if the same videos are there now" in result.stderr
     assert (work / "videos.parquet").read_bytes() == before
     assert here("scan", tree, "-o", work).returncode == 0  # the same place, again
     assert here("scan", elsewhere, "-o", work, "--moved").returncode == 0

@@ -240,8 +240,8 @@ def test_tables(tmp_path: Path, suffix: str) -> None:
         f"labels: {labels}",
         "3 of 3 files of the table not on disk (first: 'clips/a.mp4'); boxes will record open_failed. "
         f"Relative paths count from {tmp_path.resolve()}",
-        "1 fake with an original_id that is no real video of the table: can't be paired, and "
-        "those of one name are one group",
+        "1 fake with an original_id that isn't a real video in the table. They can't be paired; "
+        "those that name the same one share a split",
         "columns not used: weather",
     )
 

@@ -44,7 +44,7 @@ def test_lavdf(tmp_path: Path) -> None:
         ("LAV-DF", 1, "train", "train/000001.mp4"),
     ]
     assert [v.fake_segments for v in listing.videos] == ["", "", "1.2-2 3-4.25"]
-    assert any(note.startswith("1 fake altered for a part of the time") for note in listing.notes)
+    assert any(note.startswith("1 fake altered only in part") for note in listing.notes)
     assert "1 of 5 videos not on disk" in listing.notes[0]
     assert "test/000004.mp4" in found(tmp_path, altered_voice=True)
 

@@ -171,7 +171,7 @@ EVAL = "Filename,Video Ground Truth,Audio Ground Truth,Finetuning Set\n"
 @pytest.mark.parametrize(
     ("again", "taken", "reason"),
     [
-        ("Fake", {"video-data/a.mp4", "video-data/b.mp4"}, "listed before, which counts"),
+        ("Fake", {"video-data/a.mp4", "video-data/b.mp4"}, "listed before; the first entry is used"),
         ("Real", {"video-data/b.mp4"}, "listed as real and as fake"),
     ],
 )

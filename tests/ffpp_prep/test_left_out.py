@@ -242,7 +242,7 @@ def test_a_file_reached_by_a_link_is_taken_once_and_not_missed(tmp_path: Path) -
     assert ids(listing) == {"real/c.mp4", "fake/a.mp4"}
     assert refused(listing) == {
         "store/b.mp4": "not below a folder real/ or fake/",
-        "real/twin.mp4": "by a link the same file as real/c.mp4",
+        "real/twin.mp4": "a link to the same file as real/c.mp4, which is listed",
         "real/self/*": "folder not entered: a link that leads in a circle",
     }
 

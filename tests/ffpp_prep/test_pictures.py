@@ -310,7 +310,7 @@ def test_deepfakebench(tmp_path: Path) -> None:
     assert (df40.method, df40.label, df40.split, df40.target_id) == ("simswap", 1, "train", "")
     assert len(found) == 9
     assert any("1 of 10 videos not on disk" in note for note in listing.notes)
-    assert any(note.startswith("1 video in several splits") for note in listing.notes)
+    assert any(note.startswith("1 video listed in several splits") for note in listing.notes)
     assert [r.entry for r in listing.refused] == ["'001_100'"]  # the masks, which no list names
 
 

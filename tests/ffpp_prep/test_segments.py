@@ -114,7 +114,8 @@ def test_a_fake_without_an_altered_frame_is_told_of_and_does_not_train(
     counts, *others = usable_lines(read_videos(work))
     assert counts != before
     assert others[-1] == (
-        f"1 fake of train: no frame in fake_segments, such as {fake}: 70-90 s of {FRAMES} frames at 25 a second"
+        f"1 fake in train without a frame inside fake_segments, e.g. {fake}: altered at 70-90 s, "
+        f"but it has only {FRAMES} frames at 25 per second"
     )
 
 

@@ -244,7 +244,7 @@ def test_few_dfdc_parts_are_split_inside_and_that_is_said(tmp_path: Path) -> Non
     root = trees.dfdc(tmp_path, parts=2)
     videos, notes = assign(list_videos(root).videos, SplitSettings())
     assert [v.split for v in videos] == [v.split for v in assigned(root, SplitSettings(dfdc="thesis"))]
-    assert notes[-1].startswith("DFDC splits: 2 parts, of which none can be held out; so the thesis's")
+    assert notes[-1].startswith("DFDC splits: only 2 parts, too few to hold any out, so the thesis's rule")
 
 
 def test_celebdf_keeps_the_official_test_and_draws_the_rest_by_person(tmp_path: Path) -> None:
@@ -256,9 +256,9 @@ def test_celebdf_keeps_the_official_test_and_draws_the_rest_by_person(tmp_path: 
     celebrities = {s: {p for p in drawn[s] if p.startswith("id")} for s in ("train", "val")}
     assert len(celebrities["val"]) == 8  # 0.14 of 59
     assert all(v.label for v in videos if v.split == "unused")
-    assert notes[-1].endswith("no result on it is one on unseen people")
+    assert notes[-1].endswith("results on it are not results on unseen people")
     assert (
-        "2 of 4 people of the official test list" in notes[-1]
+        "2 of 4 people in the official test list" in notes[-1]
     )  # id0 and id1; the two strangers stand alone
 
 

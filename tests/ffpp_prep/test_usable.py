@@ -28,7 +28,7 @@ def test_only_readable_videos_with_one_face_count() -> None:
     )
     assert usable_lines(table) == [
         "usable videos by split: train 1 real and 1 fake of 4; val 1 real and 0 fake; test 0 real and 0 fake of 2",
-        "2 videos with multiple faces not among them: ffpp-prep extract --include-multiple-faces and dfd-train's "
+        "2 videos with multiple faces left out: ffpp-prep extract --include-multiple-faces and dfd-train's "
         "--multiple-faces keep take the best face",
     ]
 

@@ -439,7 +439,9 @@ def test_a_lost_format_version_is_no_dead_end(work: Path, extracted: Path) -> No
         found = verify_work(work)
         assert [one.file for one in found.damage] == [commit] * (version == b"?")
         assert ["format version 2" in one.why for one in found.unread] == [True] * (version == b"2")
-    with pytest.raises(Damaged, match=f"says no format version; run  ffpp-prep verify {work} --repair"):
+    with pytest.raises(
+        Damaged, match=f"its format version is missing; run  ffpp-prep verify {work} --repair"
+    ):
         read_boxes(work)
     shutil.copyfile(extracted / "boxes/videos-00000.parquet", commit)
     plan.write_text("{}")

@@ -213,7 +213,7 @@ def test_results_side_by_side(make_run):
     assert texts(loss)["Overall"]["good"].value < texts(loss)["Overall"]["bad"].value
 
 
-def test_a_run_stands_beside_its_own_model_and_optimiser_only(make_run):
+def test_a_run_stands_beside_its_own_model_and_optimizer_only(make_run):
     run = read_run(make_run("mine", model="xception", optimizer="sgd"))
     tables = thesis_tables([run], [None])
     table = named(tables, "table-5.3")

@@ -41,7 +41,9 @@ __all__ = [
 THESIS_MARGIN = 0.3
 Border = Literal["clip", "pad"]
 Align = Literal["", "deepfakebench"]
-CodecName = Literal["zstd", "webp", "jxl", "png", "qoi", "raw", "jpeg"]  # `format.codecs` says what each is
+CodecName = Literal[
+    "zstd", "webp", "jxl", "png", "qoi", "raw", "jpeg"
+]  # the table in docs/format.md says what each is
 DEFAULT_CODEC: Final = "zstd"
 Decoder = Literal["pyav", "decord"]
 DetectorName = Literal["ssd", "blazeface"]  # `detector` loads them
@@ -158,7 +160,7 @@ class Engine(Checked):
     detector: Literal[DetectorName, "whole"] = setting("ssd")
     precision: Precision = setting(
         "fp32",
-        "of the network's numbers, with engine torch: fp16 or bf16 for speed; boxes then move a little",
+        "precision of the network (engine torch only): fp16 and bf16 are meant to be faster, and move boxes slightly",
     )
 
 
@@ -172,8 +174,8 @@ class CropSettings(Checked):
     """What decides the crops; two runs with equal settings write equal pixels.
 
     Attributes:
-        codec: how crops are stored; see `ffpp_prep.format.codecs`. Empty: as those that there are, DEFAULT_CODEC
-            where there are none.
+        codec: how crops are stored; see `ffpp_prep.format.codecs`. Empty: the codec of the crops already stored, or
+            DEFAULT_CODEC if there are none.
         margin: how much larger than the raw box the square is (thesis: 0.3).
         border: `clip` to the frame, or `pad` with black beyond it.
         size: side of the stored square in pixels; 0 keeps the native size.
@@ -182,14 +184,14 @@ class CropSettings(Checked):
         frames: take this many equally spaced frames a video; 0 for no limit.
         for_training: take just the frames that this many epochs, and the evaluation, ask for; 0 for all.
         batches: what `for_training` counts on: `various` batches of its epochs, those of the presets' epochs too
-            (`various-presets`), or all that dfd-train's presets ask for. The first is kept as "", as in files of before
-            there was a choice.
+            (`various-presets`), or all that dfd-train's presets ask for. The first is kept as "", as in files from
+            before there was a choice.
         protocol: whose frames of test videos `for_training` stores too; None is kept as "".
         decoder: pyav or decord; that of the boxes.
         boxes: fingerprint of the boxes that are cut out by.
         align: the template that a face's five points are laid on, in place of the square around its box; the crop then
             shows 1 + margin times the template, 256 pixels a side unless `size` says otherwise. Needs landmarks. None
-            is kept as "", as in files of before there were templates.
+            is kept as "", as in files from before there were templates.
         landmarks: fingerprint of the landmarks that aligned crops are cut by.
 
     Raises:
@@ -210,20 +212,20 @@ class CropSettings(Checked):
     frames: CountOrZero = setting(0, "cut crops from N equally spaced frames of each video only", metavar="N")
     for_training: Annotated[int, Range(ge=0, le=1 << 20)] = setting(
         0,
-        "cut only the frames that so many epochs and the evaluation ask for with dfd-train's default batches and "
+        "cut only the frames that this many epochs and the evaluation need with dfd-train's default batches and "
         "frame numbers; with other settings, crops that aren't stored are cut from the video, more slowly",
         metavar="EPOCHS",
     )
     batches: Literal["", "various", "various-presets", "presets"] = setting(
         "",
-        "with --for-training: frames of various batches, of those of all presets of dfd-train, or all that any preset "
-        "asks for, with dual batches too, which is most of a video",
+        "with --for-training, which frames to store: those of `various` batches; also those that all presets with "
+        "`various` batches need; or all that any preset needs, `dual` batches included (most of each video)",
         empty="various",
     )
     protocol: Literal["", "none", "deepfakebench"] = setting(
         "",
-        "with --for-training: also what dfd-train evaluate --protocol asks test videos for, those flagged "
-        "multiple_faces too",
+        "with --for-training: also store the frames that dfd-train evaluate --protocol needs from test videos, "
+        "including videos with multiple faces",
         empty="none",
     )
     decoder: Decoder = setting("pyav", flag="boxes of --decoder")
@@ -320,7 +322,7 @@ class FakeSettings(Checked):
         threshold: of `contrast`, from which a face is touched.
         faintest: grey levels by which the most different parts of the faintest manipulation differ from the
             original. Where the codec's noise comes so near to it that it wouldn't stand out, a face below the
-            threshold isn't untouched but unknown. None: not asked for, as in folders of before there was noise.
+            threshold isn't untouched but unknown. None: not asked for, as in folders from before there was noise.
             Both were chosen by benchmarks/check_fakes.py.
         boxes: fingerprint of the boxes that were measured.
 
@@ -335,8 +337,8 @@ class FakeSettings(Checked):
     )
     faintest: Annotated[float, Range(ge=0)] | None = setting(
         5.5,
-        "grey levels that the faintest manipulation changes: below the threshold, a face in which so much would not "
-        "stand out of the noise is unknown, and counts as touched",
+        "the smallest change, in grey levels, that a manipulation makes. If a face is below the threshold and noise "
+        "could hide a change this small, it is unknown and counts as touched",
         metavar="GREY",
     )
     boxes: str = setting("", flag="boxes of fingerprint")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dfd_train.errors import UserError
 
-HELP = "turn published weights into a detector, which every command takes as it takes a run"
+HELP = "convert published weights into a detector folder that can be used anywhere a run can"
 EXAMPLE = "dfd-train adopt gend-clip-l14 --weights GenD_CLIP_L_14 --out gend"
 
 

@@ -49,8 +49,8 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=("fp32", "bf16"),
-        help="in which the networks compute; bf16: where the processor or GPU has it and no validation video is "
-        "decided otherwise, which is checked once (default: as they were validated, mostly fp32)",
+        help="numeric precision for scoring; bf16 needs hardware support, and is refused if it would change "
+        "the decision on any validation video, which is checked once (default: as they were validated, mostly fp32)",
     )
 
 

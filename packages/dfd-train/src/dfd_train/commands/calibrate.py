@@ -1,4 +1,4 @@
-"""`dfd-train calibrate`: what a published detector's scores mean on footage of yours, or a run's, learned anew."""
+"""`dfd-train calibrate`: what scores mean, learned from labelled videos: of a published detector, or of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive
 from ffpp_prep.text.units import counted
 
-HELP = "learn an adopted detector's temperature and threshold from labelled videos of yours, or a run's anew"
+HELP = "calibrate an adopted detector on your own labelled videos, or recalibrate a run"
 EXAMPLE = "dfd-train calibrate gend --data WORK --split val"
 
 
@@ -20,15 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="WORK",
-        help="a prepared data set, real and fake videos; of a run its own validation videos",
+        help="a prepared data set with real and fake videos; omit it for a run, which uses its own validation videos",
     )
     parser.add_argument(
         "--split",
         choices=("train", "val", "test", "all"),
         default="val",
-        help="which of its videos; test ones can't test it afterwards (default: val)",
+        help="the split to calibrate on; a test split used here can no longer serve as a test (default: val)",
     )
-    parser.add_argument("--frames", type=positive, metavar="N", help="frames a video (default: its card's)")
+    parser.add_argument("--frames", type=positive, metavar="N", help="frames per video (default: its card's)")
     add_device(parser)
     add_loading(parser)
     add_trust(parser)

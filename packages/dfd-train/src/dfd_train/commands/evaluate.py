@@ -81,7 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--root",
         type=Path,
         metavar="DIR",
-        help="where the suite's prepared sets lie (default: beside its file; of the package's suites, here)",
+        help="folder that holds the suite's prepared sets (default: the suite file's folder; for built-in suites, the "
+        "current directory)",
     )
     parser.set_defaults(unset={name: parser.get_default(name) for name in OF_SUITE})
 

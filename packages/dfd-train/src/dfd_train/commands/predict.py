@@ -47,8 +47,9 @@ EXAMPLE = "dfd-train predict runs/v1 holiday.mp4 photos/ --out predictions"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        f"{parser.epilog}\nhere also: 1 some files could not be read (a file without a face can), 3 the model gave no "
-        "number for some, 70 the program failed at some: traceback.log in their folders says where"
+        f"{parser.epilog}\nhere also: 1 some files could not be read (a file with no face does not count as "
+        "unreadable), 3 the model gave no number for some, 70 the program failed at some: traceback.log in their "
+        "folders says where"
     )
     parser.add_argument(
         "model",
@@ -95,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=1,
         metavar="N",
-        help="files at once, each in a process that loads the models anew (default: 1)",
+        help="files at once, each in a process of its own that loads the models (default: 1)",
     )
     parser.add_argument(
         "--dry-run",

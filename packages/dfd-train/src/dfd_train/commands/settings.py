@@ -75,16 +75,16 @@ def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:
     )
     if isinstance(setting.default, bool):
         action = argparse.BooleanOptionalAction
-        group.add_argument(_flag(setting), dest=setting.name, action=action, default=None, help=help_text)
+        group.add_argument(flag_of(setting), dest=setting.name, action=action, default=None, help=help_text)
     elif setting.name == "data.work":
         help_text += "; several: --data A --data B"
         group.add_argument("--data", dest=setting.name, action="append", metavar="WORK", help=help_text)
     else:
         metavar = f"{{{','.join(setting.choices)}}}" if setting.choices else "VALUE"
-        group.add_argument(_flag(setting), dest=setting.name, metavar=metavar, help=help_text)
+        group.add_argument(flag_of(setting), dest=setting.name, metavar=metavar, help=help_text)
 
 
-def _flag(setting: Setting) -> str:
+def flag_of(setting: Setting) -> str:
     """Returns a setting's flag: `--epochs` for train.epochs, `--model` and `--data` for a section's subject."""
     section, field = setting.name.split(".")
     if field in ("name", "work"):

@@ -41,7 +41,7 @@ class Moment:
 
 
 class Learner:
-    """A detector with everything that changes it: optimiser, loss scale, moving average."""
+    """A detector with everything that changes it: optimizer, loss scale, moving average."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ FACTOR = "lr_factor"
 
 
 def parameter_groups(network: nn.Module, config: OptimizerConfig, name: str) -> list[dict[str, Any]]:
-    """Returns the parameters that train, as groups for an optimiser; one group where all have the same rate.
+    """Returns the parameters that train, as groups for an optimizer; one group where all have the same rate.
 
     Raises:
         UserError: a name in `rates` that no trained parameter begins with; a network whose layers have no order.

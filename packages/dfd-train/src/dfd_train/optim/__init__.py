@@ -1,1 +1,1 @@
-"""How weights move: optimisers by name, RAdam as the thesis used it, the learning rate over a run."""
+"""How weights move: optimizers by name, RAdam as the thesis used it, the learning rate over a run."""

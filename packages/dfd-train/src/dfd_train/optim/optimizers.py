@@ -1,4 +1,4 @@
-"""Optimisers by name, and what happens to gradients between the backward pass and the step."""
+"""Optimizers by name, and what happens to gradients between the backward pass and the step."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from ffpp_prep.command_line.suggest import did_you_mean, listed
 UNFIT = {
     "Adahessian": "it needs second derivatives",
     "LBFGS": "it computes the loss several times a step",
-    "Lookahead": "it wraps another optimiser",
+    "Lookahead": "it wraps another optimizer",
     "Muon": "it takes matrices only",
     "SparseAdam": "it takes sparse gradients only",
 }
-"""Optimisers that the training loop cannot drive, and why."""
+"""Optimizers that the training loop cannot drive, and why."""
 
 
 def make_optimizer(
     config: OptimizerConfig, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 ) -> torch.optim.Optimizer:
-    """Returns the optimiser over trained parameters, or groups of them as torch's optimisers take them.
+    """Returns the optimizer over trained parameters, or groups of them as torch's optimizers take them.
 
     `radam` is torch-optimizer's, as the thesis used, for all weights at once; `sgd` has momentum; any other name is
     looked up in torch.optim, then in torch_optimizer, upper and lower case alike.
 
-    Raises: UserError for an unknown name or argument, or a value that the optimiser cannot use.
+    Raises: UserError for an unknown name or argument, or a value that the optimizer cannot use.
     """
     kind = _find_optimizer(config.name)
     arguments: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, **config.arguments}
@@ -53,7 +53,7 @@ def make_optimizer(
     try:
         _try_out(kind, first, arguments)
         return kind(trained, **arguments)
-    except Exception as error:  # whatever an optimiser makes of arguments that it cannot use
+    except Exception as error:  # whatever an optimizer makes of arguments that it cannot use
         if not config.arguments:
             raise
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
@@ -111,7 +111,7 @@ def _find_optimizer(name: str) -> type[torch.optim.Optimizer]:
 
 
 def _optimizers(module: ModuleType) -> Iterator[tuple[str, type[torch.optim.Optimizer]]]:
-    """Yields the optimisers of a module that the training loop can drive."""
+    """Yields the optimizers of a module that the training loop can drive."""
     for name, value in vars(module).items():
         is_one = inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)
         if is_one and value is not torch.optim.Optimizer and name not in UNFIT:

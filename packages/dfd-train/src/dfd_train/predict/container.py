@@ -35,7 +35,7 @@ class Container:
 
     format: str
     encoder: str = ""
-    """the program that wrote it, as it calls itself; empty: not said; so below"""
+    """the name that the writing program gives itself; here and below, empty means that the file doesn't say"""
     created: str = ""
     device: str = ""
     """maker and model of the camera or telephone"""

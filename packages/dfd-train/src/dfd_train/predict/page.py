@@ -134,9 +134,10 @@ def write_page(
     timelines: Sequence[Timeline] = (),
     marked: Sequence[Marked] = (),
 ) -> None:
-    """Writes folder/report.html; pictures beside it are put into the page. stills: what paper shows of the video.
+    """Writes folder/report.html; pictures beside it are put into the page.
 
-    timelines: the wide and the narrow one; none of what has no line.
+    stills: frames that replace the video in print. timelines: the wide and the narrow one; empty if there is nothing to
+    plot.
     """
     image, video = (_embedded(folder / name) for name in ("annotated.png", "annotated.mp4"))
     shown = sorted(result.faces, key=lambda face: (bool(face.left_out), -face.prob))[:SHOWN_FACES]
@@ -250,8 +251,8 @@ def _uri(content: bytes, kind: str) -> str:
 
 @cache
 def script(name: str) -> str:
-    """Returns the script of a page, as it stands in each: of "report" what makes its parts move together, or
-    of "index".
+    """Returns the JavaScript that is embedded in every page of a kind, "report" or "index"; the report's keeps video,
+    timeline and pictures in step.
     """
     return _environment().get_template(f"{name}.js").render()
 

@@ -66,17 +66,18 @@ class Result:
     """of the file's size and time, the models and what was asked for: with the same, nothing is scored again; empty
     where the next command is to try again in any case"""
     file: str
-    """its name, without the folder: who hands the answer on doesn't tell where it lay"""
+    """its name without the folder, so that passing on the answer doesn't reveal where the file was"""
     status: Status
     reason: str
     """why there is no number, or no verdict; may be empty"""
     prob: float | None
     """that of the face that looks most like a fake; None where no face is usable"""
     verdict: Verdict | None
-    """fake where prob lies above threshold, real below real_below, undecidable between them; None where the model has
-    no business to say"""
+    """fake where prob lies above threshold, real below real_below, undecidable between them; None if the model
+    can't say"""
     threshold: float | None
-    """above it this file is called fake, so many faces and stretches having been looked at; None where it can't be"""
+    """the file is called fake above this value, which is corrected for the number of faces and stretches examined; None
+    if it can't be called fake"""
     temperature: float
     models: tuple[str, ...]
     models_sha256: str
@@ -102,7 +103,7 @@ class Result:
     looked_at: tuple[str, ...] = ()
     """sentences on what was looked at and what wasn't"""
     evidence: Evidence | None = None
-    """None in results of before version 3"""
+    """None in results older than version 3"""
     explanation: Explanation | None = None
     """of its worst frames; None where it was not asked for, or there is no score"""
 

@@ -110,7 +110,7 @@ class Run:
 
     @property
     def optimizer(self) -> str:
-        """The optimiser's name."""
+        """The optimizer's name."""
         return str(self.config["optimizer"]["name"])
 
     @property

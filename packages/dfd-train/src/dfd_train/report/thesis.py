@@ -56,7 +56,7 @@ class _Column:
 def thesis_tables(
     runs: Sequence[Run], sizes: Sequence[ModelSize | None], works: Works | None = None
 ) -> tuple[Table, ...]:
-    """Returns all fourteen tables in the thesis's order; a run matches a column of its model, optimiser and split.
+    """Returns all fourteen tables in the thesis's order; a run matches a column of its model, optimizer and split.
 
     `works`: prepared sets that are open already.
     """
@@ -249,7 +249,7 @@ def _networks(shown: Sequence[Run], beside: Mapping[str, Differences]) -> tuple[
 
 
 def _matching(runs: Sequence[Run], model: str, optimizer: str, split: str) -> list[_Ours]:
-    """Returns runs of that model and optimiser with predictions of the split, and among them of the thesis's
+    """Returns runs of that model and optimizer with predictions of the split, and among them of the thesis's
     methods.
     """
     return [

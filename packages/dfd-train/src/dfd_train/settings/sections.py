@@ -25,7 +25,7 @@ Precision = Literal["fp32", "bf16"]
 SeveralFaces = Literal["drop", "keep", "touched"]
 LEVELS = ("full", "higher", "lower", "classifier", "norm")
 LAST_BLOCKS = r"last-([0-9]{1,4})"
-MOST = 1_000_000  # of what nobody wants more: files of strangers may ask for any number
+MOST = 1_000_000  # nobody needs more, and a stranger's file could ask for any number
 Frames = Annotated[int, Range(ge=1, le=MOST)]
 
 
@@ -34,7 +34,9 @@ class ModelConfig(Checked):
     """Which network, and which of its parts train."""
 
     name: str = setting(
-        "reseption_v1", "a reseption_models name, a baseline, timm:NAME or package.module:function"
+        "reseption_v1",
+        "a reseption_models name, a baseline (xception, inception_v3, efficientnet_b5, resnet152, "
+        "resnext101_32x8d), timm:NAME or package.module:function",
     )
     input_size: Annotated[int, Range(ge=1, le=4096)] | None = setting(
         None, "side of the square input in pixels; unset: the model's"
@@ -51,17 +53,20 @@ class ModelConfig(Checked):
         "which parts train (the classifier always does): full, higher (as in Table 5.2 of the thesis), lower, "
         "classifier, norm (all norms), last-N (N blocks)",
     )
-    normalized_head: bool = setting(False, "the classifier sees features whose length is made 1")
+    normalized_head: bool = setting(False, "scale the features to length 1 before the classifier")
     adapter: Literal["off", "lora", "residual"] = setting(
         "off",
-        "what trains of frozen linear layers: low-rank additions, or the weights' least singular directions (Effort)",
+        "how to adapt frozen linear layers: train a low-rank update (lora), or the directions with the smallest "
+        "singular values (residual, as in Effort)",
     )
     adapter_rank: Annotated[int, Range(ge=1, le=4096)] = setting(1, "rank of the adapter")
     adapter_alpha: Annotated[float, Range(gt=0)] = setting(32.0, "lora: its scale, divided by the rank")
     adapter_layers: tuple[str, ...] = setting(
-        (), "adapter: ends of the names of linear layers; unset: those of attention"
+        (), "linear layers to adapt, by name suffix; unset: the attention layers"
     )
-    members: tuple[str, ...] = setting((), "run folders whose networks an ensemble joins, bodies frozen")
+    members: tuple[str, ...] = setting(
+        (), "run folders to combine into an ensemble; their backbones stay frozen"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,7 +87,7 @@ class DataConfig(Checked):
     work: str = setting("", "the prepared data set, written by ffpp-prep")
     also: tuple[str, ...] = setting((), "further prepared sets that train and validate together with it")
     set_weights: tuple[Annotated[float, Range(gt=0)], ...] = setting(
-        (), "shares of an epoch by set, [1, 1] shows as much of each; unset: every set whole"
+        (), "relative share of each set in an epoch, e.g. [1, 1] for equal shares; unset: every set in full"
     )
     batches: Literal["various", "dual", "shuffled", "blends"] = setting(
         "various",
@@ -90,23 +95,29 @@ class DataConfig(Checked):
         "blends of themselves (blends)",
     )
     batch_size: Annotated[int, Range(ge=2, le=16384)] = setting(24, "crops per batch, an even number")
-    frame_stride: Annotated[int, Range(ge=1, le=MOST)] = setting(8, "the n in the formula of various batches")
+    frame_stride: Annotated[int, Range(ge=1, le=MOST)] = setting(
+        8, "various batches: distance between a video's frames in consecutive epochs"
+    )
     train_frames: Annotated[int, Range(ge=0, le=MOST)] = setting(
         7, "shuffled batches and blends: frames per video and epoch; 0: all of them"
     )
     train_choice: Literal["drawn", "even"] = setting(
         "drawn",
-        "shuffled batches: frames drawn anew each epoch, or evenly from first to last, always the same",
+        "shuffled batches: draw other frames each epoch, or take the same evenly spaced ones in all epochs",
     )
     val_frames: Frames = setting(7, "equally spaced frames per validation video")
     test_frames: Frames = setting(12, "equally spaced frames per test video")
     multiple_faces: SeveralFaces = setting(
         "drop",
-        "videos with several faces: left out (thesis), best face kept, or the one that ffpp-prep check-fakes found "
-        "touched, and of originals the one in its place",
+        "videos with several faces: leave them out (thesis), keep the best face, or keep the face that ffpp-prep "
+        "check-fakes found touched (in originals, the one in the same place)",
     )
-    untouched: Literal["keep", "drop"] = setting("keep", "frames of fakes in which nothing is manipulated")
-    exclude_methods: tuple[str, ...] = setting((), "fakes of these methods neither train nor validate")
+    untouched: Literal["keep", "drop"] = setting(
+        "keep", "keep or drop frames of fakes in which nothing is manipulated"
+    )
+    exclude_methods: tuple[str, ...] = setting(
+        (), "leave fakes of these methods out of training and validation"
+    )
     allow_leaks: bool = setting(False, "train although splits share identities or originals")
     shuffle_labels: bool = setting(
         False, "permute the labels of training and validation videos: the chance control"
@@ -130,7 +141,7 @@ class DataConfig(Checked):
 
 @dataclass(frozen=True)
 class TransformConfig(Checked):
-    """Training-time augmentation (thesis section 4.2); every strength can be set, 0 switches it off."""
+    """Augmentation of the network's input in training (thesis section 4.2); a strength of 0 switches it off."""
 
     flip: Probability = setting(0.5, "probability of a horizontal flip")
     brightness: Annotated[float, Range(ge=0, le=1)] = setting(0.3, "colour jitter, factor in 1 +- this")
@@ -144,7 +155,7 @@ class TransformConfig(Checked):
     on: Literal["auto", "workers", "model"] = setting(
         "auto",
         "where crops are augmented: by the loader's workers, or in whole batches on the model's device; "
-        "auto: there if it is a GPU",
+        "auto: on the device if it is a GPU",
     )
 
     def __post_init__(self) -> None:
@@ -159,7 +170,7 @@ class TransformConfig(Checked):
 
 @dataclass(frozen=True)
 class DegradationConfig(Checked):
-    """Corruptions of training crops before resizing, beyond the thesis: all off unless set."""
+    """Corruptions of the stored crops in training, before they are resized; not in the thesis, off by default."""
 
     downscale: Probability = setting(0.0, "probability of shrinking and enlarging again")
     downscale_factor: Span = setting((0.25, 0.9), "share of the side to which it shrinks, from, to")
@@ -194,44 +205,52 @@ class DegradationConfig(Checked):
 class OptimizerConfig(Checked):
     """How gradients become steps (thesis sections 5.3, 7.1.2, 7.1.3)."""
 
-    name: str = setting("radam", "radam, sgd, or any optimiser of torch.optim or torch_optimizer by name")
+    # A new default changes what an older run's full command asks for, so that it is refused; `run --out RUN` goes on.
+    name: str = setting("radam", "radam, sgd, or any optimizer of torch.optim or torch_optimizer by name")
     lr: Annotated[float, Range(gt=0)] = setting(1e-3, "initial learning rate")
     momentum: Annotated[float, Range(ge=0, lt=1)] = setting(0.9, "momentum of sgd")
     weight_decay: Annotated[float, Range(ge=0)] = setting(0.0, "weight decay")
     arguments: dict[str, Value] = setting(
-        factory=dict, said="further arguments of the optimiser, such as betas"
+        factory=dict, said="further arguments of the optimizer, for example betas"
     )
     layer_decay: Annotated[float, Range(gt=0, le=1)] = setting(
         1.0, "factor of the learning rate from each layer to the one below it"
     )
     rates: dict[str, Annotated[float, Range(gt=0)]] = setting(
-        factory=dict, said="factors of the learning rate by how parameters' names begin, such as {head = 10}"
+        factory=dict, said="learning-rate multipliers by parameter-name prefix, e.g. {head = 10}"
     )
     gradient_scaling: bool = setting(True, "dynamic loss scale (GS of Fig. 7.2)")
     amp: Amp = setting("off", "automatic mixed precision")
     noise_eta: Annotated[float, Range(ge=0)] = setting(0.0, "gradient noise: eta of the variance; 0: none")
     noise_gamma: Annotated[float, Range(ge=0)] = setting(0.55, "gradient noise: decay of the variance")
-    noise_by: Literal["epoch", "step"] = setting("epoch", "gradient noise: what t counts")
+    noise_by: Literal["epoch", "step"] = setting("epoch", "gradient noise: unit of t in the decay")
     clip_norm: Annotated[float, Range(ge=0)] = setting(0.0, "largest gradient norm, after unscaling; 0: none")
     accumulate: Annotated[int, Range(ge=1, le=MOST)] = setting(1, "batches whose gradients make one step")
     sharpness: Annotated[float, Range(ge=0)] = setting(
-        0.0, "SAM: how far up the gradient each step's gradient is taken, which doubles its cost; 0: off"
+        0.0,
+        "SAM: distance up the gradient at which each step's gradient is computed; doubles the cost; 0: off",
     )
     ema_decay: Annotated[float, Range(ge=0, lt=1)] = setting(0.0, "moving average of the weights; 0: none")
 
 
 @dataclass(frozen=True)
 class LossConfig(Checked):
-    """What training makes smaller, beyond the thesis's log loss: all off unless set."""
+    """The training loss. Extra terms beyond the thesis's log loss are off by default."""
 
-    name: str = setting("bce", "bce, focal, or package.module:function, which --trust must name")
+    name: str = setting("bce", "bce, focal, or package.module:function (which --trust must name)")
     smoothing: Annotated[float, Range(ge=0, lt=1)] = setting(
-        0.0, "share of each label that is spread over both"
+        0.0, "label smoothing: share of each label that is spread over both classes"
     )
-    focal_gamma: Annotated[float, Range(ge=0)] = setting(2.0, "focal: how little easy crops count")
-    alignment: Annotated[float, Range(ge=0)] = setting(0.0, "weight: features of one label near each other")
-    uniformity: Annotated[float, Range(ge=0)] = setting(0.0, "weight: features spread on the sphere")
-    contrastive: Annotated[float, Range(ge=0)] = setting(0.0, "weight: supervised contrastive loss")
+    focal_gamma: Annotated[float, Range(ge=0)] = setting(
+        2.0, "focal: exponent; the higher, the less easy crops count"
+    )
+    alignment: Annotated[float, Range(ge=0)] = setting(
+        0.0, "weight of a loss that pulls features of one label together"
+    )
+    uniformity: Annotated[float, Range(ge=0)] = setting(
+        0.0, "weight of a loss that spreads features over the sphere"
+    )
+    contrastive: Annotated[float, Range(ge=0)] = setting(0.0, "weight of the supervised contrastive loss")
     temperature: Annotated[float, Range(gt=0)] = setting(0.1, "contrastive: its temperature")
 
     def __post_init__(self) -> None:

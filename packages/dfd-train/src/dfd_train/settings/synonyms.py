@@ -1,7 +1,7 @@
 """What other programs call a setting, in lower case without dashes and underscores: for the hint in errors."""
 
 RENAMED = {"degradation.self_blend": "degradation.ellipse_blend"}
-"""Settings of runs of before, by the names that they had."""
+"""Former names of settings, in older runs."""
 
 SYNONYMS = {
     "learningrate": "optimizer.lr",

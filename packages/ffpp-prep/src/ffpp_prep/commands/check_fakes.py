@@ -57,14 +57,15 @@ def run(options: argparse.Namespace) -> Outcome:
     hidden = checks[checks["faces_unknown"] > 0]
     if len(hidden):
         print(
-            f"can't be told at this compression: {counted(int(hidden['faces_unknown'].sum()), 'face')} of "
-            f"{counted(len(hidden), 'video')}, "
-            f"{(hidden['faces_unknown'] == hidden['faces']).sum()} of them whole; they count as touched"
+            f"{counted(int(hidden['faces_unknown'].sum()), 'face')} in {counted(len(hidden), 'video')} are too "
+            "compressed to judge, and count as touched; in "
+            f"{(hidden['faces_unknown'] == hidden['faces']).sum()} of these videos that is every face"
         )
     if not summary.asks_compression:
         print(
-            f"an earlier version measured these fakes and didn't ask for compression: in strongly compressed video "
-            f"it may call touched faces untouched; to measure again, remove {work / 'fakes'} and run this again"
+            "these fakes were measured by an earlier version that ignored compression, so in heavily compressed "
+            "videos it may call manipulated faces untouched; to measure again, remove "
+            f"{work / 'fakes'} and run this again"
         )
     for line in marked_lines(checks):
         print(line)

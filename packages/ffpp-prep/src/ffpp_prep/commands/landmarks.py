@@ -41,7 +41,8 @@ def find(work: Path, options: argparse.Namespace, csv: Path | None = None) -> Ou
         f"{counted(summary.frames, 'frame')}{rate} -> {work / 'landmarks'}"
     )
     print(
-        f"{counted(summary.faces, 'face')}, of which the mesh takes {summary.faces - summary.faces_flagged} for none"
+        f"{counted(summary.faces, 'face')}; the mesh doesn't recognise {summary.faces - summary.faces_flagged} of them "
+        "as faces"
     )
     for line in failure_lines(summary.failures, work, "landmarks"):
         print(line)

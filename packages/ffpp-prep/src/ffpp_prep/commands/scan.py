@@ -100,7 +100,7 @@ def work_folder(options: argparse.Namespace) -> Path:
     elif (before := scanned_root(work)) != str(folder.resolve()):
         raise UserError(
             f"{work} was scanned from {before}, not from {folder}; give another -o, or, if the same videos "
-            f"lie there now, run  ffpp-prep scan {folder} -o {work} --moved  first"
+            f"are there now, run  ffpp-prep scan {folder} -o {work} --moved  first"
         )
     return Path(work)
 

@@ -1,8 +1,8 @@
-"""Which video trains, validates and tests: official lists, seeded random splits, person-disjoint splits.
+"""Splits for sets whose records have none; a layout that knows its split sets `VideoRecord.split`.
 
 FaceForensics++ and Celeb-DF have official lists. What they leave open, DeepFakeDetection and DFDC are drawn
 here, seeded. A split is never a matter of one file: it follows from people or originals, so that all compressions
-and all methods of an original stand together.
+and all methods of an original share a split.
 """
 
 from __future__ import annotations
@@ -129,13 +129,14 @@ def _of_dfdc(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[Sp
     for name in group.values():
         parts.setdefault(name.rpartition("/")[0], set()).add(name)
     thesis = (
-        "the thesis's, 80/10/10 over originals inside each part, fakes follow: most people of test train too"
+        "originals are split 80/10/10 within each part, fakes follow their originals. Most people in the test set are "
+        "in training too"
     )
     if settings.dfdc == "thesis":
-        return _inside_parts(group, parts, settings.seed), thesis
+        return _inside_parts(group, parts, settings.seed), f"the thesis's rule: {thesis}"
     if len(parts) < FEWEST_PARTS:
-        few = f"{counted(len(parts), 'part')}, of which none can be held out; so"
-        return _inside_parts(group, parts, settings.seed), f"{few} {thesis}"
+        few = f"only {counted(len(parts), 'part')}, too few to hold any out, so the thesis's rule applies"
+        return _inside_parts(group, parts, settings.seed), f"{few}: {thesis}"
     of_part = _held_out(parts, settings.seed)
     held = {
         split: ", ".join(sorted(part for part in parts if of_part[part] == split))
@@ -181,6 +182,6 @@ def _celebdf_note(test: list[VideoRecord], others: list[VideoRecord], splits: Sp
     shared = _people(test) & _people(v for v in others if splits[v.video_id] != "unused")
     return (
         f"Celeb-DF splits: official test list, the rest person-disjoint between train and val; "
-        f"{_unused(splits, others)}; {len(shared)} of {len(_people(test))} people of the official test list also "
-        "stand in train or val: no result on it is one on unseen people"
+        f"{_unused(splits, others)}; {len(shared)} of {len(_people(test))} people in the official test list are also "
+        "in train or val, so results on it are not results on unseen people"
     )

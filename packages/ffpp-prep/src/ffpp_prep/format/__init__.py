@@ -1,4 +1,4 @@
-"""The prepared data set on disk, format version 1 (docs/format.md): whatever writes or reads a file of WORK.
+"""The prepared data set on disk, format version 1 (docs/format.md): schemas and readers; `work` writes the tables.
 
 `load_prepared("work")` opens one, `iter_crops("work", split="test", frames=10)` goes through its faces. The names below
 are public; docs/compatibility.md says when they may change. The modules hold:

@@ -95,7 +95,7 @@ def check_index(path: Path, blob: tuple[int, int], recorded: int, remedy: str) -
         file.seek(blob[1])
         value = crc32(file.read(), value)
     if value != recorded:
-        raise Damaged(path, "what it says of its crops doesn't match its checksum", remedy)
+        raise Damaged(path, "its index doesn't match its checksum", remedy)
 
 
 def _check(file: h5py.File, size: int, names: Collection[str]) -> None:

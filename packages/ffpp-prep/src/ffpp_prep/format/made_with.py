@@ -29,7 +29,7 @@ def settings_of(path: Path) -> dict[str, Any]:
     remedy = remedy_of(path)
     settings = parsed_json(read_metadata(path, remedy).get(b"settings", b"{}"), path, remedy)
     if not isinstance(settings, dict):
-        raise Damaged(path, f"its settings are {settings!r}, must be names with values", remedy)
+        raise Damaged(path, f"its settings are {settings!r}, expected a mapping", remedy)
     return settings
 
 

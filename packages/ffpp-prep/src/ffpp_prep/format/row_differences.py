@@ -1,7 +1,7 @@
 """The codec `zstd`: a crop as differences from the row above, packed by zstd.
 
-A row's three colours stand one after another, red and blue as what they differ from green by; then every row but the
-first is what it differs from the row above by. All differences are modulo 256, in bytes.
+A row's three colours follow one another. Red and blue are stored as differences from green, then every row but the
+first as its difference from the row above; all modulo 256, in bytes.
 """
 
 from __future__ import annotations

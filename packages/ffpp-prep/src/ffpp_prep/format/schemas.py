@@ -130,14 +130,14 @@ def refuse_version(path: Path, version: object) -> None:
     """Compares a file's format version with ours.
 
     Raises:
-        Damaged: it says none, or what is no number.
+        Damaged: it has none, or one that is no number.
         UserError: it is another one.
     """
     if str(version) == str(FORMAT_VERSION):
         return
     if not re.fullmatch(r"[0-9]{1,6}", str(version)):
-        raise Damaged(path, "it says no format version", remedy_of(path))
+        raise Damaged(path, "its format version is missing", remedy_of(path))
     raise UserError(
-        f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}. Take the one that wrote it; "
+        f"{path}: format version {version}; this ffpp-prep reads {FORMAT_VERSION}. Use the version that wrote it; "
         f"if this one did, the file is damaged: {remedy_of(path)}"
     )

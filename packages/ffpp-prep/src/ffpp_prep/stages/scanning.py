@@ -112,8 +112,8 @@ def _refuse_another_root(root: Path, work: Path) -> None:
         return
     if before and before != str(root):
         raise UserError(
-            f"{work} holds boxes of {before}, which videos of equal names in {root} would get; "
-            "give another -o, or --moved if the same videos lie there now"
+            f"{work} has boxes for {before}; videos of the same names in {root} would be given these boxes. "
+            "Give another -o, or --moved if the same videos are there now"
         )
 
 

@@ -73,9 +73,9 @@ class Budget:
         self._pixels -= LOOK_PIXELS
 
     def exceeded(self, frames: int) -> str:
-        """Says which limit was reached after so many frames; empty where none was."""
+        """Says which limit was reached after this many frames; empty where none was."""
         if self._pixels >= 0 and self._spent <= self._seconds and self._used <= self._use:
             return ""
-        what = "pixels" if self._pixels < 0 else "seconds"
+        what = "decode to this many pixels" if self._pixels < 0 else "take this many seconds"
         size = f"{self._size / 1000:.0f} kB" if self._size < 10e6 else f"{self._size / 1e6:.0f} MB"
-        return f"stopped after {counted(frames, 'frame')}: more {what} than a file of {size} may cost"
+        return f"stopped after {counted(frames, 'frame')}: a file of {size} may not {what}"

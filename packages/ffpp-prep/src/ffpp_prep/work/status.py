@@ -103,7 +103,7 @@ def _landmarks(work: Path) -> list[str]:
     faces, none = int(status["faces"].sum()), int((status["faces"] - status["faces_flagged"]).sum())
     failed = int((~status["status"].isin(["ok", "partial"])).sum())
     text = f"landmarks of {counted(faces, 'face')} in {counted(len(status), 'video')}"
-    text += f"; the mesh takes {none} of them for none"
+    text += f"; the mesh doesn't recognise {none} of them as faces"
     return ["", text + (f"; {counted(failed, 'video')} failed" if failed else "")]
 
 

@@ -30,14 +30,15 @@ def usable_lines(videos: pd.DataFrame) -> list[str]:
     lines = [f"usable videos by split{'' if detected else ', if each has one face'}: {'; '.join(counts)}"]
     if several.any():
         lines.append(
-            f"{counted(int(several.sum()), 'video')} with multiple faces not among them: ffpp-prep extract "
+            f"{counted(int(several.sum()), 'video')} with multiple faces left out: ffpp-prep extract "
             "--include-multiple-faces and dfd-train's --multiple-faces keep take the best face"
         )
     if beyond.any():
         first = used[beyond].iloc[0]
         lines.append(
-            f"{counted(int(beyond.sum()), 'fake')} of train: no frame in fake_segments, such as {first['video_id']}: "
-            f"{first['fake_segments']} s of {int(first['frames_decoded'])} frames at {first['fps']:g} a second"
+            f"{counted(int(beyond.sum()), 'fake')} in train without a frame inside fake_segments, e.g. "
+            f"{first['video_id']}: altered at {first['fake_segments']} s, but it has only "
+            f"{int(first['frames_decoded'])} frames at {first['fps']:g} per second"
         )
     return lines
 

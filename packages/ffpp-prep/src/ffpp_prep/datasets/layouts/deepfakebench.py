@@ -86,7 +86,8 @@ def read(tree: Tree) -> Listing:
     ]
     if everywhere:
         notes.append(
-            f"{counted(everywhere, 'video')} in several splits, as its authors list sets that only test: test"
+            f"{counted(everywhere, 'video')} listed in several splits, as its authors list test-only sets; they are "
+            "taken as test"
         )
     notes.append("its pictures are face crops already, aligned: ffpp-prep boxes --faces as-is")
     return Listing(tuple(paired), tuple(notes), tuple(refused), frozenset(lists))

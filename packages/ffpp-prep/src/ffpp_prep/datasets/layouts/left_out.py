@@ -60,7 +60,10 @@ def once(listing: Listing) -> Listing:
     return replace(
         listing,
         videos=tuple(same[0] for name, same in found.items() if name not in unclear),
-        refused=(*listing.refused, *(_refused(name, "listed before, which counts") for name in again)),
+        refused=(
+            *listing.refused,
+            *(_refused(name, "listed before; the first entry is used") for name in again),
+        ),
         reasons={**listing.reasons, **unclear},
     )
 
@@ -76,7 +79,10 @@ def without_twins(tree: Tree, listing: Listing) -> Listing:
         if len(same) > 1:
             kept = next((v for v in same if v.path == real), same[0])
             dropped |= {v.video_id: kept.video_id for v in same if v is not kept}
-    twins = [_refused(name, f"by a link the same file as {kept}") for name, kept in sorted(dropped.items())]
+    twins = [
+        _refused(name, f"a link to the same file as {kept}, which is listed")
+        for name, kept in sorted(dropped.items())
+    ]
     return replace(
         listing,
         videos=tuple(v for v in listing.videos if v.video_id not in dropped),

@@ -41,10 +41,10 @@ class Files:
         return found
 
     def find(self, name: str, home: str = "") -> str:
-        """Returns the video that a list in folder `home` calls so, "" where there is none or it could be several.
+        """Returns the video that a list in `home` refers to by this name, "" if there is none or it could be several.
 
         A name with folders is looked for below `home`, then as the end of a path; a bare one in `home`, then anywhere.
-        Where none is written so, one that differs by capitals alone is taken: some disks don't keep them.
+        If none matches exactly, one that differs only in case is taken: some disks don't keep it.
         """
         wanted = plain(name).replace("\\", "/").removeprefix("./")
         if exact := self._by_path.get(f"{home}/{wanted}".lstrip("/")):
@@ -143,8 +143,8 @@ def altered_note(videos: Iterable[VideoRecord]) -> list[str]:
     if not known:
         return []
     return [
-        f"{counted(known, 'fake')} altered for a part of the time, fake_segments: no other frame trains; "
-        "evaluation looks at the whole film"
+        f"{counted(known, 'fake')} altered only in part (fake_segments): training uses only the altered frames, "
+        "evaluation the whole video"
     ]
 
 

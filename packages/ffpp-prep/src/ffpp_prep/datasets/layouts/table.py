@@ -111,8 +111,8 @@ def read(tree: Tree, words: TableWords) -> Listing:
         notes.append(_missing_note(missed, len(rows), base))
     if orphans:
         notes.append(
-            f"{counted(orphans, 'fake')} with an original_id that is no real video of the table: can't be paired, and "
-            "those of one name are one group"
+            f"{counted(orphans, 'fake')} with an original_id that isn't a real video in the table. They can't be "
+            "paired; those that name the same one share a split"
         )
     unused = sorted(set(table.columns) - {*named.values(), ""})  # of an index, pandas writes no name
     if unused:

@@ -34,8 +34,8 @@ def read_rows(path: Path, unnamed: bool = False, older: str = "") -> TableRows:
 
     Args:
         path: a CSV or Parquet file.
-        unnamed: whether columns without a name at the end of a CSV's first line count, the last of them as "".
-        older: the encoding of a CSV that isn't UTF-8, where one is to be expected.
+        unnamed: whether to keep trailing columns of a CSV without a name; the last gets the name "".
+        older: the encoding to fall back on if a CSV isn't UTF-8; "" for none.
 
     Of a CSV file the separator is found by its first line, UTF-8 and UTF-16 with a mark are understood, and spaces
     around values don't count.

@@ -1,4 +1,4 @@
-"""How people call real and fake, and the splits: one list for folders' names and for tables' values."""
+"""What people call real, fake and the splits: one list for folders' names and for tables' values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SPLIT_WORDS = {
     "test": "test", "testing": "test",
     "unused": "unused",
 }  # fmt: skip
-# The words that can mean nothing else, and those that are taken where no such word stands beside them.
+# Words that always mean a class, and words that mean one only if none of those is present.
 CLASS_WORDS = {"real": 0, "fake": 1}
 CLASS_SYNONYMS = CLASS_WORDS | {
     "reals": 0, "original": 0, "originals": 0, "genuine": 0, "pristine": 0, "authentic": 0, "bonafide": 0,
@@ -26,8 +26,7 @@ def split_of(text: str) -> str | None:
 
 
 def folder_words(name: str) -> tuple[str | None, int | None, bool]:
-    """Returns what a folder's name says: split, class, and whether the class stands there by a word that
-    means nothing else.
+    """Returns what a folder's name says: split, class, and whether an unambiguous word names the class.
 
     `real`, `Fake`, `validation`, `train_real` and `real videos` are understood; a name with any other word in it
     says nothing: (None, None, False).

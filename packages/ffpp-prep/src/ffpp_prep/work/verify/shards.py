@@ -127,7 +127,10 @@ def _against_boxes(path: Path, summary: ShardSummary, task: ShardTask, videos: p
         if count[row] + missing.get(name, 0) != number:
             raise Wrong(path, f"{name}: {count[row]} crops where {number} are planned")
     if len(ids) != len(planned) or not np.array_equal(start, np.cumsum(count) - count):
-        raise Wrong(path, f"{len(ids)} videos, or other places of theirs, where {len(planned)} are planned")
+        raise Wrong(
+            path,
+            f"holds {len(ids)} videos where the plan has {len(planned)}, or holds them at other positions",
+        )
     if count.sum() != len(stored):
         raise Wrong(path, f"{len(stored)} crops, its videos have {count.sum()}")
     columns = ["frame", "face", "x1", "y1", "x2", "y2"]
