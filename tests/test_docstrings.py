@@ -7,6 +7,19 @@ import pytest
 
 PACKAGES = Path(__file__).parents[1] / "packages"
 FILES = sorted(PACKAGES.glob("*/src/**/*.py"))
+# A verb that isn't here yet may be added; a noun may not.
+VERBS = """
+Adds Answers Appends Applies Asks Audits Averages Blends Builds Calibrates Calls Cancels Changes Checks
+Chooses Classifies Closes Commits Compares Computes Connects Convolves Counts Cuts Deals Decides Decodes
+Deletes Detects Does Draws Encodes Ends Estimates Explains Fills Films Finds Forgets Gives Goes Groups Hands
+Holds Imports Joins Judges Keeps Learns Leaves Lists Loads Logs Looks Makes Manipulates Maps Marks Measures
+Merges Moves Names Normalises Offers Opens Orders Overwrites Pins Plans Pools Prints Puts Raises Reads
+Records Refuses Removes Renames Reserves Resizes Restores Returns Runs Samples Says Scales Scans Scores
+Selects Sends Serves Sets Shifts Silences Sorts Starts Stops Takes Tells Traces Trains Turns Validates Waits
+Walks Warns Works Writes Yields
+"""
+# Networks' and metrics' own, still to be mended.
+NOUNS = frozenset({"Arrays", "Networks", "Summaries"})
 
 
 def described(path: Path) -> list[tuple[str, str]]:
@@ -30,7 +43,8 @@ def test_a_function_s_docstring_begins_with_a_verb(package) -> None:
     ]
     assert len(texts) > 100
     begins = [(where, text) for where, text in texts if not text.startswith("See `")]
-    assert [where for where, text in begins if not text.split()[0].rstrip(".,:").endswith("s")] == []
+    words = [(where, text.split()[0].rstrip(".,:")) for where, text in begins]
+    assert [(where, word) for where, word in words if word not in {*VERBS.split(), *NOUNS}] == []
     assert [where for where, text in begins if not text.split("\n\n")[0].rstrip().endswith((".", ":"))] == []
 
 

@@ -157,7 +157,7 @@ def calibrate(validation: pd.DataFrame, checkpoint_sha256: str, pooling: Pooling
 
 
 def with_deployed_score(predictions: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
-    """Predictions, one row a frame, with the deployed score of each row's video: `video_value`, `video_score`."""
+    """Returns predictions, a row per frame, with the deployed score of its video: `video_value`, `video_score`."""
     videos = calibration.score.videos(predictions).set_index("video_id")
     owner = predictions["video_id"]
     return predictions.assign(

@@ -18,7 +18,7 @@ __all__ = ["children_block_sigterm", "deaths_are_expected", "only_the_parent_end
 
 @contextmanager
 def children_block_sigterm() -> Iterator[None]:
-    """Processes that are started inside the block never see a SIGTERM before `only_the_parent_ends` was called."""
+    """Keeps SIGTERM from processes that are started inside the block, until they call `only_the_parent_ends`."""
     if not hasattr(signal, "sigwaitinfo"):
         yield
         return

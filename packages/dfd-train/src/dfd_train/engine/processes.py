@@ -75,7 +75,7 @@ class Processes:
         return holder[0]
 
     def _indices(self, total: int, rank: int) -> list[int]:
-        """Pairs (0, 1), (2, 3), … are dealt out in turn."""
+        """Deals out the pairs (0, 1), (2, 3), … in turn."""
         return [index for index in range(total) if index // 2 % self.count == rank]
 
 

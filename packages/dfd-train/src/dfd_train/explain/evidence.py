@@ -154,7 +154,7 @@ def mask_table(frame: pd.DataFrame, left_out: int, warning: str) -> Table:
 
 
 def curves_table(frame: pd.DataFrame, left_out: int, warning: str) -> Table:
-    """Areas below the curves of deletion and insertion, means over pictures, against the best baseline."""
+    """Returns the areas below the curves of deletion and insertion, means over pictures, against the best baseline."""
 
     def cells(part: pd.DataFrame) -> tuple[Cell, ...]:
         found: list[Cell] = []

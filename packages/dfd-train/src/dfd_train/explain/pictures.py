@@ -57,7 +57,7 @@ class Picture:
 
 
 def open_crops(paths: Sequence[Path]) -> list[Picture]:
-    """Pictures of face crops, as they are: no face is looked for in them.
+    """Opens pictures of face crops, as they are: no face is looked for in them.
 
     What is no picture that predict reads is left out with a warning.
     Raises: FileNotFoundError, UserError where no picture is left.

@@ -182,7 +182,7 @@ def _boxes(data: memoryview, depth: int) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def _timescale(body: memoryview) -> int:
-    """Units a second of an mvhd or mdhd box; 0 where it is cut off."""
+    """Returns the units per second of an mvhd or mdhd box; 0 where it is cut off."""
     at = 20 if bytes(body[:1]) == b"\1" else 12
     return int(struct.unpack(">I", body[at : at + 4])[0]) if len(body) >= at + 4 else 0
 

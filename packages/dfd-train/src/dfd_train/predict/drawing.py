@@ -98,7 +98,7 @@ def _label(
     unit: int,
     size: tuple[int, int],
 ) -> None:
-    """Words on a plate over the box, or inside it where there is no room above."""
+    """Draws words on a plate over the box, or inside it if there is no room above."""
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     width, height = right - left + 4 * unit, bottom - top + 4 * unit
     x = min(max(x, 0), max(0, size[0] - width))

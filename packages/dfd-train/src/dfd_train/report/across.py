@@ -171,7 +171,7 @@ def matrix_table(runs: Sequence[Run], measure: str) -> Table:
 
 
 def overlap_table(runs: Sequence[Run], works: Works | None = None) -> Table:
-    """Identities that each run was trained on and that stand among the videos it was tested on.
+    """Returns the identities that each run was trained on and that are among the videos it was tested on.
 
     Needs the prepared data sets; a row whose set cannot be opened, or is not named in the predictions, has
     dashes. `works`: those that are open already.
@@ -241,7 +241,7 @@ def evaluated_notes(runs: Iterable[Judged], name: str) -> tuple[str, ...]:
 
 
 def merged_notes(notes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Notes as (run, what follows its name): one that holds for several runs names them all."""
+    """Merges notes, given as (run, what follows its name): one that holds for several runs names them all."""
     names: dict[str, list[str]] = {}
     for run, text in notes:
         names.setdefault(text, []).append(run)

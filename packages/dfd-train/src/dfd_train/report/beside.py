@@ -93,7 +93,7 @@ class Differences:
         return parts + ([f"compression {', '.join(sorted(found))} instead of c23"] if found else [])
 
     def _counts(self, predictions: Predictions) -> list[str]:
-        """Videos by method beside the thesis's, and those that its tables have no row for."""
+        """Returns videos by method compared with the thesis's, and those that its tables have no row for."""
         ours = predictions.frames.groupby("method")["video_id"].nunique()
         implied = reference.implied_counts()
         theirs = implied[implied["split"] == predictions.split].set_index("method")["videos"]
@@ -107,7 +107,7 @@ class Differences:
 
 
 def changes(theirs: RunConfig, ours: RunConfig) -> list[str]:
-    """Settings that decide the outcome and differ, as `section.field ours instead of theirs`."""
+    """Returns settings that decide the outcome and differ, as `section.field ours instead of theirs`."""
     lines = []
     for setting in settings():
         section, name = setting.name.split(".")
@@ -142,7 +142,7 @@ def _members(run: Run, works: Works) -> list[str]:
 
 
 def _trained_methods(run: Run) -> list[str]:
-    """Methods that trained and that the thesis has not, and the other way round; nothing of an unknown set."""
+    """Returns methods that trained but are not in the thesis, and the other way round; nothing for an unknown set."""
     trained = run.data.get("splits", {}).get("train", {}).get("methods")
     if not trained:
         return []

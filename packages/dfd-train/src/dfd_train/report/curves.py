@@ -45,7 +45,7 @@ class Curve:
 
 
 def training_curves(epochs: pd.DataFrame, best_epoch: int | None = None) -> tuple[Plot, ...]:
-    """Loss, frame accuracy, balanced accuracy and learning rate per epoch, training and validation together.
+    """Returns loss, frame accuracy, balanced accuracy and learning rate per epoch, training and validation together.
 
     `epochs` has `epoch` and the columns of the epoch events; measures that are absent are not drawn.
     """
@@ -145,7 +145,7 @@ def _parts(layers: Sequence[str], most: int = 40) -> list[tuple[int, str]]:
 
 
 def _points(epochs: pd.DataFrame) -> dict[str, Any]:
-    """Markers where there are few epochs: a line through one point is invisible."""
+    """Returns markers if there are few epochs: a line through one point is invisible."""
     return {"marker": "o", "markersize": 4} if len(epochs) <= 12 else {}
 
 

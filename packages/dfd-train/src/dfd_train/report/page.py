@@ -229,7 +229,7 @@ def _subtitle(run: Run) -> str:
 
 
 def _data_table(videos: pd.DataFrame) -> Table:
-    """Videos by method and split, all that were scanned; what cannot be used stands in its own column."""
+    """Returns all scanned videos by method and split; what cannot be used is in a column of its own."""
     splits = [split for split in ("train", "val", "test", "unused") if (videos["split"] == split).any()]
     usable = videos["status"].isin(("ok", "partial"))
     rows: list[tuple[Cell, ...]] = []

@@ -51,7 +51,7 @@ class Coverage:
 def evaluation_table(
     measures: Measures, coverage: Coverage | None = None, demonstration: bool = False
 ) -> Table:
-    """Loss, video accuracy and AUC per method, and the whole set's numbers below (Tables 5.3, 5.4, 7.6).
+    """Returns loss, video accuracy and AUC per method, and the whole set's numbers below (Tables 5.3, 5.4, 7.6).
 
     The predictions have `video_id`, `method`, `label`, `logit`. A method's AUC compares its
     fakes with the originals of its data set; the other columns are over its own fakes. Undefined numbers

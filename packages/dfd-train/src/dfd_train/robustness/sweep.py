@@ -166,7 +166,7 @@ def _source(
 
 
 def _without_several(videos: pd.DataFrame) -> pd.DataFrame:
-    """Films whose best face is the one to score: whose faces are found again aren't marked. Raises: UserError."""
+    """Returns films whose best face is to be scored: faces that are found again aren't marked. Raises: UserError."""
     several = videos.index.isin(places_of(videos))
     if several.any():
         log.warning(
@@ -180,7 +180,7 @@ def _without_several(videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_faces(videos: pd.DataFrame) -> pd.DataFrame:
-    """Films in which a face was found again. Raises: UserError where there is none."""
+    """Returns films in which a face was found again. Raises: UserError if there is none."""
     found = videos[videos["status"].isin(USABLE) & (videos["frames_decoded"] > 0)]
     if len(found) < len(videos):
         log.warning("no face was found again in %d of %d films", len(videos) - len(found), len(videos))

@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Errors of writing say which file it was; the system names it only where opening fails."""
+    """Names the file in errors of writing; the system names it only where opening fails."""
     try:
         yield
     except (OSError, RuntimeError) as error:

@@ -133,7 +133,7 @@ def to_tables(config: RunConfig) -> dict[str, dict[str, Any]]:
 
 
 def changed_settings(saved: RunConfig, wanted: RunConfig) -> list[str]:
-    """Settings that decide the outcome and differ, as lines `section.field: saved -> wanted`."""
+    """Returns settings that decide the outcome and differ, as lines `section.field: saved -> wanted`."""
     lines = []
     for setting in settings():
         section, name = setting.name.split(".")

@@ -244,7 +244,7 @@ def _leaks(
 
 
 def _pictures(used: pd.DataFrame, known: pd.Series) -> tuple[list[Leak], int]:
-    """Pairs of videos of different sides that look alike, and of how many videos no pictures are recorded.
+    """Returns pairs of videos of different sides that look alike, and of how many videos no pictures are recorded.
 
     Those of one original or one file are told as such; a fake looks like what it was made from.
     """

@@ -69,7 +69,7 @@ def altered_by_row(videos: pd.DataFrame) -> dict[int, Ranges]:
 
 
 def with_likeness(work: Path, videos: pd.DataFrame) -> pd.DataFrame:
-    """Videos of a work folder with the column that tells which look alike; null where `boxes` didn't record it."""
+    """Returns a work folder's videos with the column that tells which look alike; null if `boxes` didn't record it."""
     recorded: dict[str, bytes | None] = {}
     for path in sorted((work / "boxes").glob("videos-*.parquet")):
         part = read_table(path, remedy_of(path))

@@ -126,7 +126,7 @@ def _key(video: Number, frame: Number, face: Number) -> Number:
 def _read_index(
     path: Path, listed: ListedShard
 ) -> tuple[list[str], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.void]]:
-    """Ids of the shard's videos; of each crop its video, frame and face, and its place in the file."""
+    """Returns the ids of the shard's videos; of each crop its video, frame and face, and its place in the file."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is listed in the manifest but missing; {remedy_of(path)}")
     if listed.index_crc32 is not None:

@@ -103,7 +103,7 @@ def _write_refused(path: Path, refused: Sequence[RefusedEntry]) -> None:
 
 
 def _refuse_another_root(root: Path, work: Path) -> None:
-    """Boxes belong to videos by `video_id`, and two data sets may well have equal ones."""
+    """Refuses another root: boxes belong to videos by `video_id`, and two data sets may have equal ones."""
     if not BoxStore(work).commits():
         return
     try:

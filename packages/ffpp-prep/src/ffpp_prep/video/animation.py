@@ -116,5 +116,5 @@ def _pages(image: PIL.Image.Image) -> list[int]:
 
 
 def _duration(image: PIL.Image.Image) -> float:
-    """Milliseconds that the present picture is shown."""
+    """Returns the milliseconds for which the present picture is shown."""
     return PAGE_MS if image.format == "TIFF" else float(image.info.get("duration") or 0)

@@ -114,7 +114,7 @@ _EFFORT = (".weight_main", *(f".{part}_{kind}" for part in "USV" for kind in ("r
 
 
 def need_transformers() -> Any:
-    """Transformers. Raises: UserError with the way to it."""
+    """Imports transformers. Raises: UserError that says how to install it."""
     try:
         import transformers
     except ImportError:

@@ -116,7 +116,7 @@ def _place(video_id: str) -> PlacedVideo | None:
 
 
 def _flat(video: VideoRecord) -> tuple[bool, str]:
-    """Originals of the present layout before those of a flat copy beside it."""
+    """Returns a key that sorts originals of the present layout before those of a flat copy beside it."""
     folders = PurePosixPath(video.video_id).parent.parts
     named = folders[:-1] if folders[-1].casefold() == "videos" else folders
     return len(named) > 1 and named[-2].casefold() == ORIGINALS, video.video_id
