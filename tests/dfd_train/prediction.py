@@ -1,14 +1,17 @@
 """Clips of real faces and quickly trained runs, for the tests of predict and serve."""
 
 import re
+import shutil
 from pathlib import Path
 
 import av
 import numpy as np
+import torch
 from clips import decode, encode, rotate_metadata, talking_head
 from records import settings_text
 
 from dfd_train.cli import main
+from dfd_train.runs.checkpoint import load_checkpoint, save_checkpoint
 from dfd_train.runs.folder import RunFolder
 from ffpp_prep.video import Encoder, open_output
 
@@ -19,6 +22,7 @@ __all__ = [
     "faces",
     "long_clip",
     "lose_data",
+    "not_numbers",
     "rotate_metadata",
     "sine",
     "talking_head",
@@ -83,6 +87,19 @@ def train(work: Path, out: Path, seed: int = 1) -> Path:
     arguments += ["--batch-size", "6", "--workers", "0", "--epochs", "1", "--device", "cpu", "--threads", "1"]
     assert main([*arguments, "--set", f"train.seed={seed}", "--out", str(out)]) == 0
     return out
+
+
+def not_numbers(run: Path, copy: Path) -> Path:
+    """A copy of the run with weights that are no numbers."""
+    shutil.copytree(run, copy)
+    best = copy / "checkpoints/best.pt"
+    facts, content = load_checkpoint(best)
+    network = {
+        name: torch.full_like(weight, float("nan")) if weight.is_floating_point() else weight
+        for name, weight in content["network"].items()
+    }
+    save_checkpoint(best, facts, network)
+    return copy
 
 
 def lose_data(run: Path) -> None:

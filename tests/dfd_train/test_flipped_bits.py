@@ -26,7 +26,7 @@ from ffpp_prep.cli import main as ffpp_prep
 from ffpp_prep.work.fakes import read_fakes
 
 pytestmark = pytest.mark.full
-FLIPS = int(os.environ.get("DFD_FLIPS", "4"))  # of each file
+FLIPS = int(os.environ.get("DFD_FLIPS", "2"))  # of each file
 NETWORK = [
     "--model",
     "reseption_v1",

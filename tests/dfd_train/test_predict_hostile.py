@@ -24,7 +24,6 @@ from dfd_train.errors import NotANumber
 from dfd_train.explain.attribution import numbers
 from dfd_train.predict import batch
 from dfd_train.predict.inputs import LONGEST_NAME, find_inputs, folder_name
-from dfd_train.runs.checkpoint import load_checkpoint, save_checkpoint
 from reseption_models import create_model, save_pretrained
 
 
@@ -225,21 +224,8 @@ def test_results_never_take_the_place_of_other_files(run, face, tmp_path) -> Non
     assert (tmp_path / "face.png-2/result.json").is_file() and (tmp_path / "index.html-2").is_dir()
 
 
-def not_numbers(run: Path, copy: Path) -> Path:
-    """The run with weights that are no numbers, and without its validation set."""
-    shutil.copytree(run, copy)
-    best = copy / "checkpoints/best.pt"
-    facts, content = load_checkpoint(best)
-    network = {
-        name: torch.full_like(weight, float("nan")) if weight.is_floating_point() else weight
-        for name, weight in content["network"].items()
-    }
-    save_checkpoint(best, facts, network)
-    return copy
-
-
 def test_a_model_that_gives_no_numbers_is_said_to(run, face, tmp_path, capsys) -> None:
-    broken = not_numbers(run, tmp_path / "broken")
+    broken = prediction.not_numbers(run, tmp_path / "broken")
     (tmp_path / "face.png").write_bytes(face)
     said = "gives no number (NaN, infinity or beyond 1e9) as the logit of"
     for command in (

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import http.client
+import io
 import json
 import shutil
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import PIL.Image
 import prediction
 import pytest
 from serving import Running, folders, serve
@@ -279,3 +281,18 @@ def test_other_machines_need_the_token(public) -> None:
     status, _, body = public.ask("POST", "/uploads?name=a.png", b"x", **kept, **kind)
     assert status == 201
     assert public.ask("GET", f"/uploads/{json.loads(body)['id']}")[0] == 403
+
+
+def test_a_model_that_gives_no_numbers_is_said_to(run, tmp_path) -> None:
+    broken = prediction.not_numbers(run, tmp_path / "broken")
+    for name in ("calibration.json", "predictions-val.parquet"):
+        (broken / name).unlink(missing_ok=True)
+    prediction.lose_data(broken)
+    picture = io.BytesIO()
+    PIL.Image.fromarray(prediction.faces(1)[0]).save(picture, "png")
+    with serve(broken, tmp_path / "reports") as server:
+        _, sent = server.upload("face.png", picture.getvalue())
+        state = server.wait_for(sent["id"], "done", "failed")
+        assert (state["state"], state["headline"]) == ("done", "The model failed, no score")
+        assert "gives no number (NaN, infinity or beyond 1e9)" in state["sentence"]
+        assert b"The model failed, no score" in server.ask("GET", state["report"])[2]

@@ -332,6 +332,6 @@ def test_intervals_cover(videos, people):
 @pytest.mark.parametrize("number", range(3))
 def test_intervals_of_means_over_sets_cover(number):
     simulation = runpy.run_path(str(COVERAGE))
-    for measure, one in simulation["of_means"](simulation["SUITES"][number], 300).iterrows():
+    for measure, one in simulation["of_means"](simulation["SUITES"][number], 150).iterrows():
         assert one.held >= stats.binom.ppf(0.001, one.given, 0.92), (measure, one.held, one.given)
         assert one.held <= stats.binom.ppf(0.999, one.given, 0.985), (measure, one.held, one.given)
