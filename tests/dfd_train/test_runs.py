@@ -1,6 +1,7 @@
 """A run's folder: whose it is, and what is damaged in it."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -95,19 +96,27 @@ def test_a_flipped_bit_in_a_checkpoint_never_changes_what_is_loaded(name, straig
     assert found > 20
 
 
-def test_the_other_checkpoint_is_named_where_one_is_damaged(straight, tmp_path, capsys):
+@pytest.mark.parametrize("damage", ["flipped", "half", "empty", "page"])
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_what_a_damaged_checkpoint_advises_helps(straight, tmp_path, capsys, name, damage):
+    """Each command names one that still works: the other checkpoint is scored."""
     run = copy(straight, tmp_path / "run")
-    for name, other in (("best", "--checkpoint last"), ("last", "best.pt")):
-        path = run / f"checkpoints/{name}.pt"
-        with zipfile.ZipFile(path) as archive:
-            largest = max(archive.infolist(), key=lambda member: member.file_size)
-        content = bytearray(path.read_bytes())
-        content[largest.header_offset + 200] ^= 0x40  # behind its header, of less than 130 bytes
-        path.write_bytes(content)
-        command = ["evaluate", str(run), "--checkpoint", name, "--workers", "0"]
-        assert main(command) == 2
-        line = capsys.readouterr().err.strip()
-        assert str(path) in line and other in line and "\n" not in line
+    path = run / f"checkpoints/{name}.pt"
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.file_size)
+    content[largest.header_offset + 200] ^= 0x40  # behind its header, of less than 130 bytes
+    other = {"half": content[: len(content) // 2], "empty": b"", "page": b"<!DOCTYPE html><title>Not found"}
+    path.write_bytes(other.get(damage, content))
+    commands = [["evaluate", str(run), "--checkpoint", name, "--workers", "0"]]
+    commands += [["export", str(run), "--out", str(tmp_path / "weights")]] if name == "best" else []
+    for typed in commands:
+        assert main(typed) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert str(path) in line
+        advised = re.search(r"`dfd-train (evaluate [^`]+)`", line)
+        assert advised and main([*advised[1].split(), "--workers", "0"]) == 0
+        capsys.readouterr()
 
 
 def test_a_flipped_bit_in_a_table_of_predictions_never_changes_what_is_read(straight, tmp_path):

@@ -176,7 +176,7 @@ def change(**values: object) -> Callable[[Path], None]:
             ValueError,
             r"labels is .*; allowed with num_classes=4: 4 labels",
         ),
-        (lambda folder: (folder / "config.json").write_text("{"), ValueError, "not JSON"),
+        (lambda folder: (folder / "config.json").write_text("{"), ValueError, "no JSON"),
         (lambda folder: (folder / "config.json").write_text("[]"), ValueError, "format version None"),
         (lambda folder: (folder / "config.json").unlink(), FileNotFoundError, "config.json: no such file"),
         (lambda folder: (folder / "model.safetensors").unlink(), FileNotFoundError, "no such file"),

@@ -12,7 +12,7 @@ from .catalog import model_config
 from .config import EnsembleConfig, ReseptionConfig, shown
 from .ensemble import Network, ReseptionEnsemble
 from .errors import UserError
-from .files import check_is_file
+from .files import AGAIN, check_is_file
 
 CONFIG_FILE = "config.json"
 FORMAT_VERSION = 1
@@ -71,10 +71,10 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error})") from error
+        raise UserError(f"{path}: damaged, or no JSON ({error}); {AGAIN}") from error
     if isinstance(settings, dict) and settings.pop(_CHECKSUM, None) not in (None, _crc32(settings)):
         raise UserError(
-            f"{path}: damaged: its content doesn't match its checksum; copy it again, or, where it was changed on "
+            f"{path}: damaged: its content doesn't match its checksum; {AGAIN}, or, if it was changed on "
             f"purpose, remove its {_CHECKSUM}"
         )
     version = settings.pop("format_version", None) if isinstance(settings, dict) else None

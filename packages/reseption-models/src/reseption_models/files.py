@@ -18,6 +18,7 @@ _MAX_HEADER = 100_000_000  # bytes; what safetensors itself allows
 _MAX_PICKLE = 100_000_000  # bytes of names and shapes; the numbers stand elsewhere
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _PLACES = ("GET", "PUT", "MEMOIZE", "PROTO", "FRAME")  # their numbers are the pickle's own
+AGAIN = "copy or download the file again"
 SHARED = 4  # how often a file may name the same numbers: a network, its average, what both share
 
 
@@ -29,7 +30,7 @@ def check_is_file(path: Path) -> None:
         head = file.read(_HEAD)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not head:
-        raise UserError(f"{path}: empty; copy or download the file again")
+        raise UserError(f"{path}: empty; {AGAIN}")
     if head.startswith(_LFS):
         raise UserError(
             f"{path}: a Git LFS pointer in the file's place; run `git lfs pull` in its repository"
@@ -53,7 +54,7 @@ def check_safetensors_size(path: Path) -> None:
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > min(_MAX_HEADER, size - 8):
-            raise UserError(f"{path}: damaged: a header of {length:,} bytes in a file of {size:,}")
+            raise UserError(f"{path}: damaged: a header of {length:,} bytes in a file of {size:,}; {AGAIN}")
         try:
             header = json.loads(file.read(length))
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
@@ -62,7 +63,7 @@ def check_safetensors_size(path: Path) -> None:
             raise UserError(f"{path}: damaged: its header is none ({type(error).__name__})") from None
     if not isinstance(named, int) or named != size - 8 - length:
         raise UserError(
-            f"{path}: damaged: its header names {named} bytes of tensors, it has {size - 8 - length:,}"
+            f"{path}: damaged: its header names {named} bytes of tensors, it has {size - 8 - length:,}; {AGAIN}"
         )
 
 
@@ -92,7 +93,7 @@ def _check_archive(path: Path) -> None:
                 with archive.open(entry) as file:
                     _check_storages(path, file.read(_MAX_PICKLE), size)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise UserError(f"{path}: damaged or no checkpoint ({type(error).__name__})") from None
+        raise UserError(f"{path}: damaged or no checkpoint ({type(error).__name__}); {AGAIN}") from None
 
 
 def _check_legacy(path: Path) -> None:
@@ -143,4 +144,4 @@ def _check_storages(path: Path, source: BinaryIO | bytes, size: int) -> None:
     except UserError:
         raise
     except Exception as error:  # pickletools meets damage with whatever it stumbles over
-        raise UserError(f"{path}: damaged or no checkpoint ({type(error).__name__})") from None
+        raise UserError(f"{path}: damaged or no checkpoint ({type(error).__name__}); {AGAIN}") from None

@@ -17,7 +17,7 @@ from .config import EnsembleConfig, ReseptionConfig
 from .config_file import CONFIG_FILE, config_text, parse_card, parse_config, read_settings
 from .ensemble import Network, ReseptionEnsemble, build
 from .errors import UserError
-from .files import check_is_file, check_safetensors_size, is_safetensors
+from .files import AGAIN, check_is_file, check_safetensors_size, is_safetensors
 from .fusion import is_fused
 from .hub import HubOptions, locate
 from .reseption import Reseption
@@ -104,7 +104,9 @@ def from_pretrained(
     target = model.state_dict()
     content = _read_weights(folder / WEIGHTS_FILE, sum(value.numel() for value in target.values()))
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise UserError(f"{folder}: {WEIGHTS_FILE} is not the file that {CONFIG_FILE} was written for")
+        raise UserError(
+            f"{folder}: {WEIGHTS_FILE} is not the file that {CONFIG_FILE} was written for; copy or download both again"
+        )
     state = safetensors.torch.load(content)
     check_fit(folder / WEIGHTS_FILE, state, target)
     model.load_state_dict(checked_numbers(folder / WEIGHTS_FILE, state, target), assign=True)
@@ -133,7 +135,7 @@ def _read_weights(path: Path, numbers: int) -> bytes:
     check_is_file(path)
     size = path.stat().st_size
     if not is_safetensors(path):
-        raise UserError(f"{path}: damaged, or no safetensors file")
+        raise UserError(f"{path}: damaged, or no safetensors file; {AGAIN}")
     check_safetensors_size(path)
     if not numbers <= size <= 8 * numbers + _MARGIN:
         raise UserError(

@@ -88,7 +88,9 @@ def _onnx_scorer(path: Path) -> OnnxScorer:
     try:
         session: Any = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's own exceptions share no base class
-        raise UserError(f"{path}: not a readable ONNX file ({type(error).__name__})") from None
+        raise UserError(
+            f"{path}: not a readable ONNX file ({type(error).__name__}); copy it, or export it, again"
+        ) from None
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise UserError(f"{path} carries no metadata of `dfd-train export`: export the run again")

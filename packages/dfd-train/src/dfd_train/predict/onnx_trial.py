@@ -75,7 +75,7 @@ def _try(path: Path) -> None:
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # of protobuf, whatever its version
-        sys.exit(_said(f"not a readable ONNX file ({type(error).__name__})"))
+        sys.exit(_said(f"not a readable ONNX file ({type(error).__name__}); copy it, or export it, again"))
     if any(tensor.external_data or tensor.data_location == tensor.EXTERNAL for tensor in _tensors(model)):
         sys.exit(_said("its weights are said to stand in other files; allowed: one file with all in it"))
     del model
@@ -88,7 +88,7 @@ def _try(path: Path) -> None:
     except UserError:  # of its card, which `OnnxScorer` says
         return
     except Exception as error:  # the runtime's own exceptions share no base class
-        sys.exit(_said(f"not a readable ONNX file ({type(error).__name__})"))
+        sys.exit(_said(f"not a readable ONNX file ({type(error).__name__}); copy it, or export it, again"))
 
 
 def _said(text: str) -> int:

@@ -98,7 +98,10 @@ def load_checkpoint(path: Path) -> tuple[CheckpointFacts, dict[str, Any]]:
 
     if not path.is_file():
         raise FileNotFoundError(f"no such checkpoint: {path}")
-    check_is_file(path)
+    try:
+        check_is_file(path)
+    except ValueError as error:
+        raise UserError(f"{error}; {_remedy(path)}") from None
     check_zip(path, _remedy(path))
     check_torch_size(path)
     try:
@@ -174,11 +177,12 @@ def _remedy(path: Path) -> str:
     if path.name == "last.pt":
         return (
             f"`dfd-train evaluate {run}` still scores {path.with_name('best.pt')}; training goes on only from a copy "
-            "of this file, or begins anew in another folder"
+            "of this file, or starts again in another folder"
         )
     return (
-        f"--checkpoint last scores {path.with_name('last.pt')} in its place; in a run that isn't done the same "
-        "`dfd-train run` goes on and writes a new best.pt at its next best epoch"
+        f"take it from a copy of the run; `dfd-train evaluate {run} --checkpoint last` scores "
+        f"{path.with_name('last.pt')} in its place; if the run isn't done, the same `dfd-train run` goes on and writes "
+        "a new best.pt at its next best epoch"
     )
 
 
