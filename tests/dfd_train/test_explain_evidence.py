@@ -11,7 +11,7 @@ from torch import nn
 
 from dfd_train.data.spec import InputSpec
 from dfd_train.explain.attribution import SIDE, Attribution, gradcam, logit_of
-from dfd_train.explain.baselines import centre_prior, other_masks, randomised
+from dfd_train.explain.blind_baselines import centre_prior, other_masks, randomised
 from dfd_train.explain.curves import STEPS, curves
 from dfd_train.explain.evidence import Judged, curve_points, curves_table, frame_of, judge, mask_table
 from dfd_train.explain.pictures import Picture

@@ -159,6 +159,10 @@ def test_a_trial_is_of_a_copy_with_the_same_weights_and_of_a_large_image_of_shap
         (ModelConfig(arguments={"width": 2}), "reseption_v1 has no width; allowed: "),
         (ModelConfig(input_size=20), "input_size is 20"),
         (ModelConfig(pretrained=True), "reseption_v1 has no pretrained weights"),
+        (
+            ModelConfig("tiny_networks:with_batch_norm", pretrained=True, input_size=32),
+            "allowed with tiny_networks:with_batch_norm: false, the function itself loads its weights",
+        ),
         (ModelConfig(name="reseption_ensemble"), "reseption_ensemble needs model.members"),
         (
             ModelConfig(name="no_such_module:net", input_size=32),

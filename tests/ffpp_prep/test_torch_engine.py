@@ -16,7 +16,7 @@ from PIL import Image
 from test_detector_parts import slow_detections
 
 from ffpp_prep import BoxSettings, Engine, read_boxes
-from ffpp_prep.detector import load_detector
+from ffpp_prep.detector import DETECTORS, _built, load_detector, weights_sha256
 from ffpp_prep.detector.blazeface_decode import anchor_centres, candidates_of, scores_of
 from ffpp_prep.detector.embedded import FULL_RANGE, MESH, Embedded
 from ffpp_prep.detector.interface import FaceDetector
@@ -239,3 +239,15 @@ def test_what_torch_cannot_do_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("ffpp_prep.detector.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"torch is not installed: pip install 'ffpp-prep\[torch\]'"):
         load_detector("torch")
+
+
+@pytest.mark.parametrize("engine", ["litert", "torch"])
+@pytest.mark.parametrize("name", DETECTORS)
+def test_the_recorded_weights_are_those_that_run(name: str, engine: str) -> None:
+    found = load_detector(engine, detector=name)
+    assert found.weights_sha256 == weights_sha256(name) != ""  # type: ignore[arg-type]
+
+
+def test_no_detector_stands_in_for_another() -> None:
+    with pytest.raises(UserError, match="engine=torch: detector yunet doesn't run on it"):
+        _built("yunet", "torch", 1, None, "fp32")

@@ -61,7 +61,7 @@ class Augmentation:
         return pack(self.choices(sample, spec))
 
     def batch(self, images: Tensor, packed: Tensor, spec: InputSpec) -> Tensor:
-        """Returns the training inputs of resized crops (N, 3, S, S), on their device; `packed`: (N, 31), on the CPU."""
+        """Returns the training inputs of resized crops (N, 3, S, S), on their device; `packed` is on the CPU."""
         if images.device.type != "cpu":
             return augment_batch(images, packed, spec)
         parts = zip(torch.split(images, AT_ONCE_ON_CPU), torch.split(packed, AT_ONCE_ON_CPU), strict=True)

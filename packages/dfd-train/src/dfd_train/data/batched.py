@@ -24,11 +24,13 @@ SAME: Matrix = (1.0, 0.0, 0.0, 1.0)
 BLENDS = ("brightness", "contrast", "saturation")
 NO_BLEND = (1.0, 0.0, 0.0)
 GREY = (0.2989, 0.587, 0.114)  # torchvision's shares of red, green, blue
-_TURNS, _BLENDS, _HUE, _ERASED = slice(0, 8), slice(8, 26), slice(26, 27), slice(27, 31)
+PACKED = 31
+"""numbers that say what happens to a crop"""
+_TURNS, _BLENDS, _HUE, _ERASED = slice(0, 8), slice(8, 26), slice(26, 27), slice(27, PACKED)
 
 
 def pack(choices: Draw) -> Tensor:
-    """Returns the choices of one crop as float32 (31,): they are made into the same few steps for all crops.
+    """Returns the choices of one crop as float32 (PACKED,): they are made into the same few steps for all crops.
 
     The steps: moved as `choices` say, where that comes before the jitter; blended up to three times; hue; blended up
     to three times; moved, where that comes after; erased. A mirror image has the colours of the picture, so mirroring
@@ -57,7 +59,7 @@ def augment_batch(images: Tensor, packed: Tensor, spec: InputSpec) -> Tensor:
 
     Args:
         images: uint8 (N, 3, S, S).
-        packed: (N, 31), on the CPU, see `pack`.
+        packed: (N, PACKED), on the CPU, see `pack`.
         spec: what the network expects.
     """
     first, last = _turning(packed[:, _TURNS])

@@ -37,7 +37,10 @@ class Draw:
 
 
 def draw(config: TransformConfig, size: int, *, seed: int, epoch: int, position: int) -> Draw:
-    """Draws the random choices for the sample at `position` of `epoch`, for an input of `size` pixels."""
+    """Draws the random choices for the sample at `position` of `epoch`, for an input of `size` pixels.
+
+    What is added draws last, and only where it is on: older runs go on with the choices that they began with.
+    """
     random = np.random.default_rng([seed, epoch, position])
     factors = {
         name: 1.0 + random.uniform(-strength, strength)

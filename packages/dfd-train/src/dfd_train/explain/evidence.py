@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 
 from dfd_train.explain.attribution import Attribution
-from dfd_train.explain.baselines import (
-    BASELINES,
+from dfd_train.explain.blind_baselines import (
+    BLIND_BASELINES,
     CENTRE_PRIOR,
     OTHER_MASKS,
     RANDOM_WEIGHTS,
@@ -116,7 +116,7 @@ def _row(one: Judged) -> dict[str, object]:
         "hit": one.score.hit,
         "hit_by_chance": one.score.hit_by_chance,
     }
-    for baseline in BASELINES:
+    for baseline in BLIND_BASELINES:
         found = one.baselines.get(baseline.name)
         row[f"inside_{baseline.name}"] = found.inside if found else np.nan
         row[f"hit_{baseline.name}"] = found.hit if found else np.nan
@@ -133,14 +133,14 @@ def mask_table(frame: pd.DataFrame, left_out: int, warning: str) -> Table:
         gap, ends = _over_the_best(part, "inside", np.max)
         return (
             percent(part["inside"].mean()),
-            *(percent(part[f"inside_{one.name}"].mean()) for one in BASELINES),
+            *(percent(part[f"inside_{one.name}"].mean()) for one in BLIND_BASELINES),
             _signed(gap),
             between(ends.low, ends.high, _signed),
             percent(part["hit"].mean()),
-            percent(max(part[f"hit_{one.name}"].mean() for one in BASELINES)),
+            percent(max(part[f"hit_{one.name}"].mean() for one in BLIND_BASELINES)),
         )
 
-    header = ("Weight\ninside", *(one.title for one in BASELINES), "Less\nthe best", "95 %\ninterval")
+    header = ("Weight\ninside", *(one.title for one in BLIND_BASELINES), "Less\nthe best", "95 %\ninterval")
     notes = (
         "Weight inside: of what speaks for fake, the share inside the mask; strongest inside: how often the strongest "
         "place is. Baselines know nothing of the model: a spot in the middle, the method on random weights, other "
@@ -205,7 +205,7 @@ def _over_the_best(
     part: pd.DataFrame, measure: str, best: Callable[[Sequence[float]], float]
 ) -> tuple[float, Interval]:
     """Returns the mean of a measure less that of the baseline with the best mean, and the interval over people."""
-    columns = [column for one in BASELINES if (column := f"{measure}_{one.name}") in part]
+    columns = [column for one in BLIND_BASELINES if (column := f"{measure}_{one.name}") in part]
     means = {column: float(part[column].mean()) for column in columns if not part[column].isna().any()}
     column = next(name for name, mean in means.items() if mean == best(list(means.values())))
     apart = part[measure].to_numpy(np.float64) - part[column].to_numpy(np.float64)

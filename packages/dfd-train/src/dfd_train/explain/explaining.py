@@ -26,7 +26,7 @@ from dfd_train.explain.attribution import (
     steps,
     superpixels,
 )
-from dfd_train.explain.baselines import randomised
+from dfd_train.explain.blind_baselines import randomised
 from dfd_train.explain.curves import PASSES
 from dfd_train.explain.pictures import Picture
 from dfd_train.explain.request import ExplainRequest

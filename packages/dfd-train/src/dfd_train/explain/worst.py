@@ -11,7 +11,7 @@ import PIL.Image
 
 from dfd_train.errors import NotANumber, UserError
 from dfd_train.explain.attribution import SIDE, gradcam
-from dfd_train.explain.baselines import centre_prior
+from dfd_train.explain.blind_baselines import centre_prior
 from dfd_train.explain.curves import curves
 from dfd_train.explain.figure import overlay
 from dfd_train.predict.scorer import Scorer, TorchScorer

@@ -231,6 +231,10 @@ def _load_all(network: nn.Module, weights: Weights, path: str, name: str) -> Non
 
 def _from_function(config: ModelConfig) -> Detector:
     function = imported(config.name, "model")
+    if config.pretrained:
+        raise UserError(
+            f"model.pretrained is true; allowed with {config.name}: false, the function itself loads its weights"
+        )
     if config.input_size is None:
         raise UserError(f"model {config.name!r} needs model.input_size")
     return Detector(_call(function, config, **config.arguments), InputSpec(config.input_size))

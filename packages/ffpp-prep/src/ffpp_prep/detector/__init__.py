@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
+from ffpp_prep.detector.embedded import BLAZEFACE_SHA256
 from ffpp_prep.detector.gpus import may_have_gpu
 from ffpp_prep.detector.interface import Detections, FaceDetector
+from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.detector.whole import WholePicture
 from ffpp_prep.errors import UserError
+from ffpp_prep.format.files import sha256_of
 from ffpp_prep.settings import WHOLE, DetectorName, EngineName, Precision
 
 __all__ = ["BLAZEFACE", "DETECTORS", "ENGINES", "SSD", "Detections", "FaceDetector", "load_detector"]
@@ -55,35 +58,68 @@ def load_detector(
     check_detector(detector, engine, frozen_graph, precision)
     if detector == WHOLE:
         return WholePicture()
-    if engine == "torch" or (engine == "auto" and frozen_graph is None and _torch_sees_gpu()):
-        return _on_torch(detector, threads, precision)
-    if precision != "fp32":
+    chosen = _chosen(engine, detector, frozen_graph)
+    if chosen != "torch" and precision != "fp32":
         raise UserError(NO_GPU.format(precision=precision))
-    if detector == BLAZEFACE:
-        from ffpp_prep.detector.blazeface import BlazeFaceDetector
-
-        return BlazeFaceDetector(threads)
-    if engine == "tensorflow" or (engine == "auto" and (frozen_graph is not None or _tensorflow_sees_gpu())):
-        from ffpp_prep.detector.tensorflow_engine import TensorFlowDetector
-
-        return TensorFlowDetector(threads, frozen_graph)
-    from ffpp_prep.detector.litert_engine import LiteRTDetector
-
-    return LiteRTDetector(threads)
+    return _built(detector, chosen, threads, frozen_graph, precision)
 
 
-def _on_torch(detector: str, threads: int, precision: Precision) -> FaceDetector:
+def _chosen(engine: str, detector: str, frozen_graph: Path | None) -> str:
+    if engine != "auto":
+        return engine
+    if frozen_graph is None and _torch_sees_gpu():
+        return "torch"
+    if detector == SSD and (frozen_graph is not None or _tensorflow_sees_gpu()):
+        return "tensorflow"
+    return "litert"
+
+
+def _built(
+    detector: str, engine: str, threads: int, frozen_graph: Path | None, precision: Precision
+) -> FaceDetector:
+    """Returns a detector on an engine; of those that don't belong together none stands in for the other."""
+    if engine == "torch":
+        _require_torch()
+    match detector, engine:
+        case "ssd", "litert":
+            from ffpp_prep.detector.litert_engine import LiteRTDetector
+
+            return LiteRTDetector(threads)
+        case "ssd", "tensorflow":
+            from ffpp_prep.detector.tensorflow_engine import TensorFlowDetector
+
+            return TensorFlowDetector(threads, frozen_graph)
+        case "ssd", "torch":
+            from ffpp_prep.detector.on_torch.ssd import TorchSSD
+
+            return TorchSSD(precision, threads)
+        case "blazeface", "litert":
+            from ffpp_prep.detector.blazeface import BlazeFaceDetector
+
+            return BlazeFaceDetector(threads)
+        case "blazeface", "torch":
+            from ffpp_prep.detector.on_torch.blazeface import TorchBlazeFace
+
+            return TorchBlazeFace(precision, threads)
+    raise UserError(f"engine={engine}: detector {detector} doesn't run on it")
+
+
+def _require_torch() -> None:
     if find_spec("torch") is None:
         raise ValueError("torch is not installed: pip install 'ffpp-prep[torch]', or engine litert")
     if "tensorflow" in sys.modules:
         raise ValueError("engine torch can't run in a process that has loaded TensorFlow: use engine litert")
-    if detector == BLAZEFACE:
-        from ffpp_prep.detector.on_torch.blazeface import TorchBlazeFace
 
-        return TorchBlazeFace(precision, threads)
-    from ffpp_prep.detector.on_torch.ssd import TorchSSD
 
-    return TorchSSD(precision, threads)
+def weights_sha256(detector: DetectorName | Literal["whole"], frozen_graph: Path | None = None) -> str:
+    """Returns the SHA-256 of the weights that a detector runs, as WORK records it; empty for whole pictures."""
+    match detector:
+        case "ssd":
+            return WEIGHTS_SHA256 if frozen_graph is None else sha256_of(frozen_graph)
+        case "blazeface":
+            return BLAZEFACE_SHA256
+        case "whole":
+            return ""
 
 
 def check_detector(

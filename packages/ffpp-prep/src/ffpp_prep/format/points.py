@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ffpp_prep.format.made_with import remedy_of
+from ffpp_prep.format.schemas import LANDMARKS_SCHEMA, POINT_BYTES, POINTS
 from ffpp_prep.format.tables import read_table
 
 __all__ = [
@@ -31,8 +32,6 @@ __all__ = [
 Floats = NDArray[np.float32]
 Box = tuple[float, float, float, float]
 
-POINTS = 468
-POINT_BYTES = 2 * 2 * POINTS
 STEPS = 1024  # to the box's side; finer ones than a point's own jitter would only take space
 _FIVE = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 FIVE = tuple(f"{axis}_{name}" for name in _FIVE for axis in "xy")
@@ -47,18 +46,9 @@ _UPRIGHT = np.array([(0.31, 0.38), (0.69, 0.38), (0.5, 0.58), (0.34, 0.76), (0.6
 SURE = 0.5
 """the mesh's flag from which on it takes a face for one"""
 _CACHED_VIDEOS = 16
-_FLAGS = pa.schema(
-    [("video_id", pa.string()), ("frame", pa.int32()), ("face", pa.int8()), ("flag", pa.float32())]
-)
-_COLUMNS = pa.schema(
-    [
-        ("video_id", pa.string()),
-        ("frame", pa.int32()),
-        ("face", pa.int8()),
-        ("flag", pa.float32()),
-        ("points", pa.binary(POINT_BYTES)),
-    ]
-)
+_ID = pa.field("video_id", pa.string())
+_FLAGS = pa.schema([_ID, *map(LANDMARKS_SCHEMA.field, ("frame", "face", "flag"))])
+_COLUMNS = pa.schema([*_FLAGS, LANDMARKS_SCHEMA.field("points")])
 
 
 def packed(points: Floats, box: Box) -> bytes:

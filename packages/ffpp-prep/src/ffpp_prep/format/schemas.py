@@ -1,6 +1,7 @@
 """The columns of WORK's tables, and the version of the format: the one place where a column is added.
 
-A column of a later version has `since` in its metadata: it is null where a file of before lacks it.
+A column that came later has `since` in its metadata, with the release that brings it: any value makes it optional, so
+that it is null where an older file lacks it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ __all__ = [
     "CHECKS_SCHEMA",
     "FAKES_SCHEMA",
     "FORMAT_VERSION",
+    "LANDMARKS_SCHEMA",
+    "LANDMARK_STATUS_SCHEMA",
     "LIKENESS_SCHEMA",
+    "POINTS",
+    "POINT_BYTES",
     "SCAN_COLUMNS",
     "SCAN_SCHEMA",
     "STATUS_SCHEMA",
@@ -31,6 +36,9 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 1
+POINTS = 468
+"""of a face's mesh"""
+POINT_BYTES = 2 * 2 * POINTS
 USABLE = ("ok", "partial")  # statuses of videos with faces to crop
 
 # videos.parquet
@@ -116,6 +124,30 @@ CHECKS_SCHEMA = pa.schema(
         pa.field("tracks_touched", pa.list_(pa.int32()), metadata={"since": "0.3"}),
         pa.field("tracks_unknown", pa.list_(pa.int32()), metadata={"since": "0.3"}),
         pa.field("marked_by", pa.string(), metadata={"since": "0.3"}),
+    ]
+)
+# landmarks/landmarks-*.parquet
+LANDMARKS_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.dictionary(pa.int32(), pa.string())),
+        ("frame", pa.int32()),
+        ("face", pa.int8()),
+        ("flag", pa.float32()),
+        ("yaw", pa.float32()),
+        ("pitch", pa.float32()),
+        ("roll", pa.float32()),
+        ("points", pa.binary(POINT_BYTES)),
+    ]
+)
+# landmarks/videos-*.parquet
+LANDMARK_STATUS_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("status", pa.string()),
+        ("error", pa.string()),
+        ("frames_decoded", pa.int32()),
+        ("faces", pa.int32()),
+        ("faces_flagged", pa.int32()),
     ]
 )
 

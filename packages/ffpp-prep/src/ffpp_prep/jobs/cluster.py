@@ -1,8 +1,9 @@
 """A Dask cluster: the same tasks as futures, a bounded number of them in flight.
 
 Dask itself gives a dead worker's tasks to others, and a task whose workers died again and again comes back as
-KilledWorker; with it may come tasks that only waited beside it, so each of them is tried once more, alone. Hangs
-Dask doesn't know: tasks send events while they make progress, and the worker of a silent one is restarted.
+KilledWorker; with it may come tasks that only waited beside it, so each of them goes in once more, alone, and Dask
+tries it as often again. Hangs Dask doesn't know: tasks send events while they make progress, and the worker of a silent
+one is restarted.
 """
 
 # mypy: disable-error-code="no-untyped-call"

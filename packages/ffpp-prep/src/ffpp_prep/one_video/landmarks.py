@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from ffpp_prep.detector.mesh import REACH, FaceMesh, Mesh
 from ffpp_prep.detector.sampling import Picture, TurnedSquare
-from ffpp_prep.format.points import LEFT_EYE, POINT_BYTES, RIGHT_EYE, SURE, packed
+from ffpp_prep.format.points import LEFT_EYE, RIGHT_EYE, SURE, packed
+from ffpp_prep.format.schemas import LANDMARKS_SCHEMA
 from ffpp_prep.options import Checked
 from ffpp_prep.video import VideoError, beating, open_video
 
 __all__ = [
     "BOX_SIDE",
-    "LANDMARKS_SCHEMA",
     "Floats",
     "LandmarkSettings",
     "Pose",
@@ -37,18 +37,6 @@ Floats = NDArray[np.float32]
 
 BOX_SIDE = 0.96  # of the square that BlazeFace would give, of a box's longer side: median over the sample
 FOREHEAD, CHIN = 10, 152
-LANDMARKS_SCHEMA = pa.schema(
-    [
-        ("video_id", pa.dictionary(pa.int32(), pa.string())),
-        ("frame", pa.int32()),
-        ("face", pa.int8()),
-        ("flag", pa.float32()),
-        ("yaw", pa.float32()),
-        ("pitch", pa.float32()),
-        ("roll", pa.float32()),
-        ("points", pa.binary(POINT_BYTES)),
-    ]
-)
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from ffpp_prep.detector import BLAZEFACE, SSD, check_detector
-from ffpp_prep.detector.embedded import BLAZEFACE_SHA256
-from ffpp_prep.detector.weights import WEIGHTS_SHA256
+from ffpp_prep.detector import check_detector, weights_sha256
 from ffpp_prep.detector.workers import DetectorWorkers, Served, find_workers, process_detector
 from ffpp_prep.errors import UserError
-from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.schemas import STATUS_SCHEMA
 from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.one_video.borrowed import Original, borrow_boxes
 from ffpp_prep.one_video.boxes import LOST, VideoBoxes, detect_video
-from ffpp_prep.settings import WHOLE, BoxSettings, Engine
+from ffpp_prep.settings import BoxSettings, Engine
 from ffpp_prep.stages.collect import collect, recorded
 from ffpp_prep.video import require_decoder
 from ffpp_prep.work.fakes import FakeStore
@@ -85,7 +82,9 @@ def detect_boxes(
     require_decoder(settings.decoder)
     videos = read_scan(work)
     workers = _workers(replace(engine or Engine(), detector=settings.finder), jobs, scheduler)
-    settings = replace(settings, weights_sha256=_weights(workers.engine))
+    settings = replace(
+        settings, weights_sha256=weights_sha256(workers.engine.detector, workers.engine.frozen_graph)
+    )
     store = BoxStore(work)
     started = time.monotonic()
     with only_run(work):
@@ -145,12 +144,6 @@ def _workers(engine: Engine, jobs: int, scheduler: str) -> DetectorWorkers:
         )
     check_detector(engine.detector, engine.name, engine.frozen_graph, engine.precision)
     return DetectorWorkers(engine, jobs)  # each worker finds out whether it has a GPU
-
-
-def _weights(engine: Engine) -> str:
-    if engine.frozen_graph:
-        return sha256_of(engine.frozen_graph)
-    return {SSD: WEIGHTS_SHA256, BLAZEFACE: BLAZEFACE_SHA256, WHOLE: ""}[engine.detector]
 
 
 def _originals(store: BoxStore, video_ids: Iterable[str]) -> dict[str, Original]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from ffpp_prep.detector.embedded import MESH
 from ffpp_prep.detector.mesh import FaceMesh
 from ffpp_prep.errors import UserError
-from ffpp_prep.format.schemas import USABLE
+from ffpp_prep.format.schemas import LANDMARK_STATUS_SCHEMA, USABLE
 from ffpp_prep.jobs import Beat, Lost, run_tasks
 from ffpp_prep.one_video.landmarks import LandmarkSettings, VideoLandmarks, landmarks_of_video
 from ffpp_prep.stages.collect import collect, recorded
-from ffpp_prep.work.landmarks import LANDMARK_STATUS_SCHEMA, LandmarkStore
+from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.lock import only_run
 from ffpp_prep.work.progress import ProgressBar
 from ffpp_prep.work.store import BoxStore, read_videos_and_parts

@@ -6,21 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
-from ffpp_prep.one_video.landmarks import LANDMARKS_SCHEMA, VideoLandmarks
+from ffpp_prep.format.schemas import LANDMARK_STATUS_SCHEMA, LANDMARKS_SCHEMA
+from ffpp_prep.one_video.landmarks import VideoLandmarks
 from ffpp_prep.work.parts import PartStore
-
-LANDMARK_STATUS_SCHEMA = pa.schema(
-    [
-        ("video_id", pa.string()),
-        ("status", pa.string()),
-        ("error", pa.string()),
-        ("frames_decoded", pa.int32()),
-        ("faces", pa.int32()),
-        ("faces_flagged", pa.int32()),
-    ]
-)
 
 
 class LandmarkStore(PartStore[VideoLandmarks]):

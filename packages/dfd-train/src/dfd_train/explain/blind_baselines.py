@@ -36,7 +36,7 @@ class BlindBaseline:
 CENTRE_PRIOR = BlindBaseline("centre", "Spot in\nthe middle")
 RANDOM_WEIGHTS = BlindBaseline("random", "Random\nweights")
 OTHER_MASKS = BlindBaseline("others", "Others'\nmasks")
-BASELINES = (CENTRE_PRIOR, RANDOM_WEIGHTS, OTHER_MASKS)
+BLIND_BASELINES = (CENTRE_PRIOR, RANDOM_WEIGHTS, OTHER_MASKS)
 
 
 def centre_prior() -> Values:
