@@ -94,10 +94,13 @@ def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def divided(work: Path, *rules: str) -> None:
-    """Has `scan` say how it divided a set's videos."""
+def divided(work: Path, *rules: str, drawn: list[str] | None = None) -> None:
+    """Has `scan` say how it divided a set's videos: since, which it drew itself; before, in words only."""
     table = pq.read_table(work / "videos.parquet")
     metadata = {**table.schema.metadata, b"split_rules": json.dumps(rules).encode()}
+    metadata.pop(b"drawn_tests", None)
+    if drawn is not None:
+        metadata[b"drawn_tests"] = json.dumps(drawn).encode()
     pq.write_table(table.replace_schema_metadata(metadata), work / "videos.parquet")
 
 
@@ -265,8 +268,9 @@ def test_which_test_videos_are_their_authors_own(small_set_writer, tmp_path) -> 
         return table.assign(dataset=["ffpp", "dfdc", "dfd", "celebdf", "mine"] * 4 + ["ffpp"], split="test")
 
     work = small_set_writer(tmp_path / "work", edit=edit).work
-    for rules, official in (
-        ((), {"ffpp", "dfdc", "dfd", "celebdf", "mine"}),
+    for rules, drawn, official in (
+        ((), None, {"ffpp", "dfdc", "dfd", "celebdf", "mine"}),
+        (("DFDC splits: in whatever words",), ["dfdc"], {"ffpp", "dfd", "celebdf", "mine"}),
         (
             (
                 "FaceForensics++ splits: fetched, the official ones; 0 of 9 videos unused",
@@ -274,14 +278,16 @@ def test_which_test_videos_are_their_authors_own(small_set_writer, tmp_path) -> 
                 "DFDC splits: whole parts held out, 1 for val and 2 for test",
                 "Celeb-DF splits: official test list, the rest person-disjoint between train and val; none unused",
             ),
+            None,
             {"ffpp", "celebdf", "mine"},
         ),
         (
             ("Celeb-DF splits: person-disjoint, no official test list; 0 unused",),
+            None,
             {"ffpp", "dfdc", "dfd", "mine"},
         ),
     ):
-        divided(work, *rules)
+        divided(work, *rules, drawn=drawn)
         prepared = load_prepared(work)
         videos = prepared.videos[3:]
         found = officially_tested(prepared, videos)

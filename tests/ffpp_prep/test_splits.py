@@ -1,6 +1,7 @@
 """Official lists from a folder and from a server, and drawn splits: shares, disjointness, reproducibility."""
 
 import hashlib
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from ffpp_prep.datasets.layouts import list_videos
 from ffpp_prep.datasets.splits import assign
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
+from ffpp_prep.format.tables import read_metadata
 from ffpp_prep.settings import SplitSettings
 from ffpp_prep.stages import scan
 from ffpp_prep.work.store import read_scan
@@ -48,7 +50,7 @@ def splits_by(videos: list[VideoRecord], *names: str) -> list[set[str]]:
 def test_official_format_at_its_real_size(tmp_path: Path) -> None:
     root = trees.ffpp(tmp_path / "root", originals=1000)
     folder = trees.write_splits(tmp_path / "splits", trees.ffpp_pairs(1000), (360, 70, 70))
-    videos, notes = assign(list_videos(root).videos, SplitSettings(folder))
+    videos, notes = assign(list_videos(root).videos, SplitSettings(folder))[:2]
     counts = Counter((v.method, v.split) for v in videos)
     for method in ("original_sequences", *trees.METHODS):
         assert [counts[method, s] for s in ("train", "val", "test")] == [720, 140, 140]
@@ -123,7 +125,7 @@ def test_fetched_lists_are_checked(tmp_path: Path, server: Path, monkeypatch: py
     root = trees.ffpp(tmp_path / "root", methods=())
     checksums = {s: hashlib.sha256((server / f"{s}.json").read_bytes()).hexdigest() for s in USED}
     monkeypatch.setattr(split_files, "OFFICIAL_SHA256", checksums)
-    _, notes = assign(list_videos(root).videos, SplitSettings())
+    _, notes = assign(list_videos(root).videos, SplitSettings())[:2]
     assert notes == ["FaceForensics++ splits: fetched, the official ones; 0 of 10 videos unused"]
     (server / "val.json").write_text((server / "val.json").read_text() + " ")
     with pytest.raises(UserError, match=r"val.json fetched from .* isn't the official file"):
@@ -157,7 +159,7 @@ def test_a_table_with_its_own_splits_needs_no_lists(tmp_path: Path) -> None:
 
 def test_dfd_is_actor_disjoint(tmp_path: Path) -> None:
     root = trees.dfd(tmp_path, ("c23", "c40"))
-    videos, notes = assign(list_videos(root).videos, SplitSettings())
+    videos, notes = assign(list_videos(root).videos, SplitSettings())[:2]
     people = people_by_split(videos)
     assert [len(people[s]) for s in ("train", "val", "test")] == [20, 4, 4]  # 0.72 / 0.14 / 0.14 of 28
     assert len(set.union(*(people[s] for s in USED))) == 28
@@ -226,7 +228,9 @@ def test_a_dfdc_part_is_split_alike_alone_and_among_others(tmp_path: Path) -> No
 
 
 def test_dfdc_holds_out_whole_parts(tmp_path: Path) -> None:
-    videos, notes = assign(list_videos(trees.dfdc(tmp_path, parts=8, originals=2)).videos, SplitSettings())
+    videos, notes = assign(list_videos(trees.dfdc(tmp_path, parts=8, originals=2)).videos, SplitSettings())[
+        :2
+    ]
     splits = {part: {v.split for v in videos if f"part_{part}/" in v.path} for part in range(8)}
     assert all(len(each) == 1 for each in splits.values())
     held = {
@@ -242,14 +246,14 @@ def test_dfdc_holds_out_whole_parts(tmp_path: Path) -> None:
 
 def test_few_dfdc_parts_are_split_inside_and_that_is_said(tmp_path: Path) -> None:
     root = trees.dfdc(tmp_path, parts=2)
-    videos, notes = assign(list_videos(root).videos, SplitSettings())
+    videos, notes = assign(list_videos(root).videos, SplitSettings())[:2]
     assert [v.split for v in videos] == [v.split for v in assigned(root, SplitSettings(dfdc="thesis"))]
     assert notes[-1].startswith("DFDC splits: only 2 parts, too few to hold any out, so the thesis's rule")
 
 
 def test_celebdf_keeps_the_official_test_and_draws_the_rest_by_person(tmp_path: Path) -> None:
     root = trees.celebdf(tmp_path, celebrities=59)
-    videos, notes = assign(list_videos(root).videos, SplitSettings())
+    videos, notes = assign(list_videos(root).videos, SplitSettings())[:2]
     assert sum(v.split == "test" for v in videos) == 4
     drawn = people_by_split([v for v in videos if v.split != "test"])
     assert not drawn["train"] & drawn["val"]
@@ -279,5 +283,20 @@ def test_seeds(tmp_path: Path, build: object) -> None:
 
 def test_without_any_rule_there_is_no_split(tmp_path: Path) -> None:
     root = trees.touch(tmp_path, ["real/a.mp4", "fake/b.mp4"])
-    videos, notes = assign(list_videos(root).videos, SplitSettings())
+    videos, notes = assign(list_videos(root).videos, SplitSettings())[:2]
     assert {v.split for v in videos} == {""} and notes[0].startswith("2 videos without a split")
+
+
+def test_the_table_says_whose_test_videos_were_drawn_here(tmp_path: Path) -> None:
+    def drawn(root: Path, splits: SplitSettings | None = None) -> list[str]:
+        scan(root, root / "work", splits=splits)
+        return list(json.loads(read_metadata(root / "work/videos.parquet", "")[b"drawn_tests"]))
+
+    celebdf = trees.celebdf(tmp_path / "celebdf")
+    assert drawn(celebdf) == []
+    (celebdf / "List_of_testing_videos.txt").unlink()
+    assert drawn(celebdf) == ["celebdf"]
+    assert drawn(trees.dfdc(tmp_path / "dfdc", parts=3)) == ["dfdc"]
+    assert drawn(trees.dfd(tmp_path / "dfd")) == ["dfd"]
+    lists = trees.write_splits(tmp_path / "splits", trees.ffpp_pairs(10), (3, 1, 1))
+    assert drawn(trees.ffpp(tmp_path / "ffpp"), SplitSettings(lists)) == ["ffpp"]

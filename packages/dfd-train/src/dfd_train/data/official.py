@@ -20,8 +20,7 @@ _OFFICIAL = re.compile(r"(?<!not )the official ones|(?<!no )official test list")
 
 def split_rules(work: Path) -> list[str]:
     """Returns how `scan` divided data sets that came without splits, such as DFDC; nothing for older scans."""
-    metadata = read_metadata(work / "videos.parquet", f"run  ffpp-prep scan ROOT -o {work}  again")
-    return list(json.loads(metadata.get(b"split_rules", b"[]")))
+    return list(json.loads(_metadata(work).get(b"split_rules", b"[]")))
 
 
 def officially_tested(prepared: PreparedSet, videos: pd.DataFrame) -> pd.Series:
@@ -32,8 +31,17 @@ def officially_tested(prepared: PreparedSet, videos: pd.DataFrame) -> pd.Series:
     tested = videos["split"] == "test"
     for own, start in prepared.parts:
         here = (videos.index >= start) & (videos.index < start + len(own.videos))
-        for rule in split_rules(own.work):
-            name, _, how = rule.partition(" splits: ")
-            if not _OFFICIAL.search(how):
-                tested &= ~(here & (videos["dataset"] == _DATASETS.get(name)))
+        tested &= ~(here & videos["dataset"].isin(_drawn(own.work)))
     return tested
+
+
+def _drawn(work: Path) -> list[str]:
+    """Returns the data sets whose test videos `scan` drew; older scans say it in the words of their rules only."""
+    if (names := _metadata(work).get(b"drawn_tests")) is not None:
+        return list(json.loads(names))
+    rules = [rule.partition(" splits: ") for rule in split_rules(work)]
+    return [_DATASETS[name] for name, _, how in rules if name in _DATASETS and not _OFFICIAL.search(how)]
+
+
+def _metadata(work: Path) -> dict[bytes, bytes]:
+    return read_metadata(work / "videos.parquet", f"run  ffpp-prep scan ROOT -o {work}  again")

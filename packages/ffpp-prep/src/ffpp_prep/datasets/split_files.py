@@ -21,8 +21,8 @@ MAX_BYTES = 1 << 20
 Pairs = list[tuple[str, str]]
 
 
-def official_lists(folder: Path | None) -> tuple[dict[str, Pairs], str]:
-    """Returns pairs of ids by split, and in words where they are from.
+def official_lists(folder: Path | None) -> tuple[dict[str, Pairs], str, bool]:
+    """Returns pairs of ids by split, in words where they are from, and whether they are the official ones.
 
     Args:
         folder: with train.json, val.json and test.json; None fetches the official ones.
@@ -39,7 +39,7 @@ def official_lists(folder: Path | None) -> tuple[dict[str, Pairs], str]:
         )
     source = "fetched" if folder is None else f"lists in {folder}"
     kind = "not the official ones" if changed else "the official ones"
-    return {name: _pairs(contents[name], name, folder) for name in SPLITS}, f"{source}, {kind}"
+    return {name: _pairs(contents[name], name, folder) for name in SPLITS}, f"{source}, {kind}", not changed
 
 
 def given_actors(folder: Path | None) -> dict[str, str] | None:

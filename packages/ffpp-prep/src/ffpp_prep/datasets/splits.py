@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,7 @@ __all__ = [
     "DFDC_SHARES",
     "FEWEST_PARTS",
     "FFPP_SHARES",
+    "Assigned",
     "SplitSettings",
     "Splits",
     "assign",
@@ -34,39 +36,57 @@ FEWEST_PARTS = 3
 Splits = dict[str, str]  # video_id or a person -> split
 
 
-def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> tuple[list[VideoRecord], list[str]]:
-    """Gives every video without one a split; returns the videos and one line for each thing to know.
+class Assigned(NamedTuple):
+    """Videos with their splits, and how those came about."""
+
+    videos: list[VideoRecord]
+    notes: list[str]
+    """one line for each thing to know"""
+    rules: list[str]
+    """those of the notes that say how a data set was divided"""
+    drawn: list[str]
+    """data sets whose test split was drawn here: it isn't their authors'"""
+
+
+def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> Assigned:
+    """Gives every video without one a split.
 
     Raises:
         UserError: FaceForensics++ needs its lists and there are none, or they can't be read.
     """
-    notes: list[str] = []
+    rules: list[str] = []
+    drawn: list[str] = []
     splits: Splits = {}
     if ffpp := _open(videos, "ffpp"):
-        lists, origin = official_lists(settings.folder)
+        lists, origin, official = official_lists(settings.folder)
         splits |= _by_pairs(ffpp, lists)
-        notes.append(f"FaceForensics++ splits: {origin}; {_unused(splits, ffpp)}")
+        drawn += [] if official else ["ffpp"]
+        rules.append(f"FaceForensics++ splits: {origin}; {_unused(splits, ffpp)}")
     if dfd := _open(videos, "dfd"):
         splits |= _by_original(dfd, settings.seed) if settings.dfd == "thesis" else _by_actors(dfd, settings)
         rule = "the thesis's, random over originals: actors stand in several splits"
         rule = rule if settings.dfd == "thesis" else "actor-disjoint"
-        notes.append(f"DeepFakeDetection splits: {rule}; {_unused(splits, dfd)}")
+        drawn.append("dfd")
+        rules.append(f"DeepFakeDetection splits: {rule}; {_unused(splits, dfd)}")
     if dfdc := _open(videos, "dfdc"):
-        drawn, note = _of_dfdc(dfdc, settings)
-        splits |= drawn
-        notes.append(f"DFDC splits: {note}")
+        of_dfdc, note = _of_dfdc(dfdc, settings)
+        splits |= of_dfdc
+        drawn.append("dfdc")
+        rules.append(f"DFDC splits: {note}")
     if celebdf := _open(videos, "celebdf"):
         test = [v for v in videos if v.dataset == "celebdf" and v.split == "test"]
         splits |= _by_celebrities(celebdf, bool(test), settings.seed)
-        notes.append(_celebdf_note(test, celebdf, splits))
+        drawn += [] if test else ["celebdf"]
+        rules.append(_celebdf_note(test, celebdf, splits))
     assigned = [replace(v, split=splits.get(v.video_id, v.split)) for v in videos]
+    notes = list(rules)
     without = sum(not v.split for v in assigned)
     if without:
         notes.append(
             f"{counted(without, 'video')} without a split: can be scored, not trained on; folders train/, val/ and "
             "test/ or a table's column split would give one"
         )
-    return assigned, notes
+    return Assigned(assigned, notes, rules, drawn)
 
 
 def _open(videos: Iterable[VideoRecord], dataset: str) -> list[VideoRecord]:

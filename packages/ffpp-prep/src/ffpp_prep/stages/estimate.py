@@ -112,7 +112,7 @@ def estimate_root(
     detecting = workers.decoders
     videos: Sequence[VideoRecord] = list_videos(Path(root), layout, words).videos
     if crop.for_training:
-        videos, _ = assign(videos, own_splits(Path(root), splits or SplitSettings()))
+        videos = assign(videos, own_splits(Path(root), splits or SplitSettings())).videos
     looked = _spread(videos, HEADERS)
     headers = [_header(video) for video in bar(looked, "counting", unit="video")]
     readable = [(video, header) for video, header in zip(looked, headers, strict=True) if header]

@@ -70,21 +70,22 @@ def scan(
     if splits.folder:
         apart += [splits.folder, *(splits.folder / f"{name}.json" for name in (*SPLITS, "dfd"))]
     listing = list_videos(root, layout, words, apart, altered_voice, pictures)
-    videos, notes = assign(listing.videos, splits)
+    assigned = assign(listing.videos, splits)
     demonstration = (root / SAMPLE_MARK).is_file()
     metadata = {
         "root": str(root.resolve()),
         "demonstration": str(demonstration).lower(),
         "split_seed": str(splits.seed),
-        "split_rules": json.dumps([note for note in notes if " splits: " in note]),
+        "split_rules": json.dumps(assigned.rules),
+        "drawn_tests": json.dumps(assigned.drawn),
     }
     with only_run(work):
         if not moved:
             _refuse_another_root(root.resolve(), work)
         _write_refused(work / "refused.csv", listing.refused)
-        write_scan(work, videos, metadata)
-    counts = Counter((v.method, v.split or "none") for v in videos)
-    return ScanSummary(len(videos), dict(counts), (*listing.notes, *notes), listing.refused)
+        write_scan(work, assigned.videos, metadata)
+    counts = Counter((v.method, v.split or "none") for v in assigned.videos)
+    return ScanSummary(len(assigned.videos), dict(counts), (*listing.notes, *assigned.notes), listing.refused)
 
 
 def _write_refused(path: Path, refused: Sequence[RefusedEntry]) -> None:
