@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -133,8 +134,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     head = clips.decode(clips.talking_head())
     clips.encode(folder / "root" / "real" / "a.mp4", head[:6])
     clips.encode(folder / "root" / "fake" / "Swap" / "b.mp4", head[30:36])
-    command = [sys.executable, "-m", "ffpp_prep", "extract", "root", "-o", "work", "--jobs", "1"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert clips.here("extract", "root", "-o", "work", *clips.QUICK).returncode == 0
     return folder / "work"
 
 
@@ -161,8 +163,11 @@ def test_dfd_train_reads_what_ffpp_prep_writes(work: Path, tmp_path: Path) -> No
         assert np.array_equal(from_video.read_crop(row.video_id, row.frame, row.face), expected)
 
 
-def test_the_scripts_of_the_page_run(work: Path) -> None:
+def test_the_scripts_of_the_page_run(
+    work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The code of docs/format.md as it stands there."""
+    monkeypatch.chdir(work.parent)
     page = (ROOT / "docs/format.md").read_text()
     with_torch, without = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     videos = work / "videos.parquet"
@@ -174,9 +179,8 @@ def test_the_scripts_of_the_page_run(work: Path) -> None:
         for code, said in ((with_torch, "torch.Size([12, 3, 299, 299])"), (without, "real/a.mp4 5 0 (")):
             script = work.parent / "script.py"
             script.write_text(code)
-            command = [sys.executable, script.name]
-            result = subprocess.run(command, cwd=work.parent, capture_output=True, text=True, check=True)
-            assert said in result.stdout
+            runpy.run_path(str(script), run_name="__main__")
+            assert said in capsys.readouterr().out
     finally:
         videos.write_bytes(before)
 

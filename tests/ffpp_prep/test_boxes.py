@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from clips import FRAMES, encode, ffpp_prep, square_head
+from clips import FRAMES, QUICK, encode, here, square_head
 
 from ffpp_prep import read_boxes
 from ffpp_prep.detector import Detections, FaceDetector, load_detector
@@ -107,7 +107,7 @@ def test_every_is_detect_every(tree: Path, tmp_path: Path) -> None:
     for i, (command, option) in enumerate(
         (("boxes", "--every"), ("boxes", "--detect-every"), ("extract", "--detect-every"))
     ):
-        result = ffpp_prep(command, tmp_path, "-o", tmp_path / f"work{i}", "--jobs", 1, option, 4)
+        result = here(command, tmp_path, "-o", tmp_path / f"work{i}", option, 4, *QUICK)
         assert result.returncode == 0, result.stderr
         tables.append(read_boxes(tmp_path / f"work{i}"))
     assert all(table.equals(tables[0]) for table in tables)

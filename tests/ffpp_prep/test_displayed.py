@@ -203,7 +203,7 @@ def resizing(path: Path, head: list, change: int, frames: int) -> Path:
 
 @pytest.mark.parametrize("every", [4, 25])
 def test_no_box_is_filled_in_between_two_picture_sizes(tmp_path: Path, head: list, every: int) -> None:
-    path, detector = resizing(tmp_path / "v.h264", head, 10, 20), load_detector("litert")
+    path, detector = resizing(tmp_path / "v.h264", head, 10, 20), load_detector(detector="blazeface")
     found = [detect_video("v", str(path), detector, BoxSettings(every=k)).rows for k in (1, every)]
     full, sparse = (
         rows.to_pandas().query("face == 0").set_index("frame") for rows in found if rows is not None

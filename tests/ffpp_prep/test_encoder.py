@@ -35,13 +35,14 @@ def encoded(pictures: list[np.ndarray], threads: int, format: str = "mp4", codec
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-def test_twenty_encodings_are_equal(head: list[np.ndarray], threads: int) -> None:
-    # 854 pixels are no multiple of an AVX-512 register: what x264 reads behind a row differed from run to run
+@pytest.mark.parametrize(("threads", "times"), [(1, 12), (4, 6)])
+def test_encodings_are_equal(head: list[np.ndarray], threads: int, times: int) -> None:
+    # 854 pixels are no multiple of an AVX-512 register: what x264 reads behind a row differed from run to run, in
+    # one of three by one thread, in two of three by four
     pictures = head_at(head, 854, 480)
     random = np.random.default_rng(0)
     seen = set()
-    for _ in range(20):
+    for _ in range(times):
         other = random.integers(0, 255, random.integers(10**5, 5 * 10**6), np.uint8)  # the heap is another
         seen.add(encoded(pictures, threads))
         del other
@@ -83,7 +84,8 @@ def test_no_other_place_sets_an_encoder_up() -> None:
     places = []
     for folder in ("packages", "tests", "benchmarks", "tools"):
         for path in (REPOSITORY / folder).rglob("*.py"):
-            for call in ast.walk(ast.parse(path.read_text())):
+            text = path.read_text()
+            for call in ast.walk(ast.parse(text)) if "add_stream" in text else ():
                 if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "add_stream":
                     places.append((path, ast.unparse(call)))
     others = [text for path, text in places if path != own]

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from clips import ffpp_prep
+from clips import here
 from PIL import Image
 from test_detector_parts import slow_detections
 
@@ -164,7 +164,7 @@ def test_blazefaces_candidates_are_averaged_alike() -> None:
 
 @pytest.mark.parametrize("name", ["ssd", "blazeface"])
 def test_a_lower_precision_moves_boxes_a_little_and_is_recorded(name: str, head: list[np.ndarray]) -> None:
-    frames = np.stack([head[0], head[90]])
+    frames = head[90][None]
     exact = load_detector("torch", detector=name)
     rough = load_detector("torch", detector=name, precision="bf16")
     assert (rough.engine, rough.weights_sha256) == ("torch-bf16", exact.weights_sha256)
@@ -182,8 +182,8 @@ def test_the_command_records_the_engine_and_another_one_goes_on(
         clips.encode(tmp_path / "root" / "real" / f"{name}.mp4", head[:2])
     work, one = tmp_path / "work", tmp_path / "root" / "real" / "b.mp4"
     hidden = one.rename(tmp_path / "b.mp4")
-    options = ("--detector", "blazeface", "--jobs", 1)
-    done = ffpp_prep("boxes", tmp_path / "root", "-o", work, *options, "--engine", "torch", "--gpus", 0)
+    options = ("--detector", "blazeface")
+    done = here("boxes", tmp_path / "root", "-o", work, *options, "--engine", "torch", "--gpus", 0)
     assert done.returncode == 0, done.stderr
     hidden.rename(one)
     summary = detect_boxes_again(tmp_path / "root", work)
@@ -194,16 +194,16 @@ def test_the_command_records_the_engine_and_another_one_goes_on(
         pq.read_schema(part).metadata[b"fingerprint"] for part in (work / "boxes").glob("boxes-*")
     }
     assert len(fingerprints) == 1
-    assert ffpp_prep("verify", work).returncode == 0
+    assert here("verify", work).returncode == 0
     rows = read_boxes(work)
     own = [rows[rows["video_id"] == video][BOX].to_numpy() for video in ("real/a.mp4", "real/b.mp4")]
     assert own[0] == pytest.approx(own[1], abs=0.5)
 
 
 def detect_boxes_again(root: Path, work: Path) -> str:
-    scanned = ffpp_prep("scan", root, "-o", work)
+    scanned = here("scan", root, "-o", work)
     assert scanned.returncode == 0, scanned.stderr
-    return ffpp_prep("boxes", work, "--detector", "blazeface", "--jobs", 1, "--engine", "litert").stdout
+    return here("boxes", work, "--detector", "blazeface", "--engine", "litert").stdout
 
 
 def test_torch_is_the_default_where_it_sees_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
