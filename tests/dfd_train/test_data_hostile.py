@@ -233,7 +233,7 @@ def test_a_manifest_that_names_places_beyond_a_shard(work: Path, last: int) -> N
     content = json.loads(path.read_text())
     content["shards"][0] |= {"blob": [last, last], "index_crc32": 0}
     path.write_text(json.dumps(content))
-    with pytest.raises(Damaged, match=r"faces-00000\.h5: damaged: its crops would lie beyond its end; run"):
+    with pytest.raises(Damaged, match=r"faces-00000\.h5: damaged: its crops would be beyond its end; run"):
         load_prepared(work)
 
 

@@ -114,7 +114,7 @@ def test_a_calibration_of_before_is_told_and_learned_anew_on_request(
     caplog.clear()
     kept = run_calibration(run)
     assert kept is not None and kept.score.frame_temperature == 2.0  # nobody's scores change by themselves
-    told = f"`dfd-train calibrate {run}` learns it anew"
+    told = f"`dfd-train calibrate {run}` learns it again"
     assert caplog.text.count(told) == 1
     capsys.readouterr()
     assert main(["calibrate", str(run)]) == 0

@@ -177,7 +177,7 @@ def test_several_runs_and_mistakes(run, tmp_path, capsys):
     assert main([*namesake[:2], str(tmp_path / run.name), *namesake[2:]]) == 2
     assert "two runs are called 'tiny'" in capsys.readouterr().err
     assert main(command(run, tmp_path / "out", "--data", str(tmp_path / "gone"))) == 2
-    assert "if the prepared set lies elsewhere: --data WORK" in capsys.readouterr().err
+    assert "if the prepared set is elsewhere: --data WORK" in capsys.readouterr().err
     assert main(command(tmp_path / "none", tmp_path / "out")) == 2
     assert "is no run folder" in capsys.readouterr().err
 

@@ -228,7 +228,7 @@ def test_crops_of_others_have_no_other_margin(sets, small_set_writer, tmp_path):
     told = json.loads((sets / "run/suites/own/suite.json").read_text())
     assert [one["protocol"] for one in told["sets"]] == ["stored"]
     (left,) = told["left_out"]
-    assert left["protocol"] == "wide" and left["reason"].endswith("nothing lies around them: no other margin")
+    assert left["protocol"] == "wide" and left["reason"].endswith("nothing is around them: no other margin")
 
 
 def test_another_alignment_is_cut_from_the_videos_or_refused_in_one_line(sets, aligned_films, tmp_path):

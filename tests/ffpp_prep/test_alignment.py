@@ -100,6 +100,6 @@ def test_what_predict_cuts_is_what_extract_cuts(head: list[np.ndarray]) -> None:
 def test_settings_of_alignment() -> None:
     with pytest.raises(UserError, match="align=arcface: must be"):
         CropSettings(align="arcface")  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="size=0: must be above 0 where align=deepfakebench"):
+    with pytest.raises(UserError, match="size=0: must be above 0 if align=deepfakebench"):
         CropGeometry(align="deepfakebench")
     assert CropSettings(align="deepfakebench").size == 256 and CropSettings().size == 0

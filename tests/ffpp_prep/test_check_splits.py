@@ -202,7 +202,7 @@ def test_usage(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no videos\.parquet here"):
         audit_splits(root)
     result = here("check-splits", "--help")
-    assert "exits 1 where there are any" in " ".join(result.stdout.split())
+    assert "exits 1 if there are any" in " ".join(result.stdout.split())
 
 
 @pytest.mark.full

@@ -203,7 +203,7 @@ def test_what_is_no_digest_is_one_line(
     cases = {
         cut: "damaged",
         other: "is no digest",
-        edited(twice): "stands in it twice",
+        edited(twice): "is in it twice",
         tmp_path / "none": "No such",
     }
     for path, said in cases.items():

@@ -48,7 +48,7 @@ def test_every_file_on_disk_is_a_video_or_refused(tmp_path: Path, layout: str) -
     for name in ("elsewhere/x.mp4", "elsewhere/deep/er/y.TS", "z.gif"):
         assert reasons[name].startswith("no")  # not where the layout looks, or in no list
     assert {name: reasons[name] for name in strange[3:]} == {
-        "frames/1.png": "a picture beside videos; --pictures frames or each takes it",
+        "frames/1.png": "a picture among videos; --pictures frames or each takes it",
         "part.zip": "an archive; unpack it",
         "labels.csv": "a list that this layout doesn't read",
         "._hidden.mp4": "hidden video",
@@ -92,7 +92,7 @@ def test_no_file_of_any_tree_vanishes(tmp_path: Path, seed: int) -> None:
 def test_many_files_of_a_folder_are_one_row(tmp_path: Path) -> None:
     trees.touch(tmp_path, ["real/a.mp4", *(f"real/frames/{i:03d}.png" for i in range(300))])
     assert refused(list_videos(tmp_path)) == {
-        "real/frames/*.png (300 files)": "a picture beside videos; --pictures frames or each takes it"
+        "real/frames/*.png (300 files)": "a picture among videos; --pictures frames or each takes it"
     }
 
 

@@ -203,7 +203,7 @@ def test_pictures_beside_videos_are_taken_where_that_is_asked_for(tmp_path: Path
     found = list_videos(tmp_path, pictures="frames")
     assert {v.video_id for v in found.videos} == {"real/a.mp4", "fake/b"}
     assert {r.entry: r.reason for r in found.refused} == {
-        "'a.jpg'": "a picture beside videos; --pictures frames or each takes it"
+        "'a.jpg'": "a picture among videos; --pictures frames or each takes it"
     }
 
 
@@ -366,7 +366,7 @@ def test_a_detector_runs_on_pictures_too(tmp_path: Path) -> None:
 
 
 def test_no_detector_is_named_where_faces_are_as_they_are() -> None:
-    with pytest.raises(UserError, match="detector=blazeface: none runs where faces=as-is"):
+    with pytest.raises(UserError, match="detector=blazeface: none runs if faces=as-is"):
         BoxSettings(faces="as-is", detector="blazeface")
 
 

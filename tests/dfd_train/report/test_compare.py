@@ -188,7 +188,9 @@ def test_notes_of_several_runs_are_one(make_run):
 
 def test_what_is_best_beside_the_thesis_is_said_below_the_table():
     table = named(thesis_tables([], []), "table-5.3")
-    said = "best of the thesis's columns as printed; of yours, better than each other by paired tests"
+    said = (
+        "among the thesis's columns, the best as printed; among yours, better than all others by paired tests"
+    )
     lines = table.to_text().splitlines()
     assert any(cell.mark == "best" for row in table.rows for cell in row)
     assert lines[lines.index(f"  * {said}") - 1].startswith("Overall")

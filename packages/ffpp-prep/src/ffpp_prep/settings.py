@@ -114,7 +114,7 @@ class BoxSettings(Checked):
             if getattr(self, name) == empty:
                 object.__setattr__(self, name, "")
         if self.faces and self.detector:
-            raise UserError(f"detector={self.detector}: none runs where faces=as-is (--faces as-is)")
+            raise UserError(f"detector={self.detector}: none runs if faces=as-is (--faces as-is)")
 
     @property
     def finder(self) -> Literal[DetectorName, "whole"]:
@@ -232,7 +232,7 @@ class CropSettings(Checked):
     boxes: str = setting("", flag="boxes of fingerprint")
     align: Literal["", "none", "deepfakebench"] = setting(
         "",
-        "turn and scale each face so that eyes, nose and mouth lie on this template; needs ffpp-prep landmarks; "
+        "turn and scale each face so that eyes, nose and mouth match this template; needs ffpp-prep landmarks; "
         "--size is then 256 by default, and --margin 0.3 DeepfakeBench's scale of 1.3",
         empty="none",
     )
@@ -308,7 +308,7 @@ class SplitSettings(Checked):
     )
     dfdc: DfdcRule = setting(
         "parts",
-        "DFDC: whole parts held out, or the thesis's draw inside each part, where people leak",
+        "DFDC: whole parts held out, or the thesis's draw inside each part, which leaks people",
         flag="--dfdc-splits",
     )
     seed: CountOrZero = setting(0, "the seed of drawn splits", metavar="N")

@@ -130,7 +130,7 @@ def _read(path: Path) -> Any:
         raise
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path}: no checkpoint, or one with Python objects beside its tensors, which are never loaded; "
+            f"{path}: no checkpoint, or one with Python objects besides tensors, which are never loaded; "
             "save model.state_dict() instead"
         ) from error
     except Exception as error:  # a damaged file makes the readers raise almost anything

@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_list)
 
-    command = commands.add_parser("profile", help="the thesis's Table 7.1 beside our figures")
+    command = commands.add_parser("profile", help="the thesis's Table 7.1 next to our figures")
     command.add_argument(
         "--speed", action="store_true", help="also measure the time of one image on one core"
     )

@@ -112,7 +112,7 @@ def _say_its_age(run: Path, kept: Calibration) -> None:
     if not kept.stretches.groups:
         log.warning(
             "%s is of an earlier version, a temperature only, and doesn't know whom its videos show: "
-            "`dfd-train calibrate %s` learns it anew",
+            "`dfd-train calibrate %s` learns it again",
             run / FILE,
             run,
         )
@@ -149,7 +149,7 @@ def validation_predictions(run: Path) -> pd.DataFrame:
     path = folder.predictions("val")
     remedy = f"`dfd-train evaluate {run} --split val` scores them"
     if folder.is_adopted:
-        remedy = f"`dfd-train calibrate {run} --data WORK` makes them of labelled videos of yours"
+        remedy = f"`dfd-train calibrate {run} --data WORK` makes them from your own labelled videos"
     if not path.is_file():
         raise FileNotFoundError(f"no validation predictions: {path}; {remedy}")
     predictions, facts = read_predictions(path)

@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     adopt(card, weights, options.out)
     for sentence in card.sentences():
         print(sentence)
-    print("It gives scores and no verdict until it is calibrated on labelled footage of yours:")
+    print("It gives scores and no verdict until it is calibrated on your own labelled videos:")
     print(f"  dfd-train calibrate {options.out} --data WORK")
     print(options.out)
     return 0

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("comparison"), metavar="DIR", help="where to write"
     )
-    parser.add_argument("--reference", choices=("thesis",), help="show the thesis's tables beside the runs'")
+    parser.add_argument("--reference", choices=("thesis",), help="show the thesis's tables next to the runs'")
     parser.add_argument(
         "--common",
         action="store_true",

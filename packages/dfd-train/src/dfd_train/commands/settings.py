@@ -20,7 +20,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a TOML file of settings, or the name of a preset (listed below); of several, later ones win",
+        help="a TOML file of settings, or the name of a preset (listed below); if there are several, later ones win",
     )
     parser.add_argument(
         "--set",

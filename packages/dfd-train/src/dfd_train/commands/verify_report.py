@@ -9,7 +9,7 @@ from dfd_train.commands.arguments import add_device, add_other_models, add_trust
 from dfd_train.errors import UserError
 from ffpp_prep.command_line.program import Outcome
 
-HELP = "check a report of predict: its hashes, and its scores anew"
+HELP = "check a report of predict: its hashes, and by scoring again"
 EXAMPLE = "dfd-train verify-report predictions/holiday.mp4 --file holiday.mp4 --again runs/v1"
 
 

@@ -107,7 +107,7 @@ def _way_out(left_out: Sequence[Count]) -> str:
         "not done": "run `ffpp-prep boxes WORK`",
         "multiple faces": "--multiple-faces keep (data.multiple_faces) takes the best face of each frame, touched the "
         "manipulated one",
-        "touched face unknown": "`ffpp-prep check-fakes WORK` finds it where originals are there",
+        "touched face unknown": "`ffpp-prep check-fakes WORK` finds it if the originals are there",
         "excluded method": "name fewer methods in --exclude-methods (data.exclude_methods)",
     }
     return ways.get(most, "`ffpp-prep status WORK` says why for each")

@@ -139,7 +139,7 @@ def open_data(config: RunConfig) -> TrainingData:
         works = " --also ".join(str(own.work) for own, _ in prepared.parts)
         raise UserError(
             f"{counted(len(leaks), 'leak')}, such as {KINDS[leaks[0].kind]}: {leaks[0].line()}; all of "
-            f"them: ffpp-prep check-splits {works}; split anew, or allow it by name: "
+            f"them: ffpp-prep check-splits {works}; split again, or allow it by name: "
             "--set data.allow_leaks=true"
         )
     videos = with_places(prepared, config.data.multiple_faces)

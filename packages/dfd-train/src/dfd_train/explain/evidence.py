@@ -142,10 +142,10 @@ def mask_table(frame: pd.DataFrame, left_out: int, warning: str) -> Table:
 
     header = ("Weight\ninside", *(one.title for one in BLIND_BASELINES), "Less\nthe best", "95 %\ninterval")
     notes = (
-        "Weight inside: of what speaks for fake, the share inside the mask; strongest inside: how often the strongest "
-        "place is. Baselines know nothing of the model: a spot in the middle, the method on random weights, other "
-        "people's masks. Less the best: the mean less that of the best baseline on the same pictures; above 0 the "
-        "explanation says something of the model. Definitions: docs/metrics.md.",
+        "Weight inside: the share of the evidence for fake that is inside the mask; strongest inside: how often the "
+        "strongest place is. Baselines know nothing of the model: a spot in the middle, the method on random weights, "
+        "other people's masks. Less the best: the mean less that of the best baseline on the same pictures; above 0 "
+        "the explanation says something of the model. Definitions: docs/metrics.md.",
         *_evidence(frame, left_out),
     )
     return _by_part(
@@ -223,9 +223,7 @@ def _evidence(frame: pd.DataFrame, left_out: int) -> tuple[str, ...]:
     if groups < FEWEST:
         text += f" No interval: fewer than {FEWEST} of them."
     if left_out:
-        text += (
-            f" Left out: {counted(left_out, 'picture')} in which a method found nothing that speaks for fake."
-        )
+        text += f" Left out: {counted(left_out, 'picture')} in which a method found no evidence for fake."
     return (text,)
 
 

@@ -131,7 +131,7 @@ def _finish(axis: Axes, lines: list[str], colour: str) -> None:
 
 
 def _title(method: str, rows: Sequence[Row], columns: int, warning: str) -> str:
-    what = f"{TITLES[method]}: red speaks for fake, green for real"
+    what = f"{TITLES[method]}: red is evidence for fake, green for real"
     if method == "lime":
         what += f"; the {STRONGEST} strongest superpixels"
     if any(row.picture.mask is not None for row in rows):

@@ -77,7 +77,7 @@ def _try(path: Path) -> None:
     except Exception as error:  # of protobuf, whatever its version
         sys.exit(_said(f"not a readable ONNX file ({type(error).__name__}); copy it, or export it, again"))
     if any(tensor.external_data or tensor.data_location == tensor.EXTERNAL for tensor in _tensors(model)):
-        sys.exit(_said("its weights are said to stand in other files; allowed: one file with all in it"))
+        sys.exit(_said("it says that its weights are in other files; allowed: one file with all in it"))
     del model
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

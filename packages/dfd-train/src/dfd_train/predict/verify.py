@@ -206,7 +206,7 @@ def _differences(old: Result, new: Result, old_frames: Path, new_frames: Path) -
         ], 0.0
     moved = float(np.abs(before[SIDES] - now[SIDES]).max(axis=None)) if len(before) else 0.0
     if moved > 1.0:
-        wrong.append(f"boxes lie up to {moved:.1f} pixels elsewhere")
+        wrong.append(f"boxes are up to {moved:.1f} pixels elsewhere")
     columns = [name for name in now if name == "prob" or name.startswith("logit")]
     a, b = (table.reindex(columns=columns).to_numpy(np.float64) for table in (before, now))
     if (np.isnan(a) != np.isnan(b)).any():

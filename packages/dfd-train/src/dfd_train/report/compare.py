@@ -147,7 +147,7 @@ def _restricted(name: str, judged: Sequence[Judged], videos: frozenset[str]) -> 
         f"{run} scored {found.frames['video_id'].nunique():,}" for run, found in having.items()
     )
     if not videos:
-        return f"{name}: no video was scored by all ({counts}): they stand in no table side by side."
+        return f"{name}: no video was scored by all ({counts}): no table compares them."
     return f"{name}: numbers are over the {len(videos):,} {plural(len(videos), 'video')} that all scored ({counts})."
 
 

@@ -48,7 +48,7 @@ def protocol_table(
     )
     notes = (
         f"Both of the same logits: {many} from the first to the last, crops of 256 pixels.",
-        "The benchmark makes one video of all of a set that have one file name, fake where all its frames are.",
+        "The benchmark makes one video of all of a set with the same file name; it is fake if all its frames are.",
         *(
             ("The benchmark tests on all of DeepFakeDetection; here it is this split's.",)
             * _has_dfd(predictions)

@@ -24,7 +24,7 @@ from dfd_train.report.sizes import ModelSize
 from dfd_train.report.table import NOTHING, Cell, Mark, Table, number, words
 from dfd_train.report.works import Works
 
-BEST = "best of the thesis's columns as printed; of yours, better than each other by paired tests"
+BEST = "among the thesis's columns, the best as printed; among yours, better than all others by paired tests"
 SHORT = {"loss": "loss", "video_accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 
 

@@ -69,7 +69,7 @@ def robustness_table(results: Sequence[SweepResult], sweeps: Sequence[Sweep], sp
                 cells.append(percent(summary.balanced_accuracy if summary else math.nan))
                 cells.append(number(summary.video_auc if summary else math.nan, 4))
             rows.append(tuple(cells))
-    notes = (f"Each level stands alone, applied to {_what(sweeps)}; a video counts as fake above 0.5.",)
+    notes = (f"Each level is applied alone, to {_what(sweeps)}; a video counts as fake above 0.5.",)
     return Table(
         f"Robustness, {split}", header, tuple(rows), notes, slug="robustness-table", warning=_warning(results)
     )

@@ -98,7 +98,7 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Swee
     try:
         prepared = open_sets(model.works(request.data))
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error}; if the prepared set lies elsewhere: --data WORK") from None
+        raise FileNotFoundError(f"{error}; if the prepared set is elsewhere: --data WORK") from None
     check_split(prepared, request.split)
     prepared = model.crops_of(prepared)
     several = config.data.multiple_faces

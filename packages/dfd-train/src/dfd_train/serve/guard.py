@@ -70,7 +70,9 @@ class Access:
         if origin is not None and _origin_of(origin) != host.lower():
             raise Refused(403, "another site's page may not send here")
         if self.token and path != HEALTH and not self._is_known(headers, query):
-            raise Refused(403, "open the address with the token that stands where the program was started")
+            raise Refused(
+                403, "open the address with the token: it was printed where the program was started"
+            )
 
     def brings_token(self, query: str) -> bool:
         """Returns whether an address holds the token."""

@@ -98,7 +98,7 @@ def openapi(detectors: Sequence[str], report: Mapping[str, str]) -> dict[str, An
                 },
                 "delete": {
                     "operationId": "remove",
-                    "summary": "Cancel it, or forget it where it is done.",
+                    "summary": "Cancel it, or forget it if it is done.",
                     "parameters": [number],
                     "responses": {"200": upload, **missing},
                 },

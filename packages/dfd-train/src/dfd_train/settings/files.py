@@ -21,7 +21,7 @@ RECIPES = Path(__file__).parent / "recipes"
 """of what the field trains today"""
 MOST_BYTES = 1_000_000
 _SEAL = re.compile(rb"# content_crc32: ([0-9a-f]{8})[^\n]*\n")
-_REMEDY = "take it from a copy, or, where it was changed on purpose, remove its first line"
+_REMEDY = "take it from a copy, or, if it was changed on purpose, remove its first line"
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ class DataConfig(Checked):
     )
     batches: Literal["various", "dual", "shuffled", "blends"] = setting(
         "various",
-        "several pairs of videos per batch (various), one pair (dual), plain shuffled frames, or real frames beside "
+        "several pairs of videos per batch (various), one pair (dual), plain shuffled frames, or real frames with "
         "blends of themselves (blends)",
     )
     batch_size: Annotated[int, Range(ge=2, le=16384)] = setting(24, "crops per batch, an even number")
@@ -284,7 +284,7 @@ class TrainConfig(Checked):
     epochs: Annotated[int, Range(ge=1, le=MOST)] = setting(50, "epochs of the run")
     max_steps: Count | None = setting(None, "at most this many batches per epoch, to try something quickly")
     seed: Annotated[int, Range(ge=0)] = setting(0, "seed of weights, batches, transforms and dropout")
-    device: Device = setting("auto", "where to compute; auto: a GPU where there is one")
+    device: Device = setting("auto", "where to compute; auto: a GPU if there is one")
     threads: Annotated[int, Range(ge=1, le=1024)] | None = setting(
         None, "CPU threads of torch; unset: torch's choice"
     )
@@ -296,7 +296,7 @@ class TrainConfig(Checked):
         10.0, "minutes between saves within an epoch; 0: save only at its end"
     )
     gradient_flow: bool = setting(False, "record mean and maximum gradient per layer (Fig. 7.1)")
-    tensorboard: bool = setting(False, "write TensorBoard events beside events.jsonl")
+    tensorboard: bool = setting(False, "write TensorBoard events next to events.jsonl")
     wandb: bool = setting(
         False, "Weights & Biases: into RUN/wandb, or, with WANDB_MODE=online, to its server"
     )

@@ -268,7 +268,7 @@ class _Scorer:
             )
         if protocol.margin is not None and "as-is" in detection_of(prepared).get("faces", ()):
             raise UserError(
-                f"{prepared.work}: its pictures are face crops already (--faces as-is), and nothing lies around them: "
+                f"{prepared.work}: its pictures are face crops already (--faces as-is), and nothing is around them: "
                 "no other margin"
             )
         stored = prepared.geometry

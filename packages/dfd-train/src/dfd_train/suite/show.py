@@ -131,7 +131,7 @@ def protocol_line(protocol: Protocol) -> str:
         frames = f"{protocol.frames or 32} frames a video from the first to the last, in crops of 256 pixels"
     crops = ["crops as they are stored, or the detector's own"]
     if protocol.cuts:
-        crops = ["crops cut anew"]
+        crops = ["crops cut again"]
         crops += [f"margin {protocol.margin:g}"] if protocol.margin is not None else []
         crops += (
             [f"aligned to {protocol.align}" if protocol.align else "not aligned"]
@@ -164,7 +164,7 @@ def _notes(result: SuiteResult) -> list[str]:
     )
     notes.append(
         "Means count every set alike. Their intervals are for other people of these sets, not for other sets; none is "
-        "given where two sets may share people, or one of them has none."
+        "given if two sets may share people, or if one of them has no interval."
     )
     notes += _few(result.scored)
     if other := [

@@ -16,7 +16,7 @@ from ffpp_prep.text.units import counted
 if TYPE_CHECKING:
     from ffpp_prep.digests import Comparison
 
-HELP = "compare a work folder's crops with another lab's digest; exits 1 where they differ"
+HELP = "compare a work folder's crops with another lab's digest; exits 1 if they differ"
 EXAMPLE = "ffpp-prep check-digest work crops.parquet --csv differences.csv"
 
 

@@ -16,9 +16,7 @@ from ffpp_prep.text.units import counted
 if TYPE_CHECKING:
     from ffpp_prep.datasets.leaks import Audit, Leak
 
-HELP = (
-    "look for the same original, group, person, file or pictures in two splits; exits 1 where there are any"
-)
+HELP = "look for the same original, group, person, file or pictures in two splits; exits 1 if there are any"
 EXAMPLE = "ffpp-prep check-splits work --csv pairs.csv"
 LISTED = 10  # leaks of a kind that are printed; the others are counted
 
@@ -69,7 +67,9 @@ def _print_kind(kind: str, leaks: list[Leak]) -> None:
 
 def _print_summary(audit: Audit) -> None:
     if audit.without_people:
-        print(f"note: {', '.join(audit.without_people)} names no people: leaks by person can't be seen there")
+        print(
+            f"note: {', '.join(audit.without_people)} doesn't say who is shown, so leaks by person can't be seen there"
+        )
     if audit.shared_parts:
         print(
             f"note: {counted(audit.shared_parts, 'part')} of DFDC in several splits, and most people in one part: "

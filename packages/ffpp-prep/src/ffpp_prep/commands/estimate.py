@@ -57,7 +57,7 @@ def _text(found: Estimate, codec: str) -> str:
         f"{found.detected_frames:,} {plural(found.detected_frames, 'frame')} to detect, "
         f"{found.detect_rate:.1f} a second and job",
         f"points   about {duration_text(found.landmarks_s)} and {size_text(found.landmarks_bytes)}: landmarks of "
-        f"{counted(found.faces, 'face')}, where you ask for them",
+        f"{counted(found.faces, 'face')}, if you ask for them",
         f"extract  about {duration_text(found.extract_s)} and {size_text(found.crops_bytes)}: "
         f"{found.crops:,} {plural(found.crops, 'crop')} as {codec}",
         f"from     the headers of {counted(found.counted, 'video')} and the beginnings of {found.probed}, "

@@ -67,7 +67,7 @@ def add_scan_arguments(parser: Parser, when: str = "") -> None:
         "--pictures",
         default="auto",
         choices=get_args(PictureRule),
-        help="which pictures are videos: folders of numbered ones (frames), each by itself, or by default both where "
+        help="which pictures are videos: folders of numbered ones (frames), each by itself, or by default both if "
         "the set has no video",
     )
     group.add_argument(

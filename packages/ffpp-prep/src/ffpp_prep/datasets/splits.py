@@ -64,7 +64,7 @@ def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> Assigned:
         rules.append(f"FaceForensics++ splits: {origin}; {_unused(splits, ffpp)}")
     if dfd := _open(videos, "dfd"):
         splits |= _by_original(dfd, settings.seed) if settings.dfd == "thesis" else _by_actors(dfd, settings)
-        rule = "the thesis's, random over originals: actors stand in several splits"
+        rule = "the thesis's, random over originals: actors are in several splits"
         rule = rule if settings.dfd == "thesis" else "actor-disjoint"
         drawn.append("dfd")
         rules.append(f"DeepFakeDetection splits: {rule}; {_unused(splits, dfd)}")

@@ -30,7 +30,7 @@ KINDS = {
     "other picture": "the same box, and another picture: another copy of the video, or other frame numbers",
     "other geometry": "the same box, cut in another way; their pixels can't be compared",
     "other codec": "the same box, stored with losses by another codec; their pixels can't be compared",
-    "shifted": "the box lies elsewhere: another detector, engine or threshold",
+    "shifted": "the box is elsewhere: another detector, engine or threshold",
     "not here": "this work folder lacks them",
 }
 _KEY = ["video_id", "frame", "face"]

@@ -108,9 +108,7 @@ def read_digest(path: Path) -> Digest:
     twice = rows.duplicated(["video_id", "frame", "face"])
     if twice.any():
         first = rows[twice].iloc[0]
-        raise UserError(
-            f"{path}: {first.video_id}, frame {first.frame}, face {first.face} stands in it twice"
-        )
+        raise UserError(f"{path}: {first.video_id}, frame {first.frame}, face {first.face} is in it twice")
     return Digest(header, rows)
 
 

@@ -93,7 +93,7 @@ def check_zip(path: Path, remedy: str) -> None:
                 if not 0 <= member.header_offset <= size - member.file_size or member.compress_type:
                     raise zipfile.BadZipFile(f"{member.filename} isn't stored within the file")
             if sum(member.file_size for member in archive.infolist()) > size:
-                raise zipfile.BadZipFile("its parts lie over one another")
+                raise zipfile.BadZipFile("its parts overlap")
             wrong = archive.testzip()
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, RuntimeError, zlib.error) as error:
         raise Damaged(path, f"not readable ({' '.join(str(error).split())[:120]})", remedy) from error

@@ -53,7 +53,7 @@ class CropGeometry(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.align and not self.size:
-            raise UserError(f"size={self.size}: must be above 0 where align={self.align}")
+            raise UserError(f"size={self.size}: must be above 0 if align={self.align}")
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def check_index(path: Path, blob: tuple[int, int], recorded: int, remedy: str) -
         OSError: the file can't be read.
     """
     if blob[1] > path.stat().st_size:
-        raise Damaged(path, "its crops would lie beyond its end", remedy)
+        raise Damaged(path, "its crops would be beyond its end", remedy)
     with path.open("rb") as file:
         value = crc32(file.read(blob[0]))
         file.seek(blob[1])

@@ -192,7 +192,7 @@ class _Opened:
                     continue
                 start, length = _start_of(column), column.total_compressed_size
                 if not 0 < start <= start + length <= self.footer_at:
-                    raise ValueError("a column lies outside of the file")
+                    raise ValueError("a column is outside of the file")
                 needed += sum(page.most_bytes for page in pages(self.raw, start, length))
         for each in (told, values, needed):
             _refuse_bomb(rows, each, self.size)

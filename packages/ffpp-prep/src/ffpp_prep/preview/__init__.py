@@ -58,7 +58,7 @@ def write_preview(work: str | Path, videos: int = 4, output: Path | None = None)
     }
     sweep(output)
     with whole_file(output / "contact-sheet.png") as temporary:
-        title = f"Boxes in {work.name}; under each its score, in brackets where its box is interpolated"
+        title = f"Boxes in {work.name}; under each its score, in brackets if its box is interpolated"
         contact_sheet(title, sections, shown).save(temporary, "PNG")
     with whole_file(output / "index.html") as temporary:
         temporary.write_text(render_page(work, table, settings, sections, shown), encoding="utf-8")

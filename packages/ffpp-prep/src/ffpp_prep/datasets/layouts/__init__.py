@@ -169,7 +169,7 @@ def _advice(root: Path) -> str:
     """Returns what to give instead."""
     whole = folder.set_around(root)
     if whole:
-        return f"this lies in a folder with real/ and fake/, so give that one:  {whole}"
+        return f"this is in a folder with real/ and fake/, so give that one:  {whole}"
     return "give a folder with real/ and fake/, or a CSV table with path and label"
 
 

@@ -58,7 +58,7 @@ def read(tree: Tree) -> Listing:
                 )
     notes = absent_note("the test set's lists", list(absent), len(listed))
     if found:
-        notes.append("DFDC's test set names no originals and no people: leaks can't be audited by person")
+        notes.append("DFDC's test set names neither originals nor people, so leaks by person can't be found")
     return Listing(tuple(found.values()), tuple(notes), tuple(refused), frozenset(lists(tree)))
 
 

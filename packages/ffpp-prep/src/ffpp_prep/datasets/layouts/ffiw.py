@@ -52,6 +52,6 @@ def read(tree: Tree) -> Listing:
                 mask_path=str(tree.path(mask)) if mask else "",
             )
         )
-    notes = (*orphans_note(videos), "FFIW names no people: leaks can't be audited by person")
+    notes = (*orphans_note(videos), "FFIW doesn't say who is shown, so leaks by person can't be found")
     lonely = {name: "a mask whose fake isn't on disk" for name in masks.values()}
     return Listing(tuple(videos), notes, reasons=lonely)

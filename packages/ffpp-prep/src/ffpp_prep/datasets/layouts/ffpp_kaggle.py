@@ -14,7 +14,7 @@ from ffpp_prep.datasets.layouts.listing import Listing
 from ffpp_prep.datasets.layouts.tree import Tree
 
 ORIGINAL = "original"
-PLACES = "in original/ or a folder with a method's name beside it"
+PLACES = "in original/ or a folder with a method's name next to it"
 COMPRESSION = re.compile(r".*[_ -](c23|c40|c0|raw)", re.IGNORECASE)
 TABLE = re.compile(r"(.*/)?csv/[^/]+\.csv", re.IGNORECASE)
 LEAST = 2  # methods beside original/, so that somebody's own two folders aren't taken for this

@@ -68,7 +68,7 @@ def read(tree: Tree) -> Listing:
             )
             (voices if voice and not picture else videos).append(video)
     notes = absent_note(LISTS[0], absent, listed) + orphans_note(videos) + altered_note(videos)
-    notes.append("LAV-DF names no people: leaks can't be audited by person")
+    notes.append("LAV-DF doesn't say who is shown, so leaks by person can't be found")
     return Listing(tuple(videos), tuple(notes), tuple(refused), frozenset(lists), voices=tuple(voices))
 
 

@@ -121,7 +121,7 @@ def _why_no_video(path: PurePosixPath) -> str:
     if suffix in HEIC:
         return "a HEIC picture, which can't be read"
     if suffix in PICTURE_ENDINGS:
-        return "a picture beside videos; --pictures frames or each takes it"
+        return "a picture among videos; --pictures frames or each takes it"
     if suffix in ARCHIVES:
         return "an archive; unpack it"
     if suffix in LISTS and not path.stem.casefold().startswith(ABOUT):

@@ -48,7 +48,7 @@ def read(tree: Tree) -> Listing:
             )
         )
     notes = (
-        "WildDeepfake names no people: leaks can't be audited by person",
+        "WildDeepfake doesn't say who is shown, so leaks by person can't be found",
         "its pictures are face crops already: ffpp-prep boxes --faces as-is",
     )
     return Listing(tuple(videos), notes, reasons=reasons)

@@ -125,7 +125,7 @@ def _against_boxes(path: Path, summary: ShardSummary, task: ShardTask, videos: p
         if name != piece.video_id:
             raise Wrong(path, f"video {row} is not the planned {piece.video_id}")
         if count[row] + missing.get(name, 0) != number:
-            raise Wrong(path, f"{name}: {count[row]} crops where {number} are planned")
+            raise Wrong(path, f"{name}: {count[row]} crops, but the plan has {number}")
     if len(ids) != len(planned) or not np.array_equal(start, np.cumsum(count) - count):
         raise Wrong(
             path,
