@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from dfd_train.adopt.card import Card, Keys, card_of, find_card
 from dfd_train.adopt.folder import adopt
 from dfd_train.adopt.generic import MOST_BYTES, Wishes, huggingface_card
-from dfd_train.adopt.states import read_weights
+from dfd_train.adopt.states import read_weights, renamed
 from dfd_train.cli import main
 from dfd_train.errors import UserError
 from dfd_train.models.bounds import Bounds, check_arguments
@@ -196,10 +196,29 @@ def test_a_models_config_is_compared_with_its_weights(config, processor, said, t
     refused(lambda: adopt(card, tmp_path, tmp_path / "out"), said)
 
 
+@pytest.mark.parametrize("field", ["rename", "ignore"])
+def test_an_expression_that_never_ends_is_stopped(card, field) -> None:
+    endless = "(a|b|ab)*(ab|a|b)*[ab]?x"
+    keys = Keys(rename=((endless, "c"),)) if field == "rename" else Keys(ignore=(endless,))
+    state = {"ab" * 30 + "cx": torch.zeros(1)}
+    said = f"keys.{field}: '{endless}' isn't done with 'abab"
+    refused(lambda: renamed(state, replace(card, keys=keys)), said)
+
+
 def test_an_index_of_weights_names_files(tmp_path) -> None:
     for text, said in (("[" * 10**5, "no index of weights"), ('{"weight_map": {}}', "names no file")):
         (tmp_path / "model.safetensors.index.json").write_text(text)
         refused(lambda: read_weights(tmp_path), said)
+
+
+def test_calibrate_refuses_one_class_before_it_scores(
+    card, weights, small_set_writer, tmp_path, capsys, monkeypatch
+) -> None:
+    work = small_set_writer(tmp_path / "work", edit=lambda table: table.assign(label=1)).work
+    adopt(card, weights, tmp_path / "detector")
+    monkeypatch.setattr("dfd_train.engine.evaluate.Scoring", lambda *_: pytest.fail("it scores"))
+    assert main(["calibrate", str(tmp_path / "detector"), "--data", str(work), "--device", "cpu"]) == 2
+    assert f"{work} has no usable real one in val" in capsys.readouterr().err
 
 
 def test_calibrate_says_what_is_no_detector_and_what_is_too_many_frames(

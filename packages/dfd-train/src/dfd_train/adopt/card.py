@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
+import regex
 import tomli_w
 from msgspec import Meta
 
@@ -110,8 +111,8 @@ class Card:
             raise UserError(f"name is {shown(self.name)}; allowed: up to 100 small letters, digits, - and .")
         for pattern in (*(pattern for pattern, _ in self.keys.rename), *self.keys.ignore):
             try:
-                re.compile(pattern)
-            except re.error as error:
+                regex.compile(pattern)
+            except regex.error as error:
                 raise UserError(f"keys: {pattern!r} is no regular expression: {error}") from None
 
     def sentences(self) -> tuple[str, ...]:

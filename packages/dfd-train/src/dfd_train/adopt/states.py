@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import regex
 from torch import Tensor
 
 from dfd_train.adopt.card import Card
@@ -22,6 +23,7 @@ _IN_FOLDER = ("model.safetensors", "pytorch_model.bin")
 _INDEX = "model.safetensors.index.json"
 _FIRST = 3
 _COUNTERS = "num_batches_tracked"
+_SECONDS = 1  # in which an expression must be done with a name; it takes microseconds
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,14 @@ def renamed(state: Mapping[str, Tensor], card: Card) -> State:
         new = name
         for pattern, replacement in card.keys.rename:
             try:
-                new = re.sub(pattern, replacement, new)
-            except (re.error, IndexError) as error:
+                new = regex.sub(pattern, replacement, new, timeout=_SECONDS)
+            except TimeoutError:
+                raise _endless(card, "rename", pattern, new) from None
+            except (regex.error, IndexError) as error:
                 raise UserError(
                     f"card {card.name}: keys.rename: {replacement!r} can't replace {pattern!r}: {error}"
                 ) from None
-        if any(re.fullmatch(pattern, new) for pattern in card.keys.ignore):
+        if any(_is_ignored(new, pattern, card) for pattern in card.keys.ignore):
             continue
         if new in done:
             raise UserError(
@@ -98,6 +102,20 @@ def renamed(state: Mapping[str, Tensor], card: Card) -> State:
             )
         done[new] = tensor
     return done
+
+
+def _is_ignored(name: str, pattern: str, card: Card) -> bool:
+    try:
+        return regex.fullmatch(pattern, name, timeout=_SECONDS) is not None
+    except TimeoutError:
+        raise _endless(card, "ignore", pattern, name) from None
+
+
+def _endless(card: Card, field: str, pattern: str, name: str) -> UserError:
+    return UserError(
+        f"card {card.name}: keys.{field}: {pattern!r} isn't done with {name!r} after {_SECONDS} s; a card's "
+        "expressions must take no time, so none of their repetitions may be inside another"
+    )
 
 
 def fitted(weights: AuthorsWeights, state: State, target: Mapping[str, Tensor], card: Card) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from dfd_train.calibration.kept import (
@@ -24,13 +25,7 @@ def calibrate_detector(detector: Path, request: EvaluationRequest) -> tuple[Cali
     Raises: FileNotFoundError, UserError where a class is missing; NotANumber.
     """
     folder = RunFolder(detector)
-    result = evaluate(detector, request)
-    fake = result.predictions["label"] == 1
-    if fake.all() or not fake.any():
-        lack = "real" if fake.all() else "fake"
-        raise UserError(
-            f"calibration needs real and fake videos: {request.data} has no {lack} one in {request.split}"
-        )
+    result = evaluate(detector, replace(request, for_calibration=True))
     predictions, facts = read_predictions(result.path)
     write_predictions(folder.predictions("val"), predictions, facts)
     (detector / FILE).unlink(missing_ok=True)  # of the same weights, on other videos

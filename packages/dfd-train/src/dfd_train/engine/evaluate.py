@@ -60,6 +60,8 @@ class EvaluationRequest(Checked):
     """score what DeepfakeBench scores, into a file of its own"""
     trust: tuple[str, ...] = ()
     """functions that the checkpoint may have called, see `load_model`"""
+    for_calibration: bool = False
+    """refuse a split without reals or without fakes before anything is scored"""
     precision: Precision | None = None
     """unset: as the run was validated; bf16 after `validate_models` has compared it, into RUN/bf16"""
 
@@ -77,6 +79,14 @@ class Evaluation:
     demonstration: bool
     overlap: Overlap | None
     """what the videos share with those of training; None on the own test split where that is nothing, or it is gone"""
+
+
+def _require_both_classes(videos: pd.DataFrame, request: EvaluationRequest) -> None:
+    for label, name in ((0, "real"), (1, "fake")):
+        if not (videos["label"] == label).any():
+            raise UserError(
+                f"calibration needs real and fake videos: {request.data} has no usable {name} one in {request.split}"
+            )
 
 
 def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
@@ -110,6 +120,8 @@ def evaluate(run: Path, request: EvaluationRequest) -> Evaluation:
     log.info(selection.summary())
     if line := several_line(selection.videos):
         log.info("%s: %s", request.split, line)
+    if request.for_calibration:
+        _require_both_classes(selection.videos, request)
     if request.benchmark:
         benchmark_sets(selection.videos)  # refused before anything is scored
     prepared = model.crops_of(prepared)
