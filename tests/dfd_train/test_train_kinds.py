@@ -235,7 +235,7 @@ def test_leaks_are_refused_unless_allowed_by_name(small_set_writer, tmp_path, ca
         "4 leaks, such as same original in several splits: original_sequences/youtube/c23/videos/000.mp4"
         in error
     )
-    assert f"all of them: ffpp-prep check-splits {work}; split anew" in error
+    assert f"all of them: ffpp-prep check-splits {work}; split again" in error
     assert not (tmp_path / "run").exists()
     with caplog.at_level("INFO"):
         assert main([*command, "--set", "data.allow_leaks=true"]) == 0
