@@ -17,7 +17,7 @@ from thesis_program import ThesisNetwork
 
 from dfd_train.adopt.card import Keys, find_card
 from dfd_train.adopt.folder import adopt, load_adopted
-from dfd_train.adopt.generic import fake_outputs
+from dfd_train.adopt.labels import fake_outputs
 from dfd_train.cli import main
 from dfd_train.data.fitting import fit, normalize
 from dfd_train.data.official import officially_tested
