@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from ffpp_prep.errors import Damaged
-from ffpp_prep.format import tables
+from ffpp_prep.format import table_sizes
 from ffpp_prep.format.checksums import check_zip, read_checked_json, write_checked_json
 from ffpp_prep.format.pages import pages
 from ffpp_prep.format.tables import FEW_ROWS, GROUP_ROWS, read_metadata, read_table, write_table
@@ -170,7 +170,7 @@ def test_a_table_larger_than_its_file_can_hold_is_refused_before_memory_is_asked
 def test_short_texts_of_few_rows_are_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "table.parquet"
     write_table(table(7), path)
-    monkeypatch.delattr(tables, "_written_out")
+    monkeypatch.delattr(table_sizes, "_written_out")
     assert len(read_table(path, REMEDY)) == 7
 
 

@@ -1,14 +1,8 @@
-"""Parquet files that say by themselves whether they are as they were written, as a whole and a row group at a time.
-
-Parquet's own checksums of pages leave out headers and the footer. So the footer's metadata `checksums` is `crc32:` and
-eight hexadecimal digits for the footer (with these digits 0), and eight for the bytes of each row group, the first from
-the file's first byte on, the last up to the footer. One video's rows are checked without the others'.
-"""
+"""Parquet files that say by themselves whether they are as they were written: how they are written and read."""
 
 from __future__ import annotations
 
 import io
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,11 +16,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ffpp_prep.errors import Damaged, UserError
-from ffpp_prep.format.files import crc32
-from ffpp_prep.format.pages import pages
+from ffpp_prep.format.footers import (
+    KEY,
+    bounds_of_groups,
+    digits_of,
+    lost_checksums,
+    piece,
+    read_footer,
+    recorded_checksums,
+    room_for_checksums,
+    seal,
+)
+from ffpp_prep.format.table_sizes import check_pages, check_texts, is_text
 
 __all__ = [
-    "DIGITS",
     "GROUP_ROWS",
     "KEY",
     "read_metadata",
@@ -37,16 +40,9 @@ __all__ = [
 ]
 
 _ID = "video_id"  # found by the least and greatest one of each row group; of no other column are these kept
-_NONE = b"crc32:"  # and 0s: what another program copies that reads such a table and writes it again
 GROUP_ROWS = 8192  # some 30 videos' boxes: what one video's reader reads
 FEW_ROWS = 1024  # in which a dictionary saves nothing, and is a page more to read
 LONG_GROUP_ROWS = 1024  # of points: a video's are read in 5 ms instead of 29, for 1 % more space
-KEY = b"checksums"
-DIGITS = 8
-_RECORDED = re.compile(rb"crc32:([0-9a-f]{16,})")
-# What a file may take in memory: so much, or so many times its size. The rows of 119,000 videos take 40 MB.
-_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 4}
-MOST_BYTES, MOST_TIMES = 1 << 28, 200
 # Bytes that are read at once, since Arrow asks for a file's pieces through Python; a part's videos take 50 kB.
 SMALL = 1 << 20
 
@@ -54,19 +50,9 @@ SMALL = 1 << 20
 def write_table(table: pa.Table, path: Path) -> None:
     """Writes a table with checksums, under the name given: see `ffpp_prep.format.files.whole_file`."""
     groups = max(1, -(-table.num_rows // _group_rows(table.schema)))
-    place = "crc32:" + "0" * DIGITS * (groups + 1)
-    sealed = table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: place})
-    _write(sealed, path)
-    with path.open("r+b") as file:
-        start, footer = _footer(file)
-        found = _RECORDED.search(footer)
-        assert found is not None
-        bounds = _bounds(pq.read_metadata(path), start)
-        of_groups = "".join(_digits(_piece(file, *piece)) for piece in pairwise(bounds))
-        at = found.start(1)
-        room = footer[:at] + b"0" * DIGITS + of_groups.encode() + footer[at + DIGITS + len(of_groups) :]
-        file.seek(start + at)
-        file.write((_digits(room) + of_groups).encode())
+    metadata = {**(table.schema.metadata or {}), KEY: room_for_checksums(groups)}
+    _write(table.replace_schema_metadata(metadata), path)
+    seal(path)
 
 
 def written_size(table: pa.Table) -> int:
@@ -163,48 +149,26 @@ class _Opened:
         names = [name for name in wanted.names if name not in [field.name for field in later]]
         if missing := set(names) - set(self.schema.names):
             raise ValueError(f"it has no column {', '.join(sorted(missing))}")
-        self.check_pages(groups, names)
+        check_pages(self.file.metadata, self.raw, self.size, self.footer_at, groups, names)
         found = self.file.read_row_groups(groups, columns=names, use_threads=len(groups) > 1)
         if not self.recorded:
             found.validate(full=True)
         if videos is not None:
             found = found.filter(_among(found[_ID], videos))
         texts = [column for column in found.columns if pa.types.is_dictionary(column.type)]
-        if sum(map(_at_most, texts)) > MOST_BYTES:
-            _refuse_bomb(found.num_rows, sum(map(_written_out, texts)), self.size)
+        check_texts(texts, found.num_rows, self.size)
         for field in later:
             found = found.append_column(field, pa.nulls(found.num_rows, field.type))
         return found.select(wanted.names).cast(wanted.remove_metadata())
 
-    def check_pages(self, groups: Sequence[int], names: Sequence[str]) -> None:
-        """Compares with the file's size what these columns will take in memory, by footer and pages' headers."""
-        metadata = self.file.metadata
-        kinds = [metadata.schema.column(number) for number in range(metadata.num_columns)]
-        wanted = [n for n, kind in enumerate(kinds) if kind.path.partition(".")[0] in names]
-        told = values = needed = rows = 0
-        for group in map(metadata.row_group, groups):
-            rows += group.num_rows
-            told += group.total_byte_size
-            for number in wanted:
-                column = group.column(number)
-                values += _width(kinds[number]) * max(group.num_rows, column.num_values)
-                if not column.num_values:
-                    continue
-                start, length = _start_of(column), column.total_compressed_size
-                if not 0 < start <= start + length <= self.footer_at:
-                    raise ValueError("a column is outside of the file")
-                needed += sum(page.most_bytes for page in pages(self.raw, start, length))
-        for each in (told, values, needed):
-            _refuse_bomb(rows, each, self.size)
-
     def check(self, groups: Sequence[int]) -> None:
         if not self.recorded:
             return
-        pieces = list(pairwise(_bounds(self.file.metadata, self.footer_at)))
+        pieces = list(pairwise(bounds_of_groups(self.file.metadata, self.footer_at)))
         if len(pieces) != len(self.recorded):
             raise Damaged(self.path, "its checksums aren't those of its row groups", self.remedy)
         for group in groups:
-            if _digits(_piece(self.raw, *pieces[group])) != self.recorded[group]:
+            if digits_of(piece(self.raw, *pieces[group])) != self.recorded[group]:
                 raise Damaged(self.path, f"row group {group} doesn't match its checksum", self.remedy)
 
 
@@ -212,13 +176,13 @@ class _Opened:
 def _opened(path: Path, remedy: str) -> Iterator[_Opened]:
     try:
         with _small_in_memory(path) as raw:
-            start, footer = _footer(raw)
-            recorded = _recorded(footer)
+            start, footer = read_footer(raw)
+            recorded = recorded_checksums(footer)
             metadata = pq.read_metadata(raw)
-            if not recorded and (metadata.metadata or {}).get(KEY, _NONE).replace(b"0", b"") != _NONE:
+            if not recorded and lost_checksums(metadata):
                 raise ValueError("its checksums can't be read")
             size, schema = raw.seek(0, 2), metadata.schema.to_arrow_schema()
-            texts = [field.name for field in schema if _is_text(field.type)]
+            texts = [field.name for field in schema if is_text(field.type)]
             with pq.ParquetFile(
                 raw, metadata=metadata, page_checksum_verification=True, read_dictionary=texts
             ) as file:
@@ -263,50 +227,6 @@ def _group_rows(schema: pa.Schema) -> int:
     return LONG_GROUP_ROWS if any(map(pa.types.is_fixed_size_binary, schema.types)) else GROUP_ROWS
 
 
-def _footer(file: IO[bytes]) -> tuple[int, bytes]:
-    """Returns where the footer begins, and its bytes to the end of the file."""
-    size = file.seek(0, 2)
-    tail = _piece(file, max(0, size - 8), size)
-    length = int.from_bytes(tail[:4], "little") + 8
-    if len(tail) < 8 or tail[4:] != b"PAR1" or length + 4 > size:
-        raise ValueError("its end is missing")
-    return size - length, _piece(file, size - length, size)
-
-
-def _recorded(footer: bytes) -> tuple[str, ...]:
-    found = _RECORDED.search(footer)
-    if found is None:
-        return ()
-    digits = found[1].decode()
-    if not digits.strip("0"):
-        return ()
-    at = found.start(1)
-    if _digits(footer[:at] + b"0" * DIGITS + footer[at + DIGITS :]) != digits[:DIGITS]:
-        raise ValueError("its footer doesn't match its checksum")
-    return tuple(digits[i : i + DIGITS] for i in range(DIGITS, len(digits), DIGITS))
-
-
-def _bounds(metadata: pq.FileMetaData, footer_at: int) -> list[int]:
-    """Returns where the row groups begin, and where the last one ends."""
-    starts = [_start_of(metadata.row_group(i).column(0)) for i in range(1, metadata.num_row_groups)]
-    return [0, *starts, footer_at]
-
-
-def _start_of(column: pq.ColumnChunkMetaData) -> int:
-    return int(column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset)
-
-
-def _width(kind: pq.ColumnSchema) -> int:
-    """Returns what a value takes in memory, without the bytes of a text."""
-    return int(kind.length) if kind.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS[kind.physical_type]
-
-
-def _refuse_bomb(rows: int, needed: int, size: int) -> None:
-    """Compares what the rows would take with the file, before memory is asked for."""
-    if needed > max(MOST_BYTES, MOST_TIMES * size) or needed < 0:
-        raise ValueError(f"{rows} rows of {needed / 1e9:.1f} GB in a file of {size / 1e6:.1f} MB")
-
-
 def _repeats(kind: pa.DataType) -> bool:
     """Returns whether a column's values come again, so that a dictionary of them saves anything: not
     measures, nor times.
@@ -325,33 +245,3 @@ def _among(ids: pa.ChunkedArray, videos: Collection[str]) -> pa.ChunkedArray:
     return pa.chunked_array(
         [names.take(chunk.indices) for names, chunk in zip(known, ids.chunks, strict=True)], pa.bool_()
     )
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
-
-
-def _at_most(column: pa.ChunkedArray) -> int:
-    """Returns bytes that `_written_out` can't exceed, at once: as if each row held all of the dictionary."""
-    return sum(chunk.dictionary.nbytes * len(chunk) for chunk in column.chunks)
-
-
-def _written_out(column: pa.ChunkedArray) -> int:
-    """Returns bytes of a dictionary column as plain text."""
-    total = 0
-    for chunk in column.chunks if _is_text(column.type.value_type) else ():
-        lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
-        total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
-    return total
-
-
-def _piece(file: IO[bytes], start: int, stop: int) -> bytes:
-    file.seek(start)
-    data = file.read(max(0, stop - start))
-    if len(data) < stop - start:
-        raise ValueError("it is cut short")
-    return data
-
-
-def _digits(data: bytes) -> str:
-    return f"{crc32(data):0{DIGITS}x}"
