@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import psutil
+from forked import Forked
 
 GONE = "gone"
 
@@ -29,7 +30,7 @@ def alive(process: psutil.Process) -> bool:
     return state(process) not in (GONE, psutil.STATUS_ZOMBIE)
 
 
-def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def children(process: subprocess.Popen[str] | Forked) -> list[psutil.Process]:
     """Those it has now; some are not its workers, since libraries start others that end at once."""
     try:
         return psutil.Process(process.pid).children()

@@ -1,5 +1,7 @@
 """What the tests of going on share: a run's command, its pieces, and when two runs are one."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -7,8 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from forked import Forked
 
 from dfd_train.cli import main
+from dfd_train.engine import train
 from dfd_train.runs.folder import RunFolder
 
 # every part that has a state; with no patience the plateau reduces within three epochs
@@ -83,7 +87,7 @@ def start(arguments: list[str]) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def wait_until(condition, process: subprocess.Popen[bytes]) -> None:
+def wait_until(condition, process: subprocess.Popen[bytes] | Forked) -> None:
     deadline = time.monotonic() + 120
     while not condition():
         assert process.poll() is None, f"ended early: {process.stderr.read().decode()}"
@@ -93,3 +97,30 @@ def wait_until(condition, process: subprocess.Popen[bytes]) -> None:
 
 def place(run: Path) -> dict[str, object]:
     return torch.load(run / "checkpoints/last.pt", weights_only=True)["state"]["place"]
+
+
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def dying_before_predictions() -> None:
+    train.write_predictions = die
+
+
+def dying_before_epochs() -> None:
+    RunFolder.write_epochs = die
+
+
+def dying_within_last() -> None:
+    """As a run writes the end of its first epoch."""
+    saves, save = [], torch.save
+
+    def save_half(content, file):
+        saves.append(content)
+        if len(saves) == 4:  # two steps, the best, the end of the epoch
+            file.write(b"half")
+            file.flush()
+            die()
+        save(content, file)
+
+    torch.save = save_half

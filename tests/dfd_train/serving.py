@@ -7,12 +7,13 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+
+from forked import Forked
 
 
 def folders(out: Path) -> list[str]:
@@ -23,7 +24,9 @@ def folders(out: Path) -> list[str]:
 class Running:
     """A server in a process of its own."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, out: Path, said: Path | None = None) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str] | Forked, url: str, out: Path, said: Path | None = None
+    ) -> None:
         self.process, self.url, self.out, self.said = process, url, out, said
         parts = urlsplit(url)
         assert parts.port is not None
@@ -64,16 +67,16 @@ class Running:
 
 @contextmanager
 def serve(run: Path, out: Path, *arguments: str) -> Iterator[Running]:
-    command = [sys.executable, "-m", "dfd_train", "serve", str(run), "--port", "0", "--out", str(out)]
     out.mkdir(parents=True, exist_ok=True)
-    said = out.with_name(f"{out.name}.stderr")
-    with said.open("w") as errors:
-        process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True)
-    assert process.stdout is not None
+    printed = out.with_name(f"{out.name}.stdout")
+    printed.write_text("")
+    command = ["serve", str(run), "--port", "0", "--out", str(out), *arguments]
+    process = Forked(command, stdout=printed)
     try:
-        lines = (line for line in process.stdout)
-        url = next(match[0] for line in lines if (match := re.search(r"http://\S+", line)))
-        yield Running(process, url, out, said)
+        while not (url := re.search(r"http://\S+(?=\s)", printed.read_text())):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        yield Running(process, url[0], out, Path(process.stderr.name))
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=40) == 130

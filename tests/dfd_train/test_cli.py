@@ -11,6 +11,7 @@ import h5py
 import psutil
 import pytest
 import torch
+from forked import Forked
 from processes import children
 
 from dfd_train.cli import main
@@ -266,9 +267,7 @@ def test_a_loader_process_ends_by_its_parent_s_sigterm_only(small_set):
 
 def test_a_loader_process_that_dies_ends_the_run_with_one_line(run_command, tmp_path):
     command = [*run_command, "--workers", "1", "--epochs", "400", "--out", str(tmp_path / "run")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dfd_train", *command], stderr=subprocess.PIPE, text=True
-    )
+    process = Forked(command)
     try:
         deadline = time.monotonic() + 120
         while not (tmp_path / "run/checkpoints/last.pt").is_file():
@@ -277,7 +276,7 @@ def test_a_loader_process_that_dies_ends_the_run_with_one_line(run_command, tmp_
         for child in children(process):
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
-        error = process.communicate(timeout=60)[1]
+        error = process.communicate(timeout=60)[1].decode()
     finally:
         process.kill()
     assert process.returncode == 3, error

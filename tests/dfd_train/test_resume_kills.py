@@ -2,13 +2,25 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from resuming import FULL, MORTAL, assert_same_run, command, events, place, start, straight_run, wait_until
+from forked import Forked
+from resuming import (
+    FULL,
+    MORTAL,
+    assert_same_run,
+    command,
+    dying_before_epochs,
+    dying_before_predictions,
+    dying_within_last,
+    events,
+    place,
+    start,
+    straight_run,
+    wait_until,
+)
 
 from dfd_train.cli import main
 
@@ -34,13 +46,13 @@ def test_killed_between_epochs_and_within_one(mortal_straight, small_set, tmp_pa
     monkeypatch.setenv(
         "SECONDS_A_PASS", "0.3"
     )  # slow enough to be killed before its end, however busy the machine
-    process = start([*arguments, "--checkpoint-minutes", "10"])
+    process = Forked([*arguments, "--checkpoint-minutes", "10"])
     wait_until((out / "checkpoints/last.pt").is_file, process)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert place(out)["epoch"] < 4
 
-    process = start(arguments)  # every step saved
+    process = Forked(arguments)  # every step saved
     seen = (out / "checkpoints/last.pt").stat().st_mtime_ns
     wait_until(lambda: (out / "checkpoints/last.pt").stat().st_mtime_ns > seen, process)
     process.send_signal(signal.SIGKILL)
@@ -60,7 +72,7 @@ def test_killed_at_a_known_batch(dies_before, saved, mortal_straight, small_set,
     """Three batches an epoch, the second and the third followed by a step, each step saved."""
     arguments = [*command(small_set.work), *MORTAL, "--out", str(tmp_path / "run")]
     monkeypatch.setenv("DIE_BEFORE_PASS", str(dies_before))
-    process = start(arguments)
+    process = Forked(arguments)
     assert process.wait(timeout=120) == -signal.SIGKILL, process.stderr.read().decode()
     monkeypatch.delenv("DIE_BEFORE_PASS")
     reached = place(tmp_path / "run")
@@ -74,7 +86,7 @@ def test_stopped_within_a_validation(name, mortal_straight, small_set, tmp_path,
     """Eleven batches validate an epoch; it begins anew, after what has trained."""
     arguments = [*command(small_set.work), *MORTAL, "--out", str(tmp_path / "run")]
     monkeypatch.setenv("SIGNAL_BEFORE_SCORING", f"{name} 5")
-    process = start(arguments)
+    process = Forked(arguments)
     error = process.communicate(timeout=120)[1].decode()
     if name == "SIGKILL":
         assert process.returncode == -signal.SIGKILL, error
@@ -89,48 +101,24 @@ def test_stopped_within_a_validation(name, mortal_straight, small_set, tmp_path,
     assert_same_run(mortal_straight, tmp_path / "run")
 
 
-DYING = """
-import os, signal, sys, torch
-from dfd_train.cli import main
-from dfd_train.engine import train
-from dfd_train.runs.folder import RunFolder
-
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def save_half(content, file, saves=[], save=torch.save):
-    saves.append(content)
-    if len(saves) == 4:  # two steps, the best, the end of the epoch
-        file.write(b"half")
-        file.flush()
-        die()
-    save(content, file)
-
-{where}
-sys.exit(main(sys.argv[1:]))
-"""
-
-
 def half_written(out):
     return [path for path in out.rglob(".*") if path.name != ".lock"]
 
 
 @pytest.mark.parametrize(
-    ("where", "left"),
+    ("dying", "left"),
     [
-        ("train.write_predictions = die", 0),  # best.pt is there
+        (dying_before_predictions, 0),  # best.pt is there
         # its predictions and the epoch's event are too
-        pytest.param("RunFolder.write_epochs = die", 0, marks=FULL_ONLY),
-        ("torch.save = save_half", 1),  # last.pt is begun
+        pytest.param(dying_before_epochs, 0, marks=FULL_ONLY),
+        (dying_within_last, 1),  # last.pt is begun
     ],
 )
-def test_killed_between_the_best_and_the_last_checkpoint(where, left, mortal_straight, small_set, tmp_path):
+def test_killed_between_the_best_and_the_last_checkpoint(dying, left, mortal_straight, small_set, tmp_path):
     out = tmp_path / "run"
     arguments = [*command(small_set.work), *MORTAL, "--out", str(out)]
-    process = subprocess.run(
-        [sys.executable, "-c", DYING.format(where=where), *arguments], capture_output=True, timeout=120
-    )
-    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+    process = Forked(arguments, before=dying)
+    assert process.wait(timeout=120) == -signal.SIGKILL, process.stderr.read().decode()
     best = torch.load(out / "checkpoints/best.pt", weights_only=True)
     assert best["epoch"] == 1 and place(out)["epoch"] == 1 and place(out)["batches_done"] == 3
     assert len(half_written(out)) == left

@@ -4,8 +4,6 @@ import json
 import re
 import signal
 import socket
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -13,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from resuming import FULL, assert_same_run, command, start, straight_run, wait_until
+from forked import Forked
+from resuming import FULL, assert_same_run, command, straight_run, wait_until
 
 from dfd_train.calibration.precision import kept_checks
 from dfd_train.cli import main
@@ -49,17 +48,15 @@ def test_a_second_run_in_a_folder_is_refused_and_the_first_ends_well(small_set, 
         "--out",
         str(out),
     ]
-    first = start(arguments)
+    first = Forked(arguments)
     wait_until(out.joinpath("config.toml").exists, first)
     first.send_signal(signal.SIGSTOP)
     (out / "checkpoints").mkdir(exist_ok=True)
     written = out / "checkpoints" / ".last.pt.ours"  # what the first one is about to rename
     written.touch()
-    second = subprocess.run(
-        [sys.executable, "-m", "dfd_train", *arguments], capture_output=True, text=True, check=False
-    )
+    second = Forked(arguments)
+    last = second.communicate(60)[1].decode().strip().splitlines()[-1]
     whose = f"process {first.pid} on {socket.gethostname()}"
-    last = second.stderr.strip().splitlines()[-1]
     assert second.returncode == 2
     assert last == f"dfd-train: {out}: another dfd-train run is at work here, {whose}; wait for it or stop it"
     assert written.exists()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import resuming
+from forked import Forked
 from test_overlap import made
 from test_train_processes import torchrun
 
@@ -143,8 +145,8 @@ def test_a_run_of_several_sets_goes_on_bit_for_bit(both, tmp_path, monkeypatch):
     arguments += ["--set-weights", "2,1", "--checkpoint-minutes", "0.00001", *resuming.FULL]
     assert main([*arguments, "--out", str(tmp_path / "straight")]) == 0
     monkeypatch.setenv("DIE_BEFORE_PASS", "9")
-    process = resuming.start([*arguments, "--out", str(tmp_path / "killed")])
-    assert process.wait(timeout=240) != 0
+    process = Forked([*arguments, "--out", str(tmp_path / "killed")])
+    assert process.wait(timeout=240) == -signal.SIGKILL
     monkeypatch.delenv("DIE_BEFORE_PASS")
     assert resuming.place(tmp_path / "killed")["batches_done"] > 0
     assert main([*arguments, "--out", str(tmp_path / "killed")]) == 0
