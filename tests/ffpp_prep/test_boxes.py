@@ -28,7 +28,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def full(detector: FaceDetector, clip: Path) -> VideoBoxes:
-    return detect_video("head.mp4", str(clip), detector, BoxSettings())
+    return detect_video("head.mp4", str(clip), detector, BoxSettings(), limit=SEEN)
 
 
 def rows(result: VideoBoxes) -> pd.DataFrame:
@@ -54,16 +54,17 @@ class Scripted:
         ]
 
 
+SEEN = 72  # frames of the talking head, of which two have a face that the detector is not sure of
 FACE = (40.0, 40.0, 80.0, 90.0)
 OTHER = (110.0, 20.0, 150.0, 70.0)
 
 
 def test_every_frame_as_a_plain_loop_finds_it(full: VideoBoxes, detector: FaceDetector, head: list) -> None:
     table = rows(full)
-    assert (full.status, full.width, full.height, full.frames_decoded) == ("ok", 176, 144, 120)
-    assert full.frames_with_face == 118 and full.frames_multi_face == 0 and not full.multiple_faces
-    assert table["frame"].tolist() == list(range(120)) and not table["interpolated"].any()
-    for frame in (0, 31, 77, 119):
+    assert (full.status, full.width, full.height, full.frames_decoded) == ("ok", 176, 144, SEEN)
+    assert full.frames_with_face == SEEN - 2 and full.frames_multi_face == 0 and not full.multiple_faces
+    assert table["frame"].tolist() == list(range(SEEN)) and not table["interpolated"].any()
+    for frame in (0, 31, 60, 71):
         best = detector.detect(head[frame][None])[0]
         row = table.loc[frame]
         assert np.allclose(row[["x1", "y1", "x2", "y2"]].astype(float), best.boxes[0], atol=1e-3)
@@ -78,14 +79,14 @@ def test_every_frame_as_a_plain_loop_finds_it(full: VideoBoxes, detector: FaceDe
 
 
 def test_one_face_is_mostly_one_track(full: VideoBoxes) -> None:
-    assert rows(full)["track"].value_counts().iloc[0] >= 115
+    assert rows(full)["track"].value_counts().iloc[0] >= SEEN - 5
 
 
 def test_interpolation_keeps_the_boxes(full: VideoBoxes, detector: FaceDetector, clip: Path) -> None:
-    sparse = detect_video("head.mp4", str(clip), detector, BoxSettings(every=5))
+    sparse = detect_video("head.mp4", str(clip), detector, BoxSettings(every=5), limit=SEEN)
     a, b = rows(full), rows(sparse)
-    assert b.loc[b["face"] == 0, "frame"].tolist() == list(range(120))
-    assert b.loc[~b["interpolated"], "frame"].unique().tolist() == [*range(0, 120, 5), 119]
+    assert b.loc[b["face"] == 0, "frame"].tolist() == list(range(SEEN))
+    assert b.loc[~b["interpolated"], "frame"].unique().tolist() == [*range(0, SEEN, 5), SEEN - 1]
     overlaps = [
         iou(TrackedBox(0, 0, 1, *p), TrackedBox(0, 0, 1, *q))
         for p, q in zip(

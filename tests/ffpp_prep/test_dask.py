@@ -224,6 +224,7 @@ def elsewhere(tmp_path: Path, detected: Path) -> Iterator[tuple[Path, Cluster]]:
     other = Cluster(tmp_path / "cluster")
     other.start(0)
     other.spawn("worker", other.address, "--nthreads", "1", "--no-dashboard", before=hidden)
+    wait_for(lambda: other.says("worker", "(Registered to)"))
     yield folder, other
     other.stop()
 
