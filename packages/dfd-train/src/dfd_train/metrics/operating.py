@@ -19,11 +19,11 @@ class Brier:
     score: float
     interval: Interval
     reliability: float
-    """how far bins of the score lie from their share of fakes, squared: 0 is calibrated"""
+    """how far the scores in each bin are from its share of fakes, squared: 0 is calibrated"""
     resolution: float
-    """how far the score tells videos apart, what it tells inside the bins included"""
+    """how well the score separates videos, inside the bins too"""
     uncertainty: float
-    """that of the share of fakes alone"""
+    """the part due to the share of fakes alone: share * (1 - share)"""
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ class Levels:
 
     @classmethod
     def of(cls, predictions: pd.DataFrame, aggregation: Aggregation, group_by: Grouping) -> "Levels":
-        """Arrays of a table of predictions. Raises UserError for a table without rows."""
+        """Returns the arrays of a table of predictions. Raises UserError for a table without rows."""
         if len(predictions) == 0:
             raise UserError("the table of predictions has no rows: no video of this split had a usable face")
         videos = video_scores(predictions, aggregation, group_by)
@@ -145,7 +145,7 @@ class Levels:
         )
 
     def summary(self, weight: Floats, threshold: float) -> list[Summary]:
-        """Summaries under weights of the videos, (V,) or (B, V): one of them, or B."""
+        """Returns a summary for each weighting of the videos: one for weights (V,), B for (B, V)."""
         weight = np.atleast_2d(weight)
         frames = weight[:, self.frame_video]
         video, frame = (self.video_label, self.video_prob), (self.frame_label, self.frame_prob)

@@ -37,7 +37,7 @@ class Bounds:
 
     @contextmanager
     def shapes_only(self, name: str) -> Iterator[None]:
-        """Networks that are built within it have no memory; one that is too large is given up while it grows.
+        """Builds the networks inside its block without memory; gives one up that grows too large.
 
         Raises: UserError.
         """

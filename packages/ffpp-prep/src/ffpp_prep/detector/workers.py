@@ -100,7 +100,7 @@ def find_workers(engine: Engine, jobs: int) -> DetectorWorkers:
     if engine.gpus is not None and engine.gpus > len(devices):
         raise UserError(
             f"gpus={engine.gpus}: {_named(_libraries(engine))} sees {len(devices)} here; leave the option out, or "
-            "install torch's build for CUDA, or  pip install 'tensorflow[and-cuda]'  where there are more"
+            "install torch's build for CUDA, or  pip install 'tensorflow[and-cuda]'  if there are more"
         )
     devices = devices[: engine.gpus]
     if devices:

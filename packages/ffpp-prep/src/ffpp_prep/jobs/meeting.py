@@ -66,7 +66,9 @@ def require_same_version(client: Client, scheduler: str, ours: str) -> None:
             f"the Dask scheduler and its workers need ffpp-prep {ours} too ({one_line(error)})"
         ) from error
     if version != ours:
-        raise UserError(f"the Dask workers have ffpp-prep {version}, this is {ours}: make them equal")
+        raise UserError(
+            f"the Dask workers have ffpp-prep {version}, this is {ours}: install the same version on both"
+        )
 
 
 def require_same_folder(client: Client, token: Token) -> None:
