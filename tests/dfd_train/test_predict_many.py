@@ -1,6 +1,7 @@
 """`dfd-train predict` over a folder: several processes, JSON lines, and an index that is searched and sorted."""
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -49,10 +50,9 @@ def folder(tmp_path_factory) -> Path:
 def out(run, folder, tmp_path_factory) -> Path:
     """Scored by two processes; what `--json` printed lies beside it."""
     place = tmp_path_factory.mktemp("out") / "predicted"
-    command = [sys.executable, "-m", "dfd_train", "predict", str(run), str(folder), "--out", str(place)]
-    done = subprocess.run([*command, "--jobs", "2", "--json"], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 1, done.stderr
-    place.with_suffix(".jsonl").write_text(done.stdout)
+    with place.with_suffix(".jsonl").open("w") as printed, contextlib.redirect_stdout(printed):
+        command = ["predict", str(run), str(folder), "--out", str(place), "--jobs", "2", "--json"]
+        assert main(command) == 1
     return place
 
 

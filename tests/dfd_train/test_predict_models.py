@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,9 @@ def only_row(folder: Path) -> dict[str, str]:
     return row
 
 
-def test_an_exported_file_says_what_its_run_says(runs, face, tmp_path) -> None:
-    assert main(["export", str(runs[0]), "--out", str(tmp_path / "model.onnx")]) == 0
+def test_an_exported_file_says_what_its_run_says(runs, exported, face, tmp_path) -> None:
     assert main(["predict", str(runs[0]), str(face), "--out", str(tmp_path / "run")]) == 0
-    assert main(["predict", str(tmp_path / "model.onnx"), str(face), "--out", str(tmp_path / "onnx")]) == 0
+    assert main(["predict", str(exported), str(face), "--out", str(tmp_path / "onnx")]) == 0
     found = [json.loads((tmp_path / name / "face.png/result.json").read_text()) for name in ("run", "onnx")]
     assert found[1]["prob"] == pytest.approx(found[0]["prob"], abs=1e-4)
     for name in ("verdict", "threshold", "temperature", "note", "meaning"):
@@ -56,45 +56,63 @@ def test_an_exported_file_says_what_its_run_says(runs, face, tmp_path) -> None:
     assert found[0]["models_sha256"] != found[1]["models_sha256"]
 
 
-def test_an_exported_file_needs_no_code_of_the_model(runs, face, tmp_path) -> None:
-    out, model = tmp_path / "out", tmp_path / "model.onnx"
+@pytest.fixture(scope="module")
+def exported(runs, tmp_path_factory) -> Path:
+    model = tmp_path_factory.mktemp("exported") / "model.onnx"
     assert main(["export", str(runs[0]), "--out", str(model)]) == 0
-    program = (
-        "import sys; sys.modules |= dict.fromkeys(('reseption_models.reseption', 'timm', 'tiny_networks'));"
-        "from dfd_train.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    command = [sys.executable, "-c", program, "predict", str(model), str(face), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return model
+
+
+# An exported file is scored where the code of models can't be imported, then a run where it can.
+FRESH = """
+import json, sys
+from dfd_train.cli import main
+run, model, film, face, out = sys.argv[1:]
+lacking = dict.fromkeys(("reseption_models.reseption", "timm", "tiny_networks"))
+sys.modules |= lacking
+main(["predict", model, face, "--out", f"{out}/onnx"])
+for name in lacking:
+    del sys.modules[name]
+main(["predict", run, film, "--out", f"{out}/run", "--no-video"])
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """What a new process did and has loaded."""
+
+    out: Path
+    modules: set[str]
+
+
+@pytest.fixture(scope="module")
+def fresh(small_set, exported, face, tmp_path_factory) -> Fresh:
+    folder = tmp_path_factory.mktemp("fresh")
+    command = ["run", "--data", str(small_set.work), "--model", "reseption_v1", "--input-size", "75"]
+    command += ["--set", "model.arguments.width_multiplier=0.125", "--batch-size", "6", "--epochs", "1"]
+    command += ["--workers", "0", "--device", "cpu", "--threads", "1"]
+    assert main([*command, "--out", str(folder / "run")]) == 0
+    film = prediction.encode(folder / "film.mp4", prediction.faces(5))
+    places = [str(path) for path in (folder / "run", exported, film, face, folder)]
+    done = subprocess.run([sys.executable, "-c", FRESH, *places], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads((out / "face.png/result.json").read_text())["status"] == "scored"
+    return Fresh(folder, set(json.loads(done.stdout.splitlines()[-1])))
 
 
-def test_a_start_loads_nothing_that_scoring_does_not_need(small_set, face, tmp_path) -> None:
-    """torchvision and torch's compiler take as long to load as all else together."""
-    run = tmp_path / "run"
-    size = [
-        "--model",
-        "reseption_v1",
-        "--set",
-        "model.arguments.width_multiplier=0.125",
-        "--input-size",
-        "75",
-    ]
-    steps = ["--batch-size", "6", "--epochs", "1", "--workers", "0", "--device", "cpu", "--threads", "1"]
-    assert main(["run", "--data", str(small_set.work), *size, *steps, "--out", str(run)]) == 0
-    program = (
-        "import sys; from dfd_train.cli import main; status = main(sys.argv[1:]);"
-        "print(sorted({'torchvision', 'torch._dynamo', 'sympy', 'timm'} & sys.modules.keys())); sys.exit(status)"
-    )
-    command = [sys.executable, "-c", program, "predict", str(run), str(face), "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("[]\n")
+def test_an_exported_file_needs_no_code_of_the_model(fresh) -> None:
+    assert json.loads((fresh.out / "onnx/face.png/result.json").read_text())["status"] == "scored"
 
 
-def test_other_onnx_files_are_refused(runs, face, tmp_path, capsys) -> None:
-    main(["export", str(runs[0]), "--out", str(tmp_path / "model.onnx")])
-    model = onnx.load(tmp_path / "model.onnx")
+def test_a_start_loads_nothing_that_scoring_does_not_need(fresh) -> None:
+    """torchvision and torch's compiler take as long to load as all else together; TensorFlow would end the process."""
+    assert json.loads((fresh.out / "run/film.mp4/result.json").read_text())["status"] == "scored"
+    assert "ffpp_prep" in fresh.modules
+    assert not {"torchvision", "torch._dynamo", "sympy", "timm", "tensorflow"} & fresh.modules
+
+
+def test_other_onnx_files_are_refused(exported, face, tmp_path, capsys) -> None:
+    model = onnx.load(exported)
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "bare.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"no model")
