@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import prediction
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from forked import Forked
 from PIL import Image
 from records import settings_text
 
@@ -196,12 +196,14 @@ def test_the_probabilities_are_those_of_the_runs(runs, work):
 
 def test_the_time_is_told_before(runs, work):
     """In a process of its own, as a person sees it: LIME also of random weights, and curves where there is a mask."""
-    command = [sys.executable, "-m", "dfd_train", "explain", *runs, "--out", str(work.parent / "told")]
-    done = subprocess.run(
-        [*command, "--samples", "30", "--device", "cpu"], capture_output=True, text=True, check=True
-    )
-    assert "LIME of 3 pictures by 2 models: 804 passes through a network, about " in done.stderr
-    assert "Explanations against manipulation masks" in done.stdout and MARK in done.stdout
+    printed = work.parent / "printed"
+    printed.touch()
+    command = ["explain", *runs, "--out", str(work.parent / "told"), "--samples", "30", "--device", "cpu"]
+    process = Forked(command, stdout=printed)
+    said = process.communicate(600)[1].decode()
+    assert process.returncode == 0, said
+    assert "LIME of 3 pictures by 2 models: 804 passes through a network, about " in said
+    assert "Explanations against manipulation masks" in printed.read_text() and MARK in printed.read_text()
 
 
 def test_pictures_of_ones_own(runs, tmp_path):

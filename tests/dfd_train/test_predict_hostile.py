@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 import struct
-import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -94,17 +93,13 @@ def test_names_of_any_letters_bytes_and_length(run, face, tmp_path, capsys) -> N
     assert capsys.readouterr().out.count("(was there)") == 7 and len(rows(out)) == 8
 
 
-def test_a_terminal_without_the_letters_is_no_end(run, face, tmp_path) -> None:
+def test_a_terminal_without_the_letters_is_no_end(run, face, tmp_path, monkeypatch) -> None:
     (tmp_path / "测.png").write_bytes(face)
-    command = [sys.executable, "-m", "dfd_train", "predict", str(run), str(tmp_path / "测.png")]
-    done = subprocess.run(
-        [*command, "--out", str(tmp_path / "out")],
-        env=os.environ | {"PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0 and rb"\u6d4b.png" in done.stdout, done.stderr
+    with (tmp_path / "printed").open("w", encoding="ascii") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        assert main(["predict", str(run), str(tmp_path / "测.png"), "--out", str(tmp_path / "out")]) == 0
+        monkeypatch.undo()
+    assert r"\u6d4b.png" in (tmp_path / "printed").read_text()
 
 
 def test_what_is_no_file_has_its_row(run, face, tmp_path) -> None:
