@@ -37,7 +37,7 @@ TRAIN = {
     "explain": ("dfd_train.explain.explain.explain", [RUN, "-o", "new"]),
     "robustness": ("dfd_train.robustness.sweep.score_run", [RUN, "-o", "new"]),
     "export": ("dfd_train.export.run.export_run", [RUN, "-o", "new.onnx"]),
-    "serve": ("dfd_train.engine.validation.validate_models", [RUN]),
+    "serve": ("dfd_train.engine.validation.validate_models", [RUN, "--port", "0"]),
     "adopt": ("dfd_train.adopt.card.find_card", ["sbi-efficientnet-b4", "--weights", "a.pt", "-o", "new"]),
     "calibrate": ("dfd_train.engine.adopted.calibrate_run", [RUN]),
     "report": ("dfd_train.report.page.write_report", [RUN]),
