@@ -30,9 +30,14 @@ def test_a_report_is_checked(report, clip, tmp_path, capsys) -> None:
     for said in (
         "frames.csv was changed",
         "timeline.png is missing",
-        "other.mp4 is not the file that was scored",
+        "besides, other.mp4 is another file than the one that was scored",
     ):
         assert said in line
+    # an untouched report and the wrong file: that must not read like a forgery
+    assert main(["verify-report", str(report), "--file", str(other)]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    expected = "the report is as it was written; other.mp4 is another file than the one that was scored"
+    assert line == f"{report}: {expected}"
     # its own numbers too, and names that lead elsewhere
     folder = copied(report, tmp_path / "b")
     text = (folder / "result.json").read_text()
@@ -91,7 +96,10 @@ def test_a_report_is_scored_again(run, report, clip, small_set, tmp_path, capsys
     ("arguments", "message"),
     [
         (["EMPTY"], "no report of `dfd-train predict` in it"),
-        (["REPORT", "--again", "RUN"], "--again needs --file FILE"),
+        (
+            ["REPORT", "--again", "RUN"],
+            "--again needs --file FILE, the file that was scored: a report does not record where that file is",
+        ),
         (["REPORT", "--with", "RUN"], "--with goes with --again"),
         (["REPORT", "--file", "nowhere.mp4"], "nowhere.mp4: it can't be read: No such file or directory"),
     ],

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--again",
         type=Path,
         metavar="RUN_OR_WEIGHTS",
-        help="score --file again with this model and the report's settings, and compare every number",
+        help="score --file again with this model and the report's settings, and compare every number; needs --file",
     )
     add_other_models(parser)
     add_device(parser)
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> Outcome:
         raise UserError("--with goes with --again")
     if options.again is not None and options.file is None:
         raise UserError(
-            "--again needs --file FILE, the file that was scored: a report doesn't hold its place"
+            "--again needs --file FILE, the file that was scored: a report does not record where that file is"
         )
     if options.file is not None and len(folders) > 1:
         raise UserError(

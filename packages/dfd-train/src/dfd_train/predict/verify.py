@@ -89,11 +89,13 @@ def check_hashes(folder: Path, file: Path | None = None) -> Check:
     if evidence is None:
         why = f"nothing to compare: version {result.format_version} of {RESULT} holds no hashes of its files"
         return Check(str(folder), False, why)
+    other = _other_file(file, evidence) if file is not None else ""
     wrong = [said for one in evidence.outputs if (said := _wrong(folder, one.name, one.sha256))]
-    if file is not None and (said := _other_file(file, evidence)):
-        wrong.append(said)
     if wrong:
-        return Check(str(folder), False, f"not as it was written: {'; '.join(wrong)}")
+        also = f"; besides, {other}" if other else ""
+        return Check(str(folder), False, f"not as it was written: {'; '.join(wrong)}{also}")
+    if other:  # no forgery of the report: somebody may have named the wrong file
+        return Check(str(folder), False, f"the report is as it was written; {other}")
     also = f", and {printable(file.name)} is the file that was scored" if file else ""
     count = len(evidence.outputs)
     return Check(
@@ -147,11 +149,8 @@ def _other_file(file: Path, evidence: Evidence) -> str:
     require_file(file)
     if not evidence.file_sha256:
         return "it holds no hash of its file, which could not be read"
-    return (
-        ""
-        if sha256_of(file) == evidence.file_sha256
-        else f"{printable(file.name)} is not the file that was scored"
-    )
+    same = sha256_of(file) == evidence.file_sha256
+    return "" if same else f"{printable(file.name)} is another file than the one that was scored"
 
 
 def _other_models(reading: Reading, result: Result, evidence: Evidence) -> str:
