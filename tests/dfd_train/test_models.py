@@ -1,5 +1,8 @@
 """Every network behind one function; what freezes, what trains, and what is refused."""
 
+import sys
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -169,7 +172,7 @@ def test_a_trial_is_of_a_copy_with_the_same_weights_and_of_a_large_image_of_shap
             "cannot be imported: No module named 'no_such_module'",
         ),
         (ModelConfig(name="tiny_networks:none", input_size=32), "cannot be imported"),
-        (ModelConfig(name="tiny_networks:with_batch_norm"), "needs model.input_size"),
+        (ModelConfig(name="tiny_networks:with_batch_norm"), r"needs model.input_size \(--input-size\)"),
         (ModelConfig(name="tiny_networks:two_logits", input_size=32), r"to \(1, 2\), must be \(1, 1\)"),
         (
             ModelConfig(name="tiny_networks:with_batch_norm", input_size=32, arguments={"depth": 1}),
@@ -205,3 +208,22 @@ def test_a_trial_is_of_a_copy_with_the_same_weights_and_of_a_large_image_of_shap
 def test_mistakes_are_named(config, message):
     with pytest.raises(ValueError, match=message):
         build_detector(config)
+
+
+def test_a_function_is_found_in_the_folder_of_the_command(tmp_path, monkeypatch):
+    (tmp_path / "own_net.py").write_text("from tiny_networks import with_batch_norm as make\n")
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != ""])
+    monkeypatch.chdir(tmp_path)
+    assert build_detector(ModelConfig("own_net:make", input_size=32)).spec.size == 32
+    assert sys.path[-1] == str(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_net")
+
+
+def test_a_function_whose_network_expects_another_input_is_said_to(caplog):
+    asked = ModelConfig(
+        "timm.models:create_model", input_size=64, arguments={"model_name": "resnet10t", "num_classes": 1}
+    )
+    build_detector(replace(asked, normalization="imagenet"))
+    assert "pretrained_cfg" not in caplog.text
+    build_detector(asked)
+    assert "--normalization imagenet changes that" in caplog.text

@@ -31,6 +31,12 @@ def model(request: pytest.FixtureRequest) -> Any:
     return timm.create_model(request.param).eval()
 
 
+def test_timms_create_model_records_the_input_that_it_was_told() -> None:
+    model = timm.create_model("reseption_v1_tiny", input_size=96, in_chans=1)
+    assert model.pretrained_cfg["input_size"] == (1, 96, 96)
+    assert timm.data.resolve_model_data_config(model)["input_size"] == (1, 96, 96)
+
+
 def images(count: int = 2, size: int = 128) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
 

@@ -361,6 +361,9 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=name):
             load_checkpoint(model, tmp_path / name)
+    torch.save({"format_version": 1, "fingerprint": "", "network": {}}, tmp_path / "ours.pt")
+    with pytest.raises(ValueError, match="`dfd-train export RUN --out FOLDER` writes it for from_pretrained"):
+        load_checkpoint(model, tmp_path / "ours.pt")
     torch.save({"epoch": 1, "loss": 0.5}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match="holds epoch, loss; allowed: a state dict"):
         load_checkpoint(model, tmp_path / "other.pt")

@@ -293,9 +293,15 @@ def test_missing_scores(make_run, tmp_path, undrawn):
     [
         ("video,score\na,1\n", "lacks the column 'video_id'; there are"),
         ("video_id,score\nnobody.mp4,0.5\n", "has a score of none of the 53 videos of test"),
-        ("video_id,score\na,1.5\n", r"the score of a is .*1\.5.*, must be between 0"),
+        (
+            "video_id,score\na,1.5\n",
+            r"the score of a is 1\.5, must be between 0 .real. and 1; of a logit",
+        ),
         ("video_id,score\na,fake\n", "the score of a is 'fake', must be between 0"),
-        ("video_id,score\na,0.5\na,0.6\n", "has two rows of a; several of one video need a column 'frame'"),
+        (
+            "video_id,score\na,0.5\na,0.6\n",
+            "has two rows of a; several of one video need a column 'frame'; a video_id is",
+        ),
         ("video_id,score,frame\na,0.5,1\na,0.6,1\n", "has two rows of a 1"),
         ("", "can't be read as a table"),
         ('video_id,score\n"a,0.5\n', "can't be read as a table"),

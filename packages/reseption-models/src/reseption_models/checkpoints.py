@@ -101,7 +101,7 @@ def read_state_dict(path: str | Path, key: str | None = None) -> dict[str, Tenso
             loaded = loaded[container]
     if not isinstance(loaded, Mapping) or not loaded or not all(map(torch.is_tensor, loaded.values())):
         raise UserError(
-            f"{path}: holds {_contents(loaded)}; allowed: a state dict, or one under {_CONTAINERS}"
+            f"{path}: holds {_contents(loaded)}; allowed: a state dict, or one under {_CONTAINERS}{_hint(loaded)}"
         )
     state = {_PREFIXES.sub("", str(name)): value for name, value in loaded.items()}
     for name, value in state.items():
@@ -141,6 +141,11 @@ def _contents(loaded: Any) -> str:
     if not isinstance(loaded, Mapping):
         return type(loaded).__name__
     return shown(", ".join(map(str, list(loaded)[:5])) or "nothing")
+
+
+def _hint(loaded: Any) -> str:
+    ours = isinstance(loaded, Mapping) and {"format_version", "fingerprint", "network"} <= loaded.keys()
+    return "; `dfd-train export RUN --out FOLDER` writes it for from_pretrained" * ours
 
 
 def _unwrapped(state: dict[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -74,6 +74,9 @@ def _entrypoint(name: str) -> Callable[..., nn.Module]:
         from timm.models import build_model_with_cfg
         from timm.models._builder import resolve_pretrained_cfg
 
+        if side := arguments.get("input_size"):  # of which timm knows nothing
+            own = {"input_size": (arguments.get("in_chans", 3), side, side)}
+            pretrained_cfg_overlay = {**own, **(pretrained_cfg_overlay or {})}
         resolved = resolve_pretrained_cfg(name, pretrained_cfg, pretrained_cfg_overlay)
         if pretrained and not resolved.has_weights:
             raise UserError(f"no weights are published for {name}; load yours with checkpoint_path")

@@ -8,7 +8,9 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +31,7 @@ from dfd_train.models.trust import names_function
 from dfd_train.settings.config import ModelConfig
 from ffpp_prep.command_line.suggest import did_you_mean, listed
 
+log = logging.getLogger(__name__)
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 COMPUTED = 640  # pixels a side up to which a network is tried out with numbers: as large as networks are used
@@ -236,8 +239,19 @@ def _from_function(config: ModelConfig) -> Detector:
             f"model.pretrained is true; allowed with {config.name}: false, the function itself loads its weights"
         )
     if config.input_size is None:
-        raise UserError(f"model {config.name!r} needs model.input_size")
-    return Detector(_call(function, config, **config.arguments), InputSpec(config.input_size))
+        raise UserError(f"model {config.name!r} needs model.input_size (--input-size)")
+    network = _call(function, config, **config.arguments)
+    spec = InputSpec(config.input_size)
+    own = getattr(network, "pretrained_cfg", None)
+    mean = tuple(own.get("mean") or spec.mean) if isinstance(own, Mapping) else spec.mean
+    if config.normalization == "model" and mean != spec.mean:
+        log.warning(
+            "%s: its pretrained_cfg names the mean %s, but it is fed pictures from -1 to 1 (mean 0.5): "
+            "--normalization imagenet changes that",
+            config.name,
+            ", ".join(f"{number:g}" for number in mean),
+        )
+    return Detector(network, spec)
 
 
 def imported(name: str, kind: str) -> Callable[..., Any]:
@@ -247,6 +261,8 @@ def imported(name: str, kind: str) -> Callable[..., Any]:
         UserError: there is none.
     """
     module_name, _, function_name = name.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # as `python -m` has it, but last: nothing there takes another module's place
     if not all(part.isidentifier() for part in (*module_name.split("."), function_name)):
         raise UserError(f"{kind} {name!r} cannot be imported: it is no package.module:function")
     try:

@@ -62,6 +62,7 @@ def read_scores(
         examples = f"{_first(table['video_id'])!r} there, {_first(wanted['video_id'])!r} here"
         raise UserError(
             f"{path} has a score of none of the {len(wanted):,} videos of {videos.name} ({examples})"
+            + ("; no run has test predictions yet (dfd-train evaluate RUN)" if videos.name != "test" else "")
         )
     lacking = wanted[~wanted["video_id"].isin(known["video_id"])]
     if len(lacking) and missing == "refuse" and not partial:
@@ -114,15 +115,18 @@ def _table(path: Path) -> pd.DataFrame:
     outside = words | (score < 0) | (score > 1)
     if outside.any():
         row = table[outside].iloc[0]
+        found = repr(row["score"]) if isinstance(row["score"], str) else f"{row['score']:g}"
         raise UserError(
-            f"{path}: the score of {row['video_id']} is {row['score']!r}, must be between 0 (real) and 1"
+            f"{path}: the score of {row['video_id']} is {found}, must be between 0 (real) and 1; of a logit that is "
+            "its sigmoid"
         )
     columns = ["video_id", "frame"] if "frame" in table else ["video_id"]
     doubled = table.duplicated(columns)
     if doubled.any():
         of_frames = "" if "frame" in table else "; several of one video need a column 'frame'"
         raise UserError(
-            f"{path} has two rows of {' '.join(map(str, table.loc[doubled, columns].iloc[0]))}{of_frames}"
+            f"{path} has two rows of {' '.join(map(str, table.loc[doubled, columns].iloc[0]))}{of_frames}; a video_id "
+            "is the whole path, as a run's predictions have it"
         )
     return pd.DataFrame(
         {"video_id": table["video_id"].astype("str"), "score": score, "frame": table.get("frame", 0)}

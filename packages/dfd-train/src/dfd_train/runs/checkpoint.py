@@ -186,7 +186,9 @@ def _remedy(path: Path) -> str:
     )
 
 
-def load_model(path: Path, device: torch.device | str = "cpu", trust: Sequence[str] = ()) -> TrainedModel:
+def load_model(
+    path: str | Path, device: torch.device | str = "cpu", trust: Sequence[str] = ()
+) -> TrainedModel:
     """Returns the detector of a checkpoint, or of a run folder's best one, in evaluation mode.
 
     `trust` names the functions, `package.module:function`, that the checkpoint may have imported and called to build
@@ -195,6 +197,7 @@ def load_model(path: Path, device: torch.device | str = "cpu", trust: Sequence[s
     Raises: as `load_checkpoint`; UserError for a function that is not in `trust`, and where the weights do not fit the
     model that the checkpoint names.
     """
+    path = Path(path)
     if path.is_dir():
         RunFolder(path).read_config()
         path = RunFolder(path).best
