@@ -35,11 +35,20 @@ def test_a_known_temperature_is_found(temperature: float) -> None:
 
 def test_rare_reals_weigh_as_much_as_many_fakes() -> None:
     random = np.random.default_rng(1)
-    honest = random.normal(0, 2, 8_000)
-    label = (random.random(honest.size) < sigmoid(honest)).astype(int)
-    keep = (label == 1) | (random.random(honest.size) < 0.25)
-    found = calibrate(predictions(2.0 * honest[keep], label[keep]), "x")
-    assert found.temperature == pytest.approx(2.0, rel=0.08)
+    fakes, reals = (
+        random.normal(4, 1, 300),
+        random.normal(0.5, 2, 300),
+    )  # of the two, reals want a higher temperature
+    found = [
+        calibrate(
+            predictions(
+                np.concatenate([np.tile(fakes, times), reals]), np.repeat([1, 0], [300 * times, 300])
+            ),
+            "x",
+        ).temperature
+        for times in (1, 20)
+    ]
+    assert found[1] == pytest.approx(found[0], rel=0.02)
 
 
 def test_a_separated_set_stays_uncertain() -> None:
