@@ -85,10 +85,10 @@ def test_uploads_are_limited(server) -> None:
     kind = {"Content_Type": "application/octet-stream"}
     heic = b"\0\0\0\x18ftypheic" + bytes(100)
     for name, content, message in (
-        ("a.exe", b"x", "neither its first bytes nor its ending"),
-        ("a.exe", bytes(100_000), "neither its first bytes nor its ending"),
-        ("mp4", b"x", "neither its first bytes nor its ending"),
-        ("", b"x", "neither its first bytes nor its ending"),
+        ("a.exe", b"x", "this is no video or picture"),
+        ("a.exe", bytes(100_000), "this is no video or picture"),
+        ("mp4", b"x", "this is no video or picture"),
+        ("", b"x", "this is no video or picture"),
         ("a.HEIC", heic, "HEIC pictures can't be read"),
         ("a.jpg", heic, "HEIC pictures can't be read"),
     ):
@@ -196,8 +196,14 @@ def test_without_out_nothing_stays(run, tmp_path, clip, monkeypatch) -> None:
     command = [sys.executable, "-m", "dfd_train", "serve", str(run), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    url = next(match[0] for line in process.stdout if (match := re.search(r"http://\S+", line)))
-    running = Running(process, url, tmp_path)
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if match := re.search(r"http://\S+", line):
+            break
+    assert "reports are deleted when this program ends; --out DIR keeps them\n" in said
+    assert match is not None
+    running = Running(process, match[0], tmp_path)
     state = running.wait_for(running.upload("a.mp4", clip.read_bytes())[1]["id"], "done")
     assert list(tmp_path.glob(f"dfd-train-*/{state['id']}/report/report.html"))
     removed = running.wait_for(running.upload("b.mp4", clip.read_bytes())[1]["id"], "done")["id"]
@@ -268,9 +274,7 @@ def test_in_a_browser(server, clip, tmp_path) -> None:
         assert answers["noise.mp4"].startswith("No usable face.")
         assert answers["large.mp4"] == "2 MB are above the limit of 2 MB."
         assert answers["empty.mp4"] == "Could not be read. The file is empty."
-        assert (
-            answers["song.mp3"] == "Neither its first bytes nor its ending are those of a video or picture."
-        )
+        assert answers["song.mp3"] == "This is no video or picture."
         assert "Finding and scoring faces" in stages
         with page.expect_popup() as popup:
             page.locator("li", has_text="two people.mp4").get_by_text("Open the report").click()
@@ -285,7 +289,7 @@ def test_in_a_browser(server, clip, tmp_path) -> None:
         again = page.locator("li", has_text="two people.mp4")
         again.get_by_text("Open the report").wait_for()
         assert page.locator("li").count() == 2
-        again.get_by_role("button", name="Remove").click()
+        again.get_by_role("button", name="Hide (report stays)").click()
         again.wait_for(state="detached")
         page.reload()
         page.locator("li", has_text="noise.mp4").get_by_text("No usable face").wait_for()
@@ -302,7 +306,7 @@ def test_in_a_browser(server, clip, tmp_path) -> None:
         )
         dropped = page.locator("li", has_text="dropped.mp4")
         dropped.get_by_text("No usable face").wait_for(timeout=60_000)
-        dropped.get_by_role("button", name="Remove").click()
+        dropped.get_by_role("button", name="Hide (report stays)").click()
         dropped.wait_for(state="detached")
         browser.close()
     assert wrong == []

@@ -33,7 +33,7 @@ def desk(tmp_path, monkeypatch) -> Iterator[Desk]:
     monkeypatch.setattr(jobs_module, "MOST_WAITING", 1000)
     job = SimpleNamespace(reading=None)
     jobs = Jobs({"first": job, "second": job}, None)  # type: ignore[dict-item]
-    yield Desk(tmp_path, jobs, 100_000, "a model", "")
+    yield Desk(tmp_path, jobs, 100_000, "a model", {})
     jobs.close()
 
 

@@ -26,6 +26,7 @@ def test_reports_outlive_the_server_and_detectors_are_chosen(runs, tmp_path) -> 
         about = json.loads(server.ask("GET", "/about")[2])
         first, second = about["detectors"]
         assert first.startswith("first (") and second.startswith("second (") and about["kept"]
+        assert about["notes"] == dict.fromkeys((first, second), "demonstration model, not evidence")
         status, _, body = server.ask("GET", "/health")
         assert status == 200 and json.loads(body)["status"] == "ok"
         numbers = []
@@ -50,6 +51,7 @@ def test_reports_outlive_the_server_and_detectors_are_chosen(runs, tmp_path) -> 
     with serve(runs[0], out) as server:
         state = json.loads(server.ask("GET", f"/uploads/{numbers[0]}")[2])
         assert (state["state"], state["name"]) == ("done", "für <b>.png")
+        assert json.loads(server.ask("GET", f"/uploads/{numbers[1]}")[2])["detector"] == second
         assert server.ask("GET", state["report"])[2] == (out / numbers[0] / "report/report.html").read_bytes()
         assert server.ask("GET", f"/uploads/{'0' * 24}")[0] == 404
     assert len(folders(out)) == 3

@@ -97,7 +97,7 @@ def _serve(options: argparse.Namespace, place: socket) -> int:
         if job.reading.title in detectors:
             raise UserError(f"two detectors are called {job.reading.title}: rename the folder of one")
         detectors[job.reading.title] = job
-    title, note = _said(detectors)
+    title, notes = _said(detectors)
     with ExitStack() as stack:
         stack.callback(
             os.umask, os.umask(0o077)
@@ -107,11 +107,15 @@ def _serve(options: argparse.Namespace, place: socket) -> int:
         port = place.getsockname()[1]
         access = Access.of(options.host, port, tuple(options.name))
         jobs = Jobs(detectors, options.out)
-        desk = Desk(out, jobs, options.limit * 1_000_000, title, note, options.out is not None)
+        desk = Desk(out, jobs, options.limit * 1_000_000, title, notes, options.out is not None)
         stack.callback(_say_what_stays, options.out)
         stack.callback(desk.remove_unfinished)
         stack.callback(jobs.close)
-        print(f"{plural(len(detectors), 'model')}: {title}{': ' + note if note else ''}")
+        print(f"{plural(len(detectors), 'model')}: {title}")
+        for name, note in notes.items():
+            print(f"{name}: {note}")
+        if options.out is None:
+            print("reports are deleted when this program ends; --out DIR keeps them")
         print(f"open {_address(options.host, port, access.token)} (Ctrl-C ends it)")
         if access.token:
             if options.host in EVERYWHERE:
@@ -138,17 +142,18 @@ def _job(models: Sequence[Path], options: argparse.Namespace) -> Job:
     return Job(scorers, read_together(scorers), finder, Rates(), explain=explainer_of(options, scorers))
 
 
-def _said(detectors: Mapping[str, Job]) -> tuple[str, str]:
-    """Returns the models' names with what must be known of them, and what must stand beside all numbers."""
-    titles, note = [], ""
-    for title, job in detectors.items():
+def _said(detectors: Mapping[str, Job]) -> tuple[str, dict[str, str]]:
+    """Returns the models' names with what must be known of them, and what must stand beside the numbers of some."""
+    titles, notes = [], {}
+    for name, job in detectors.items():
+        title = name
         if job.reading.unfinished:
             logging.warning("unfinished: %s", job.reading.unfinished)
             title += f" (unfinished: {job.reading.unfinished})"
         titles.append(title)
         if job.reading.demonstration:
-            note = "demonstration model, not evidence"
-    return "; ".join(titles), note
+            notes[name] = "demonstration model, not evidence"
+    return "; ".join(titles), notes
 
 
 def _say_what_stays(out: Path | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -51,14 +52,15 @@ REPORT = {
 class Desk:
     """What the addresses work on: one folder and one model.
 
-    limit: bytes of one upload. title, note: of the model, for the page.
+    limit: bytes of one upload. title: of the models, for the page. notes: what must stand beside the numbers of a
+    detector, by its name.
     """
 
     out: Path
     jobs: Jobs
     limit: int
     title: str
-    note: str
+    notes: Mapping[str, str]
     kept: bool = False
     """reports outlive the server"""
     space: Space = field(init=False)
@@ -95,7 +97,7 @@ class Desk:
         kinds = sorted(READ)
         detectors = list(self.jobs.detectors)
         said = {"limit": self.limit, "kinds": kinds, "detectors": detectors, "kept": self.kept}
-        return JSONResponse({**said, "model": self.title, "note": self.note})
+        return JSONResponse({**said, "model": self.title, "notes": dict(self.notes)})
 
     async def health(self, request: Request) -> Response:
         """Answers GET /health: whether files are still scored."""

@@ -207,7 +207,8 @@ class Jobs:
         for place, result in answers(out, REPORT):
             number = place.partition("/")[0]
             if re.fullmatch(NUMBER, number):
-                upload = Upload(number, out / number / "gone", result.file, state="done", share=1.0)
+                upload = Upload(number, out / number / "gone", result.file, " + ".join(result.models))
+                upload.state, upload.share = "done", 1.0
                 upload.answer, upload.note = answer(result), result.note
                 self._uploads[number] = upload
 

@@ -147,7 +147,7 @@ def openapi(detectors: Sequence[str], report: Mapping[str, str]) -> dict[str, An
                         "kinds": {"type": "array", "items": {"type": "string"}},
                         "detectors": {"type": "array", "items": {"type": "string"}, "minItems": 1},
                         "model": {"type": "string"},
-                        "note": {"type": "string"},
+                        "notes": {"type": "object", "additionalProperties": {"type": "string"}},
                         "kept": {"type": "boolean"},
                     }
                 ),

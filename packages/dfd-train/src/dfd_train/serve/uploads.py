@@ -37,7 +37,7 @@ def require_kind(path: Path) -> None:
     if kind_of(path) == "heic":
         raise Refused(415, "HEIC pictures can't be read; save this one as JPEG")
     if not is_plainly_one(path) and path.suffix.lower() not in READ:
-        raise Refused(415, "neither its first bytes nor its ending are those of a video or picture")
+        raise Refused(415, "this is no video or picture")
 
 
 def called(name: str) -> str:

@@ -4,7 +4,7 @@ const list = document.getElementById("list");
 const drop = document.getElementById("drop");
 const chooser = document.getElementById("file");
 const detector = document.getElementById("detector");
-let about = { limit: 0, kinds: [], detectors: [], kept: false };
+let about = { limit: 0, kinds: [], detectors: [], notes: {}, kept: false };
 
 async function start() {
   about = await (await fetch("/about")).json();
@@ -13,17 +13,21 @@ async function start() {
   if (!["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)) {
     where.textContent = `Your file goes to the program on ${location.hostname}, and is deleted there once it is scored.`;
   }
-  if (about.kept) where.textContent += " Its report is kept.";
+  where.textContent += about.kept ? " Its report is kept." : " Its report is deleted when the program ends: save it before, if you need it.";
   document.getElementById("limits").textContent = `one file at most ${size(about.limit)}`;
   for (const name of about.detectors) detector.add(new Option(name, name));
   detector.parentElement.hidden = about.detectors.length < 2;
   chooser.accept = about.kinds.join(",");
-  if (about.note) {
-    const note = document.getElementById("note");
-    note.textContent = `${sentence(about.note)} The model was trained on sample footage; its scores say nothing about your files.`;
-    note.hidden = false;
-  }
+  warn();
   for (const [id, name] of Object.entries(kept())) new Row(name).resume(id);
+}
+
+// Of the detector that is chosen: what must stand beside its numbers.
+function warn() {
+  const note = document.getElementById("note");
+  const said = about.notes[detector.value];
+  note.hidden = !said;
+  if (said) note.textContent = `${sentence(said)} ${about.detectors.length > 1 ? detector.value : "The model"} was trained on sample footage; its scores say nothing about your files.`;
 }
 
 // With reports that outlive the server, this browser's uploads outlive the tab.
@@ -47,7 +51,8 @@ function size(bytes) {
 }
 
 function time(seconds) {
-  return seconds >= 90 ? `${Math.round(seconds / 60)} minutes` : `${Math.max(1, Math.round(seconds))} seconds`;
+  const [count, unit] = seconds >= 90 ? [Math.round(seconds / 60), "minute"] : [Math.max(1, Math.round(seconds)), "second"];
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
 function sentence(text) {
@@ -67,17 +72,25 @@ class Row {
     list.prepend(item);
   }
 
+  // Who scores it: said where there is a choice, and of a report by another detector than the present one.
+  by(name) {
+    const said = this.item.querySelector(".by");
+    said.textContent = `Detector: ${name}`;
+    said.hidden = about.detectors.length === 1 && name === about.detectors[0];
+  }
+
   resume(id) {
     this.id = id;
     this.follow();
   }
 
-  send(file) {
+  send(file, chosen) {
+    this.by(chosen);
     if (file.size > about.limit) return this.fail(`${size(file.size)} are above the limit of ${size(about.limit)}.`);
     if (file.size === 0) return this.fail("Could not be read. The file is empty.");
     const request = new XMLHttpRequest(); // fetch tells nothing of how far an upload is
     this.request = request;
-    const asked = new URLSearchParams({ name: file.name, detector: detector.value });
+    const asked = new URLSearchParams({ name: file.name, detector: chosen });
     request.open("POST", `/uploads?${asked}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.responseType = "json";
@@ -85,7 +98,7 @@ class Row {
     request.onload = () => {
       if (request.status === 503 && request.getResponseHeader("Retry-After")) {
         this.show("Waiting for a place in the queue", null);
-        this.again = setTimeout(() => this.send(file), 1000 * request.getResponseHeader("Retry-After"));
+        this.again = setTimeout(() => this.send(file, chosen), 1000 * request.getResponseHeader("Retry-After"));
         return;
       }
       if (request.status !== 201) return this.fail(sentence(request.response?.error ?? "the file was refused"));
@@ -101,6 +114,7 @@ class Row {
       const reply = await fetch(`/uploads/${this.id}`);
       if (!reply.ok) return this.lose();
       const upload = await reply.json();
+      this.by(upload.detector);
       const left = upload.seconds_left === null ? "" : `, about ${time(upload.seconds_left)} left`;
       if (upload.state === "done") return this.done(upload);
       if (upload.state === "cancelled") return this.fail("Cancelled.");
@@ -121,7 +135,7 @@ class Row {
   }
 
   done(upload) {
-    this.finish(upload.tone);
+    this.finish(upload.tone, about.kept ? "Hide (report stays)" : "Delete");
     const link = document.createElement("a");
     link.href = upload.report;
     link.target = "_blank";
@@ -136,11 +150,11 @@ class Row {
     this.answer.textContent = reason;
   }
 
-  finish(tone) {
+  finish(tone, last = "Remove") {
     this.item.classList.add(tone || "none", "finished");
     this.state.textContent = "";
     this.bar.hidden = true;
-    this.button.textContent = "Remove";
+    this.button.textContent = last;
   }
 
   lose() {
@@ -159,9 +173,10 @@ class Row {
 }
 
 function take(files) {
-  for (const file of files) new Row(file.name).send(file);
+  for (const file of files) new Row(file.name).send(file, detector.value);
 }
 
+detector.addEventListener("change", warn);
 chooser.addEventListener("change", () => { take(chooser.files); chooser.value = ""; });
 for (const name of ["dragenter", "dragover"]) {
   drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
