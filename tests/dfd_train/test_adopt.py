@@ -345,6 +345,15 @@ def test_a_best_loss_of_numpy_beside_the_weights_is_no_code(weights, tmp_path, z
     assert main(["adopt", "timm:test_resnet", "--weights", str(tmp_path / "code"), *out]) == 2
 
 
+def test_the_list_says_where_to_begin_and_where_the_authors_are(capsys) -> None:
+    assert main(["adopt", "--list"]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("Start with gend-clip-l14: its licence is MIT.")
+    assert find_card("gend-clip-l14").licence == "MIT"
+    assert "  its authors' code: https://github.com/yermandy/GenD (at e03532d)" in lines
+    assert "by a rule" not in "".join(lines)
+
+
 def test_what_is_no_model_is_one_line(weights, tmp_path, capsys) -> None:
     (tmp_path / "lfs").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
     (tmp_path / "page.safetensors").write_text("<!doctype html><p>sign in")
@@ -368,6 +377,10 @@ def test_what_is_no_model_is_one_line(weights, tmp_path, capsys) -> None:
         (["community-forensics-384", "--weights", str(tmp_path / "folder")], "no model's folder"),
         (["community-forensics-384", "--weights", str(tmp_path / "none")], "no such file or folder"),
         (
+            ["gend-clip-l14", "--weights", str(tmp_path / "none")],
+            "code, https://github.com/yermandy/GenD (at e03532d), says where they are",
+        ),
+        (
             ["community-forensics-384", "--weights", str(tmp_path / "whole.pt")],
             "save model.state_dict() instead",
         ),
@@ -385,7 +398,7 @@ def test_what_is_no_model_is_one_line(weights, tmp_path, capsys) -> None:
         (["timm:test_resnett", "--weights", str(weights)], "timm has no model"),
         (["timm:test_resnet", "--weights", str(weights)], "--fake LABEL"),
         (["huggingface", "--weights", str(tmp_path / "folder")], "no Hugging Face model"),
-        (["dfdc-b7"], "needs --weights"),
+        (["dfdc-b7"], "dfd-train adopt --list shows the address of their code"),
     ):
         assert main(["adopt", *arguments, *out]) == 2, arguments
         error = capsys.readouterr().err.strip()

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dfd_train.errors import UserError
+
+if TYPE_CHECKING:
+    from dfd_train.adopt.card import Card
 
 HELP = "convert published weights into a detector folder that can be used anywhere a run can"
 EXAMPLE = "dfd-train adopt gend-clip-l14 --weights GenD_CLIP_L_14 --out gend"
@@ -60,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
         weights = fetched(fetched_as)
     if weights is None:
         raise UserError(
-            f"adopt {options.card} needs --weights FILE_OR_FOLDER: fetch them where its makers keep them"
+            f"adopt {options.card} needs --weights FILE_OR_FOLDER: fetch them where its makers keep them; "
+            "dfd-train adopt --list shows the address of their code"
         )
     wishes = Wishes(_name(options.out), tuple(options.fake), options.whole_picture, fetched_as)
     if options.card.startswith("timm:"):
@@ -78,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
         if not weights.exists():
             raise UserError(
                 f"no such file or folder: {weights}; it should hold the weights of {card.title}: the README of its "
-                f"authors' code ({card.source}) says where they are"
+                f"authors' code, {_code(card)}, says where they are"
             )
     check_licence(card, options.accept_licence)
     adopt(card, weights, options.out)
@@ -92,13 +98,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _name(out: Path) -> str:
     """Makes a card's name from the folder's."""
-    import re
-
     return re.sub(r"[^a-z0-9.-]+", "-", out.resolve().name.lower()).strip("-.") or "detector"
 
 
 def _listing() -> str:
-    """Returns a line of facts a card, and what stands in its parity test."""
+    """Returns each card's name and facts, a line each."""
     from dfd_train.adopt.card import cards
 
     parts = []
@@ -107,8 +111,17 @@ def _listing() -> str:
         terms = f"{card.licence}{' (--accept-licence)' if card.non_commercial else ''}"
         parts.append(
             f"{card.name}\n  {card.title}\n  licence: {terms}\n  trained on: {', '.join(card.trained_on)}\n"
-            f"  code: {card.source}\n  tested: {card.parity}"
-            + (f"\n  published AUC: {figures}" if figures else "")
+            f"  its authors' code: {_code(card)}" + (f"\n  published AUC: {figures}" if figures else "")
         )
+    start = (
+        "Start with gend-clip-l14: its licence is MIT. The README of its authors' code says where they keep the "
+        "weights. What was tested of each: docs/published.md."
+    )
     more = "huggingface, hf:NAME: any picture classifier of transformers; timm:NAME: any of timm's networks"
-    return "\n".join([*parts, more])
+    return "\n".join([start, *parts, more])
+
+
+def _code(card: Card) -> str:
+    """Returns the address of the authors' code, with the commit that was read; else how the card words it."""
+    found = re.fullmatch(r"([\w.-]+/[\w.-]+) at ([0-9a-f]{7,40})", card.source)
+    return f"https://github.com/{found[1]} (at {found[2]})" if found else card.source
