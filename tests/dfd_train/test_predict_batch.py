@@ -227,6 +227,7 @@ def test_names_from_outside_do_no_harm(run, tmp_path) -> None:
         (["RUN"], "one was taken as the model; name videos"),
         (["clip.mp4"], "clip.mp4 is no model: the model comes first, then the files"),
         (["RUN", "nowhere.mp4"], "no such file or folder: nowhere.mp4"),
+        (["RUN", "FACE", "nowhere.mp4"], "nowhere.mp4; nothing was scored, the other files neither"),
         (
             ["nowhere", "FACE"],
             "no such model: nowhere; a model is a folder that `dfd-train run --out` or `dfd-train adopt` wrote",

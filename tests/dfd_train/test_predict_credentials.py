@@ -114,12 +114,12 @@ def test_what_is_cut_off_is_an_answer(sign, photograph, size) -> None:
     assert credentials_of(signed).state in ("none", "not_looked_for", "unreadable")
 
 
-def test_without_the_extra_it_is_said(monkeypatch, photograph) -> None:
+def test_without_the_extra_it_is_said_and_how_to_add_it_only_on_the_console(monkeypatch, photograph) -> None:
+    assert credentials.advice() == ""
     find = importlib.util.find_spec
     monkeypatch.setattr(credentials, "find_spec", lambda name: None if name == "c2pa" else find(name))
-    assert credentials_of(photograph) == Credentials(
-        "not_looked_for", "that needs c2pa-python: pip install 'dfd-train[c2pa]'"
-    )
+    assert credentials_of(photograph) == Credentials("not_looked_for", "c2pa-python is not installed here")
+    assert "pip install 'packages/dfd-train[c2pa]'" in credentials.advice()
 
 
 def _signer():

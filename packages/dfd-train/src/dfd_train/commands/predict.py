@@ -123,7 +123,11 @@ def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.predict.ensemble import gain_table
     from dfd_train.predict.scorer import TorchScorer
 
-    files = find_inputs(options.files, leave_out=options.out)
+    try:
+        files = find_inputs(options.files, leave_out=options.out)
+    except FileNotFoundError as error:
+        others = "; nothing was scored, the other files neither" if len(options.files) > 1 else ""
+        raise FileNotFoundError(f"{error}{others}") from None
     validate_models(_models(options), options.device, options.trust, options.precision)
     job = make_job(options)
     for scorer in job.scorers:
@@ -133,6 +137,7 @@ def run(options: argparse.Namespace) -> Outcome:
         print(gain_table(job.scorers, options.labelled, options.split).to_text())
     if not files:
         return Outcome(0, [])
+    from dfd_train.predict import credentials
     from dfd_train.predict.batch import planned, predict_files
 
     if options.dry_run:
@@ -143,6 +148,8 @@ def run(options: argparse.Namespace) -> Outcome:
         print(f"{left} of {counted(len(tasks), 'file')} to be scored; nothing was written")
         return Outcome(0, {"files": len(tasks), "to_be_scored": left})
 
+    if advice := credentials.advice():
+        logging.info(advice)
     if job.reading.unfinished:
         logging.warning("unfinished: %s", job.reading.unfinished)
     if job.reading.demonstration:

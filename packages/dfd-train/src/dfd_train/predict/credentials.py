@@ -44,10 +44,17 @@ class Credentials:
     """which library read it"""
 
 
+def advice() -> str:
+    """Returns what adds the extra, for whoever gives the commands; empty where it is there."""
+    if find_spec("c2pa") is not None:
+        return ""
+    return "content credentials (C2PA) are not looked for; `pip install 'packages/dfd-train[c2pa]'` adds that"
+
+
 def credentials_of(path: Path) -> Credentials:
     """Returns the content credentials of a file. Needs the extra `c2pa`; without it the answer says so."""
     if find_spec("c2pa") is None:
-        return Credentials("not_looked_for", "that needs c2pa-python: pip install 'dfd-train[c2pa]'")
+        return Credentials("not_looked_for", "c2pa-python is not installed here")
     import c2pa
 
     reader = f"c2pa-python {version('c2pa-python')}"
