@@ -141,6 +141,7 @@ def test_checkpoints_that_do_not_fit(run_command, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([], "dfd-train: which command? one of run, preview-transforms, evaluate, predict, "),
         (["run"], " run: the following arguments are required: -o/--out; see  dfd-train run --help"),
         (["rnu"], "invalid choice: 'rnu'"),
         (["rnu"], "; did you mean run? see  dfd-train --help"),

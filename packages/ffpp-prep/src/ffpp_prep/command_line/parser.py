@@ -34,6 +34,9 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Refuses unknown flags first: the one that is missing may be the one that is misspelt."""
         args = [self._today(text) for text in (sys.argv[1:] if args is None else args)]
+        if self._subparsers and not args:
+            (commands,) = self._subparsers._group_actions
+            self.error(f"which command? one of {', '.join(commands.choices or ())}")
         own = takewhile(lambda text: text.startswith("-"), args) if self._subparsers else args
         for text in takewhile(lambda text: text != "--", own):
             flag = text.partition("=")[0]
