@@ -113,6 +113,12 @@ def test_predict_gives_a_score_and_no_verdict_with_its_licence(detector, photogr
     found = result(tmp_path, "face.png")
     assert found["status"] == "scored" and found["verdict"] is None
     assert any("Licence:" in sentence for sentence in found["meaning"])
+    said = " ".join(found["meaning"])
+    assert "the weights' origin is not known here. Licence: timm's for the network" in said
+    assert "published" not in said and "yours" not in said, (
+        "a reader of the page has published and owns nothing"
+    )
+    assert "times a second" not in (tmp_path / "face.png/report.html").read_text(), "of a single picture"
     assert "Licence:" in (tmp_path / "face.png/report.html").read_text()
 
 

@@ -162,6 +162,7 @@ def test_no_usable_face_is_an_answer(run, tmp_path, capsys) -> None:
         page = (tmp_path / "out" / name / "report.html").read_text()
         assert "No usable face" in page and not re.search(r"\d(\s|&nbsp;)%", page.partition("</style>")[2])
         assert "The score says" not in page and "The file's score" not in page
+        assert "taken over" not in page.lower() and "<dt>Scale" not in page
         assert not (tmp_path / "out" / name / "timeline.png").exists()
         assert "--every-frame" not in found["reason"]  # an option of the command line, not of serve
     assert page.count("Does not count: ") == 2  # of far.mp4, whose sentence on them comes later

@@ -64,7 +64,9 @@ def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path, capl
     ]
     assert "1 other file skipped: notes.txt" in caplog.text
     assert rows[0]["reason"].startswith("this is not a video, or it is damaged (")
-    assert "frames.csv" not in (tmp_path / "out/a.mp4/report.html").read_text()
+    page = (tmp_path / "out/a.mp4/report.html").read_text()
+    told = "or it is damaged or incomplete: ask for it again. This says nothing about real or fake."
+    assert told in page and "frames.csv" not in page
     assert "frames.csv" in (tmp_path / "out/d.png/report.html").read_text()
     assert rows[-1]["reason"] == "HEIC pictures can't be read; save this one as JPEG"
     assert "7 files: 1 scored, 0 without a usable face, 6 unreadable; " in capsys.readouterr().out

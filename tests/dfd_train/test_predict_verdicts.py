@@ -21,7 +21,7 @@ from dfd_train.predict.faces import FaceFinder, FoundFace, Rates
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.movement import FEWEST_LOOKS, SURE, Movement
 from dfd_train.predict.page import answer
-from dfd_train.predict.result import Result, judge
+from dfd_train.predict.result import Result, judge, standing_out
 from dfd_train.predict.thumbs import Thumbs
 
 
@@ -88,7 +88,42 @@ def test_a_partly_faked_film_is_told_by_its_seconds() -> None:
     assert found.stretch.suspicious and found.stretch.prob > 0.9
     assert (found.stretch.start_s, found.stretch.end_s) == (40.0, 42.5) and found.stretch.frames == 6
     assert found.verdict != "real"
-    assert "Most suspicious from 40.0 s to 42.5 s (2.5 seconds, face 1)" in answer(found).sentence
+    assert "Most suspicious part: from 40.0 s to 42.5 s (2.5 seconds, face 1)" in answer(found).sentence
+
+
+def unchecked(found: Analysis) -> Result:
+    """Of a model whose scale was never checked."""
+    reading = replace(read_together([bluish(None)]), calibration=None)
+    return judge(Input(Path("film.mp4"), "film.mp4"), found, reading, "")
+
+
+@pytest.mark.parametrize("logit", [4.0, 0.0, -4.0])
+@pytest.mark.parametrize("kind", ["video", "image"])
+def test_a_score_without_a_verdict_accuses_and_acquits_nobody(logit, kind) -> None:
+    """Seen: "98 %, where 100 % is fake" in a card that only a low score's warning ever followed."""
+    found = analysis(np.full(12 if kind == "video" else 1, logit))
+    result = unchecked(replace(found, media=replace(found.media, kind=kind)))
+    for said in (answer(result).sentence, result.meaning[0]):
+        assert "A high score is no proof of a fake" in said
+        assert "A low score does not show that a file is real" in said
+    assert not result.looks  # without which the page draws no bar
+
+
+def test_nothing_stands_out_where_all_frames_score_alike() -> None:
+    """Seen: "most suspicious" at a flat 2 %, and a whole clip shaded."""
+    flat = unchecked(analysis(np.full(12, -4.0)))
+    assert flat.stretch is not None and standing_out(flat) is None and "part" not in answer(flat).sentence
+    low = unchecked(analysis(np.array([-6.0] * 6 + [-4.0] * 4)))
+    assert standing_out(low) == low.stretch and "Most suspicious" not in answer(low).sentence
+    assert "Highest-scoring part: from 3.0 s to 4.5 s (1.5 seconds, face 1), 2 %." in answer(low).sentence
+
+
+def test_a_stretch_of_another_face_than_the_score_says_so() -> None:
+    steady, burst = np.full(12, 1.0), np.array([-4.0] * 8 + [3.0] * 4)
+    found = unchecked(analysis(steady, burst))
+    assert max(found.faces, key=lambda one: one.prob).face == 1 and found.stretch.face == 2
+    assert "Highest-scoring part, of another face than the score: from" in answer(found).sentence
+    assert "face 2)" in answer(found).sentence
 
 
 def test_weak_boxes_and_what_the_mesh_denies_get_no_verdict() -> None:

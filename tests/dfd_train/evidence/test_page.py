@@ -50,8 +50,14 @@ def test_pages_on_a_telephone_and_on_paper(report) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") == 390
         widths = page.evaluate("[...document.querySelectorAll('thead th')].map(cell => cell.clientWidth)")
         assert widths[0] > 100, widths
+        name, tag = (page.locator(f".files tbody {one}").first.bounding_box() for one in ("a", ".tag"))
+        assert tag["height"] < 30, "the answer's words in one line"
+        assert tag["y"] >= name["y"] + name["height"]
         page.goto((report / "report.html").as_uri())
         assert page.locator("video").get_attribute("aria-label") == "clip.mp4, its faces marked"
+        assert (
+            page.locator("video").get_attribute("playsinline") is not None
+        )  # else an iPhone fills its screen
         assert page.locator("img:not([alt]), img[alt='']").count() == 0
         assert not page.locator(".stills").is_visible()
         page.keyboard.press("Tab")
@@ -61,6 +67,7 @@ def test_pages_on_a_telephone_and_on_paper(report) -> None:
         page.emulate_media(media="print", color_scheme="dark")
         assert not page.locator("video").is_visible() and page.locator(".stills img").first.is_visible()
         assert page.locator(".stills img").count() >= 3
+        assert page.locator(".stills li", has_text="the highest-scoring frame").count() == 1
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 33, 38)"
         browser.close()

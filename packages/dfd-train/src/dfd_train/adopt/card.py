@@ -77,17 +77,18 @@ class Published:
 
 @dataclass(frozen=True)
 class Card:
-    """A published detector."""
+    """A published detector, or weights that a person has for a network of timm's."""
 
     name: Line
     title: Line
     builder: Line
     licence: Line
-    citation: Line
     source: Line
     """where the authors' code is, with the commit that was read"""
     input: InputSpec
     crop: CropRule
+    citation: Line = ""
+    """who published it; empty where nobody is known to have"""
     trained_on: tuple[Line, ...] = ()
     """data sets, in words; empty where it isn't known"""
     known_as: tuple[Line, ...] = ()
@@ -118,10 +119,16 @@ class Card:
     def sentences(self) -> tuple[str, ...]:
         """Returns what stands beside its scores wherever they are shown."""
         pool = self.video.pool
+        what = (
+            "a published detector, not trained here"
+            if self.citation
+            else "the weights' origin is not known here"
+        )
         return (
-            f"{self.title}: a published detector, not trained here. Licence: {self.licence}"
+            f"{self.title}: {what}. Licence: {self.licence}"
             + (", not for commercial use" * self.non_commercial)
-            + f". By: {self.citation}. Code: {self.source}.",
+            + (f". By: {self.citation}" if self.citation else "")
+            + f". Code: {self.source}.",
             f"It was trained on {', '.join(self.trained_on)}."
             if self.trained_on
             else "Which data it was trained on is not known here.",

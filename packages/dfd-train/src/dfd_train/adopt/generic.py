@@ -97,7 +97,11 @@ def timm_card(model: str, weights: AuthorsWeights, wishes: Wishes) -> Card:
             f"{weights.path} has no {first or 'classifier'}.bias: how many outputs does it have? Write a card"
         )
     return _timm(
-        model, own, [f"{index}" for index in range(len(bias))], wishes, "timm's network and your weights"
+        model,
+        own,
+        [f"{index}" for index in range(len(bias))],
+        wishes,
+        "timm's for the network, unknown for the weights",
     )
 
 
@@ -153,7 +157,7 @@ def _timm(model: str, own: Mapping[str, Any], labels: Sequence[str], wishes: Wis
         title=f"{model} of timm",
         builder="timm",
         licence=licence,
-        citation="yours to add",
+        citation="its page at Hugging Face" if wishes.fetched_as else "",
         source=wishes.fetched_as or "timm",
         trained_on=(),
         input=InputSpec(

@@ -22,6 +22,7 @@ from dfd_train.predict.worst import WorstFrames
 from ffpp_prep.format.geometry import CropGeometry, Image
 
 BATCH_BYTES = 64 << 20
+NO_FRAME = "no frame could be decoded"
 
 COLUMNS = ("frame", "time", "track", "confidence", "x1", "y1", "x2", "y2", "followed", "human")
 
@@ -153,9 +154,7 @@ def _analyse(
                 score()
     score()
     if not source.frames:
-        raise UserError(
-            f"{file.path.name}: no frame could be decoded" + f" ({source.error})" * bool(source.error)
-        )
+        raise UserError(f"{file.path.name}: {NO_FRAME}" + f" ({source.error})" * bool(source.error))
     faces = _table(rows, len(scorers))
     spreads = {track: face.movement.spread for track, face in watched.items()}
     faces = faces.assign(movement=faces["track"].map(spreads).astype(np.float64))

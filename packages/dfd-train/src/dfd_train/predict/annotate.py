@@ -39,6 +39,8 @@ class Still:
 
     time: float
     jpeg: bytes
+    highest: bool = False
+    """of the frame with the highest score"""
 
 
 def annotate_video(

@@ -22,7 +22,7 @@ def facts_of_file(result: Result) -> list[tuple[str, str]]:
     if media is not None:
         facts.append(("Picture size", f"{media.width} × {media.height} pixels, as displayed"))
         if media.kind == "video":
-            facts.append(("Length", f"{media.duration:.1f} seconds, {counted(media.frames, 'frame')}"))
+            facts.append(("Length", f"{media.duration:.2f} seconds, {counted(media.frames, 'frame')}"))
     if evidence is not None and evidence.container is not None:
         said = evidence.container
         facts.append(("Container", said.format))
@@ -33,7 +33,7 @@ def facts_of_file(result: Result) -> list[tuple[str, str]]:
         facts += [
             ("Track" if len(said.tracks) == 1 else f"Track {i}", one) for i, one in enumerate(said.tracks, 1)
         ]
-        facts += [("Edit list", one) for one in said.edit_lists]
+        facts += [("Edit list (most encoders write one)", one) for one in said.edit_lists]
         facts += [("Times", sentence(one)) for one in said.odd_times]
     if evidence is not None and evidence.credentials is not None:
         facts += _credentials(evidence.credentials)
@@ -65,7 +65,7 @@ def _credentials(said: Credentials) -> list[tuple[str, str]]:
     ]
 
 
-def _made(evidence: Evidence) -> list[tuple[str, str]]:
+def _made(evidence: Evidence, media: Media | None) -> list[tuple[str, str]]:
     """Returns the rows about the program that made the answer."""
     facts = [("Made at", evidence.made_at)]
     for one in evidence.networks:
@@ -76,14 +76,18 @@ def _made(evidence: Evidence) -> list[tuple[str, str]]:
         facts.append(("Licence of the weights", one.licence))
         facts.append(("Trained on", one.trained_on))
     asked, used = evidence.settings, evidence.versions
-    rates = [
-        f"{what} {'in every frame' if rate is None else f'{rate:g} times a second'}"
-        for what, rate in (("faces searched", asked.detect_rate), ("scored", asked.score_rate))
-    ]
-    more = ", short videos more often" if asked.score_rate is not None else ""
-    facts.append(
-        ("Settings", f"{', '.join(rates)}{more}; {asked.detector}, score above {asked.detector_threshold:g}")
+    single = media is not None and media.kind == "image"
+    rates = (
+        []
+        if single
+        else [
+            f"{what} {'in every frame' if rate is None else f'{rate:g} times a second'}"
+            for what, rate in (("faces searched", asked.detect_rate), ("scored", asked.score_rate))
+        ]
     )
+    rates += ["short videos more often"] * (asked.score_rate is not None and not single)
+    detector = f"{asked.detector}, score above {asked.detector_threshold:g}"
+    facts.append(("Settings", "; ".join(filter(None, (", ".join(rates), detector)))))
     facts.append(("Weights of the face detector", f"SHA-256 {asked.detector_sha256}"))
     programs = [
         f"dfd-train {used.dfd_train}, ffpp-prep {used.ffpp_prep}, reseption-models {used.reseption_models}",
@@ -100,16 +104,18 @@ def facts_of_answer(result: Result, reading: Reading) -> list[tuple[str, str]]:
     if result.media is not None:
         media = result.media
         if media.kind == "video":
-            facts.append(("Shots", str(media.shots)))
+            facts.append(("Shots between cuts", str(media.shots)))
         facts.append(("Faces found by", _finder(media)))
     facts.append(("Model" if len(result.models) == 1 else "Models (mean of their logits)", reading.title))
     if reading.unfinished:
         facts.append(("Unfinished", reading.unfinished))
-    scale = reading.score.scale.method
-    facts.append(("Scale", f"temperature {result.temperature:.3g}" if scale == "temperature" else scale))
-    facts.append(("Taken over", reading.score.over))
-    if not reading.demonstration:  # which gives no verdict
-        facts.append(("Threshold", "none" if result.threshold is None else f"{result.threshold:.4f}"))
+    if result.prob is not None:
+        scale = reading.score.scale.method
+        divided = f"the network's numbers divided by {result.temperature:.3g} (temperature)"
+        facts.append(("Scale", divided if scale == "temperature" else scale))
+        facts.append(("Score taken over", _taken_over(result, reading)))
+        if not reading.demonstration:  # which gives no verdict
+            facts.append(("Threshold", "none" if result.threshold is None else f"{result.threshold:.4f}"))
     if reading.calibration is not None and not reading.demonstration:
         kept = reading.calibration
         facts.append(("Set on", f"{kept.videos_real} real and {kept.videos_fake} fake validation videos"))
@@ -122,7 +128,14 @@ def facts_of_answer(result: Result, reading: Reading) -> list[tuple[str, str]]:
                 f"scoring {spent.network:.1f}",
             )
         )
-    return facts + (_made(result.evidence) if result.evidence else [])
+    return facts + (_made(result.evidence, result.media) if result.evidence else [])
+
+
+def _taken_over(result: Result, reading: Reading) -> str:
+    """Says which frames of the face the file's score is made of."""
+    face = max((one for one in result.faces if not one.left_out), key=lambda one: one.value)
+    frames = counted(face.frames_scored, "scored frame")
+    return f"all {frames}" if reading.score.over == "all frames" else f"{reading.score.over} of {frames}"
 
 
 def _finder(media: Media) -> str:

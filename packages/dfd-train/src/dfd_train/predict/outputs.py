@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import io
 import logging
+import math
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -33,7 +34,7 @@ from dfd_train.predict.evidence import outputs_of
 from dfd_train.predict.faces import Advance
 from dfd_train.predict.inputs import Input, source_of
 from dfd_train.predict.page import write_page
-from dfd_train.predict.result import Result, frame_probs
+from dfd_train.predict.result import Result, frame_probs, standing_out
 from dfd_train.predict.timeline import NARROW, WIDE, Timeline, draw_timeline
 from dfd_train.predict.worst import Marked
 from ffpp_prep.errors import Damaged
@@ -93,7 +94,7 @@ def write_outputs(
                     analysis.media.duration,
                     line,
                     result.note,
-                    result.stretch,
+                    standing_out(result),
                 )
                 timelines = draw(shape=WIDE), draw(shape=NARROW)
                 (target / TIMELINE).write_bytes(timelines[0].png)
@@ -188,13 +189,15 @@ def _write_video(
 ) -> tuple[Still, ...]:
     """Writes it, and returns pictures of it for paper: spread over its time, and the frame that scores highest."""
     assert result.media is not None
-    times = {result.media.duration * share for share in STILLS}
+    times, highest = {result.media.duration * share for share in STILLS}, math.nan
     if faces["prob"].notna().any():
-        times.add(float(faces.loc[faces["prob"].idxmax(), "time"]))
+        highest = float(faces.loc[faces["prob"].idxmax(), "time"])
+        times.add(highest)
     try:
-        return annotate_video(
+        stills = annotate_video(
             file.path, path, Marks(faces), result.threshold, result.note, advance, sorted(times)
         )
+        return tuple(replace(one, highest=math.isclose(one.time, highest, abs_tol=1e-3)) for one in stills)
     except (av.FFmpegError, UserError, VideoError) as error:  # scores are worth more than the video of them
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise

@@ -13,15 +13,15 @@ import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
 
-from dfd_train.predict.analysis import Analysis, Media
+from dfd_train.predict.analysis import NO_FRAME, Analysis, Media
 from dfd_train.predict.annotate import LONGEST_SIDE, Still
 from dfd_train.predict.drawing import colour, face_colour
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.facts import facts_of_answer, facts_of_file
-from dfd_train.predict.result import STATUSES, Face, Result
+from dfd_train.predict.result import NO_VIDEO, STATUSES, Face, Result, standing_out
 from dfd_train.predict.timeline import Timeline
 from dfd_train.predict.verdicts import Stretch
-from dfd_train.predict.words import exact_percent, moment, percent, sentence, short_percent
+from dfd_train.predict.words import CAUTION, exact_percent, moment, percent, sentence, short_percent
 from dfd_train.predict.worst import Marked
 from dfd_train.report.files import write_text
 from ffpp_prep.text.pages import environment
@@ -76,7 +76,7 @@ class _ShownFace:
 def answer(result: Result) -> Answer:
     """Returns the answer in words."""
     if result.status == "unreadable":
-        return Answer("none", "Could not be read", sentence(result.reason))
+        return Answer("none", "Could not be read", _unreadable(result.reason))
     if result.status == "not_a_number":
         return Answer("none", "The model failed, no score", sentence(result.reason))
     if result.status == "internal_error":
@@ -88,10 +88,12 @@ def answer(result: Result) -> Answer:
         return Answer("none", "No usable face", why.rstrip())
     which = "the face" if len(result.faces) == 1 else f"face {_most_suspicious(result).face}"
     score = f"Score for {which}: {percent(result.prob)}, where 0 % is real and 100 % is fake."
+    if result.verdict is None and not result.note:  # whose banner says more
+        score += f" {CAUTION}"
     if damage:
         score += f" {damage}"
-    if result.stretch is not None and not result.note:
-        score += f" {stretch_sentence(result.stretch)}"
+    if (stretch := standing_out(result)) is not None and not result.note:
+        score += f" {stretch_sentence(stretch, _most_suspicious(result).face)}"
     if result.verdict is None:
         headline = "A demonstration, no verdict" if result.note else "No verdict"
         why = sentence(result.reason.removeprefix("no verdict: "))  # the headline says so
@@ -105,13 +107,34 @@ def answer(result: Result) -> Answer:
     return Answer("real", "Looks real to this model", f"{score} {_lines(result)}")
 
 
-def stretch_sentence(stretch: Stretch) -> str:
-    """Says where a file looks most like a fake."""
+def _once(meaning: str, said: Answer) -> str:
+    """Returns a sentence on the number without what stands beside the score already."""
+    return meaning.replace(f" {CAUTION}", "") if CAUTION in said.sentence else meaning
+
+
+def _unreadable(reason: str) -> str:
+    """Says what that means for a reader, and only then what the decoder said."""
+    nothing = "This says nothing about real or fake."
+    meanings = {
+        NO_FRAME: "The file is damaged or incomplete",
+        NO_VIDEO: "This is not a video, or it is damaged or incomplete",
+    }
+    for said, means in meanings.items():
+        if reason.startswith(said):
+            detail = reason if said == NO_FRAME else reason.removeprefix(f"{said} (").removesuffix(")")
+            return f"{means}: ask for it again. {nothing} {sentence(detail)}"
+    return f"{sentence(reason)} {nothing}"
+
+
+def stretch_sentence(stretch: Stretch, face: int) -> str:
+    """Says where a file looks most like a fake. face: whose score is the file's."""
     where = f"at {moment(stretch.start_s)}"
     if stretch.seconds > 0:
         where = f"from {moment(stretch.start_s)} to {moment(stretch.end_s)} ({stretch.seconds:.1f} seconds"
         where += f", face {stretch.face})"
-    return f"Most suspicious {where}: {percent(stretch.prob)}."
+    what = "Most suspicious part" if stretch.suspicious else "Highest-scoring part"
+    other = ", of another face than the score" * (stretch.face != face)
+    return f"{what}{other}: {where}, {percent(stretch.prob)}."
 
 
 def _lines(result: Result) -> str:
@@ -147,13 +170,15 @@ def write_page(
         .render(
             result=result,
             script=Markup(script("report")),
-            answer=answer(result),
+            answer=(said := answer(result)),
+            meaning=[_once(one, said) for one in result.meaning],
             plots=[(one, _uri(one.png, "image/png")) for one in timelines],
             image=image,
             video=video,
-            stills=[_Picture(_uri(one.jpeg, "image/jpeg"), moment(one.time)) for one in stills],
+            stills=[_still(one, result) for one in stills],
             looks=[_look(one, reading, result.media) for one in marked],
             size=_shown_size(result.media),
+            stretch=None if result.note else standing_out(result),
             faces=[
                 _shown_face(face, result, analysis, reading)
                 for face in sorted(shown, key=lambda face: face.face)
@@ -206,6 +231,13 @@ def _shown_face(face: Face, result: Result, analysis: Analysis | None, reading: 
         line=face_colour(face.face),
         when="" if whole else _when(face),
         pictures=pictures,
+    )
+
+
+def _still(one: Still, result: Result) -> _Picture:
+    highest = one.highest and standing_out(result) is not None
+    return _Picture(
+        _uri(one.jpeg, "image/jpeg"), moment(one.time) + ", the highest-scoring frame" * highest, one.time
     )
 
 

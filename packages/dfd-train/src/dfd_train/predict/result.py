@@ -28,6 +28,8 @@ FORMAT_VERSION = 3
 SMALLEST_FACE = (
     40  # pixels of the box; a smaller face is mostly interpolation once enlarged to a network's input
 )
+NO_VIDEO = "this is not a video, or it is damaged"
+ALIKE = 0.005  # of frames' probabilities: less is the same percentage
 
 Status = Literal["scored", "no_usable_face", "unreadable", "not_a_number", "internal_error"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -144,12 +146,22 @@ def judge(file: Input, analysis: Analysis, reading: Reading, identity: str) -> R
     )
 
 
+def standing_out(result: Result) -> Stretch | None:
+    """Returns the stretch that is worth showing: none where all frames score alike."""
+    stretch = result.stretch
+    if stretch is None or stretch.suspicious:
+        return stretch
+    faces = [one for one in result.faces if not one.left_out]
+    spread = max(one.highest for one in faces) - min(one.lowest for one in faces)
+    return stretch if spread >= ALIKE else None
+
+
 def unreadable(file: Input, error: Exception, reading: Reading, identity: str) -> Result:
     """Returns the result for a file that can't be read: no readable picture or video, or no file at all."""
     reason = _reason(file, error)
     in_words = isinstance(error, TooLarge) or reason == "the file is empty"
     if not file.is_image and isinstance(error, VideoError) and not in_words:
-        reason = f"this is not a video, or it is damaged ({reason})"
+        reason = f"{NO_VIDEO} ({reason})"
     return _unanswered(file, reading, identity, reason)
 
 
@@ -256,7 +268,7 @@ def _why_no_face(analysis: Analysis, faces: tuple[Face, ...]) -> str:
     if not faces:
         return (
             f"no face found in {where}; very small, turned or covered faces are missed "
-            f"(the detector's highest score is {analysis.best_confidence:.2f}, "
+            f"(from 0 to 1, the detector was {analysis.best_confidence:.2f} sure at most; "
             f"a face needs {analysis.media.threshold:.2f})"
         )
     if len(faces) == 1:

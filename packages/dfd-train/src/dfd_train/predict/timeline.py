@@ -88,7 +88,7 @@ def draw_timeline(
         if stretch is not None:
             place = stretch.start_s, stretch.end_s
             shades.append(
-                axes.axvspan(*place, color=ORANGE, alpha=0.16, lw=0, label="the most suspicious stretch")
+                axes.axvspan(*place, color=ORANGE, alpha=0.16, lw=0, label=_named(stretch, len(counts)))
             )
         if threshold is not None:
             _draw_threshold(axes, threshold)
@@ -109,6 +109,12 @@ def draw_timeline(
         figure.savefig(out, format="png", metadata={"Comment": note} if note else None)
         box = axes.get_position()
     return Timeline(out.getvalue(), float(box.x0), float(box.x1), 1 - float(box.y1), 1 - float(box.y0))
+
+
+def _named(stretch: Stretch, faces: int) -> str:
+    """Returns what the legend calls it: whose it is, too, where there are several faces."""
+    what = "most suspicious part" if stretch.suspicious else "highest-scoring part"
+    return f"{what}: face {stretch.face}" if faces > 1 else what
 
 
 def _shown(scored: pd.DataFrame, counts: pd.Series) -> list[int]:

@@ -17,6 +17,10 @@ _OVER: dict[Over, str] = {
     "sure frames": "averaged over the frames, over the sure ones alone where they are many,",
     "worst stretch": "of the frames in a row that look most like one",
 }
+CAUTION = (
+    "A high score is no proof of a fake, but a reason to look closer. "
+    "A low score does not show that a file is real."
+)
 FEW_VIDEOS = 50  # of a class: fewer are counted, as a share of them would look surer than it is
 
 
@@ -38,14 +42,15 @@ def meaning(value: float, reading: Reading, faces: int, kind: str) -> tuple[str,
         says.append(f"It is the highest of {faces} faces: the more faces, the likelier a high one.")
     if not reading.demonstration:
         says += _compared(value, known, kind)
-    if value <= (known.threshold_value if known else 0.0):
-        says.append("A low score does not show that a file is real.")
-    return (
-        " ".join(says),
-        "It is not the chance that this file is a fake. It holds for footage like the one the model learned from, if"
-        " real and fake were equally frequent there; other kinds of manipulation, other cameras, heavy compression or"
-        " edits can raise or lower it without warning. It looks at faces only: not at voices, captions or the scene.",
-    )
+    says.append(CAUTION)
+    limits = ["It is not the chance that this file is a fake."]
+    if not reading.demonstration:  # whose scores hold for nothing
+        limits.append(
+            "It is an estimate for footage like that which the model learned from, as if half of it were fake. Other "
+            "kinds of manipulation, other cameras, heavy compression or edits can raise or lower it without warning."
+        )
+    limits.append("It looks at faces only: not at voices, captions or the scene.")
+    return " ".join(says), " ".join(limits)
 
 
 def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: bool) -> tuple[str, ...]:
@@ -61,7 +66,7 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: b
         says = [
             f"Of {counted(media.frames, 'frame')}, {_were(media.frames_looked_at)} searched for faces. "
             f"{_were(chosen)} chosen to be scored{carried}; {media.frames_scored} of the {chosen} showed a face."
-            + " What happens in the other frames alone was not looked at."
+            + " What shows only in the other frames was missed."
             * some
         ]
         if faceless:
