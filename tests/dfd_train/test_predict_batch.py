@@ -11,6 +11,7 @@ import sys
 import termios
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 
 import PIL.Image
@@ -21,6 +22,7 @@ from dfd_train.cli import main
 from dfd_train.predict import outputs
 from dfd_train.predict.inputs import source_of
 from dfd_train.predict.outputs import read_result
+from ffpp_prep.format.files import sha256_of
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,10 @@ def test_the_index_stands_over_earlier_commands_too(run, tmp_path) -> None:
     assert all(row["models"] == "one (tiny_networks:with_batch_norm)" for row in rows)
     page = (out / "index.html").read_text()
     assert "a.png/report.html" in page and "b.png/report.html" in page and "2 scored" in page
+    # two names of the same bytes can be told, and when each was scored
+    shown = re.findall(r"(\S+ \S+), SHA-256 (\w{8})…", page)
+    assert [sha256 for _, sha256 in shown] == [sha256_of(tmp_path / "a.png")[:8]] * 2
+    assert all(datetime.fromisoformat(made.rpartition(">")[2]).tzinfo for made, _ in shown)
 
 
 def test_the_index_names_what_another_state_of_the_model_scored(run, small_set, tmp_path) -> None:

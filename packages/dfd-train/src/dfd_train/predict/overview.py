@@ -39,7 +39,10 @@ def _answers(out: Path, inside: str) -> Iterator[tuple[str, Result]]:
 
 def _shown(result: Result) -> Result:
     """Returns an answer without what no overview shows, as those of all files are held at once."""
-    return replace(result, evidence=None, explanation=None, meaning=(), looked_at=(), seconds=None)
+    evidence = result.evidence
+    if evidence is not None:  # when it was made, and the file's hash, are shown
+        evidence = replace(evidence, networks=(), container=None, credentials=None, outputs=())
+    return replace(result, evidence=evidence, explanation=None, meaning=(), looked_at=(), seconds=None)
 
 
 def write_overview(out: Path, reading: Reading, inside: str = "") -> Path:
