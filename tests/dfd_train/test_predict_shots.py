@@ -58,7 +58,7 @@ class Bluish:
         return np.where(means[:, 2] > 1.2 * means[:, 0], 4.5, -4.5).astype(np.float32)
 
 
-def bluish(calibration: Calibration) -> Bluish:
+def bluish(calibration: Calibration | None) -> Bluish:
     facts = Facts(
         name="bluish", kind="run", path=None, sha256="x", detector="ssd", spec=InputSpec(32, (0.5,) * 3, (0.5,) * 3),
         geometry=CropGeometry(), demonstration=False, calibration=calibration,

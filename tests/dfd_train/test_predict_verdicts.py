@@ -18,11 +18,13 @@ from dfd_train.predict import face_checks
 from dfd_train.predict.analysis import COLUMNS, Analysis, Media, Seconds, analyse
 from dfd_train.predict.ensemble import read_together
 from dfd_train.predict.faces import FaceFinder, FoundFace, Rates
+from dfd_train.predict.facts import facts_of_answer
 from dfd_train.predict.inputs import Input
 from dfd_train.predict.movement import FEWEST_LOOKS, SURE, Movement
 from dfd_train.predict.page import answer
 from dfd_train.predict.result import Result, judge, standing_out
 from dfd_train.predict.thumbs import Thumbs
+from ffpp_prep.text.units import counted
 
 
 def analysis(
@@ -93,8 +95,7 @@ def test_a_partly_faked_film_is_told_by_its_seconds() -> None:
 
 def unchecked(found: Analysis) -> Result:
     """Of a model whose scale was never checked."""
-    reading = replace(read_together([bluish(None)]), calibration=None)
-    return judge(Input(Path("film.mp4"), "film.mp4"), found, reading, "")
+    return judge(Input(Path("film.mp4"), "film.mp4"), found, read_together([bluish(None)]), "")
 
 
 @pytest.mark.parametrize("logit", [4.0, 0.0, -4.0])
@@ -107,6 +108,9 @@ def test_a_score_without_a_verdict_accuses_and_acquits_nobody(logit, kind) -> No
         assert "A high score is no proof of a fake" in said
         assert "A low score does not show that a file is real" in said
     assert not result.looks  # without which the page draws no bar
+    facts = dict(facts_of_answer(result, read_together([bluish(None)])))
+    assert facts["Scale"] == "as the network gives it"
+    assert facts["Score taken over"] == f"all {counted(result.faces[0].frames_scored, 'scored frame')}"
 
 
 def test_nothing_stands_out_where_all_frames_score_alike() -> None:

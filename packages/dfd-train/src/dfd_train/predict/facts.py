@@ -110,9 +110,11 @@ def facts_of_answer(result: Result, reading: Reading) -> list[tuple[str, str]]:
     if reading.unfinished:
         facts.append(("Unfinished", reading.unfinished))
     if result.prob is not None:
-        scale = reading.score.scale.method
-        divided = f"the network's numbers divided by {result.temperature:.3g} (temperature)"
-        facts.append(("Scale", divided if scale == "temperature" else scale))
+        scale: str = reading.score.scale.method
+        if scale == "temperature":
+            divided = f"the network's numbers divided by {result.temperature:.3g} (temperature)"
+            scale = "as the network gives it" if result.temperature == 1 else divided
+        facts.append(("Scale", scale))
         facts.append(("Score taken over", _taken_over(result, reading)))
         if not reading.demonstration:  # which gives no verdict
             facts.append(("Threshold", "none" if result.threshold is None else f"{result.threshold:.4f}"))
