@@ -321,14 +321,15 @@ def test_exports(name: str, fused: bool, settle: Settle, noise: Noise, tmp_path:
 @pytest.mark.full
 @pytest.mark.parametrize("name", [*list_models("*_tiny"), "reseption_v1", "reseption_v2"])
 def test_compiles_with_inductor(name: str, settle: Settle, noise: Noise) -> None:
+    """The tiny ones as for inference, the others as they train."""
     model = create_model(name)
     x = noise(2, model.config.input_size)
     settle(model, x)
+    network = fuse(model) if name.endswith("tiny") else model
     torch.compiler.reset()
     with torch.inference_mode():
-        for network in (model, fuse(model)):
-            compiled = torch.compile(network, fullgraph=True)
-            torch.testing.assert_close(compiled(x), network(x), rtol=1e-3, atol=1e-3)
+        compiled = torch.compile(network, fullgraph=True)
+        torch.testing.assert_close(compiled(x), network(x), rtol=1e-3, atol=1e-3)
 
 
 def test_a_block_compiles_with_inductor(perturb: Callable[[nn.Module], nn.Module]) -> None:
