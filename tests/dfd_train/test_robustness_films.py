@@ -141,7 +141,7 @@ def test_faces_are_found_and_cut_again(small_set, tmp_path: Path, capsys) -> Non
     assert "unknown sweep 'crf'; allowed: film-crf, film-h265" in capsys.readouterr().err
     assert main([*arguments, "--only", "film-messenger", "--keep-films"]) == 0
     shown = capsys.readouterr().out
-    assert "applied to the whole film, whose faces are detected and cut again" in shown
+    assert "applied alone, to the whole film, whose faces are detected and cut again" in shown
     folder = run / "robustness" / "all"
     films = load_prepared(folder / "film-messenger-2" / "work")
     clean, twice = (pd.read_parquet(folder / f"{name}.parquet") for name in ("unchanged", "film-messenger-2"))
