@@ -41,9 +41,8 @@ __all__ = [
 THESIS_MARGIN = 0.3
 Border = Literal["clip", "pad"]
 Align = Literal["", "deepfakebench"]
-CodecName = Literal[
-    "zstd", "webp", "jxl", "png", "qoi", "raw", "jpeg"
-]  # the table in docs/format.md says what each is
+# The table in docs/format.md says what each is.
+CodecName = Literal["zstd", "webp", "jxl", "png", "qoi", "raw", "jpeg"]
 DEFAULT_CODEC: Final = "zstd"
 Decoder = Literal["pyav", "decord"]
 DetectorName = Literal["ssd", "blazeface"]  # `detector` loads them

@@ -247,7 +247,7 @@ def _from_function(config: ModelConfig) -> Detector:
     if config.normalization == "model" and mean != spec.mean:
         log.warning(
             "%s: its pretrained_cfg names the mean %s, but it is fed pictures from -1 to 1 (mean 0.5): "
-            "--normalization imagenet changes that",
+            "a run trained with --normalization imagenet is fed another one",
             config.name,
             ", ".join(f"{number:g}" for number in mean),
         )
