@@ -52,6 +52,23 @@ def test_where_the_ssd_finds_nothing_another_looks_once_more(weights: Path, tmp_
     assert (result["media"]["detector"], result["media"]["second_look"]) == ("blazeface", False)
 
 
+def test_small_faces_of_a_large_picture_are_found_in_tiles(weights: Path, tmp_path: Path) -> None:
+    """One head on a grey wall of 1920x1080, whose face is 64 pixels high."""
+    head = PIL.Image.fromarray(prediction.decode(prediction.talking_head())[0])
+    wall = PIL.Image.new("RGB", (1920, 1080), (120, 120, 120))
+    wall.paste(head.resize((round(head.width * 64 / 54), round(head.height * 64 / 54))), (1300, 700))
+    wall.save(tmp_path / "group.png")
+    asked = (tmp_path / "group.png", "--detector", "blazeface")
+    result, _ = answer(weights, tmp_path / "out", *asked)
+    assert result["status"] == "no_usable_face" and result["evidence"]["settings"]["detector_tiles"] is None
+    # the answer that is there has other settings
+    result, page = answer(weights, tmp_path / "out", *asked, "--tiles", "3")
+    assert len(result["faces"]) == 1
+    assert result["evidence"]["settings"]["detector_tiles"] == 3 and "3×3 tiles" in page
+    again = ("verify-report", tmp_path / "out" / "group.png", "--file", asked[0], "--again", weights)
+    assert main([*map(str, again)]) == 0
+
+
 def test_where_nobody_finds_a_face_the_first_look_is_told(weights: Path, tmp_path: Path) -> None:
     PIL.Image.new("RGB", (320, 240), (90, 120, 60)).save(tmp_path / "green.png")
     result, _ = answer(weights, tmp_path / "out", tmp_path / "green.png")

@@ -58,6 +58,7 @@ DfdcRule = Literal["parts", "thesis"]
 Count = Annotated[int, Range(ge=1)]
 CountOrZero = Annotated[int, Range(ge=0)]
 Margin = Annotated[float, Range(ge=0, le=4)]
+Tiles = Annotated[int, Range(ge=2, le=8)] | None  # along each side of a frame
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class BoxSettings(Checked):
         decoder: pyav or decord, see `ffpp_prep.video`; they number frames alike, 10-bit colours differ slightly.
         from_original: any fake whose frames match its original's takes that one's boxes; DFDC's do so anyway.
         detector: ssd, the thesis's, or blazeface. The thesis's is kept as "", as in files of before there were two.
+        tiles: the detector also looks at so many overlapping tiles along each side of a frame; None for the whole
+            frame only.
         faces: as-is where pictures are face crops already: each is taken whole, and no detector runs. To find them is
             kept as "", as in files of before there was a choice.
 
@@ -101,6 +104,12 @@ class BoxSettings(Checked):
         "ssd is the thesis's; blazeface takes a fifth of its time, see docs/detectors.md",
         empty="ssd",
     )
+    tiles: Tiles = setting(
+        None,
+        "also search N x N overlapping tiles of each frame, for small faces in large frames; takes N * N + 1 times as "
+        "long (default: the whole frame only)",
+        metavar="N",
+    )
     faces: Literal["", "found", "as-is"] = setting(
         "",
         "as-is: the pictures are face crops already, and each is taken whole without any detector",
@@ -114,6 +123,8 @@ class BoxSettings(Checked):
                 object.__setattr__(self, name, "")
         if self.faces and self.detector:
             raise UserError(f"detector={self.detector}: none runs if faces=as-is (--faces as-is)")
+        if self.faces and self.tiles:
+            raise UserError(f"tiles={self.tiles}: no detector runs if faces=as-is (--faces as-is)")
 
     @property
     def finder(self) -> Literal[DetectorName, "whole"]:
@@ -135,6 +146,7 @@ class Engine(Checked):
             torch they are processes of their own. None for 1, and for the GPU's share of the cores where there is one.
         detector: ssd or blazeface, that of the boxes' settings; whole where those take faces as they are.
         precision: of the numbers in torch's networks; below fp32 boxes move a little.
+        tiles: that of the boxes' settings.
 
     Raises:
         UserError: a value that isn't allowed.
@@ -161,6 +173,7 @@ class Engine(Checked):
         "fp32",
         "precision of the network (engine torch only): fp16 and bf16 are meant to be faster, and move boxes slightly",
     )
+    tiles: Tiles = setting(None)
 
 
 def engine_name(name: str, precision: Precision) -> str:

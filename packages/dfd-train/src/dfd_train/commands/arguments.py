@@ -119,3 +119,11 @@ def add_finder(parser: argparse.ArgumentParser) -> None:
         metavar="SCORE",
         help=f"the detector's score above which a box is a face (default: {BoxSettings.threshold})",
     )
+    parser.add_argument(
+        "--tiles",
+        type=int,
+        choices=range(2, 9),
+        metavar="N",
+        help="also search N x N overlapping tiles of each picture, for small faces in large pictures (2 to 8; default: "
+        "the whole picture only)",
+    )

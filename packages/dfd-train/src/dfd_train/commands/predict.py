@@ -220,7 +220,7 @@ def finder(options: argparse.Namespace, scorers: Sequence[Scorer]) -> FaceFinder
     from dfd_train.predict.finder import CONFIDENCE, FaceFinder, detector_of
 
     name = options.detector or detector_of([scorer.facts for scorer in scorers])
-    return FaceFinder(name, CONFIDENCE if options.threshold is None else options.threshold)
+    return FaceFinder(name, CONFIDENCE if options.threshold is None else options.threshold, options.tiles)
 
 
 def _say(emit: Callable[[object], None], done: Done) -> None:

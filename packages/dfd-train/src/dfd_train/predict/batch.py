@@ -245,7 +245,8 @@ def _identity(file: Input, job: Job) -> str:
     except (UserError, OSError):  # which may be otherwise the next time, whatever its date
         return ""
     name = os.fsencode(file.path).decode(errors="backslashreplace")
-    finder = (job.finder.weights_sha256, job.finder.threshold)
+    finder = [job.finder.weights_sha256, job.finder.threshold]
+    finder += [job.finder.tiles] if job.finder.tiles else []
     parts = (FORMAT_VERSION, name, status.st_size, status.st_mtime_ns, job.reading.sha256, *finder)
     # a page that says "unfinished" must not outlive the end of the run, even where its best epoch stays the same
     text = "\n".join(

@@ -72,6 +72,8 @@ class Settings:
     """which one is asked first: ssd or blazeface"""
     detector_threshold: float
     detector_sha256: str
+    detector_tiles: int | None = None
+    """along each side of a frame, at which it looked too; None: at whole frames only"""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,9 @@ def gather(file: Input, sha256: str, facts: Sequence[Facts], finder: FaceFinder,
         file_bytes=file.path.stat().st_size if sha256 else 0,
         file_sha256=sha256,
         versions=versions(onnx=any(one.kind == "onnx" for one in facts)),
-        settings=Settings(rates.detect, rates.score, finder.name, finder.threshold, finder.weights_sha256),
+        settings=Settings(
+            rates.detect, rates.score, finder.name, finder.threshold, finder.weights_sha256, finder.tiles
+        ),
         networks=networks(facts),
         container=container_of(file) if sha256 else None,
         credentials=credentials_of(file.path) if sha256 else None,

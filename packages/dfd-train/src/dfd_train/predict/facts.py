@@ -87,6 +87,8 @@ def _made(evidence: Evidence, media: Media | None) -> list[tuple[str, str]]:
     )
     rates += ["short videos more often"] * (asked.score_rate is not None and not single)
     detector = f"{asked.detector}, score above {asked.detector_threshold:g}"
+    if asked.detector_tiles:
+        detector += f", in {asked.detector_tiles}×{asked.detector_tiles} tiles of each picture too"
     facts.append(("Settings", "; ".join(filter(None, (", ".join(rates), detector)))))
     facts.append(("Weights of the face detector", f"SHA-256 {asked.detector_sha256}"))
     programs = [

@@ -37,17 +37,18 @@ class HasDetector(Protocol):
 class FaceFinder:
     """A detector, on LiteRT: TensorFlow would abort a process in which torch is loaded.
 
-    name: ssd or blazeface. threshold: score above which there is a face.
+    name: ssd or blazeface. threshold: score above which there is a face. tiles: along each side of a picture, at which
+    it looks too; None for the whole picture only.
     Raises: UserError for an unknown name, or a threshold outside 0…1.
     """
 
-    def __init__(self, name: str = SSD, threshold: float = CONFIDENCE) -> None:
+    def __init__(self, name: str = SSD, threshold: float = CONFIDENCE, tiles: int | None = None) -> None:
         if not 0 <= threshold < 1:
             raise UserError(f"--threshold {threshold}: must be from 0 to less than 1")
         if name not in DETECTORS:
             raise UserError(f"--detector {name}: unknown; allowed are {', '.join(DETECTORS)}")
-        self.name, self.threshold = name, threshold
-        self._detector = load_detector("litert", threads=min(4, cores()), detector=name)
+        self.name, self.threshold, self.tiles = name, threshold, tiles
+        self._detector = load_detector("litert", threads=min(4, cores()), detector=name, tiles=tiles)
         self.weights_sha256 = self._detector.weights_sha256
 
     def detect(self, picture: Image) -> Detections:
@@ -55,20 +56,21 @@ class FaceFinder:
 
         The SSD sees 512 pixels a side, whatever the picture's size; but its engine holds all of the picture as floats,
         0.8 GB of 8192x8192. So of pictures above DETECTED pixels it gets every third pixel, or fewer: at most FEWER.
+        Tiles show all pixels.
         """
         longest = max(picture.shape[:2])
-        step = 1 if longest <= DETECTED else -(-longest // FEWER)
+        step = 1 if longest <= DETECTED or self.tiles else -(-longest // FEWER)
         found = self._detector.detect(np.ascontiguousarray(picture[::step, ::step])[None])[0]
         return found if step == 1 else replace(found, boxes=found.boxes * step)
 
     def second(self) -> FaceFinder | None:
         """Returns who looks where this one finds no face at all; None where there is nobody better."""
-        return _second(self.threshold) if self.name == SSD else None
+        return _second(self.threshold, self.tiles) if self.name == SSD else None
 
 
 @lru_cache(maxsize=4)
-def _second(threshold: float) -> FaceFinder:
-    return FaceFinder(BLAZEFACE, threshold)
+def _second(threshold: float, tiles: int | None) -> FaceFinder:
+    return FaceFinder(BLAZEFACE, threshold, tiles)
 
 
 def detector_of(models: Sequence[HasDetector]) -> str:

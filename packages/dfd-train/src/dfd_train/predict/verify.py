@@ -114,7 +114,7 @@ def score_again(folder: Path, again: Again) -> Check:
     if said := _other_file(again.file, evidence) or _other_models(again.reading, result, evidence):
         return Check(str(folder), False, f"not scored again: {said}")
     asked = evidence.settings
-    finder = FaceFinder(asked.detector, asked.detector_threshold)
+    finder = FaceFinder(asked.detector, asked.detector_threshold, asked.detector_tiles)
     if finder.weights_sha256 != asked.detector_sha256:
         return Check(
             str(folder), False, f"not scored again: other weights of the face detector {asked.detector}"

@@ -10,11 +10,12 @@ from typing import Final, Literal, get_args
 from ffpp_prep.detector.embedded import BLAZEFACE_SHA256
 from ffpp_prep.detector.gpus import may_have_gpu
 from ffpp_prep.detector.interface import Detections, FaceDetector
+from ffpp_prep.detector.tiles import Tiled
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.detector.whole import WholePicture
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.files import sha256_of
-from ffpp_prep.settings import WHOLE, DetectorName, EngineName, Precision
+from ffpp_prep.settings import WHOLE, DetectorName, EngineName, Precision, Tiles
 
 __all__ = ["BLAZEFACE", "DETECTORS", "ENGINES", "SSD", "Detections", "FaceDetector", "load_detector"]
 
@@ -32,6 +33,7 @@ def load_detector(
     frozen_graph: Path | None = None,
     detector: str = SSD,
     precision: Precision = "fp32",
+    tiles: Tiles = None,
 ) -> FaceDetector:
     """Returns a face detector.
 
@@ -43,6 +45,7 @@ def load_detector(
     TensorFlow can.
     detector: "ssd", SSD MobileNet V1 trained on WIDER FACE (thesis [29]), or "blazeface", which TensorFlow can't run.
     precision: of torch's networks: "fp32", "fp16" or "bf16".
+    tiles: overlapping tiles along each side of a frame, 2 to 8, at which it looks too; None for the whole frame only.
     Raises ValueError for an unknown engine, too few threads, a frozen graph with "litert" or "torch", or when an engine
     is wanted and can't be had; UserError for an unknown detector, and for what the engine can't do with it;
     FileNotFoundError when the frozen graph is not there.
@@ -61,7 +64,8 @@ def load_detector(
     chosen = _chosen(engine, detector, frozen_graph)
     if chosen != "torch" and precision != "fp32":
         raise UserError(NO_GPU.format(precision=precision))
-    return _built(detector, chosen, threads, frozen_graph, precision)
+    built = _built(detector, chosen, threads, frozen_graph, precision)
+    return built if tiles is None else Tiled(built, tiles)
 
 
 def _chosen(engine: str, detector: str, frozen_graph: Path | None) -> str:

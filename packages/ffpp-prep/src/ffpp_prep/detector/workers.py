@@ -180,7 +180,12 @@ def _started(engine: Engine | Served) -> FaceDetector:
     threads = engine.decode_threads or 1
     try:
         detector = load_detector(
-            engine.name, engine.threads, engine.frozen_graph, engine.detector, engine.precision
+            engine.name,
+            engine.threads,
+            engine.frozen_graph,
+            engine.detector,
+            engine.precision,
+            engine.tiles,
         )
         if threads > 1:
             detector = SharedDetector(detector, waiting=threads)

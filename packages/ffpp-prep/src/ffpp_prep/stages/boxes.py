@@ -81,7 +81,9 @@ def detect_boxes(
     settings = settings or BoxSettings()
     require_decoder(settings.decoder)
     videos = read_scan(work)
-    workers = _workers(replace(engine or Engine(), detector=settings.finder), jobs, scheduler)
+    workers = _workers(
+        replace(engine or Engine(), detector=settings.finder, tiles=settings.tiles), jobs, scheduler
+    )
     settings = replace(
         settings, weights_sha256=weights_sha256(workers.engine.detector, workers.engine.frozen_graph)
     )

@@ -108,7 +108,7 @@ def estimate_root(
     require_decoder(boxes.decoder)
     # squares of the same size cost about as much as aligned crops
     crop = replace(crop.with_codec(), decoder=boxes.decoder, align="")
-    workers = find_workers(replace(engine or Engine(), detector=boxes.finder), jobs)
+    workers = find_workers(replace(engine or Engine(), detector=boxes.finder, tiles=boxes.tiles), jobs)
     detecting = workers.decoders
     videos: Sequence[VideoRecord] = list_videos(Path(root), layout, words).videos
     if crop.for_training:
