@@ -88,7 +88,8 @@ def _cut(
     left, top, width, height = tile
     inner = np.array([left > 0, top > 0, left + width < shape[1], top + height < shape[0]])
     edges = np.array([left, top, left + width, top + height], np.float32)
-    return ((np.abs(boxes - edges) < 2) & inner).any(axis=1)
+    cut: NDArray[np.bool_] = ((np.abs(boxes - edges) < 2) & inner).any(axis=1)
+    return cut
 
 
 def _merged(found: list[Detections], worth: NDArray[np.float32]) -> Detections:
