@@ -17,7 +17,7 @@ from dfd_train.robustness.films import has_codec, recode
 from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.one_video.boxes import BoxSettings
 from ffpp_prep.stages import detect_boxes, scan
-from ffpp_prep.video import Encoder, open_output
+from ffpp_prep.video import Encoder, VideoError, open_output
 
 
 def talking_head() -> Path:
@@ -103,6 +103,22 @@ def test_h265(head: Path, tmp_path: Path) -> None:
         assert container.streams.video[0].codec_context.name == "hevc"
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
     assert noise_ratio(decoded(head), decoded(tmp_path / "a.mp4")) > 25
+
+
+@pytest.mark.skipif(not has_codec("libx265"), reason="this build of FFmpeg has no H.265")
+def test_h265_of_small_films_is_written_or_refused_in_a_line(tmp_path: Path) -> None:
+    """Seen: below 16 pixels x265 ended the command with a traceback."""
+    random = np.random.default_rng(0)
+    for width, height in ((16, 16), (17, 33), (18, 640), (640, 16)):
+        small = film(
+            tmp_path / "small.mp4", [random.integers(0, 255, (height // 2 * 2, width // 2 * 2, 3), np.uint8)]
+        )
+        recode(small, tmp_path / "again.mp4", (Recoding(28, "libx265"),))
+        assert decoded(tmp_path / "again.mp4")[0].shape == (height // 2 * 2, width // 2 * 2, 3)
+    tiny = film(tmp_path / "tiny.mp4", [random.integers(0, 255, (14, 640, 3), np.uint8)])
+    with pytest.raises(VideoError, match=r"tiny\.mp4: 640x14 pixels; H\.265 needs 16 at each side$"):
+        recode(tiny, tmp_path / "again.mp4", (Recoding(28, "libx265"),))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again.mp4", "small.mp4", "tiny.mp4"]
 
 
 def test_faithful_sweeps_stand_apart_from_those_of_crops() -> None:

@@ -107,6 +107,19 @@ def test_nothing_differs_and_everything_differs():
     assert math.isnan(difference(judged_videos(few), judged_videos(few), "video_auc").p)
 
 
+def test_no_interval_is_of_more_than_two_shares_can_differ():
+    """Seen: an accuracy lower by 1.12 to 0.08."""
+    label = np.arange(10) % 2
+    videos = judged_videos(
+        pd.DataFrame({"video_id": [f"{i}.mp4" for i in range(10)], "label": label, "logit": 2.0 * label - 1})
+    )
+    wrong = np.isin(np.arange(10), (0, 1, 2, 3, 4, 5))
+    other = videos.assign(prob=np.where(wrong, 1 - videos["prob"], videos["prob"]))
+    for measure in ("video_accuracy", "balanced_accuracy"):
+        found = difference(other, videos, measure)
+        assert found.value == pytest.approx(-0.6) and found.low == -1.0 < found.value < found.high < 0
+
+
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     corrected = holm([0.6, float("nan"), 0.7])

@@ -18,6 +18,7 @@ from dfd_train.metrics.clustered import (
     logit_interval,
     mean_interval,
     mean_of_intervals,
+    plain_mean_interval,
     separation_bound,
     share_interval,
 )
@@ -162,6 +163,22 @@ def test_small_formulas_by_hand():
         tuple(1 / (1 + math.exp(-(odds + sign * spread))) for sign in (-1, 1))
     )
     assert all(math.isnan(logit_interval(share, 0.02, 10).low) for share in (0.0, 1.0))
+
+
+def test_rounding_gives_no_interval():
+    """Seen: one score for all printed a log loss of "0.6931 (0.6931 to 0.6931)"."""
+    group = np.arange(60, dtype=np.int64) % 15
+    same = np.full(60, np.log(2.0)) + np.where(group % 2, 2e-16, 0.0)
+    assert math.isnan(mean_interval(same, group, 14).low)
+    assert math.isnan(plain_mean_interval(same, group).low)
+    assert math.isnan(logit_interval(1 / 3, 1e-17, 14).low)
+    label = (np.arange(60) % 3 == 0).astype(np.int8)
+    names = [f"{number}.mp4" for number in range(60)]
+    table = pd.DataFrame({"video_id": names, "label": label, "logit": np.full(60, 1e-300)})
+    found = estimate_intervals(table.assign(dataset="d", target_id=group.astype(str)))
+    for measure in ("loss", "log_loss", "ap", "eer"):
+        low, high = getattr(found.low, measure), getattr(found.high, measure)
+        assert math.isnan(low) or high > low + 1e-6, measure
 
 
 @pytest.mark.parametrize("digits", [1, 6])

@@ -26,6 +26,8 @@ class Interval:
 
 
 NONE = Interval(float("nan"), float("nan"))
+NOTHING = 1e-12
+"""what rounding makes of no difference"""
 
 
 def auc_interval(label: Floats, score: Floats, group: Groups, level: float = 0.95) -> Interval:
@@ -194,7 +196,7 @@ def mean_interval(value: Floats, group: Groups, freedom: int, level: float = 0.9
     mean, size = float(value.mean()), int(np.unique(group).size)
     sums = np.bincount(group, value - mean)
     error = float(np.sqrt(_less_one(size) * (sums @ sums))) / len(value)
-    if not mean > 0 or not error > 0:
+    if not mean > 0 or error <= NOTHING * mean:
         return NONE
     factor = float(np.exp(quantile(freedom, level) * error / mean))
     return Interval(mean / factor, mean * factor)
@@ -208,7 +210,8 @@ def plain_mean_interval(value: Floats, group: Groups, level: float = 0.95) -> In
     sums = np.bincount(group, value - value.mean())
     error = float(np.sqrt(_less_one(size) * (sums @ sums))) / len(value)
     reach = quantile(size - 1, level) * error
-    return Interval(float(value.mean()) - reach, float(value.mean()) + reach) if error > 0 else NONE
+    middle = float(value.mean())
+    return Interval(middle - reach, middle + reach) if error > NOTHING * max(abs(middle), 1.0) else NONE
 
 
 def mean_of_intervals(values: Sequence[float], intervals: Sequence[Interval]) -> Interval:
@@ -227,7 +230,7 @@ def logit_interval(share: float, error: float, freedom: int, level: float = 0.95
     """Returns the interval of a share in (0, 1) from its standard error, symmetric on the logit scale; none
     at 0 and 1.
     """
-    if not (0 < share < 1 and error > 0):
+    if not (0 < share < 1 and error > NOTHING):
         return NONE
     spread = quantile(freedom, level) * error / (share * (1 - share))
     odds, factor = share / (1 - share), float(np.exp(spread))

@@ -8,14 +8,14 @@ import pandas as pd
 
 from dfd_train.errors import UserError
 from dfd_train.metrics import scores
-from dfd_train.metrics.clustered import AucInfluence, covariance, quantile, two_sided
+from dfd_train.metrics.clustered import NOTHING, AucInfluence, covariance, quantile, two_sided
 from dfd_train.metrics.groups import SampleSize, VideoGroups
 from dfd_train.metrics.scores import Floats
 from dfd_train.metrics.videos import Aggregation, ranking_keys, video_scores
 
 PEOPLE = ("dataset", "source_id", "target_id", "original_id")
-NOTHING = 1e-12
-"""what rounding makes of no difference"""
+UNBOUNDED = ("loss", "log_loss")
+"""measures that are no shares: two shares differ by 1 at most"""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def difference(
         return PairedDifference(here, there, nothing, nothing, p, evidence)
     reach = quantile(evidence.freedom, level) * error
     p = two_sided(gap, error, evidence.freedom)
-    return PairedDifference(here, there, gap - reach, gap + reach, p, evidence)
+    most = np.inf if measure in UNBOUNDED else 1.0
+    return PairedDifference(here, there, max(gap - reach, -most), min(gap + reach, most), p, evidence)
 
 
 def holm(p: Sequence[float]) -> list[float]:

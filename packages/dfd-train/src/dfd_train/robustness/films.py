@@ -32,6 +32,7 @@ from ffpp_prep.video import Encoder, VideoError, open_output, open_video
 from ffpp_prep.work.store import write_scan
 
 X265 = "pools=none:frame-threads=1:log-level=error"  # by itself it takes as many threads as there are cores
+X265_LEAST = 16  # pixels of a side
 TOLD = ("video_id", "dataset", "method", "compression", "split", "original_id", "source_id", "target_id")
 RATE = 25.0  # frames a second of a film that doesn't say
 
@@ -48,7 +49,7 @@ def has_codec(name: str) -> bool:
 def recode(source: Path, target: Path, recodings: tuple[Recoding, ...]) -> None:
     """Encodes a film again, once for each recoding, one after another; sound is left out.
 
-    Raises: VideoError where the film can't be read.
+    Raises: VideoError where the film can't be read, or is too small for the codec.
     """
     steps = [source, *(target.with_name(f".{target.stem}-{i}.mp4") for i in range(len(recodings)))]
     try:
@@ -69,6 +70,10 @@ def _encode(source: Path, target: Path, recoding: Recoding) -> None:
         for picture in _at_rate((frame.rgb() for frame in reader), rate, kept):
             if encoder is None:
                 shape = _size(picture, recoding.side)
+                if recoding.codec == "libx265" and min(shape) < X265_LEAST:
+                    raise VideoError(
+                        f"{source}: {shape[1]}x{shape[0]} pixels; H.265 needs {X265_LEAST} at each side"
+                    )
                 params = {"x265-params": X265} if recoding.codec == "libx265" else {}
                 options = {"crf": f"{recoding.crf:g}", "preset": "medium", **params}
                 pace = Fraction(kept).limit_denominator(1001)
