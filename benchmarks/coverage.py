@@ -8,16 +8,19 @@ for new people.
 """
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tabulate import tabulate
 
-from dfd_train.metrics import estimate_intervals, summarize
-from dfd_train.metrics.clustered import Interval, mean_of_intervals
-from dfd_train.metrics.operating import brier
+from dfd_train.metrics.clustered import NONE, Interval, mean_interval, mean_of_intervals
+from dfd_train.metrics.groups import SampleSize, VideoGroups
+from dfd_train.metrics.intervals import Level
 from dfd_train.metrics.paired import difference, judged_videos
+from dfd_train.metrics.scores import Floats, cross_entropy_of_logits, cross_entropy_of_probs, sigmoid
+from dfd_train.metrics.summary import Levels
 
 SETTINGS = ((10, 10), (20, 20), (60, 60), (350, 350), (10, 5), (20, 5), (60, 15), (350, 70))
 MEASURES = ("video_auc", "video_accuracy", "balanced_accuracy", "ap", "eer", "log_loss", "brier")
@@ -33,20 +36,56 @@ PAIRED = ("video_auc", "balanced_accuracy", "log_loss")
 SHIFT = 1.6
 
 
-def simulate(random: np.random.Generator, videos: int, people: int) -> pd.DataFrame:
-    """A test set with one frame a video; half are fakes."""
+@dataclass(frozen=True)
+class Drawn:
+    """A test set with one frame a video, (V,) each; half are fakes."""
+
+    label: Floats
+    person: NDArray[np.int64]
+    logit: Floats
+
+    def levels(self) -> Levels:
+        """What `summarize` makes of the table."""
+        label, logit, prob = self.label, self.logit, sigmoid(self.logit)
+        loss = cross_entropy_of_logits(label, logit)
+        return Levels(label, prob, logit, label, prob, logit, loss, np.arange(len(label)))
+
+    def intervals(self, resamples: int) -> dict[str, Interval]:
+        """The intervals of `MEASURES`, as `estimate_intervals` and `brier` find them in the table."""
+        label, prob, fake = self.label, sigmoid(self.logit), self.label == 1
+        evidence = SampleSize.of(VideoGroups(self.person, len(label), 0), fake)
+        loss, squares = cross_entropy_of_probs(label, prob), (prob - label) ** 2
+        found = Level(label, prob, self.logit, loss, self.person).measured(evidence, 0.5, 0.95, resamples, 0)
+        of_squares = mean_interval(squares, self.person, evidence.freedom) if evidence.enough else NONE
+        return {
+            "video_auc": found.auc,
+            "video_accuracy": found.accuracy,
+            "balanced_accuracy": found.balanced_accuracy,
+            "ap": found.ap,
+            "eer": found.eer,
+            "log_loss": found.loss,
+            "brier": Interval(of_squares.low, min(of_squares.high, 1.0)),
+        }
+
+    def table(self) -> pd.DataFrame:
+        """The predictions that `evaluate` would write."""
+        return pd.DataFrame(
+            {
+                "video_id": [f"{number}.mp4" for number in range(len(self.label))],
+                "dataset": "simulated",
+                "target_id": [str(number) for number in self.person],
+                "label": self.label.astype(np.int8),
+                "logit": self.logit,
+            }
+        )
+
+
+def simulate(random: np.random.Generator, videos: int, people: int) -> Drawn:
     label, person = labels(videos, people)
     effect = people < videos
     own = effect * (random.normal(0, 0.5, people)[person] + random.normal(0, 1.0, people)[person] * label)
-    return pd.DataFrame(
-        {
-            "video_id": [f"{number}.mp4" for number in range(videos)],
-            "dataset": "simulated",
-            "target_id": [str(number) for number in person],
-            "label": label,
-            "logit": SHIFT * label + own + random.normal(0, 1, videos) - SHIFT / 2,
-        }
-    )
+    logit = SHIFT * label + own + random.normal(0, 1, videos) - SHIFT / 2
+    return Drawn(label.astype(np.float64), person, logit)
 
 
 def labels(videos: int, people: int) -> tuple[np.ndarray, np.ndarray]:
@@ -65,8 +104,9 @@ def truth(videos: int, people: int) -> dict[str, float]:
     effect = people < videos
     own = effect * (random.normal(0, 0.5, size) + random.normal(0, 1.0, size) * label)
     logit = SHIFT * label + own + random.normal(0, 1, size) - SHIFT / 2
-    found = summarize(pd.DataFrame({"video_id": np.arange(size), "label": label, "logit": logit}))
-    return asdict(found) | {"brier": float(((1 / (1 + np.exp(-logit)) - label) ** 2).mean())}
+    levels = Drawn(label.astype(np.float64), np.arange(size), logit).levels()
+    (found,) = levels.summary(np.ones(size), 0.5)
+    return asdict(found) | {"brier": float(((levels.video_prob - label) ** 2).mean())}
 
 
 def coverage(videos: int, people: int, sets: int, seed: int = 0) -> pd.DataFrame:
@@ -74,14 +114,10 @@ def coverage(videos: int, people: int, sets: int, seed: int = 0) -> pd.DataFrame
     random, true = np.random.default_rng([seed, videos, people]), truth(videos, people)
     rows = []
     for _ in range(sets):
-        frames = simulate(random, videos, people)
-        found, of_squares = estimate_intervals(frames, resamples=200), brier(judged_videos(frames)).interval
-        lows = asdict(found.low) | {"brier": of_squares.low}
-        highs = asdict(found.high) | {"brier": of_squares.high}
-        for measure in MEASURES:
-            low, high = lows[measure], highs[measure]
-            if np.isfinite(low):
-                rows.append((measure, low <= true[measure] <= high, high - low))
+        found = simulate(random, videos, people).intervals(resamples=200)
+        for measure, one in found.items():
+            if np.isfinite(one.low):
+                rows.append((measure, one.low <= true[measure] <= one.high, one.high - one.low))
     table = pd.DataFrame(rows, columns=["measure", "holds", "width"]).groupby("measure", sort=False)
     return table.agg(given=("holds", "size"), held=("holds", "sum"), width=("width", "mean"))
 
@@ -91,11 +127,9 @@ def of_differences(videos: int, people: int, sets: int, seed: int = 0) -> pd.Dat
     random = np.random.default_rng([seed, videos, people, 2])
     rows = []
     for _ in range(sets):
-        first = simulate(random, videos, people)
+        first = simulate(random, videos, people).table()
         sign = SHIFT * (first["label"] - 0.5)
-        other = (
-            sign + 0.6 * (first["logit"] - sign) + 0.8 * (simulate(random, videos, people)["logit"] - sign)
-        )
+        other = sign + 0.6 * (first["logit"] - sign) + 0.8 * (simulate(random, videos, people).logit - sign)
         pair = [judged_videos(first.assign(logit=logit)) for logit in (first["logit"], other)]
         for measure in PAIRED:
             found = difference(*pair, measure)
@@ -112,13 +146,12 @@ def of_means(parts: tuple[tuple[int, int], ...], sets: int, seed: int = 0) -> pd
     true = [true[list(dict.fromkeys(parts)).index(part)] for part in parts]
     rows = []
     for _ in range(sets):
-        frames = [simulate(random, *part) for part in parts]
-        summaries = [asdict(summarize(each)) for each in frames]
-        ends = [estimate_intervals(each, resamples=2) for each in frames]
+        drawn = [simulate(random, *part) for part in parts]
+        summaries = [asdict(each.levels().summary(np.ones(len(each.label)), 0.5)[0]) for each in drawn]
+        intervals = [each.intervals(resamples=2) for each in drawn]
         for measure in OF_SUITE:
             found = mean_of_intervals(
-                [one[measure] for one in summaries],
-                [Interval(getattr(one.low, measure), getattr(one.high, measure)) for one in ends],
+                [one[measure] for one in summaries], [one[measure] for one in intervals]
             )
             if np.isfinite(found.low):
                 mean = float(np.mean([one[measure] for one in true]))

@@ -2,8 +2,9 @@
 
 import math
 import runpy
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,8 @@ from dfd_train.metrics.clustered import (
     share_interval,
 )
 from dfd_train.metrics.groups import VideoGroups
+from dfd_train.metrics.operating import brier
+from dfd_train.metrics.paired import judged_videos
 from dfd_train.metrics.resampling import Ranked, standard_errors
 from dfd_train.report.measures import Measures
 from dfd_train.report.tables import evaluation_table, methods_table, summary_table
@@ -330,13 +333,31 @@ def test_areas_are_of_values_that_do_not_saturate(aggregation):
     assert turned.video_auc == turned.frame_auc == 0.0
 
 
+@pytest.fixture(scope="module")
+def simulation() -> dict[str, Any]:
+    return runpy.run_path(str(COVERAGE))
+
+
+@pytest.mark.parametrize(("videos", "people"), [(20, 20), (10, 5), (60, 15)])
+def test_simulated_intervals_are_those_of_the_table(simulation, videos, people):
+    """So that what the simulations below say of the formulas holds of `evaluate`."""
+    drawn = simulation["simulate"](np.random.default_rng(0), videos, people)
+    of_table, found = estimate_intervals(drawn.table(), resamples=50), drawn.intervals(50)
+    of_squares = brier(judged_videos(drawn.table())).interval
+    assert found.pop("brier") == pytest.approx(of_squares)
+    for measure, one in found.items():
+        ends = getattr(of_table.low, measure), getattr(of_table.high, measure)
+        assert (one.low, one.high) == pytest.approx(ends, abs=1e-9, nan_ok=True), measure
+    (summary,) = drawn.levels().summary(np.ones(videos), 0.5)
+    assert asdict(summary) == pytest.approx(asdict(summarize(drawn.table())), abs=1e-9)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("videos", "people"), [(10, 10), (20, 20), (60, 60), (10, 5), (20, 5), (60, 15), (350, 70)]
 )
-def test_intervals_cover(videos, people):
+def test_intervals_cover(simulation, videos, people):
     """Of 300 sets so many hold the truth that 0.92 can be believed; from 60 videos on, so few that 0.985 can."""
-    simulation = runpy.run_path(str(COVERAGE))
     found = simulation["coverage"](videos, people, 300)
     for measure, one in found.iterrows():
         at_least = stats.binom.ppf(0.001, one.given, 0.92)
@@ -347,8 +368,7 @@ def test_intervals_cover(videos, people):
 
 @pytest.mark.full
 @pytest.mark.parametrize("number", range(3))
-def test_intervals_of_means_over_sets_cover(number):
-    simulation = runpy.run_path(str(COVERAGE))
+def test_intervals_of_means_over_sets_cover(simulation, number):
     for measure, one in simulation["of_means"](simulation["SUITES"][number], 150).iterrows():
         assert one.held >= stats.binom.ppf(0.001, one.given, 0.92), (measure, one.held, one.given)
         assert one.held <= stats.binom.ppf(0.999, one.given, 0.985), (measure, one.held, one.given)

@@ -58,14 +58,14 @@ def estimate_intervals(
     groups = VideoGroups.of(video_scores(predictions, aggregation))
     fake = levels.video_label == 1
     evidence = SampleSize.of(groups, fake)
-    videos = _Level(
+    videos = Level(
         levels.video_label,
         levels.video_prob,
         levels.video_key,
         scores.cross_entropy_of_probs(levels.video_label, levels.video_prob),
         groups.number,
     )
-    frames = _Level(
+    frames = Level(
         levels.frame_label,
         levels.frame_prob,
         levels.frame_logit,
@@ -82,7 +82,7 @@ def estimate_intervals(
 
 
 @dataclass(frozen=True)
-class _Measured:
+class Measured:
     """The intervals of one level, videos or frames."""
 
     accuracy: Interval = NONE
@@ -94,8 +94,8 @@ class _Measured:
 
 
 @dataclass(frozen=True)
-class _Level:
-    """Arrays (N,) of videos or of frames."""
+class Level:
+    """Arrays (N,) of videos or of frames; `group` tells whose evidence each is."""
 
     label: Floats
     prob: Floats
@@ -105,15 +105,15 @@ class _Level:
 
     def measured(
         self, evidence: SampleSize, threshold: float, level: float, resamples: int, seed: int
-    ) -> _Measured:
+    ) -> Measured:
         """Estimates all intervals of this level."""
         if not evidence.enough:
-            return _Measured()
+            return Measured()
         hit = ((self.prob > threshold) == (self.label == 1)).astype(np.float64)
         accuracy = share_interval(hit, self.group, level)
         loss = mean_interval(self.loss, self.group, evidence.freedom, level)
         if not (evidence.fakes and evidence.reals):
-            return _Measured(accuracy=accuracy, loss=loss)
+            return Measured(accuracy=accuracy, loss=loss)
         fake = self.label == 1
         balanced = mean_of_intervals(
             [float(hit[own].mean()) for own in (fake, ~fake)],
@@ -131,11 +131,11 @@ class _Level:
             )
         )
         area = auc_interval(self.label, self.key, self.group, level)
-        return _Measured(accuracy, balanced, area, ap, eer, loss)
+        return Measured(accuracy, balanced, area, ap, eer, loss)
 
 
 def _side(
-    videos: int, frames: int, of_videos: _Measured, of_frames: _Measured, end: Callable[[Interval], float]
+    videos: int, frames: int, of_videos: Measured, of_frames: Measured, end: Callable[[Interval], float]
 ) -> Summary:
     """Returns the lower or the upper ends of all intervals."""
     return Summary(
