@@ -24,11 +24,14 @@ def pairs(sample: Path) -> list[tuple[str, Path, Path]]:
     return found
 
 
-def ffpp_set(sample: Path, root: Path) -> Path:
-    """The sample's videos of the first pair of each official split: all methods with masks, but DeepFakeDetection."""
+def ffpp_set(sample: Path, root: Path, *more: str) -> Path:
+    """The sample's videos of the first pair of each official split: all methods with masks, but DeepFakeDetection.
+
+    more: further originals.
+    """
     shutil.copytree(sample / "splits", root / "splits")
     lists = [json.loads((sample / f"splits/{split}.json").read_text()) for split in ("train", "val", "test")]
-    first = {name for pairs in lists for name in pairs[0]}
+    first = {name for pairs in lists for name in pairs[0]} | set(more)
     for video in sample.rglob("*.mp4"):
         if set(video.stem.split("_")) <= first:
             (root / video.relative_to(sample)).parent.mkdir(parents=True, exist_ok=True)
