@@ -3,8 +3,9 @@
     python benchmarks/humanity.py
     python benchmarks/humanity.py FILE ...     # other pictures than those that Python packages ship
 
-For each picture the surest face of each detector, the detector's score of it, and `human`: how surely BlazeFace and the
-face mesh see a human face there. `predict` gives no verdict where that is below 0.50.
+For each picture the surest face of each detector, the detector's score of it, `human`: how surely BlazeFace and the
+face mesh see a human face there, and `one tone`: the largest share of the face whose brightness differs by 6 % at most.
+`predict` gives no verdict where `human` is below 0.50 or `one tone` above 0.40.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from dfd_train.predict.face_checks import HUMAN, WatchedFace
+from dfd_train.predict.face_checks import FLAT, HUMAN, WatchedFace
 from dfd_train.predict.faces import ImageFaces
 from dfd_train.predict.finder import FaceFinder
 from ffpp_prep.detector import DETECTORS
@@ -41,8 +42,8 @@ def main() -> None:
     files = parser.parse_args().files
     pictures = {path.name: path for path in files} or {name: shipped(path) for name, path in SHIPPED.items()}
     finders = [FaceFinder(name) for name in DETECTORS]
-    print("| picture |" + "".join(f" {one.name}: score | human | verdict |" for one in finders))
-    print("|---" * (1 + 3 * len(finders)) + "|")
+    print("| picture |" + "".join(f" {one.name}: score | human | one tone | verdict |" for one in finders))
+    print("|---" * (1 + 4 * len(finders)) + "|")
     for name, path in pictures.items():
         print(f"| {name} |" + "".join(looked_at(path, finder) for finder in finders))
 
@@ -51,10 +52,12 @@ def looked_at(path: Path, finder: FaceFinder) -> str:
     """The cells of one detector: of the face it is surest of."""
     faces = [face for face in ImageFaces(path, finder) if face.cut is not None]
     if not faces:
-        return " | | none, no face |"
+        return " | | | none, no face |"
     surest = max(faces, key=lambda face: face.confidence)
-    human = WatchedFace().look(surest)
-    return f" {surest.confidence:.2f} | {human:.2f} | {'none' if human < HUMAN else 'possible'} |"
+    watched = WatchedFace()
+    human = watched.look(surest)
+    verdict = "none" if human < HUMAN or watched.flatness > FLAT else "possible"
+    return f" {surest.confidence:.2f} | {human:.2f} | {watched.flatness:.2f} | {verdict} |"
 
 
 def shipped(path: str) -> Path:

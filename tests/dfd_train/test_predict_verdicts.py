@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import PIL.Image
+import PIL.ImageDraw
 import prediction
 import pytest
 from scipy.spatial.transform import Rotation
@@ -23,12 +24,17 @@ from dfd_train.predict.inputs import Input
 from dfd_train.predict.movement import FEWEST_LOOKS, SURE, Movement
 from dfd_train.predict.page import answer
 from dfd_train.predict.result import Result, judge, standing_out
+from dfd_train.predict.shading import flatness
 from dfd_train.predict.thumbs import Thumbs
 from ffpp_prep.text.units import counted
 
 
 def analysis(
-    *faces: np.ndarray, confidence: float = 0.98, human: float = 0.8, movement: float = 0.04
+    *faces: np.ndarray,
+    confidence: float = 0.98,
+    human: float = 0.8,
+    movement: float = 0.04,
+    flatness: float = 0.2,
 ) -> Analysis:
     """Of a film with faces of these logits, two a second, one face after the other."""
     rows, time = [], 0.0
@@ -37,7 +43,9 @@ def analysis(
             seen = (confidence, 0, 0, 90, 90, False, human)
             rows.append((round(time * 25), time, track, *seen, logit, logit))
             time += 0.5
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "logit", "logit_0"]).assign(movement=movement)
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "logit", "logit_0"]).assign(
+        movement=movement, flatness=flatness
+    )
     media = Media(
         "video", 320, 240, 25.0, time, round(time * 25), len(rows), len(rows), frames_chosen=len(rows)
     )
@@ -131,7 +139,12 @@ def test_a_stretch_of_another_face_than_the_score_says_so() -> None:
 
 
 def test_weak_boxes_and_what_the_mesh_denies_get_no_verdict() -> None:
-    for doubtful in (analysis(np.full(12, -4.5), confidence=0.47), analysis(np.full(12, 4.5), human=0.01)):
+    fake, real = np.full(12, 4.5), np.full(12, -4.5)
+    for doubtful in (
+        analysis(real, confidence=0.47),
+        analysis(fake, human=0.01),
+        analysis(fake, flatness=0.5),
+    ):
         found = judged(doubtful)
         assert found.verdict is None and "not certain that this is a human face" in found.reason
 
@@ -170,11 +183,11 @@ def test_a_single_picture_is_not_judged_by_averages_over_videos(tmp_path) -> Non
     assert photograph(tmp_path / "drawn.png", drawn.resize((640, 720)), of_pictures)[1].verdict == "real"
 
 
-def filmed(path: Path, pictures: list[np.ndarray], calibration: Calibration) -> Result:
+def filmed(path: Path, pictures: list[np.ndarray], calibration: Calibration, detector: str = "ssd") -> Result:
     """Three pictures a second."""
     film = prediction.encode(path, pictures, crf=23, times=[333 * i for i in range(len(pictures))])
     scorer, file = bluish(calibration), Input(film, film.name)
-    return judge(file, analyse(file, [scorer], FaceFinder(), Rates()), read_together([scorer]), "")
+    return judge(file, analyse(file, [scorer], FaceFinder(detector), Rates()), read_together([scorer]), "")
 
 
 def test_a_film_of_a_drawing_gets_no_verdict_and_one_of_a_person_does(tmp_path) -> None:
@@ -186,6 +199,41 @@ def test_a_film_of_a_drawing_gets_no_verdict_and_one_of_a_person_does(tmp_path) 
     assert "its expression never changes" in still.faces[0].doubt
     person = filmed(tmp_path / "person.mp4", prediction.faces(65)[::5], learned())
     assert person.verdict == "real" and not person.faces[0].doubt
+
+
+def cartoon(moment: int) -> np.ndarray:
+    """A flat drawing of somebody who talks and blinks; BlazeFace with the mesh takes it for human (0.8 and more)."""
+    picture = PIL.Image.new("RGB", (480, 440), (150, 180, 210))
+    draw, skin, dark = PIL.ImageDraw.Draw(picture), (236, 188, 150), (20, 20, 20)
+    draw.ellipse((128, 52, 352, 280), fill=(80, 50, 30), outline=dark, width=4)
+    draw.ellipse((140, 90, 340, 370), fill=skin, outline=dark, width=4)
+    lid, mouth = round(10 + 8 * np.sin(1.3 * moment)), round(3 + 8 * (1 + np.sin(2.1 * moment)))
+    for middle in (198, 282):
+        draw.ellipse((middle - 22, 200 - lid, middle + 22, 200 + lid), fill="white", outline=dark, width=3)
+        draw.ellipse((middle - 8, 192, middle + 8, 208), fill=dark)
+        draw.line((middle - 26, 168, middle + 26, 166), fill=(60, 40, 20), width=7)
+    draw.line((234, 200, 226, 258, 252, 260), fill=(120, 80, 60), width=4)
+    draw.ellipse((202, 304 - mouth, 278, 304 + mouth), fill=(150, 40, 50), outline=dark, width=4)
+    return np.asarray(picture)
+
+
+def test_a_cartoon_that_moves_gets_no_verdict(tmp_path) -> None:
+    """Seen: its face moves and looks human to the second detector; nothing else kept it from a verdict."""
+    pictures = [cartoon(moment) for moment in range(13)]
+    found = filmed(tmp_path / "cartoon.mp4", pictures, learned(), "blazeface")
+    assert found.prob is not None and found.verdict is None
+    assert found.faces[0].doubt == "most of it is of one tone, as in flat drawings and overexposed films"
+
+
+def test_one_tone_is_told_in_any_light() -> None:
+    mesh = np.zeros((468, 3), np.float32)
+    mesh[:, 0], mesh[:, 1] = (120 + 90 * turn(np.linspace(0, 2 * np.pi, 468)) for turn in (np.cos, np.sin))
+    random = np.random.default_rng(0)
+    for light in (40, 120, 220):
+        flat = np.full((240, 240, 3), light) + random.normal(0, 2, (240, 240, 1))
+        round_ = flat * (1 - 0.5 * np.linspace(0, 1, 240)[:, None, None])
+        tones = [flatness(picture.clip(0, 255).astype(np.uint8), mesh) for picture in (flat, round_)]
+        assert tones[0] > 0.8 and tones[1] < 0.25
 
 
 def test_only_what_changes_within_the_face_is_movement() -> None:
@@ -211,14 +259,15 @@ def test_only_what_changes_within_the_face_is_movement() -> None:
 
 
 def test_one_second_says_nothing_of_movement(monkeypatch) -> None:
-    points = np.random.default_rng(0).normal(0, 50, (468, 3)).astype(np.float32)
+    points = np.random.default_rng(0).normal(50, 10, (468, 3)).astype(np.float32)
+    picture = np.zeros((99, 99, 3), np.uint8)
     seen = SimpleNamespace(candidates=SimpleNamespace(scores=[1.0]), meshes=[SimpleNamespace(points=points)])
     monkeypatch.setattr(face_checks, "_judge", lambda: SimpleNamespace(faces=lambda picture: seen))
 
     def spread(rate: float) -> float:
         face = face_checks.WatchedFace()
         for i in range(30):
-            face.look(FoundFace(i, i / rate, 0, 0.9, (0, 0, 9, 9), False, lambda geometry: None))
+            face.look(FoundFace(i, i / rate, 0, 0.9, (0, 0, 9, 9), False, lambda geometry: picture))
         return face.movement.spread
 
     assert np.isnan(spread(25.0)) and spread(2.0) < 1e-5

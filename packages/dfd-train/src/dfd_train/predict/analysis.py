@@ -91,8 +91,8 @@ class Analysis:
     faces: pd.DataFrame
     """one row a face and frame, by time: COLUMNS (`human`: how surely the judge sees a human face in a face's first
     looks, else NaN), `movement` (`Movement.spread` of the row's face, NaN where it was seen too rarely to say),
-    `logit` (the mean of the models') and `logit_0`, `logit_1`, … (each model's); NaN in frames that were
-    looked at, but not scored"""
+    `flatness` (`WatchedFace.flatness` of it), `logit` (the mean of the models') and `logit_0`, `logit_1`, … (each
+    model's); NaN in frames that were looked at, but not scored"""
     best_confidence: float
     """of the detector, the highest of all candidates, those below the threshold included"""
     error: str
@@ -157,7 +157,11 @@ def _analyse(
         raise UserError(f"{file.path.name}: {NO_FRAME}" + f" ({source.error})" * bool(source.error))
     faces = _table(rows, len(scorers))
     spreads = {track: face.movement.spread for track, face in watched.items()}
-    faces = faces.assign(movement=faces["track"].map(spreads).astype(np.float64))
+    tones = {track: face.flatness for track, face in watched.items()}
+    faces = faces.assign(
+        movement=faces["track"].map(spreads).astype(np.float64),
+        flatness=faces["track"].map(tones).astype(np.float64),
+    )
     media = Media(
         kind="image" if file.is_image else "video",
         width=source.size[0],

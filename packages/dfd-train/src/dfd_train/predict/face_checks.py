@@ -1,4 +1,4 @@
-"""Whether what was found is a living human face: a cat, a macaque, a statue or a painting must not get a verdict.
+"""Whether what was found is a living human face: a cat, a macaque, a cartoon or a statue must not get a verdict.
 
 The one place for such checks: `doubt` is asked of each face that counts, and an answer keeps it from a verdict. What
 they catch and what not is measured in `benchmarks/humanity.py` and `benchmarks/stillness.py`.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 
 from dfd_train.predict.faces import FoundFace
 from dfd_train.predict.movement import Movement
+from dfd_train.predict.shading import flatness
 from ffpp_prep.detector.blazeface import BlazeFaceDetector
 from ffpp_prep.format.geometry import CropGeometry
 from ffpp_prep.machine import cores
@@ -25,6 +27,9 @@ a macaque 0.44, and cats and dogs, of which the SSD is sure, 0.15 and less"""
 
 STILL = 0.014
 """of `Movement.spread`: most films of pictures have less, and some of people who keep still"""
+
+FLAT = 0.4
+"""of `flatness`, median over the looks at which a face is judged: people have 0.37 and less, at CRF 40 too"""
 
 JUDGED, WATCHED = 5, 24
 """looks at a face in which it is asked whether it is a human one, and whether it moves: twelve seconds as a rule"""
@@ -40,6 +45,7 @@ class WatchedFace:
 
     def __init__(self) -> None:
         self.movement = Movement()
+        self._flatness: list[float] = []
         self._judged = self._watched = 0
         self._due = 0.0
 
@@ -49,7 +55,8 @@ class WatchedFace:
         watched = self._watched < WATCHED and face.time >= self._due
         if face.cut is None or not (asked or watched):
             return float("nan")
-        seen = _judge().faces(face.cut(SURROUNDINGS))
+        picture = face.cut(SURROUNDINGS)
+        seen = _judge().faces(picture)
         sure = float(seen.candidates.scores[0])
         if watched:
             self._watched, self._due = self._watched + 1, face.time + APART_S - 1e-6
@@ -57,7 +64,13 @@ class WatchedFace:
         if not asked:
             return float("nan")
         self._judged += 1
+        self._flatness.append(flatness(picture, seen.meshes[0].points))
         return sure
+
+    @property
+    def flatness(self) -> float:
+        """The median of `shading.flatness` over the looks at which it was judged; NaN where there was none."""
+        return float(np.median(self._flatness)) if self._flatness else float("nan")
 
 
 @lru_cache(maxsize=1)
@@ -76,6 +89,8 @@ def doubt(face: pd.DataFrame) -> str:
     human = float(face["human"].median())
     if human < HUMAN:
         return f"a second detector with the face mesh gives it {human:.2f}, {HUMAN:.2f} are needed"
+    if float(face["flatness"].iloc[0]) > FLAT:
+        return "most of it is of one tone, as in flat drawings and overexposed films"
     if float(face["movement"].iloc[0]) < STILL:
         return "its expression never changes, as in pictures, statues, and people who keep still"
     return ""

@@ -87,10 +87,12 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: b
             f"the {'reason is' if left_out == 1 else 'reasons are'} above."
         )
     says.append(
-        "A face that was seen often enough and whose expression never changes gets no verdict, as it may be a picture "
-        "or a statue. Whether one that moves is drawn or rendered was not looked at."
+        "A face of one tone, as in flat drawings, gets no verdict, nor one that was seen often enough and whose "
+        "expression never changes, as it may be a picture or a statue. Whether one that moves is painted or rendered "
+        "can't be told: it may get a verdict."
         if media.kind == "video"
-        else "Whether a face is a living person's, or painted or sculpted, was not looked at."
+        else "A face of one tone, as in flat drawings, gets no verdict. Whether one is a living person's, or painted, "
+        "rendered or sculpted, was not looked at."
     )
     says.append(
         "Voices, sound, captions, the scene and bodies were not looked at, nor was where the file comes from. What it "
