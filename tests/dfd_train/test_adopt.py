@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import prediction
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import timm
@@ -25,6 +26,7 @@ from dfd_train.errors import UserError
 from dfd_train.predict.ensemble import read_together
 from dfd_train.predict.loading import load_scorer
 from dfd_train.report.run import read_run
+from ffpp_prep.format.joined import open_sets
 from ffpp_prep.format.prepared import load_prepared
 
 
@@ -94,13 +96,10 @@ def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def divided(work: Path, *rules: str, drawn: list[str] | None = None) -> None:
-    """Has `scan` say how it divided a set's videos: since, which it drew itself; before, in words only."""
+def divided(work: Path, *rules: str) -> None:
+    """Has `scan` say in words how it divided a set's videos, as it did before it marked them."""
     table = pq.read_table(work / "videos.parquet")
     metadata = {**table.schema.metadata, b"split_rules": json.dumps(rules).encode()}
-    metadata.pop(b"drawn_tests", None)
-    if drawn is not None:
-        metadata[b"drawn_tests"] = json.dumps(drawn).encode()
     pq.write_table(table.replace_schema_metadata(metadata), work / "videos.parquet")
 
 
@@ -278,9 +277,8 @@ def test_which_test_videos_are_their_authors_own(small_set_writer, tmp_path) -> 
         return table.assign(dataset=["ffpp", "dfdc", "dfd", "celebdf", "mine"] * 4 + ["ffpp"], split="test")
 
     work = small_set_writer(tmp_path / "work", edit=edit).work
-    for rules, drawn, official in (
-        ((), None, {"ffpp", "dfdc", "dfd", "celebdf", "mine"}),
-        (("DFDC splits: in whatever words",), ["dfdc"], {"ffpp", "dfd", "celebdf", "mine"}),
+    for rules, official in (
+        ((), {"ffpp", "dfdc", "dfd", "celebdf", "mine"}),
         (
             (
                 "FaceForensics++ splits: fetched, the official ones; 0 of 9 videos unused",
@@ -288,21 +286,35 @@ def test_which_test_videos_are_their_authors_own(small_set_writer, tmp_path) -> 
                 "DFDC splits: whole parts held out, 1 for val and 2 for test",
                 "Celeb-DF splits: official test list, the rest person-disjoint between train and val; none unused",
             ),
-            None,
             {"ffpp", "celebdf", "mine"},
         ),
         (
             ("Celeb-DF splits: person-disjoint, no official test list; 0 unused",),
-            None,
             {"ffpp", "dfdc", "dfd", "mine"},
         ),
     ):
-        divided(work, *rules, drawn=drawn)
+        divided(work, *rules)
         prepared = load_prepared(work)
         videos = prepared.videos[3:]
         found = officially_tested(prepared, videos)
         assert set(videos["dataset"][found]) == official and found.index.equals(videos.index)
         assert not officially_tested(prepared, videos.assign(split="val")).any()
+
+
+def test_dfdc_s_own_test_set_is_its_authors_beside_parts_that_scan_divided(
+    small_set_writer, work, tmp_path
+) -> None:
+    marked = small_set_writer(
+        tmp_path / "dfdc", edit=lambda table: table.assign(dataset="dfdc", split="test")
+    ).work
+    divided(marked, "DFDC splits: whole parts held out, 1 for val and 2 for test")
+    table = pq.read_table(marked / "videos.parquet")
+    by = pa.array(["scan"] * 12 + [None] * 9, pa.string())
+    pq.write_table(table.append_column("split_by", by), marked / "videos.parquet")
+    prepared = open_sets([work, marked])
+    own = len(prepared.parts[0][0].videos)
+    found = officially_tested(prepared, prepared.videos[own:])
+    assert found.tolist() == [False] * 12 + [True] * 9
 
 
 def test_an_export_scores_as_the_detector(detector, work, photograph, tmp_path) -> None:

@@ -1,7 +1,6 @@
 """Official lists from a folder and from a server, and drawn splits: shares, disjointness, reproducibility."""
 
 import hashlib
-import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from ffpp_prep.datasets.layouts import list_videos
 from ffpp_prep.datasets.splits import assign
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
-from ffpp_prep.format.tables import read_metadata
 from ffpp_prep.settings import SplitSettings
 from ffpp_prep.stages import scan
 from ffpp_prep.work.store import read_scan
@@ -288,15 +286,19 @@ def test_without_any_rule_there_is_no_split(tmp_path: Path) -> None:
 
 
 def test_the_table_says_whose_test_videos_were_drawn_here(tmp_path: Path) -> None:
-    def drawn(root: Path, splits: SplitSettings | None = None) -> list[str]:
+    def by(root: Path, splits: SplitSettings | None = None) -> dict[str, set[str]]:
         scan(root, root / "work", splits=splits)
-        return list(json.loads(read_metadata(root / "work/videos.parquet", "")[b"drawn_tests"]))
+        videos = read_scan(root / "work")
+        tests = videos[videos["split"] == "test"]
+        return {place: set(rows) for place, rows in tests.groupby(tests["video_id"].str[:4])["split_by"]}
 
     celebdf = trees.celebdf(tmp_path / "celebdf")
-    assert drawn(celebdf) == []
+    assert by(celebdf) == {"Cele": {""}, "YouT": {""}}
     (celebdf / "List_of_testing_videos.txt").unlink()
-    assert drawn(celebdf) == ["celebdf"]
-    assert drawn(trees.dfdc(tmp_path / "dfdc", parts=3)) == ["dfdc"]
-    assert drawn(trees.dfd(tmp_path / "dfd")) == ["dfd"]
+    assert by(celebdf) == {"Cele": {"scan"}, "YouT": {"scan"}}
+    assert by(trees.dfd(tmp_path / "dfd")) == {"orig": {"scan"}, "mani": {"scan"}}
     lists = trees.write_splits(tmp_path / "splits", trees.ffpp_pairs(10), (3, 1, 1))
-    assert drawn(trees.ffpp(tmp_path / "ffpp"), SplitSettings(lists)) == ["ffpp"]
+    assert by(trees.ffpp(tmp_path / "ffpp"), SplitSettings(lists)) == {"orig": {"scan"}, "mani": {"scan"}}
+    dfdc = trees.touch(trees.dfdc(tmp_path / "dfdc", parts=3), ["test/a.mp4", "test/b.mp4"])
+    (dfdc / "test/labels.csv").write_text("filename,label\na.mp4,0\nb.mp4,1\n")
+    assert by(dfdc) == {"dfdc": {"scan"}, "test": {""}}, "its test set's own split is its authors'"

@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ffpp_prep.format.prepared import PreparedSet
@@ -28,19 +30,17 @@ def officially_tested(prepared: PreparedSet, videos: pd.DataFrame) -> pd.Series:
 
     Videos of DFDC's parts are never: Kaggle gave all of them for training, and `scan` draws what tests.
     """
-    tested = videos["split"] == "test"
-    for own, start in prepared.parts:
-        here = (videos.index >= start) & (videos.index < start + len(own.videos))
-        tested &= ~(here & videos["dataset"].isin(_drawn(own.work)))
-    return tested
+    ours = np.concatenate([_divided_here(own.work, own.videos) for own, _ in prepared.parts])
+    return (videos["split"] == "test") & ~ours[videos.index]
 
 
-def _drawn(work: Path) -> list[str]:
-    """Returns the data sets whose test videos `scan` drew; older scans say it in the words of their rules only."""
-    if (names := _metadata(work).get(b"drawn_tests")) is not None:
-        return list(json.loads(names))
+def _divided_here(work: Path, videos: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Returns whose split `scan` chose, by row; older scans say it in the words of their rules only, by data set."""
+    if "split_by" in videos:
+        return (videos["split_by"] == "scan").to_numpy()
     rules = [rule.partition(" splits: ") for rule in split_rules(work)]
-    return [_DATASETS[name] for name, _, how in rules if name in _DATASETS and not _OFFICIAL.search(how)]
+    drawn = [_DATASETS[name] for name, _, how in rules if name in _DATASETS and not _OFFICIAL.search(how)]
+    return videos["dataset"].isin(drawn).to_numpy()
 
 
 def _metadata(work: Path) -> dict[bytes, bytes]:

@@ -44,8 +44,6 @@ class Assigned(NamedTuple):
     """one line for each thing to know"""
     rules: list[str]
     """those of the notes that say how a data set was divided"""
-    drawn: list[str]
-    """data sets whose test split was drawn here: it isn't their authors'"""
 
 
 def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> Assigned:
@@ -55,30 +53,32 @@ def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> Assigned:
         UserError: FaceForensics++ needs its lists and there are none, or they can't be read.
     """
     rules: list[str] = []
-    drawn: list[str] = []
     splits: Splits = {}
+    official = False
     if ffpp := _open(videos, "ffpp"):
         lists, origin, official = official_lists(settings.folder)
         splits |= _by_pairs(ffpp, lists)
-        drawn += [] if official else ["ffpp"]
         rules.append(f"FaceForensics++ splits: {origin}; {_unused(splits, ffpp)}")
     if dfd := _open(videos, "dfd"):
         splits |= _by_original(dfd, settings.seed) if settings.dfd == "thesis" else _by_actors(dfd, settings)
         rule = "the thesis's, random over originals: actors are in several splits"
         rule = rule if settings.dfd == "thesis" else "actor-disjoint"
-        drawn.append("dfd")
         rules.append(f"DeepFakeDetection splits: {rule}; {_unused(splits, dfd)}")
     if dfdc := _open(videos, "dfdc"):
         of_dfdc, note = _of_dfdc(dfdc, settings)
         splits |= of_dfdc
-        drawn.append("dfdc")
         rules.append(f"DFDC splits: {note}")
     if celebdf := _open(videos, "celebdf"):
         test = [v for v in videos if v.dataset == "celebdf" and v.split == "test"]
         splits |= _by_celebrities(celebdf, bool(test), settings.seed)
-        drawn += [] if test else ["celebdf"]
         rules.append(_celebdf_note(test, celebdf, splits))
-    assigned = [replace(v, split=splits.get(v.video_id, v.split)) for v in videos]
+    authors = {"ffpp"} if official else set()
+    assigned = [
+        replace(v, split=split, split_by="" if v.dataset in authors else "scan")
+        if (split := splits.get(v.video_id))
+        else v
+        for v in videos
+    ]
     notes = list(rules)
     without = sum(not v.split for v in assigned)
     if without:
@@ -86,7 +86,7 @@ def assign(videos: Sequence[VideoRecord], settings: SplitSettings) -> Assigned:
             f"{counted(without, 'video')} without a split: can be scored, not trained on; folders train/, val/ and "
             "test/ or a table's column split would give one"
         )
-    return Assigned(assigned, notes, rules, drawn)
+    return Assigned(assigned, notes, rules)
 
 
 def _open(videos: Iterable[VideoRecord], dataset: str) -> list[VideoRecord]:

@@ -28,6 +28,7 @@ class VideoRecord:
         fake_segments: the seconds of a fake that are altered, such as `1.2-2.35 3-4.1`; "" if real, or altered from end
             to end (`ffpp_prep.format.segments`).
         group: videos that must share a split (DFDC: one part's original); "" if identities say it all.
+        split_by: `scan` where `scan` chose the split, by a rule or a person's own lists; "" where it came with the set.
     """
 
     video_id: str
@@ -43,3 +44,4 @@ class VideoRecord:
     mask_path: str = ""
     group: str = ""
     fake_segments: str = ""
+    split_by: str = ""

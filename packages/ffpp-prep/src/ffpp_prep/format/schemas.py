@@ -43,12 +43,13 @@ USABLE = ("ok", "partial")  # statuses of videos with faces to crop
 
 # videos.parquet
 SCAN_COLUMNS = tuple(field.name for field in fields(VideoRecord))
+_SCAN_SINCE = {"fake_segments": "0.2", "split_by": "0.3"}
 SCAN_SCHEMA = pa.schema(
     [
         pa.field(
             name,
             pa.int8() if name == "label" else pa.string(),
-            metadata={"since": "0.2"} if name == "fake_segments" else None,
+            metadata={"since": _SCAN_SINCE[name]} if name in _SCAN_SINCE else None,
         )
         for name in SCAN_COLUMNS
     ]

@@ -77,7 +77,6 @@ def scan(
         "demonstration": str(demonstration).lower(),
         "split_seed": str(splits.seed),
         "split_rules": json.dumps(assigned.rules),
-        "drawn_tests": json.dumps(assigned.drawn),
     }
     with only_run(work):
         if not moved:
