@@ -88,6 +88,9 @@ def test_fakeavceleb(tmp_path: Path) -> None:
         "1 of 6 videos not on disk" in listing.notes[0]
         and "1 row with a file named before" in listing.notes[-1]
     )
+    trees.touch(tmp_path, [f"FakeAVCeleb_v1.2/FakeVideo-RealAudio/{who}/00109_id00009_x.mp4"])
+    told = "1 fake without a row in meta_data.csv: the type of the folder is the method"
+    assert told in list_videos(tmp_path).notes
     heard = found(tmp_path, altered_voice=True)[f"FakeAVCeleb_v1.2/{names['voice']}"]
     assert facts(heard) == (REAL, 0, "", "", "id00076", "")
 

@@ -36,18 +36,35 @@ def test_celebdf_plus_plus(tmp_path: Path, home: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("home", "compression"), [("FaceForensics++_C23/", "c23"), ("FF++_c40/", "c40"), ("", "c23")]
+    ("home", "below", "compression"),
+    [
+        ("FaceForensics++_C23/", "", "c23"),
+        ("FF++_c40/", "", "c40"),
+        ("", "", "c23"),
+        ("FaceForensics++_C23/FaceForensics++_C23/", "videos/", "c23"),
+        ("FF++/c40/", "", "c40"),
+        ("FF++/", "c40/videos/", "c40"),
+        ("", "raw/", "raw"),
+    ],
 )
-def test_ffpp_of_kaggle(tmp_path: Path, home: str, compression: str) -> None:
-    names = ["original/000.mp4", "original/001.mp4", "Deepfakes/000_001.mp4", "FaceShifter/001_000.mp4"]
-    dfd = "DeepFakeDetection/01_02__exit_phone_room__YVGY8LOK.mp4"
+def test_ffpp_of_kaggle(tmp_path: Path, home: str, below: str, compression: str) -> None:
+    names = [
+        f"{part}/{below}{name}.mp4"
+        for part, name in (
+            ("original", "000"),
+            ("original", "001"),
+            ("Deepfakes", "000_001"),
+            ("FaceShifter", "001_000"),
+        )
+    ]
+    dfd = f"DeepFakeDetection/{below}01_02__exit_phone_room__YVGY8LOK.mp4"
     trees.touch(tmp_path, (f"{home}{name}" for name in (*names, dfd)))
     trees.touch(tmp_path, (f"{home}csv/{name}.csv" for name in ("FF++_Metadata", "Deepfakes")))
     listing = list_videos(tmp_path)
     assert not listing.refused
     videos = {v.video_id: v for v in listing.videos}
-    assert facts(videos[f"{home}Deepfakes/000_001.mp4"]) == (
-        *("Deepfakes", 1, "", f"{home}original/000.mp4"),
+    assert facts(videos[f"{home}Deepfakes/{below}000_001.mp4"]) == (
+        *("Deepfakes", 1, "", f"{home}original/{below}000.mp4"),
         *("000", "001"),
     )
     assert {v.compression for v in videos.values()} == {compression}

@@ -73,6 +73,10 @@ def read(tree: Tree) -> Listing:
     notes = absent_note(TABLE, absent, listed) + orphans_note(videos)
     if not tables:
         notes.append(f"{TABLE} not found: methods are the types of the folders, and sources aren't known")
+    elif unlisted := sum(bool(video.label) and video.video_id not in rows for video in videos):
+        notes.append(
+            f"{counted(unlisted, 'fake')} without a row in {TABLE}: the type of the folder is the method"
+        )
     if twice:
         notes.append(f"{TABLE}: {counted(twice, 'row')} with a file named before, whose first row counts")
     return Listing(tuple(videos), tuple(notes), used=frozenset(tables), voices=tuple(voices))

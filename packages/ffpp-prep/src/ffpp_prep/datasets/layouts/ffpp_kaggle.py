@@ -1,13 +1,15 @@
 """FaceForensics++ as it is copied on Kaggle: FaceForensics++_C23/{original,Deepfakes,Face2Face,…}/*.mp4 and csv/.
 
-The folder's end names the compression. Names are FaceForensics++'s, whose lists give the splits; the tables in csv/ say
+Below original/ and the methods may lie a compression's folder, videos/, or both; without the former the end of the name
+of a folder above says the compression. Names are FaceForensics++'s, whose lists give the splits; the tables in csv/ say
 nothing more. DeepFakeDetection's fakes are in it, their originals aren't.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ffpp_prep.datasets.layouts import ffpp
 from ffpp_prep.datasets.layouts.listing import Listing
@@ -15,43 +17,59 @@ from ffpp_prep.datasets.layouts.tree import Tree
 
 ORIGINAL = "original"
 PLACES = "in original/ or a folder with a method's name next to it"
-COMPRESSION = re.compile(r".*[_ -](c23|c40|c0|raw)", re.IGNORECASE)
+COMPRESSION = re.compile(r"(?:.*[_ -])?(c23|c40|c0|raw)", re.IGNORECASE)
 TABLE = re.compile(r"(.*/)?csv/[^/]+\.csv", re.IGNORECASE)
 LEAST = 2  # methods beside original/, so that somebody's own two folders aren't taken for this
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A video's folders: those above original/ or a method's, that one, and the compression below it, if any."""
+
+    home: str
+    part: str
+    compression: str
+
+
 def matches(tree: Tree) -> bool:
     """Returns whether original/ and folders of methods hold videos side by side."""
-    return bool(_homes(tree))
+    return bool(_homes(map(_place, tree.videos)))
 
 
 def read(tree: Tree) -> Listing:
     """Lists the videos as `ffpp` does."""
-    homes = _homes(tree)
+    placed = {name: _place(name) for name in tree.videos}
+    homes = _homes(placed.values())
     places = []
-    for name in tree.videos:
-        home, _, inside = (part := str(PurePosixPath(name).parent)).rpartition("/")
-        if part.casefold() in homes:
-            method = ffpp.METHODS.get(inside.casefold(), "")
+    for name, place in placed.items():
+        method = ffpp.METHODS.get(place.part.casefold(), "")
+        if place.home.casefold() in homes and (method or place.part.casefold() == ORIGINAL):
             kind = ffpp.FAKES if method else ffpp.ORIGINALS
-            places.append(
-                ffpp.PlacedVideo(name, f"{home}/" if home else "", kind, method, _compression(tree, home))
-            )
+            home = f"{place.home}/" if place.home else ""
+            compression = place.compression or _compression(tree, place.home)
+            places.append(ffpp.PlacedVideo(name, home, kind, method, compression))
     listing = ffpp.listing_of(tree, places)
     used = frozenset(name for name in tree.others if TABLE.fullmatch(name))
     return Listing(listing.videos, listing.notes, used=used, reasons=listing.reasons)
 
 
-def _homes(tree: Tree) -> set[str]:
-    """Returns the folders with videos, in lower case, that lie so."""
-    with_videos = {str(PurePosixPath(name).parent).casefold() for name in tree.videos}
-    found: set[str] = set()
-    for folder in with_videos:
-        home, _, last = folder.rpartition("/")
-        beside = {f"{home}/{method}".lstrip("/") for method in ffpp.METHODS} & with_videos
-        if last == ORIGINAL and len(beside) >= LEAST:
-            found |= beside | {folder}
-    return found
+def _place(name: str) -> _Place:
+    folders = name.split("/")[:-1]
+    if folders and folders[-1].casefold() == "videos":
+        folders.pop()
+    compression = ffpp.COMPRESSIONS.get(folders[-1].casefold(), "") if folders else ""
+    if compression:
+        folders.pop()
+    return _Place("/".join(folders[:-1]), folders[-1] if folders else "", compression)
+
+
+def _homes(places: Iterable[_Place]) -> set[str]:
+    """Returns the folders, in lower case, in which original/ and folders of methods lie."""
+    parts: dict[str, set[str]] = {}
+    for place in places:
+        parts.setdefault(place.home.casefold(), set()).add(place.part.casefold())
+    methods = set(ffpp.METHODS)
+    return {home for home, found in parts.items() if ORIGINAL in found and len(found & methods) >= LEAST}
 
 
 def _compression(tree: Tree, home: str) -> str:
