@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +26,8 @@ from dfd_train.errors import UserError
 from dfd_train.predict.annotate import Marks, annotate_video
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.faces import FaceFinder, ImageFaces, Rates, VideoFaces
-from dfd_train.predict.inputs import Input
+from dfd_train.predict.inputs import Input, find_inputs
+from dfd_train.predict.numbered import film_notes
 from dfd_train.predict.result import unreadable
 from ffpp_prep.video import PyAVReader, budget
 from ffpp_prep.video.animation import AnimationReader
@@ -325,3 +329,24 @@ def test_of_a_large_grey_picture_little_more_than_the_result_is_held(
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (picture == 128).all() and peak < 1.5 * picture.nbytes
+
+
+def test_a_folder_of_numbered_frames_is_told_how_to_become_a_film(tmp_path: Path) -> None:
+    def told(*names: str, sizes: Sequence[int] = (16,)) -> list[str]:
+        place = Path(tempfile.mkdtemp(dir=tmp_path))
+        for number, name in enumerate(names):
+            PIL.Image.new("RGB", (sizes[number % len(sizes)], 16)).save(place / name)
+        return list(film_notes(find_inputs([place])))
+
+    (note,) = told(*(f"a%b{number:03d}.png" for number in range(7, 17)))
+    assert "10 pictures, numbered 7 to 16, each with an answer of its own" in note
+    assert re.search(r"ffmpeg -framerate 25 -start_number 7 -i \S+/a%%b%03d\.png -c:v ffv1 \S+\.mkv$", note)
+    assert "/%d.jpg" in told(*(f"{number}.jpg" for number in range(1, 12)))[0]
+    gap = [*range(10), 11]
+    for others in (
+        told(*(f"{number}.png" for number in gap)),
+        told(*(f"{number}.png" for number in range(3))),
+        told(*(f"{number}.png" for number in range(10)), sizes=range(10, 20)),
+        told(*(f"{'bca'[number % 3]}{number}.png" for number in range(10))),
+    ):
+        assert others == []

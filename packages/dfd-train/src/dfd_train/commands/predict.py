@@ -121,6 +121,7 @@ def run(options: argparse.Namespace) -> Outcome:
         )
     from dfd_train.engine.validation import validate_models
     from dfd_train.predict.ensemble import gain_table
+    from dfd_train.predict.numbered import film_notes
     from dfd_train.predict.scorer import TorchScorer
 
     try:
@@ -128,6 +129,8 @@ def run(options: argparse.Namespace) -> Outcome:
     except FileNotFoundError as error:
         others = "; nothing was scored, the other files neither" if len(options.files) > 1 else ""
         raise FileNotFoundError(f"{error}{others}") from None
+    for note in film_notes(files):
+        logging.warning(note)
     validate_models(_models(options), options.device, options.trust, options.precision)
     job = make_job(options)
     for scorer in job.scorers:
