@@ -31,9 +31,10 @@ import pyarrow as pa
 
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
 from ffpp_prep.format.checksums import write_checked_json
-from ffpp_prep.format.manifest import MANIFEST, manifest_of, read_summaries
+from ffpp_prep.format.manifest import MANIFEST, manifest_of
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 from ffpp_prep.format.schemas import BOXES_SCHEMA
+from ffpp_prep.format.shard_summaries import read_summaries
 from ffpp_prep.one_video.boxes import VideoBoxes
 from ffpp_prep.settings import DEFAULT_CODEC, BoxSettings, CropSettings
 from ffpp_prep.work.plan import write_plan

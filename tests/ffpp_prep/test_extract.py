@@ -15,7 +15,7 @@ from PIL import Image
 
 from ffpp_prep import extract_faces, read_videos
 from ffpp_prep.format.codecs import CODECS, codec
-from ffpp_prep.format.shard_writer import MissingCrops
+from ffpp_prep.format.shard_summaries import MissingCrops
 from ffpp_prep.settings import CropSettings
 from ffpp_prep.work import plan
 from ffpp_prep.work.shards import VideoSlice, write_shard

@@ -1,5 +1,6 @@
 """Parts, their commits, resume as a set difference, and what is refused."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -236,3 +237,38 @@ def test_ten_failures_of_a_kind_are_listed_and_all_stand_in_a_table(tmp_path: Pa
     assert set(rows["error"]) == {"'=1+1", "slow"}
     again = here("boxes", tmp_path)
     assert again.stdout.count("=1+1") == 10 and f"ffpp-prep status {tmp_path} --csv" in again.stdout
+
+
+def test_rows_of_many_parts_are_gathered_in_one_file(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand parts take seconds to open. Their own files count wherever they are others than those gathered."""
+    monkeypatch.setattr(parts, "MANY", 4)
+    opened: list[str] = []
+    monkeypatch.setattr(
+        parts, "read_table", lambda path, *rest, **named: opened.append(path.name) or read_table(path, *rest, **named)
+    )  # fmt: skip
+    store = BoxStore(work)
+    for number in range(6):
+        store.commit([boxes("a.mp4", number + 1), boxes(f"{number}.mp4", 2)], SETTINGS, "test")
+    gathered = store.folder / "gathered.parquet"
+
+    def status() -> pd.DataFrame:
+        opened.clear()
+        return store.read_status(["frames_decoded"])
+
+    found = status()
+    assert opened == ["videos-00004.parquet", "videos-00005.parquet"]
+    assert found.set_index("video_id").loc["a.mp4"].tolist() == [6, "00005"] and len(found) == 7
+    assert store.read_status().iloc[:, 0].tolist() == found["video_id"].tolist()
+    content = gathered.read_bytes()
+    for spoil in (
+        lambda: gathered.write_bytes(content[:-9]),
+        lambda: os.utime(store.folder / "videos-00002.parquet", ns=(1, 1)),
+        lambda: (store.folder / "videos-00003.parquet").unlink(),
+    ):
+        gathered.write_bytes(content)
+        spoil()
+        status_now = status()
+        assert len(opened) == len(store.commits())
+    assert set(status_now["video_id"]) == set(found["video_id"]) - {"3.mp4"}
+    store.begin(SETTINGS)
+    assert status().equals(status_now) and len(opened) == 0

@@ -1,5 +1,7 @@
 """How many videos each split can use: said by scan, status and extract before anything is trained."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -50,3 +52,9 @@ def test_scan_and_status_say_so(tmp_path: Path) -> None:
     line = "usable videos by split, if each has one face: train 1 real and 1 fake; val 0 real and 0 fake; test 1 real"
     assert line in here("scan", root, "-o", tmp_path / "work").stdout
     assert line in here("status", tmp_path / "work").stdout
+
+
+def test_status_loads_no_decoder() -> None:
+    """What status imports is a quarter of what it takes of a large set."""
+    code = "import sys, ffpp_prep.work.status; print(*{'av', 'h5py', 'PIL'}.intersection(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "\n"

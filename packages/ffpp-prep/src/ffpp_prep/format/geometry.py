@@ -15,7 +15,6 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.format.alignment import aligned, similarity, wanted_points
 from ffpp_prep.options import Checked, Range
 from ffpp_prep.settings import THESIS_MARGIN, Align, Border
-from ffpp_prep.video import resized
 
 __all__ = [
     "THESIS_MARGIN",
@@ -88,7 +87,11 @@ def cut_face(
             raise ValueError("a face without points can't be aligned")
         return aligned(frame, points, geometry.align, geometry.size, 1 + geometry.margin)
     crop = cut(frame, expanded_square(*box, geometry.margin), geometry.border)
-    return resized(crop, geometry.size) if geometry.size else crop
+    if not geometry.size:
+        return crop
+    from ffpp_prep.video import resized  # with the decoder, which who only reads tables does without
+
+    return resized(crop, geometry.size)
 
 
 def points_in_crop(

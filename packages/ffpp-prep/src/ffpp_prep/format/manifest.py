@@ -18,18 +18,16 @@ from ffpp_prep.format.codecs import codec
 from ffpp_prep.format.geometry import CropGeometry
 from ffpp_prep.format.made_with import remedy_of
 from ffpp_prep.format.schemas import FORMAT_VERSION, refuse_version
-from ffpp_prep.format.shard_writer import MissingCrops, ShardHeader, ShardSummary, shard_name
+from ffpp_prep.format.shard_summaries import ShardSummary
+from ffpp_prep.format.shard_writer import ShardHeader
 from ffpp_prep.settings import Align
 
 __all__ = [
     "MANIFEST",
     "ListedShard",
     "Manifest",
-    "commit_file",
     "manifest_of",
     "read_manifest",
-    "read_summaries",
-    "read_summary",
 ]
 
 MANIFEST = "manifest.json"
@@ -109,40 +107,6 @@ def read_manifest(path: Path) -> Manifest:
     header = ShardHeader(known.name, geometry, str(content["fingerprint"]))
     shards = tuple(_listed(entry, path) for entry in content["shards"])
     return Manifest(header, shards, str(content.get("boxes", "")))
-
-
-def commit_file(folder: Path, number: int) -> Path:
-    """Returns the file in which a shard's summary stands once the shard is whole."""
-    return (folder / shard_name(number)).with_suffix(".json")
-
-
-def read_summary(path: Path) -> ShardSummary | None:
-    """Returns what a shard holds, by its commit file; None where it isn't committed.
-
-    Raises:
-        Damaged: the file is not a summary.
-    """
-    if not path.exists():
-        return None
-    remedy = remedy_of(path)
-    content = read_checked_json(path, remedy)
-    try:
-        missing = tuple(MissingCrops(**m) for m in content.pop("missing"))
-        first, last = content.pop("blob", (0, 0))
-        summary = ShardSummary(**content, missing=missing, blob=(int(first), int(last)))
-        if summary.file != path.with_suffix(".h5").name:
-            raise ValueError(f"it is of {summary.file}")
-        if min(summary.videos, summary.crops, summary.bytes, summary.crc32) < 0:
-            raise ValueError("a count is negative")
-        return summary
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Damaged(path, f"not a shard's summary ({type(error).__name__}: {error})", remedy) from error
-
-
-def read_summaries(folder: Path, shards: int) -> list[ShardSummary]:
-    """Returns the summaries of the committed ones among the first `shards` shards."""
-    found = (read_summary(commit_file(folder, number)) for number in range(shards))
-    return [summary for summary in found if summary is not None]
 
 
 def _entry(summary: ShardSummary) -> dict[str, Any]:

@@ -22,14 +22,12 @@ from ffpp_prep.format.checksums import write_checked_json
 from ffpp_prep.format.files import BLOCK, copy_bytes, crc32, need_space, whole_file
 from ffpp_prep.format.geometry import CropGeometry
 from ffpp_prep.format.schemas import FORMAT_VERSION
+from ffpp_prep.format.shard_summaries import MissingCrops, ShardSummary
 
 __all__ = [
     "Encoded",
-    "MissingCrops",
     "ShardHeader",
-    "ShardSummary",
     "scored_below",
-    "shard_name",
     "store_shard",
 ]
 
@@ -53,15 +51,6 @@ class ShardHeader:
 
 
 @dataclass(frozen=True)
-class MissingCrops:
-    """Crops that were planned but could not be decoded, or stored."""
-
-    video_id: str
-    count: int
-    error: str
-
-
-@dataclass(frozen=True)
 class Encoded:
     """What there is to know of crops whose bytes were written one after another.
 
@@ -74,33 +63,6 @@ class Encoded:
     columns: Columns
     videos: pd.DataFrame
     missing: tuple[MissingCrops, ...] = ()
-
-
-@dataclass(frozen=True)
-class ShardSummary:
-    """What a committed shard holds; the content of its JSON file.
-
-    Attributes:
-        crc32: of the whole file.
-        missing: planned crops that it doesn't hold.
-        blob: from which byte to which one the crops lie.
-        index_crc32: of all other bytes, which say where each crop stands; a crop has a checksum of its own. None, as
-            `blob` is (0, 0), for shards of before it was recorded.
-    """
-
-    file: str
-    videos: int
-    crops: int
-    bytes: int
-    crc32: int
-    missing: tuple[MissingCrops, ...] = ()
-    blob: tuple[int, int] = (0, 0)
-    index_crc32: int | None = None
-
-
-def shard_name(number: int) -> str:
-    """Returns a shard's file name: `faces-00000.h5` for 0."""
-    return f"faces-{number:05d}.h5"
 
 
 def store_shard(

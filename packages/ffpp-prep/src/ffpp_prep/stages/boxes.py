@@ -80,7 +80,7 @@ def detect_boxes(
     work = Path(work).resolve()
     settings = settings or BoxSettings()
     require_decoder(settings.decoder)
-    videos = read_scan(work)
+    videos = read_scan(work, ("video_id", "path", "dataset", "original_id"))
     workers = _workers(
         replace(engine or Engine(), detector=settings.finder, tiles=settings.tiles), jobs, scheduler
     )
@@ -149,8 +149,9 @@ def _workers(engine: Engine, jobs: int, scheduler: str) -> DetectorWorkers:
 
 
 def _originals(store: BoxStore, video_ids: Iterable[str]) -> dict[str, Original]:
-    """Returns the originals whose boxes are committed, by `video_id`."""
+    """Returns the originals whose boxes are committed and can be taken, by `video_id`."""
     status = store.read_status()
+    status = status[status["status"] == "ok"]
     return {
         row["video_id"]: Original(
             VideoBoxes(**{name: row[name] for name in STATUS_SCHEMA.names}), store.rows_file(row["part"])

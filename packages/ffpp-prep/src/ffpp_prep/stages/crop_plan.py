@@ -12,9 +12,8 @@ import pandas as pd
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.frames import EVALUATION_FRAMES
-from ffpp_prep.format.manifest import commit_file, read_summaries
 from ffpp_prep.format.schemas import USABLE
-from ffpp_prep.format.shard_writer import shard_name
+from ffpp_prep.format.shard_summaries import commit_file, read_summaries, shard_name
 from ffpp_prep.settings import Choice, CropSettings
 from ffpp_prep.text.units import counted
 from ffpp_prep.work.landmarks import LandmarkStore

@@ -16,9 +16,10 @@ import pandas as pd
 from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.format.checksums import write_checked_json
 from ffpp_prep.format.files import sweep
-from ffpp_prep.format.manifest import MANIFEST, commit_file, manifest_of, read_summaries
+from ffpp_prep.format.manifest import MANIFEST, manifest_of
 from ffpp_prep.format.points import FIVE, PointReader
-from ffpp_prep.format.shard_writer import ShardSummary, scored_below, shard_name
+from ffpp_prep.format.shard_summaries import ShardSummary, commit_file, read_summaries, shard_name
+from ffpp_prep.format.shard_writer import scored_below
 from ffpp_prep.jobs import Beat, TaskOutcome, run_tasks
 from ffpp_prep.settings import Choice, CropSettings
 from ffpp_prep.stages.crop_plan import plan_crops

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ffpp_prep.format.schemas import CHECKS_SCHEMA, FAKES_SCHEMA
-from ffpp_prep.one_video.fakes import FakeCheck
 from ffpp_prep.text.units import counted
 from ffpp_prep.work.parts import PartStore
+
+if TYPE_CHECKING:  # `status` needs no decoder
+    pass
 
 __all__ = ["FakeStore", "marked_lines", "read_fakes"]
 
 
-class FakeStore(PartStore[FakeCheck]):
+class FakeStore(PartStore["FakeCheck"]):
     """The parts in WORK/fakes."""
 
     def __init__(self, work: Path) -> None:

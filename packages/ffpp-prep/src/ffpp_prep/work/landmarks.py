@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ffpp_prep.format.schemas import LANDMARK_STATUS_SCHEMA, LANDMARKS_SCHEMA
-from ffpp_prep.one_video.landmarks import VideoLandmarks
 from ffpp_prep.work.parts import PartStore
 
+if TYPE_CHECKING:  # `status` needs no decoder
+    pass
 
-class LandmarkStore(PartStore[VideoLandmarks]):
+
+class LandmarkStore(PartStore["VideoLandmarks"]):
     """The parts in WORK/landmarks."""
 
     def __init__(self, work: Path) -> None:

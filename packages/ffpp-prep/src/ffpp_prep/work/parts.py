@@ -2,6 +2,7 @@
 
     FOLDER/<name>-00000.parquet     the rows of some videos, written first
     FOLDER/videos-00000.parquet     one row each of these videos, written last: the commit of that part
+    FOLDER/gathered.parquet         of many parts, see `ffpp_prep.work.gathered`
 
 A video is done when its row stands in a committed `videos-*` part; the latest part wins. Work that is left is a
 set difference on `video_id`, so neither part size nor order nor added videos ever break a resume.
@@ -25,6 +26,7 @@ from ffpp_prep.errors import Damaged
 from ffpp_prep.format.files import sha256_of, sweep, whole_file
 from ffpp_prep.format.schemas import FORMAT_VERSION, refuse_other_version
 from ffpp_prep.format.tables import read_metadata, read_table, write_table
+from ffpp_prep.work.gathered import MANY, PART, gather, read_gathered, stamp_of
 from ffpp_prep.work.recorded_settings import (
     fingerprint,
     fingerprint_of,
@@ -80,6 +82,7 @@ class PartStore(Generic[Result]):
         before = self.settings()
         if before is not None:
             refuse_other_settings(self.folder, before, settings, built_on)
+        self._gather()
 
     def sweep(self) -> None:
         """Removes data files without their commit; only for the run that holds the lock."""
@@ -124,6 +127,8 @@ class PartStore(Generic[Result]):
         status = pa.table(columns, schema=schema).replace_schema_metadata(metadata)
         with whole_file(self.folder / f"videos-{part}.parquet") as temporary:
             write_table(status, temporary)
+        if len(commits) % MANY == MANY - 1:
+            self._gather()
 
     def read_status(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Returns one row a committed video, the latest one.
@@ -133,12 +138,28 @@ class PartStore(Generic[Result]):
         """
         names = self.status_schema.names if columns is None else dict.fromkeys(["video_id", *columns])
         schema = pa.schema([self.status_schema.field(name) for name in names])
+        status: pd.DataFrame = self._read_commits(self.commits(), schema)[0].to_pandas()
+        return status.drop_duplicates("video_id", keep="last", ignore_index=True)
+
+    def _read_commits(self, commits: Sequence[Path], schema: pa.Schema) -> tuple[pa.Table, int]:
+        """Returns the rows of parts, with the column `part`, and of how many of them they were gathered."""
+        table, gathered = read_gathered(commits, schema)
         tables, parts = [schema.empty_table()], list[str]()
-        for path in self.commits():
+        for path in commits[gathered:]:
             tables.append(read_table(path, self.remedy, schema, accept=partial(refuse_other_version, path)))
             parts += [_part(path)] * tables[-1].num_rows
-        status: pd.DataFrame = pa.concat_tables(tables).append_column("part", [parts]).to_pandas()
-        return status.drop_duplicates("video_id", keep="last", ignore_index=True)
+        single = pa.concat_tables(tables).append_column(PART, pa.array(parts, PART.type))
+        return pa.concat_tables([table, single]), gathered
+
+    def _gather(self) -> None:
+        """Makes sure that no more than MANY files are to be opened for the videos' rows."""
+        commits = self.commits()
+        if len(commits) < MANY:
+            return
+        stamp = stamp_of(commits)
+        table, gathered = self._read_commits(commits, self.status_schema)
+        if len(commits) - gathered >= MANY:
+            gather(commits, stamp, table)
 
     def done(self, but: Sequence[str] = ()) -> set[str]:
         """Returns the committed videos, except those with a status in `but`."""

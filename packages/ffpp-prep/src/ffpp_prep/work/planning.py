@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.codecs import codec
-from ffpp_prep.format.manifest import commit_file, read_summaries
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.segments import altered_frames
+from ffpp_prep.format.shard_summaries import commit_file, read_summaries
 from ffpp_prep.one_video.faces import are_chosen
 from ffpp_prep.settings import CropSettings
 from ffpp_prep.text.units import counted

@@ -13,14 +13,8 @@ import pandas as pd
 
 from ffpp_prep.format.codecs import codec
 from ffpp_prep.format.files import crc32
-from ffpp_prep.format.shard_writer import (
-    Encoded,
-    MissingCrops,
-    ShardHeader,
-    ShardSummary,
-    shard_name,
-    store_shard,
-)
+from ffpp_prep.format.shard_summaries import MissingCrops, ShardSummary, shard_name
+from ffpp_prep.format.shard_writer import Encoded, ShardHeader, store_shard
 from ffpp_prep.one_video.faces import crops, geometry_of
 from ffpp_prep.settings import CropSettings
 from ffpp_prep.video import VideoError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ffpp_prep.format.manifest import read_summaries
+from ffpp_prep.format.shard_summaries import read_summaries
 from ffpp_prep.text.units import counted, duration_text, plural, size_text
 from ffpp_prep.work.failures import Failure, failure_lines
 from ffpp_prep.work.fakes import FakeStore, marked_lines

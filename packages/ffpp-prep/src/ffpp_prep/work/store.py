@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -30,9 +30,11 @@ from ffpp_prep.format.schemas import (
     refuse_other_version,
 )
 from ffpp_prep.format.tables import read_table, write_table
-from ffpp_prep.one_video.boxes import VideoBoxes
-from ffpp_prep.settings import BoxSettings
 from ffpp_prep.work.parts import PartStore
+
+if TYPE_CHECKING:  # `status` needs no decoder
+    from ffpp_prep.one_video.boxes import VideoBoxes
+    from ffpp_prep.settings import BoxSettings
 
 __all__ = [
     "BoxStore",
@@ -61,6 +63,7 @@ def write_scan(work: Path, videos: Sequence[VideoRecord], metadata: dict[str, st
         "compression",
         "group",
         "fake_segments",
+        "split_by",
     ):
         frame[name] = frame[name].astype(object).where(frame[name] != "", None)
     table = pa.Table.from_pandas(frame, schema=SCAN_SCHEMA, preserve_index=False)
@@ -96,7 +99,7 @@ def _scan_table(work: Path, columns: Sequence[str] = SCAN_COLUMNS) -> pa.Table:
 # --- boxes ----------------------------------------------------------------------------------------------------
 
 
-class BoxStore(PartStore[VideoBoxes]):
+class BoxStore(PartStore["VideoBoxes"]):
     """The parts in WORK/boxes."""
 
     def __init__(self, work: Path) -> None:

@@ -14,8 +14,8 @@ import pandas as pd
 
 from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.checksums import read_checked_json
-from ffpp_prep.format.manifest import MANIFEST, manifest_of, read_summaries
-from ffpp_prep.format.shard_writer import ShardSummary
+from ffpp_prep.format.manifest import MANIFEST, manifest_of
+from ffpp_prep.format.shard_summaries import ShardSummary, read_summaries
 from ffpp_prep.work.fakes import FakeStore
 from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.lock import only_run

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.files import crc32, crc32_of
 from ffpp_prep.format.hdf5 import open_shard
-from ffpp_prep.format.manifest import MANIFEST, commit_file, read_summary
+from ffpp_prep.format.manifest import MANIFEST
 from ffpp_prep.format.schemas import USABLE
-from ffpp_prep.format.shard_writer import ShardSummary
+from ffpp_prep.format.shard_summaries import ShardSummary, commit_file, read_summary
 from ffpp_prep.jobs import Beat
 from ffpp_prep.settings import CropSettings
 from ffpp_prep.work.plan import PlannedSlice
