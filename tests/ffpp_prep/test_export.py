@@ -62,6 +62,7 @@ def test_webdataset_reads_the_tars(work: Path, tmp_path: Path) -> None:
     webdataset = pytest.importorskip("webdataset")
     summary = export_crops(work, tmp_path / "out", ExportSettings(to="webdataset", shard=4))
     assert (summary.crops, summary.videos, summary.pieces) == (13, 5, 5)
+    assert f"glob.glob('{tmp_path / 'out'}/train-*.tar')" in summary.notes[0]
     tars = sorted(map(str, (tmp_path / "out").glob("*.tar")))
     assert [Path(tar).name for tar in tars] == [
         *("test-000000.tar", "test-000001.tar", "train-000000.tar", "train-000001.tar", "val-000000.tar"),

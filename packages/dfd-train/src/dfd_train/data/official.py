@@ -37,10 +37,10 @@ def officially_tested(prepared: PreparedSet, videos: pd.DataFrame) -> pd.Series:
 def _divided_here(work: Path, videos: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Returns whose split `scan` chose, by row; older scans say it in the words of their rules only, by data set."""
     if "split_by" in videos:
-        return (videos["split_by"] == "scan").to_numpy()
+        return np.asarray(videos["split_by"] == "scan", np.bool_)
     rules = [rule.partition(" splits: ") for rule in split_rules(work)]
     drawn = [_DATASETS[name] for name, _, how in rules if name in _DATASETS and not _OFFICIAL.search(how)]
-    return videos["dataset"].isin(drawn).to_numpy()
+    return np.asarray(videos["dataset"].isin(drawn), np.bool_)
 
 
 def _metadata(work: Path) -> dict[bytes, bytes]:

@@ -71,8 +71,8 @@ def write(prepared: PreparedSet, piece: Piece, out: Path, beat: Beat) -> None:
 
 def finish(prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings, out: Path) -> Sequence[str]:
     """Says how to read them."""
-    first = min(path.name.partition("-")[0] for path in out.glob("*.tar"))
-    tars = f"sorted(glob.glob('{out}/{first}-*.tar'))"
+    splits = sorted(path.name.partition("-")[0] for path in out.glob("*.tar"))
+    tars = f"sorted(glob.glob('{out}/{'train' if 'train' in splits else splits[0]}-*.tar'))"
     return [f"to read:  webdataset.WebDataset({tars}).decode('pil').to_tuple('png', 'cls')"]
 
 

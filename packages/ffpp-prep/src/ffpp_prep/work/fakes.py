@@ -12,7 +12,7 @@ from ffpp_prep.text.units import counted
 from ffpp_prep.work.parts import PartStore
 
 if TYPE_CHECKING:  # `status` needs no decoder
-    pass
+    from ffpp_prep.one_video.fakes import FakeCheck  # noqa: F401  # it stands in quotes below
 
 __all__ = ["FakeStore", "marked_lines", "read_fakes"]
 

@@ -12,7 +12,7 @@ from ffpp_prep.format.schemas import LANDMARK_STATUS_SCHEMA, LANDMARKS_SCHEMA
 from ffpp_prep.work.parts import PartStore
 
 if TYPE_CHECKING:  # `status` needs no decoder
-    pass
+    from ffpp_prep.one_video.landmarks import VideoLandmarks  # noqa: F401  # it stands in quotes below
 
 
 class LandmarkStore(PartStore["VideoLandmarks"]):
