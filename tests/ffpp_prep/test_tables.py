@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import trees
 from clips import here
@@ -46,6 +49,11 @@ def labels(listing: Listing) -> dict[str, int]:
         "path,label\na.mp4,False\nb.mp4,TRUE\n",
         "path,label\na.mp4,no\nb.mp4,yes\n",
         "Path,LABEL\na.mp4,0\nb.mp4,1\n",
+        "\n,,\npath,label,\na.mp4,0,\nb.mp4,1,\n",  # empty lines first, as spreadsheets leave them
+        "path,label\na.mp4,0\nb.mp4,1\n".encode("utf-32"),
+        "\ufeff\ufeffpath,label\na.mp4,0\nb.mp4,1\n",  # two files with marks, joined
+        "path,label\na.mp4,0\nb.mp4,1\n./a.mp4,0\n",
+        "real_or_fake,path,label\nreal,a.mp4,0\nfake,b.mp4,1\n",
     ],
 )
 def test_tables_of_many_hands_say_the_same(tmp_path: Path, content: str | bytes) -> None:
@@ -57,6 +65,91 @@ def test_tables_of_many_hands_say_the_same(tmp_path: Path, content: str | bytes)
 def test_labels_of_parquet(tmp_path: Path, real: object, fake: object) -> None:
     pd.DataFrame({"path": ["a.mp4", "b.mp4"], "label": [real, fake]}).to_parquet(tmp_path / "t.parquet")
     assert labels(list_videos(tmp_path / "t.parquet")) == {"a.mp4": 0, "b.mp4": 1}
+
+
+def test_an_index_is_a_column_whatever_a_file_says_of_it(tmp_path: Path) -> None:
+    table, path = pd.DataFrame({"path": ["a.mp4", "b.mp4"], "label": [0, 1]}), tmp_path / "t.parquet"
+    table.set_index("path").to_parquet(path)
+    assert labels(list_videos(path)) == {"a.mp4": 0, "b.mp4": 1}
+    table.iloc[::-1].to_parquet(path)  # an index without a name is none
+    assert list_videos(path).notes[-1].startswith("2 of 2 files")
+    for said in (b"{", b"[1]", b'{"index_columns": ["zz"], "columns": [], "column_indexes": []}'):
+        pq.write_table(pa.Table.from_pandas(table).replace_schema_metadata({b"pandas": said}), path)
+        assert labels(list_videos(path)) == {"a.mp4": 0, "b.mp4": 1}
+
+
+@pytest.mark.parametrize("name", ["2.0", "02", " 2", "./a.mp4", "ROOT/a.mp4", "A.mp4"])
+def test_an_original_is_found_however_it_is_named(tmp_path: Path, name: str) -> None:
+    """Of a column with empty cells pandas makes 2 to 2.0: unpaired, a leak would not be seen."""
+    trees.touch(tmp_path, ["a.mp4", "b.mp4"])
+    number = "2" in name
+    ids = ("2", "3") if number else ("a.mp4", "b.mp4")
+    content = f"video_id,path,label,original_id\n{ids[0]},a.mp4,0,\n{ids[1]},b.mp4,1,{name}\n"
+    listing = listed(tmp_path, content.replace("ROOT", str(tmp_path)))
+    assert [v.original_id for v in listing.videos] == ["", ids[0]]
+    assert not any("original_id" in note for note in listing.notes)
+
+
+def test_two_originals_that_differ_by_zeros_are_not_guessed(tmp_path: Path) -> None:
+    content = "video_id,path,label,original_id\n2,a.mp4,0,\n02,b.mp4,0,\n3,c.mp4,1,2.0\n4,d.mp4,1,02\n"
+    assert {v.video_id: v.original_id for v in listed(tmp_path, content).videos if v.label} == {
+        "3": "",
+        "4": "02",
+    }
+
+
+def test_a_file_counts_once_and_rows_that_contradict_each_other_are_said(tmp_path: Path) -> None:
+    trees.touch(tmp_path, ["a.mp4", "b.mp4"])
+    rows = f"path,label,split\na.mp4,0,train\n{tmp_path}/a.mp4,0,train\nb.mp4,1,test\n"
+    listing = listed(tmp_path, rows)
+    assert labels(listing) == {"a.mp4": 0, "b.mp4": 1}
+    assert [r.reason for r in listing.refused] == ["the same file as row 1, which is used"]
+    listing = listed(tmp_path, f"{rows}{tmp_path}/b.mp4,0,test\n")
+    assert len(listing.videos) == 3
+    assert "1 row with another label or split than an earlier row of the same file" in listing.notes[1]
+    assert "row 4 and row 3" in listing.notes[1]
+    with pytest.raises(UserError, match=r"'b\.mp4' appears more than once, for another"):
+        listed(tmp_path, f"{rows}b.mp4,0,test\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("cafe\u0301.mp4", "caf\u00e9.mp4"),
+        ("caf\u00e9.mp4", "cafe\u0301.mp4"),
+        ("my%20clip.mp4", "my clip.mp4"),
+        ("file://ROOT/my%20clip.mp4", "my clip.mp4"),
+        ("50%25.mp4", "50%25.mp4"),
+    ],
+)
+def test_paths_as_other_programs_write_them(tmp_path: Path, written: str, name: str) -> None:
+    trees.touch(tmp_path, [name])
+    listing = listed(tmp_path, f"path,label\n{written.replace('ROOT', str(tmp_path))},0\n")
+    assert Path(listing.videos[0].path) == tmp_path / name and not listing.refused
+    (refused,) = listed(tmp_path, f"path,label\n{name},0\nhttps://x.example/b.mp4,1\n").refused
+    assert refused.reason.startswith("not on disk; an address, no file; ")
+
+
+@pytest.mark.parametrize(
+    "column", ["not_fake", "non-fake", "bonafide", "bona fide", "realness", "videoIsReal", "Unaltered"]
+)
+def test_a_column_that_says_real_is_not_read_as_fake(tmp_path: Path, column: str) -> None:
+    content, columns = f"path,{column}\na.mp4,1\nb.mp4,0\n", {"label": column}
+    with pytest.raises(UserError, match=f"column {column} could mean 1 for real; say it:  --labels 1=real"):
+        listed(tmp_path, content, TableWords(columns))
+    for words in ("isFake", "altered", "manipulated", "target"):
+        assert labels(listed(tmp_path, content.replace(column, words), TableWords({"label": words})))
+
+
+@pytest.mark.parametrize("value", ["-1", "0,5", 'a "b"', "it's", "x=y", "", "two words"])
+def test_what_a_label_s_refusal_advises_can_be_typed(tmp_path: Path, value: str) -> None:
+    trees.touch(tmp_path, ["a.mp4", "b.mp4"])
+    pd.DataFrame({"path": ["a.mp4", "b.mp4"], "label": ["0", value]}).to_csv(tmp_path / "t.csv", index=False)
+    told = here("scan", tmp_path / "t.csv", "-o", tmp_path / "w").stderr
+    typed = told.partition("say what it means:  ")[2].replace("real|fake|skip", "fake")
+    result = here("scan", tmp_path / "t.csv", "-o", tmp_path / "w", *shlex.split(typed))
+    assert result.returncode == 0, result.stderr
+    assert dict(read_scan(tmp_path / "w")[["video_id", "label"]].to_numpy()) == {"a.mp4": 0, "b.mp4": 1}
 
 
 def test_an_index_that_pandas_wrote_is_no_column(tmp_path: Path) -> None:
@@ -112,6 +205,11 @@ def test_words_for_columns_and_labels(tmp_path: Path) -> None:
         ("path,label\n".encode("utf-16-le"), "zero bytes, as UTF-16 without its mark does: save it as UTF-8"),
         ("path,label\nmy, clip.mp4,0\n", "row 1 has 3 values, the first line 2 columns; the value '0'"),
         ("path,label,split\na.mp4,0,holdout\n", "row 1: split 'holdout' must be"),
+        (
+            "path,label,method\na.mp4,1,original_sequences\n",
+            "row 1: method 'original_sequences': that of real",
+        ),
+        ("path,label\n..%2fup.mp4,0\n", r"path '\.\.%2fup.mp4' leaves the table's folder"),
         ("path,label,label\na.mp4,0,1\n", "column label appears more than once"),
         ("path,label\n   ,0\n", "row 1: path '' is no path"),
         (

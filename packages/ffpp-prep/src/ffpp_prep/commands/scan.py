@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_out, work_of
 from ffpp_prep.errors import ExitStatus, UserError
 from ffpp_prep.settings import PictureRule, SplitSettings
+from ffpp_prep.text.typed import typed
 from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ def work_folder(options: argparse.Namespace) -> Path:
     elif (before := scanned_root(work)) != str(folder.resolve()):
         raise UserError(
             f"{work} was scanned from {before}, not from {folder}; give another -o, or, if the same videos "
-            f"are there now, run  ffpp-prep scan {folder} -o {work} --moved  first"
+            f"are there now, run  ffpp-prep scan {typed(folder)} -o {typed(work)} --moved  first"
         )
     return Path(work)
 
@@ -113,10 +115,19 @@ def table_words(options: argparse.Namespace) -> TableWords:
 
 
 def _pairs(flag: str, text: str) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    """Reads NAME=VALUE,…; a pair with a comma stands in quotes, as in a table. The name of a label may hold a =."""
+    try:
+        given = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise UserError(f"{flag} {text}: {error}") from None
+    pairs = [
+        pair.rpartition("=") if flag == "--labels" else pair.partition("=") for pair in given if pair.strip()
+    ]
     for name, sign, value in pairs:
         if not sign or not value.strip():
-            raise UserError(f"{flag} {name}{sign}: expected {flag} NAME=VALUE, several with commas between")
+            raise UserError(
+                f"{flag} {name or value}{sign}: expected {flag} NAME=VALUE, several with commas between"
+            )
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 

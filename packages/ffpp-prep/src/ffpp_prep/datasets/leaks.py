@@ -194,7 +194,8 @@ def _audit(used: pd.DataFrame, sides: tuple[str, ...], content: bool) -> Audit:
     original = text["original_key"].where(text["original_key"] != "", text["original_id"])
     own = used["original_key"] if "original_key" in used else used["video_id"]
     original = original.where(used["label"] == 1, own)
-    group = (text["dataset"] + " " + text["group"].map(person_key)).where(text["group"] != "", "")
+    group = text["dataset"].map(person_key) + " " + text["group"].map(person_key)
+    group = group.where(text["group"] != "", "")
     seen = people(used)
     shared = {"original": (original, original), "group": (group, text["group"])}
     for role in ROLES:

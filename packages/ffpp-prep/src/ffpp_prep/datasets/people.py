@@ -15,7 +15,9 @@ import pandas as pd
 
 __all__ = ["NOBODY", "ROLES", "people", "person_key", "person_name"]
 
-NOBODY = frozenset({"", "nan", "none", "null", "nat", "<na>"})  # what programs write for an empty cell
+NOBODY = frozenset(
+    {"", "nan", "none", "null", "nat", "<na>", "n/a", "#n/a"}
+)  # what programs write for an empty cell
 ROLES = ("target", "source")
 _WHOLE = re.compile(r"(\d+)\.0*")
 _LARGE = re.compile(r"\d(\.\d+)?e\+\d{2}")

@@ -39,6 +39,8 @@ __all__ = [
     "written_size",
 ]
 
+# Of pandas, which would make an index of columns, or of a range of any length, because a file says so.
+NOT_METADATA = (KEY, b"ARROW:schema", b"pandas")
 _ID = "video_id"  # found by the least and greatest one of each row group; of no other column are these kept
 GROUP_ROWS = 8192  # some 30 videos' boxes: what one video's reader reads
 FEW_ROWS = 1024  # in which a dictionary saves nothing, and is a page more to read
@@ -119,7 +121,7 @@ class _Opened:
     @property
     def metadata(self) -> dict[bytes, bytes]:
         metadata = self.file.metadata.metadata or {}
-        return {key: value for key, value in metadata.items() if key not in (KEY, b"ARROW:schema")}
+        return {key: value for key, value in metadata.items() if key not in NOT_METADATA}
 
     def groups(self, videos: Collection[str] | None) -> list[int]:
         """Returns the row groups that may hold rows of these videos; all where that isn't known."""

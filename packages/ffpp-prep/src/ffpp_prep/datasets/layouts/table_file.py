@@ -18,7 +18,9 @@ from ffpp_prep.text.stand_ins import stand_in
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 SEPARATORS = ",;\t|"
+CONTENT = re.compile(r"[^\s,;|\"]")
 LONGEST_FIELD = 1 << 20
+INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls an index without a name
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def read_rows(path: Path, unnamed: bool = False, older: str = "") -> TableRows:
 
 def _parquet(path: Path) -> TableRows:
     frame = read_table(path, "write it again").to_pandas().astype(object)
+    frame = frame[[name for name in frame.columns if not INDEX.fullmatch(name)]]
     columns = tuple(str(name) for name in frame.columns)
     _refuse_twice(path, columns)
     frame.columns = pd.Index(columns)
@@ -68,7 +71,7 @@ def _parquet(path: Path) -> TableRows:
 def _csv(path: Path, unnamed: bool, older: str) -> TableRows:
     csv.field_size_limit(LONGEST_FIELD)
     lines = _text(path.read_bytes(), older)
-    if not lines.strip():
+    if not CONTENT.search(lines):
         raise UserError(f"{path}: not readable as CSV (it is empty)")
     declared = re.match(r"sep=(.)\r?\n", lines)  # what Excel writes and reads
     if declared:
@@ -77,7 +80,7 @@ def _csv(path: Path, unnamed: bool, older: str) -> TableRows:
     reader = csv.reader(
         io.StringIO(lines, newline=""), delimiter=separator, strict=True, skipinitialspace=True
     )
-    header = [name.strip() for name in next(reader)]
+    header = [name.strip() for name in next(row for row in reader if any(value.strip() for value in row))]
     while header and not header[-1] and not unnamed:
         header.pop()
     _refuse_twice(path, tuple(header))
@@ -97,10 +100,12 @@ def _rows(path: Path, reader: Iterator[list[str]], header: list[str]) -> Iterato
 
 
 def _text(content: bytes, older: str) -> str:
+    if content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return content.decode("utf-32")
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode().lstrip("\ufeff")
     except UnicodeDecodeError as error:
         if older:
             return content.decode(older)
@@ -113,7 +118,7 @@ def _text(content: bytes, older: str) -> str:
 
 def _separator(lines: str) -> str:
     """Returns the separator that parts the first line into most columns; a comma where none does."""
-    first = lines.lstrip().splitlines()[0]
+    first = next(line for line in lines.splitlines() if CONTENT.search(line))
     counts = {sep: len(next(csv.reader([first], delimiter=sep))) for sep in SEPARATORS}
     return max(SEPARATORS, key=lambda sep: counts[sep])
 
