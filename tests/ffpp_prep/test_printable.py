@@ -52,6 +52,8 @@ def test_what_is_printed_and_logged_in_a_command_is_readable(capsys) -> None:
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "＝", "\t=", "\r=", "  =", "\n+"])
 def test_formulas_are_text_in_a_spreadsheet(first: str) -> None:
     assert str(cell(f"{first}cmd|' /C calc'!A0")).startswith(("'", r"\x"))
+    assert str(cell(f"a;{first}cmd|' /C calc'!A0")).startswith(("a;'", r"a;\x")), "where semicolons separate"
+    assert cell('a; "=1') == "a;' \"=1" and cell("\u200b=1") == "'\u200b=1" and cell("a;b") == "a;b"
     assert cell(-1.5) == -1.5 and cell("plain-name") == "plain-name"
 
 

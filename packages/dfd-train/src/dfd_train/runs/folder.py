@@ -24,6 +24,7 @@ from dfd_train.settings.files import read_config, sealed
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import read_checked_json, with_checksum
 from ffpp_prep.format.files import sweep
+from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.work.lock import only_run
 
 DEMONSTRATION = "demonstration model, not evidence"
@@ -202,7 +203,8 @@ class RunFolder:
     def write_epochs(self) -> None:
         """Writes epochs.csv: the epochs of events.jsonl, one a row."""
         epochs = pd.DataFrame([event for event in self.read_events() if event["event"] == "epoch"])
-        table = epochs.drop(columns="event").to_csv(index=False, lineterminator="\r\n")
+        safe = epochs.drop(columns="event").map(cell).rename(columns=cell)
+        table = safe.to_csv(index=False, lineterminator="\r\n")
         write_atomically(self.path / "epochs.csv", table.encode())
 
     def unfinished(self) -> str:
