@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from test_jobs import wait_for
 
 from ffpp_prep.errors import UserError
+from ffpp_prep.format.files import whole_folder, write_json
 from ffpp_prep.work.lock import OWNER, is_at_work, only_run
 
 NO_LOCKS = """
@@ -128,3 +130,25 @@ def test_a_lock_that_fails_otherwise_is_no_run_at_work(scanned: tuple[Path, dict
     status, errors = scanned[1][str(errno.EIO)]
     assert status != 0 and "another ffpp-prep run" not in errors
     wait_for(lambda: not is_at_work(scanned[0] / str(errno.EIO)))
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF])
+def test_a_file_system_that_syncs_no_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """CIFS, 9p and some of FUSE: nothing could be written there, as each file was renamed and then called lost."""
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_json(tmp_path / "a.json", {"a": 1})
+    with whole_folder(tmp_path / "folder") as temporary:
+        (temporary / "b").write_text("b")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.json", "b", "folder"]
+    number = errno.EIO
+    with pytest.raises(OSError, match="Input/output"):
+        write_json(tmp_path / "c.json", {})

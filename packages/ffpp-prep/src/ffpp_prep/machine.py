@@ -31,6 +31,16 @@ __all__ = [
 
 BROKEN_PIPE = 128 + 13  # the status of what SIGPIPE ends, on systems without it too
 _reading = Lock()  # where a read can't name its place
+# What file systems answer that can't sync a folder (CIFS, 9p, some of FUSE), or whose folders may not be read.
+_NO_SYNC = (
+    errno.EINVAL,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.EBADF,
+    errno.EACCES,
+    errno.EPERM,
+)
 
 
 def cores() -> int:
@@ -106,14 +116,22 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until a folder's names are on the disk, where a folder can be opened (not on Windows)."""
+    """Waits until a folder's names are on the disk, where folders can be synced (not on Windows).
+
+    Raises:
+        OSError: the disk failed.
+    """
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def is_running(process: int) -> bool:
