@@ -272,3 +272,42 @@ def test_rows_of_many_parts_are_gathered_in_one_file(work: Path, monkeypatch: py
     assert set(status_now["video_id"]) == set(found["video_id"]) - {"3.mp4"}
     store.begin(SETTINGS)
     assert status().equals(status_now) and len(opened) == 0
+
+
+@pytest.mark.parametrize("name", ["boxes-00000.parquet", "videos-00000.parquet"])
+def test_a_folder_in_a_file_s_place_is_no_broken_drive(tmp_path: Path, name: str) -> None:
+    write_scan(tmp_path, [record("a.mp4")], {})
+    BoxStore(tmp_path).commit([boxes("a.mp4", 2)], SETTINGS, "test")
+    path = tmp_path / "boxes" / name
+    path.unlink()
+    path.mkdir()
+    result = here("verify", tmp_path, "--repair")
+    assert result.returncode == 3 and f"{path}: a folder is in its place; move it away" in result.stdout
+    path.rmdir()
+    assert here("verify", tmp_path, "--repair").returncode in (0, 1)
+    assert here("verify", tmp_path).returncode == 0
+
+
+def test_a_link_to_nowhere_in_a_file_s_place_is_no_broken_drive(tmp_path: Path) -> None:
+    write_scan(tmp_path, [record("a.mp4")], {})
+    BoxStore(tmp_path).commit([boxes("a.mp4", 2)], SETTINGS, "test")
+    path = tmp_path / "boxes/videos-00000.parquet"
+    path.unlink()
+    path.symlink_to("/nowhere/videos.parquet")
+    result = here("verify", tmp_path, "--repair")
+    assert f"{path}: a link to what isn't there; put that back, or remove the link" in result.stdout
+    assert result.returncode == 3 and path.is_symlink()
+    path.unlink()
+    assert here("verify", tmp_path).returncode == 0
+
+
+def test_the_settings_of_a_damaged_part_are_told_by_its_rows(tmp_path: Path) -> None:
+    """Else the advice would make the boxes again with another detector."""
+    write_scan(tmp_path, [record("a.mp4")], {})
+    settings = BoxSettings(detector="blazeface", every=3)
+    BoxStore(tmp_path).commit([boxes("a.mp4", 2)], settings, "test")
+    (tmp_path / "boxes/videos-00000.parquet").write_bytes(b"")
+    result = here("verify", tmp_path, "--repair")
+    assert result.stdout.strip().endswith("--detect-every 3 --detector blazeface --retry-failed"), (
+        result.stdout
+    )

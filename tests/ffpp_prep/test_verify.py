@@ -347,6 +347,42 @@ def test_a_flip_in_one_copy_of_the_plan_costs_nothing(work: Path, extracted: Pat
     assert here("verify", work).returncode == 0
 
 
+def test_a_folder_in_a_shard_s_place_ends_no_repair(work: Path) -> None:
+    path = work / f"{SHARD}.h5"
+    path.unlink()
+    path.mkdir()
+    found = verify_work(work, repair=True)
+    assert not found.damage and [one.file for one in found.unread] == [path]
+    assert found.unread[0].why == "a folder is in its place; move it away"
+    assert path.with_suffix(".json").exists()
+    path.rmdir()
+    assert [one.what for one in verify_work(work, repair=True).damage] == ["missing"]
+    assert not verify_work(work).damage
+
+
+def test_a_lost_plan_is_that_of_its_copy(work: Path, extracted: Path) -> None:
+    """A new one would take the shards for its own, whatever settings they were made with."""
+    path = work / "faces/plan.json"
+    path.unlink()
+    assert [(one.file, one.remove) for one in verify_work(work).damage] == [(path, ())]
+    other = here("extract", work, "--codec", "raw", "--size", "64")
+    assert other.returncode == 2 and "--size 0 (now 64)" in other.stderr, other.stderr
+    assert here("extract", work, "--codec", "raw").returncode == 0
+    assert contents(work) == contents(extracted)
+
+
+def test_shards_without_any_plan_are_not_taken_for_others(work: Path) -> None:
+    for name in ("plan.json", "plan-copy.json"):
+        (work / "faces" / name).unlink()
+    other = here("extract", work, "--size", "64")
+    assert (
+        other.returncode == 2 and "nobody knows what the shards hold; run  ffpp-prep verify" in other.stderr
+    )
+    result = here("verify", work, "--repair")
+    assert result.returncode == 1 and "to make it again:  ffpp-prep extract" in result.stdout
+    assert not list((work / "faces").glob("faces-*")) and not verify_work(work).damage
+
+
 def test_a_plan_of_before_there_were_copies_is_made_again(work: Path, extracted: Path) -> None:
     (work / "faces" / "plan-copy.json").unlink()
     flip(work / "faces" / "plan.json")

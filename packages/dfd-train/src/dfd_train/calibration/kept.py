@@ -23,6 +23,7 @@ from dfd_train.runs.predictions import read_predictions
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import read_checked_json, with_checksum
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.text.typed import typed
 
 log = logging.getLogger(__name__)
 
@@ -147,9 +148,9 @@ def validation_predictions(run: Path) -> pd.DataFrame:
     """
     folder = RunFolder(run)
     path = folder.predictions("val")
-    remedy = f"`dfd-train evaluate {run} --split val` scores them"
+    remedy = f"`dfd-train evaluate {typed(run)} --split val` scores them"
     if folder.is_adopted:
-        remedy = f"`dfd-train calibrate {run} --data WORK` makes them from your own labelled videos"
+        remedy = f"`dfd-train calibrate {typed(run)} --data WORK` makes them from your own labelled videos"
     if not path.is_file():
         raise FileNotFoundError(f"no validation predictions: {path}; {remedy}")
     predictions, facts = read_predictions(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfd_train.errors import UserError
+from ffpp_prep.text.typed import typed
 
 if TYPE_CHECKING:
     from dfd_train.adopt.card import Card
@@ -91,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     for sentence in card.sentences():
         print(sentence)
     print("It gives scores and no verdict until it is calibrated on your own labelled videos:")
-    print(f"  dfd-train calibrate {options.out} --data WORK")
+    print(f"  dfd-train calibrate {typed(options.out)} --data WORK")
     print(options.out)
     return 0
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from dfd_train.commands.arguments import positive
 from dfd_train.commands.settings import add_settings, run_config
 from dfd_train.errors import Interrupted, UserError
+from ffpp_prep.text.typed import typed
 
 HELP = "train a model, or continue where it stopped"
 EXAMPLE = "dfd-train run --data work --model reseption_v1 --out runs/v1 --epochs 50 --set optimizer.lr=1e-4"
@@ -57,5 +58,5 @@ def run(options: argparse.Namespace) -> int:
             )
             return 130
     if options.seeds is not None and not options.dry_run:
-        print(f"mean and deviation over the seeds: dfd-train compare {options.out}/seed-*")
+        print(f"mean and deviation over the seeds: dfd-train compare {typed(options.out)}/seed-*")
     return 0

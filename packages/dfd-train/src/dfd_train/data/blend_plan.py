@@ -14,6 +14,7 @@ from dfd_train.errors import UserError
 from dfd_train.settings.config import DataConfig
 from ffpp_prep.format.frames import evaluation_frames, spaced_frames
 from ffpp_prep.format.prepared import PreparedSet
+from ffpp_prep.text.typed import typed
 from ffpp_prep.text.units import counted
 
 __all__ = ["HELD_OUT_SEED", "Vouched", "plan_blends", "plan_held_out", "vouched_frames", "vouched_sha256"]
@@ -37,7 +38,7 @@ def vouched_frames(prepared: PreparedSet, videos: pd.DataFrame) -> Vouched:
         if lacking:
             raise UserError(
                 f"{own.work} has no landmarks of {counted(len(lacking), 'real video')}, such as {lacking[0]}, "
-                f"which blends need; run  ffpp-prep landmarks {own.work}"
+                f"which blends need; run  ffpp-prep landmarks {typed(own.work)}"
             )
         found |= {row: frames[name] for row, name in zip(rows, names, strict=True)}
     return found

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.format.tables import read_metadata
+from ffpp_prep.text.typed import typed
 
 __all__ = ["officially_tested", "split_rules"]
 
@@ -44,4 +45,4 @@ def _divided_here(work: Path, videos: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def _metadata(work: Path) -> dict[bytes, bytes]:
-    return read_metadata(work / "videos.parquet", f"run  ffpp-prep scan ROOT -o {work}  again")
+    return read_metadata(work / "videos.parquet", f"run  ffpp-prep scan ROOT -o {typed(work)}  again")

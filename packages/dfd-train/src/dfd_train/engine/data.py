@@ -37,6 +37,7 @@ from ffpp_prep.datasets.people import people
 from ffpp_prep.format.joined import JoinedSets, detection_of, open_sets
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.format.untouched import untouched_frames
+from ffpp_prep.text.typed import typed
 from ffpp_prep.text.units import counted, plural
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ def open_data(config: RunConfig) -> TrainingData:
     prepared = open_prepared(config)
     leaks = splits_leak(prepared)
     if leaks and not config.data.allow_leaks:
-        works = " --also ".join(str(own.work) for own, _ in prepared.parts)
+        works = " --also ".join(typed(own.work) for own, _ in prepared.parts)
         raise UserError(
             f"{counted(len(leaks), 'leak')}, such as {KINDS[leaks[0].kind]}: {leaks[0].line()}; all of "
             f"them: ffpp-prep check-splits {works}; split again, or allow it by name: "

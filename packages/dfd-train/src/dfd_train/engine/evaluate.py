@@ -37,6 +37,7 @@ from ffpp_prep.format.frames import BENCHMARK_FRAMES
 from ffpp_prep.format.joined import detection_of, open_sets
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.options import Checked, Range
+from ffpp_prep.text.typed import typed
 from ffpp_prep.text.units import duration_text
 
 log = logging.getLogger(__name__)
@@ -202,7 +203,9 @@ def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -
     folder = RunFolder(run)
     path = folder.predictions("val")
     if not path.is_file():
-        raise FileNotFoundError(f"no validation predictions: {path} (`dfd-train evaluate {run} --split val`)")
+        raise FileNotFoundError(
+            f"no validation predictions: {path} (`dfd-train evaluate {typed(run)} --split val`)"
+        )
     predictions, facts = read_predictions(path)
     if facts.get("checkpoint_sha256") != sha256_of({"best": folder.best, "last": folder.last}[checkpoint]):
         raise UserError(f"{path} is not of the checkpoint {checkpoint}: evaluate --split val with it first")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from dfd_train.data.batches import Spots
 from ffpp_prep.format.frames import asked_for
 from ffpp_prep.format.prepared import PreparedSet
+from ffpp_prep.text.typed import typed
 from ffpp_prep.text.units import counted
 from ffpp_prep.video import is_there
 
@@ -59,7 +60,7 @@ def _extract(prepared: PreparedSet, missing: npt.NDArray[np.int32], epochs: int)
     for own, start in prepared.parts:
         here = missing[(missing[:, 0] >= start) & (missing[:, 0] < start + len(own.videos))]
         if len(here):
-            commands.append(f"`ffpp-prep extract {own.work}{_choosing(prepared, here, epochs)}`")
+            commands.append(f"`ffpp-prep extract {typed(own.work)}{_choosing(prepared, here, epochs)}`")
     return f"{' and '.join(commands)} store{'s' * (len(commands) == 1)} them"
 
 

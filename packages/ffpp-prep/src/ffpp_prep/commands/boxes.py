@@ -13,6 +13,7 @@ from ffpp_prep.commands.arguments import add_out, add_retry, add_sharing, add_wo
 from ffpp_prep.commands.scan import add_scan_arguments, work_folder
 from ffpp_prep.errors import ExitStatus, UserError
 from ffpp_prep.settings import BoxSettings, Engine
+from ffpp_prep.text.typed import typed
 from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def scanned(options: argparse.Namespace) -> Path:
     """Returns the work folder of a dry run, which scans nothing. Raises: UserError where ROOT isn't scanned yet."""
     if options.out is not None and not (options.out / "videos.parquet").is_file():
         raise UserError(
-            f"{options.out} isn't scanned yet: ffpp-prep scan ROOT -o {options.out} --dry-run lists its videos"
+            f"{options.out} isn't scanned yet: ffpp-prep scan ROOT -o {typed(options.out)} --dry-run lists its videos"
         )
     return Path(options.out or work_of(options))
 

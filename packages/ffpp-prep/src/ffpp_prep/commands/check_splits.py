@@ -11,6 +11,7 @@ from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_csv, add_work, work_of
 from ffpp_prep.errors import ExitStatus
+from ffpp_prep.text.typed import typed
 from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> Outcome:
         write_pairs(audit.leaks, options.csv)
         print(f"{counted(sum(leak.pairs for leak in audit.leaks), 'pair')} -> {options.csv}")
     elif audit.leaks:
-        works = " --also ".join(map(str, (work, *options.also)))
+        works = " --also ".join(map(typed, (work, *options.also)))
         print(f"every pair, as a table:  ffpp-prep check-splits {works} --csv pairs.csv")
     _print_summary(audit)
     return Outcome(ExitStatus.SOME_FAILED if audit.leaks else ExitStatus.OK, audit)

@@ -14,6 +14,7 @@ from ffpp_prep.commands.boxes import WITH_ROOT, add_detection_arguments, add_fol
 from ffpp_prep.commands.scan import add_scan_arguments, work_folder
 from ffpp_prep.errors import ExitStatus
 from ffpp_prep.settings import Choice, CropSettings
+from ffpp_prep.text.typed import typed
 from ffpp_prep.text.units import counted
 
 if TYPE_CHECKING:
@@ -78,7 +79,11 @@ def _print_left_out(left_out: dict[str, int], work: Path) -> None:
     from ffpp_prep.stages.crop_plan import NOT_DETECTED
 
     for reason, count in left_out.items():
-        how = f";  ffpp-prep boxes {work}  detects them, then this again" if reason == NOT_DETECTED else ""
+        how = (
+            f";  ffpp-prep boxes {typed(work)}  detects them, then this again"
+            if reason == NOT_DETECTED
+            else ""
+        )
         print(f"  {counted(count, 'video')} left out: {reason}{how}")
 
 
@@ -97,12 +102,14 @@ def _print(summary: ExtractSummary, work: Path) -> None:
     _print_left_out(summary.left_out, work)
     if not summary.planned:
         why = "no face in any video" if set(summary.left_out) == {"no_face"} else "every video is left out"
-        print(f"  nothing to cut out: {why};  ffpp-prep status {work}  says more")
+        print(f"  nothing to cut out: {why};  ffpp-prep status {typed(work)}  says more")
     for line in usable_lines(read_videos(work)):
         print(f"  {line}")
     for video_id, count, error in summary.missing:
         print(f"  {counted(count, 'crop')} missing of {video_id}: {error}")
     if summary.missing:
-        print(f"  to try these again:  ffpp-prep extract {work} --retry-failed, with the same settings")
+        print(
+            f"  to try these again:  ffpp-prep extract {typed(work)} --retry-failed, with the same settings"
+        )
     for shard, error in summary.lost:
         print(f"  {shard} not written: {error}")

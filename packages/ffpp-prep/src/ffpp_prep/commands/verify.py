@@ -10,6 +10,7 @@ from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_jobs, add_work, work_of
 from ffpp_prep.errors import ExitStatus, UserError
+from ffpp_prep.text.typed import typed
 from ffpp_prep.text.units import counted
 
 HELP = "check every checksum, count and crop of a work folder"
@@ -45,11 +46,12 @@ def run(options: argparse.Namespace) -> Outcome:
         again = "  and  ".join(command for folder, command in commands.items() if folder in damaged)
         print(f"what was damaged is removed; to make it again:  {again}" if again else "mended")
     elif found.damage:
-        print(f"to make it again:  ffpp-prep verify {work} --repair")
+        print(f"to make it again:  ffpp-prep verify {typed(work)} --repair")
     if found.unread:
         kept = "; nothing of it was removed" if options.repair else ""
         print(
-            f"nobody knows whether what could not be read is sound{kept}; check the drive, then run this again"
+            f"nobody knows whether what could not be read is sound{kept}; see to it, or to the drive, then run this "
+            "again"
         )
         return Outcome(ExitStatus.FATAL, found)
     return Outcome(ExitStatus.SOME_FAILED if found.damage else ExitStatus.OK, found)
@@ -57,21 +59,25 @@ def run(options: argparse.Namespace) -> Outcome:
 
 def _commands(work: Path) -> dict[str, str]:
     """Returns what makes each folder of WORK again, with the settings that it was made with where they can be read."""
+    from ffpp_prep.format.tables import read_metadata
     from ffpp_prep.settings import BoxSettings
     from ffpp_prep.work.plan import read_plan
-    from ffpp_prep.work.recorded_settings import as_typed
+    from ffpp_prep.work.recorded_settings import as_typed, told
     from ffpp_prep.work.store import BoxStore
 
     boxes = faces = ""
-    with suppress(UserError, OSError, TypeError, ValueError):
-        boxes = as_typed(BoxSettings(**(BoxStore(work).settings() or {})))
+    store = BoxStore(work)
+    for path in (*store.commits(), *sorted(store.folder.glob("boxes-*.parquet"))):  # all say the same of them
+        with suppress(UserError, OSError, TypeError, ValueError):
+            boxes = as_typed(BoxSettings(**told(path, read_metadata(path, ""), "")))
+            break
     with suppress(UserError, OSError):
         plan = read_plan(work / "faces")
         faces = as_typed(plan[0]) if plan else ""
     return {
         # --retry-failed: a video's earlier failure counts again where its success was removed
-        "boxes": f"ffpp-prep boxes {work}{boxes} --retry-failed",
-        "fakes": f"ffpp-prep check-fakes {work}",
-        "landmarks": f"ffpp-prep landmarks {work}",
-        "faces": f"ffpp-prep extract {work}{faces}",
+        "boxes": f"ffpp-prep boxes {typed(work)}{boxes} --retry-failed",
+        "fakes": f"ffpp-prep check-fakes {typed(work)}",
+        "landmarks": f"ffpp-prep landmarks {typed(work)}",
+        "faces": f"ffpp-prep extract {typed(work)}{faces}",
     }

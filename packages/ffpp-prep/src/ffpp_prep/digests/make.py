@@ -25,6 +25,7 @@ from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.text.bars import bar
+from ffpp_prep.text.typed import typed
 from ffpp_prep.version import __version__
 from ffpp_prep.video import decoder_version
 
@@ -63,7 +64,7 @@ def digest_of(work: Path, videos: pd.DataFrame, kind: Kind, jobs: int = 1) -> tu
     header, tasks = (_crops if kind == "crops" else _boxes)(work, videos)
     found = pa.concat_tables([schema_of(kind).empty_table(), *_each(tasks, jobs)]).unify_dictionaries()
     if not found.num_rows:
-        raise UserError(f"{work}: there are no {kind} to digest; run  ffpp-prep extract {work}")
+        raise UserError(f"{work}: there are no {kind} to digest; run  ffpp-prep extract {typed(work)}")
     rows = found.combine_chunks().take(_order(found))
     return header, rows
 
@@ -157,7 +158,7 @@ def _crops(work: Path, videos: pd.DataFrame) -> tuple[Header, Sequence[_Task]]:
     path = work / "faces" / MANIFEST
     if not path.is_file():
         raise UserError(
-            f"{work} has no crops; run  ffpp-prep extract {work}  or give --boxes for its boxes alone"
+            f"{work} has no crops; run  ffpp-prep extract {typed(work)}  or give --boxes for its boxes alone"
         )
     manifest = read_manifest(path)
     check_made_of(path.parent, manifest.boxes)

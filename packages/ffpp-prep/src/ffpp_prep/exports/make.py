@@ -19,6 +19,7 @@ from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.settings import ExportSettings
 from ffpp_prep.text.bars import bar
+from ffpp_prep.text.typed import typed
 from ffpp_prep.version import __version__
 from ffpp_prep.work.lock import only_run
 
@@ -72,7 +73,7 @@ def export_crops(
     settings, out = settings or ExportSettings(), Path(out)
     prepared = load_prepared(work)
     if prepared.crops is None:
-        raise UserError(f"{work} has no crops; run  ffpp-prep extract {work}")
+        raise UserError(f"{work} has no crops; run  ffpp-prep extract {typed(work)}")
     table = choose_crops(prepared, settings.split, settings.frames)
     writer = WRITERS[settings.to]
     pieces: list[Piece] = writer.plan(prepared, table, settings)

@@ -8,6 +8,7 @@ from typing import Any
 from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.checksums import parsed_json
 from ffpp_prep.format.tables import read_metadata
+from ffpp_prep.text.typed import typed
 
 __all__ = ["check_made_of", "detection_settings", "remedy_of", "settings_of"]
 
@@ -15,8 +16,8 @@ __all__ = ["check_made_of", "detection_settings", "remedy_of", "settings_of"]
 def remedy_of(path: Path) -> str:
     """Returns what a user can do where this file of WORK is damaged, for a message."""
     if path.name == "videos.parquet":
-        return f"scan again, with  ffpp-prep scan ROOT -o {path.parent}: boxes and crops stay"
-    return f"run  ffpp-prep verify {path.parent.parent} --repair"
+        return f"scan again, with  ffpp-prep scan ROOT -o {typed(path.parent)}: boxes and crops stay"
+    return f"run  ffpp-prep verify {typed(path.parent.parent)} --repair"
 
 
 def settings_of(path: Path) -> dict[str, Any]:
@@ -61,5 +62,5 @@ def check_made_of(folder: Path, boxes: object) -> None:
     if boxes and now and boxes != now:
         raise UserError(
             f"{folder} was made of other boxes than those in {work / 'boxes'}: "
-            f"`ffpp-prep verify {work} --repair` removes it"
+            f"`ffpp-prep verify {typed(work)} --repair` removes it"
         )

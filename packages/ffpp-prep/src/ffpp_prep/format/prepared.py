@@ -29,6 +29,7 @@ from ffpp_prep.format.prepared_videos import (
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.segments import Ranges
 from ffpp_prep.format.shard_reader import CropStore
+from ffpp_prep.text.typed import typed
 from ffpp_prep.video import is_there, read_frame
 
 __all__ = [
@@ -164,7 +165,7 @@ class PreparedSet:
     def _no_landmarks(self, row: int, frame: int, face: int, what: str) -> UserError:
         return UserError(
             f"{self.work} has no landmarks of {self.videos.at[row, 'video_id']}, frame {frame}, face {face}, "
-            f"which {what} need; run  ffpp-prep landmarks {self.work}"
+            f"which {what} need; run  ffpp-prep landmarks {typed(self.work)}"
         )
 
     def frame_size(self, row: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.format.schemas import BOXES_SCHEMA, CHECKS_SCHEMA, USABLE
 from ffpp_prep.format.segments import Ranges
 from ffpp_prep.format.tables import read_table
+from ffpp_prep.text.typed import typed
 
 __all__ = ["Places", "TouchedFaces", "touched_faces"]
 
@@ -125,7 +126,7 @@ def _marks(work: Path) -> dict[str, list[int]]:
     commits = sorted((work / "fakes").glob("videos-*.parquet"))
     if not commits:
         raise FileNotFoundError(
-            f"{work} does not say which face of several is manipulated: run  ffpp-prep check-fakes {work}"
+            f"{work} does not say which face of several is manipulated: run  ffpp-prep check-fakes {typed(work)}"
         )
     check_made_of(work / "fakes", settings_of(commits[0]).get("boxes"))
     found: dict[str, list[int]] = {}

@@ -12,6 +12,7 @@ import pyarrow as pa
 from ffpp_prep.format.made_with import check_made_of, remedy_of, settings_of
 from ffpp_prep.format.schemas import FAKES_SCHEMA
 from ffpp_prep.format.tables import read_table
+from ffpp_prep.text.typed import typed
 
 _VIDEO = pa.schema([("video_id", pa.string())])
 _FACES = pa.schema([*_VIDEO, *(FAKES_SCHEMA.field(name) for name in ("frame", "face", "touched"))])
@@ -34,7 +35,7 @@ def untouched_frames(
     commits = sorted((work / "fakes").glob("videos-*.parquet"))
     if not commits:
         raise FileNotFoundError(
-            f"{work} does not say which fakes are untouched: run  ffpp-prep check-fakes {work}"
+            f"{work} does not say which fakes are untouched: run  ffpp-prep check-fakes {typed(work)}"
         )
     check_made_of(work / "fakes", settings_of(commits[0]).get("boxes"))
     newest = {

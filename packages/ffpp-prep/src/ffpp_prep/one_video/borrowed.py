@@ -14,6 +14,7 @@ from ffpp_prep.format.schemas import BOXES_SCHEMA
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.one_video.boxes import VideoBoxes
 from ffpp_prep.one_video.likeness import Likeness
+from ffpp_prep.text.typed import typed
 from ffpp_prep.video import VideoError, beating, open_video
 
 __all__ = ["Original", "borrow_boxes"]
@@ -81,7 +82,7 @@ def borrow_boxes(
 
 
 def _rows(video_id: str, original: Original, pts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.Table:
-    remedy = f"run  ffpp-prep verify {original.boxes.parent.parent} --repair"
+    remedy = f"run  ffpp-prep verify {typed(original.boxes.parent.parent)} --repair"
     rows = read_table(original.boxes, remedy, BOXES_SCHEMA, (original.result.video_id,))
     names = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), np.int32)), pa.array([video_id]))
     rows = rows.set_column(rows.schema.get_field_index("video_id"), BOXES_SCHEMA.field("video_id"), names)

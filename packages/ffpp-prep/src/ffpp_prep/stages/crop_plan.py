@@ -15,9 +15,10 @@ from ffpp_prep.format.frames import EVALUATION_FRAMES
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.shard_summaries import commit_file, read_summaries, shard_name
 from ffpp_prep.settings import Choice, CropSettings
+from ffpp_prep.text.typed import typed
 from ffpp_prep.text.units import counted
 from ffpp_prep.work.landmarks import LandmarkStore
-from ffpp_prep.work.plan import PlannedSlice, read_plan
+from ffpp_prep.work.plan import PLAN, PlannedSlice, read_plan
 from ffpp_prep.work.planning import pending_slices, plan_shards, spoken_for, unplanned
 from ffpp_prep.work.recorded_settings import refuse_other_settings
 from ffpp_prep.work.store import BoxStore, read_videos_and_parts
@@ -82,7 +83,8 @@ def plan_crops(work: Path, settings: CropSettings, choice: Choice) -> CropPlan:
     added, over_budget = plan_shards(work, unplanned(usable, plan, settings), settings, free)
     if over_budget:
         left_out["over --max-gb"] = over_budget
-    return CropPlan(work, settings, (*plan, *added), bool(added) or before is None, videos, left_out)
+    is_new = bool(added) or not (folder / PLAN).exists()
+    return CropPlan(work, settings, (*plan, *added), is_new, videos, left_out)
 
 
 def _usable(
@@ -128,5 +130,5 @@ def _landmarks(work: Path, boxes: BoxStore) -> str:
             if lacking
             else "they are of other boxes"
         )
-        raise UserError(f"--align needs landmarks: {how}; run  ffpp-prep landmarks {work}  first")
+        raise UserError(f"--align needs landmarks: {how}; run  ffpp-prep landmarks {typed(work)}  first")
     return landmarks.fingerprint()

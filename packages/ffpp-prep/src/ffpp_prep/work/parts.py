@@ -26,6 +26,7 @@ from ffpp_prep.errors import Damaged
 from ffpp_prep.format.files import sha256_of, sweep, whole_file
 from ffpp_prep.format.schemas import FORMAT_VERSION, refuse_other_version
 from ffpp_prep.format.tables import read_metadata, read_table, write_table
+from ffpp_prep.text.typed import typed
 from ffpp_prep.work.gathered import MANY, PART, gather, read_gathered, stamp_of
 from ffpp_prep.work.recorded_settings import (
     fingerprint,
@@ -64,7 +65,7 @@ class PartStore(Generic[Result]):
     ) -> None:
         self.folder = folder
         self._kept = kept or pa.schema([])
-        self.remedy = f"run  ffpp-prep verify {folder.parent} --repair"
+        self.remedy = f"run  ffpp-prep verify {typed(folder.parent)} --repair"
         self._name = name
         self._rows, self.status_schema = rows, status
 

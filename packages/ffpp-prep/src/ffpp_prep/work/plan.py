@@ -38,6 +38,7 @@ class PlannedSlice(NamedTuple):
 Shards = Sequence[Sequence[PlannedSlice]]
 Plan = tuple[CropSettings, list[tuple[PlannedSlice, ...]]]
 PLAN, COPY = "plan.json", "plan-copy.json"
+MISSING = "it is missing; without it nobody knows what the shards hold"
 
 log = logging.getLogger(__name__)
 
@@ -45,22 +46,30 @@ log = logging.getLogger(__name__)
 def read_plan(folder: Path) -> Plan | None:
     """Returns the settings of the crops, and the slices of each shard; None where nothing is planned.
 
-    Where plan.json is damaged its copy is read.
+    Where plan.json is damaged or gone its copy is read.
 
     Raises:
         UserError: it is of another format version.
-        Damaged: neither is a plan.
+        Damaged: neither is a plan, or both are gone while there are shards: a new plan would take them for its own.
     """
-    if not (folder / PLAN).exists():
+    path, copy = folder / PLAN, folder / COPY
+    if not path.exists() and not copy.exists():
+        if holds_shards(folder):
+            raise Damaged(path, MISSING, remedy_of(path))
         return None
     try:
-        return read_one_plan(folder / PLAN)
-    except Damaged as error:
-        if not (folder / COPY).exists():
+        return read_one_plan(path)
+    except (Damaged, FileNotFoundError) as error:
+        if not copy.exists():
             raise
-        plan = read_one_plan(folder / COPY)
-        log.warning("%s: its copy is read", error)
+        plan = read_one_plan(copy)
+        log.warning("%s: its copy is read", error if isinstance(error, Damaged) else f"{path} is missing")
         return plan
+
+
+def holds_shards(folder: Path) -> bool:
+    """Returns whether a shard is committed there."""
+    return any(folder.glob("faces-*.json"))
 
 
 def read_one_plan(path: Path) -> Plan:

@@ -21,6 +21,7 @@ from ffpp_prep.format.segments import altered_frames
 from ffpp_prep.format.shard_summaries import commit_file, read_summaries
 from ffpp_prep.one_video.faces import are_chosen
 from ffpp_prep.settings import CropSettings
+from ffpp_prep.text.typed import typed
 from ffpp_prep.text.units import counted
 from ffpp_prep.work.plan import PlannedSlice
 from ffpp_prep.work.shards import VideoSlice
@@ -136,7 +137,7 @@ def pending_slices(
     if gone:
         raise UserError(
             f"{folder}: the boxes of {counted(len(gone), 'planned video')} are gone, such as {min(gone)}; "
-            f"run  ffpp-prep boxes {folder.parent} --retry-failed  first, or remove {folder}"
+            f"run  ffpp-prep boxes {typed(folder.parent)} --retry-failed  first, or remove {folder}"
         )
     return pending
 

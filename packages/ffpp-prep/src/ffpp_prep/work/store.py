@@ -30,6 +30,7 @@ from ffpp_prep.format.schemas import (
     refuse_other_version,
 )
 from ffpp_prep.format.tables import read_table, write_table
+from ffpp_prep.text.typed import typed
 from ffpp_prep.work.parts import PartStore
 
 if TYPE_CHECKING:  # `status` needs no decoder
@@ -91,7 +92,7 @@ def scanned_root(work: Path) -> str:
 def _scan_table(work: Path, columns: Sequence[str] = SCAN_COLUMNS) -> pa.Table:
     path = work / "videos.parquet"
     if not path.is_file():
-        raise UserError(f"{work}: no videos.parquet here; run  ffpp-prep scan ROOT -o {work}  first")
+        raise UserError(f"{work}: no videos.parquet here; run  ffpp-prep scan ROOT -o {typed(work)}  first")
     schema = pa.schema([SCAN_SCHEMA.field(name) for name in columns])
     return read_table(path, remedy_of(path), schema, accept=partial(refuse_other_version, path))
 
@@ -115,7 +116,7 @@ class BoxStore(PartStore["VideoBoxes"]):
         if settings is None:
             work = self.folder.parent
             read_scan(work)
-            raise UserError(f"{work}: no boxes here; run  ffpp-prep boxes {work}  first")
+            raise UserError(f"{work}: no boxes here; run  ffpp-prep boxes {typed(work)}  first")
         return settings
 
     def commit(self, results: Iterable[VideoBoxes], settings: BoxSettings, detector: str) -> None:

@@ -19,7 +19,7 @@ from ffpp_prep.format.shard_summaries import ShardSummary, read_summaries
 from ffpp_prep.work.fakes import FakeStore
 from ffpp_prep.work.landmarks import LandmarkStore
 from ffpp_prep.work.lock import only_run
-from ffpp_prep.work.plan import COPY, PLAN, Plan, PlannedSlice, read_one_plan, write_plan
+from ffpp_prep.work.plan import COPY, PLAN, Plan, PlannedSlice, holds_shards, read_one_plan, write_plan
 from ffpp_prep.work.shards import header_of
 from ffpp_prep.work.store import BoxStore, read_scan, read_videos_and_parts
 from ffpp_prep.work.verify.damage import Damage, Unread, unread
@@ -141,9 +141,9 @@ class _Check:
             path = folder / name
             try:
                 if not path.exists():
-                    if name == PLAN:  # nothing is planned
-                        return
-                    continue  # written before there were two
+                    if name == PLAN and ((folder / COPY).exists() or holds_shards(folder)):
+                        wrong.append(Damaged(path, "it is missing", ""))
+                    continue  # nothing is planned, or there was no copy yet
                 read_checked_json(path, "")  # first: a bit of the version may have flipped
                 plan = read_one_plan(path)
                 self.plan = self.plan or plan

@@ -36,5 +36,9 @@ class Wrong(Exception):
 
 def unread(file: Path, error: OSError) -> Unread:
     """Returns what the system says of a file, or of one beside it."""
-    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    return Unread(Path(str(error.filename)) if error.filename else file, reason)
+    file = Path(str(error.filename)) if error.filename else file
+    if isinstance(error, IsADirectoryError):
+        return Unread(file, "a folder is in its place; move it away")
+    if isinstance(error, FileNotFoundError) and file.is_symlink():
+        return Unread(file, "a link to what isn't there; put that back, or remove the link")
+    return Unread(file, error.strerror or " ".join(str(error).split()) or type(error).__name__)

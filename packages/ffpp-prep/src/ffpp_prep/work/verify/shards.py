@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,6 +92,8 @@ def _shard(commit: Path, path: Path, settings: CropSettings, beat: Beat) -> Shar
         return None
     if not path.exists():
         raise Wrong(path, "missing")
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.stat().st_size != summary.bytes:
         raise Wrong(path, f"{path.stat().st_size} bytes, not the recorded {summary.bytes}")
     if crc32_of(path, beat) != summary.crc32:
