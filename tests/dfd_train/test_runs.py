@@ -16,6 +16,7 @@ from resuming import FULL, assert_same_run, command, straight_run, wait_until
 
 from dfd_train.calibration.precision import kept_checks
 from dfd_train.cli import main
+from dfd_train.engine.resume import read_last
 from dfd_train.errors import UserError
 from dfd_train.runs.checkpoint import load_checkpoint
 from dfd_train.runs.folder import RunFolder
@@ -91,6 +92,22 @@ def test_a_flipped_bit_in_a_checkpoint_never_changes_what_is_loaded(name, straig
         else:  # a bit that nobody reads, such as of padding
             assert str(content) == str(sound)
     assert found > 20
+
+
+def test_a_run_whose_last_checkpoint_is_lost_does_not_begin_anew(straight, tmp_path):
+    """It would write its first epoch over the best checkpoint of all."""
+    run = copy(straight, tmp_path / "run")
+    folder = RunFolder(run)
+    folder.last.unlink()
+    with pytest.raises(UserError, match=r"last\.pt is missing: .*best\.pt; .*copy, or choose another --out"):
+        read_last(folder)
+    lines = folder.events.read_bytes().splitlines(keepends=True)
+    folder.events.write_bytes(b"".join(lines[:2]))  # killed before the first last.pt was there
+    assert [event["event"] for event in folder.read_events()] == ["start", "epoch"]
+    assert read_last(folder) is None
+    folder.best.unlink()
+    with pytest.raises(FileNotFoundError, match=r"no such checkpoint: .*best\.pt; take it from a copy"):
+        load_checkpoint(folder.best)
 
 
 @pytest.mark.parametrize("damage", ["flipped", "half", "empty", "page"])

@@ -46,9 +46,21 @@ class LastCheckpoint:
 
 
 def read_last(folder: RunFolder) -> LastCheckpoint | None:
-    """Returns the last checkpoint of a run; None where there is none. Raises: as `load_checkpoint`."""
+    """Returns the last checkpoint of a run; None where there is none yet.
+
+    Raises: as `load_checkpoint`; UserError where it is lost: beginning anew would replace the best one.
+    """
     version = last_version(folder)
     if version is None:
+        # it is saved at the end of each epoch, after the best one and the epoch's event
+        if folder.best.is_file() and any(
+            event["event"] == "finish" or (event["event"] == "epoch" and event["epoch"] > 1)
+            for event in folder.read_events()
+        ):
+            raise UserError(
+                f"{folder.last} is missing: training can't go on, and to begin anew would replace "
+                f"{folder.best.name}; put it back from a copy, or choose another --out"
+            )
         return None
     facts, content = load_checkpoint(folder.last)
     return LastCheckpoint(folder.last, facts, content["network"], content["state"], version)

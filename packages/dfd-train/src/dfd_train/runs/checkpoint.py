@@ -25,6 +25,7 @@ from dfd_train.settings.config import ModelConfig, RunConfig, build_config, to_t
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import check_zip
 from ffpp_prep.format.prepared import PreparedSet
+from ffpp_prep.text.typed import typed
 
 FORMAT_VERSION = 1
 
@@ -97,7 +98,8 @@ def load_checkpoint(path: Path) -> tuple[CheckpointFacts, dict[str, Any]]:
     from reseption_models.files import check_is_file, check_torch_size
 
     if not path.is_file():
-        raise FileNotFoundError(f"no such checkpoint: {path}")
+        of_run = path.name in ("best.pt", "last.pt") and RunFolder(path.parent.parent).is_run
+        raise FileNotFoundError(f"no such checkpoint: {path}" + f"; {_remedy(path)}" * of_run)
     try:
         check_is_file(path)
     except ValueError as error:
@@ -176,11 +178,11 @@ def _remedy(path: Path) -> str:
     run = path.parent.parent
     if path.name == "last.pt":
         return (
-            f"`dfd-train evaluate {run}` still scores {path.with_name('best.pt')}; training goes on only from a copy "
-            "of this file, or starts again in another folder"
+            f"`dfd-train evaluate {typed(run)}` still scores {path.with_name('best.pt')}; training goes on only from a "
+            "copy of this file, or starts again in another folder"
         )
     return (
-        f"take it from a copy of the run; `dfd-train evaluate {run} --checkpoint last` scores "
+        f"take it from a copy of the run; `dfd-train evaluate {typed(run)} --checkpoint last` scores "
         f"{path.with_name('last.pt')} in its place; if the run isn't done, the same `dfd-train run` goes on and writes "
         "a new best.pt at its next best epoch"
     )
