@@ -1,5 +1,6 @@
 """`dfd-train serve` and requests that mean harm, or come in numbers: each gets an answer, and nothing else."""
 
+import asyncio
 import concurrent.futures
 import http.client
 import io
@@ -17,6 +18,7 @@ import prediction
 import pytest
 from serving import Running, folders, serve
 
+from dfd_train.serve.app import Desk
 from dfd_train.serve.listening import own_address
 from dfd_train.serve.refusal import Refused
 from dfd_train.serve.uploads import Space, announced, safe_name
@@ -220,6 +222,30 @@ def test_room_is_promised_before_it_is_filled(tmp_path, monkeypatch) -> None:
             third.use(200)
     with space.promise(900):
         pass
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["a file", "the folder"])
+def test_a_link_in_a_report_leads_nowhere_else(tmp_path, whole) -> None:
+    """Whoever had the folder before may have left it there."""
+    out, secret = tmp_path / "out", tmp_path / "elsewhere"
+    secret.mkdir()
+    (secret / "frames.csv").write_text("secret")
+    folder = out / "number/report"
+    folder.parent.mkdir(parents=True)
+    if whole:
+        folder.symlink_to(secret)
+    else:
+        folder.mkdir()
+        (folder / "frames.csv").symlink_to(secret / "frames.csv")
+    desk = SimpleNamespace(out=out, _find=lambda request: SimpleNamespace(folder=folder))
+    request = SimpleNamespace(path_params={"name": "frames.csv"})
+    with pytest.raises(Refused) as refused:
+        asyncio.run(Desk.report(desk, request))
+    assert refused.value.status == 404
+    (folder / "frames.csv").unlink()
+    if not whole:
+        (folder / "frames.csv").write_text("own")
+        assert asyncio.run(Desk.report(desk, request)).path == folder / "frames.csv"
 
 
 def test_names_and_lengths_are_bounded() -> None:

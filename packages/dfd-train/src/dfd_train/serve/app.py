@@ -139,7 +139,9 @@ class Desk:
         """Answers GET /reports/ID/FILE: a file of its report, or the range of it that a player asks for."""
         name = request.path_params["name"]
         path = self._find(request).folder / name
-        if name not in REPORT or not path.is_file():
+        # a link there would hand out any file of this machine; the folder may be somebody else's
+        own = path.resolve().is_relative_to(self.out.resolve())
+        if name not in REPORT or not own or not path.is_file():
             raise Refused(404, "there is no such file")
         return FileResponse(path, media_type=REPORT[name])
 
