@@ -12,6 +12,7 @@ import html5lib
 import msgspec
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -363,3 +364,29 @@ def browse(page, profile) -> tuple[str, str]:
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("checkpoint_epoch", "x"),
+        ("frames_per_video", "\u00b2"),
+        ("works", "{"),
+        ("works", "[1]"),
+        ("pandas", "{"),
+        ("logit", ""),
+    ],
+)
+def test_what_predictions_say_of_themselves_is_checked(make_run, name, value) -> None:
+    run = make_run(epochs=1)
+    path = run / "predictions-test.parquet"
+    table = pq.read_table(path)
+    if name == "logit":
+        table = table.drop_columns([name])
+    facts = {**table.schema.metadata, name.encode(): value.encode()}
+    pq.write_table(table.replace_schema_metadata(facts), path)
+    if name == "pandas":  # which is not asked
+        assert len(read_run(run).predictions) == 2
+        return
+    with pytest.raises(UserError, match=r"predictions-test\.parquet.*remove it.*dfd-train evaluate"):
+        read_run(run)

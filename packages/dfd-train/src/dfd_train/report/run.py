@@ -12,6 +12,7 @@ import pandas as pd
 
 from dfd_train.calibration.kept import read_calibration
 from dfd_train.calibration.learned import Calibration
+from dfd_train.errors import UserError
 from dfd_train.metrics.videos import Aggregation
 from dfd_train.models.baselines import BASELINES, baseline_of
 from dfd_train.report.measures import Measures
@@ -234,6 +235,11 @@ def _predictions(path: Path) -> tuple[Predictions, ...]:
     found = []
     for file in files:
         frames, metadata = read_predictions(file)
+        if lacking := [name for name in ("video_id", "label", "method", "logit") if name not in frames]:
+            raise UserError(
+                f"{file} holds no predictions: it lacks the column {lacking[0]!r}; remove it, `dfd-train evaluate` "
+                "makes it again"
+            )
         name = file.stem.removeprefix("predictions-")
         if name == "predictions":
             name = "/".join(sorted(frames["split"].dropna().unique())) or "all"

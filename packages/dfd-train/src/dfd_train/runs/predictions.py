@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import pyarrow as pa
 
 from dfd_train.runs.files import replacing
 from ffpp_prep.errors import Damaged
+from ffpp_prep.format.checksums import parsed_json
 from ffpp_prep.format.tables import read_metadata, read_table, write_table
 
 log = logging.getLogger(__name__)
+_NUMBERS = ("checkpoint_epoch", "frames_per_video")
 _AGAIN = "remove it: `dfd-train evaluate` makes it again"
 
 
@@ -32,7 +35,7 @@ def read_predictions(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     Raises: UserError naming a file that is not as it was written; OSError where it can't be read.
     """
     table = read_table(path, _AGAIN)
-    return table.to_pandas(), _facts(table.schema.metadata or {})
+    return table.to_pandas(), _facts(path, table.schema.metadata or {})
 
 
 def kept_predictions(path: Path, facts: Mapping[str, str]) -> pd.DataFrame | None:
@@ -49,7 +52,7 @@ def kept_predictions(path: Path, facts: Mapping[str, str]) -> pd.DataFrame | Non
 
 def read_prediction_facts(path: Path) -> dict[str, str]:
     """Returns the facts alone; raises as `read_predictions`."""
-    return _facts(read_metadata(path, _AGAIN))
+    return _facts(path, read_metadata(path, _AGAIN))
 
 
 def works_of(facts: Mapping[str, str]) -> tuple[Path, ...]:
@@ -59,7 +62,16 @@ def works_of(facts: Mapping[str, str]) -> tuple[Path, ...]:
     return (Path(facts["work"]),) if facts.get("work") else ()
 
 
-def _facts(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {
-        name.decode(): value.decode(errors="replace") for name, value in metadata.items() if name != b"pandas"
+def _facts(path: Path, metadata: Mapping[bytes, bytes]) -> dict[str, str]:
+    facts = {
+        name.decode(errors="replace"): value.decode(errors="replace")
+        for name, value in metadata.items()
+        if name != b"pandas"
     }
+    for name in _NUMBERS:
+        if not re.fullmatch(r"[0-9]{0,9}", facts.get(name, "")):
+            raise Damaged(path, f"{name} is {facts[name]!r}", _AGAIN)
+    works = parsed_json(facts.get("works", "[]"), path, _AGAIN)
+    if not isinstance(works, list) or not all(isinstance(work, str) for work in works):
+        raise Damaged(path, f"works is {facts['works']!r}", _AGAIN)
+    return facts
