@@ -75,12 +75,12 @@ def arithmetic_model(name: str) -> nn.Module:
     return settle(model, waves(2, 3, size, size, phase=0.5))
 
 
-@pytest.fixture(name="noise")
+@pytest.fixture(scope="session", name="noise")
 def noise_fixture() -> Callable[..., Tensor]:
     return noise
 
 
-@pytest.fixture(name="settle")
+@pytest.fixture(scope="session", name="settle")
 def settle_fixture() -> Callable[[nn.Module, Tensor], nn.Module]:
     return settle
 

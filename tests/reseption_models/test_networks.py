@@ -44,13 +44,18 @@ def names(kind: type[nn.Module]) -> list[Any]:
 
 
 class NetworkSuite:
-    """What holds for every network. A subclass gives `name` as a parametrised fixture."""
+    """What holds for every network. A subclass gives `name` as a parametrised fixture, one network after another."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def settled(cls, name: str, settle: Settle, noise: Noise) -> Any:
+        torch.manual_seed(3)
+        return settle(create_model(name), noise(2, SIZE))
 
     @pytest.fixture
-    def model(self, name: str, settle: Settle, noise: Noise) -> Any:
-        torch.manual_seed(3)
-        model = create_model(name)
-        return settle(model, noise(2, SIZE))
+    def model(self, settled: Any) -> Any:
+        """A copy, which a test may change."""
+        return copy.deepcopy(settled)
 
     def test_shapes(self, name: str, model: Any, noise: Noise) -> None:
         with torch.inference_mode():
@@ -244,8 +249,9 @@ class NetworkSuite:
 
 
 class TestReseption(NetworkSuite):
-    @pytest.fixture(params=names(Reseption))
-    def name(self, request: pytest.FixtureRequest) -> str:
+    @pytest.fixture(scope="class", params=names(Reseption))
+    @classmethod
+    def name(cls, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 
     def test_body_trains(self, model: Any) -> None:
@@ -261,8 +267,9 @@ class TestReseption(NetworkSuite):
 
 
 class TestReseptionEnsemble(NetworkSuite):
-    @pytest.fixture(params=names(ReseptionEnsemble))
-    def name(self, request: pytest.FixtureRequest) -> str:
+    @pytest.fixture(scope="class", params=names(ReseptionEnsemble))
+    @classmethod
+    def name(cls, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 
     def test_only_the_linear_layers_train(self, model: Any, noise: Noise) -> None:
