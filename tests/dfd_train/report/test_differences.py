@@ -16,7 +16,8 @@ from dfd_train.metrics.paired import difference, holm, judged_videos
 from dfd_train.report.across import results_table
 from dfd_train.report.compare import Others, compare_runs
 from dfd_train.report.differences import differences_table, marks_by_test
-from dfd_train.report.run import read_run
+from dfd_train.report.others import read_scores
+from dfd_train.report.run import Predictions, read_run
 from dfd_train.report.seeds import recipes, seeds_table
 from dfd_train.runs.predictions import write_predictions
 
@@ -328,6 +329,26 @@ def test_scores_that_do_not_fit_are_one_line(make_run, tmp_path, capsys, content
     error = capsys.readouterr().err
     assert re.search(words, error) and "Traceback" not in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("score ", [0.5, 0.5], r"has two columns 'score'; which one counts\?$"),
+        (
+            "score",
+            [[0.5], [0.5]],
+            r"the score of a\.mp4 is array\(\[0\.5\]\), must be between 0 \(real\) and 1",
+        ),
+    ],
+)
+def test_odd_columns_of_parquet_are_one_line(tmp_path, column, values, words):
+    """Seen: tracebacks."""
+    path = tmp_path / "scores.parquet"
+    pd.DataFrame({"video_id": ["a.mp4", "b.mp4"], "score": [0.1, 0.2]} | {column: values}).to_parquet(path)
+    videos = pd.DataFrame({"video_id": ["a.mp4", "b.mp4"], "label": [0, 1], "logit": 0.0})
+    with pytest.raises(ValueError, match=words):
+        read_scores("mine", path, Predictions("test", videos, {}))
 
 
 def test_names_of_scores(make_run, tmp_path, capsys):

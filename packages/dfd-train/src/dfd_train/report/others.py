@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -110,12 +111,15 @@ def _table(path: Path) -> pd.DataFrame:
     lacking = [column for column in ("video_id", "score") if column not in table]
     if lacking:
         raise UserError(f"{path} lacks the column {lacking[0]!r}; there are {sorted(table.columns)}")
+    twice = table.columns[table.columns.duplicated()].intersection(["video_id", "score", "frame"])
+    if len(twice):
+        raise UserError(f"{path} has two columns {twice[0]!r}; which one counts?")
     score = pd.to_numeric(table["score"], errors="coerce").astype("float64")
     words = score.isna() & table["score"].notna()
     outside = words | (score < 0) | (score > 1)
     if outside.any():
         row = table[outside].iloc[0]
-        found = repr(row["score"]) if isinstance(row["score"], str) else f"{row['score']:g}"
+        found = f"{row['score']:g}" if isinstance(row["score"], Real) else repr(row["score"])
         raise UserError(
             f"{path}: the score of {row['video_id']} is {found}, must be between 0 (real) and 1; of a logit that is "
             "its sigmoid"
