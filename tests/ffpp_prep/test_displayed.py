@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pandas as pd
 import pytest
+from av.bitstream import BitStreamFilterContext
 from clips import encode, rotate_metadata, set_display_matrix, set_pixel_aspect, talking_head
 
 from ffpp_prep.detector import load_detector
@@ -98,6 +100,51 @@ def test_boxes_of_before_pixels_were_stretched_keep_their_crops(head: list) -> N
     assert read_frame(talking_head(), 2).shape == (144, 193, 3)
 
 
+def joined(path: Path, *parts: Path) -> Path:
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+def shaped(path: Path, pictures: list[np.ndarray], aspect: Fraction) -> Path:
+    with open_output(path) as out:
+        encoder = Encoder(out, pictures[0].shape[1], pictures[0].shape[0], options={"bf": "0"})
+        encoder.stream.codec_context.sample_aspect_ratio = aspect
+        for picture in pictures:
+            encoder.write(picture)
+        encoder.close()
+    return path
+
+
+def test_joined_recordings_have_each_their_shape_of_pixels(tmp_path: Path, head: list) -> None:
+    """As where a broadcast goes over to another programme; of one size, and of two."""
+    wide = shaped(tmp_path / "wide.h264", head[:4], Fraction(4, 3))
+    plain = shaped(tmp_path / "plain.h264", head[:4], Fraction(1))
+    small = shaped(tmp_path / "small.h264", [picture[:72, :88] for picture in head[:4]], Fraction(1))
+    path = joined(tmp_path / "v.h264", wide, plain, small, wide)
+    expected = 4 * [(235, 144)] + 4 * [(176, 144)] + 4 * [(88, 72)] + 4 * [(235, 144)]
+    with PyAVReader(path) as reader:
+        frames = list(reader)
+        assert [frame.size for frame in frames] == expected
+        for frame in frames:
+            assert frame.rgb().shape[1::-1] == frame.size
+    assert read_frame(path, 6).shape == (144, 176, 3) and read_frame(path, 9).shape == (72, 88, 3)
+
+
+def test_a_turn_that_is_said_once_holds_for_what_follows(tmp_path: Path, head: list) -> None:
+    source = encode(tmp_path / "v.mp4", head[:6], options={"bf": "0"})
+    with av.open(str(source)) as old, av.open(str(tmp_path / "v.mkv"), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        said = BitStreamFilterContext(
+            "h264_metadata=display_orientation=insert:rotate=90", old.streams.video[0], stream
+        )
+        for packet in old.demux(video=0):
+            for changed in said.filter(packet if packet.size else None):
+                changed.stream = stream
+                new.mux(changed)
+    with PyAVReader(tmp_path / "v.mkv") as reader:
+        assert {frame.rgb().shape for frame in reader} == {(176, 144, 3)}
+
+
 def two_tracks(path: Path, *tracks: list[np.ndarray]) -> Path:
     with open_output(path) as out:
         encoders = [Encoder(out, pictures[0].shape[1], pictures[0].shape[0]) for pictures in tracks]
@@ -110,17 +157,18 @@ def two_tracks(path: Path, *tracks: list[np.ndarray]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["v.mp4", "v.mkv"])
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.ts", "v.nut"])
 def test_the_film_is_taken_not_a_preview_nor_a_still(tmp_path: Path, head: list, name: str) -> None:
     small = [np.ascontiguousarray(picture[::2, ::2]) for picture in head[:3]]
     preview = two_tracks(tmp_path / f"preview-{name}", small, head[:6])
     with PyAVReader(preview) as reader:
         assert [frame.rgb().shape for frame in reader] == 6 * [(144, 176, 3)] and reader.error == ""
     assert read_frame(preview, 3, None).shape == (144, 176, 3)
-    if name == "v.mp4":  # Matroska doesn't say how many frames a track has
-        large = [np.repeat(np.repeat(head[0], 2, 0), 2, 1)]
-        with PyAVReader(two_tracks(tmp_path / f"still-{name}", large, head[:6])) as reader:
-            assert len(list(reader)) == 6
+    for few in (1, 3):
+        large = [np.repeat(np.repeat(picture, 2, 0), 2, 1) for picture in head[:few]]
+        with PyAVReader(two_tracks(tmp_path / f"still-{name}", large, head[:16])) as reader:
+            assert len(list(reader)) == 16
+            assert reader.remark == "of its 2 picture tracks number 2 is looked at, 176x144"
 
 
 def test_the_first_of_equal_tracks_is_taken(tmp_path: Path, head: list) -> None:

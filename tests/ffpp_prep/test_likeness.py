@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ffpp_prep.datasets.leaks import audit_splits
 from ffpp_prep.format.prepared_videos import with_likeness
 from ffpp_prep.one_video.likeness import FRAME_BYTES, FRAMES, KEPT, Likeness, frame_likeness, frequencies
 from ffpp_prep.stages import detect_boxes, scan
-from ffpp_prep.video import VideoInfo, open_video
+from ffpp_prep.video import Frame, VideoInfo, open_video
 from ffpp_prep.work.store import BoxStore, read_scan
 
 Frames = NDArray[np.floating[Any]]
@@ -218,3 +219,15 @@ def test_boxes_record_it_and_check_splits_names_the_pair(tmp_path: Path, head: P
     assert result.returncode == 1
     assert "  train/real/a.mp4 (train) and test/real/b.mp4 (test)" in result.stdout
     assert "likeness" not in BoxStore(work).read_status()
+
+
+@pytest.mark.parametrize("stamps", [[0] * 100, [*range(0, 2000, 40)] * 2], ids=["equal", "anew"])
+def test_times_that_can_not_be_hide_no_frame(stamps: list[int], head: list) -> None:
+    watcher = Likeness(VideoInfo(176, 144, 25.0, 100, 4.0, 0.001))
+    pictures = [head[0]] * 50 + [head[0][:, ::-1]] * 50
+    frames = (Frame(i, pts, partial(np.asarray, pictures[i])) for i, pts in enumerate(stamps))
+    assert len(list(watcher.watched(frames))) == 100
+    kept = [watcher.content()[at : at + FRAME_BYTES] for at in range(0, len(watcher.content()), FRAME_BYTES)]
+    assert len(kept) > FRAMES / 2 and set(kept) == {
+        frame_likeness(picture) for picture in (pictures[0], pictures[-1])
+    }

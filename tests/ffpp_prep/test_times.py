@@ -171,3 +171,16 @@ def test_one_gap_to_the_wall_clock(tmp_path: Path, head: list) -> None:
         found = [clock.of(frame) for frame in reader]
         assert reader.info.duration == 0
     assert len(found) == 30 and found[-1] < 2
+
+
+@pytest.mark.parametrize("ending", ["avi", "asf"])
+def test_frames_out_of_order_in_a_container_without_their_times(
+    tmp_path: Path, head: list, ending: str
+) -> None:
+    """AVI stores only when a frame is decoded; 48 frames in 25 seconds' rate took three seconds instead of two."""
+    path = encode(tmp_path / f"v.{ending}", head[:48], options={"bf": "3", "x264-params": "b-adapt=0"})
+    with PyAVReader(path) as reader:
+        times = FrameTimes(reader.info)
+        found = [times.of(frame) for frame in reader]
+    assert np.abs(np.array(found) - np.arange(48) / 25).max() < 0.15
+    assert np.diff(found).min() > 0

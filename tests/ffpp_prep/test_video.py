@@ -177,9 +177,10 @@ def test_a_title_in_another_encoding(tmp_path: Path, head: list) -> None:
         (b"", "empty"),
         (b"this is no video at all, whatever its name says" * 50, "Invalid data"),
         (b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n/etc/passwd\n#EXT-X-ENDLIST\n", "Invalid"),
-        (b"ffconcat version 1.0\nfile /etc/passwd\n", "Invalid"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", "no container that is read; convert it"),
+        (b"YUV4MPEG2 W2 H2 F25:1 C420\nFRAME\n" + bytes(6), "no container that is read; convert it"),
     ],
-    ids=["empty", "text", "playlist", "concat"],
+    ids=["empty", "text", "playlist", "concat", "another"],
 )
 def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "x.mp4"

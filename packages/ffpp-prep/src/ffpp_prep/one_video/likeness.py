@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ffpp_prep.video import DecodeFailed, Frame, VideoInfo
+from ffpp_prep.video import DecodeFailed, Frame, FrameTimes, VideoInfo
 
 __all__ = ["Likeness", "frame_likeness", "frequencies"]
 
@@ -33,15 +33,14 @@ class Likeness:
     """Takes frames as they go by: at even times, ever further apart, so that a long video takes no more than FRAMES."""
 
     def __init__(self, info: VideoInfo) -> None:
-        self._info = info
+        self._times = FrameTimes(info)
         self._step = FIRST_STEP
-        self._start: float | None = None
         self._kept: list[tuple[float, bytes]] = []  # when, and what
 
     def watched(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Yields the same frames, a few of them looked at on their way."""
         for frame in frames:
-            time = self._time(frame)
+            time = self._times.of(frame)
             if self._kept and time < self._kept[-1][0] + self._step - 1e-6:
                 yield frame
                 continue
@@ -56,14 +55,6 @@ class Likeness:
     def content(self) -> bytes:
         """Returns what is stored: FRAME_BYTES for each frame; empty where none says anything."""
         return b"".join(content for _, content in self._kept)
-
-    def _time(self, frame: Frame) -> float:
-        unit = self._info.unit if frame.timed else 0.0
-        if unit <= 0:
-            return frame.index / (self._info.fps or 25.0)
-        if self._start is None:
-            self._start = frame.pts * unit
-        return frame.pts * unit - self._start
 
     def _add(self, time: float, picture: NDArray[np.uint8]) -> None:
         self._kept.append((time, frame_likeness(picture)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -21,49 +22,87 @@ CONVERSION = Interpolation.BILINEAR | Interpolation.BITEXACT
 SQUARE = 1.03
 GLANCE = 128
 """pixels of a longer side: a picture so small is not looked at for faces, and does not count as looked at"""
+WITHOUT_SHAPE = ("mpegts", "mpeg", "mpegvideo", "h264", "hevc", "m4v", "flv")  # containers that don't say it
 WIDEST = 4.0  # a shape beyond it is a damaged header
 
 
-def pixel_aspect(stream: Any) -> float:
-    """Returns the width through height of a track's pixels: 1 where they are square, nearly so, or of an
-    impossible shape.
-    """
-    ratio = float(stream.sample_aspect_ratio or 1)
-    shape = max(ratio, 1 / ratio) if ratio > 0 else 1.0
-    return ratio if SQUARE < shape <= WIDEST else 1.0
+def pixel_aspect(ratio: Fraction | None) -> float:
+    """Returns the width through height of pixels: 1 where they are square, nearly so, or of an impossible shape."""
+    aspect = float(ratio or 1)
+    shape = max(aspect, 1 / aspect) if aspect > 0 else 1.0
+    return aspect if SQUARE < shape <= WIDEST else 1.0
 
 
 class Display:
-    """How the frames of one video become pictures.
+    """How the frames of one video become pictures; to be shown each of them in order.
 
-    aspect: width through height of its pixels; those that aren't square are stretched along their longer side.
+    A container that says what shape pixels have is believed until the decoder says another one than at first, as in
+    joined recordings. How a picture is to be turned may be said with some frames, for all that follow.
+
+    stream: whose pixels, where they aren't square, are stretched along their longer side; None to leave them.
     """
 
-    def __init__(self, aspect: float = 1.0) -> None:
-        self._aspect = aspect
+    def __init__(self, stream: Any = None) -> None:
+        self._stream = stream
+        self._aspect = self._said = 1.0 if stream is None else pixel_aspect(stream.sample_aspect_ratio)
+        self._at_first: Fraction | None = None
+        self._size = (0, 0)
         self._rotation: int | None = None
         self._turn = _Turn()
 
-    def picture(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+    @property
+    def stretches(self) -> bool:
+        """Whether the container says that pixels aren't square."""
+        return self._said != 1.0
+
+    def view(self, frame: av.VideoFrame) -> View:
+        """Returns how a frame is shown, at the cost of looking at its head."""
+        size = frame.width, frame.height
+        if self._stream is not None and (frame.key_frame or size != self._size):
+            ratio = self._stream.codec_context.sample_aspect_ratio
+            if self._size == (0, 0):
+                self._at_first = ratio
+            believed = ratio == self._at_first and self._stream.container.format.name not in WITHOUT_SHAPE
+            self._aspect = self._said if believed else pixel_aspect(ratio)
+        self._size = size
+        if frame.rotation != self._rotation:
+            self._rotation = frame.rotation
+            self._turn = _turn_of(frame) or self._turn
+        return View(frame, self._aspect, self._turn)
+
+
+@dataclass(frozen=True)
+class View:
+    """How one frame becomes a picture."""
+
+    _frame: av.VideoFrame
+    _aspect: float
+    _turn: _Turn
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The picture's width and height."""
+        width, height = self._stretched()
+        return (height, width) if self._turn.transposed else (width, height)
+
+    def picture(self) -> NDArray[np.uint8]:
         """Returns the frame as (H, W, 3) uint8 RGB.
 
         Raises:
             DecodeFailed: it can't be had.
         """
-        return self.scaled(frame, 0).picture
+        return self.scaled(0).picture
 
-    def scaled(self, frame: av.VideoFrame, longest: int) -> Scaled:
+    def scaled(self, longest: int) -> Scaled:
         """Returns the picture with a longer side of at most `longest` pixels, 0 for no limit, scaled while it
         is converted.
 
         Raises:
             DecodeFailed: it can't be had.
         """
+        frame = self._frame
         try:
-            width, height = frame.width, frame.height
-            if self._aspect != 1.0:
-                width = round(width * max(1.0, self._aspect))
-                height = round(height * max(1.0, 1 / self._aspect))
+            width, height = self._stretched()
             if refusal := too_large(width, height):
                 raise ValueError(refusal)
             scale = min(1.0, longest / max(width, height)) if longest else 1.0
@@ -73,12 +112,15 @@ class Display:
                 # Its own planes first: half as many values, and what turns them to RGB unscaled is much the fastest.
                 scaled = frame.reformat(*small, interpolation=CONVERSION, threads=1)
             converted = scaled.reformat(*small, format="rgb24", interpolation=CONVERSION, threads=1)
-            if frame.rotation != self._rotation:
-                self._rotation, self._turn = frame.rotation, _turn_of(frame)
-            size = (height, width) if self._turn.transposed else (width, height)
-            return Scaled(self._turn.applied(_array(converted)), size)
+            return Scaled(self._turn.applied(_array(converted)), self.size)
         except Exception as error:
             raise DecodeFailed(f"no RGB of a {frame.format.name} frame: {reason_of(error)}") from error
+
+    def _stretched(self) -> tuple[int, int]:
+        width, height = self._frame.width, self._frame.height
+        if self._aspect == 1.0:
+            return width, height
+        return round(width * max(1.0, self._aspect)), round(height * max(1.0, 1 / self._aspect))
 
 
 def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -104,8 +146,8 @@ class _Turn:
         return np.ascontiguousarray(turned[::rows, ::columns])
 
 
-def _turn_of(frame: av.VideoFrame) -> _Turn:
-    """Returns the turn that is nearest to a frame's display matrix.
+def _turn_of(frame: av.VideoFrame) -> _Turn | None:
+    """Returns the turn that is nearest to a frame's display matrix; None where there is none.
 
     PyAV ties a frame to the side data that it is asked for, until Python looks for such rings: so a small copy is
     asked, once for all frames of one rotation. Beside side data of a kind that is new to it, PyAV gives none; then the
@@ -122,7 +164,7 @@ def _turn_of(frame: av.VideoFrame) -> _Turn:
             _Turn(transposed=True, left_to_right=True),
         )[round(frame.rotation / 90) % 4]
     if not matrix:
-        return _Turn()
+        return None
     # A point (x, y) of the coded picture is shown at (a x + c y, b x + d y).
     a, b, _, c, d = struct.unpack_from("=5i", matrix)
     if abs(a) + abs(d) < abs(b) + abs(c):

@@ -79,9 +79,11 @@ class Frame:
     timed: bool = True
     """False where the decoder knows no time, and `pts` is the index"""
     size: tuple[int, int] = (0, 0)
-    """in the file; a change of it is a change of the picture's"""
+    """of the picture, width and height"""
     scaled: Callable[[int], Scaled] | None = field(default=None, repr=False)
     """as `within`, of decoders that scale for less than a whole picture costs"""
+    dts: int | None = None
+    """when it was to be decoded, in stream units; None where that isn't known"""
 
     def within(self, longest: int) -> Scaled:
         """Returns the picture with a longer side of at most `longest` pixels, 0 for no limit.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ffpp_prep.text.units import counted
 from ffpp_prep.video.budget import Budget
-from ffpp_prep.video.display import GLANCE
+from ffpp_prep.video.display import GLANCE, View
 from ffpp_prep.video.interface import DecodeFailed, Frame, Scaled, VideoInfo, reason_of
 from ffpp_prep.video.source import MAX_COUNT, open_source
 from ffpp_prep.video.times import FrameTimes
@@ -148,21 +148,21 @@ class PyAVReader:
                 index = self.frames_decoded
                 self.frames_decoded += 1
                 self._budget.decoded(picture.width * picture.height)
-                timed, size = picture.pts is not None, (picture.width, picture.height)
-                pts, rgb = picture.pts if timed else index, partial(self._rgb, picture)
-                yield Frame(index, pts, rgb, timed, size, partial(self._scaled, picture))
+                view, timed = self._source.display.view(picture), picture.pts is not None
+                pts, rgb = picture.pts if timed else index, partial(self._rgb, view)
+                yield Frame(index, pts, rgb, timed, view.size, partial(self._scaled, view), picture.dts)
             if not decoded and self._spent():
                 return
         self.error = "; ".join(filter(None, (*read.faults(self.frames_decoded), reason)))
 
-    def _rgb(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
+    def _rgb(self, view: View) -> NDArray[np.uint8]:
         self._budget.used()
-        return self._source.display.picture(picture)
+        return view.picture()
 
-    def _scaled(self, picture: av.VideoFrame, longest: int) -> Scaled:
+    def _scaled(self, view: View, longest: int) -> Scaled:
         if not 0 < longest <= GLANCE:
             self._budget.used()
-        return self._source.display.scaled(picture, longest)
+        return view.scaled(longest)
 
     def _spent(self) -> bool:
         """Returns whether the file has cost what it may."""

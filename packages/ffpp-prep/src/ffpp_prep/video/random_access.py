@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.video.animation import AnimationReader, is_animated
+from ffpp_prep.video.display import View
 from ffpp_prep.video.frame_folder import is_of_pictures, read_picture
 from ffpp_prep.video.interface import DecodeFailed
 from ffpp_prep.video.places import is_file
-from ffpp_prep.video.source import open_source
+from ffpp_prep.video.source import Source, open_source
 
 
 def read_frame(
@@ -37,14 +38,15 @@ def read_frame(
         return _of_pictures(path, frame, pts)
     source = open_source(path).matching(size)
     with closing(source.container):
-        picture = None if pts is None else _seek(source.container, source.stream, pts)
-        if picture is not None:
-            return source.display.picture(picture)
+        view = None if pts is None else _seek(source, pts)
+        if view is not None:
+            return view.picture()
     source = open_source(path).matching(size)
     with closing(source.container):
-        for index, picture in enumerate(_pictures(source.container, source.stream)):
+        for index, picture in enumerate(_pictures(source)):
+            view = source.display.view(picture)
             if index == frame:
-                return source.display.picture(picture)
+                return view.picture()
     raise DecodeFailed(f"{path} has no frame {frame}")
 
 
@@ -57,23 +59,24 @@ def _of_pictures(path: Path, frame: int, pts: int | None) -> NDArray[np.uint8]:
     raise DecodeFailed(f"{path} has no frame {frame}")
 
 
-def _seek(container: Any, stream: Any, pts: int) -> Any:
-    """Returns the picture at `pts`, or None where seeking misses it."""
+def _seek(source: Source, pts: int) -> View | None:
+    """Returns how the picture at `pts` is shown, or None where seeking misses it."""
     try:
-        container.seek(pts, stream=stream, backward=True)
+        source.container.seek(pts, stream=source.stream, backward=True)
     except Exception:  # whatever a hostile file provokes: then its frames are counted
         return None
-    for picture in _pictures(container, stream):
+    for picture in _pictures(source):
+        view = source.display.view(picture)
         if picture.pts is None or picture.pts > pts:
             return None
         if picture.pts == pts:
-            return picture
+            return view
     return None
 
 
-def _pictures(container: Any, stream: Any) -> Iterator[Any]:
+def _pictures(source: Source) -> Iterator[Any]:
     """Yields all decodable pictures from here on; a packet that can't be decoded is passed over."""
-    packets = container.demux(stream)
+    packets = source.container.demux(source.stream)
     while True:
         try:
             packet = next(packets)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from stat import S_ISREG
@@ -15,13 +17,14 @@ from ffpp_prep.text.stand_ins import stand_in
 from ffpp_prep.text.units import counted
 from ffpp_prep.video import matroska_index, mp4_index
 from ffpp_prep.video.budget import MAX_FRAME_PIXELS, too_large
-from ffpp_prep.video.display import Display, pixel_aspect
+from ffpp_prep.video.display import Display
 from ffpp_prep.video.interface import OpenFailed, TooLarge, VideoInfo, reason_of
 
 # Playlists and the like can name other files and addresses: leave their demuxers out.
 CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,gif,nut,mxf"
 )
+CONVERT = "convert it, for instance to MP4"
 # Titles needn't be UTF-8. PyAV 19 takes them as they come; those before it must be told.
 ANY_TITLE: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 NO_FILM = (
@@ -30,6 +33,8 @@ NO_FILM = (
 MAX_RATE = 1000.0  # frames a second: above it a file's clock is not believed
 SLOW_RATE = 5.0  # frames a second: below it an edit list that hides most frames isn't either
 LONGEST_S = 1e7  # of a video; four months
+FEW = 0.25  # of the longest track's frames: what has fewer is no film
+PROBED_FRAMES, PROBED_PACKETS = 48, 4096
 MAX_COUNT = 2**31 - 1  # what a column of WORK holds
 
 
@@ -41,9 +46,13 @@ class Source:
     stream: Any
     display: Display
     remark: str = ""
-    """what an edit list does, where it hides most frames"""
+    """which of several tracks is looked at, and what an edit list does, where it hides most frames"""
     clock: bool = True
     """whether the file's own rate and duration can be true"""
+
+    def noting(self, remark: str) -> Source:
+        """Returns the same with a further remark."""
+        return replace(self, remark="; ".join(filter(None, (self.remark, remark))))
 
     def matching(self, size: tuple[int, int]) -> Source:
         """Returns the same, with frames of a recorded size (width, height).
@@ -51,7 +60,8 @@ class Source:
         Boxes that were recorded before pixels were stretched are in the pixels of the file.
         """
         width, height = self.stream.codec_context.width, self.stream.codec_context.height
-        return replace(self, display=Display()) if size in ((width, height), (height, width)) else self
+        recorded_so = self.display.stretches and size in ((width, height), (height, width))
+        return replace(self, display=Display()) if recorded_so else self
 
     def info(self) -> VideoInfo:
         """Returns what the container announces, as far as it can be true; sizes are those before turning and
@@ -92,7 +102,12 @@ def open_container(path: Path, **options: str) -> Any:
             **ANY_TITLE,
         )
     except Exception as error:  # whatever a hostile file provokes
-        raise OpenFailed(f"{path.name}: {stand_in(path) or reason_of(error)}") from error
+        why = (
+            f"no container that is read; {CONVERT}"
+            if isinstance(error, av.ArgumentError)
+            else reason_of(error)
+        )
+        raise OpenFailed(f"{path.name}: {stand_in(path) or why}") from error
 
 
 def open_source(path: Path) -> Source:
@@ -113,34 +128,41 @@ def open_source(path: Path) -> Source:
     if hidden <= shown or (shown and not slow):
         whole.container.close()
         listed = f"its edit list hides {hidden} of {counted(every, 'frame')}, here as in players"
-        return replace(source, remark=listed if hidden > shown else "")
+        return source.noting(listed if hidden > shown else "")
     source.container.close()
     which = "most frames of a very slow video" if shown else "all frames"
-    return replace(whole, remark=f"its edit list, which would hide {which}, was not followed", clock=not slow)
+    remark = f"its edit list, which would hide {which}, was not followed"
+    return replace(whole.noting(remark), clock=not slow)
 
 
 def _opened(path: Path, **options: str) -> Source:
     container = open_container(path, **options)
     try:
-        stream = _film(container.streams.video)
+        films = _films(container.streams.video)
+        stream, remark = films[0], ""
+        if len(films) > 1:
+            stream = _film(path, films, options)
+            which = f"{stream.codec_context.width}x{stream.codec_context.height}"
+            remark = (
+                f"of its {len(films)} picture tracks number {films.index(stream) + 1} is looked at, {which}"
+            )
         context = stream.codec_context
+        if context.width < 1 or context.height < 1:
+            raise OpenFailed("the size of its pictures is missing: its header is cut off or damaged")
         if refusal := too_large(context.width, context.height, MAX_FRAME_PIXELS):
             raise TooLarge(refusal)
         # One thread a process: the pool fills the cores, and FFmpeg's own threads can deadlock under it.
         stream.thread_type = "NONE"
         context.thread_count = 1
         context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
-        return Source(container, stream, Display(pixel_aspect(stream)))
+        return Source(container, stream, Display(stream), remark)
     except OpenFailed as failure:
         container.close()
         raise type(failure)(f"{path.name}: {failure}") from None
 
 
-def _film(streams: Any) -> Any:
-    """Returns the largest of the tracks with more than one picture; of equal ones the default, then the first.
-
-    Phones and cameras put small previews beside the film, and mark them no otherwise.
-    """
+def _films(streams: Any) -> list[Any]:
+    """Returns the tracks that can be decoded and aren't marked as covers or previews."""
     if not streams:
         raise OpenFailed("no video stream")
     films = [stream for stream in streams if not stream.disposition & NO_FILM]
@@ -149,15 +171,41 @@ def _film(streams: Any) -> Any:
     readable = [stream for stream in films if stream.codec_context is not None]
     if not readable:
         raise OpenFailed("no decoder for its video stream")
+    return readable
+
+
+def _film(path: Path, films: list[Any], options: dict[str, str]) -> Any:
+    """Returns the largest of the tracks with more than a few pictures; of equal ones the default, then the first.
+
+    Phones, cameras and editors put small previews and large stills beside the film, and mark them no otherwise.
+    """
+    frames = [stream.frames for stream in films]
+    if min(frames) < 1:  # Matroska and transport streams don't say
+        frames = _first_packets(path, [stream.index for stream in films], options)
+    enough = FEW * max(frames)
     return max(
-        readable,
+        (stream for stream, number in zip(films, frames, strict=True) if number >= enough),
         key=lambda stream: (
-            stream.frames != 1,
             stream.codec_context.width * stream.codec_context.height,
             bool(stream.disposition & Disposition.default),
             -stream.index,
         ),
     )
+
+
+def _first_packets(path: Path, tracks: list[int], options: dict[str, str]) -> list[int]:
+    """Returns how many of a file's first packets are of each track."""
+    counts = dict.fromkeys(tracks, 0)
+    with (
+        open_container(path, **options) as container,
+        suppress(Exception),
+    ):  # of a hostile file: its frames will tell
+        for packet in islice(container.demux(), PROBED_PACKETS):
+            if packet.stream.index in counts and packet.size:
+                counts[packet.stream.index] += 1
+                if counts[packet.stream.index] >= PROBED_FRAMES:
+                    break
+    return list(counts.values())
 
 
 def _frames(source: Source) -> tuple[int, int]:

@@ -27,6 +27,7 @@ class FrameTimes:
 
     def __init__(self, info: VideoInfo) -> None:
         self._unit = info.unit
+        self._stamps = _Stamps()
         self.rate = info.fps if SLOWEST <= info.fps <= FASTEST else USUAL_RATE
         self._frames = self._mended = 0
         self._origin = 0  # stamp of time `_base`
@@ -35,7 +36,7 @@ class FrameTimes:
 
     def of(self, frame: Frame) -> float:
         """Returns seconds from the first frame, more than those of the frame before."""
-        return self.at(frame.pts if frame.timed else None)
+        return self.at(self._stamps.of(frame.pts if frame.timed else None, frame.dts))
 
     def at(self, pts: int | None) -> float:
         """Returns the same of a time stamp; None where there is none."""
@@ -82,3 +83,29 @@ class FrameTimes:
 
     def _go_on(self, pts: int, time: float) -> None:
         self._origin, self._base = pts, time
+
+
+class _Stamps:
+    """Which of a frame's two stamps says when it is shown: as players guess, the one that went back more rarely.
+
+    AVI and ASF store only when a frame is decoded. Where frames refer to later ones, it comes with another one's stamp.
+    """
+
+    def __init__(self) -> None:
+        self._pts, self._dts = _Rising(), _Rising()
+
+    def of(self, pts: int | None, dts: int | None) -> int | None:
+        self._pts.take(pts)
+        self._dts.take(dts)
+        return dts if pts is None or (dts is not None and self._dts.faults < self._pts.faults) else pts
+
+
+class _Rising:
+    def __init__(self) -> None:
+        self.faults = 0
+        self._last: int | None = None
+
+    def take(self, stamp: int | None) -> None:
+        if stamp is not None:
+            self.faults += self._last is not None and stamp <= self._last
+            self._last = stamp
