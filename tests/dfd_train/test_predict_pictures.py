@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import io
 import re
 import struct
@@ -82,6 +83,119 @@ def test_grey_levels_that_are_no_numbers_or_upside_down(tmp_path: Path) -> None:
     with PIL.Image.open(negative) as image:
         assert image.tag_v2[262] == 0
     assert np.abs(read_image(negative)[..., 0].astype(int) - (255 - GREY)).max() <= 1
+
+
+def tiff(
+    width: int, height: int, bits: tuple[int, ...], data: bytes, following: int = 0, **tags: int
+) -> bytes:
+    """An uncompressed TIFF, grey or RGB, as cameras write it; `following` is where its next page stands."""
+    colours = len(bits) == 3
+    values = {
+        256: width,
+        257: height,
+        258: bits[0],
+        259: 1,
+        262: 1 + colours,
+        273: 0,
+        277: len(bits),
+        278: height,
+    }
+    values |= {279: len(data)} | {int(tag[1:]): value for tag, value in tags.items()}
+    start = 8 + 2 + 12 * len(values) + 4
+    values[273] = start + 6 * colours
+    entries = b"".join(
+        struct.pack("<2H2I", tag, 3, 3, start)
+        if tag == 258 and colours
+        else struct.pack("<2H2I", tag, 4, 1, value)
+        for tag, value in sorted(values.items())
+    )
+    head = b"II*\0" + struct.pack("<IH", 8, len(values)) + entries + struct.pack("<I", following)
+    return head + struct.pack(f"<{3 * colours}H", *bits[: 3 * colours]) + data
+
+
+@pytest.mark.parametrize(
+    "kind", ["12 packed", "10 in 16", "12 in 16", "14 in 16", "32", "above white", "hot", "HDR"]
+)
+def test_grey_levels_whose_range_nobody_says(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.tiff"
+    if kind == "12 packed":
+        levels = (GREY.astype(np.uint16) * 16 + GREY // 16).ravel()
+        packed = np.stack(
+            [levels[::2] >> 4, (levels[::2] & 15) << 4 | levels[1::2] >> 8, levels[1::2] & 255], 1
+        )
+        path.write_bytes(tiff(16, 16, (12,), packed.astype(np.uint8).tobytes()))
+    elif kind == "32":
+        path.write_bytes(tiff(16, 16, (32,), (GREY.astype(np.uint32) * 16843009).tobytes()))
+    elif kind.endswith("16"):
+        saved(path, (GREY / 255 * (2 ** int(kind[:2]) - 1)).astype(np.uint16))
+    else:
+        shares = np.repeat((GREY / 255).astype(np.float32), 4, 0)
+        if kind == "above white":
+            shares *= 1.02
+        shares[0, 1] = 1e9 if kind == "hot" else shares[0, 1]
+        saved(path, shares * 3.9 if kind == "HDR" else shares)
+    found = read_image(path)[:: 1 if kind[0] in "13" else 4, :, 0].astype(int)
+    assert np.abs(found - GREY)[:, 2:].max() <= 7
+
+
+def test_tiffs_that_would_be_read_wrongly_are_refused(tmp_path: Path) -> None:
+    planes = np.stack([GREY] * 3).astype(np.uint16) * 257
+    for content, said in (
+        (tiff(16, 16, (16, 16, 16), planes.tobytes(), _284=2), "in a plane of its own, can't be read"),
+        (tiff(16, 16, (8,), GREY.tobytes(), _339=2), "grey levels of 8 bits with a sign can't be read"),
+        (tiff(16, 16, (64,), GREY.astype(np.float64).tobytes(), _339=3), "damaged, or of a rare kind"),
+    ):
+        (tmp_path / "x.tiff").write_bytes(content)
+        with pytest.raises(UserError, match=rf"x\.tiff: .*{said}; save it as PNG or JPEG"):
+            read_image(tmp_path / "x.tiff")
+
+
+def test_grey_levels_that_are_weighed_with_their_opacity() -> None:
+    opaque = PIL.Image.fromarray(np.dstack([GREY, np.full_like(GREY, 255)]), "LA")
+    assert np.array_equal(as_rgb(opaque.convert("La"))[..., 1], GREY)
+
+
+def test_an_animation_of_billions_of_frames_is_not_listed(tmp_path: Path) -> None:
+    """127 bytes took all memory there is."""
+    content = animated(tmp_path / "x.png", 2, duration=200).read_bytes()
+    at = content.index(b"acTL")
+    counted = b"acTL" + struct.pack(">2I", 2**31 - 1, 0)
+    content = content[:at] + counted + struct.pack(">I", zlib.crc32(counted)) + content[at + 16 :]
+    (tmp_path / "x.png").write_bytes(content)
+    assert not opened(tmp_path / "x.png").is_image
+    reader = AnimationReader(tmp_path / "x.png")
+    assert len(list(reader)) == 2 and "damaged or cut off" in reader.error and reader.info.frames == 2**31 - 1
+
+
+def test_thousands_of_pages_are_read_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow looks for each page among those before it: 100,000 of 11 MB took hours."""
+    page = tiff(1, 1, (8,), b"\0")[8:]
+    pages = [page[:-5] + struct.pack("<I", 8 + (i + 1) * len(page)) + b"\0" for i in range(3000)]
+    (tmp_path / "x.tiff").write_bytes(b"II*\0" + struct.pack("<I", 8) + b"".join(pages))
+    monkeypatch.setattr("ffpp_prep.video.animation.MOST_PAGES", 20)
+    calls = cProfile.Profile()
+    calls.enable()
+    assert not opened(tmp_path / "x.tiff").is_image
+    reader = AnimationReader(tmp_path / "x.tiff")
+    assert len(list(reader)) == 20 and reader.error == "stopped after 20 pages: no more are looked at"
+    assert "its 20 pages were looked at" in reader.remark
+    calls.disable()
+    assert sum(entry.callcount for entry in calls.getstats() if "seek" in str(entry.code)) < 2000
+
+
+def test_a_jpeg_of_endless_scans_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 67 megapixels, each scan of 99 bytes takes as long as a whole picture: a megabyte quarter of an hour."""
+    out = io.BytesIO()
+    PIL.Image.new("L", (256, 256), 128).save(out, "JPEG", progressive=True)
+    content, scan = out.getvalue(), out.getvalue().split(b"\xff\xda")[-1][:-2]
+    (tmp_path / "a.jpg").write_bytes(content)
+    monkeypatch.setattr("ffpp_prep.video.photographs.MOST_SCANNED", 32 * 256 * 256)
+    (tmp_path / "x.jpg").write_bytes(content[:-2] + 40 * (b"\xff\xda" + scan) + content[-2:])
+    with pytest.raises(
+        UserError, match=r"x\.jpg: a JPEG of its size may have at most 32 scans; save it as PNG"
+    ):
+        read_image(tmp_path / "x.jpg")
+    assert read_image(tmp_path / "a.jpg").shape == (256, 256, 3)
 
 
 def test_a_face_is_found_in_sixteen_bits(tmp_path: Path) -> None:

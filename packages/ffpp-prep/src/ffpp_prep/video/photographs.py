@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 import PIL.Image
@@ -52,7 +52,16 @@ SOUNDS_AND_RAW = frozenset({b"M4A ", b"M4B ", b"M4P ", b"crx "})  # brands of MP
 HEAD = 64  # bytes by which a file's kind is told
 BITS_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 ORIENTATION = 0x0112  # of Exif
+BITS, PHOTOMETRIC, PLANES, SAMPLES = 258, 262, 284, 339  # of TIFF
+START_OF_SCAN, BLOCK = b"\xff\xda", 1 << 20
+SAMPLED = 1 << 14  # pixels by which the range of grey levels is told
+BEYOND = 0.01  # share of pixels on either side that may lie outside of it
+SHARES = (1.0, 4.0, 16.0, 64.0)  # what floats may be shares of
 STRIP = 1 << 21  # pixels that are converted at a time
+MOST_SCANNED = (
+    32 * MAX_PIXELS
+)  # pixels of all scans of a JPEG: each costs its picture's, however few its bytes
+SAVE = "save it as PNG or JPEG"
 FEWER_PIXELS = f"at most {MAX_PIXELS / 1e6:.0f} megapixels (8192x8192) are read; save it smaller"
 
 
@@ -148,6 +157,10 @@ def opened(path: Path, content: bytes | None = None) -> Iterator[PIL.Image.Image
                     raise UserError(
                         f"{path.name}: {image.width}x{image.height} pixels are too many; {FEWER_PIXELS}"
                     )
+                if image.format in ("JPEG", "MPO"):
+                    _require_few_scans(path.name, file, MOST_SCANNED // (image.width * image.height))
+                if misread := _misread(image):
+                    raise UserError(f"{path.name}: {misread} can't be read; {SAVE}")
                 yield image
     except (UserError, MemoryError):
         raise
@@ -156,12 +169,35 @@ def opened(path: Path, content: bytes | None = None) -> Iterator[PIL.Image.Image
     except PIL.UnidentifiedImageError:
         if content == b"" or (content is None and not path.stat().st_size):
             raise UserError(f"{path.name}: the file is empty") from None
-        known = "damaged, or of a rare kind" if kind == "picture" else "no picture that is known here"
+        known = (
+            f"damaged, or of a rare kind; {SAVE}" if kind == "picture" else "no picture that is known here"
+        )
         what = stand_in(path) or known
         raise UserError(f"{path.name}: no readable picture: the content is {what}") from None
     except Exception as error:  # each of Pillow's decoders has its own: OSError, SyntaxError, RuntimeError, …
         said = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path.name}: the picture is damaged or cut off ({said})") from None
+
+
+def _require_few_scans(name: str, file: IO[bytes], most: int) -> None:
+    """Raises: UserError for a progressive JPEG that would take minutes, as usual ones have some ten scans."""
+    place, found, last = file.tell(), 0, b""
+    file.seek(0)
+    while found <= most and (block := file.read(BLOCK)):
+        found += (last + block).count(START_OF_SCAN)
+        last = block[-1:]
+    file.seek(place)
+    if found > most:
+        raise UserError(f"{name}: a JPEG of its size may have at most {most} scans; {SAVE}")
+
+
+def _misread(image: PIL.Image.Image) -> str:
+    """Names what of a TIFF Pillow would take for something else; empty where it doesn't."""
+    tags: Any = getattr(image, "tag_v2", {})
+    bits = max(tags.get(BITS, (1,)))
+    if tags.get(PLANES) == 2 and len(image.getbands()) > 1 and bits > 8:
+        return "colours of 16 bits, each in a plane of its own,"
+    return "grey levels of 8 bits with a sign" if image.mode == "L" and tags.get(SAMPLES) == (2,) else ""
 
 
 def as_rgb(image: PIL.Image.Image, every: int = 1) -> Image:
@@ -178,6 +214,8 @@ def as_rgb(image: PIL.Image.Image, every: int = 1) -> Image:
     # whole, Pillow's copies would be several times as large as the picture
     for strip in _strips(stored[0], width * every):
         rows = image.crop((0, top + strip.start * every, width, min(top + strip.stop * every, height)))
+        if rows.mode == "La":  # which Pillow turns into nothing else
+            rows = rows.convert("LA")
         pixels = np.asarray(rows.convert("RGB")) if bits is None else bits.eight(np.asarray(rows))
         seen[strip] = pixels[::every, left::every]
     return rgb
@@ -215,37 +253,49 @@ class _Levels:
 
     black: float
     white: float
+    unsigned: bool
+    """Pillow gives those of 32 bits as if they had a sign"""
 
     @classmethod
     def of(cls, image: PIL.Image.Image) -> _Levels:
         """Finds those of a picture.
 
-        16-bit values take their whole range. The others say nothing of theirs: it is the smallest usual one that holds
-        them, 1, 255, 65535 or 2^32 - 1, and from the least to the greatest where some are negative.
+        Cameras store 10, 12 or 14 bits in 16, and say nothing of it; floats are shares or levels, some above white. So
+        white is the least that a number of bits can hold and the picture needs, a fourth of 65535 or less where all of
+        it is darker. The brightest few of 32 bits and floats don't count. Where some are negative, the range is from
+        the least to the greatest.
         """
+        tags: Any = getattr(image, "tag_v2", {})
         width, height = image.size
-        low, high, kind = 0.0, -math.inf, np.dtype("f4")
+        unsigned = image.mode == "I" and image.format == "TIFF" and tags.get(SAMPLES, (1,))[0] == 1
+        found, least, greatest = [], math.inf, -math.inf
+        every = max(1, math.isqrt(width * height // SAMPLED))
         for strip in _strips(height, width):
             stored = np.asarray(image.crop((0, strip.start, width, strip.stop)))
-            levels, kind = _numbers(stored), stored.dtype
-            low, high = min(low, float(levels.min())), max(high, float(levels.max()))
-        usual = (1.0, 255.0, 65535.0, 2.0**32 - 1)
-        if kind.itemsize == 2:
-            top = 65535.0
-        elif low < 0:
-            top = high
-        else:
-            top = next((top for top in usual[kind.kind != "f" :] if high <= top), high)
+            levels = _numbers(stored, unsigned)
+            least, greatest = min(least, float(levels.min())), max(greatest, float(levels.max()))
+            found.append(levels[::every, ::every].copy())
+        low, high = np.quantile(np.concatenate(found, axis=None), (BEYOND, 1 - BEYOND)).tolist()
+        if low < 0 or stored.dtype.itemsize == 2:
+            low, high = least, greatest
+        usual = (*SHARES * (stored.dtype.kind == "f"), *(2.0**bits - 1 for bits in range(8, 33, 2)))
+        top = (
+            high
+            if low < 0
+            else next((top for top in usual if high <= top * (1.5 if top in SHARES else 1)), high)
+        )
+        low = min(low, 0.0)
         top = max(top, low + 1e-12)
-        white_is_zero = image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0
-        return cls(top, low) if white_is_zero else cls(low, top)
+        white_is_zero = image.format == "TIFF" and tags.get(PHOTOMETRIC) == 0
+        return cls(top, low, unsigned) if white_is_zero else cls(low, top, unsigned)
 
     def eight(self, grey: np.ndarray) -> Image:
         """Returns the levels as 0…255, (H, W, 1)."""
-        scaled = (_numbers(grey) - self.black) / (self.white - self.black)
+        scaled = (_numbers(grey, self.unsigned) - self.black) / (self.white - self.black)
         return np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8)[..., None]
 
 
-def _numbers(grey: np.ndarray) -> NDArray[np.float64]:
+def _numbers(grey: np.ndarray, unsigned: bool) -> NDArray[np.float64]:
     """Returns the values as floats, with 0 for what is no number."""
-    return np.nan_to_num(grey.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    stored = grey.view(np.uint32) if unsigned else grey
+    return np.nan_to_num(stored.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
