@@ -1,7 +1,10 @@
 """Pictures as data: folders of frames, archives of them, single and animated pictures, from scan to crops."""
 
+import bz2
+import gzip
 import io
 import json
+import os
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +19,7 @@ from ffpp_prep.format.prepared import load_prepared
 from ffpp_prep.settings import BoxSettings, CropSettings
 from ffpp_prep.stages import detect_boxes, extract_faces, scan
 from ffpp_prep.video import DecodeFailed, OpenFailed, is_there, open_video, read_frame
+from ffpp_prep.video.archives import archived_folders, archived_pictures
 from ffpp_prep.work.store import read_scan
 
 SIDE = 48
@@ -382,3 +386,45 @@ def test_equal_folders_of_pictures_are_one_file_under_two_names(tmp_path: Path) 
     paths = pd.Series([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "c"), str(archive / "v")])
     values, _, unread = same_content(paths, pd.Series(["train", "test", "test", "val"]))
     assert unread == 0 and set(values.index) == {0, 1, 3} and values.nunique() == 1
+
+
+def bomb(path: Path, kind: str) -> Path:
+    """A tar archive of a few kilobytes whose header, files or gap unpack to a thousand times as much."""
+    gap = tarfile.TarInfo("a/gap.bin")
+    gap.size, gap.type = 8 << 20, b"x" if kind == "header" else b"0"
+    head = gap.tobuf(tarfile.USTAR_FORMAT)
+    if kind == "files":
+        head, zeros = tarfile.TarInfo("a/1.png").tobuf() * 3000, 0
+    else:
+        zeros = 8
+    with (bz2 if path.suffix == ".bz2" else gzip).open(path, "wb", compresslevel=1) as out:
+        out.write(head)
+        for _ in range(zeros):
+            out.write(bytes(1 << 20))
+        out.write(bytes(1024))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("x.tar.gz", "header", "it unpacks to over . MB; unpack the archive"),
+        ("x.tar.bz2", "gap", "it unpacks to over . MB; unpack the archive"),
+        ("x.tar.gz", "files", r"more than \d+ files; unpack the archive"),
+    ],
+)
+def test_an_archive_unpacks_to_no_more_than_pictures_can_be_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str, said: str
+) -> None:
+    monkeypatch.setattr("ffpp_prep.video.archives.FREE_BYTES", 4 << 20)
+    monkeypatch.setattr("ffpp_prep.video.archives.FREE_MEMBERS", 100)
+    path = bomb(tmp_path / name, kind)
+    for read in (archived_folders, lambda archive: archived_pictures(archive, "a")):
+        with pytest.raises(OpenFailed, match=rf"{name}: {said}"):
+            read(path)
+
+
+def test_a_pipe_in_a_picture_s_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(OpenFailed, match=r"x\.png: no such file"):
+        list(open_video(tmp_path / "x.png"))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from stat import S_ISREG
 from types import TracebackType
 
 import numpy as np
@@ -175,7 +176,10 @@ def _pictures(path: Path) -> list[_Picture]:
         if found := archive_of(path):
             archive, inside = found
             return _in_archive(archive, inside, archive.stat().st_mtime_ns)
-        return [_Picture(path.name, 0, path, None, path.stat().st_size)]
+        found_there = path.stat()
+        if not S_ISREG(found_there.st_mode):  # reading a pipe would wait for ever
+            raise OpenFailed(f"{path.name}: no such file")
+        return [_Picture(path.name, 0, path, None, found_there.st_size)]
     except FileNotFoundError:
         raise OpenFailed(f"{path.name}: no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
