@@ -21,6 +21,7 @@ from reseption_models import create_model, from_pretrained, list_models, save_pr
 from reseption_models.errors import UserError
 
 TINY = ["reseption_v1_tiny", "reseption_v2_tiny"]
+ENSEMBLE = "reseption_ensemble_tiny"
 ENSEMBLE_FAILS = {"test_model_backward", "test_model_backward_fx", "test_model_default_cfgs"}
 """README: members are frozen, and an ensemble's features are pooled."""
 
@@ -46,7 +47,9 @@ def test_the_record_is_true_of_the_network(name: str) -> None:
     model = timm.create_model(name, device="meta", dtype=torch.float32).eval()
     cfg, state = model.default_cfg, model.state_dict()
     assert cfg["input_size"] == (model.in_chans, *(model.config.input_size,) * 2)
-    assert {cfg["first_conv"] + ".weight", cfg["classifier"] + ".weight"} <= state.keys()
+    first = [cfg["first_conv"]] if isinstance(cfg["first_conv"], str) else [*cfg["first_conv"]]
+    assert {f"{name}.weight" for name in (*first, cfg["classifier"])} <= state.keys()
+    assert create_model(name, device="meta").pretrained_cfg["first_conv"] == cfg["first_conv"]
     assert all(value.device.type == "meta" for value in state.values())
     if "ensemble" not in name:
         maps = model.forward_features(torch.empty(1, *cfg["input_size"], device="meta"))
@@ -127,7 +130,8 @@ def test_what_is_said_of_the_levels_is_what_timm_says(model: Any) -> None:
     for name in ("channels", "reduction", "module_name"):
         for index in (None, -1, [0, 2]):
             assert getattr(ours, name)(index) == getattr(timms, name)(index)
-    assert ours.get_dicts(["num_chs"], [1]) == timms.get_dicts(["num_chs"], [1])
+    for index in (-1, [1]):
+        assert ours.get_dicts(["num_chs"], index) == timms.get_dicts(["num_chs"], index)
 
 
 @pytest.mark.parametrize("level", range(5))
@@ -141,7 +145,81 @@ def test_a_pruned_network_gives_the_same_maps_and_wastes_nothing(level: int, mod
     assert model(images()).shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", [*TINY, "reseption_ensemble_tiny"])
+@pytest.mark.parametrize("name", [TINY[0], ENSEMBLE])
+def test_maps_come_in_the_forms_of_timms_networks(name: str) -> None:
+    model, x = create_model(name).eval(), images()
+    with torch.no_grad():
+        last, maps = model.forward_intermediates(x, [1, 4], False, True, "NCHW", False)
+        both = model.forward_intermediates(x, [1, 4], output_dict=True)
+        alone = model.forward_intermediates(x, [1, 4], output_dict=True, intermediates_only=True)
+    assert both.keys() == {"image_features", "image_intermediates"} and alone.keys() == {
+        "image_intermediates"
+    }
+    assert torch.equal(both["image_features"], last)
+    for found in (both, alone):
+        assert all(map(torch.equal, found["image_intermediates"], maps))
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("name", [TINY[0], ENSEMBLE])
+def test_timm_adapts_every_first_convolution_to_other_channels(
+    channels: int, name: str, tmp_path: Path
+) -> None:
+    ours = create_model(name)
+    torch.save(ours.state_dict(), tmp_path / "weights.pth")
+    file = {"file": str(tmp_path / "weights.pth")}
+    theirs = [timm.create_model(name, pretrained=True, in_chans=channels, pretrained_cfg_overlay=file)]
+    if name != ENSEMBLE:  # whose members no argument of timm's can name
+        save_pretrained(ours, tmp_path / "saved")
+        folder = f"local-dir:{tmp_path / 'saved'}"
+        theirs.append(timm.create_model(folder, pretrained=True, in_chans=channels))
+    before = [value for key, value in ours.state_dict().items() if key.endswith("stem1.conv1.conv.weight")]
+    for network in theirs:
+        after = [
+            value for key, value in network.state_dict().items() if key.endswith("stem1.conv1.conv.weight")
+        ]
+        assert [value.shape[1] for value in after] == [channels] * len(before)
+        for old, new in zip(before, after, strict=True):  # as much for a grey picture as before
+            torch.testing.assert_close(new.sum(1), old.sum(1) if channels == 1 else new.sum(1))
+
+
+def test_an_ensemble_takes_what_timms_train_py_asks_of_a_network() -> None:
+    torch.manual_seed(0)
+    settings = {"drop_path_rate": 0.1, "act_layer": "relu", "bn_momentum": 0.3, "bn_eps": 0.02}
+    model = timm.create_model(ENSEMBLE, **settings).eval()
+    norms = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)]
+    assert {(norm.momentum, norm.eps) for norm in norms} == {(0.3, 0.02)}
+    x = images().requires_grad_()
+    plain = model(x)
+    (expected,) = torch.autograd.grad(plain.sum(), x)
+    model.set_grad_checkpointing()
+    assert all(member.grad_checkpointing for member in model.members)
+    (found,) = torch.autograd.grad(model(x).sum(), x)
+    torch.testing.assert_close(found, expected)
+    groups = group_parameters(model, model.group_matcher(), reverse=True)
+    assert groups.keys() == dict(model.named_parameters()).keys()
+    ranks = {
+        name: groups[f"{name}.weight"] for name in (*model.pretrained_cfg["first_conv"], "heads.0.1", "fc")
+    }
+    assert sorted(ranks.values()) == [*ranks.values()] and len(set(ranks.values())) == 3
+    assert model.no_weight_decay() == set()
+
+
+@pytest.mark.parametrize("level", [2, 4])
+def test_a_pruned_ensemble_gives_the_same_maps_and_trains_again(level: int) -> None:
+    model = create_model(ENSEMBLE).eval()
+    expected = model.forward_intermediates(images(), [level], intermediates_only=True)[0]
+    before = sum(value.numel() for value in model.parameters())
+    assert model.prune_intermediate_layers([level]) == [level]
+    assert torch.equal(model.forward_intermediates(images(), [level], intermediates_only=True)[0], expected)
+    assert (sum(value.numel() for value in model.members.parameters()) < 0.5 * before) == (level == 2)
+    model.reset_classifier(3)
+    assert model.forward_features(images()).shape == (2, model.num_features) == (2, expected.shape[1])
+    model.train()(images()).sum().backward()
+    assert all(value.grad is not None for value in model.heads.parameters())
+
+
+@pytest.mark.parametrize("name", [*TINY, ENSEMBLE])
 def test_traces_and_scripts_give_the_same_logits(name: str) -> None:
     torch.manual_seed(0)
     model = create_model(name).eval()

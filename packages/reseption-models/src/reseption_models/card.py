@@ -8,6 +8,7 @@ from .config import check_keys, shown
 from .errors import UserError
 
 LARGEST = 1e300  # JSON has numbers that no float holds
+FIRST_CONV = "stem1.conv1.conv"
 COLORS = ("RGB", "BGR", "L", "other")
 _CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
 
@@ -103,8 +104,17 @@ class ModelCard:
                 "or () for not stated"
             )
 
-    def timm_cfg(self, in_chans: int, input_size: int, num_classes: int) -> dict[str, Any]:
-        """Returns the record under timm's names, as `timm.data.resolve_model_data_config` reads it."""
+    def timm_cfg(
+        self,
+        in_chans: int,
+        input_size: int,
+        num_classes: int,
+        first_conv: str | tuple[str, ...] = FIRST_CONV,
+    ) -> dict[str, Any]:
+        """Returns the record under timm's names, as `timm.data.resolve_model_data_config` reads it.
+
+        `first_conv`: the convolutions that timm adapts to another number of channels.
+        """
         return {
             "num_classes": num_classes,
             "input_size": (in_chans, input_size, input_size),
@@ -113,6 +123,7 @@ class ModelCard:
             "interpolation": "bilinear",
             "mean": self.mean,
             "std": self.std,
+            "first_conv": first_conv,
             "classifier": "fc",
             "license": self.licence,
             "label_names": self.labels or None,

@@ -84,13 +84,19 @@ def model_config(
             **overrides,  # type: ignore[arg-type]
         )
     own = {key: overrides.pop(key) for key in ("features", "final_drop_rate") if key in overrides}
-    shared = ("width_multiplier", "depth_multiplier", "input_size")
-    _check_overrides(name, overrides, ["features", "final_drop_rate", *shared])
+    _check_overrides(name, overrides, ["features", "final_drop_rate", *_OF_MEMBERS])
     members = tuple(
         replace(member, num_classes=0, in_chans=in_chans, drop_rate=drop_rate, **overrides)  # type: ignore[arg-type]
         for member in config.members
     )
     return replace(config, members=members, num_classes=num_classes, drop_rate=drop_rate, **own)  # type: ignore[arg-type]
+
+
+_OF_MEMBERS = (
+    *("width_multiplier", "depth_multiplier", "input_size"),
+    *("drop_path_rate", "act_layer", "bn_momentum", "bn_eps"),
+)
+"""fields that all members of an ensemble take alike"""
 
 
 def _names(owner: type[ReseptionConfig]) -> list[str]:

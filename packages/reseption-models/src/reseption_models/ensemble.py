@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .card import ModelCard
 from .config import EnsembleConfig, ReseptionConfig, check_global_pool
 from .errors import UserError
-from .features import Feature, FeatureInfo, check_output_fmt
+from .features import Feature, FeatureInfo, Intermediates, check_output_fmt, intermediates
 from .reseption import Reseption, new_classifier
 
 
@@ -53,18 +53,22 @@ class ReseptionEnsemble(nn.Module):
         self.in_chans = self.card.channels
         self._timm_cfg: dict[str, Any] | None = None
         self.members = nn.ModuleList(bodies)
-        self.member_widths = [_width(body) for body in bodies]
-        self.num_features = sum(self.member_widths)
-        self.head_hidden_size = features * len(bodies)
-        self.heads = nn.ModuleList(
-            nn.Sequential(nn.Dropout(drop_rate), new_classifier(width, features, like=body))
-            for width, body in zip(self.member_widths, bodies, strict=True)
-        )
+        self.head_hidden_size, self.drop_rate = features * len(bodies), drop_rate
+        self._draw_heads(features)
         self.head_drop = nn.Dropout(final_drop_rate)
         self.fc: nn.Module = nn.Identity()
         self.reset_classifier(num_classes)
         self.feature_info = _feature_info(bodies)
         self.train()
+
+    def _draw_heads(self, features: int) -> None:
+        """Gives each member a newly drawn linear layer, from as many features as it has now."""
+        self.member_widths = [_width(member) for member in self.members]
+        self.num_features = sum(self.member_widths)
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Dropout(self.drop_rate), new_classifier(width, features, like=member))
+            for width, member in zip(self.member_widths, self.members, strict=True)
+        )
 
     @classmethod
     def from_config(cls, config: EnsembleConfig) -> "ReseptionEnsemble":
@@ -98,25 +102,29 @@ class ReseptionEnsemble(nn.Module):
         self,
         x: Tensor,
         indices: int | Sequence[int] | None = None,
-        *,
         norm: bool = False,
         stop_early: bool = False,
         output_fmt: str = "NCHW",
         intermediates_only: bool = False,
-    ) -> tuple[Tensor, list[Tensor]] | list[Tensor]:
+        output_dict: bool = False,
+    ) -> Intermediates:
         """Returns what `Reseption.forward_intermediates` does, the members' maps side by side.
 
         Raises:
             ValueError: the members have no levels in common, as with networks of another family.
         """
         check_output_fmt(output_fmt)
-        if not self.feature_info:
-            raise UserError("the members of this ensemble have no feature maps in common")
-        wanted = self.feature_info.select(indices)
+        wanted = self._levels(indices)
         members: list[Any] = list(self.members)
         results = [member.forward_intermediates(x, wanted, stop_early=stop_early) for member in members]
         maps = [torch.cat(level, 1) for level in zip(*(maps for _, maps in results), strict=True)]
-        return maps if intermediates_only else (torch.cat([last for last, _ in results], 1), maps)
+        last = torch.cat([last for last, _ in results], 1)
+        return intermediates(last, maps, intermediates_only, output_dict)
+
+    def _levels(self, indices: int | Sequence[int] | None) -> list[int]:
+        if not self.feature_info:
+            raise UserError("the members of this ensemble have no feature maps in common")
+        return self.feature_info.select(indices)
 
     def get_classifier(self) -> nn.Module:
         """Returns the last linear layer, or `Identity` where `num_classes` is 0."""
@@ -128,16 +136,22 @@ class ReseptionEnsemble(nn.Module):
         if self._timm_cfg is not None:
             return self._timm_cfg
         config: Any = self.config or self.members[0].pretrained_cfg
+        first = tuple(
+            f"members.{number}.{name}"
+            for number, member in enumerate(self.members)
+            for name in _first_convs(member)
+        )
         if isinstance(config, dict):
             own = {
                 "mean": self.card.mean,
                 "std": self.card.std,
                 "num_classes": self.num_classes,
+                "first_conv": first,
                 "classifier": "fc",
                 "label_names": self.card.labels or None,
             }
             return {**config, **own}
-        return self.card.timm_cfg(config.in_chans, config.input_size, self.num_classes)
+        return self.card.timm_cfg(config.in_chans, config.input_size, self.num_classes, first)
 
     @pretrained_cfg.setter
     def pretrained_cfg(self, cfg: dict[str, Any]) -> None:
@@ -154,6 +168,39 @@ class ReseptionEnsemble(nn.Module):
         self.fc = new_classifier(self.head_hidden_size, num_classes, like=self.heads)
         self.num_classes = num_classes
         self.card = self.card.for_new_classifier(num_classes)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Has the members compute their activations again for the gradient of the input: their weights have none."""
+        for member in self.members:
+            if callable(setting := getattr(member, "set_grad_checkpointing", None)):
+                setting(enable)
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Returns which parameters make a group, from the input to the output, for timm's decay by layers."""
+        return {"stem": r"^members\.", "blocks": [(r"^heads\.", (0,))]}
+
+    def no_weight_decay(self) -> set[str]:
+        """Returns the names of parameters without decay: none, as those of one dimension are exempt anyway."""
+        return set()
+
+    def prune_intermediate_layers(
+        self, indices: int | Sequence[int] | None = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Leaves out the members' stages after the last level chosen, and the classifier; returns the levels' numbers.
+
+        Where a member loses stages, all members' linear layers are drawn anew, from what its last map has, pooled.
+        """
+        wanted = self._levels(indices)
+        if max(wanted) + 1 < len(self.feature_info):
+            members: list[Any] = list(self.members)
+            for member in members:
+                member.prune_intermediate_layers(wanted)
+                member.reset_classifier(0, "avg")
+            self._draw_heads(self.head_hidden_size // len(members))
+            self.train(self.training)
+        if prune_head:
+            self.reset_classifier(0)
+        return wanted
 
     def train(self, mode: bool = True) -> "ReseptionEnsemble":
         """Sets the heads to training or evaluation; the members stay in evaluation."""
@@ -181,6 +228,12 @@ def _body(member: nn.Module) -> Any:
     body: Any = copy.deepcopy(member)
     body.reset_classifier(0)
     return body.requires_grad_(False)
+
+
+def _first_convs(member: Any) -> tuple[str, ...]:
+    """Returns the names of a member's first convolutions, as its record has them."""
+    names = getattr(member, "pretrained_cfg", {}).get("first_conv") or ()
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _width(body: Any) -> int:

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from .errors import UserError
 
+Intermediates = tuple[Tensor, list[Tensor]] | list[Tensor] | dict[str, Any]
+"""What `forward_intermediates` returns: the last map and those of levels, or the latter alone, or both by name."""
+
 
 class Feature(dict[str, Any]):
     """One level: `num_chs` channels, one step per `reduction` input pixels, the output of `module`.
@@ -45,10 +48,10 @@ class FeatureInfo(list[Feature]):
             return self[idx][key]
         return [level[key] for level in (self if idx is None else [self[number] for number in idx])]
 
-    def get_dicts(
-        self, keys: Sequence[str] | None = None, idx: Sequence[int] | None = None
-    ) -> list[dict[str, Any]]:
-        """Returns the entries named (all for None) of the levels named (all for None)."""
+    def get_dicts(self, keys: Sequence[str] | None = None, idx: int | Sequence[int] | None = None) -> Any:
+        """Returns the entries named (all for None) of each level, of the levels named, or of one."""
+        if isinstance(idx, int):
+            return self.get_dicts(keys, [idx])[0]
         levels = self if idx is None else [self[number] for number in idx]
         return [{key: level[key] for key in (level if keys is None else keys)} for level in levels]
 
@@ -89,6 +92,15 @@ def check_output_fmt(output_fmt: str) -> None:
     """Raises ValueError for a layout of feature maps other than `NCHW`."""
     if output_fmt != "NCHW":
         raise UserError(f"output_fmt is {output_fmt!r}; allowed: 'NCHW'")
+
+
+def intermediates(
+    last: Tensor, maps: list[Tensor], intermediates_only: bool, output_dict: bool
+) -> Intermediates:
+    """Returns maps, with the network's last one unless `intermediates_only`, in the form that timm's networks give."""
+    if output_dict:
+        return {"image_intermediates": maps} | ({} if intermediates_only else {"image_features": last})
+    return maps if intermediates_only else (last, maps)
 
 
 class FeatureExtractor(nn.Module):

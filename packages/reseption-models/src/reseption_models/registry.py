@@ -49,7 +49,7 @@ def create_model(
         device: where its tensors are made; the default device for None.
         dtype: of its floating-point tensors; torch's default for None.
         overrides: fields of `ReseptionConfig`, such as `width_multiplier`; for an ensemble those that
-            scale its members, and `features` and `final_drop_rate`.
+            its members share, and `features` and `final_drop_rate`.
 
     Raises:
         ValueError: an unknown name or field, a value out of its range, or weights that do not fit.

@@ -6,7 +6,7 @@ V1 and V2 are two configurations of it. Thesis, Chapter 6.
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, overload
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ from .blocks import (
 from .card import ModelCard
 from .config import MAX_CLASSES, MIN_INPUT_SIZE, RESEPTION_V1, ReseptionConfig, Widths, check_global_pool
 from .errors import UserError
-from .features import Feature, FeatureInfo, check_output_fmt
+from .features import Feature, FeatureInfo, Intermediates, check_output_fmt, intermediates
 
 STAGES = ("stem1", "stem2", "stage_a", "stage_b", "stage_c")
 
@@ -127,39 +127,16 @@ class Reseption(nn.Module):
             return y
         return stage(x)  # type: ignore[no-any-return]
 
-    @overload
-    def forward_intermediates(
-        self,
-        x: Tensor,
-        indices: int | Sequence[int] | None = ...,
-        *,
-        norm: bool = ...,
-        stop_early: bool = ...,
-        output_fmt: str = ...,
-        intermediates_only: Literal[True],
-    ) -> list[Tensor]: ...
-    @overload
-    def forward_intermediates(
-        self,
-        x: Tensor,
-        indices: int | Sequence[int] | None = ...,
-        *,
-        norm: bool = ...,
-        stop_early: bool = ...,
-        output_fmt: str = ...,
-        intermediates_only: Literal[False] = ...,
-    ) -> tuple[Tensor, list[Tensor]]: ...
-
     def forward_intermediates(
         self,
         x: Tensor,
         indices: int | Sequence[int] | None = None,
-        *,
         norm: bool = False,
         stop_early: bool = False,
         output_fmt: str = "NCHW",
         intermediates_only: bool = False,
-    ) -> tuple[Tensor, list[Tensor]] | list[Tensor]:
+        output_dict: bool = False,
+    ) -> Intermediates:
         """Returns the last feature map and the maps of the levels chosen, or only the latter.
 
         Args:
@@ -169,6 +146,7 @@ class Reseption(nn.Module):
             stop_early: compute nothing beyond the last level chosen.
             output_fmt: as in timm; only `NCHW`.
             intermediates_only: return the list alone.
+            output_dict: return them by name: `image_intermediates`, and the last map as `image_features`.
         """
         check_output_fmt(output_fmt)
         check_input(x, self.in_chans)
@@ -180,7 +158,7 @@ class Reseption(nn.Module):
             x = self._stage_output(name, x)
             if level in wanted:
                 maps.append(x)
-        return maps if intermediates_only else (x, maps)
+        return intermediates(x, maps, intermediates_only, output_dict)
 
     def get_classifier(self) -> nn.Module:
         """Returns the linear layer, or `Identity` where `num_classes` is 0."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from .card import ModelCard
+from .card import FIRST_CONV, ModelCard
 from .catalog import list_models, model_entry
 from .config import EnsembleConfig
 from .errors import UserError
@@ -19,14 +19,14 @@ MIN_TIMM_SIZE = 107  # below it the last grid is one pixel, and training needs a
 def _default_cfg(name: str) -> dict[str, Any]:
     """Returns timm's record of a network that nobody has trained."""
     config = model_entry(name).config
-    first = "members.0.stem1" if isinstance(config, EnsembleConfig) else "stem1"
-    cfg = ModelCard().timm_cfg(config.in_chans, config.input_size, config.num_classes)
+    members = config.members if isinstance(config, EnsembleConfig) else ()
+    first = tuple(f"members.{number}.{FIRST_CONV}" for number in range(len(members))) or FIRST_CONV
+    cfg = ModelCard().timm_cfg(config.in_chans, config.input_size, config.num_classes, first)
     del cfg["label_names"]
     return {
         **cfg,
         "pool_size": (_last_grid(config.input_size),) * 2,
         "min_input_size": (config.in_chans, MIN_TIMM_SIZE, MIN_TIMM_SIZE),
-        "first_conv": f"{first}.conv1.conv",
     }
 
 
@@ -74,10 +74,11 @@ def _entrypoint(name: str) -> Callable[..., nn.Module]:
         from timm.models import build_model_with_cfg
         from timm.models._builder import resolve_pretrained_cfg
 
-        if side := arguments.get("input_size"):  # of which timm knows nothing
-            own = {"input_size": (arguments.get("in_chans", 3), side, side)}
-            pretrained_cfg_overlay = {**own, **(pretrained_cfg_overlay or {})}
         resolved = resolve_pretrained_cfg(name, pretrained_cfg, pretrained_cfg_overlay)
+        if side := arguments.get("input_size"):  # of which timm knows nothing
+            # of weights, the channels are theirs: timm adapts them from those
+            channels = resolved.input_size[0] if pretrained else arguments.get("in_chans", 3)
+            pretrained_cfg_overlay = {"input_size": (channels, side, side), **(pretrained_cfg_overlay or {})}
         if pretrained and not resolved.has_weights:
             raise UserError(f"no weights are published for {name}; load yours with checkpoint_path")
         getter = isinstance(model_entry(name).config, EnsembleConfig)
