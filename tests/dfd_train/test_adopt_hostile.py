@@ -53,6 +53,8 @@ def refused(made, said: str) -> None:
         ("input", "size", 10**9, "size=1000000000: must be a whole number in 1 ≤ size ≤ 4096"),
         ("input", "shorter", 10**9, "shorter=1000000000: must be"),
         ("input", "std", [0.0, 0.5, 0.5], "std=(0.0, 0.5, 0.5): must be"),
+        ("input", "std", [1e-320, 0.5, 0.5], "std=(1e-320, 0.5, 0.5): must be"),
+        ("input", "mean", [1e308, 0.5, 0.5], "mean=(1e+308, 0.5, 0.5): must be"),
         ("crop", "margin", 1e308, "margin=1e+308: must be"),
         ("video", "frames", 10**12, "video.frames is 1000000000000: Expected `int` <= 10000"),
         ("output", "classes", 10**9, "output.classes is 1000000000: Expected `int` <= 65536"),

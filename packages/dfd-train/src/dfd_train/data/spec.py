@@ -24,7 +24,8 @@ Interpolation = Literal[
     "pillow-lanczos",
 ]
 
-Deviation = Annotated[float, Range(gt=0)]
+Mean = Annotated[float, Range(ge=-1e6, le=1e6)]
+Deviation = Annotated[float, Range(ge=1e-6, le=1e6)]  # beyond, float32 has no numbers for the pixels
 LARGEST_INPUT = 4096  # pixels a side, as the setting model.input_size has it
 
 
@@ -36,7 +37,7 @@ class InputSpec(Checked):
     """
 
     size: Annotated[int, Range(ge=1, le=LARGEST_INPUT)]
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    mean: tuple[Mean, Mean, Mean] = (0.5, 0.5, 0.5)
     std: tuple[Deviation, Deviation, Deviation] = (0.5, 0.5, 0.5)
     fit: Fit = "stretch"
     """stretch both sides; longer side to `size`, centred on black; shorter side to `shorter`, then the centre: where
