@@ -355,6 +355,16 @@ def test_weights_that_do_not_fit_are_counted_and_named(detector, tmp_path, chang
     assert not (tmp_path / "out").exists()
 
 
+def test_names_of_a_module_around_a_network_of_timms_are_understood(weights, tmp_path) -> None:
+    """As Lightning saves it."""
+    state = torch.load(weights, weights_only=True)["state_dict"]
+    inner = {name.replace("module.", "model.net."): value for name, value in state.items()}
+    torch.save({"state_dict": inner, "epoch": 3}, tmp_path / "last.ckpt")
+    out = ["-o", str(tmp_path / "out"), "--fake", "1"]
+    assert main(["adopt", "timm:test_resnet", "--weights", str(tmp_path / "last.ckpt"), *out]) == 0
+    assert load_adopted(tmp_path / "out").card.keys.rename == ((r"^model\.net\.", ""),)
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_best_loss_of_numpy_beside_the_weights_is_no_code(weights, tmp_path, zipped) -> None:
     """As DFDC's winner saved them, in the format of before zip: with epoch and the best loss."""

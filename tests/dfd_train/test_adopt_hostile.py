@@ -152,6 +152,9 @@ CROPPED = {
     [
         (VIT, {"resample": "bicubic"}, "resample is bicubic, must be a number"),
         (VIT, {"resample": None}, "resample is None, must be a number"),
+        (VIT, {"size": None}, "size is {}, must be square"),
+        (VIT, {"image_processor_type": "MobileViTImageProcessor", "do_center_crop": False},  # it swaps colours
+         "MobileViTImageProcessor with these settings makes pictures otherwise than can be said here"),
         (VIT, {"resample": 2.5}, "resample is 2.5; allowed: 0, 1, 2, 3"),
         (VIT, {"image_mean": ["a", "b", "c"]}, "image_mean is a, must be a number"),
         (VIT, {"image_std": None}, "image_std is None, must be a number"),
@@ -179,12 +182,32 @@ def test_a_models_folder_of_the_wrong_kinds_is_one_line(config, processor, said,
 
 
 @pytest.mark.parametrize(
+    ("processor", "mean", "std"),
+    [
+        ({"do_rescale": False, "image_mean": [127.5] * 3, "image_std": [51.0] * 3}, 0.5, 0.2),
+        ({"image_processor_type": "EfficientNetImageProcessor"}, 0.5, 0.25),
+    ],
+)
+def test_pictures_of_255_levels_and_those_divided_twice_are_made_as_the_processor_does(
+    processor, mean, std, tmp_path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(VIT))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**PROCESSOR, **processor}))
+    found = huggingface_card(tmp_path, Wishes("mine")).input
+    assert found.mean == pytest.approx((mean,) * 3) and found.std == pytest.approx((std,) * 3)
+
+
+@pytest.mark.parametrize(
     ("config", "processor", "said"),
     [
         ({"num_labels": 10**9}, {}, "num_labels is 1000000000: at most 10000000 is allowed"),
         ({"num_hidden_layers": 60000}, {}, "model mine: its arguments ask for more than"),
         ({"image_size": 10**6}, {}, "model mine: its arguments ask for more than"),
-        ({}, {**CROPPED, "crop_size": 64}, "mine cannot take pictures of 64 x 64 pixels: Input image size"),
+        (
+            {},
+            {**CROPPED, "size": {"shortest_edge": 64}, "crop_size": 64},
+            "mine cannot take pictures of 64 x 64",
+        ),
     ],
 )
 def test_a_models_config_is_compared_with_its_weights(config, processor, said, tmp_path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dfd_train.adopt.builders.timm_networks import create
-from dfd_train.adopt.card import Card, Output
+from dfd_train.adopt.card import Card, Keys, Output
 from dfd_train.adopt.labels import fake_outputs
 from dfd_train.adopt.processors import RESAMPLE, enlarged, input_of_processor, three
 from dfd_train.adopt.states import AuthorsWeights
@@ -91,7 +91,9 @@ def timm_card(model: str, weights: AuthorsWeights, wishes: Wishes) -> Card:
     own = create(model).pretrained_cfg
     names = own.get("classifier") or ""
     first = names if isinstance(names, str) else names[0]
-    bias = next((t for name, t in weights.state.items() if name.endswith(f"{first}.bias")), None)
+    found = [name for name in weights.state if f".{name}".endswith(f".{first}.bias")]
+    name = min(found, key=len, default="")  # the outermost: parts inside may be called alike
+    bias = weights.state.get(name)
     if not first or bias is None or bias.ndim != 1:
         raise UserError(
             f"{weights.path} has no {first or 'classifier'}.bias: how many outputs does it have? Write a card"
@@ -102,6 +104,7 @@ def timm_card(model: str, weights: AuthorsWeights, wishes: Wishes) -> Card:
         [f"{index}" for index in range(len(bias))],
         wishes,
         "timm's for the network, unknown for the weights",
+        name.removesuffix(f"{first}.bias"),
     )
 
 
@@ -138,7 +141,15 @@ def _timm_folder_card(folder: Path, config: Mapping[str, Any], wishes: Wishes) -
     return _timm(str(config["architecture"]), own, list(map(str, labels)), wishes, _licence(folder))
 
 
-def _timm(model: str, own: Mapping[str, Any], labels: Sequence[str], wishes: Wishes, licence: str) -> Card:
+def _timm(
+    model: str,
+    own: Mapping[str, Any],
+    labels: Sequence[str],
+    wishes: Wishes,
+    licence: str,
+    prefix: str = "",
+) -> Card:
+    """Returns the card of timm's network, whose names begin with `prefix` in the file, as a module around it has it."""
     where = f"timm:{model}"
     shape = own.get("input_size")
     size = shape[-1] if isinstance(shape, list | tuple) and shape else shape
@@ -171,6 +182,7 @@ def _timm(model: str, own: Mapping[str, Any], labels: Sequence[str], wishes: Wis
         crop=wishes.crop,
         remarks=(wishes.remark,),
         arguments={"model": model},
+        keys=Keys(((f"^{re.escape(prefix)}", ""),) if prefix else ()),
         output=output,
     )
 

@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from dfd_train.adopt.builders.encoders import need_transformers
+from dfd_train.data.fitting import fit, normalize
 from dfd_train.data.spec import LARGEST_INPUT, InputSpec, Interpolation
 from dfd_train.errors import UserError, first_line
 from ffpp_prep.options import shown
@@ -20,6 +24,7 @@ RESAMPLE: dict[float, Interpolation] = {
     3: "pillow-bicubic",
 }
 """transformers' numbers for them"""
+_ROUNDING = 2.0  # of 255 levels, on average: libraries' ways to resize differ by less on smooth pictures
 
 
 def input_of_processor(table: Mapping[str, Any], config: Mapping[str, Any], where: Path) -> InputSpec:
@@ -34,10 +39,41 @@ def input_of_processor(table: Mapping[str, Any], config: Mapping[str, Any], wher
         UserError: it is no processor of transformers, or does what no `InputSpec` can say.
     """
     processor = _processor(table, config, where)
+    spec = _stated(processor, where)
+    _check_alike(processor, spec, where)
+    return spec
+
+
+def _check_alike(processor: Any, spec: InputSpec, where: Path) -> None:
+    """Raises UserError unless the processor makes of a picture what `spec` does, but for its library's rounding.
+
+    So whatever a processor does besides, such as swapping colours or normalising twice, is not passed over.
+    """
+    side = max(spec.size, spec.shorter)
+    picture = np.zeros((side + 8, side + 24, 3), np.uint8)
+    picture[...] = np.linspace((0, 250, 30), (250, 0, 220), side + 24)
+    picture[: side // 2] //= 2
+    try:
+        theirs = np.asarray(
+            processor(images=Image.fromarray(picture), return_tensors="np")["pixel_values"][0]
+        )
+    except Exception as error:  # whatever a library makes of values that it does not know
+        raise UserError(f"{where}: {first_line(error)}") from None
+    ours = normalize(fit(picture, spec), spec).numpy()
+    allowed = _ROUNDING / 255 / np.array(spec.std)[:, None, None]
+    if theirs.shape != ours.shape or not (np.abs(theirs - ours) / allowed).mean() < 1:
+        raise UserError(
+            f"{where}: {type(processor).__name__} with these settings makes pictures otherwise than can be said here; "
+            "write a card"
+        )
+
+
+def _stated(processor: Any, where: Path) -> InputSpec:
     if not getattr(processor, "do_resize", True):
         raise UserError(f"{where}: do_resize is false; write a card with the size that it was trained at")
     factor = number(getattr(processor, "rescale_factor", 1 / 255) or 1 / 255, "rescale_factor", where)
-    if getattr(processor, "do_rescale", True) and not math.isclose(factor, 1 / 255, rel_tol=1e-3):
+    rescaled = getattr(processor, "do_rescale", True)
+    if rescaled and not math.isclose(factor, 1 / 255, rel_tol=1e-3):
         raise UserError(f"{where}: rescale_factor is {factor:g}; allowed: 1/255")
     how = RESAMPLE.get(number(processor.resample, "resample", where))
     if how is None:
@@ -50,7 +86,11 @@ def input_of_processor(table: Mapping[str, Any], config: Mapping[str, Any], wher
         if normalised
         else ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     )
-    size = dict(processor.size)
+    if getattr(processor, "include_top", False):  # EfficientNet's divides by it twice
+        std = tuple(value * value for value in std)  # type: ignore[assignment]
+    if not rescaled:  # mean and deviation are of values from 0 to 255
+        mean, std = (tuple(value / 255 for value in values) for values in (mean, std))  # type: ignore[assignment]
+    size = dict(processor.size or {})
     crop = (
         dict(processor.crop_size)
         if getattr(processor, "do_center_crop", False) and processor.crop_size
