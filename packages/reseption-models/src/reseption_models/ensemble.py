@@ -170,7 +170,7 @@ class ReseptionEnsemble(nn.Module):
         self.card = self.card.for_new_classifier(num_classes)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Has the members compute their activations again for the gradient of the input: their weights have none."""
+        """Computes the members' activations again for the gradient of the input: their weights have none."""
         for member in self.members:
             if callable(setting := getattr(member, "set_grad_checkpointing", None)):
                 setting(enable)
