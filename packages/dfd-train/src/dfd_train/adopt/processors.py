@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image as Pillow
 
 from dfd_train.adopt.builders.encoders import need_transformers
 from dfd_train.data.fitting import fit, normalize
 from dfd_train.data.spec import LARGEST_INPUT, InputSpec, Interpolation
 from dfd_train.errors import UserError, first_line
+from ffpp_prep.format.geometry import Image
 from ffpp_prep.options import shown
 
 RESAMPLE: dict[float, Interpolation] = {
@@ -50,12 +51,12 @@ def _check_alike(processor: Any, spec: InputSpec, where: Path) -> None:
     So whatever a processor does besides, such as swapping colours or normalising twice, is not passed over.
     """
     side = max(spec.size, spec.shorter)
-    picture = np.zeros((side + 8, side + 24, 3), np.uint8)
+    picture: Image = np.zeros((side + 8, side + 24, 3), np.uint8)
     picture[...] = np.linspace((0, 250, 30), (250, 0, 220), side + 24)
     picture[: side // 2] //= 2
     try:
         theirs = np.asarray(
-            processor(images=Image.fromarray(picture), return_tensors="np")["pixel_values"][0]
+            processor(images=Pillow.fromarray(picture), return_tensors="np")["pixel_values"][0]
         )
     except Exception as error:  # whatever a library makes of values that it does not know
         raise UserError(f"{where}: {first_line(error)}") from None
