@@ -111,7 +111,7 @@ def test_the_balanced_sampler_draws_classes_and_videos_alike() -> None:
 def test_the_balanced_sampler_needs_both_classes() -> None:
     crops = FaceCrops(WORK, size=32)
     crops.table = crops.table[crops.table["label"] == 0]
-    with pytest.raises(UserError, match=r"all \d+ crops are real; both classes are needed"):
+    with pytest.raises(UserError, match=r"there are real crops only, \d+; both classes are needed"):
         crops.balanced_sampler()
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from readable import assert_readable
+
 from dfd_train.predict.page import script
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -34,7 +36,7 @@ def without_own(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def active(paths: Iterable[Path]) -> dict[str, dict[str, object]]:
-    """What acts in each page, as a real browser sees it, by file name."""
+    """What acts in each page, as a real browser sees it, by file name; that each can be read is made sure of."""
     from playwright.sync_api import sync_playwright
 
     found = {}
@@ -45,5 +47,6 @@ def active(paths: Iterable[Path]) -> dict[str, dict[str, object]]:
             page.goto(path.resolve().as_uri())
             found[str(path)] = without_own(page.evaluate(ACTIVE))
             assert page.locator("body").inner_text().strip()
+            assert_readable(page)
         browser.close()
     return found

@@ -113,7 +113,7 @@ def test_predict_gives_a_score_and_no_verdict_with_its_licence(detector, photogr
     assert found["status"] == "scored" and found["verdict"] is None
     assert any("Licence:" in sentence for sentence in found["meaning"])
     said = " ".join(found["meaning"])
-    assert "the weights' origin is not known here. Licence: timm's for the network" in said
+    assert "weights of unknown origin, not trained here. Licence: timm's for the network" in said
     assert "published" not in said and "yours" not in said, (
         "a reader of the page has published and owns nothing"
     )
@@ -152,7 +152,8 @@ def test_evaluate_calibrate_compare_and_robustness_take_it(detector, aligned, wo
     assert load_scorer(detector, "cpu").facts.threshold is not None
     assert main(["compare", str(run), str(detector), "--out", str(tmp_path / "compared")]) == 0
     page = (tmp_path / "compared/compare.html").read_text()
-    assert "a published detector" in page and "Licence:" in page
+    assert "published" not in page and "Licence:" in page, "nobody is known to have published it"
+    assert "timm:test_resnet, weights of unknown origin, trained on data not known here" in page
     assert main(["robustness", str(detector), *data, "--only", "jpeg", "--out", str(tmp_path / "rob")]) == 0
     assert "Licence:" in (tmp_path / "rob/robustness.html").read_text()
     assert main(["evaluate", str(aligned), *data]) == 2, "its crops need the videos, which are not there"

@@ -8,6 +8,7 @@ import PIL.Image
 import prediction
 import pytest
 from hostile_pages import ACTIVE, CHROMIUM, EVIL, HARMLESS, active, without_own
+from readable import assert_readable
 from serving import serve
 
 from dfd_train.calibration.score import DeployedScore
@@ -93,6 +94,7 @@ def test_page_of_serve(run, photo, tmp_path) -> None:
         page.set_input_files("#file", files)
         page.locator("li.finished").nth(1).wait_for(timeout=60_000)
         assert page.evaluate(ACTIVE) == own
+        assert_readable(page)
         assert "onerror=hacked=1" in page.locator("#list").inner_text() and "onload" in page.inner_text(
             "#model"
         )

@@ -108,10 +108,11 @@ def test_predict_says_in_what_it_computed(run, tmp_path) -> None:
         (network,) = json.loads((out / "face.png/result.json").read_text())["evidence"]["networks"]
         page = (out / "face.png/report.html").read_text()
         if more:
-            assert network["precision"] == "bf16" and "on cpu in bf16" in page
+            assert network["precision"] == "bf16" and "the processor (CPU), in 16-bit numbers (bf16)" in page
             assert network["checked"] == kept_checks(run)[0].sentence() and network["checked"] in page
         else:
-            assert network["precision"] == "fp32" and not network["checked"] and "on cpu in fp32" in page
+            assert network["precision"] == "fp32" and not network["checked"]
+            assert "the processor (CPU), in 32-bit numbers (fp32)" in page
     again = ["--file", str(tmp_path / "face.png"), "--again", str(run), "--device", "cpu"]
     assert main(["verify-report", str(out / "face.png"), *again]) == 0  # in bf16, as the report says
 

@@ -293,7 +293,7 @@ def test_a_demonstration_says_so_everywhere_and_gives_no_verdict(
         assert set(pd.read_csv(folder / "frames.csv")["note"]) == {DEMONSTRATION}
         page = (folder / "report.html").read_text()
         assert DEMONSTRATION.capitalize() in page and "Looks like" not in page
-        assert "Threshold" not in page and "Set on" not in page  # of a verdict that isn't given
+        assert "alled fake above" not in page and "set on" not in page  # of a verdict that isn't given
     with av.open(str(tmp_path / "out/two.mp4/annotated.mp4")) as video:
         assert video.metadata["comment"] == DEMONSTRATION
         foot = next(video.decode(video=0)).to_ndarray(format="rgb24")[-4:, :60]

@@ -11,6 +11,7 @@ import sys
 import termios
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import pytest
 
 from dfd_train.cli import main
 from dfd_train.predict import outputs
+from dfd_train.predict.copies import copies
 from dfd_train.predict.inputs import source_of
 from dfd_train.predict.outputs import read_result
 from ffpp_prep.format.files import sha256_of
@@ -85,10 +87,31 @@ def test_the_index_stands_over_earlier_commands_too(run, tmp_path) -> None:
     assert all(row["models"] == "one (tiny_networks:with_batch_norm)" for row in rows)
     page = (out / "index.html").read_text()
     assert "a.png/report.html" in page and "b.png/report.html" in page and "2 scored" in page
-    # two names of the same bytes can be told, and when each was scored
+    # the same bytes under two names are pointed out
+    assert "2 files are not unique" in page and rows[0]["file_sha256"] == sha256_of(tmp_path / "a.png")
+    assert [row["same_bytes_as"] for row in rows] == ["b.png", "a.png"]
+    for other in ("a.png", "b.png"):
+        assert f'same bytes as <a href="{other}/report.html">{other}</a>' in page
+    # and when each was scored
     shown = re.findall(r"(\S+ \S+), SHA-256 (\w{8})…", page)
     assert [sha256 for _, sha256 in shown] == [sha256_of(tmp_path / "a.png")[:8]] * 2
     assert all(datetime.fromisoformat(made.rpartition(">")[2]).tzinfo for made, _ in shown)
+
+
+def test_of_many_equal_files_one_is_named_and_the_others_counted(run, tmp_path) -> None:
+    PIL.Image.fromarray(prediction.faces(1)[0]).save(tmp_path / "a.png")
+    scored(run, tmp_path / "a.png", "--out", tmp_path / "out")
+    one = read_result(tmp_path / "out/a.png")
+    assert one is not None and one.evidence is not None
+    other = replace(one, file="other.png", evidence=replace(one.evidence, file_sha256="0" * 64))
+    unread = replace(one, evidence=replace(one.evidence, file_sha256=""))
+    found = copies([("a", one), ("b", replace(one, file="b.png")), ("c", one), ("d", other), ("e", unread)])
+    assert {folder: (copy.folder, copy.said) for folder, copy in found.items()} == {
+        "a": ("b", "b.png and 1 more"),
+        "b": ("a", "a.png and 1 more"),
+        "c": ("a", "a.png and 1 more"),
+    }
+    assert not copies([("e", unread), ("f", unread), ("g", replace(one, evidence=None))])
 
 
 def test_the_index_names_what_another_state_of_the_model_scored(run, small_set, tmp_path) -> None:

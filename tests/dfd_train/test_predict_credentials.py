@@ -14,8 +14,8 @@ import pytest
 from clips import encode
 
 from dfd_train.predict import credentials
+from dfd_train.predict.credential_facts import NAME, facts_of_credentials
 from dfd_train.predict.credentials import Credentials, credentials_of
-from dfd_train.predict.facts import _credentials
 
 c2pa = pytest.importorskip("c2pa")
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -68,8 +68,9 @@ def test_what_a_signed_file_says(sign, photograph, film) -> None:
         assert found.signer == "A newsroom, Its signer" and found.generator == "a test's camera 7"
         assert found.actions == ("c2pa.created (trainedAlgorithmicMedia)",)
         assert "business" not in str(found) and found.reader.startswith("c2pa-python ")
-    rows = dict(_credentials(found))
-    assert "whose signature and hashes fit this file" in rows["Content credentials (C2PA)"]
+    rows = dict(facts_of_credentials(found))
+    assert "the signature and fingerprints in them fit this file" in rows[NAME]
+    assert rows["What they say was done"] == "created: made by generative AI (trainedAlgorithmicMedia)"
     assert rows["Signed by"] == found.signer and rows["Signed at"] == "no time stamp"
 
 
@@ -80,7 +81,8 @@ def test_what_was_changed_after_it_was_signed(sign, film, photograph) -> None:
     signed.write_bytes(content)
     found = credentials_of(signed)
     assert found.state == "broken" and found.failures == ("assertion.bmffHash.mismatch",)
-    assert "does not fit this file: assertion.bmffHash.mismatch" in _credentials(found)[0][1]
+    assert "don't fit this file" in facts_of_credentials(found)[0][1]
+    assert "(in C2PA's words: assertion.bmffHash.mismatch)" in facts_of_credentials(found)[0][1]
     signed = sign(photograph, "image/jpeg")
     signed.write_bytes(signed.read_bytes().replace(b"Its signer", b"Not signer"))
     assert credentials_of(signed).failures == ("claimSignature.mismatch",)

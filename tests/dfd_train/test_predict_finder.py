@@ -47,7 +47,10 @@ def test_where_the_ssd_finds_nothing_another_looks_once_more(weights: Path, tmp_
     assert "BlazeFace at a second look" in page
     result, page = answer(weights, tmp_path / "low", tmp_path / "head.png", "--threshold", "0.3")
     assert (result["media"]["detector"], result["media"]["second_look"]) == ("ssd", False)
-    assert result["media"]["threshold"] == 0.3 and "SSD MobileNet, score above 0.3" in page
+    assert (
+        result["media"]["threshold"] == 0.3
+        and "SSD MobileNet, where it was more than 0.3 sure of one" in page
+    )
     result, _ = answer(weights, tmp_path / "asked", tmp_path / "head.png", "--detector", "blazeface")
     assert (result["media"]["detector"], result["media"]["second_look"]) == ("blazeface", False)
 

@@ -251,6 +251,8 @@ def test_a_logit_that_overflows_next_is_no_number(logit) -> None:
     """A regression over such logits, as LIME's, would not be finite."""
     with pytest.raises(NotANumber, match="of 1 of 2 crops"):
         require_numbers(np.array([logit, 0], np.float32), "it")
+    with pytest.raises(NotANumber, match="of 1 of 1 crop:"):
+        require_numbers(np.array([logit], np.float32), "it")
     with pytest.raises(NotANumber, match="there is no explanation"):
         numbers(torch.tensor([logit, 0.0]))
     assert require_numbers(np.array([1e9]), "it") == numbers(torch.tensor([1e9], dtype=torch.float64)).numpy()

@@ -19,13 +19,16 @@ import pytest
 from hostile_pages import CHROMIUM
 from processes import wait_for_children, words
 
+from dfd_train.calibration.score import DeployedScore
 from dfd_train.cli import main
 from dfd_train.commands.predict import make_job
 from dfd_train.predict import batch
 from dfd_train.predict.analysis import Analysis
 from dfd_train.predict.batch import Job
+from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.inputs import Input, find_inputs
 from dfd_train.predict.outputs import read_result
+from dfd_train.predict.page import write_index
 from dfd_train.predict.parallel import predict_at_once
 
 
@@ -184,4 +187,31 @@ def test_the_index_is_searched_filtered_and_sorted(out) -> None:
                 "all => all.map(one => Number(one.dataset.score))"
             )
             assert scores == sorted(scores, reverse=falling)
+        browser.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_of_very_many_rows_the_first_are_shown_and_all_are_searched(out, tmp_path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    one = read_result(out / "face0.png")
+    assert one is not None
+    results = [(f"file{number}", replace(one, file=f"file{number}.png")) for number in range(502)]
+    index = write_index(tmp_path, results, Reading(("m",), "x", False, DeployedScore(), None))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(index.as_uri())
+        rows, count = page.locator(".files tbody tr"), page.locator("#count")
+        more = page.get_by_role("button", name="Show all 502")
+        assert rows.count() == 500 and count.inner_text() == "500 of 502 shown"
+        page.fill("#search", "file501")
+        assert rows.count() == 1 and not more.is_visible()
+        page.fill("#search", "")
+        more.click()
+        assert rows.count() == 502 and count.inner_text() == "" and not more.is_visible()
+        page.get_by_role("button", name="File").click()
+        assert rows.count() == 500
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert rows.count() == 502
         browser.close()

@@ -212,7 +212,7 @@ def test_words_for_numbers(prob, words, short) -> None:
         (
             9,
             9,
-            "9 were searched for faces. 12 were chosen to be scored, with boxes carried over between searched",
+            "9 were searched for faces. 12 were chosen to be scored, with the places of faces carried over between",
         ),
         (9, 0, "9 were searched for faces. 12 were chosen to be scored; 0 of the 12 showed a face."),
         (12, 9, "12 were searched for faces. 12 were chosen to be scored; 9 of the 12 showed a face."),
@@ -259,7 +259,7 @@ def test_a_few_validation_videos_are_counted_and_a_low_score_acquits_nobody() ->
         in said
     )
     assert "lower. Too few videos to mean much: 19 fake and 7 real." in said
-    assert "chose the model's checkpoint and settings, so they flatter it" in said
+    assert "decided which state of the model was kept, so they flatter it" in said
     assert "A low score does not show that a file is real." in said and "averaged over the frames" in said
     said, _ = meaning(value(0.8), reading([0.1] * 99 + [0.85], [0.9] * 10 + [0.7] * 10), 3, "image")
     assert (

@@ -26,7 +26,6 @@ from dfd_train.predict.page import answer
 from dfd_train.predict.result import Result, judge, standing_out
 from dfd_train.predict.shading import flatness
 from dfd_train.predict.thumbs import Thumbs
-from ffpp_prep.text.units import counted
 
 
 def analysis(
@@ -78,7 +77,16 @@ def test_many_faces_raise_the_bar() -> None:
 def test_too_few_people_for_so_many_looks_is_said() -> None:
     found = judged(analysis(*[np.full(12, 4.5)] * 13), people=60)
     assert found.verdict == "undecidable" and found.threshold is None
-    assert "259 real people must have been validated on; there were 60" in found.reason
+    assert "the model must have been tested on 259 real people; there were 60" in found.reason
+
+
+def test_one_face_is_not_called_one_faces() -> None:
+    found = judged(analysis(np.full(12, 4.5)), people=18)
+    assert found.verdict == "undecidable" and found.looks == 1
+    assert (
+        found.reason
+        == "to call a file fake, the model must have been tested on 19 real people; there were 18"
+    )
 
 
 @pytest.mark.parametrize("gap", [0.0, -4.0])
@@ -117,8 +125,10 @@ def test_a_score_without_a_verdict_accuses_and_acquits_nobody(logit, kind) -> No
         assert "A low score does not show that a file is real" in said
     assert not result.looks  # without which the page draws no bar
     facts = dict(facts_of_answer(result, read_together([bluish(None)])))
-    assert facts["Scale"] == "as the network gives it"
-    assert facts["Score taken over"] == f"all {counted(result.faces[0].frames_scored, 'scored frame')}"
+    assert facts["From the model's numbers to percent"] == "as the network gives them"
+    frames = result.faces[0].frames_scored
+    over = f"the mean over all {frames} scored frames" if frames > 1 else "that of the only scored frame"
+    assert facts["The score is"] == over
 
 
 def test_nothing_stands_out_where_all_frames_score_alike() -> None:
@@ -178,7 +188,7 @@ def test_a_single_picture_is_not_judged_by_averages_over_videos(tmp_path) -> Non
     found, result = photograph(tmp_path / "drawn.png", drawn.resize((640, 720)), learned())
     assert len(found.faces) == 1 and not result.faces[0].doubt
     assert result.prob is not None and result.verdict is None
-    assert "scored in 1 frame, those of the validation videos in 12 each" in result.reason
+    assert "scored in 1 frame, those of the videos that tested the model in 12 each" in result.reason
     of_pictures = replace(learned(), frames=1)
     assert photograph(tmp_path / "drawn.png", drawn.resize((640, 720)), of_pictures)[1].verdict == "real"
 

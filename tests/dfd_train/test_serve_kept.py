@@ -10,6 +10,10 @@ import pytest
 from hostile_pages import CHROMIUM
 from serving import folders, serve
 
+from dfd_train.cli import main
+from dfd_train.predict import credentials
+from dfd_train.serve import listening
+
 
 @pytest.fixture(scope="module")
 def runs(small_set_writer, tmp_path_factory) -> tuple[Path, Path]:
@@ -55,6 +59,17 @@ def test_reports_outlive_the_server_and_detectors_are_chosen(runs, tmp_path) -> 
         assert server.ask("GET", state["report"])[2] == (out / numbers[0] / "report/report.html").read_bytes()
         assert server.ask("GET", f"/uploads/{'0' * 24}")[0] == 404
     assert len(folders(out)) == 3
+
+
+def test_serve_says_what_predict_says_of_content_credentials(runs, monkeypatch, caplog, capsys) -> None:
+    """In the tests' own process, for a moment: without the extra, and without a server."""
+    find = credentials.find_spec
+    monkeypatch.setattr(credentials, "find_spec", lambda name: None if name == "c2pa" else find(name))
+    monkeypatch.setattr(listening, "serve", lambda app, place: None)
+    caplog.set_level("INFO")
+    assert main(["serve", str(runs[0]), "--port", "0", "--device", "cpu"]) == 0
+    said = caplog.text + "".join(capsys.readouterr())
+    assert "content credentials (C2PA) are not looked for; `pip install" in said
 
 
 @pytest.mark.full

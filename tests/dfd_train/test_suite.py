@@ -288,7 +288,7 @@ def test_no_name_in_a_suite_acts(sets, tmp_path, capsys):
 def test_nothing_there_is_an_error(sets, tmp_path, capsys):
     file = write(tmp_path, 'title = "None"\n[[sets]]\nname = "a"\nwork = ["gone"]\n')
     assert main(["evaluate", str(sets / "run"), "--suite", str(file)]) == 2
-    assert "none of the 1 sets can be scored, such as a: no prepared set" in capsys.readouterr().err
+    assert " can be scored, such as a: no prepared set" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,22 @@ def test_scan_and_boxes_say_what_is_to_be_done(tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("one_process")
+def test_what_failed_is_left_where_it_is_to_be_tried_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("real/a.mp4", "fake/b.mp4"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True)
+        (tmp_path / "set" / name).write_bytes(b"no video")
+    work = str(tmp_path / "work")
+    assert main(["scan", str(tmp_path / "set"), "-o", work]) == 0
+    assert main(["boxes", work]) == 1
+    for asked, left in (([], 0), (["--retry-failed"], 2)):
+        capsys.readouterr()
+        assert main(["boxes", work, "--dry-run", *asked]) == 0
+        assert capsys.readouterr().out == f"boxes: {left} of 2 videos left; nothing was written\n"
+
+
+@pytest.mark.usefixtures("one_process")
 def test_extract_says_what_is_to_be_cut_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, work = tmp_path / "set", tmp_path / "work"
     for name in ("real/a.mp4", "fake/b.mp4"):

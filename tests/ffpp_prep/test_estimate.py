@@ -78,7 +78,7 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "fake").mkdir()
     (tmp_path / "real" / "x.mp4").write_bytes(b"no video")
-    with pytest.raises(UserError, match="none of the 1 videos tried can be opened"):
+    with pytest.raises(UserError, match="1 video tried, none can be opened"):
         estimate_root(tmp_path)
 
 

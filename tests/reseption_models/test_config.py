@@ -86,7 +86,7 @@ def test_values_out_of_range_are_refused_by_name(field: str, value: Any) -> None
 
 
 def test_widths_that_do_not_add_up_are_refused() -> None:
-    with pytest.raises(ValueError, match="block_a concatenates to 200 channels, but 192 come in"):
+    with pytest.raises(ValueError, match="block_a concatenates to 200, but 192 come in"):
         ReseptionConfig(block_a=((72,), (48, 64), (48, 64, 64)))
 
 

@@ -166,8 +166,8 @@ def test_dropout_rates() -> None:
 
 
 def test_blocks_refuse_widths_that_do_not_fit() -> None:
-    with pytest.raises(ValueError, match="the branches give 192 channels, the block's width is 100"):
+    with pytest.raises(ValueError, match="the branches give 192, the block's width is 100"):
         ReseptionBlockA(width=100)
-    with pytest.raises(ValueError, match=r"widths \(48,\) name 1 convolutions, this branch has 2"):
+    with pytest.raises(ValueError, match=r"widths \(48,\) name 1, this branch has 2"):
         ReseptionBlockA(widths=((64,), (48,), (48, 64, 64)))
     assert ReseptionBlockA(width=100, remap=True)(torch.zeros(1, 100, 5, 7)).shape == (1, 100, 5, 7)

@@ -25,10 +25,18 @@ def test_what_a_container_says_of_itself(tmp_path) -> None:
     assert "MOV" in said.format and said.encoder.startswith("Lavf")
     assert said.created.startswith("2021-03-04T05:06:07")
     (track,) = said.tracks
-    assert track.startswith("video: h264 (High), yuv420p, 352 × 288, 25 frames a second, 0.80 s")
+    assert track.startswith(
+        "video: codec h264 (High), colours yuv420p, 352 × 288, 25 frames a second, 0.80 s"
+    )
     # frames out of order begin two later: the list skips what is not there
     assert said.edit_lists == ("track 1: 0.800 s from 0.080 s on",)
     assert "48.2" not in str(said) and "\x1b" not in str(said)
+
+
+def test_sound_for_one_ear_has_one_channel(tmp_path) -> None:
+    path = prediction.with_sound(tmp_path / "sound.mp4", prediction.faces(10))
+    said = container_of(Input(path, path.name))
+    assert said is not None and said.tracks[1].startswith("audio: codec aac (LC), 48000 Hz, 1 channel, ")
 
 
 def test_no_more_of_an_index_is_searched_for_edit_lists_than_a_film_has(tmp_path) -> None:

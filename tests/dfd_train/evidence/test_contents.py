@@ -2,8 +2,10 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
+from html import unescape
 
 import av
 import msgspec
@@ -14,8 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from reported import copied, found
 
+from dfd_train.calibration.score import DeployedScore
 from dfd_train.cli import main
 from dfd_train.predict import timeline
+from dfd_train.predict.ensemble import Reading
+from dfd_train.predict.page import write_page
 from dfd_train.predict.schema import schema_text, shipped_schema
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.trained_on import run_licence
@@ -47,6 +52,44 @@ def test_a_report_says_how_it_came_about(run, clip, report) -> None:
     assert f"torch {evidence.versions.torch}" in page and "<dt>Trained on</dt>" in page
 
 
+JARGON = (
+    *(
+        "logit",
+        "checkpoint",
+        "sigmoid",
+        "tensor",
+        "softmax",
+        "validation set",
+        "score above",
+        "on cpu",
+        "boxes",
+    ),
+    *("confidence", "epoch", "decoder", "hash"),
+)
+
+
+def test_an_editor_knows_the_words(report) -> None:
+    """What stands on the pages is said, or explained beside it; names of files and programs are no words."""
+    for path in (report / "report.html", report.parent / "index.html"):
+        html = re.sub(r"(?s)<(style|script)\b.*?</\1>", "", path.read_text())
+        text = re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", html))).lower()
+        assert [word for word in JARGON if word in text] == [], path
+        assert "sha-256 is a file's fingerprint" in text or "sha-256, the file's fingerprint" in text
+    assert "more than 0.45 sure of one, from 0 to 1" in (report / "report.html").read_text()
+    assert "the processor (CPU), in 32-bit numbers (fp32)" in (report / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("faces", "said"), [(24, ""), (25, "1 further face is in"), (26, "2 further faces are in")]
+)
+def test_faces_that_find_no_room_are_counted(report, tmp_path, faces, said) -> None:
+    result = found(report)
+    result = replace(result, faces=result.faces[:1] * faces)
+    write_page(tmp_path, result, None, Reading(("m",), "x", False, DeployedScore(), None))
+    page = (tmp_path / "report.html").read_text()
+    assert (said in page) if said else ("further" not in page)
+
+
 def test_a_run_s_licence_is_that_in_its_folder(run, tmp_path) -> None:
     assert run_licence(run) == ""
     (tmp_path / "LICENSE.md").write_text("\n# CC BY-NC 4.0\n\nsee elsewhere\n")
@@ -68,7 +111,7 @@ def test_counts_of_frames_agree(report) -> None:
     assert media is not None
     assert media.frames_scored == frames.loc[frames["logit"].notna(), "frame"].nunique() < media.frames_chosen
     more = media.frames_chosen > media.frames_looked_at
-    carried = ", with boxes carried over between searched frames" * more
+    carried = ", with the places of faces carried over between searched frames" * more
     assert (
         f"Of 100 frames, {media.frames_looked_at} were searched for faces. {media.frames_chosen} were chosen to be "
         f"scored{carried}; {media.frames_scored} of the {media.frames_chosen} showed a face."

@@ -306,7 +306,7 @@ def test_missing_scores(make_run, tmp_path, undrawn):
     ("content", "words"),
     [
         ("video,score\na,1\n", "lacks the column 'video_id'; there are"),
-        ("video_id,score\nnobody.mp4,0.5\n", "has a score of none of the 53 videos of test"),
+        ("video_id,score\nnobody.mp4,0.5\n", "has no score of any video of test, which has 53"),
         (
             "video_id,score\na,1.5\n",
             r"the score of a is 1\.5, must be between 0 .real. and 1; of a logit",

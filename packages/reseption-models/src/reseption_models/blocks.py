@@ -101,7 +101,7 @@ class ReseptionBlock(nn.Module):
     def __init__(self, width: int, branches: Branches, branches_width: int, remap: bool) -> None:
         super().__init__()
         if not remap and branches_width != width:
-            raise UserError(f"the branches give {branches_width} channels, the block's width is {width}")
+            raise UserError(f"channels: the branches give {branches_width}, the block's width is {width}")
         self.branches = branches
         self.map: nn.Module = BasicConv2d(branches_width, width, 1) if remap else nn.Identity()
         self.drop_path: nn.Module = nn.Identity()
@@ -229,7 +229,7 @@ def chain(
 ) -> nn.Sequential:
     """Returns `BasicConv2d` one after another, the last with `last_stride`; ValueError if lengths differ."""
     if len(widths) != len(kernels):
-        raise UserError(f"widths {widths} name {len(widths)} convolutions, this branch has {len(kernels)}")
+        raise UserError(f"convolutions: widths {widths} name {len(widths)}, this branch has {len(kernels)}")
     strides = [1] * (len(kernels) - 1) + [last_stride]
     layers = []
     for width, kernel, stride in zip(widths, kernels, strides, strict=True):

@@ -68,12 +68,12 @@ class ModelCard:
         if not all(value > 0 for value in self.std):
             raise UserError(f"std is {shown(self.std)}; allowed: numbers above 0")
         if len(self.mean) != len(self.std):
-            raise UserError(f"mean has {len(self.mean)} channels, std {len(self.std)}; allowed: as many")
+            raise UserError(f"channels: mean has {len(self.mean)}, std {len(self.std)}; allowed: as many")
         if self.color not in COLORS:
             raise UserError(f"color is {shown(self.color)}; allowed: {', '.join(COLORS)}")
         if _CHANNELS.get(self.color, len(self.mean)) != len(self.mean):
             raise UserError(
-                f"color is {self.color}, mean has {len(self.mean)} channels; allowed: {_CHANNELS[self.color]}"
+                f"color is {self.color}; channels: mean has {len(self.mean)}, allowed: {_CHANNELS[self.color]}"
             )
 
     @property
@@ -95,7 +95,7 @@ class ModelCard:
         """Raises ValueError unless labels and channels, where stated, are as many as such a network has."""
         if len(self.mean) != in_chans:
             raise UserError(
-                f"mean has {len(self.mean)} channels; allowed with in_chans={in_chans}: {in_chans}"
+                f"channels: mean has {len(self.mean)}; allowed with in_chans={in_chans}: {in_chans}"
             )
         count = max(2, num_classes)
         if len(self.labels) not in (0, count):

@@ -161,7 +161,7 @@ class ReseptionConfig:
         for name, output, width in zip("abc", outputs, self.grid_widths, strict=True):
             if output != width:
                 raise UserError(
-                    f"block_{name} concatenates to {output} channels, but {width} come in and are added; "
+                    f"channels: block_{name} concatenates to {output}, but {width} come in and are added; "
                     "change the widths or set remap"
                 )
 

@@ -78,7 +78,7 @@ class FeatureInfo(list[Feature]):
             return list(range(count))
         if isinstance(indices, int):
             if not 1 <= indices <= count:
-                raise UserError(f"{indices} levels were asked for; there are {count}")
+                raise UserError(f"levels: {indices} asked for, there are {count}")
             return list(range(count - indices, count))
         wrong = [index for index in indices if not -count <= index < count]
         if wrong:

@@ -98,7 +98,7 @@ def _load_pretrained(network: Network, name: str, source: str | Path, adapt_head
     if loaded.num_classes != network.num_classes:
         if not adapt_head:
             raise UserError(
-                f"{source} has {loaded.num_classes} logits, {network.num_classes} were asked for; "
+                f"logits: {source} has {loaded.num_classes}, {network.num_classes} were asked for; "
                 "allowed with adapt_head=True"
             )
         loaded.reset_classifier(network.num_classes)

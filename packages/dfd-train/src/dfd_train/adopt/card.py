@@ -116,16 +116,16 @@ class Card:
             except regex.error as error:
                 raise UserError(f"keys: {pattern!r} is no regular expression: {error}") from None
 
+    @property
+    def origin(self) -> str:
+        """What is known of where its weights come from, in words."""
+        return "a published detector" if self.citation else "weights of unknown origin"
+
     def sentences(self) -> tuple[str, ...]:
         """Returns what stands beside its scores wherever they are shown."""
         pool = self.video.pool
-        what = (
-            "a published detector, not trained here"
-            if self.citation
-            else "the weights' origin is not known here"
-        )
         return (
-            f"{self.title}: {what}. Licence: {self.licence}"
+            f"{self.title}: {self.origin}, not trained here. Licence: {self.licence}"
             + (", not for commercial use" * self.non_commercial)
             + (f". By: {self.citation}" if self.citation else "")
             + f". Code: {self.source}.",

@@ -17,6 +17,7 @@ from dfd_train.data.spec import LARGEST_INPUT, InputSpec, Interpolation
 from dfd_train.errors import UserError, first_line
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.options import shown
+from ffpp_prep.text.units import counted
 
 RESAMPLE: dict[float, Interpolation] = {
     0: "pillow-nearest",
@@ -157,7 +158,7 @@ def three(values: Any, name: str, where: Path | str) -> tuple[float, float, floa
     """Returns a number for each colour; one stands for all. Raises: UserError."""
     found = values if isinstance(values, list | tuple) else [values] * 3
     if len(found) != 3:
-        raise UserError(f"{where}: {name} has {len(found)} numbers, must have 3")
+        raise UserError(f"{where}: {name} has {counted(len(found), 'number')}, must have 3")
     one, two, three = (number(value, name, where) for value in found)
     return (one, two, three)
 

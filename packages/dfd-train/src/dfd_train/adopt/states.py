@@ -17,6 +17,7 @@ from torch import Tensor
 from dfd_train.adopt.card import Card
 from dfd_train.errors import UserError
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.text.units import counted
 
 State = dict[str, Tensor]
 _IN_FOLDER = ("model.safetensors", "pytorch_model.bin")
@@ -139,7 +140,8 @@ def fitted(weights: AuthorsWeights, state: State, target: Mapping[str, Tensor], 
     problems = [f"{len(names)} {what} ({_some(names)})" for names, what in counts if names]
     if problems:
         raise UserError(
-            f"{weights.path} does not fit {card.name}, which has {len(target)} tensors: {'; '.join(problems)}"
+            f"{weights.path} does not fit {card.name}, which has {counted(len(target), 'tensor')}: "
+            f"{'; '.join(problems)}"
         )
     return checked_numbers(weights.path, state, target)
 

@@ -43,13 +43,13 @@ class Competence:
         """Returns why no verdict may be given; empty where one may."""
         if self.low is None:
             return (
-                "it was validated on too few people, or groups of linked videos, to know how often it is wrong: "
+                "it was tested on too few people, or groups of linked videos, to know how often it is wrong: "
                 f"{self.reals} real and {self.fakes} faked"
             )
         if not self.low > 0.5 + MARGIN:
             return (
-                f"on its validation videos it told real from fake too badly (AUC {self.auc:.2f}, which may be as low "
-                f"as {self.low:.2f}; {0.5 + MARGIN:.2f} is needed)"
+                "on the videos that tested it, it told real from fake too badly (AUC, where 0.5 is guessing and 1 is "
+                f"never wrong: {self.auc:.2f}, which may be as low as {self.low:.2f}; {0.5 + MARGIN:.2f} is needed)"
             )
         return ""
 

@@ -83,6 +83,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace, place: socket) -> int:
     from dfd_train.engine.validation import validate_models
+    from dfd_train.predict import credentials
     from dfd_train.serve.app import Desk
     from dfd_train.serve.guard import Access
     from dfd_train.serve.jobs import Jobs
@@ -98,6 +99,8 @@ def _serve(options: argparse.Namespace, place: socket) -> int:
             raise UserError(f"two detectors are called {job.reading.title}: rename the folder of one")
         detectors[job.reading.title] = job
     title, notes = _said(detectors)
+    if advice := credentials.advice():
+        logging.info(advice)
     with ExitStack() as stack:
         stack.callback(
             os.umask, os.umask(0o077)

@@ -91,7 +91,9 @@ class FaceCrops(Dataset[tuple[Any, int]]):
         """
         if self.table["label"].nunique() < 2:
             only = "fake" if self.table["label"].iloc[0] else "real"
-            raise UserError(f"balanced_sampler: all {len(self)} crops are {only}; both classes are needed")
+            raise UserError(
+                f"balanced_sampler: there are {only} crops only, {len(self)}; both classes are needed"
+            )
         per_video = self.table.groupby("row")["frame"].transform("size")
         videos = self.table.drop_duplicates("row")["label"].value_counts()
         weights = 1.0 / (per_video * self.table["label"].map(videos))

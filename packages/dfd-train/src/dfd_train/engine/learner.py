@@ -23,6 +23,7 @@ from dfd_train.models.build import Detector
 from dfd_train.optim.optimizers import add_gradient_noise, make_optimizer, mix_seed
 from dfd_train.optim.sharpness import climbed, without_statistics
 from dfd_train.settings.config import RunConfig
+from ffpp_prep.text.units import counted
 
 REMEDY = (
     "the last checkpoint is from before it. "
@@ -194,5 +195,6 @@ def check_finite(logits: Tensor, name: Callable[[int], str], place: str) -> None
     bad = (~torch.isfinite(logits)).nonzero().flatten().tolist()
     if bad:
         raise TrainingError(
-            f"the loss is not finite in {place} ({len(bad)} of {len(logits)} crops, first: {name(bad[0])}); {REMEDY}"
+            f"the loss is not finite in {place} ({len(bad)} of {counted(len(logits), 'crop')}, "
+            f"first: {name(bad[0])}); {REMEDY}"
         )

@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from dfd_train.errors import UserError
+from ffpp_prep.text.units import counted
 
 Item = TypeVar("Item")
 
@@ -99,7 +100,7 @@ def join_processes(processes: Processes, device: torch.device) -> None:
         gpus = torch.cuda.device_count()
         if here > gpus:
             raise UserError(
-                f"torchrun started {here} processes here, of which each takes a GPU, but torch sees {gpus}; "
+                f"torchrun started {counted(here, 'process')} here, of which each takes a GPU, but torch sees {gpus}; "
                 f"allowed: --nproc-per-node {gpus}, or --device cpu"
             )
         torch.cuda.set_device(device)

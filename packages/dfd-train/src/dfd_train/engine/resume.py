@@ -18,6 +18,7 @@ from dfd_train.optim.schedule import LearningRate
 from dfd_train.runs.checkpoint import CheckpointFacts, load_checkpoint, load_weights
 from dfd_train.runs.folder import RunFolder
 from dfd_train.settings.config import RunConfig, changed_settings
+from ffpp_prep.text.units import counted
 from ffpp_prep.work.lock import LOCK, OWNER
 
 
@@ -129,7 +130,9 @@ def check_resumable(last: LastCheckpoint, config: RunConfig, data: TrainingData)
     prepared = data.prepared
     if last.facts.fingerprint != prepared.fingerprint:
         videos = len(prepared.videos)
-        raise UserError(f"{prepared.places} ({videos} videos) is not the data that this run began with")
+        raise UserError(
+            f"{prepared.places} ({counted(videos, 'video')}) is not the data that this run began with"
+        )
     if last.state.get("untouched", "") != data.untouched_sha256:
         raise UserError(
             f"{prepared.places}: fakes/ says of other frames that they are untouched than when this run began"

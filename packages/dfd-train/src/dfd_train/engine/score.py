@@ -25,6 +25,7 @@ from dfd_train.settings.sections import Amp, Count, Frames
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.options import Checked, Range
 from ffpp_prep.text.bars import bar
+from ffpp_prep.text.units import counted
 
 Logits = TypeVar("Logits", NDArray[np.float32], NDArray[np.float64])
 
@@ -129,8 +130,9 @@ def require_numbers(logits: Logits, model: str) -> Logits:
     bad = int((~(np.abs(logits) <= LARGEST_LOGIT)).sum())
     if bad:
         raise NotANumber(
-            f"{model} gives no number (NaN, infinity or beyond 1e9) as the logit of {bad} of {logits.size} crops: its "
-            "weights are damaged, or its numbers overflow (optimizer.amp); there is no score"
+            f"{model} gives no number (NaN, infinity or beyond 1e9) as the logit of {bad} of "
+            f"{counted(logits.size, 'crop')}: its weights are damaged, or its numbers overflow (optimizer.amp); "
+            "there is no score"
         )
     return logits
 

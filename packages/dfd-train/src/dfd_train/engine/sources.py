@@ -14,7 +14,7 @@ from dfd_train.data.batches import Spots
 from ffpp_prep.format.frames import asked_for
 from ffpp_prep.format.prepared import PreparedSet
 from ffpp_prep.text.typed import typed
-from ffpp_prep.text.units import counted
+from ffpp_prep.text.units import counted, duration_text
 from ffpp_prep.video import is_there
 
 TRIED = 3  # crops that are cut to know what one costs
@@ -50,7 +50,8 @@ def crop_sources(prepared: PreparedSet, spots: Spots, what: str, epochs: int) ->
         if not is_there(path):
             raise FileNotFoundError(f"crops are missing in {prepared.places}, and so is their video {path}")
     cost = _seconds(prepared, missing) * len(missing)
-    line += f", which takes about {_duration(cost)} of processor time; {_extract(prepared, missing, epochs)}"
+    line += f", which takes about {duration_text(max(1.0, cost))} of processor time"
+    line += f"; {_extract(prepared, missing, epochs)}"
     return f"WARNING: {line}" if len(missing) > FEW * len(spots) else line
 
 
@@ -93,9 +94,3 @@ def _seconds(prepared: PreparedSet, missing: npt.NDArray[np.int32]) -> float:
         prepared.read_crop_at(row, frame)
         taken.append(time.process_time() - started)
     return median(taken)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -69,6 +69,7 @@ from dfd_train.runs.folder import DEMONSTRATION, RunFolder
 from dfd_train.runs.predictions import write_predictions
 from dfd_train.settings.config import RunConfig
 from ffpp_prep.text.bars import bar
+from ffpp_prep.text.units import counted
 
 log = logging.getLogger(__name__)
 
@@ -308,10 +309,14 @@ class Training:
             last = read_last(self.folder)  # another run has gone on since, and ended
         if last is not None:
             self.place = last.restore(self.learner, self.rate)
-            self.recorder.say(f"goes on in epoch {self.place.epoch} after {self.place.batches_done} batches")
+            self.recorder.say(
+                f"goes on in epoch {self.place.epoch} after {counted(self.place.batches_done, 'batch')}"
+            )
             before = last.state.get("processes", self.processes.count)
             if before != self.processes.count:
-                self.recorder.say(f"{before} processes before, {self.processes.count} now: dropout differs")
+                self.recorder.say(
+                    f"{counted(before, 'process')} before, {self.processes.count} now: dropout differs"
+                )
         if not self.processes.main:
             return
         self.folder.write_config(self.written)

@@ -34,9 +34,9 @@ def explainer(scorers: Sequence[Scorer]) -> Explainer:
             return Explanation(face, METHOD, first.facts.name, times, "", reason), ()
 
         if not isinstance(first, TorchScorer):
-            return none("an ONNX file gives no gradients; explain the run that it was exported from")
+            return none("this form of the model (ONNX) allows none; the run that it was exported from does")
         if not frames:
-            return none("other faces have higher frames, and only theirs are kept")
+            return none("only frames of the faces with the highest ones are kept, and none is of this face")
         try:
             return _explained(first, face, frames)
         except (UserError, NotANumber) as error:
@@ -90,8 +90,9 @@ def _worth(deletion: float, deletion_middle: float, insertion: float, insertion_
         "of it",
     )[better]
     return (
-        f"On these frames, {said} (deletion {deletion:.3f}, the spot {deletion_middle:.3f}, less is better; insertion "
-        f"{insertion:.3f}, the spot {insertion_middle:.3f}, more is better)."
+        f"On these frames, {said} (mean score while the marked places are covered bit by bit, which good marks lower: "
+        f"{deletion:.3f}, with the spot {deletion_middle:.3f}; while they are laid into a blurred picture, which good "
+        f"marks raise: {insertion:.3f}, with the spot {insertion_middle:.3f})."
     )
 
 

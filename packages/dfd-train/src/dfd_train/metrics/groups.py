@@ -96,8 +96,9 @@ class SampleSize:
     def sentence(self) -> str:
         """Returns what a reader must know about the intervals."""
         videos, groups = plural(self.videos, "video"), plural(self.groups, "group")
-        text = f"{self.videos:,} {videos} are {self.groups:,} independent {groups} ({self._by()}): "
-        text += f"{self.fakes:,} hold fakes, {self.reals:,} hold reals."
+        text = f"{self.videos:,} {videos} {'is' if self.videos == 1 else 'are'} "
+        text += f"{self.groups:,} independent {groups} ({self._by()}): "
+        text += f"fakes are in {self.fakes:,} of them, reals in {self.reals:,}."
         if not self.enough:
             return text + f" No interval: fewer than {FEWEST} groups hold one of the classes."
         return text + (" Few people: a rough interval." if self.fewest < ROUGH else "")

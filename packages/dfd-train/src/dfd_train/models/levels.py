@@ -10,6 +10,7 @@ from torch import nn
 
 from dfd_train.errors import UserError
 from dfd_train.settings.sections import LAST_BLOCKS, ModelConfig
+from ffpp_prep.text.units import counted
 
 
 def freeze(network: nn.Module, config: ModelConfig, lower: tuple[str, ...], added: set[nn.Parameter]) -> None:
@@ -80,7 +81,7 @@ def _last_blocks(network: nn.Module, count: int, name: str) -> Iterator[nn.Param
     top = max(numbers.values())
     if not 1 <= count < top:
         raise UserError(
-            f"train_level last-{count}: {name} has {top - 1} blocks; allowed: last-1 to last-{top - 1}"
+            f"train_level last-{count}: {name} has {counted(top - 1, 'block')}; allowed: last-1 to last-{top - 1}"
         )
     for parameter, number in numbers.items():
         if number >= top - count:

@@ -18,6 +18,7 @@ import PIL.ExifTags
 from dfd_train.errors import UserError
 from dfd_train.predict.inputs import Input
 from ffpp_prep.text.printable import printable
+from ffpp_prep.text.units import counted, plural
 from ffpp_prep.video import VideoError, movie_box, open_container
 from ffpp_prep.video.photographs import opened
 
@@ -105,12 +106,13 @@ def _track(stream: Any) -> str:
     context, parts = stream.codec_context, []
     if context is not None:
         codec = context.codec.canonical_name
-        parts.append(f"{codec} ({context.profile})" if context.profile else codec)
+        parts.append(f"codec {codec} ({context.profile})" if context.profile else f"codec {codec}")
         if stream.type == "video":
-            parts += [str(context.pix_fmt or "unknown pixels"), f"{context.width} × {context.height}"]
-            parts += [f"{float(stream.average_rate):.6g} frames a second"] if stream.average_rate else []
+            parts += [f"colours {context.pix_fmt or 'unknown'}", f"{context.width} × {context.height}"]
+            if rate := stream.average_rate:
+                parts.append(f"{float(rate):.6g} {plural(rate, 'frame')} a second")
         elif stream.type == "audio":
-            parts.append(f"{context.sample_rate} Hz, {context.channels} channels")
+            parts.append(f"{context.sample_rate} Hz, {counted(context.channels, 'channel')}")
     if (seconds := _seconds(stream, stream.duration)) is not None:
         parts.append(f"{seconds:.2f} s")
     tags = {str(name).lower(): value for name, value in stream.metadata.items()}

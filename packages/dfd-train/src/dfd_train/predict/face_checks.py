@@ -85,10 +85,10 @@ def doubt(face: pd.DataFrame) -> str:
     detected = face[~face["followed"]] if not face["followed"].all() else face
     confidence = float(detected["confidence"].median())
     if confidence < WEAK:
-        return f"the detector's score is {confidence:.2f} only"
+        return f"the face detector is only {confidence:.2f} sure, from 0 to 1"
     human = float(face["human"].median())
     if human < HUMAN:
-        return f"a second detector with the face mesh gives it {human:.2f}, {HUMAN:.2f} are needed"
+        return f"a second look for a human face is {human:.2f} sure, from 0 to 1; {HUMAN:.2f} is needed"
     if float(face["flatness"].iloc[0]) > FLAT:
         return "most of it is of one tone, as in flat drawings and overexposed films"
     if float(face["movement"].iloc[0]) < STILL:

@@ -3,78 +3,64 @@
 from __future__ import annotations
 
 from dfd_train.predict.analysis import Media
-from dfd_train.predict.credentials import Credentials
+from dfd_train.predict.credential_facts import facts_of_credentials
 from dfd_train.predict.ensemble import Reading
-from dfd_train.predict.evidence import Evidence
+from dfd_train.predict.evidence import Evidence, Settings
 from dfd_train.predict.result import Result
-from dfd_train.predict.words import sentence
-from ffpp_prep.text.units import counted
+from dfd_train.predict.words import exact_percent, sentence
+from ffpp_prep.text.units import counted, plural
+
+FINGERPRINT = "SHA-256, the file's fingerprint: only the same bytes have the same"
+DEVICES = {"cpu": "the processor (CPU)", "cuda": "a graphics card (CUDA)"}
+PRECISIONS = {
+    "fp32": "in 32-bit numbers (fp32)",
+    "bf16": "in 16-bit numbers (bf16)",
+    "int8": "in 8-bit numbers (int8)",
+}
+FINDERS = {"ssd": "SSD MobileNet", "blazeface": "BlazeFace"}
 
 
 def facts_of_file(result: Result) -> list[tuple[str, str]]:
     """Returns what the file is and what it says of itself."""
     facts, evidence, media = [("Name", result.file)], result.evidence, result.media
     if evidence is not None:
-        facts.append(("SHA-256", evidence.file_sha256 or "the file can't be read"))
-        facts.append(
-            ("Size", f"{evidence.file_bytes:,} bytes") if evidence.file_sha256 else ("Size", "unknown")
-        )
+        facts.append((FINGERPRINT, evidence.file_sha256 or "the file can't be read"))
+        size = f"{evidence.file_bytes:,} {plural(evidence.file_bytes, 'byte')}"
+        facts.append(("Size", size if evidence.file_sha256 else "unknown"))
     if media is not None:
         facts.append(("Picture size", f"{media.width} × {media.height} pixels, as displayed"))
         if media.kind == "video":
             facts.append(("Length", f"{media.duration:.2f} seconds, {counted(media.frames, 'frame')}"))
     if evidence is not None and evidence.container is not None:
         said = evidence.container
-        facts.append(("Container", said.format))
-        facts.append(("Encoder tag", said.encoder or "not said"))
+        facts.append(("Kind of file (its container)", said.format))
+        facts.append(("Program that wrote it (encoder tag)", said.encoder or "not said"))
         facts.append(("Creation time", said.created or "not said"))
         facts += [("Camera", said.device)] * bool(said.device)
         facts += [("Software", said.software)] * bool(said.software)
         facts += [
             ("Track" if len(said.tracks) == 1 else f"Track {i}", one) for i, one in enumerate(said.tracks, 1)
         ]
-        facts += [("Edit list (most encoders write one)", one) for one in said.edit_lists]
+        name = "Edit list: what of a track players show, and when; most programs write one"
+        facts += [(name, one) for one in said.edit_lists]
         facts += [("Times", sentence(one)) for one in said.odd_times]
     if evidence is not None and evidence.credentials is not None:
-        facts += _credentials(evidence.credentials)
+        facts += facts_of_credentials(evidence.credentials)
     if media is not None and media.remark:
-        facts.append(("Mended", sentence(media.remark)))
+        facts.append(("Corrected to read it", sentence(media.remark)))
     return facts
-
-
-def _credentials(said: Credentials) -> list[tuple[str, str]]:
-    """Returns the rows about a C2PA manifest: whether it fits the file, who signed, with what, and what was done."""
-    name = "Content credentials (C2PA)"
-    if said.state == "not_looked_for":
-        return [(name, f"not looked for: {said.reason}")]
-    if said.state == "none":
-        return [(name, f"none in the file ({said.reader})")]
-    if said.state == "unreadable":
-        return [(name, f"there are some, which can't be read: {said.reason} ({said.reader})")]
-    fits = {
-        "intact": "a signed manifest, whose signature and hashes fit this file; whether its signer is to be trusted is "
-        "not checked",
-        "broken": f"a signed manifest that does not fit this file: {', '.join(said.failures) or 'not valid'}",
-    }[said.state]
-    return [
-        (name, f"{fits} ({said.reader})"),
-        ("Signed by", said.signer or "not said"),
-        ("Claimed by", said.generator or "not said"),
-        ("Signed at", said.signed_at or "no time stamp"),
-        *([("Actions told", ", ".join(said.actions))] if said.actions else []),
-    ]
 
 
 def _made(evidence: Evidence, media: Media | None) -> list[tuple[str, str]]:
     """Returns the rows about the program that made the answer."""
     facts = [("Made at", evidence.made_at)]
     for one in evidence.networks:
-        facts.append(
-            (f"Weights of {one.name}", f"SHA-256 {one.weights_sha256}, on {one.device} in {one.precision}")
-        )
-        facts += [("Compared with fp32", one.checked)] * bool(one.checked)
+        facts.append((f"Weights of {one.name}: what it learned, as numbers", f"SHA-256 {one.weights_sha256}"))
         facts.append(("Licence of the weights", one.licence))
         facts.append(("Trained on", one.trained_on))
+        how = PRECISIONS.get(one.precision, f"in {one.precision}")
+        facts.append(("Computed by", f"{DEVICES.get(one.device, one.device)}, {how}"))
+        facts += [("Compared with 32-bit numbers", one.checked)] * bool(one.checked)
     asked, used = evidence.settings, evidence.versions
     single = media is not None and media.kind == "image"
     rates = (
@@ -86,11 +72,8 @@ def _made(evidence: Evidence, media: Media | None) -> list[tuple[str, str]]:
         ]
     )
     rates += ["short videos more often"] * (asked.score_rate is not None and not single)
-    detector = f"{asked.detector}, score above {asked.detector_threshold:g}"
-    if asked.detector_tiles:
-        detector += f", in {asked.detector_tiles}×{asked.detector_tiles} tiles of each picture too"
-    facts.append(("Settings", "; ".join(filter(None, (", ".join(rates), detector)))))
-    facts.append(("Weights of the face detector", f"SHA-256 {asked.detector_sha256}"))
+    facts.append(("Settings", "; ".join(filter(None, (", ".join(rates), _asked(asked))))))
+    facts.append(("Weights of that face detector", f"SHA-256 {asked.detector_sha256}"))
     programs = [
         f"dfd-train {used.dfd_train}, ffpp-prep {used.ffpp_prep}, reseption-models {used.reseption_models}",
         f"Python {used.python}, torch {used.torch}, PyAV {used.pyav} (libavcodec {used.ffmpeg})",
@@ -100,29 +83,46 @@ def _made(evidence: Evidence, media: Media | None) -> list[tuple[str, str]]:
     return facts
 
 
+def _asked(settings: Settings) -> str:
+    finder, sure = FINDERS.get(settings.detector, settings.detector), _sure(settings.detector_threshold)
+    tiles = settings.detector_tiles
+    return f"faces by {finder}, {sure}" + (f", in {tiles}×{tiles} tiles of each picture too" if tiles else "")
+
+
+def _sure(threshold: float) -> str:
+    """Says what the face detector's threshold is."""
+    return f"where it was more than {threshold:g} sure of one, from 0 to 1"
+
+
 def facts_of_answer(result: Result, reading: Reading) -> list[tuple[str, str]]:
     """Returns all rows about how the answer was made."""
     facts = []
     if result.media is not None:
         media = result.media
         if media.kind == "video":
-            facts.append(("Shots between cuts", str(media.shots)))
+            facts.append(("Shots, from one cut to the next", str(media.shots)))
         facts.append(("Faces found by", _finder(media)))
-    facts.append(("Model" if len(result.models) == 1 else "Models (mean of their logits)", reading.title))
+    title = "Model" if len(result.models) == 1 else "Models: the mean of their numbers counts"
+    facts.append((title, reading.title))
     if reading.unfinished:
-        facts.append(("Unfinished", reading.unfinished))
+        facts.append(
+            ("Not trained to the end", f"{reading.unfinished} (an epoch is a pass over the training videos)")
+        )
     if result.prob is not None:
-        scale: str = reading.score.scale.method
-        if scale == "temperature":
-            divided = f"the network's numbers divided by {result.temperature:.3g} (temperature)"
-            scale = "as the network gives it" if result.temperature == 1 else divided
-        facts.append(("Scale", scale))
-        facts.append(("Score taken over", _taken_over(result, reading)))
+        facts.append(("From the model's numbers to percent", _scale(result, reading)))
+        facts.append(("The score is", _taken_over(result, reading)))
         if not reading.demonstration:  # which gives no verdict
-            facts.append(("Threshold", "none" if result.threshold is None else f"{result.threshold:.4f}"))
+            said = "no score, however high" if result.threshold is None else exact_percent(result.threshold)
+            facts.append(("Called fake above", said))
     if reading.calibration is not None and not reading.demonstration:
         kept = reading.calibration
-        facts.append(("Set on", f"{kept.videos_real} real and {kept.videos_fake} fake validation videos"))
+        facts.append(
+            (
+                "Limits and percentages were set on",
+                f"{kept.videos_real} real and {counted(kept.videos_fake, 'fake video')} that did not train it "
+                "(validation videos)",
+            )
+        )
     if result.seconds is not None:
         spent = result.seconds
         facts.append(
@@ -135,19 +135,36 @@ def facts_of_answer(result: Result, reading: Reading) -> list[tuple[str, str]]:
     return facts + (_made(result.evidence, result.media) if result.evidence else [])
 
 
+def _scale(result: Result, reading: Reading) -> str:
+    """Says how a percentage is made of the network's number."""
+    if reading.score.scale.method == "isotonic":
+        return "by a rising line through the validation videos (isotonic regression)"
+    if reading.score.scale.method == "platt":
+        return "by a curve with two numbers fitted to the validation videos (Platt scaling)"
+    if result.temperature == 1:
+        return "as the network gives them"
+    return f"divided by {result.temperature:.3g} first (a temperature, set on the validation videos)"
+
+
 def _taken_over(result: Result, reading: Reading) -> str:
     """Says which frames of the face the file's score is made of."""
     face = max((one for one in result.faces if not one.left_out), key=lambda one: one.value)
-    frames = counted(face.frames_scored, "scored frame")
-    return f"all {frames}" if reading.score.over == "all frames" else f"{reading.score.over} of {frames}"
+    if face.frames_scored == 1:
+        return "that of the only scored frame"
+    return {
+        "all frames": f"the mean over all {face.frames_scored} scored frames",
+        "median frame": f"the middle one (median) of {face.frames_scored} scored frames",
+        "sure frames": f"the mean over the sure ones of {face.frames_scored} scored frames, if they are many, else all",
+        "worst stretch": f"that of the highest frames in a row, of {face.frames_scored} scored frames",
+    }[reading.score.over]
 
 
 def _finder(media: Media) -> str:
     """Names the detector in words."""
-    name = {"ssd": "SSD MobileNet", "blazeface": "BlazeFace"}.get(media.detector, media.detector)
+    name = FINDERS.get(media.detector, media.detector)
     if not media.second_look:
-        return f"{name}, score above {media.threshold:g}"
+        return f"{name}, {_sure(media.threshold)}"
     return (
-        f"{name} at a second look, score above {media.threshold:g}: the detector of the model's training data found "
+        f"{name} at a second look, {_sure(media.threshold)}: the detector of the model's training data found "
         "none, so these faces are of a kind that the model knows less well"
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dfd_train.predict.copies import copies
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.outputs import RESULT, read_result
 from dfd_train.predict.page import write_index
@@ -19,7 +20,7 @@ TABLE = "summary.csv"
 SUMMARY = (
     *("folder", "file", "status", "verdict", "prob", "threshold", "real_below", "faces", "faces_counted"),
     *("looks", "stretch_start_s", "stretch_end_s", "stretch_prob"),
-    *("duration_s", "reason", "damage", "models", "models_sha256", "note"),
+    *("duration_s", "reason", "damage", "models", "models_sha256", "note", "file_sha256", "same_bytes_as"),
 )
 
 
@@ -56,6 +57,7 @@ def _table(found: Sequence[tuple[str, Result]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, SUMMARY, lineterminator="\r\n")
     writer.writeheader()
+    same = copies(found)
     for folder, result in found:
         own = {name: getattr(result, name) for name in SUMMARY if hasattr(result, name)}
         own |= {
@@ -64,6 +66,8 @@ def _table(found: Sequence[tuple[str, Result]]) -> str:
             "faces": len(result.faces),
             "faces_counted": sum(not face.left_out for face in result.faces),
             "duration_s": f"{result.media.duration:.3f}" if result.media else "",
+            "file_sha256": result.evidence.file_sha256 if result.evidence else "",
+            "same_bytes_as": same[folder].folder if folder in same else "",
         }
         if result.stretch:
             own |= {f"stretch_{name}": getattr(result.stretch, name) for name in ("start_s", "end_s", "prob")}

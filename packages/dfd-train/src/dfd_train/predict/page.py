@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from dfd_train.predict.analysis import NO_FRAME, Analysis, Media
 from dfd_train.predict.annotate import LONGEST_SIDE, Still
+from dfd_train.predict.copies import copies
 from dfd_train.predict.drawing import colour, face_colour
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.facts import facts_of_answer, facts_of_file
@@ -78,7 +79,8 @@ def answer(result: Result) -> Answer:
     if result.status == "unreadable":
         return Answer("none", "Could not be read", _unreadable(result.reason))
     if result.status == "not_a_number":
-        return Answer("none", "The model failed, no score", sentence(result.reason))
+        said = f"This is a fault of the model, not of the file. {sentence(result.reason)}"
+        return Answer("none", "The model failed, no score", said)
     if result.status == "internal_error":
         said = f"This is a fault of dfd-train, not of the file ({result.reason}). traceback.log says where."
         return Answer("none", "The program failed at this file", said)
@@ -144,8 +146,12 @@ def _lines(result: Result) -> str:
         f"real below {exact_percent(result.real_below)}" if result.real_below is not None else "",
     ]
     said = " and ".join(filter(None, parts))
-    looked = f", after {result.looks} looks" if result.looks > 1 else ""
-    return f"This model calls such a file {said}{looked}." if said else ""
+    what = (
+        f"a file of which {result.looks} faces and parts were looked at"
+        if result.looks > 1
+        else "such a file"
+    )
+    return f"This model calls {what} {said}." if said else ""
 
 
 def write_page(
@@ -193,7 +199,8 @@ def write_page(
 
 def write_index(out: Path, results: Sequence[tuple[str, Result]], reading: Reading) -> Path:
     """Writes out/index.html, one line a file: (name of its folder, its result). reading: the last command's."""
-    rows = [(name, result, answer(result)) for name, result in results]
+    same = copies(results)
+    rows = [(name, result, answer(result), same.get(name)) for name, result in results]
     page = (
         _environment()
         .get_template("index.html")
@@ -201,6 +208,7 @@ def write_index(out: Path, results: Sequence[tuple[str, Result]], reading: Readi
             rows=rows,
             script=Markup(script("index")),
             note=max((result.note for _, result in results), default=""),
+            same=len(same),
             sha256=reading.sha256,
             otherwise=sum(result.models_sha256 != reading.sha256 for _, result in results),
             counts={status: sum(result.status == status for _, result in results) for status in STATUSES},
@@ -300,4 +308,5 @@ def _environment() -> Environment:
 
 def _unbroken(value: object) -> object:
     """Returns what a template fills in, without a line break between a number and its %."""
-    return _PERCENT.sub("\N{NO-BREAK SPACE}%", value) if type(value) is str else value  # Markup is left alone
+    plain = type(value) is str and " %" in value  # Markup is left alone; pictures are long texts without one
+    return _PERCENT.sub("\N{NO-BREAK SPACE}%", value) if plain else value  # type: ignore[call-overload]

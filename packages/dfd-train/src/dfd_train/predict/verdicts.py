@@ -68,7 +68,7 @@ def rule(faces: Sequence[Scored], stretch: Stretch, reading: Reading) -> Ruling:
     if reading.demonstration:
         return Ruling(None, f"no verdict: {DEMONSTRATION}")
     if known is None:
-        return Ruling(None, "no verdict: it is not known how often this model is wrong (no validation set)")
+        return Ruling(None, "no verdict: it is not known how often this model is wrong")
     if lacking := known.lacking():
         return Ruling(None, f"no verdict: {lacking}")
     looks = known.looks([len(face.logit) for face in faces])
@@ -92,20 +92,22 @@ def _decided(
         return None, f"no verdict: it is not certain that this is a human face ({highest.doubt})"
     if not known.enough(len(highest.logit)):
         return None, (
-            f"no verdict: the face was scored in {counted(len(highest.logit), 'frame')}, those of the validation "
-            f"videos in {known.frames} each; how often the model is wrong on so few is not known"
+            f"no verdict: the face was scored in {counted(len(highest.logit), 'frame')}, those of the videos that "
+            f"tested the model in {known.frames} each; how often it is wrong on so few is not known"
         )
     if highest.value < limits.real_below and not stretch.suspicious:
         return "real", ""
     if stretch.suspicious and known.score.over != "worst stretch":
-        return "undecidable", "a stretch of it looks like a fake, the whole does not"
+        return "undecidable", "a part of it looks like a fake, the whole does not"
     if math.isinf(limits.fake_above):
+        what = f"a file fake of which {looks} faces and parts were looked at" if looks > 1 else "a file fake"
         return "undecidable", (
-            f"to call a file fake of which {looks} faces and stretches were looked at, {needed_groups(looks)} real "
-            f"people must have been validated on; there were {known.reals.groups}"
+            f"to call {what}, the model must have been tested on {needed_groups(looks)} real people; there "
+            f"{'was' if known.reals.groups == 1 else 'were'} {known.reals.groups}"
         )
     return "undecidable", (
-        f"on validation videos a verdict at such a score was wrong too often (more than {100 * RISK:g} in 100 files)"
+        "on the videos that tested the model, a verdict at such a score was wrong too often (more than "
+        f"{100 * RISK:g} in 100 files)"
     )
 
 

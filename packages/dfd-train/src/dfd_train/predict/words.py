@@ -62,7 +62,7 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: b
     if media.kind == "video":
         some, chosen = media.frames_looked_at < media.frames, media.frames_chosen
         followed = media.frames_scored and chosen > media.frames_looked_at  # more than were searched
-        carried = ", with boxes carried over between searched frames" * bool(followed)
+        carried = ", with the places of faces carried over between searched frames" * bool(followed)
         says = [
             f"Of {counted(media.frames, 'frame')}, {_were(media.frames_looked_at)} searched for faces. "
             f"{_were(chosen)} chosen to be scored{carried}; {media.frames_scored} of the {chosen} showed a face."
@@ -120,7 +120,7 @@ def clock(seconds: float) -> str:
 def _compared(value: float, known: Calibration | None, kind: str) -> list[str]:
     """Returns what is known of a score from the validation videos, and what that is worth."""
     if known is None:
-        return ["Its scale was never checked against videos whose truth is known."]
+        return ["Its percentages were never checked against videos whose truth is known."]
     real, fake = known.shares_above(value)
     high = value > known.threshold_value
     if not high:
@@ -131,15 +131,16 @@ def _compared(value: float, known: Calibration | None, kind: str) -> list[str]:
         if count < FEW_VIDEOS
     )
     return [
-        f"Its scale was set on {known.videos_fake} fake and {counted(known.videos_real, 'real video')} that did not "
-        f"train it: of those, {_part(fake, known.videos_fake, 'fake')} and {_part(real, known.videos_real, 'real')} "
+        f"Its percentages were set on {known.videos_fake} fake and {counted(known.videos_real, 'real video')} that did "
+        f"not train it: of those, {_part(fake, known.videos_fake, 'fake')} and "
+        f"{_part(real, known.videos_real, 'real')} "
         f"scored {'at least as high' if high else 'lower'}.",
         *([f"Too few videos to mean much: {few}."] if few else []),
         *(
             ["They were scored by averages over videos, which vary less than a single picture."]
             * (kind != "video")
         ),
-        "These videos chose the model's checkpoint and settings, so they flatter it.",
+        "These videos also decided which state of the model was kept, so they flatter it.",
     ]
 
 

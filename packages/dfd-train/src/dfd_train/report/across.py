@@ -16,6 +16,7 @@ from dfd_train.report.sizes import THESIS_MEGABYTE, ModelSize
 from dfd_train.report.table import Cell, Mark, Table, between, count, number, percent, words
 from dfd_train.report.tables import DEMONSTRATION, hardest_videos, methods_in
 from dfd_train.report.works import Works
+from ffpp_prep.text.units import counted
 
 WRITERS: dict[str, Callable[..., Cell]] = {
     "loss": lambda value, mark="": number(value, mark=mark),
@@ -106,7 +107,7 @@ def scores_table(runs: Sequence[Judged], name: str) -> Table:
 def hardest_table(runs: Sequence[Judged], name: str, hardest: int = 10) -> Table:
     """Returns the hardest videos of each run side by side, repeated ones marked (Tables 5.5, 5.6, 7.4)."""
     lists = {run.name: hardest_list(one.frames, hardest) for run in runs if (one := run.predicted(name))}
-    title = f"The {max(map(len, lists.values()), default=0)} hardest videos, {name}"
+    title = f"The {counted(max(map(len, lists.values()), default=0), 'hardest video')}, {name}"
     return hardest_side_by_side(title, lists, f"hardest-{name}", warning=warning(_having(runs, name)))
 
 

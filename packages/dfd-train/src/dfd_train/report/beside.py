@@ -72,9 +72,7 @@ class Differences:
         name, parts = self.run.name, (*self.data, *self._scored(predictions))
         lines = [f"{name}: {evaluated}."] if (evaluated := self.run.evaluated(predictions)) else []
         if self.run.published:
-            lines.append(
-                f"{name}: a published detector; with which settings it was trained is not known here."
-            )
+            lines.append(f"{name}: {self.run.origin}; with which settings it was trained is not known here.")
         if self.settings:
             lines.append(
                 f"{name}, settings unlike the thesis's {self.run.model}: {'; '.join(self.settings)}."

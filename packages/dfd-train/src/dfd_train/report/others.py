@@ -12,7 +12,7 @@ import pandas as pd
 from dfd_train.errors import UserError
 from dfd_train.report.run import Predictions, Run
 from ffpp_prep.format.tables import read_table
-from ffpp_prep.text.units import counted
+from ffpp_prep.text.units import counted, plural
 
 Missing = Literal["refuse", "as-real", "as-fake", "as-chance"]
 MISSING: tuple[Missing, ...] = get_args(Missing)
@@ -62,13 +62,13 @@ def read_scores(
     if known.empty:
         examples = f"{_first(table['video_id'])!r} there, {_first(wanted['video_id'])!r} here"
         raise UserError(
-            f"{path} has a score of none of the {len(wanted):,} videos of {videos.name} ({examples})"
+            f"{path} has no score of any video of {videos.name}, which has {len(wanted):,} ({examples})"
             + ("; no run has test predictions yet (dfd-train evaluate RUN)" if videos.name != "test" else "")
         )
     lacking = wanted[~wanted["video_id"].isin(known["video_id"])]
     if len(lacking) and missing == "refuse" and not partial:
         raise UserError(
-            f"{path} has no score of {len(lacking):,} of {len(wanted):,} videos, such as "
+            f"{path} has no score of {len(lacking):,} of {len(wanted):,} {plural(len(wanted), 'video')}, such as "
             f"{_first(lacking['video_id'])}: --missing {', '.join(MISSING[1:-1])} or {MISSING[-1]} says what they "
             "count as, --common leaves them out"
         )

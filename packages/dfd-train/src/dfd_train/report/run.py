@@ -125,6 +125,11 @@ class Run:
         return RunFolder(self.path).remarks
 
     @property
+    def origin(self) -> str:
+        """What is known of where a published detector's weights come from, in words; empty for a run."""
+        return RunFolder(self.path).origin
+
+    @property
     def trained_on(self) -> str:
         """The names of the prepared data sets' folders; what a published detector's card says."""
         return RunFolder(self.path).learned_from or " + ".join(work.name for work in self.works)

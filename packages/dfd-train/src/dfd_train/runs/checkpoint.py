@@ -61,7 +61,7 @@ class TrainedModel:
         """Returns the sets to use: those asked for, or the run's. Raises: UserError where there are neither."""
         if data is None and self.card is not None:
             raise UserError(
-                f"{self.path.parent} is a published detector and has no data of its own: --data WORK"
+                f"{self.path.parent} is an adopted detector and has no data of its own: --data WORK"
             )
         return (data,) if data else RunFolder(self.path.parent.parent).works()
 
@@ -220,7 +220,7 @@ def _adopted_model(path: Path, device: torch.device | str) -> TrainedModel:
     """Returns the same of a published detector's folder."""
     if path != RunFolder(path.parent).best:
         raise UserError(
-            f"{path.parent} is a published detector and has one checkpoint; allowed: --checkpoint best"
+            f"{path.parent} is an adopted detector and has one checkpoint; allowed: --checkpoint best"
         )
     adopted = load_adopted(path.parent)
     adopted.detector.network.to(device)

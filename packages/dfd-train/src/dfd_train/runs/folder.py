@@ -74,6 +74,11 @@ class RunFolder:
         return read_folder_card(self.path)[0].sentences() if self.is_adopted else ()
 
     @property
+    def origin(self) -> str:
+        """What is known of where a published detector's weights come from, in words; empty for a run."""
+        return read_folder_card(self.path)[0].origin if self.is_adopted else ""
+
+    @property
     def learned_from(self) -> str:
         """On which data sets a published detector was trained, in words; empty for a run."""
         card = read_folder_card(self.path)[0] if self.is_adopted else None

@@ -128,7 +128,7 @@ def score_suite(run: Path, suite: Suite, name: str, root: Path, request: SuiteRe
             log.warning("%s, %s: %s", one.name, protocol.name, _line(error))
     if not scored:
         raise UserError(
-            f"none of the {len(suite.sets)} sets can be scored, such as {left_out[0].name}: {left_out[0].reason}"
+            f"no set of {suite.title} can be scored, such as {left_out[0].name}: {left_out[0].reason}"
         )
     remarks = scorer.folder.remarks
     return SuiteResult(
@@ -264,7 +264,7 @@ class _Scorer:
             return self._model.crops_of(prepared)
         if self._model.card is not None:
             raise UserError(
-                f"{self.folder.path} is a published detector and cuts crops of its own: no other margin"
+                f"{self.folder.path} is an adopted detector and cuts crops of its own: no other margin"
             )
         if protocol.margin is not None and "as-is" in detection_of(prepared).get("faces", ()):
             raise UserError(

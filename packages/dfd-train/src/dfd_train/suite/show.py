@@ -19,7 +19,7 @@ from dfd_train.runs.folder import DEMONSTRATION
 from dfd_train.suite.means import Mean, means
 from dfd_train.suite.plan import Protocol
 from dfd_train.suite.score import LeftOut, SetNumbers, SuiteResult
-from ffpp_prep.text.units import plural
+from ffpp_prep.text.units import counted, plural
 
 STANDINGS = {
     "in-set": "the fakes are of a data set that also trained the model",
@@ -123,7 +123,7 @@ def suite_record(result: SuiteResult) -> dict[str, Any]:
 def protocol_line(protocol: Protocol) -> str:
     """Returns a protocol in a sentence."""
     frames = (
-        f"{protocol.frames} frames a video"
+        f"{counted(protocol.frames, 'frame')} a video"
         if protocol.frames
         else "as many frames a video as the run's settings say"
     )
@@ -159,8 +159,8 @@ def _notes(result: SuiteResult) -> list[str]:
     notes = [f"{name}: {STANDINGS[name]}." for name in STANDINGS if name in used]
     notes += [f"Protocol {one.name}: {protocol_line(one)}" for one in result.suite.protocols]
     notes.append(
-        f"{result.checkpoint or 'The weights are as published.'} Nothing was chosen on these videos: neither "
-        "checkpoint nor threshold, frames or pooling."
+        f"{result.checkpoint or 'The weights are those that were adopted.'} Nothing was chosen on these videos: "
+        "neither checkpoint nor threshold, frames or pooling."
     )
     notes.append(
         "Means count every set alike. Their intervals are for other people of these sets, not for other sets; none is "

@@ -55,11 +55,12 @@ def run(options: argparse.Namespace) -> Outcome:
 
 
 def _left(options: argparse.Namespace) -> Outcome:
+    from ffpp_prep.stages.boxes import passed_over
     from ffpp_prep.work.store import BoxStore, read_scan
 
     work = scanned(options)
     videos = set(read_scan(work)["video_id"])
-    left = len(videos - set(BoxStore(work).done()))
+    left = len(videos - passed_over(work, BoxStore(work), options.retry_failed))
     print(f"boxes: {left} of {counted(len(videos), 'video')} left; nothing was written")
     return Outcome(ExitStatus.OK, {"videos": len(videos), "left": left})
 

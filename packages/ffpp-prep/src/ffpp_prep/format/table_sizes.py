@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from ffpp_prep.format.footers import start_of
 from ffpp_prep.format.pages import pages
+from ffpp_prep.text.units import counted
 
 __all__ = ["MOST_BYTES", "MOST_TIMES", "check_pages", "check_texts", "is_text"]
 
@@ -66,7 +67,7 @@ def _width(kind: pq.ColumnSchema) -> int:
 def _refuse_bomb(rows: int, needed: int, size: int) -> None:
     """Compares what the rows would take with the file, before memory is asked for."""
     if needed > max(MOST_BYTES, MOST_TIMES * size) or needed < 0:
-        raise ValueError(f"{rows} rows of {needed / 1e9:.1f} GB in a file of {size / 1e6:.1f} MB")
+        raise ValueError(f"{counted(rows, 'row')} of {needed / 1e9:.1f} GB in a file of {size / 1e6:.1f} MB")
 
 
 def _at_most(column: pa.ChunkedArray) -> int:

@@ -91,7 +91,7 @@ def detect_boxes(
     started = time.monotonic()
     with only_run(work):
         store.begin(settings, [folder for folder in (work / "faces", work / "fakes") if folder.exists()])
-        done = _untouched(work, store) if retry_failed else store.done()
+        done = passed_over(work, store, retry_failed)
 
         def commit(part: list[VideoBoxes]) -> None:
             engines = sorted({found.detector for found in part} - {""})
@@ -125,12 +125,14 @@ def detect_boxes(
     return BoxesSummary(dict(statuses), len(videos) - len(left), frames, seconds, failures)
 
 
-def _untouched(work: Path, store: BoxStore) -> set[str]:
-    """Returns the committed videos that are not tried again: neither lost, nor partial with boxes that
+def passed_over(work: Path, store: BoxStore, retry_failed: bool) -> set[str]:
+    """Returns the committed videos; with `retry_failed` those alone that are neither lost, nor partial with boxes that
     nothing builds on yet.
 
     Of a file that was mended the boxes would be others than those that crops were cut out by, or that were measured.
     """
+    if not retry_failed:
+        return store.done()
     plan = read_plan(work / "faces")
     built_on = {piece.video_id for shard in plan[1] for piece in shard} if plan else set()
     built_on |= FakeStore(work).done()

@@ -27,6 +27,7 @@ from ffpp_prep.one_video.landmarks import landmarks_of_video
 from ffpp_prep.settings import BoxSettings, CropSettings, Engine, SplitSettings
 from ffpp_prep.stages.scanning import own_splits
 from ffpp_prep.text.bars import bar
+from ffpp_prep.text.units import counted
 from ffpp_prep.video import PyAVReader, VideoError, open_video, require_decoder
 
 __all__ = ["HEADERS", "PROBES", "PROBE_FRAMES", "Estimate", "Thing", "estimate_root"]
@@ -118,7 +119,7 @@ def estimate_root(
     readable = [(video, header) for video, header in zip(looked, headers, strict=True) if header]
     unreadable = tuple(video.path for video, header in zip(looked, headers, strict=True) if not header)
     if not readable:
-        raise UserError(f"{root}: none of the {len(looked)} videos tried can be opened")
+        raise UserError(f"{root}: {counted(len(looked), 'video')} tried, none can be opened")
     chosen = _spread(readable, PROBES * detecting)
     with workers.at_work(len(chosen)) as crew:
         tasks = [_Task(video.path, boxes, crop, crew.engine) for video, _ in chosen]
@@ -126,7 +127,7 @@ def estimate_root(
         looked_at = bar(outcomes, "probing", len(tasks), unit="video")
         probes = [outcome.result for outcome in looked_at if outcome.result and outcome.result.frames]
     if not probes:
-        raise UserError(f"{root}: none of the {len(tasks)} videos tried can be decoded")
+        raise UserError(f"{root}: {counted(len(tasks), 'video')} tried, none can be decoded")
     return _extrapolated(len(videos), unreadable, readable, probes, boxes, crop, detecting, jobs)
 
 

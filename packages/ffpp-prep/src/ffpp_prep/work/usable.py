@@ -38,7 +38,7 @@ def usable_lines(videos: pd.DataFrame) -> list[str]:
         lines.append(
             f"{counted(int(beyond.sum()), 'fake')} in train without a frame inside fake_segments, e.g. "
             f"{first['video_id']}: altered at {first['fake_segments']} s, but it has only "
-            f"{int(first['frames_decoded'])} frames at {first['fps']:g} per second"
+            f"{counted(int(first['frames_decoded']), 'frame')} at {first['fps']:g} per second"
         )
     return lines
 

@@ -55,7 +55,7 @@ def build(
         network.conv_stem = _with_padding(network.conv_stem, (stem_padding,) * 4)
     strided = [block for stage in network.blocks for block in stage if block.conv_dw.stride[0] == 2]
     if strided_padding and len(strided_padding) != len(strided):
-        raise UserError(f"strided_padding has {len(strided_padding)} entries, must have {len(strided)}")
+        raise UserError(f"strided_padding has length {len(strided_padding)}, must have {len(strided)}")
     for block, padding in zip(strided, strided_padding, strict=False):
         block.conv_dw = _with_padding(block.conv_dw, padding)
     return network  # type: ignore[no-any-return]

@@ -1,5 +1,6 @@
 "use strict";
 // Search, filter and order of the table; without this script it stands as it was written, by name.
+const MOST = 500; // rows in the page at once: laying out 10,000 takes seconds
 const body = document.querySelector(".files tbody");
 const rows = [...body.rows].map((row) => ({
   row,
@@ -10,25 +11,27 @@ const rows = [...body.rows].map((row) => ({
 const search = document.querySelector("#search");
 const chosen = document.querySelector("#chosen");
 const count = document.querySelector("#count");
+const more = document.querySelector("#more");
 const names = new Intl.Collator(undefined, { numeric: true }); // made once: 10,000 names are in order in a second
 const heads = [...document.querySelectorAll(".files th")];
 
-function filter() {
+function show(most = MOST) {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  let shown = 0;
-  for (const { row, text, answer } of rows) {
-    row.hidden = (chosen.value && answer !== chosen.value) || !words.every((word) => text.includes(word));
-    shown += !row.hidden;
-  }
-  count.textContent = shown === rows.length ? "" : `${shown} of ${rows.length} shown`;
+  const fits = ({ text, answer }) => (!chosen.value || answer === chosen.value) && words.every((word) => text.includes(word));
+  const found = rows.filter(fits);
+  const shown = document.createDocumentFragment();
+  for (const { row } of found.slice(0, most)) shown.append(row);
+  body.replaceChildren(shown);
+  count.textContent = body.rows.length === rows.length ? "" : `${body.rows.length} of ${rows.length} shown`;
+  more.hidden = found.length <= most;
+  more.textContent = `Show all ${found.length}`;
 }
 
 function order(column, falling) {
   heads.forEach((head, at) => head.setAttribute("aria-sort", at !== column ? "none" : falling ? "descending" : "ascending"));
   const compare = (a, b) => (typeof a === "number" ? a - b : names.compare(a, b));
   rows.sort((a, b) => (falling ? -1 : 1) * compare(a.keys[column], b.keys[column]));
-  body.replaceChildren(); // all at once: rows that are moved one by one take seconds, where there are 10,000
-  body.append(...rows.map(({ row }) => row));
+  show();
 }
 
 for (const answer of [...new Set(rows.map((one) => one.answer))].sort()) chosen.add(new Option(answer, answer));
@@ -43,6 +46,9 @@ heads.forEach((head, column) => {
     order(column, sorted === "ascending" || (sorted !== "descending" && column === 2));
   });
 });
-search.addEventListener("input", filter);
-chosen.addEventListener("change", filter);
+search.addEventListener("input", () => show());
+chosen.addEventListener("change", () => show());
+more.addEventListener("click", () => show(Infinity));
+addEventListener("beforeprint", () => show(Infinity));
 for (const part of document.querySelectorAll(".tools")) part.hidden = false;
+show();

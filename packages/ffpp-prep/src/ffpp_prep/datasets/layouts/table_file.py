@@ -15,6 +15,7 @@ import pandas as pd
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.text.stand_ins import stand_in
+from ffpp_prep.text.units import counted
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 SEPARATORS = ",;\t|"
@@ -92,8 +93,9 @@ def _rows(path: Path, reader: Iterator[list[str]], header: list[str]) -> Iterato
         beyond = [value for value in values[len(header) :] if value.strip()]
         if beyond:
             raise UserError(
-                f"{path}: row {number} has {len(values)} values, the first line {len(header)} columns; the value "
-                f"{beyond[0]!r} belongs to none: write values that hold the separator in quotes"
+                f"{path}: row {number} has {counted(len(values), 'value')}, the first line "
+                f"{counted(len(header), 'column')}; the value {beyond[0]!r} belongs to none: write values "
+                "that hold the separator in quotes"
             )
         padded = [*values, *[""] * (len(header) - len(values))]
         yield {name: value.strip() for name, value in zip(header, padded, strict=False)}

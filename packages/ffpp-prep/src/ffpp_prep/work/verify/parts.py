@@ -17,6 +17,7 @@ from ffpp_prep.format.files import sha256_of
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.jobs import Beat
+from ffpp_prep.text.units import counted
 from ffpp_prep.work.parts import PartStore
 from ffpp_prep.work.recorded_settings import fingerprint_of, told
 from ffpp_prep.work.verify.damage import Damage, Unread, Wrong, unread
@@ -138,7 +139,7 @@ def _count_boxes(videos: pd.DataFrame, rows: PartRows, settings: dict[str, Any])
     astray = _number(owner[frame != np.arange(len(owner)) - start[owner]], len(videos))
     empty = videos["status"].isin(USABLE).to_numpy() & (decoded == 0)
     for place in np.flatnonzero((number != decoded) | (astray > 0) | empty).tolist():
-        yield place, f"boxes in {number[place]} frames, {decoded[place]} were decoded"
+        yield place, f"boxes in {counted(int(number[place]), 'frame')}, {decoded[place]} decoded"
     found = best & (rows["score"].astype(np.float64) > settings["threshold"])
     yield from _different(
         videos,
