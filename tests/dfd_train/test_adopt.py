@@ -153,7 +153,7 @@ def test_evaluate_calibrate_compare_and_robustness_take_it(detector, aligned, wo
     assert main(["compare", str(run), str(detector), "--out", str(tmp_path / "compared")]) == 0
     page = (tmp_path / "compared/compare.html").read_text()
     assert "published" not in page and "Licence:" in page, "nobody is known to have published it"
-    assert "timm:test_resnet, weights of unknown origin, trained on data not known here" in page
+    assert "weights of unknown origin, trained on data not known here" in page
     assert main(["robustness", str(detector), *data, "--only", "jpeg", "--out", str(tmp_path / "rob")]) == 0
     assert "Licence:" in (tmp_path / "rob/robustness.html").read_text()
     assert main(["evaluate", str(aligned), *data]) == 2, "its crops need the videos, which are not there"
