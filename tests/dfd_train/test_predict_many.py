@@ -169,7 +169,7 @@ def test_the_index_is_searched_filtered_and_sorted(out) -> None:
         page.goto((out / "index.html").as_uri())
 
         def names() -> list[str]:
-            return page.locator(".files tbody tr:visible a").all_inner_texts()
+            return page.locator(".files tbody tr:visible td > a").all_inner_texts()
 
         assert len(names()) == 6 and page.locator("#count").inner_text() == ""
         page.fill("#search", "png FACE1")
