@@ -16,6 +16,7 @@ import numpy as np
 import PIL.Image
 import prediction
 import pytest
+from clips import one_process
 
 from dfd_train.cli import main as dfd_train
 from dfd_train.engine.evaluate import EvaluationRequest, evaluate
@@ -98,9 +99,14 @@ def evaluated(folder: Path) -> object:
     return found.to_json(double_precision=15)
 
 
-def printed(command: Callable[[list[str]], int], *arguments: str) -> Callable[[Path], object]:
-    """What a command of an unchanged folder prints in its last line, and returns."""
-    return lambda folder: command([argument.replace("FOLDER", str(folder)) for argument in arguments])
+def status(*arguments: str) -> Callable[[Path], object]:
+    """What a command of ffpp-prep returns, its workers' tasks done in this process."""
+
+    def read(folder: Path) -> int:
+        with one_process():
+            return ffpp_prep([argument.replace("FOLDER", str(folder)) for argument in arguments])
+
+    return read
 
 
 def resumed(folder: Path) -> object:
@@ -110,10 +116,10 @@ def resumed(folder: Path) -> object:
 READERS: dict[str, list[Callable[[Path], object]]] = {
     "WORK": [
         evaluated,
-        printed(ffpp_prep, "status", "FOLDER/WORK"),
-        printed(ffpp_prep, "check-splits", "FOLDER/WORK"),
-        printed(ffpp_prep, "extract", "FOLDER/WORK", "--jobs", "1"),
-        printed(ffpp_prep, "verify", "FOLDER/WORK", "--jobs", "1"),
+        status("status", "FOLDER/WORK"),
+        status("check-splits", "FOLDER/WORK"),
+        status("extract", "FOLDER/WORK", "--jobs", "1"),
+        status("verify", "FOLDER/WORK", "--jobs", "1"),
         lambda folder: read_fakes(folder / "WORK").to_json(),
     ],
     "run": [

@@ -5,7 +5,6 @@ FaceForensics++'s are shorter: of 280 frames and more.
 
 import shlex
 import shutil
-import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -13,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from clips import here
 from markdown_pages import DOCS, ROOT, blocks, commands
-from shell import BIN
 
 from dfd_train import cli as train
 from dfd_train.commands.settings import run_config
@@ -114,7 +113,7 @@ def test_no_crop_of_a_guide_must_be_cut_from_its_video(page, detected, tmp_path,
         if (program, name) in (("ffpp-prep", "check-fakes"), ("ffpp-prep", "extract")):
             if not Path(arguments[0]).exists():
                 shutil.copytree(detected(SHORTER.get(page.stem, LENGTHS)), arguments[0])
-            subprocess.run([f"{BIN}/ffpp-prep", name, *arguments], check=True, capture_output=True)
+            assert here(name, *arguments).returncode == 0, command
         elif (program, name) == ("dfd-train", "run"):
             config = run_config(build_parser(train.PROGRAM).parse_args([name, *arguments]))
             data = open_data(config)
