@@ -99,6 +99,7 @@ def test_a_cards_file_has_bounds(content, said, tmp_path) -> None:
         ),
         ({"model": "resnet10t", "layers": [60000, 60000, 1, 1]}, "at most 65536"),
         ({"model": "test_vit", "depth": 10**400}, "at most 65536"),
+        ({"model": 5}, "arguments.model is 5; allowed: text"),
     ],
 )
 def test_arguments_are_compared_with_the_weights_before_anything_is_built(

@@ -49,6 +49,15 @@ def test_float32_gives_the_same_logits_and_leaves_the_network(model: nn.Module, 
 
 
 @torch.no_grad()
+def test_a_feature_network_keeps_its_maps(noise: Noise) -> None:
+    network = create_model("reseption_v1_tiny", features_only=True).eval()
+    maps, expected = optimize(network)(noise(2, 96)), network(noise(2, 96))
+    assert len(maps) == len(expected) > 1
+    for got, wanted in zip(maps, expected, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize(
     "kind", [frozen, nn.SyncBatchNorm.convert_sync_batchnorm], ids=["frozen", "synchronised"]
 )

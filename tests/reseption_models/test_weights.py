@@ -367,6 +367,10 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
     torch.save({"epoch": 1, "loss": 0.5}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match="holds epoch, loss; allowed: a state dict"):
         load_checkpoint(model, tmp_path / "other.pt")
+    torch.save({"epoch": 1, "model_ema": model.state_dict()}, tmp_path / "averaged.pt")
+    with pytest.raises(ValueError, match="key='model_ema' reads the one there"):
+        load_checkpoint(model, tmp_path / "averaged.pt")
+    load_checkpoint(model, tmp_path / "averaged.pt", key="model_ema")
     torch.save([torch.zeros(1)], tmp_path / "list.pt")
     with pytest.raises(ValueError, match="holds list; allowed"):
         load_checkpoint(model, tmp_path / "list.pt")

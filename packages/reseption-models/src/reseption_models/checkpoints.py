@@ -144,8 +144,14 @@ def _contents(loaded: Any) -> str:
 
 
 def _hint(loaded: Any) -> str:
-    ours = isinstance(loaded, Mapping) and {"format_version", "fingerprint", "network"} <= loaded.keys()
-    return "; `dfd-train export RUN --out FOLDER` writes it for from_pretrained" * ours
+    if not isinstance(loaded, Mapping):
+        return ""
+    if {"format_version", "fingerprint", "network"} <= loaded.keys():
+        return "; `dfd-train export RUN --out FOLDER` writes it for from_pretrained"
+    for name, value in loaded.items():
+        if isinstance(value, Mapping) and value and all(map(torch.is_tensor, value.values())):
+            return f"; key={shown(repr(name))} reads the one there"
+    return ""
 
 
 def _unwrapped(state: dict[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:

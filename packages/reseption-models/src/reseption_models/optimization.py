@@ -22,10 +22,12 @@ class Optimized(nn.Module):
         self.network = network
         self.dtype = dtype
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Returns the raw logits, float32 (N, num_classes), of images (N, C, H, W), which are cast to `dtype`."""
-        y: Tensor = self.network(x.to(self.dtype, memory_format=torch.channels_last))
-        return y.float()
+    def forward(self, x: Tensor) -> Any:
+        """Returns what the network does of images (N, C, H, W), which are cast to `dtype`: the raw logits, float32
+        (N, num_classes), or the list of a feature network's maps, float32 (N, C, H, W).
+        """
+        y: Tensor | list[Tensor] = self.network(x.to(self.dtype, memory_format=torch.channels_last))
+        return y.float() if isinstance(y, Tensor) else [maps.float() for maps in y]
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Returns the network's last maps in `dtype`, of images as `forward` takes them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import get_type_hints
 
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from ffpp_prep.command_line.suggest import did_you_mean, listed
 __all__ = ["BUILDERS", "Builder", "build", "builder_of"]
 
 State = dict[str, Tensor]
+WORDS = {str: "text", bool: "true or false"}
 
 
 def _as_it_is(state: State, network: nn.Module) -> State:
@@ -56,7 +58,12 @@ def build(card: Card) -> nn.Module:
     """Returns a card's network, newly initialised, in evaluation mode. Raises: UserError for arguments it
     doesn't take.
     """
-    make = partial(builder_of(card).build, classes=card.output.classes, **card.arguments)
+    builder = builder_of(card).build
+    for name, kind in get_type_hints(builder).items():
+        value = card.arguments.get(name)
+        if kind in WORDS and value is not None and not isinstance(value, kind):
+            raise UserError(f"card {card.name}: arguments.{name} is {value!r}; allowed: {WORDS[kind]}")
+    make = partial(builder, classes=card.output.classes, **card.arguments)
     try:
         return make().eval()
     except UserError:
