@@ -22,7 +22,9 @@ from dfd_train.metrics.paired import difference, judged_videos
 from dfd_train.metrics.scores import Floats, cross_entropy_of_logits, cross_entropy_of_probs, sigmoid
 from dfd_train.metrics.summary import Levels
 
-SETTINGS = ((10, 10), (20, 20), (60, 60), (350, 350), (10, 5), (20, 5), (60, 15), (350, 70))
+SETTINGS = ((10, 10), (20, 20), (60, 60), (350, 350), (10, 5), (20, 5), (60, 15), (350, 70), (204, 20))
+UNEQUAL = {(204, 20): (4,) * 15 + (16,) * 3 + (48,) * 2}
+"""videos of each person, where not all have as many"""
 MEASURES = ("video_auc", "video_accuracy", "balanced_accuracy", "ap", "eer", "log_loss", "brier")
 TITLES = {
     "video_auc": "AUC", "video_accuracy": "accuracy", "balanced_accuracy": "balanced accuracy",
@@ -91,6 +93,10 @@ def simulate(random: np.random.Generator, videos: int, people: int) -> Drawn:
 def labels(videos: int, people: int) -> tuple[np.ndarray, np.ndarray]:
     """Label and person of each video; with several videos a person, each has reals and fakes alike."""
     number = np.arange(videos)
+    if (videos, people) in UNEQUAL:
+        sizes = UNEQUAL[videos, people]
+        turns = np.concatenate([np.arange(size) for size in sizes])
+        return (turns % 2).astype(np.int8), np.repeat(np.arange(people), sizes)
     if people == videos:
         return (number % 2).astype(np.int8), number
     person, turn = number % people, number // people

@@ -70,7 +70,10 @@ def test_differences_of_means_are_a_paired_t_test_on_people():
     gaps = (losses[0]["loss"] - losses[1]["loss"]).groupby(person.to_numpy()).mean()  # three videos a person
     expected = stats.ttest_1samp(gaps, 0.0)
     assert found.value == pytest.approx(gaps.mean()) and found.value < 0
-    assert found.p == pytest.approx(expected.pvalue, rel=0.25)  # fakes and reals have factors of their own
+    # one person has two fakes, the next one: twenty people are worth 18
+    assert found.evidence.worth == pytest.approx(18.0)
+    at_18 = 2 * stats.t.sf(abs(expected.statistic), found.evidence.worth - 1)
+    assert found.p == pytest.approx(at_18, rel=0.25)  # fakes and reals have factors of their own
     for measure in MEASURES:
         one = difference(*losses, measure)
         assert one.first == pytest.approx(getattr(summarize(first), measure))

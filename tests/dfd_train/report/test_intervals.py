@@ -63,6 +63,11 @@ def wins(label, score):
     return (fakes[:, None] > reals) + 0.5 * (fakes[:, None] == reals)
 
 
+def kish(group):
+    """What groups are worth: 1 over the chance that two rows, drawn with replacement, are of one group."""
+    return 1 / sum((np.asarray(group) == one).mean() ** 2 for one in set(np.asarray(group).tolist()))
+
+
 def test_variance_of_the_area_without_groups_is_delongs():
     label, score, _ = arrays()
     won = wins(label, score)
@@ -105,7 +110,7 @@ def test_interval_of_the_area_solves_newcombes_equation():
     effect = max(1.0, influence.design_effect())
     assert effect > 1.2  # groups matter here
     m, n = label.sum() / effect, (1 - label).sum() / effect
-    spread = stats.t.ppf(0.975, min(influence.with_fakes, influence.with_reals) - 1)
+    spread = stats.t.ppf(0.975, min(kish(group[label == 1]), kish(group[label == 0])) - 1)
 
     def excess(x):
         star = (m + n) / 2 - 1
@@ -140,14 +145,14 @@ def test_interval_of_a_share_is_korn_and_graubards():
     sums = np.array([(hit[group == g] - share).sum() for g in np.unique(group)])
     variance = size / (size - 1) * (sums**2).sum() / rows**2
     effective = share * (1 - share) / variance
-    effective *= (stats.t.ppf(0.975, rows - 1) / stats.t.ppf(0.975, size - 1)) ** 2
+    effective *= (stats.t.ppf(0.975, rows - 1) / stats.t.ppf(0.975, kish(group) - 1)) ** 2
     assert effective < 0.9 * rows
     found = share_interval(hit, group)
     assert found.low == pytest.approx(stats.beta.ppf(0.025, share * effective, effective * (1 - share) + 1))
     assert found.high == pytest.approx(stats.beta.ppf(0.975, share * effective + 1, effective * (1 - share)))
-    all_hit = share_interval(np.ones(rows), group)  # as many as there are groups, not rows
-    assert (all_hit.low, all_hit.high) == (pytest.approx(0.025 ** (1 / size)), 1.0)
-    assert share_interval(np.zeros(rows), group).high == pytest.approx(1 - 0.025 ** (1 / size))
+    all_hit = share_interval(np.ones(rows), group)  # as many as groups are worth, not rows
+    assert (all_hit.low, all_hit.high) == (pytest.approx(0.025 ** (1 / kish(group))), 1.0)
+    assert share_interval(np.zeros(rows), group).high == pytest.approx(1 - 0.025 ** (1 / kish(group)))
 
 
 def test_small_formulas_by_hand():
@@ -314,6 +319,18 @@ def test_two_people_give_no_interval():
     assert "rough" in shown(people_table(people=14)) and "rough" not in shown(people_table(people=15))
 
 
+def test_one_person_in_most_videos_gives_no_interval():
+    """60 of 80 videos are of one of six people: such intervals held the truth 60 to 84 times in 100."""
+    table = people_table(people=6, each=60)
+    few = table["target_id"].ne("p0") & (table["video_id"].str[3:5].str.rstrip(".m").astype(int) >= 4)
+    text = shown(table[~few])
+    assert "80 videos are 6 independent groups" in text and "rough" in shown(people_table(people=6, each=60))
+    assert (
+        "No interval: most videos of one class are in few of its groups, which are worth 1.7 groups" in text
+    )
+    assert not math.isfinite(estimate_intervals(table[~few]).low.video_auc)
+
+
 def test_no_interval_has_no_width():
     rows = [("a", 1, 3.0), ("b", 0, -1.0), ("c", 0, -2.0), ("d", 0, -3.0)]
     text = shown(pd.DataFrame(rows, columns=["video_id", "label", "logit"]))
@@ -341,7 +358,7 @@ def simulation() -> dict[str, Any]:
     return runpy.run_path(str(COVERAGE))
 
 
-@pytest.mark.parametrize(("videos", "people"), [(20, 20), (10, 5), (60, 15)])
+@pytest.mark.parametrize(("videos", "people"), [(20, 20), (10, 5), (60, 15), (204, 20)])
 def test_simulated_intervals_are_those_of_the_table(simulation, videos, people):
     """So that what the simulations below say of the formulas holds of `evaluate`."""
     drawn = simulation["simulate"](np.random.default_rng(0), videos, people)
@@ -357,7 +374,8 @@ def test_simulated_intervals_are_those_of_the_table(simulation, videos, people):
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("videos", "people"), [(10, 10), (20, 20), (60, 60), (10, 5), (20, 5), (60, 15), (350, 70)]
+    ("videos", "people"),
+    [(10, 10), (20, 20), (60, 60), (10, 5), (20, 5), (60, 15), (350, 70), (204, 20)],
 )
 def test_intervals_cover(simulation, videos, people):
     """Of 300 sets so many hold the truth that 0.92 can be believed; from 60 videos on, so few that 0.985 can."""

@@ -35,8 +35,8 @@ def auc_interval(label: Floats, score: Floats, group: Groups, level: float = 0.9
 
     Newcombe's score interval (Statistics in Medicine 25:559, 2006, method 5), its numbers of fakes and reals divided
     by the design effect: Obuchowski's variance of clustered data (Biometrics 53:567, 1997) over DeLong's. Student's
-    t with the rarer class's groups less one takes the place of the normal quantile. Where every fake stands above
-    every real one, or below, the variance is zero and says nothing; then `separation_bound`.
+    t with the groups that the rarer class is worth, less one, takes the place of the normal quantile. Where every fake
+    stands above every real one, or below, the variance is zero and says nothing; then `separation_bound`.
     """
     fake = label == 1
     fakes, reals = int(fake.sum()), len(label) - int(fake.sum())
@@ -65,6 +65,8 @@ class AucInfluence:
     groups: int
     with_fakes: int
     with_reals: int
+    worth: float
+    """groups of one size that the class with fewer of them is worth"""
 
     @classmethod
     def of(cls, label: Floats, score: Floats, group: Groups) -> "AucInfluence":
@@ -86,12 +88,13 @@ class AucInfluence:
             groups=len(np.unique(group)),
             with_fakes=len(np.unique(group[fake])),
             with_reals=len(np.unique(group[~fake])),
+            worth=min(groups_worth(group[fake]), groups_worth(group[~fake])),
         )
 
     @property
-    def freedom(self) -> int:
-        """Degrees of freedom: the rarer class's groups less one."""
-        return min(self.with_fakes, self.with_reals) - 1
+    def freedom(self) -> float:
+        """Degrees of freedom of Student's t."""
+        return self.worth - 1
 
     def covariance(self, other: "AucInfluence") -> float:
         """Returns Obuchowski's covariance of two areas of the same rows; with itself the variance."""
@@ -123,6 +126,16 @@ def covariance(
     )
 
 
+def groups_worth(group: Groups) -> float:
+    """Returns how many groups of one size groups of these rows are worth: as many as they are where all are of one
+    size, and next to one where most rows are in one.
+
+    Kish's effective number (Survey Sampling, Wiley 1965, section 11.7): (Σn)² / Σn², with n rows in a group.
+    """
+    sizes = np.unique(group, return_counts=True)[1].astype(np.float64)
+    return float(sizes.sum() ** 2 / (sizes @ sizes))
+
+
 def _less_one(size: int) -> float:
     return size / (size - 1) if size > 1 else 1.0
 
@@ -132,8 +145,8 @@ def _share_below(ordered: Floats, value: Floats) -> Floats:
     return below / (2.0 * len(ordered))
 
 
-def quantile(freedom: int, level: float) -> float:
-    """Returns the two-sided quantile of Student's t."""
+def quantile(freedom: float, level: float) -> float:
+    """Returns the two-sided quantile of Student's t; of one degree of freedom where there is less."""
     return float(stdtrit(max(freedom, 1), 0.5 + level / 2))
 
 
@@ -170,16 +183,16 @@ def share_interval(hit: Floats, group: Groups, level: float = 0.95) -> Interval:
     """Returns the interval of a share: Korn and Graubard (Survey Methodology 24:193, 1998).
 
     Clopper and Pearson's exact interval at the effective number of rows, which the clustered variance gives; where
-    all rows are equal it says nothing, and the number of groups takes its place.
+    all rows are equal it says nothing, and what the groups are worth takes its place.
     """
-    rows, size = len(hit), int(np.unique(group).size)
+    rows, size, worth = len(hit), int(np.unique(group).size), groups_worth(group)
     share = float(hit.mean())
     if share in (0.0, 1.0):
-        effective = float(size)
+        effective = worth
     else:
         sums = np.bincount(group, hit - share)
         variance = _less_one(size) * float(sums @ sums) / rows**2
-        ratio = quantile(rows - 1, level) / quantile(size - 1, level)
+        ratio = quantile(rows - 1, level) / quantile(worth - 1, level)
         effective = (
             min(float(rows), share * (1 - share) / variance * ratio**2) if variance > 0 else float(rows)
         )
@@ -189,7 +202,7 @@ def share_interval(hit: Floats, group: Groups, level: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
-def mean_interval(value: Floats, group: Groups, freedom: int, level: float = 0.95) -> Interval:
+def mean_interval(value: Floats, group: Groups, freedom: float, level: float = 0.95) -> Interval:
     """Returns the interval of a mean of positive values: the groups' variance and Student's t on the scale of
     logarithms.
     """
@@ -203,13 +216,15 @@ def mean_interval(value: Floats, group: Groups, freedom: int, level: float = 0.9
 
 
 def plain_mean_interval(value: Floats, group: Groups, level: float = 0.95) -> Interval:
-    """Returns the interval of a mean of any values: the groups' variance and Student's t with the groups less one."""
+    """Returns the interval of a mean of any values: the groups' variance and Student's t with the groups that they are
+    worth, less one.
+    """
     size = int(np.unique(group).size)
     if size < 2:
         return NONE
     sums = np.bincount(group, value - value.mean())
     error = float(np.sqrt(_less_one(size) * (sums @ sums))) / len(value)
-    reach = quantile(size - 1, level) * error
+    reach = quantile(groups_worth(group) - 1, level) * error
     middle = float(value.mean())
     return Interval(middle - reach, middle + reach) if error > NOTHING * max(abs(middle), 1.0) else NONE
 
@@ -226,7 +241,7 @@ def mean_of_intervals(values: Sequence[float], intervals: Sequence[Interval]) ->
     return Interval(middle - down, middle + up)
 
 
-def logit_interval(share: float, error: float, freedom: int, level: float = 0.95) -> Interval:
+def logit_interval(share: float, error: float, freedom: float, level: float = 0.95) -> Interval:
     """Returns the interval of a share in (0, 1) from its standard error, symmetric on the logit scale; none
     at 0 and 1.
     """
@@ -237,7 +252,7 @@ def logit_interval(share: float, error: float, freedom: int, level: float = 0.95
     return Interval(odds / factor / (1 + odds / factor), 1 / (1 + 1 / (odds * factor)))
 
 
-def two_sided(difference: float, error: float, freedom: int) -> float:
+def two_sided(difference: float, error: float, freedom: float) -> float:
     """Returns p of a difference from zero by Student's t; 1 where nothing differs."""
     if not error > 0:
         return 1.0

@@ -7,12 +7,12 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from dfd_train.metrics.clustered import Groups
+from dfd_train.metrics.clustered import Groups, groups_worth
 from ffpp_prep.datasets.people import person_key
 from ffpp_prep.text.units import plural
 
 FEWEST = 5
-"""groups that must hold each class, or no interval is given"""
+"""groups of one size that each class must be worth, or no interval is given"""
 ROUGH = 15
 """below so many groups of a class an interval is called rough"""
 
@@ -70,13 +70,16 @@ class SampleSize:
     reals: int
     named: int
     linked: int
+    worth: float
+    """groups of one size that the class with fewer of them is worth, see `groups_worth`"""
 
     @classmethod
     def of(cls, groups: VideoGroups, fake: np.ndarray) -> "SampleSize":
         """Counts the evidence in videos' groups, given which videos are fakes, (V,)."""
         number = groups.number
         every, fakes, reals = (len(np.unique(each)) for each in (number, number[fake], number[~fake]))
-        return cls(len(number), every, fakes, reals, groups.named, groups.linked)
+        worth = min(groups_worth(number[own]) for own in (fake, ~fake) if own.any())
+        return cls(len(number), every, fakes, reals, groups.named, groups.linked, worth)
 
     @property
     def fewest(self) -> int:
@@ -84,14 +87,19 @@ class SampleSize:
         return min(count for count in (self.fakes, self.reals) if count)
 
     @property
-    def freedom(self) -> int:
+    def freedom(self) -> float:
         """Degrees of freedom of Student's t."""
-        return self.fewest - 1
+        return self.worth - 1
 
     @property
     def enough(self) -> bool:
         """Whether intervals are given at all."""
-        return self.fewest >= FEWEST
+        return enough_groups(self.worth)
+
+    @property
+    def rough(self) -> bool:
+        """Whether they are given, of few people."""
+        return self.enough and self.worth < ROUGH
 
     def sentence(self) -> str:
         """Returns what a reader must know about the intervals."""
@@ -99,9 +107,12 @@ class SampleSize:
         text = f"{self.videos:,} {videos} {'is' if self.videos == 1 else 'are'} "
         text += f"{self.groups:,} independent {groups} ({self._by()}): "
         text += f"fakes are in {self.fakes:,} of them, reals in {self.reals:,}."
-        if not self.enough:
+        if self.fewest < FEWEST:
             return text + f" No interval: fewer than {FEWEST} groups hold one of the classes."
-        return text + (" Few people: a rough interval." if self.fewest < ROUGH else "")
+        if not self.enough:
+            text += " No interval: most videos of one class are in few of its groups, which are worth "
+            return text + f"{self.worth:.1f} groups of equal size, fewer than {FEWEST}."
+        return text + (" Few people: a rough interval." if self.rough else "")
 
     def _by(self) -> str:
         rest = self.videos - self.named - self.linked
@@ -114,6 +125,11 @@ class SampleSize:
         if len(used) == 1:
             return used[0][1]
         return ", ".join(f"{number:,} {text}" for number, text in used)
+
+
+def enough_groups(worth: float) -> bool:
+    """Returns whether an interval can be given of groups that are worth so many of equal size."""
+    return worth > FEWEST - 1e-9
 
 
 def _person(videos: pd.DataFrame, column: str) -> np.ndarray:

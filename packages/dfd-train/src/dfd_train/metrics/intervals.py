@@ -49,7 +49,7 @@ def estimate_intervals(
     """Returns intervals of every number of `summarize`, for new people: groups of linked videos are the
     evidence, not frames.
 
-    None is given where fewer than five groups hold a class, nor for the calibration error. The same seed gives
+    None is given where a class is worth fewer than five groups, nor for the calibration error. The same seed gives
     the same intervals. Raises UserError as `summarize` does, and for resamples < 2 or a level outside (0, 1).
     """
     if resamples < 2 or not 0 < level < 1:
@@ -121,9 +121,7 @@ class Level:
         )
         ranking = scores.rank(self.label, self.key, np.ones(len(self.label)))
         errors = standard_errors(self.label, self.key, self.group, resamples, seed)
-        widened = (
-            evidence.fewest / evidence.freedom
-        ) ** 0.5  # a bootstrap's variance is that of n, not n - 1
+        widened = (evidence.worth / evidence.freedom) ** 0.5  # a bootstrap's variance is that of n, not n - 1
         ap, eer = (
             logit_interval(float(value), error * widened, evidence.freedom, level)
             for value, error in zip(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dfd_train.metrics.clustered import NONE, Interval, share_interval
-from dfd_train.metrics.groups import FEWEST, VideoGroups
+from dfd_train.metrics.clustered import NONE, Interval, groups_worth, share_interval
+from dfd_train.metrics.groups import VideoGroups, enough_groups
 from ffpp_prep.text.units import counted
 
 BINS = 10
@@ -107,5 +107,5 @@ def false_alarms(videos: pd.DataFrame, threshold: float, level: float = 0.95) ->
 
 def _share(hit: np.ndarray, group: np.ndarray, level: float) -> tuple[float, Interval]:
     number = np.unique(group, return_inverse=True)[1].astype(np.int64)
-    enough = int(number.max()) + 1 >= FEWEST
+    enough = enough_groups(groups_worth(number))
     return float(hit.mean()), share_interval(hit, number, level) if enough else NONE

@@ -191,10 +191,10 @@ def _few(rows: Sequence[SetNumbers]) -> list[str]:
     for told, names in (
         (
             "Few people, a rough interval",
-            [r.name for r in rows if r.ends.evidence.enough and r.ends.evidence.fewest < 15],
+            [r.name for r in rows if r.ends.evidence.rough],
         ),
         (
-            "No interval, fewer than five groups hold one of the classes",
+            "No interval, too few groups hold one of the classes, or hold most of it",
             [r.name for r in rows if not r.ends.evidence.enough],
         ),
     ):
