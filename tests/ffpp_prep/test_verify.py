@@ -108,7 +108,7 @@ def check_with_another_count(path: Path) -> None:
 DAMAGE: list[tuple[str, Callable[[Path], None], str]] = [
     ("boxes/boxes-00000.parquet", flip, "SHA-256"),
     ("boxes/boxes-00000.parquet", Path.unlink, "missing"),
-    ("boxes/boxes-00000.parquet", part_with_fewer_boxes, "boxes in 11 frames, 12 were decoded"),
+    ("boxes/boxes-00000.parquet", part_with_fewer_boxes, "boxes in 11 frames, 12 decoded"),
     ("boxes/videos-00000.parquet", pages_only, "row group 0 doesn't match its checksum"),
     ("fakes/fakes-00000.parquet", flip, "SHA-256"),
     ("fakes/videos-00000.parquet", check_with_another_count, "faces_untouched is"),

@@ -264,7 +264,7 @@ def test_a_card_says_only_what_can_be(values: dict[str, Any]) -> None:
 
 def test_a_card_fits_its_network(tmp_path: Path) -> None:
     model = create_model(TINY, in_chans=1)
-    with pytest.raises(UserError, match="mean has 3 channels; allowed with in_chans=1: 1"):
+    with pytest.raises(UserError, match="channels: mean has 3; allowed with in_chans=1: 1"):
         save_pretrained(model, tmp_path / "grey", ModelCard())
     save_pretrained(model, tmp_path / "grey", ModelCard(mean=(0.4,), std=(0.3,), color="L"))
     assert from_pretrained(tmp_path / "grey").pretrained_cfg["std"] == (0.3,)
