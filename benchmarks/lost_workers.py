@@ -213,7 +213,7 @@ def differences(here: Path, there: Path) -> list[str]:
         "measurements of fakes": [read_fakes(work) for work in (here, there)],
     }
     wrong = [what for what, (one, other) in pairs.items() if one.empty or not one.equals(other)]
-    crops = [{p.name: sha256_of(p) for p in (work / "faces").glob("*.h5")} for work in (here, there)]
+    crops = [{p.name: sha256_of(p) for p in (work / "faces").glob("faces-*.h5")} for work in (here, there)]
     return wrong + ["crops"] * (not crops[0] or crops[0] != crops[1])
 
 
