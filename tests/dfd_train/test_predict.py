@@ -293,7 +293,7 @@ def test_a_demonstration_says_so_everywhere_and_gives_no_verdict(
         assert set(pd.read_csv(folder / "frames.csv")["note"]) == {DEMONSTRATION}
         page = (folder / "report.html").read_text()
         assert DEMONSTRATION.capitalize() in page and "Looks like" not in page
-        assert "alled fake above" not in page and "set on" not in page  # of a verdict that isn't given
+        assert "alled fake above" not in page and "were set on" not in page  # of a verdict that isn't given
     with av.open(str(tmp_path / "out/two.mp4/annotated.mp4")) as video:
         assert video.metadata["comment"] == DEMONSTRATION
         foot = next(video.decode(video=0)).to_ndarray(format="rgb24")[-4:, :60]
@@ -325,7 +325,7 @@ def test_pages_are_whole_by_themselves(predicted) -> None:
         ink = colour(face["face"], face["prob"], result(predicted)["threshold"])
         card = page.partition(f'<h3><span class="dot" style="background: {face_colour(face["face"])}">')[2]
         assert f'<em style="border-color: {ink}">' in card.partition("</h3>")[0]
-    assert "real videos that did not train it" in page and "<dt>Threshold</dt>" in page
+    assert "fake videos that did not train it" in page and "<dt>Called fake above</dt>" in page
     assert "\N{NO-BREAK SPACE}%" in page and not re.search(r"\d %", page)  # no line ends between the two
     assert page.count("60 frames scored, 8 of 60 shown") == 2
 

@@ -72,7 +72,10 @@ def test_networks_without_maps_and_faces_without_frames_say_why() -> None:
     flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 1))
     said, pictures = explainer([scorer(flat)])(1, [FRAME])
     assert said.reason == "Grad-CAM needs a feature map, and this Sequential has none" and not pictures
-    assert "only theirs are kept" in explainer([scorer(flat)])(1, [])[0].reason
+    assert (
+        "only frames of the faces with the highest ones are kept"
+        in explainer([scorer(flat)])(1, [])[0].reason
+    )
     onnx = SimpleNamespace(facts=SimpleNamespace(name="an export"))
     assert "(ONNX) allows none" in explainer([onnx])(1, [FRAME])[0].reason  # type: ignore[list-item]
 

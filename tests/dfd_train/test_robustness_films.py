@@ -121,6 +121,14 @@ def test_h265_of_small_films_is_written_or_refused_in_a_line(tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.mp4", "small.mp4", "tiny.mp4"]
 
 
+def test_films_of_one_frame_are_written_each_time(tmp_path: Path) -> None:
+    """Seen: H.265 of every second such film ended in a traceback, for its decoding time was left to chance."""
+    one = film(tmp_path / "one.mp4", [np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)])
+    for _ in range(20):
+        recode(one, tmp_path / "again.mp4", (Recoding(28, "libx265"),))
+    assert len(decoded(tmp_path / "again.mp4")) == 1
+
+
 def test_faithful_sweeps_stand_apart_from_those_of_crops() -> None:
     assert choose_sweeps([], faithful=True) == FAITHFUL
     assert all(condition.recodings for sweep in FAITHFUL for condition in sweep.conditions()[1:])

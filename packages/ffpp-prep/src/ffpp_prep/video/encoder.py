@@ -73,6 +73,7 @@ class Encoder:
         if time_base is not None:
             self.stream.codec_context.time_base = time_base
         self._time_base = time_base
+        self._frames = 0
 
     def write(self, picture: NDArray[np.uint8] | av.VideoFrame, pts: int | None = None) -> None:
         """Adds a picture: (H, W, 3) RGB or (H, W) grey uint8, or a frame; `pts` is its time in units of `time_base`."""
@@ -81,11 +82,16 @@ class Encoder:
         frame.pts = pts
         if pts is not None:
             frame.time_base = self._time_base
+        self._frames += 1
         self._container.mux(self.stream.encode(frame))
 
     def close(self) -> None:
         """Writes what the encoder still holds; the container stays open."""
-        self._container.mux(self.stream.encode())
+        packets = self.stream.encode()
+        if self._frames == 1:  # x265 leaves the decoding time of a film's only frame to chance
+            for packet in packets:
+                packet.dts = packet.pts
+        self._container.mux(packets)
 
 
 def _frame(picture: NDArray[np.uint8]) -> av.VideoFrame:
