@@ -23,7 +23,7 @@ from dfd_train.metrics.scores import Floats, cross_entropy_of_logits, cross_entr
 from dfd_train.metrics.summary import Levels
 
 SETTINGS = ((10, 10), (20, 20), (60, 60), (350, 350), (10, 5), (20, 5), (60, 15), (350, 70), (204, 20))
-UNEQUAL = {(204, 20): (4,) * 15 + (16,) * 3 + (48,) * 2}
+UNEQUAL = {(204, 20): (4,) * 15 + (16,) * 3 + (48,) * 2, (16, 5): (2, 2, 2, 2, 8)}
 """videos of each person, where not all have as many"""
 MEASURES = ("video_auc", "video_accuracy", "balanced_accuracy", "ap", "eer", "log_loss", "brier")
 TITLES = {

@@ -375,7 +375,7 @@ def test_simulated_intervals_are_those_of_the_table(simulation, videos, people):
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("videos", "people"),
-    [(10, 10), (20, 20), (60, 60), (10, 5), (20, 5), (60, 15), (350, 70), (204, 20)],
+    [(10, 10), (20, 20), (60, 60), (10, 5), (20, 5), (60, 15), (350, 70), (204, 20), (16, 5)],
 )
 def test_intervals_cover(simulation, videos, people):
     """Of 300 sets so many hold the truth that 0.92 can be believed; from 60 videos on, so few that 0.985 can."""

@@ -12,7 +12,9 @@ from ffpp_prep.datasets.people import person_key
 from ffpp_prep.text.units import plural
 
 FEWEST = 5
-"""groups of one size that each class must be worth, or no interval is given"""
+"""groups that must hold each class, or no interval is given"""
+LEAST_WORTH = 3.0
+"""groups of one size that they must be worth at least: at 3.2, intervals still cover (benchmarks/coverage.py)"""
 ROUGH = 15
 """below so many groups of a class an interval is called rough"""
 
@@ -94,7 +96,7 @@ class SampleSize:
     @property
     def enough(self) -> bool:
         """Whether intervals are given at all."""
-        return enough_groups(self.worth)
+        return enough_groups(self.fewest, self.worth)
 
     @property
     def rough(self) -> bool:
@@ -111,7 +113,7 @@ class SampleSize:
             return text + f" No interval: fewer than {FEWEST} groups hold one of the classes."
         if not self.enough:
             text += " No interval: most videos of one class are in few of its groups, which are worth "
-            return text + f"{self.worth:.1f} groups of equal size, fewer than {FEWEST}."
+            return text + f"{self.worth:.1f} groups of equal size, fewer than {LEAST_WORTH:g}."
         return text + (" Few people: a rough interval." if self.rough else "")
 
     def _by(self) -> str:
@@ -127,9 +129,9 @@ class SampleSize:
         return ", ".join(f"{number:,} {text}" for number, text in used)
 
 
-def enough_groups(worth: float) -> bool:
-    """Returns whether an interval can be given of groups that are worth so many of equal size."""
-    return worth > FEWEST - 1e-9
+def enough_groups(count: int, worth: float) -> bool:
+    """Returns whether an interval can be given of so many groups, worth so many of equal size."""
+    return count >= FEWEST and worth >= LEAST_WORTH
 
 
 def _person(videos: pd.DataFrame, column: str) -> np.ndarray:

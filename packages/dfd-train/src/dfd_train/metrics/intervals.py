@@ -49,8 +49,8 @@ def estimate_intervals(
     """Returns intervals of every number of `summarize`, for new people: groups of linked videos are the
     evidence, not frames.
 
-    None is given where a class is worth fewer than five groups, nor for the calibration error. The same seed gives
-    the same intervals. Raises UserError as `summarize` does, and for resamples < 2 or a level outside (0, 1).
+    None is given where fewer than five groups hold a class, or are worth fewer than three, nor for the calibration
+    error. The same seed gives the same intervals. Raises UserError as `summarize` does, and for resamples < 2 or a level outside (0, 1).
     """
     if resamples < 2 or not 0 < level < 1:
         raise UserError(f"resamples {resamples} must be 2 or more and level {level} between 0 and 1")

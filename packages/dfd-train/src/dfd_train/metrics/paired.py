@@ -50,7 +50,7 @@ def difference(
 
     `first`, `second`: from `judged_videos`. The variance is that of the groups' sums of the difference, for the AUC
     Obuchowski's covariance of two areas (Biometrics 53:567, 1997); the interval and p are by Student's t with
-    the groups that the rarer class is worth, less one. Nothing is said where these are fewer than five.
+    the groups that the rarer class is worth, less one. Nothing is said of too few groups.
 
     Raises: UserError where no video is in both, or one has two labels.
     """

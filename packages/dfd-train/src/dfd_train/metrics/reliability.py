@@ -107,5 +107,5 @@ def false_alarms(videos: pd.DataFrame, threshold: float, level: float = 0.95) ->
 
 def _share(hit: np.ndarray, group: np.ndarray, level: float) -> tuple[float, Interval]:
     number = np.unique(group, return_inverse=True)[1].astype(np.int64)
-    enough = enough_groups(groups_worth(number))
+    enough = enough_groups(int(number.max()) + 1, groups_worth(number))
     return float(hit.mean()), share_interval(hit, number, level) if enough else NONE
