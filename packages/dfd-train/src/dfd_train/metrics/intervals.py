@@ -50,7 +50,9 @@ def estimate_intervals(
     evidence, not frames.
 
     None is given where fewer than five groups hold a class, or are worth fewer than three, nor for the calibration
-    error. The same seed gives the same intervals. Raises UserError as `summarize` does, and for resamples < 2 or a level outside (0, 1).
+    error. The same seed gives the same intervals.
+
+    Raises UserError as `summarize` does, and for resamples < 2 or a level outside (0, 1).
     """
     if resamples < 2 or not 0 < level < 1:
         raise UserError(f"resamples {resamples} must be 2 or more and level {level} between 0 and 1")
