@@ -101,6 +101,15 @@ def test_few_people_get_no_interval() -> None:
     assert "No interval: fewer than 5" in table.notes[1] and "Left out: 3 pictures" in table.notes[1]
 
 
+def test_most_pictures_of_one_person_get_no_interval() -> None:
+    """Seven of twelve pictures are of one of six people."""
+    frame = frame_of(judged(corner_map(), people=6), 1)
+    frame["group"] = ["a"] * 7 + ["b", "c", "d", "e", "f"]
+    table = mask_table(frame, 0, "")
+    assert table.rows[0][9].text == "–" and "6 people" in table.notes[1]
+    assert "all are worth 2.7 of equal size, fewer than 3" in table.notes[1]
+
+
 def test_the_same_pictures_for_every_method() -> None:
     one, other = judged(corner_map()), judged(corner_map(), explainer="gradcam")[4:]
     shared = [replace(b, picture=a.picture) for a, b in zip(one[4:], other, strict=True)]

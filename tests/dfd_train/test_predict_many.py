@@ -1,6 +1,5 @@
 """`dfd-train predict` over a folder: several processes, JSON lines, and an index that is searched and sorted."""
 
-import argparse
 import contextlib
 import json
 import os
@@ -20,7 +19,7 @@ from hostile_pages import CHROMIUM
 from processes import wait_for_children, words
 
 from dfd_train.calibration.score import DeployedScore
-from dfd_train.cli import main
+from dfd_train.cli import PROGRAM, main
 from dfd_train.commands.predict import make_job
 from dfd_train.predict import batch
 from dfd_train.predict.analysis import Analysis
@@ -30,6 +29,7 @@ from dfd_train.predict.inputs import Input, find_inputs
 from dfd_train.predict.outputs import read_result
 from dfd_train.predict.page import write_index
 from dfd_train.predict.parallel import predict_at_once
+from ffpp_prep.command_line.program import build_parser
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +115,8 @@ def job_that_dies_at_a_face(make: Callable[[], Job]) -> Job:
 
 @pytest.mark.full
 def test_a_process_that_dies_takes_one_file_with_it(run, folder, tmp_path) -> None:
-    options = argparse.Namespace(
-        **{"model": run, "others": [], "device": "cpu", "trust": list(prediction.TRUST)},
-        **dict.fromkeys(("every_frame", "score_every_frame", "explain"), False),
-        **{"detector": None, "threshold": None, "precision": None, "no_video": True},
-    )
+    asked = ["predict", str(run), str(folder), "--device", "cpu", "--trust", *prediction.TRUST]
+    options = build_parser(PROGRAM).parse_args(asked)
     make = partial(make_job, options)
     tasks = [(file, tmp_path / file.name) for file in find_inputs([folder])]
     found = predict_at_once(tasks, partial(job_that_dies_at_a_face, make), make(), 2)

@@ -17,6 +17,7 @@ from dfd_train.metrics.clustered import (
     AucInfluence,
     auc_interval,
     logit_interval,
+    mean_error,
     mean_interval,
     mean_of_intervals,
     plain_mean_interval,
@@ -340,6 +341,17 @@ def test_no_interval_has_no_width():
     for name in ("video_auc", "video_accuracy", "balanced_accuracy", "frame_auc"):
         assert getattr(found.low, name) < 0.8 and getattr(found.high, name) == 1.0, name
     assert math.isnan(found.low.ap) and math.isnan(found.low.eer)  # at their ends resampling says nothing
+
+
+def test_a_mean_s_error_is_what_leaving_out_one_group_at_a_time_shows() -> None:
+    sizes = (40, 3, 3, 2, 2, 1)
+    group, value = np.repeat(np.arange(6), sizes), np.random.default_rng(0).exponential(size=51)
+    means = np.array([value[group != one].mean() for one in range(6)])
+    error = np.sqrt(5 / 6 * ((means - value.mean()) ** 2).sum())
+    assert mean_error(value, group) == pytest.approx(error)
+    alike = np.repeat(np.arange(17), 3)
+    of_groups = value.reshape(17, 3).mean(1)
+    assert mean_error(value, alike) == pytest.approx(of_groups.std(ddof=1) / np.sqrt(17))  # as ever
 
 
 @pytest.mark.parametrize("aggregation", ["mean", "median", "max"])

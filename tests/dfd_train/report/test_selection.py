@@ -57,3 +57,9 @@ def test_order_and_seed_do_not_matter_beyond_noise() -> None:
 def test_nothing_is_said_of_one_epoch_or_few_people() -> None:
     assert optimism(epochs(0, 1, 0.5)) is None
     assert optimism(epochs(0, 5, 0.5, people=8)) is None
+
+
+def test_nothing_is_said_where_one_person_is_in_most_videos() -> None:
+    people = np.array(["a"] * 32 + list("bcdeefgh"))
+    several = [one.assign(target_id=people) for one in epochs(0, 5, 0.5)]
+    assert optimism(several) is None

@@ -23,8 +23,8 @@ from dfd_train.explain.curves import STEPS, Curves, curves
 from dfd_train.explain.pictures import Picture
 from dfd_train.explain.score import MaskScore, mask_score
 from dfd_train.explain.tables import TITLES, place
-from dfd_train.metrics.clustered import Interval, plain_mean_interval
-from dfd_train.metrics.groups import FEWEST
+from dfd_train.metrics.clustered import NONE, Interval, groups_worth, plain_mean_interval
+from dfd_train.metrics.groups import FEWEST, LEAST_WORTH, enough_groups
 from dfd_train.models import Detector
 from dfd_train.report.table import Cell, Table, between, count, number, percent, words
 from dfd_train.report.tables import methods_in
@@ -210,9 +210,8 @@ def _over_the_best(
     column = next(name for name, mean in means.items() if mean == best(list(means.values())))
     apart = part[measure].to_numpy(np.float64) - part[column].to_numpy(np.float64)
     groups = pd.factorize(part["group"])[0].astype(np.int64)
-    none = Interval(float("nan"), float("nan"))
-    enough = len(np.unique(groups)) >= FEWEST
-    return float(apart.mean()), plain_mean_interval(apart, groups) if enough else none
+    enough = enough_groups(len(np.unique(groups)), groups_worth(groups))
+    return float(apart.mean()), plain_mean_interval(apart, groups) if enough else NONE
 
 
 def _evidence(frame: pd.DataFrame, left_out: int) -> tuple[str, ...]:
@@ -222,6 +221,9 @@ def _evidence(frame: pd.DataFrame, left_out: int) -> tuple[str, ...]:
     text = f"{counted(pictures, 'picture')} of {whose}, the same for every model and method."
     if groups < FEWEST:
         text += f" No interval: fewer than {FEWEST} of them."
+    elif (worth := groups_worth(pd.factorize(frame["group"])[0])) < LEAST_WORTH:
+        text += f" No interval: few of them have most of the pictures, so all are worth {worth:.1f} of equal size, "
+        text += f"fewer than {LEAST_WORTH:g}."
     if left_out:
         text += f" Left out: {counted(left_out, 'picture')} in which a method found no evidence for fake."
     return (text,)

@@ -203,12 +203,8 @@ def share_interval(hit: Floats, group: Groups, level: float = 0.95) -> Interval:
 
 
 def mean_interval(value: Floats, group: Groups, freedom: float, level: float = 0.95) -> Interval:
-    """Returns the interval of a mean of positive values: the groups' variance and Student's t on the scale of
-    logarithms.
-    """
-    mean, size = float(value.mean()), int(np.unique(group).size)
-    sums = np.bincount(group, value - mean)
-    error = float(np.sqrt(_less_one(size) * (sums @ sums))) / len(value)
+    """Returns the interval of a mean of positive values: `mean_error` and Student's t on the scale of logarithms."""
+    mean, error = float(value.mean()), mean_error(value, group)
     if not mean > 0 or error <= NOTHING * mean:
         return NONE
     factor = float(np.exp(quantile(freedom, level) * error / mean))
@@ -216,17 +212,27 @@ def mean_interval(value: Floats, group: Groups, freedom: float, level: float = 0
 
 
 def plain_mean_interval(value: Floats, group: Groups, level: float = 0.95) -> Interval:
-    """Returns the interval of a mean of any values: the groups' variance and Student's t with the groups that they are
-    worth, less one.
+    """Returns the interval of a mean of any values: `mean_error` and Student's t with the groups that they are worth,
+    less one.
     """
-    size = int(np.unique(group).size)
-    if size < 2:
+    if np.unique(group).size < 2:
         return NONE
-    sums = np.bincount(group, value - value.mean())
-    error = float(np.sqrt(_less_one(size) * (sums @ sums))) / len(value)
+    middle, error = float(value.mean()), mean_error(value, group)
     reach = quantile(groups_worth(group) - 1, level) * error
-    middle = float(value.mean())
     return Interval(middle - reach, middle + reach) if error > NOTHING * max(abs(middle), 1.0) else NONE
+
+
+def mean_error(value: Floats, group: Groups) -> float:
+    """Returns the standard error of a mean: the jackknife that leaves out one of two or more groups at a time.
+
+    Of groups of one size it is the usual clustered error. A group with many of the values pulls the mean towards itself
+    and hides how far it is from the others, which leaving it out shows (Bell and McCaffrey, Survey Methodology 28:169,
+    2002).
+    """
+    sizes = np.bincount(group).astype(np.float64)
+    sums = np.bincount(group, value - value.mean())[sizes > 0]
+    moved = sums / (len(value) - sizes[sizes > 0])
+    return float(np.sqrt((len(moved) - 1) / len(moved) * (moved @ moved)))
 
 
 def mean_of_intervals(values: Sequence[float], intervals: Sequence[Interval]) -> Interval:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dfd_train.metrics.groups import FEWEST, VideoGroups
+from dfd_train.metrics.clustered import groups_worth
+from dfd_train.metrics.groups import VideoGroups, enough_groups
 from dfd_train.metrics.scores import Floats
 
 RESAMPLES = 400
@@ -40,14 +41,14 @@ def optimism(epochs: Sequence[pd.DataFrame], seed: int = 0) -> Optimism | None:
         seed: of the resamples.
 
     Returns:
-        None for fewer than two epochs, or where fewer than five groups hold a class.
+        None for fewer than two epochs, or where fewer than five groups hold a class or are worth fewer than three.
     """
     if len(epochs) < 2:
         return None
     first = epochs[0].set_index("video_id", drop=False).sort_index()
     fake = first["label"].to_numpy() == 1
     group = VideoGroups.of(first).number
-    if min(len(np.unique(group[fake])), len(np.unique(group[~fake]))) < FEWEST:
+    if not all(enough_groups(len(np.unique(own)), groups_worth(own)) for own in (group[fake], group[~fake])):
         return None
     prob = np.stack([one.set_index("video_id").loc[first.index, "prob"].to_numpy() for one in epochs])
     hit = ((prob > 0.5) == fake).astype(np.float64)
