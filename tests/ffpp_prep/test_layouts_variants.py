@@ -200,3 +200,17 @@ def test_a_video_that_a_list_names_twice(tmp_path: Path, again: str, taken: set[
     listing = list_videos(tmp_path)
     assert {v.video_id for v in listing.videos} == taken and len(listing.videos) == len(taken)
     assert reasons(listing) == {"video-data/a.mp4": reason}
+
+
+@pytest.mark.parametrize("table", ["video-metadata-publish.csv", "video-metadata-publish-with-links.csv"])
+def test_names_without_an_ending_in_deepfake_eval_2024(tmp_path: Path, table: str) -> None:
+    trees.touch(tmp_path, (f"video-data/{name}" for name in ("a.mp4", "b", "c.webm", "d.mp4")))
+    rows = ["a,Fake,Fake,train", "b,Real,Real,test", "c,Unknown,Fake,test", "e,Fake,Fake,test"]
+    (tmp_path / table).write_text(EVAL + "\n".join(rows))
+    listing = list_videos(tmp_path)
+    assert {v.video_id: v.label for v in listing.videos} == {"video-data/a.mp4": 1, "video-data/b": 0}
+    assert reasons(listing) == {
+        f"{table}/c": "its authors don't know whether the picture is real",
+        "video-data/d.mp4": "not listed by video-metadata-publish.csv",
+    }
+    assert "1 of 4 videos not on disk (first: 'e')" in listing.notes[0]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
 from ffpp_prep.datasets.layouts.listing import RefusedEntry
-from ffpp_prep.datasets.layouts.tree import Tree
+from ffpp_prep.datasets.layouts.tree import Tree, has_video_name
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.format.segments import segments_text
@@ -35,26 +35,43 @@ class Files:
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
+        return self._grouped(str)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        return self._grouped(_without_ending)
+
+    def _grouped(self, shown: Callable[[str], str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for name in self.tree.videos:
-            found.setdefault(plain(name).rpartition("/")[2].casefold(), []).append(name)
+            found.setdefault(shown(plain(name)).rpartition("/")[2].casefold(), []).append(name)
         return found
 
     def find(self, name: str, home: str = "") -> str:
         """Returns the video that a list in `home` refers to by this name, "" if there is none or it could be several.
 
         A name with folders is looked for below `home`, then as the end of a path; a bare one in `home`, then anywhere.
-        If none matches exactly, one that differs only in case is taken: some disks don't keep it.
+        If none matches exactly, one that differs only in case is taken: some disks don't keep it. A name without a
+        video's ending may be that of a file with one.
         """
         wanted = plain(name).replace("\\", "/").removeprefix("./")
         if exact := self._by_path.get(f"{home}/{wanted}".lstrip("/")):
             return exact
-        same = self._by_name.get(wanted.rpartition("/")[2].casefold(), [])
-        ends = [video for video in same if f"/{plain(video)}".endswith(f"/{wanted}")] or [
-            video for video in same if f"/{plain(video)}".casefold().endswith(f"/{wanted}".casefold())
+        last = wanted.rpartition("/")[2].casefold()
+        shown: Callable[[str], str] = str
+        same = self._by_name.get(last, [])
+        if not same and last and not has_video_name(last):
+            shown, same = _without_ending, self._by_stem.get(last, [])
+        paths = {video: f"/{shown(plain(video))}" for video in same}
+        ends = [video for video in same if paths[video].endswith(f"/{wanted}")] or [
+            video for video in same if paths[video].casefold().endswith(f"/{wanted}".casefold())
         ]
         near = [video for video in ends if video.startswith(f"{home}/")] if home else ends
         return (near or ends)[0] if len(near or ends) == 1 else ""
+
+
+def _without_ending(name: str) -> str:
+    return name.rpartition(".")[0] if has_video_name(name.rpartition("/")[2]) else name
 
 
 def plain(name: str) -> str:
