@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import trees
-from listings import facts, found, reasons
+from listings import REAL, facts, found, reasons
 
 from ffpp_prep.datasets.layouts import list_videos
 from ffpp_prep.stages import scan
@@ -74,6 +74,28 @@ def test_ffpp_of_kaggle(tmp_path: Path, home: str, below: str, compression: str)
     )
     scan(tmp_path, tmp_path / "work")
     assert lists.is_dir()
+
+
+@pytest.mark.parametrize("original", ["DFD_original sequences", "DFD_original_sequences"])
+@pytest.mark.parametrize("beside", ["", "FaceForensics++_C23/"])
+def test_dfd_of_kaggle(tmp_path: Path, original: str, beside: str) -> None:
+    real = f"archive/{original}/01__exit_phone_room.mp4"
+    fake = "DFD_manipulated_sequences/DFD_manipulated_sequences/01_02__exit_phone_room__YVGY8LOK.mp4"
+    trees.touch(tmp_path, [real, f"archive/{fake}", "archive/other/x.mp4"])
+    if beside:
+        names = ("original/000", "Deepfakes/000_001", "FaceSwap/000_001")
+        trees.touch(tmp_path, (f"{beside}{name}.mp4" for name in names))
+        trees.touch(tmp_path, [f"{beside}DeepFakeDetection/01_03__exit_phone_room__AVGY8LOK.mp4"])
+    listing = list_videos(tmp_path)
+    videos = {v.video_id: v for v in listing.videos}
+    assert facts(videos[f"archive/{fake}"]) == ("DeepFakeDetection", 1, "", real, "01", "02")
+    assert facts(videos[real]) == (REAL, 0, "", "", "01", "")
+    assert {v.dataset for v in videos.values() if not v.video_id.startswith("Face")} == {"dfd"}
+    assert {v.compression for v in videos.values()} == {"c23"}
+    assert list(reasons(listing)) == ["archive/other/x.mp4"]
+    if beside:
+        assert videos[f"{beside}DeepFakeDetection/01_03__exit_phone_room__AVGY8LOK.mp4"].original_id == real
+        assert videos[f"{beside}Deepfakes/000_001.mp4"].original_id == f"{beside}original/000.mp4"
 
 
 def test_somebodys_own_original_and_deepfakes_are_a_folder(tmp_path: Path) -> None:
