@@ -293,18 +293,24 @@ def test_a_shard_that_fails_unexpectedly_is_named_and_the_others_are_written(
     def failing(folder: Path, number: int, slices: list, *rest: Any) -> Any:
         if any("FaceSwap" in part.video_id for part in slices):
             raise LookupError("nothing\nexpected")
+        half.write_bytes(b"half")  # as a worker that is killed leaves it
         return write(folder, number, slices, *rest)
 
     work = Path(shutil.copytree(detected, tmp_path / "work"))
+    half = work / "faces/.tmp-0123abcd-faces-00000.h5"
     options = ("--codec", "raw")  # large enough for several shards
     with monkeypatch.context() as patched:
         patched.setattr(extract, "write_shard", failing)
         result = here("extract", work, *options)
     assert result.returncode == 1 and result.stderr == ""
     assert "not written: LookupError: nothing expected; it is to hold crops of " in result.stdout
+    no_leftovers(work)
     some = stored(work)
+    half.write_bytes(b"half")  # of a run that was killed: it disturbs nobody, and the next run removes it
+    assert here("verify", work).returncode == 0 and here("status", work).returncode == 0
     assert here("extract", work, *options).returncode == 0
     assert 0 < len(some) < len(stored(work))
+    no_leftovers(work)
 
 
 def test_a_crop_that_can_no_longer_be_read_is_reported_and_retried(

@@ -105,8 +105,11 @@ def extract_faces(
         ]
         total = sum(piece.stop - piece.first for task in tasks for piece in task.slices)
         outcomes = run_tasks(_extract, tasks, jobs, timeout_s, scheduler, shared=work)
-        with ProgressBar(work, "extract", total, "crop") as bar:
-            lost = _collect(outcomes, bar)
+        try:
+            with ProgressBar(work, "extract", total, "crop") as bar:
+                lost = _collect(outcomes, bar)
+        finally:
+            sweep(folder)  # what killed workers left
         told = {name for name, _ in lost}
         lost += [
             (shard_name(task.number), f"a worker wrote it, but it isn't in {folder} here")

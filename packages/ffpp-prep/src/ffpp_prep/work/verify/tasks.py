@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.text.bars import bar
@@ -26,6 +26,5 @@ def each(
             if outcome.lost is not None:
                 yield outcome.task, outcome.lost.error
             else:
-                assert outcome.result is not None
-                yield outcome.task, outcome.result
+                yield outcome.task, cast("Result", outcome.result)  # None is one: a shard that isn't written
             progress.update()
