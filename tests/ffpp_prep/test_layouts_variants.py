@@ -192,6 +192,40 @@ def test_lines_of_celebdf_s_list(tmp_path: Path, home: str, line: str) -> None:
     assert {v.video_id for v in listing.videos if v.split == "test"} == {fake} and not listing.refused
 
 
+@pytest.mark.parametrize("ending", ["mp4", "MP4", "avi"])
+@pytest.mark.parametrize("home", ["Celeb-DF-v2/", "Celeb-DF-v2/unzipped/", ""])
+@pytest.mark.parametrize("place", ["", "Celeb-DF-v2/", "lists/"])
+def test_celebdf_s_list_in_another_folder(tmp_path: Path, place: str, home: str, ending: str) -> None:
+    """Else test videos would be drawn for training."""
+    fake = f"{home}Celeb-synthesis/id0_id1_0000.{ending}"
+    trees.touch(tmp_path, [fake, f"{home}Celeb-real/id0_0000.mp4"])
+    (tmp_path / place).mkdir(exist_ok=True)
+    lines = ["0 Celeb-synthesis/id0_id1_0000.mp4", "0 Celeb-synthesis/id0_id2_0000.mp4"]
+    (tmp_path / place / "List_of_testing_videos.txt").write_text("\n".join(lines))
+    listing = list_videos(tmp_path)
+    assert {v.video_id for v in listing.videos if v.split == "test"} == {fake}
+    assert "1 of 2 official test videos not on disk" in listing.notes
+
+
+def test_a_line_of_celebdf_s_list_that_could_mean_two_videos_means_none(tmp_path: Path) -> None:
+    fake = "Celeb-synthesis/id0_id1_0000.mp4"
+    trees.touch(tmp_path, [f"v1/{fake}", f"v2/{fake}"])
+    (tmp_path / "List_of_testing_videos.txt").write_text(f"0 {fake}")
+    listing = list_videos(tmp_path)
+    assert {v.split for v in listing.videos} == {""}
+    assert "1 of 1 official test video not on disk" in listing.notes
+
+
+def test_dfdc_s_validation_set_is_none_of_its_test_set(tmp_path: Path) -> None:
+    for split in ("validation", "test"):
+        trees.touch(tmp_path, [f"DFDC/{split}/{split}.mp4"])
+        (tmp_path / f"DFDC/{split}/labels.csv").write_text(f"filename,label\n{split}.mp4,1\n")
+    assert {v.video_id: v.split for v in list_videos(tmp_path).videos} == {
+        "DFDC/test/test.mp4": "test",
+        "DFDC/validation/validation.mp4": "val",
+    }
+
+
 def test_a_list_of_deeperforensics_with_a_mark(tmp_path: Path) -> None:
     trees.touch(tmp_path, ["source_videos/M004/a.mp4", "manipulated_videos/end_to_end/000_M004.mp4"])
     (tmp_path / "lists/splits").mkdir(parents=True)

@@ -7,14 +7,15 @@ Real videos are `id0_0000.mp4` (celebrity 0, clip 0) or `00000.mp4` (YouTube); f
 Celeb-DF++ has Celeb-synthesis/{FaceSwap,FaceReenact,TalkingFace}/<method>/; talking faces are `id0_0000_test_0001.mp4`:
 the clip id0_0000 with other words. One name can be a test video under one method only, so the list counts by path.
 
-The folders may lie anywhere below the root, in any case (`Youtube-real`), and hold their videos in videos/.
+The folders may lie anywhere below the root, in any case (`Youtube-real`), and hold their videos in videos/. The list
+may lie above them, and say nothing of the folders between.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
@@ -31,18 +32,25 @@ FAKE = re.compile(r"(?P<target>id\d+)_(?P<source>id\d+)_(?P<clip>\d+)")
 TALKING = re.compile(r"(?P<target>id\d+)_(?P<clip>\d+)_test_\w+")
 DEEPER = f"deeper than {FAKES}/<family>/<method>/x.mp4"
 
-# What stands above the data set's folders; the part; Celeb-DF++'s family and method, as in a path, else ""; the name.
-Key = tuple[str, str, str, str]
-
 
 @dataclass(frozen=True)
 class _Place:
+    """A video, or what a line of the list says of one."""
+
     video_id: str
-    key: Key
+    home: str  # what stands above the data set's folders
+    part: str
+    method: str  # Celeb-DF++'s family and method, as in a path, else ""
 
     @property
     def stem(self) -> str:
+        """The file's name without its ending."""
         return PurePosixPath(self.video_id).stem
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names it in a list, whatever its capitals and its ending."""
+        return self.part, self.method.casefold(), self.stem.casefold()
 
 
 def matches(tree: Tree) -> bool:
@@ -57,15 +65,17 @@ def read(tree: Tree) -> Listing:
     places = [place for name in tree.videos if (place := _place(name))]
     lists = [name for name in tree.others if PurePosixPath(name).name.casefold() == TEST_LIST.casefold()]
     refused: list[RefusedEntry] = []
-    test = {key for name in lists for key in _listed(tree, name, refused)}
-    originals = {(p.key[0], p.stem): p.video_id for p in places if p.key[1] == CELEBRITIES}
-    videos = [_video(tree, place, place.key in test, originals) for place in places]
+    listed = {line: name for name in lists for line in _lines(tree, name, refused)}
+    of_list = _found(places, listed)
+    test = {place.video_id for found in of_list.values() for place in found}
+    originals = {(p.home, p.stem): p.video_id for p in places if p.part == CELEBRITIES}
+    videos = [_video(tree, place, place.video_id in test, originals) for place in places]
     notes = []
     if not lists:
         notes.append(f"{TEST_LIST} not found: no official test videos are known")
-    absent = len(test - {place.key for place in places})
+    absent = len(listed) - len(of_list)
     if absent:
-        notes.append(f"{absent} of {counted(len(test), 'official test video')} not on disk")
+        notes.append(f"{absent} of {counted(len(listed), 'official test video')} not on disk")
     unnamed = sum(bool(v.label and not v.target_id) for v in videos)
     if unnamed:
         notes.append(f"{counted(unnamed, 'synthesised video')} with a name outside the data set's pattern")
@@ -84,19 +94,19 @@ def read(tree: Tree) -> Listing:
 
 def _place(video_id: str) -> _Place | None:
     """Returns where in the data set a video lies; None for one that lies elsewhere."""
-    *folders, name = video_id.split("/")
+    folders = video_id.split("/")[:-1]
     if folders and folders[-1].casefold() == "videos":
         folders.pop()
     for depth in (1, 3):  # how far up the part is; family and method lie between
         part = PARTS.get(folders[-depth].casefold()) if len(folders) >= depth else None
         if part and (depth == 1 or part == FAKES):
             method = "/".join(folders[len(folders) - depth + 1 :])
-            return _Place(video_id, ("/".join(folders[:-depth]), part, method, name))
+            return _Place(video_id, "/".join(folders[:-depth]), part, method)
     return None
 
 
 def _video(tree: Tree, place: _Place, in_test: bool, originals: dict[tuple[str, str], str]) -> VideoRecord:
-    home, part, method, _ = place.key
+    home, part, method = place.home, place.part, place.method
     pair = (FAKE.fullmatch(place.stem) or TALKING.fullmatch(place.stem)) if part == FAKES else None
     if part == FAKES:
         target = pair["target"] if pair else ""
@@ -115,8 +125,30 @@ def _video(tree: Tree, place: _Place, in_test: bool, originals: dict[tuple[str, 
     )
 
 
-def _listed(tree: Tree, name: str, refused: list[RefusedEntry]) -> Iterator[Key]:
-    """Yields the test videos of a list; lines that name none are added to `refused`."""
+def _found(places: Iterable[_Place], listed: Mapping[_Place, str]) -> dict[_Place, list[_Place]]:
+    """Returns the videos that each line means: those in the folder that it names, else in the only one below the
+    list's own, or in the only one there is.
+    """
+    by_key: dict[tuple[str, str, str], list[_Place]] = {}
+    for place in places:
+        by_key.setdefault(place.key, []).append(place)
+    found: dict[_Place, list[_Place]] = {}
+    for line, name in listed.items():
+        same = by_key.get(line.key, [])
+        above = name.rpartition("/")[0]
+        for fit in (
+            [place for place in same if place.home == line.home],
+            [place for place in same if f"{place.home}/".startswith(f"{above}/".lstrip("/"))],
+            same,
+        ):
+            if len({place.home for place in fit}) == 1:
+                found[line] = fit
+                break
+    return found
+
+
+def _lines(tree: Tree, name: str, refused: list[RefusedEntry]) -> Iterator[_Place]:
+    """Yields what the lines of a list name; lines that name no video are added to `refused`."""
     path = tree.path(name)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -127,6 +159,6 @@ def _listed(tree: Tree, name: str, refused: list[RefusedEntry]) -> Iterator[Key]
         *_, video = line.split(maxsplit=1)
         place = _place(video.strip().replace("\\", "/"))
         if place:  # with the data set's own folder before it, where the list lies above
-            yield "/".join(filter(None, (home, place.key[0]))), *place.key[1:]
+            yield replace(place, home="/".join(filter(None, (home, place.home))))
         else:
             refused.append(RefusedEntry(name, ascii(line[:200]), "no line such as  1 YouTube-real/00170.mp4"))

@@ -1,4 +1,5 @@
-"""DFDC's test set: *.mp4 with labels.csv (filename, label; 1 is fake) or a metadata.json with is_fake (0, 1).
+"""DFDC's test set: *.mp4 with labels.csv (filename, label; 1 is fake) or a metadata.json with is_fake (0, 1); and its
+validation set, of the same form, in a folder of that name.
 
 The videos may lie beside the list or anywhere below it. There are no originals and no people in it. `dfdc` reads it
 together with the training parts.
@@ -13,6 +14,7 @@ from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import Files, absent_note, named, peek, read_json
 from ffpp_prep.datasets.layouts.table_file import read_rows
 from ffpp_prep.datasets.layouts.tree import Tree
+from ffpp_prep.datasets.layouts.words import split_of
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 
@@ -54,7 +56,7 @@ def read(tree: Tree) -> Listing:
                     dataset="dfdc",
                     method="DFDC" if label else REAL_METHOD,
                     label=label,
-                    split="test",
+                    split=next(filter(None, map(split_of, reversed(video_id.split("/")[:-1]))), "test"),
                 )
     notes = absent_note("the test set's lists", list(absent), len(listed))
     if found:
