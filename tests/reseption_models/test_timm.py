@@ -11,13 +11,23 @@ from typing import Any
 import pytest
 import timm
 import torch
+from timm.layers.create_act import _ACT_LAYER_DEFAULT, _ACT_LAYER_ME, get_act_layer
 from timm.models import FeatureInfo as TimmFeatureInfo
 from timm.models import group_parameters
 from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 import reseption_models.timm
-from reseption_models import create_model, from_pretrained, list_models, save_pretrained
+from reseption_models import (
+    create_model,
+    export_program,
+    from_pretrained,
+    fuse,
+    list_models,
+    save_pretrained,
+)
+from reseption_models.activations import activation
+from reseption_models.config import ReseptionConfig
 from reseption_models.errors import UserError
 
 TINY = ["reseption_v1_tiny", "reseption_v2_tiny"]
@@ -300,6 +310,79 @@ def test_timms_own_tests_pass(timm_source: Path) -> None:
     passed = int(re.search(r"(\d+) passed", result.stdout)[1])
     assert passed >= 60, result.stdout[-2000:]
     assert all("ensemble" in name and test in ENSEMBLE_FAILS for test, name in failed), failed
+
+
+class Doubled(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+
+ACTIVATIONS = sorted(set(_ACT_LAYER_DEFAULT) | set(_ACT_LAYER_ME))
+CLASSES = {get_act_layer(name) for name in ACTIVATIONS} | {
+    *_ACT_LAYER_DEFAULT.values(),
+    nn.Tanh,
+    nn.GELU,
+    nn.PReLU,
+}
+
+
+def test_activations_are_timms_by_name_and_by_class() -> None:
+    x = torch.linspace(-4, 4, 81)
+    for wanted in (*ACTIVATIONS, *CLASSES):
+        config = ReseptionConfig(act_layer=wanted)
+        expected = nn.LeakyReLU(0.2) if wanted == "leaky_relu" else get_act_layer(wanted)()
+        torch.testing.assert_close(activation(config.act_layer)(x.clone()), expected(x.clone()))
+        # 0.01, where the name is the thesis's, 0.2
+        assert isinstance(config.act_layer, str) == (wanted is not nn.LeakyReLU)
+
+
+@pytest.mark.parametrize("kind", [nn.SiLU, get_act_layer("gelu_tanh")])
+def test_activations_by_class_are_saved_by_name(kind: type[nn.Module], tmp_path: Path) -> None:
+    model = timm.create_model(TINY[0], act_layer=kind).eval()
+    save_pretrained(model, tmp_path)
+    with torch.no_grad():
+        assert torch.equal(from_pretrained(tmp_path)(images()), model(images()))
+    assert create_model(TINY[0], pretrained=tmp_path, act_layer=kind).config == model.config
+
+
+def test_a_class_of_ones_own_is_an_activation_that_no_file_can_name(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = create_model(TINY[1], act_layer=Doubled).eval()
+    assert {type(part.act) for part in model.modules() if hasattr(part, "act")} == {Doubled}
+    with torch.no_grad():
+        torch.testing.assert_close(fuse(model)(images()), model(images()), rtol=1e-4, atol=1e-4)
+    for write in (
+        lambda: save_pretrained(model, tmp_path),
+        lambda: export_program(model, tmp_path / "a.pt2"),
+    ):
+        with pytest.raises(
+            UserError, match=r"act_layer is <class '.*Doubled'>, which no file can name; allowed: leaky"
+        ):
+            write()
+    ensemble = create_model(ENSEMBLE, act_layer=Doubled)
+    with pytest.raises(UserError, match="which no file can name"):
+        save_pretrained(ensemble, tmp_path)
+    save_pretrained(create_model(TINY[1]), tmp_path)
+    with pytest.raises(UserError, match=r"act_layer is leaky_relu there, <class '.*Doubled'> here"):
+        create_model(TINY[1], pretrained=tmp_path, act_layer=Doubled)
+
+
+@pytest.mark.parametrize("wrong", [nn.SiLU(), torch.sigmoid, lambda: 3])
+def test_what_makes_no_activation_is_refused(wrong: Any) -> None:
+    with pytest.raises(
+        UserError, match=r"^act_layer is .*, which makes no module without arguments; allowed: "
+    ):
+        create_model(TINY[0], act_layer=wrong)
+
+
+@pytest.mark.parametrize("name", [TINY[0], ENSEMBLE])
+def test_the_norm_is_batch_norm_whoever_asks(name: str) -> None:
+    for norm in ("batchnorm2d", nn.BatchNorm2d):
+        assert timm.create_model(name, norm_layer=norm)
+    with pytest.raises(
+        UserError, match=r"norm_layer is groupnorm; allowed: batchnorm2d \(.*convert_sync_batchnorm"
+    ):
+        timm.create_model(name, norm_layer="groupnorm")
 
 
 def test_what_timms_train_py_hands_over() -> None:

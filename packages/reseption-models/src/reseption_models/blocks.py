@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .activations import NEGATIVE_SLOPE
 from .config import Widths
 from .errors import UserError
 
-NEGATIVE_SLOPE = 0.2
 BATCH_NORM_EPS = 1e-3
 XAVIER_GAIN = math.sqrt(2.0 / (1.0 + NEGATIVE_SLOPE**2))
 

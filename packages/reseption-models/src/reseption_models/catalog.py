@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 
-from .config import RESEPTION_ENSEMBLE, RESEPTION_V1, RESEPTION_V2, EnsembleConfig, ReseptionConfig
+from .config import RESEPTION_ENSEMBLE, RESEPTION_V1, RESEPTION_V2, EnsembleConfig, ReseptionConfig, shown
 from .errors import UnknownArgument, UserError
 
 
@@ -74,6 +74,7 @@ def model_config(
 ) -> ReseptionConfig | EnsembleConfig:
     """Returns the configuration of a named network, with fields replaced; ValueError for unknown ones."""
     config = model_entry(name).config
+    _check_norm(overrides.pop("norm_layer", "batchnorm2d"))
     if isinstance(config, ReseptionConfig):
         _check_overrides(name, overrides, _names(ReseptionConfig))
         return replace(
@@ -90,6 +91,16 @@ def model_config(
         for member in config.members
     )
     return replace(config, members=members, num_classes=num_classes, drop_rate=drop_rate, **own)  # type: ignore[arg-type]
+
+
+def _check_norm(norm: object) -> None:
+    """Raises ValueError unless what timm's users ask for as `norm_layer` is batch norm, which all weights have."""
+    named = norm if isinstance(norm, str) else getattr(norm, "__name__", repr(norm))
+    if named.lower() not in ("batchnorm2d", "batchnorm"):
+        raise UserError(
+            f"norm_layer is {shown(named)}; allowed: batchnorm2d (a network that is made can be changed: "
+            "timm.layers.convert_sync_batchnorm, timm.layers.freeze_batch_norm_2d)"
+        )
 
 
 _OF_MEMBERS = (

@@ -1,7 +1,7 @@
 """Configurations of networks: frozen, checked when made, and unchanged by a round trip through JSON."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
@@ -20,7 +20,11 @@ MAX_CLASSES = 100_000
 MAX_MEMBERS = 32
 MIN_BATCH_NORM = 1e-12  # of its momentum and epsilon
 GLOBAL_POOLS = ("avg", "max", "avgmax", "")
-ACTIVATIONS = ("leaky_relu", "relu", "elu", "gelu", "silu", "mish", "hard_swish")
+ACTIVATIONS = (
+    *("leaky_relu", "relu", "relu6", "elu", "celu", "selu", "prelu", "gelu", "gelu_tanh", "quick_gelu"),
+    *("silu", "mish", "hard_swish", "hard_mish", "sigmoid", "hard_sigmoid", "tanh", "identity"),
+)
+"""timm's names; `swish` is `silu`"""
 
 Widths = tuple[int, ...]
 
@@ -62,8 +66,9 @@ class ReseptionConfig:
     """How the last grid becomes features: avg, max, avgmax (the mean of both), or '' for none."""
     drop_path_rate: float = 0.0
     """Stochastic depth in training: the rate of the last block, that of the first is 0, from 0 to below 1."""
-    act_layer: str = "leaky_relu"
-    """The activation everywhere, one of `ACTIVATIONS`; the thesis's is LeakyReLU with slope 0.2."""
+    act_layer: str | Callable[[], Any] = "leaky_relu"
+    """The activation everywhere: one of `ACTIVATIONS`, or a class. Classes of PyTorch's or timm's that have a name are
+    kept by it. `leaky_relu` is the thesis's, with slope 0.2: the class `nn.LeakyReLU`, which has 0.01, has no name."""
     bn_momentum: float = 0.1
     """How much of batch norm's running statistics a batch replaces, above 0 to 1."""
     bn_eps: float = 1e-3
@@ -80,8 +85,7 @@ class ReseptionConfig:
         check_drop_rate("drop_rate", self.drop_rate)
         check_global_pool(self.global_pool, self.num_classes)
         check_drop_rate("drop_path_rate", self.drop_path_rate)
-        if self.act_layer not in ACTIVATIONS:
-            raise UserError(f"act_layer is {shown(repr(self.act_layer))}; allowed: {', '.join(ACTIVATIONS)}")
+        object.__setattr__(self, "act_layer", _named_activation(self.act_layer))
         for name in ("bn_momentum", "bn_eps"):
             _check_number(name, getattr(self, name), MIN_BATCH_NORM, 1)
         if not isinstance(self.remap, bool):
@@ -135,7 +139,11 @@ class ReseptionConfig:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields, ready for JSON."""
+        """Returns the fields, ready for JSON; ValueError for an activation that has no name."""
+        if not isinstance(self.act_layer, str):
+            raise UserError(
+                f"act_layer is {shown(self.act_layer)}, which no file can name; allowed: {', '.join(ACTIVATIONS)}"
+            )
         return asdict(self)
 
     @classmethod
@@ -211,8 +219,8 @@ class EnsembleConfig:
         return self.members[0].in_chans
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields, ready for JSON."""
-        return asdict(self)
+        """Returns the fields, ready for JSON; ValueError for a member's activation that has no name."""
+        return {**asdict(self), "members": tuple(member.to_dict() for member in self.members)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -255,6 +263,20 @@ def check_drop_rate(name: str, value: float) -> None:
     """Raises ValueError unless `value` is a rate from 0 to below 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
         raise UserError(f"{name} is {shown(value)}; allowed: 0 to below 1")
+
+
+def _named_activation(wanted: Any) -> str | Callable[[], Any]:
+    """Returns the name of an activation, in `ACTIVATIONS`, or a class or function that has none as it is."""
+    spelled = wanted
+    if not isinstance(wanted, str):
+        module, own = (getattr(wanted, name, "") for name in ("__module__", "__name__"))
+        known = module.startswith(("torch.nn.", "timm.layers.")) and own != "LeakyReLU"
+        spelled = own.removesuffix("Me") if known else ""
+    names = {name.replace("_", ""): name for name in ACTIVATIONS} | {"swish": "silu"}
+    name = names.get(spelled.lower().replace("_", ""))
+    if name is None and (isinstance(wanted, str) or not callable(wanted)):
+        raise UserError(f"act_layer is {shown(repr(wanted))}; allowed: a class, {', '.join(ACTIVATIONS)}")
+    return name or wanted  # type: ignore[no-any-return]
 
 
 def _round(width: float) -> int:

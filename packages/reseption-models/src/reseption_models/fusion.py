@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from .activations import is_elementwise
 from .blocks import BasicConv2d, Branches
 from .errors import UserError
 
@@ -80,7 +81,7 @@ class MergedBranches(nn.Module):
         """For each branch, which part of the merged convolution it continues; None where it takes the input."""
         self.tails = nn.ModuleList()
         for branch in branches:
-            if isinstance(branch, nn.Sequential) and _is_pointwise(head := branch[0]):
+            if isinstance(branch, nn.Sequential) and _can_merge(head := branch[0]):
                 self.positions.append(len(heads))
                 heads.append(head)
                 self.tails.append(branch[1:])
@@ -88,17 +89,18 @@ class MergedBranches(nn.Module):
                 self.positions.append(None)
                 self.tails.append(branch)
         self.widths = [head.conv.out_channels for head in heads]
-        self.entry = _merge(heads)
+        self.entry = _merge(heads) if heads else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the branches' maps, joined along the channels in their old order."""
-        heads = torch.split(self.entry(x), self.widths, 1)
+        heads = torch.split(self.entry(x), self.widths, 1) if self.widths else ()
         inputs = [x if position is None else heads[position] for position in self.positions]
         return torch.cat([tail(part) for tail, part in zip(self.tails, inputs, strict=True)], 1)
 
 
-def _is_pointwise(layer: nn.Module) -> TypeGuard[BasicConv2d]:
-    return isinstance(layer, BasicConv2d) and layer.conv.kernel_size == (1, 1)
+def _can_merge(layer: nn.Module) -> TypeGuard[BasicConv2d]:
+    """Returns whether a layer is 1×1 and can share its activation, which mustn't have weights or mix channels."""
+    return isinstance(layer, BasicConv2d) and layer.conv.kernel_size == (1, 1) and is_elementwise(layer.act)
 
 
 def _merge(layers: list[BasicConv2d]) -> BasicConv2d:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -138,6 +139,6 @@ def _settings(network: Network) -> dict[str, object]:
     for number, member in enumerate(config.members if isinstance(config, EnsembleConfig) else (config,)):
         prefix = f"members[{number}]." if isinstance(config, EnsembleConfig) else ""
         settings |= {
-            f"{prefix}{key}": value for key, value in member.to_dict().items() if key not in _NOT_OF_WEIGHTS
+            f"{prefix}{key}": value for key, value in asdict(member).items() if key not in _NOT_OF_WEIGHTS
         }
     return settings

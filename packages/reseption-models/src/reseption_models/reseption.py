@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .activations import activation
 from .blocks import (
-    NEGATIVE_SLOPE,
     BasicConv2d,
     DropPath,
     ReductionA,
@@ -258,22 +258,9 @@ def _set_layers(network: nn.Module, config: ReseptionConfig) -> None:
         block.drop_path = DropPath(rate) if rate else nn.Identity()
     for module in network.modules():
         if isinstance(module, BasicConv2d | ReseptionBlock):
-            module.act = _activation(config.act_layer)
+            module.act = activation(config.act_layer)
         if isinstance(module, nn.BatchNorm2d):
             module.momentum, module.eps = config.bn_momentum, config.bn_eps
-
-
-def _activation(name: str) -> nn.Module:
-    if name == "leaky_relu":
-        return nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
-    classes: dict[str, Callable[..., nn.Module]] = {
-        "relu": nn.ReLU,
-        "elu": nn.ELU,
-        "silu": nn.SiLU,
-        "mish": nn.Mish,
-        "hard_swish": nn.Hardswish,
-    }
-    return nn.GELU() if name == "gelu" else classes[name](inplace=True)
 
 
 def _stage(
