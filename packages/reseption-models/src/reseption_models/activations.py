@@ -16,7 +16,7 @@ class QuickGELU(nn.Module):
     """x · sigmoid(1.702 x), elementwise: CLIP's approximation of GELU."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activates each number of `x`."""
+        """Returns `x`, each number activated."""
         return x * (1.702 * x).sigmoid()
 
 
@@ -24,7 +24,7 @@ class HardMish(nn.Module):
     """x / 2 · (x + 2), whose second factor is kept within 0 to 2, elementwise: Mish by pieces."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activates each number of `x`."""
+        """Returns `x`, each number activated."""
         return 0.5 * x * (x + 2).clamp(0, 2)
 
 
