@@ -103,11 +103,24 @@ def test_somebodys_own_original_and_deepfakes_are_a_folder(tmp_path: Path) -> No
     assert {v.dataset for v in found(tmp_path).values()} == {"folder"}
 
 
-def test_splits_at_the_root_as_self_blended_images_has_them(tmp_path: Path) -> None:
-    trees.ffpp(tmp_path, ("raw",), methods=("Deepfakes",), originals=6)
+def test_a_few_folders_of_kaggle_s_ffpp(tmp_path: Path) -> None:
+    """Names that all fit tell what original/ and one method are, or methods without the originals."""
+    trees.touch(tmp_path / "one", ["original/000.mp4", "Deepfakes/000_001.mp4", "actors/01__x.mp4"])
+    trees.touch(tmp_path / "fakes", ["FaceSwap/000_001.mp4", "Deepfakes/000_001.mp4"])
+    one, fakes = found(tmp_path / "one"), found(tmp_path / "fakes")
+    assert facts(one["Deepfakes/000_001.mp4"]) == ("Deepfakes", 1, "", "original/000.mp4", "000", "001")
+    assert facts(one["actors/01__x.mp4"]) == (REAL, 0, "", "", "01", "")
+    assert {v.method for v in fakes.values()} == {"FaceSwap", "Deepfakes"}
+
+
+@pytest.mark.parametrize("home", ["", "FaceForensics++", "data/FaceForensics++"])
+@pytest.mark.parametrize("place", ["", "splits"])
+def test_splits_at_the_root_as_self_blended_images_has_them(tmp_path: Path, home: str, place: str) -> None:
+    trees.ffpp(tmp_path / home, ("raw",), methods=("Deepfakes",), originals=6)
     lists = trees.write_splits(tmp_path / "lists", trees.ffpp_pairs(6), (1, 1, 1))
+    (tmp_path / home / place).mkdir(exist_ok=True)
     for file in lists.iterdir():
-        file.rename(tmp_path / file.name)
+        file.rename(tmp_path / home / place / file.name)
     lists.rmdir()
     summary = scan(tmp_path, tmp_path.parent / "work")
     assert summary.counts[("Deepfakes", "train")] == summary.counts[("Deepfakes", "test")] == 2
@@ -231,6 +244,24 @@ def test_a_list_of_deeperforensics_with_a_mark(tmp_path: Path) -> None:
     (tmp_path / "lists/splits").mkdir(parents=True)
     (tmp_path / "lists/splits/train.txt").write_text("\ufeff000_M004.mp4\n", encoding="utf-8")
     assert found(tmp_path)["manipulated_videos/end_to_end/000_M004.mp4"].split == "train"
+
+
+def test_uadfv_as_frames(tmp_path: Path) -> None:
+    sequences = "UADFV/real/frames/0000", "UADFV/fake/frames/0000_fake"
+    trees.touch(tmp_path, (f"{sequence}/{n:03d}.png" for sequence in sequences for n in range(2)))
+    videos = found(tmp_path)
+    assert facts(videos[sequences[1]]) == ("UADFV", 1, "", sequences[0], "0000", "")
+
+
+def test_folders_that_name_a_kind_of_files_are_no_methods(tmp_path: Path) -> None:
+    trees.touch(
+        tmp_path, ["real_images/videos/a.mp4", "fake_images/videos/b.mp4", "fake_images/frames/x/c.mp4"]
+    )
+    assert {v.video_id: v.method for v in found(tmp_path).values()} == {
+        "real_images/videos/a.mp4": REAL,
+        "fake_images/videos/b.mp4": "fake",
+        "fake_images/frames/x/c.mp4": "x",
+    }
 
 
 def test_people_of_uadfv_whatever_the_capitals(tmp_path: Path) -> None:

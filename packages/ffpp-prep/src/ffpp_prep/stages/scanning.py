@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
@@ -22,6 +23,7 @@ from ffpp_prep.work.store import BoxStore, scanned_root, write_scan
 
 __all__ = ["SAMPLE_MARK", "ScanSummary", "own_splits", "scan"]
 
+FEW_FOLDERS = 64  # that are looked into for lists of splits
 SAMPLE_MARK = "SAMPLE.json"  # `ffpp-prep sample` leaves it in the folders that it writes
 
 
@@ -53,7 +55,7 @@ def scan(
         root: the data set's folder, or a CSV or Parquet table.
         work: the folder to write to, made if missing.
         layout: `auto` or a name in `ffpp_prep.datasets.layouts`.
-        splits: where splits come from; by default ROOT/splits if it is there, else the official lists.
+        splits: where splits come from; by default lists in the data set (see `own_splits`), else the official ones.
         moved: `root` is the data set that WORK was scanned from, in another place.
         words: what a table's columns and labels mean, if they have other names.
         altered_voice: take videos whose picture is real and whose voice was altered, as real.
@@ -68,7 +70,7 @@ def scan(
     splits = own_splits(root, splits or SplitSettings())
     apart = [work, root / SAMPLE_MARK]
     if splits.folder:
-        apart += [splits.folder, *(splits.folder / f"{name}.json" for name in (*SPLITS, "dfd"))]
+        apart += [splits.folder / f"{name}.json" for name in (*SPLITS, "dfd")]
     listing = list_videos(root, layout, words, apart, altered_voice, pictures)
     assigned = assign(listing.videos, splits)
     demonstration = (root / SAMPLE_MARK).is_file()
@@ -118,11 +120,32 @@ def _refuse_another_root(root: Path, work: Path) -> None:
 
 
 def own_splits(root: Path, splits: SplitSettings) -> SplitSettings:
-    """Returns the same settings with the lists in ROOT/splits, or in FF++'s ROOT itself, where no other
-    folder is given.
+    """Returns the same settings with the lists that lie in the data set, where no other folder is given: in splits/, or
+    beside FF++'s own folders; of ROOT, else of the only folder with such lists one or two below it.
     """
-    if splits.folder is None and (root / "splits" / "train.json").is_file():
-        return replace(splits, folder=root / "splits")
-    if splits.folder is None and (root / "train.json").is_file() and (root / FFPP_ORIGINALS).is_dir():
-        return replace(splits, folder=root)  # as Self-Blended Images arranges it
+    if splits.folder is not None:
+        return splits
+    level = [root]
+    for _ in range(3):
+        found = [lists for folder in level if (lists := _lists_in(folder))]
+        if found:
+            return replace(splits, folder=found[0]) if len(found) == 1 else splits
+        level = [below for folder in level for below in _few_below(folder)]
     return splits
+
+
+def _lists_in(folder: Path) -> Path | None:
+    if (folder / "splits" / "train.json").is_file():
+        return folder / "splits"
+    if (folder / "train.json").is_file() and (folder / FFPP_ORIGINALS).is_dir():
+        return folder  # as Self-Blended Images arranges it
+    return None
+
+
+def _few_below(folder: Path) -> list[Path]:
+    """Returns a folder's folders; none where they are many, as of a set's videos or people."""
+    try:
+        found = sorted(Path(entry) for entry in os.scandir(folder) if entry.is_dir())
+    except OSError:
+        return []
+    return found if len(found) <= FEW_FOLDERS else []

@@ -9,7 +9,7 @@ nothing more. DeepFakeDetection's fakes are in the first, its originals in the s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ffpp_prep.datasets.layouts import ffpp
@@ -21,28 +21,37 @@ PLACES = "in original/ or a folder with a method's name next to it, nor in DFD_o
 DFD = re.compile(r"dfd[_ ](original|manipulated)[_ ]sequences", re.IGNORECASE)
 COMPRESSION = re.compile(r"(?:.*[_ -])?(c23|c40|c0|raw)", re.IGNORECASE)
 TABLE = re.compile(r"(.*/)?csv/[^/]+\.csv", re.IGNORECASE)
-LEAST = 2  # methods beside original/, so that somebody's own two folders aren't taken for this
+ORIGINALS = frozenset({ORIGINAL, "youtube", "actors"})
+METHODS = {name: whole for name, whole in ffpp.METHODS.items() if name not in ORIGINALS}
+LEAST = 2  # methods beside original/; or folders whose names all fit, so that somebody's own aren't taken for this
+NAMES = {ffpp.ORIGINALS: re.compile(r"\d{3}|\d\d__.+"), ffpp.FAKES: re.compile(r"\d{3}_\d{3}|\d\d_\d\d__.+")}
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A video's folders: those above original/ or a method's, that one, and the compression below it, if any."""
+    """Of a video: the folders above original/ or a method's, that one, the compression below it, if any; the name."""
 
     home: str
     part: str
     compression: str
+    stem: str
 
     @property
     def kind(self) -> str:
         """ORIGINALS, FAKES, or "" where its folder is neither."""
-        if self.part.casefold() == ORIGINAL or _of_dfd(self.part) == ORIGINAL:
+        if self.part.casefold() in ORIGINALS or _of_dfd(self.part) == ORIGINAL:
             return ffpp.ORIGINALS
         return ffpp.FAKES if self.method else ""
 
     @property
+    def fits(self) -> bool:
+        """Whether its name is one of FaceForensics++'s."""
+        return bool(self.kind and NAMES[self.kind].fullmatch(self.stem))
+
+    @property
     def method(self) -> str:
         """The fakes' method, as FaceForensics++ writes it; "" of others."""
-        return ffpp.DFD if _of_dfd(self.part) == "manipulated" else ffpp.METHODS.get(self.part.casefold(), "")
+        return ffpp.DFD if _of_dfd(self.part) == "manipulated" else METHODS.get(self.part.casefold(), "")
 
 
 def matches(tree: Tree) -> bool:
@@ -69,7 +78,7 @@ def read(tree: Tree) -> Listing:
 
 
 def _place(name: str) -> _Place:
-    folders = name.split("/")[:-1]
+    *folders, last = name.split("/")
     if folders and folders[-1].casefold() == "videos":
         folders.pop()
     compression = ffpp.COMPRESSIONS.get(folders[-1].casefold(), "") if folders else ""
@@ -77,7 +86,7 @@ def _place(name: str) -> _Place:
         folders.pop()
     if len(folders) > 1 and folders[-1] == folders[-2]:
         folders.pop()
-    return _Place("/".join(folders[:-1]), folders[-1] if folders else "", compression)
+    return _Place("/".join(folders[:-1]), folders[-1] if folders else "", compression, last.partition(".")[0])
 
 
 def _of_dfd(part: str) -> str:
@@ -88,11 +97,18 @@ def _of_dfd(part: str) -> str:
 
 def _homes(places: Iterable[_Place]) -> set[str]:
     """Returns the folders, in lower case, in which original/ and folders of methods lie."""
-    parts: dict[str, set[str]] = {}
+    known: dict[str, list[_Place]] = {}
     for place in places:
-        parts.setdefault(place.home.casefold(), set()).add(place.part.casefold())
-    methods = set(ffpp.METHODS)
-    return {home for home, found in parts.items() if ORIGINAL in found and len(found & methods) >= LEAST}
+        if place.kind:
+            known.setdefault(place.home.casefold(), []).append(place)
+    return {home for home, found in known.items() if _is_home(found)}
+
+
+def _is_home(places: Sequence[_Place]) -> bool:
+    parts = {place.part.casefold() for place in places}
+    if ORIGINAL in parts and len(parts & METHODS.keys()) >= LEAST:
+        return True
+    return len(parts) >= LEAST and all(place.fits for place in places)
 
 
 def _compression(tree: Tree, home: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ffpp_prep.datasets.layouts.listing import Listing
 from ffpp_prep.datasets.layouts.tree import Tree
-from ffpp_prep.datasets.layouts.words import folder_words
+from ffpp_prep.datasets.layouts.words import folder_words, says_nothing
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 
 PLACES = "below a folder real/ or fake/"
@@ -97,7 +97,11 @@ def _place(folder: str) -> _Place:
         return _Place(split=split, reason="its path names both classes, real and fake")
     number, label = classes[0]
     method = next(
-        (part for part, (own, *_) in zip(parts[number + 1 :], words[number + 1 :], strict=True) if not own),
+        (
+            part
+            for part, (own, *_) in zip(parts[number + 1 :], words[number + 1 :], strict=True)
+            if not own and not says_nothing(part)
+        ),
         "",
     )
     return _Place(label, certain, split, method)

@@ -1,4 +1,7 @@
-"""UADFV: real/0000.mp4 and fake/0000_fake.mp4, which its face was put into. No splits, no people."""
+"""UADFV: real/0000.mp4 and fake/0000_fake.mp4, which its face was put into. No splits, no people.
+
+Kaggle has it as frames too, in real/frames/0000/ and fake/frames/0000_fake/.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 
 PLACES = "real/NNNN.mp4 or fake/NNNN_fake.mp4"
 PLACE = re.compile(
-    r"(?P<home>(.*/)?)(?P<part>real|fake)/(?P<number>\d{4})(?P<mark>_fake)?\.\w+", re.IGNORECASE
+    r"(?P<home>(.*/)?)(?P<part>real|fake)/(frames/)?(?P<number>\d{4})(?P<mark>_fake)?(\.\w+)?", re.IGNORECASE
 )
 
 

@@ -16,13 +16,21 @@ CLASS_SYNONYMS = CLASS_WORDS | {
     "reals": 0, "original": 0, "originals": 0, "genuine": 0, "pristine": 0, "authentic": 0, "bonafide": 0,
     "fakes": 1, "deepfake": 1, "deepfakes": 1, "manipulated": 1, "forged": 1, "synthetic": 1, "tampered": 1,
 }  # fmt: skip
-_FILLERS = frozenset({"video", "videos", "clip", "clips", "data", "set", "files", "footage"})
+_FILLERS = frozenset(
+    {"video", "videos", "clip", "clips", "data", "dataset", "set", "files", "footage"}
+    | {"frame", "frames", "image", "images", "picture", "pictures", "face", "faces", "crop", "crops"}
+)
 
 
 def split_of(text: str) -> str | None:
     """Returns the split that a word means, whatever its case; "" for an empty one; None where it means none."""
     word = text.strip().casefold()
     return SPLIT_WORDS.get(word) if word else ""
+
+
+def says_nothing(name: str) -> bool:
+    """Returns whether a folder's name says only what kind of files are in it."""
+    return all(word in _FILLERS for word in re.split(r"[\W_]+", name.casefold()) if word)
 
 
 def folder_words(name: str) -> tuple[str | None, int | None, bool]:
