@@ -63,8 +63,11 @@ def test_avdeepfake1m(tmp_path: Path, beside: bool) -> None:
     entries[1]["fake_segments"] = [[0.5, 0.9]]
     entries[2] |= {"fake_segments": [[0.1, 0.9]], "visual_fake_segments": [[0.5, 0.9], [0.8, 1]]}
     if beside:
-        for entry in entries:
-            (tmp_path / "train" / entry["file"]).with_suffix(".json").write_text(json.dumps(entry))
+        for number, entry in enumerate(entries):
+            path = (tmp_path / "train" / entry["file"]).with_suffix(".json")
+            path.write_text(
+                json.dumps({key: entry[key] for key in entry if number or key != "file"})
+            )  # it need not name the file
     else:
         (tmp_path / "train_metadata.json").write_text(json.dumps(entries))
         (tmp_path / "val_metadata.json").write_text(

@@ -238,6 +238,24 @@ def wild(root: Path, packed: bool) -> Path:
     return root
 
 
+@pytest.mark.parametrize("below", ["", "1/"])
+def test_what_lies_unpacked_beside_its_archive_counts_once(tmp_path: Path, below: str) -> None:
+    for part in ("real", "fake"):
+        tar(tmp_path / f"{part}_train/1.tar.gz", {f"./1/{part}/0/{n}.png": png(picture(n)) for n in (1, 5)})
+    frames(tmp_path / f"real_train/{below}1/real/0", (1, 5, 7))
+    write(tmp_path / "real_train/2.tar.gz", b"cut off")
+    listing = list_videos(tmp_path)
+    assert {v.video_id: v.label for v in listing.videos} == {
+        f"real_train/{below}1/real/0": 0,
+        "fake_train/1.tar.gz/1/fake/0": 1,
+    }
+    assert (
+        "1 folder of archives that lie unpacked beside them, with the same names: taken once" in listing.notes
+    )
+    (cut,) = [entry for entry in listing.refused if entry.where == "real_train"]
+    assert cut.entry == "'2.tar.gz'" and cut.reason.startswith("can't be read: ")
+
+
 @pytest.mark.parametrize("packed", [True, False])
 def test_wilddeepfake(tmp_path: Path, packed: bool) -> None:
     listing = list_videos(wild(tmp_path, packed))

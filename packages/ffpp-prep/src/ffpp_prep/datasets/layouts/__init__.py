@@ -105,7 +105,7 @@ def list_videos(
     modules = dict(zip(layout_names(), LAYOUTS, strict=True))
     if layout != "auto" and layout not in modules:
         raise UserError(f"layout={layout}: unknown; allowed are auto, {', '.join(modules)}")
-    tree, notes = with_pictures(read_tree(root, apart), pictures)
+    tree, notes, unread = with_pictures(read_tree(root, apart), pictures)
     chosen = modules.get(layout) or next((module for module in LAYOUTS if module.matches(tree)), None)
     if chosen is None:
         if root.is_file():
@@ -118,7 +118,7 @@ def list_videos(
         raise UserError(f"{root} is read as layout {_name(chosen)}: --columns and --labels are for tables")
     else:
         listing = without_twins(tree, once(_with_voices(tree, chosen.read(tree), altered_voice)))
-    listing = account(tree, listing, chosen.PLACES)
+    listing = account(tree, replace(listing, reasons={**listing.reasons, **unread}), chosen.PLACES)
     # File systems allow names that no table can hold.
     unfit = [
         RefusedEntry("", ascii(v.path), "its name isn't UTF-8; rename it")

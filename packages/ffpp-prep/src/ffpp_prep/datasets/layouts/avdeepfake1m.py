@@ -19,6 +19,7 @@ from ffpp_prep.datasets.layouts.lists import (
     entries,
     orphans_note,
     peek,
+    read_json,
     segments_in,
 )
 from ffpp_prep.datasets.layouts.tree import Tree
@@ -94,12 +95,22 @@ def _entries(
         for entry in entries(tree, name, refused):
             yield entry, home, name
     for name in beside:
-        for entry in entries(tree, name, refused):
+        for entry in _own(tree, name, refused):
             folder, _, last = name.rpartition("/")
             own = f"{folder}/{last.rpartition('.')[0]}.mp4".lstrip("/")
             split = next((part for part in folder.split("/") if split_of(part)), "")
             home = f"{folder.partition(f'{split}/')[0]}{split}" if split else ""
             yield {**entry, "file": own.removeprefix(f"{home}/")}, home, name
+
+
+def _own(tree: Tree, name: str, refused: list[RefusedEntry]) -> Iterator[Mapping[str, Any]]:
+    """Yields what the JSON beside a video says of it; it need not name the file."""
+    content = read_json(tree, name)
+    for entry in content if isinstance(content, list) else [content]:
+        if isinstance(entry, Mapping) and "modify_type" in entry:
+            yield entry
+        else:
+            refused.append(RefusedEntry(name, ascii(entry)[:200], "no object with a modify_type"))
 
 
 def _lists(tree: Tree) -> list[str]:

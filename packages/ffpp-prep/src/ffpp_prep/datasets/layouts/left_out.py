@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -37,7 +37,7 @@ def account(tree: Tree, listing: Listing, places: str) -> Listing:
     refused = [
         *listing.refused,
         *(_refused(name, listing.reasons.get(name, f"not {places}")) for name in left),
-        *_others(tree, used),
+        *_others(tree, used, listing.reasons),
         *(
             RefusedEntry(folder or ".", ascii("*"), f"folder not entered: {why}")
             for folder, why in tree.unread
@@ -100,13 +100,14 @@ def _archives(path: str) -> Iterator[str]:
         folder = folder.rpartition("/")[0]
 
 
-def _others(tree: Tree, used: frozenset[str]) -> Iterator[RefusedEntry]:
+def _others(tree: Tree, used: frozenset[str], reasons: Mapping[str, str]) -> Iterator[RefusedEntry]:
     """Yields files that are no videos: each where they are few, else counted by folder and ending."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for name in tree.others:
         if name not in used:
             path = PurePosixPath(name)
-            groups.setdefault((str(path.parent), path.suffix.lower(), _why_no_video(path)), []).append(name)
+            reason = reasons.get(name) or _why_no_video(path)
+            groups.setdefault((str(path.parent), path.suffix.lower(), reason), []).append(name)
     for (folder, suffix, reason), names in groups.items():
         if len(names) <= NAMED:
             yield from (_refused(name, reason) for name in names)

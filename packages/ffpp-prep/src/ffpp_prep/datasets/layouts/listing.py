@@ -28,7 +28,7 @@ class Listing:
         notes: one line for each thing that a user should know about them.
         refused: lines of the data set's own lists that can't be taken as they are.
         used: other files that it read, or that `videos` or `refused` speak of, relative to the root.
-        reasons: why a video of the tree isn't taken, where the layout knows better than that it lies elsewhere.
+        reasons: why a file of the tree isn't taken, where more is known than that it lies elsewhere or is no video.
         voices: videos whose picture is real and whose voice was altered; taken as real only where that is asked for.
     """
 

@@ -25,8 +25,8 @@ __all__ = ["PICTURES", "with_pictures"]
 PICTURES: tuple[PictureRule, ...] = get_args(PictureRule)
 
 
-def with_pictures(tree: Tree, how: str = "auto") -> tuple[Tree, list[str]]:
-    """Returns the tree with its pictures among the videos, and notes on them.
+def with_pictures(tree: Tree, how: str = "auto") -> tuple[Tree, list[str], dict[str, str]]:
+    """Returns the tree with its pictures among the videos, notes on them, and why archives can't be read.
 
     Args:
         tree: what lies on disk.
@@ -39,13 +39,14 @@ def with_pictures(tree: Tree, how: str = "auto") -> tuple[Tree, list[str]]:
     if how not in PICTURES:
         raise UserError(f"pictures={how}: unknown; allowed are {', '.join(PICTURES)}")
     if how == "none" or (how == "auto" and tree.videos):
-        return tree, []
+        return tree, [], {}
     archives = [name for name in tree.others if is_archive(name.rpartition("/")[2])]
-    held, unread = _archived(tree, archives)
+    loose = _folders(tree)
+    held, unread, unpacked = _archived(tree, archives, loose)
     videos: list[str] = []
     taken: set[str] = set()
     folders = frames = single = 0
-    for folder, names in (*_folders(tree).items(), *held.items()):
+    for folder, names in (*loose.items(), *held.items()):
         if how != "each" and folder and not _names_a_class(folder) and is_numbered(names):
             videos.append(folder)
             folders, frames = folders + 1, frames + len(names)
@@ -64,9 +65,13 @@ def with_pictures(tree: Tree, how: str = "auto") -> tuple[Tree, list[str]]:
         )
     if single:
         notes.append(f"{counted(single, 'picture')} taken as videos of one frame each")
-    notes += [f"{name} can't be read: {why}" for name, why in unread.items()]
+    if unpacked:
+        notes.append(
+            f"{counted(unpacked, 'folder')} of archives that lie unpacked beside them, with the same names: taken once"
+        )
+    notes += [f"{name} {why}" for name, why in unread.items()]
     others = tuple(name for name in tree.others if name not in taken)
-    return replace(tree, videos=tuple(sorted((*tree.videos, *videos))), others=others), notes
+    return replace(tree, videos=tuple(sorted((*tree.videos, *videos))), others=others), notes, unread
 
 
 def _folders(tree: Tree) -> dict[str, list[str]]:
@@ -78,20 +83,36 @@ def _folders(tree: Tree) -> dict[str, list[str]]:
     return found
 
 
-def _archived(tree: Tree, archives: Sequence[str]) -> tuple[Mapping[str, list[str]], dict[str, str]]:
-    """Returns the folders in these archives, by a path that goes on beyond the archive; and which can't be
-    read, and why.
+def _archived(
+    tree: Tree, archives: Sequence[str], loose: Mapping[str, list[str]]
+) -> tuple[Mapping[str, list[str]], dict[str, str], int]:
+    """Returns the folders in these archives, by a path that goes on beyond the archive; which can't be read, and
+    why; and how many folders are left out since they lie unpacked on the disk.
     """
     found: dict[str, list[str]] = {}
     unread: dict[str, str] = {}
+    unpacked = 0
     for archive in _shown(archives):
         try:
             inside = archived_folders(tree.path(archive))
         except OpenFailed as error:
-            unread[archive] = str(error)
+            why = str(error).removeprefix(f"{archive.rpartition('/')[2]}: ")
+            unread[archive] = f"can't be read: {why}"
             continue
-        found |= {f"{archive}/{folder}".rstrip("/"): names for folder, names in inside.items()}
-    return found, unread
+        for folder, names in inside.items():
+            if any(set(names) <= set(loose.get(place, ())) for place in _unpacked_to(archive, folder)):
+                unpacked += 1
+            else:
+                found[f"{archive}/{folder}".rstrip("/")] = names
+    return found, unread, unpacked
+
+
+def _unpacked_to(archive: str, folder: str) -> Iterator[str]:
+    """Yields where a folder of an archive lies if that was unpacked: beside it, or in a folder of its name."""
+    home, _, last = archive.rpartition("/")
+    if folder:
+        yield f"{home}/{folder}".lstrip("/")
+    yield f"{home}/{last.partition('.')[0]}/{folder}".strip("/")
 
 
 def _shown(archives: Sequence[str]) -> Iterator[str]:
