@@ -322,6 +322,8 @@ def test_missing_scores(make_run, tmp_path, undrawn):
             "has two rows of a; several of one video need a column 'frame'; a video_id is",
         ),
         ("video_id,score,frame\na,0.5,1\na,0.6,1\n", "has two rows of a 1"),
+        ("video_id,score,score\na,0.5,0.6\n", r"has two columns 'score'; which one counts\?"),
+        ("video_id,score\na,NA\nNA,NA\nNA,NA\n", "has two rows of NA"),
         ("", "can't be read as a table"),
         ('video_id,score\n"a,0.5\n', "can't be read as a table"),
     ],

@@ -17,6 +17,8 @@ from ffpp_prep.text.units import counted, plural
 Missing = Literal["refuse", "as-real", "as-fake", "as-chance"]
 MISSING: tuple[Missing, ...] = get_args(Missing)
 STANDS_FOR: dict[Missing, float] = {"as-real": 0.0, "as-fake": 1.0, "as-chance": 0.5}
+UNKNOWN = ("", "NA", "N/A", "NaN", "nan", "null", "None")
+"""how others write that a video has no score"""
 CERTAIN = 745.0
 """the logit of a score of 0 or 1: that of the smallest float"""
 
@@ -101,7 +103,7 @@ def _table(path: Path) -> pd.DataFrame:
         if path.suffix.lower() in (".parquet", ".pq"):
             table = read_table(path, "write it again").to_pandas()
         else:
-            table = pd.read_csv(path, dtype={"video_id": "str"}, skipinitialspace=True)
+            table = _csv(path)
     except UserError:
         raise
     except (OSError, ValueError) as error:  # pyarrow's and pandas' errors derive from these
@@ -135,6 +137,19 @@ def _table(path: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {"video_id": table["video_id"].astype("str"), "score": score, "frame": table.get("frame", 0)}
     )
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    """Returns a CSV file's table under its own titles: pandas numbers those that stand twice, which hides them."""
+    table = pd.read_csv(
+        path,
+        dtype={"video_id": "str"},
+        skipinitialspace=True,
+        keep_default_na=False,
+        na_values={"score": list(UNKNOWN), "frame": list(UNKNOWN)},
+    )
+    titles = pd.read_csv(path, header=None, nrows=1, dtype="str", skipinitialspace=True, keep_default_na=False)
+    return table.set_axis(titles.iloc[0].tolist(), axis=1) if titles.shape[1] == table.shape[1] else table
 
 
 def _logit(score: np.ndarray) -> np.ndarray:
