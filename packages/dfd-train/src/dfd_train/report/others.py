@@ -148,7 +148,9 @@ def _csv(path: Path) -> pd.DataFrame:
         keep_default_na=False,
         na_values={"score": list(UNKNOWN), "frame": list(UNKNOWN)},
     )
-    titles = pd.read_csv(path, header=None, nrows=1, dtype="str", skipinitialspace=True, keep_default_na=False)
+    titles = pd.read_csv(
+        path, header=None, nrows=1, dtype="str", skipinitialspace=True, keep_default_na=False
+    )
     return table.set_axis(titles.iloc[0].tolist(), axis=1) if titles.shape[1] == table.shape[1] else table
 
 
