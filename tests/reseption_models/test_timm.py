@@ -235,7 +235,8 @@ def test_traces_and_scripts_give_the_same_logits(name: str) -> None:
     model = create_model(name).eval()
     with torch.no_grad():
         expected = model(images())
-        for other in (torch.jit.script(model), torch.fx.symbolic_trace(model)):
+        fused = torch.jit.script(fuse(model))
+        for other in (torch.jit.script(model), fused, torch.fx.symbolic_trace(model)):
             torch.testing.assert_close(other(images()), expected, rtol=1e-4, atol=1e-5)
         nodes = create_feature_extractor(model, return_nodes={"fc": "logits"})
         torch.testing.assert_close(nodes(images())["logits"], expected, rtol=1e-4, atol=1e-5)

@@ -31,15 +31,15 @@ def fuse(model: Model) -> Model:
     for conv in convs:
         fold_batch_norm(conv)
     for module in list(fused.modules()):
-        if isinstance(getattr(module, "branches", None), Branches):
-            merged = MergedBranches(cast(Branches, module.branches).values())
-            module.register_module("branches", merged)
+        branches = getattr(module, "branches", None)
+        if isinstance(branches, Branches) and any(map(_merges, branches.values())):
+            module.register_module("branches", MergedBranches(branches.values()))
     return fused.requires_grad_(False)
 
 
 def is_fused(model: nn.Module) -> bool:
-    """Returns whether the model holds parts that `fuse` made."""
-    return any(isinstance(module, MergedBranches) for module in model.modules())
+    """Returns whether the model holds layers whose batch norm `fuse` folded."""
+    return any(isinstance(part, BasicConv2d) and isinstance(part.bn, nn.Identity) for part in model.modules())
 
 
 def fold_batch_norm(layer: BasicConv2d) -> None:
@@ -71,36 +71,42 @@ def fold_batch_norm(layer: BasicConv2d) -> None:
 class MergedBranches(nn.Module):
     """What `Branches` computes, with one 1×1 convolution in the place of those that begin its branches.
 
-    Takes branches whose batch norm is folded.
+    Takes branches whose batch norm is folded, one or more of which begin so.
     """
 
     def __init__(self, branches: Iterable[nn.Module]) -> None:
         super().__init__()
         heads: list[BasicConv2d] = []
-        self.positions: list[int | None] = []
-        """For each branch, which part of the merged convolution it continues; None where it takes the input."""
+        self.positions: list[int] = []
+        """For each branch, which part of the merged convolution it continues; −1 where it takes the input."""
         self.tails = nn.ModuleList()
         for branch in branches:
-            if isinstance(branch, nn.Sequential) and _can_merge(head := branch[0]):
+            if _merges(branch):
                 self.positions.append(len(heads))
-                heads.append(head)
+                heads.append(cast(BasicConv2d, branch[0]))
                 self.tails.append(branch[1:])
             else:
-                self.positions.append(None)
+                self.positions.append(-1)
                 self.tails.append(branch)
         self.widths = [head.conv.out_channels for head in heads]
-        self.entry = _merge(heads) if heads else nn.Identity()
+        self.entry = _merge(heads)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the branches' maps, joined along the channels in their old order."""
-        heads = torch.split(self.entry(x), self.widths, 1) if self.widths else ()
-        inputs = [x if position is None else heads[position] for position in self.positions]
-        return torch.cat([tail(part) for tail, part in zip(self.tails, inputs, strict=True)], 1)
+        heads = torch.split(self.entry(x), self.widths, 1)
+        maps: list[Tensor] = []
+        for number, tail in enumerate(self.tails):  # in the words that TorchScript knows
+            position = self.positions[number]
+            maps.append(tail(x if position < 0 else heads[position]))
+        return torch.cat(maps, 1)
 
 
-def _can_merge(layer: nn.Module) -> TypeGuard[BasicConv2d]:
-    """Returns whether a layer is 1×1 and can share its activation, which mustn't have weights or mix channels."""
-    return isinstance(layer, BasicConv2d) and layer.conv.kernel_size == (1, 1) and is_elementwise(layer.act)
+def _merges(branch: nn.Module) -> TypeGuard[nn.Sequential]:
+    """Returns whether a branch begins with a 1×1 layer whose activation has no weights and mixes no channels."""
+    if not isinstance(branch, nn.Sequential):
+        return False
+    first = branch[0]
+    return isinstance(first, BasicConv2d) and first.conv.kernel_size == (1, 1) and is_elementwise(first.act)
 
 
 def _merge(layers: list[BasicConv2d]) -> BasicConv2d:
