@@ -25,6 +25,7 @@ __all__ = [
     "not_numbers",
     "rotate_metadata",
     "sine",
+    "sound_only",
     "talking_head",
     "train",
     "two_people",
@@ -79,6 +80,18 @@ def with_sound(path: Path, pictures: list[np.ndarray], codec: str = "aac", rate:
         video.close()
         out.mux(sound.encode())
     return path
+
+
+def sound_only(path: Path) -> None:
+    """A tenth of a second of a tone, and no picture."""
+    with open_output(path) as out:
+        sound = out.add_stream("aac", rate=48_000)
+        sound.layout = "mono"
+        for start in range(0, 4800, 1024):
+            frame = av.AudioFrame.from_ndarray(sine(48_000, start, 1024), format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, start
+            out.mux(sound.encode(frame))
+        out.mux(sound.encode())
 
 
 def train(work: Path, out: Path, seed: int = 1) -> Path:

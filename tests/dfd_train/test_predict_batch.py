@@ -53,6 +53,7 @@ def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path, capl
     )
     (folder / "f.mp4").write_text("#EXTM3U\n#EXTINF:1,\n../other.mp4\n")
     (folder / "g.HEIC").write_bytes(b"a phone's picture")
+    prediction.sound_only(folder / "h.mp4")
     (folder / "notes.txt").write_text("not a video")
     PIL.Image.fromarray(prediction.faces(1)[0]).save(folder / "d.png")
     caplog.set_level("INFO")
@@ -61,6 +62,7 @@ def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path, capl
     assert [(row["file"], row["status"]) for row in rows] == [
         *(("a.mp4", "unreadable"), ("b.jpg", "unreadable"), ("c.mp4", "unreadable"), ("d.png", "scored")),
         *(("e.jpg", "unreadable"), ("f.mp4", "unreadable"), ("g.HEIC", "unreadable")),
+        ("h.mp4", "unreadable"),
     ]
     assert [row["reason"] for row in rows][1:3] == [
         "no readable picture: the content is no picture that is known here",
@@ -72,9 +74,12 @@ def test_broken_files_are_recorded_and_the_rest_goes_on(run, two, tmp_path, capl
     told = "or it is damaged or incomplete: ask for it again. This says nothing about real or fake."
     assert told in page and "frames.csv" not in page
     assert "frames.csv" in (tmp_path / "out/d.png/report.html").read_text()
-    assert rows[-1]["reason"] == "HEIC pictures can't be read; save this one as JPEG"
-    assert "7 files: 1 scored, 0 without a usable face, 6 unreadable; " in capsys.readouterr().out
-    assert "6 unreadable" in (tmp_path / "out/index.html").read_text()
+    assert (
+        "It holds sound and no video. This says nothing" in (tmp_path / "out/h.mp4/report.html").read_text()
+    )
+    assert rows[6]["reason"] == "HEIC pictures can't be read; save this one as JPEG"
+    assert "8 files: 1 scored, 0 without a usable face, 7 unreadable; " in capsys.readouterr().out
+    assert "7 unreadable" in (tmp_path / "out/index.html").read_text()
 
 
 def test_the_index_stands_over_earlier_commands_too(run, tmp_path) -> None:

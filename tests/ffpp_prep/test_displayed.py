@@ -189,7 +189,7 @@ def test_the_cover_of_a_sound_file_is_no_video(tmp_path: Path, head: list) -> No
         tone.sample_rate = 48_000
         out.mux(sound.encode(tone))
         out.mux(sound.encode())
-    with pytest.raises(OpenFailed, match=r"song\.m4a: no video stream, only a cover picture"):
+    with pytest.raises(OpenFailed, match=r"song\.m4a: it holds sound and no video, only a cover picture"):
         PyAVReader(path)
 
 

@@ -22,7 +22,7 @@ from dfd_train.predict import timeline
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.page import write_page
 from dfd_train.predict.schema import schema_text, shipped_schema
-from dfd_train.runs.folder import RunFolder
+from dfd_train.runs.folder import DEMONSTRATION, RunFolder
 from dfd_train.runs.trained_on import run_licence
 from ffpp_prep.format.checksums import with_checksum
 
@@ -88,6 +88,13 @@ def test_faces_that_find_no_room_are_counted(report, tmp_path, faces, said) -> N
     write_page(tmp_path, result, None, Reading(("m",), "x", False, DeployedScore(), None))
     page = (tmp_path / "report.html").read_text()
     assert (said in page) if said else ("further" not in page)
+
+
+def test_a_demonstration_shows_its_highest_part_first_too(report, tmp_path) -> None:
+    folder = copied(report, tmp_path / "copy")
+    result = replace(found(report), note=DEMONSTRATION, verdict=None)
+    write_page(folder, result, None, Reading(("m",), "x", True, DeployedScore(), None))
+    assert "Play the highest-scoring part" in (folder / "report.html").read_text()
 
 
 def test_a_run_s_licence_is_that_in_its_folder(run, tmp_path) -> None:

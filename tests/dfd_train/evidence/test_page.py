@@ -48,6 +48,8 @@ def test_pages_on_a_telephone_and_on_paper(report) -> None:
         for path in (report / "report.html", report.parent / "index.html"):
             page.goto(path.as_uri())
             assert page.evaluate("document.documentElement.scrollWidth") == 390
+            heights = page.locator("button:visible").evaluate_all("all => all.map(one => one.offsetHeight)")
+            assert min(heights) >= 24, "what a finger can hit"
         widths = page.evaluate("[...document.querySelectorAll('thead th')].map(cell => cell.clientWidth)")
         assert widths[0] > 100, widths
         name, tag = (page.locator(f".files tbody {one}").first.bounding_box() for one in ("a", ".tag"))

@@ -44,6 +44,9 @@ def test_a_report_is_checked(report, clip, tmp_path, capsys) -> None:
     (folder / "result.json").write_text(text.replace('"clip.mp4"', '"clap.mp4"', 1))
     assert main(["verify-report", str(folder)]) == 1
     assert "its content doesn't match its checksum" in capsys.readouterr().out
+    (folder / "result.json").write_text(text.replace('"content_crc32"', '"bontent_crc32"'))
+    assert main(["verify-report", str(folder)]) == 1
+    assert "its checksum, content_crc32, is missing" in capsys.readouterr().out
     result = found(report)
     assert result.evidence is not None
     elsewhere = replace(result.evidence.outputs[0], name="../a/frames.csv")

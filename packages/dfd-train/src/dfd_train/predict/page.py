@@ -184,7 +184,7 @@ def write_page(
             stills=[_still(one, result) for one in stills],
             looks=[_look(one, reading, result.media) for one in marked],
             size=_shown_size(result.media),
-            stretch=None if result.note else standing_out(result),
+            stretch=standing_out(result),
             faces=[
                 _shown_face(face, result, analysis, reading)
                 for face in sorted(shown, key=lambda face: face.face)

@@ -22,7 +22,7 @@ from dfd_train.predict.worst import Explanation
 from dfd_train.runs.folder import DEMONSTRATION
 from ffpp_prep.text.printable import printable
 from ffpp_prep.text.units import counted
-from ffpp_prep.video import TooLarge, VideoError
+from ffpp_prep.video import SoundOnly, TooLarge, VideoError
 
 FORMAT_VERSION = 3
 SMALLEST_FACE = (
@@ -159,7 +159,7 @@ def standing_out(result: Result) -> Stretch | None:
 def unreadable(file: Input, error: Exception, reading: Reading, identity: str) -> Result:
     """Returns the result for a file that can't be read: no readable picture or video, or no file at all."""
     reason = _reason(file, error)
-    in_words = isinstance(error, TooLarge) or reason == "the file is empty"
+    in_words = isinstance(error, SoundOnly | TooLarge) or reason == "the file is empty"
     if not file.is_image and isinstance(error, VideoError) and not in_words:
         reason = f"{NO_VIDEO} ({reason})"
     return _unanswered(file, reading, identity, reason)

@@ -22,7 +22,7 @@ from dfd_train.predict.result import Result
 from dfd_train.predict.scorer import Scorer
 from dfd_train.settings.sections import Precision
 from ffpp_prep.errors import Damaged
-from ffpp_prep.format.checksums import read_checked_json
+from ffpp_prep.format.checksums import KEY, parsed_json, without_checksum
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.text.printable import printable
 from ffpp_prep.text.units import counted
@@ -64,9 +64,13 @@ def reports_in(folder: Path) -> list[Path]:
 
 def read_report(folder: Path) -> Result:
     """Returns what a report's result.json holds. Raises: UserError where it isn't as it was written, OSError."""
-    path = folder / RESULT
+    path, remedy = folder / RESULT, "take it from a copy"
     try:
-        return decoded(read_checked_json(path, "take it from a copy"))
+        written = parsed_json(path.read_bytes(), path, remedy)
+        result = decoded(without_checksum(written, path, remedy))
+        if result.evidence is not None and KEY not in written:
+            raise Damaged(path, f"its checksum, {KEY}, is missing", remedy)
+        return result
     except msgspec.MsgspecError as error:
         raise UserError(f"{path}: not a result of `dfd-train predict`: {error}") from None
 
@@ -130,8 +134,14 @@ def score_again(folder: Path, again: Again) -> Check:
     return Check(
         str(folder),
         True,
-        f"scored again, the same: no number of a frame differs by more than {largest:.2g}{others}",
+        f"scored again, the same: {_same(new, largest)}{others}",
     )
+
+
+def _same(new: Result, largest: float) -> str:
+    if new.media is None:  # there are no numbers
+        return new.reason
+    return f"no number of a frame differs by more than {largest:.2g}"
 
 
 def _wrong(folder: Path, name: str, sha256: str) -> str:

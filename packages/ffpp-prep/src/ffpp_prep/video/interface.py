@@ -17,6 +17,7 @@ __all__ = [
     "Frame",
     "OpenFailed",
     "Scaled",
+    "SoundOnly",
     "TooLarge",
     "VideoError",
     "VideoInfo",
@@ -35,6 +36,10 @@ class OpenFailed(VideoError):
 
 class TooLarge(OpenFailed):
     """Its frames are beyond what is read (`ffpp_prep.video.budget`)."""
+
+
+class SoundOnly(OpenFailed):
+    """It holds sound, perhaps with a cover picture, and no video."""
 
 
 class DecodeFailed(VideoError):

@@ -18,7 +18,7 @@ from ffpp_prep.text.units import counted
 from ffpp_prep.video import matroska_index, mp4_index
 from ffpp_prep.video.budget import MAX_FRAME_PIXELS, too_large
 from ffpp_prep.video.display import Display
-from ffpp_prep.video.interface import OpenFailed, TooLarge, VideoInfo, reason_of
+from ffpp_prep.video.interface import OpenFailed, SoundOnly, TooLarge, VideoInfo, reason_of
 
 # Playlists and the like can name other files and addresses: leave their demuxers out.
 CONTAINERS = (
@@ -138,7 +138,7 @@ def open_source(path: Path) -> Source:
 def _opened(path: Path, **options: str) -> Source:
     container = open_container(path, **options)
     try:
-        films = _films(container.streams.video)
+        films = _films(container.streams)
         stream, remark = films[0], ""
         if len(films) > 1:
             stream = _film(path, films, options)
@@ -162,12 +162,12 @@ def _opened(path: Path, **options: str) -> Source:
 
 
 def _films(streams: Any) -> list[Any]:
-    """Returns the tracks that can be decoded and aren't marked as covers or previews."""
-    if not streams:
-        raise OpenFailed("no video stream")
-    films = [stream for stream in streams if not stream.disposition & NO_FILM]
+    """Returns the video tracks that can be decoded and aren't marked as covers or previews."""
+    films = [stream for stream in streams.video if not stream.disposition & NO_FILM]
+    if not films and streams.audio:
+        raise SoundOnly(f"it holds sound and no video{', only a cover picture' * bool(streams.video)}")
     if not films:
-        raise OpenFailed("no video stream, only a cover picture")
+        raise OpenFailed(f"no video stream{', only a cover picture' * bool(streams.video)}")
     readable = [stream for stream in films if stream.codec_context is not None]
     if not readable:
         raise OpenFailed("no decoder for its video stream")
