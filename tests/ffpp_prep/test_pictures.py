@@ -336,6 +336,67 @@ def test_deepfakebench(tmp_path: Path) -> None:
     assert [r.entry for r in listing.refused] == ["'001_100'"]  # the masks, which no list names
 
 
+def test_df40_s_picture_sets_and_the_real_videos_that_it_borrows(tmp_path: Path) -> None:
+    """Each listed picture of a folder is a video, also where the names are numbers; FF++'s people stay known."""
+    home = "FaceForensics++/original_sequences/youtube/c23/frames/012"
+    pair = "FaceForensics++/manipulated_sequences/Deepfakes/c23/frames/012_021"
+    celeb = ("Celeb-DF-v2/Celeb-synthesis/frames/id0_id1_0000", "Celeb-DF-v2/Celeb-real/frames/id0_0000")
+    for folder in (home, pair, *celeb):
+        frames(tmp_path / folder, (0, 12))
+    frames(tmp_path / "DF40/e4e/ff/inversions", range(3))
+    for name in "ab":
+        write(tmp_path / f"DF40/whichfaceisreal/fake/{name}.png", png(picture(1)))
+
+    def said(label: str, *paths: str) -> dict[str, object]:
+        return {label: {"test": {path: {"label": label, "frames": [path]} for path in paths}}}
+
+    lists = {
+        "A": said("e4e_Fake", *(f"DF40/e4e/ff/inversions/{n}.png" for n in (0, 2)))
+        | said("e4e_Real", f"{home}/0.png", f"{celeb[1]}/0.png"),
+        "whichfaceisreal": said("whichfaceisreal", *(f"DF40/whichfaceisreal/fake/{n}.png" for n in "ab")),
+        "z": said("FF-DF", f"{pair}/0.png") | said("CelebDFv2_fake", f"{celeb[0]}/0.png"),
+    }
+    for name, content in lists.items():
+        write(tmp_path / f"{name}.json", json.dumps({name: content}).encode())
+    listing = list_videos(tmp_path)
+    videos = {v.video_id: v for v in listing.videos}
+    pictures = [name for name in videos if name.startswith("DF40")]
+    assert sorted(pictures) == [
+        *("DF40/e4e/ff/inversions/0.png", "DF40/e4e/ff/inversions/2.png"),
+        *("DF40/whichfaceisreal/fake/a.png", "DF40/whichfaceisreal/fake/b.png"),
+    ]
+    assert all(videos[name].label == 1 and len(shown(Path(videos[name].path))) == 1 for name in pictures)
+    assert (videos[home].dataset, videos[home].target_id) == ("ffpp", "012")
+    assert videos[pair].original_id == home
+    swapped = videos[celeb[0]]
+    assert (swapped.dataset, swapped.target_id, swapped.source_id) == ("celebdf", "id0", "id1")
+    assert swapped.original_id == celeb[1] and not listing.refused
+
+
+def test_frames_where_a_data_set_has_videos(tmp_path: Path) -> None:
+    """A folder of frames bears its video's name, with or without the authors' folder videos/."""
+    sequences = {
+        "ff/original_sequences/youtube/c23/images/000": "",
+        "ff/manipulated_sequences/Deepfakes/c23/frames/000_001": "ff/original_sequences/youtube/c23/images/000",
+        "cdf/Celeb-real/frames/id0_0000": "",
+        "cdf/Celeb-synthesis/frames/id0_id1_0000": "cdf/Celeb-real/frames/id0_0000",
+        "dfdc/part/a": "",
+        "dfdc/part/b": "dfdc/part/a",
+        "dfdc_test/test/c": "",
+    }
+    for sequence in sequences:
+        frames(tmp_path / sequence, range(2))
+    part = {"a.mp4": {"label": "REAL"}, "b.mp4": {"label": "FAKE", "original": "a.mp4"}}
+    write(tmp_path / "dfdc/part/metadata.json", json.dumps(part).encode())
+    write(tmp_path / "dfdc_test/test/labels.csv", b"filename,label\nc.mp4,1\n")
+    found = {
+        f"{root}/{v.video_id}": f"{root}/{v.original_id}" if v.original_id else ""
+        for root in ("ff", "cdf", "dfdc", "dfdc_test")
+        for v in list_videos(tmp_path / root).videos
+    }
+    assert found == sequences
+
+
 def test_a_list_that_calls_a_video_real_and_fake(tmp_path: Path) -> None:
     frames(tmp_path / "rgb/X/v", range(2))
     one = {"train": {"v": {"frames": ["X/v/0.png"]}}}

@@ -7,8 +7,8 @@ Real videos are `id0_0000.mp4` (celebrity 0, clip 0) or `00000.mp4` (YouTube); f
 Celeb-DF++ has Celeb-synthesis/{FaceSwap,FaceReenact,TalkingFace}/<method>/; talking faces are `id0_0000_test_0001.mp4`:
 the clip id0_0000 with other words. One name can be a test video under one method only, so the list counts by path.
 
-The folders may lie anywhere below the root, in any case (`Youtube-real`), and hold their videos in videos/. The list
-may lie above them, and say nothing of the folders between.
+The folders may lie anywhere below the root, in any case (`Youtube-real`), and hold their videos in videos/, or
+folders of frames in frames/. The list may lie above them, and say nothing of the folders between.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from ffpp_prep.datasets.layouts.ffpp import CONTENTS
 from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
@@ -95,7 +96,7 @@ def read(tree: Tree) -> Listing:
 def _place(video_id: str) -> _Place | None:
     """Returns where in the data set a video lies; None for one that lies elsewhere."""
     folders = video_id.split("/")[:-1]
-    if folders and folders[-1].casefold() == "videos":
+    if folders and folders[-1].casefold() in CONTENTS:
         folders.pop()
     for depth in (1, 3):  # how far up the part is; family and method lie between
         part = PARTS.get(folders[-depth].casefold()) if len(folders) >= depth else None

@@ -4,18 +4,23 @@ FaceForensics++'s have the compression between split and video; DFDC's `val` is 
 have backslashes and begin above what is on the disk (`deepfakes_detection_datasets/…`). The JSON lie beside `rgb/`, in
 `preprocessing/dataset_json/`. Videos repeat: in the JSON of each subset, and in all splits where a set only tests.
 
+DF40's picture sets list each picture of a folder as a video of one frame. FaceForensics++'s, DeepFakeDetection's and
+Celeb-DF's videos are told by their folders, whatever a list calls them: DF40's call them `simswap_Real`.
+
 Facts: SCLBD/DeepfakeBench, `preprocessing/rearrange.py` and its data sets' JSON; YZY-stack/DF40's README.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from ffpp_prep.datasets.layouts.ffpp import COMPRESSIONS, DFD_PAIR, PAIR
+from ffpp_prep.datasets.layouts.celebdf import FAKE, PARTS, STRANGERS, TALKING
+from ffpp_prep.datasets.layouts.ffpp import COMPRESSIONS, DFD, DFD_PAIR, PAIR
+from ffpp_prep.datasets.layouts.ffpp import METHODS as FFPP_METHODS
 from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.lists import Files, absent_note, orphans_note, peek, read_json
 from ffpp_prep.datasets.layouts.tree import Tree
@@ -37,13 +42,16 @@ METHODS = {
     "DFD_fake": "DeepFakeDetection",
 }
 FFPP = frozenset(METHODS) - {"DFD_fake"} | {"FF-real"}
+SEQUENCES = re.compile(r"(?:^|/)(?:original_sequences|manipulated_sequences)/([^/]+)/", re.IGNORECASE)
+REAL = re.compile(r"(?:.*[^a-z])?real", re.IGNORECASE)  # whichfaceisreal is a method
 
 
 @dataclass
 class _Listed:
-    """One video as the lists name it: its folder, and what each list says of it."""
+    """One video as the lists name it: its folder, its frame if that is the only one, and what each list says of it."""
 
     folder: str
+    frame: str
     label_name: str
     compression: str
     labels: set[int] = field(default_factory=set)
@@ -51,7 +59,7 @@ class _Listed:
 
 
 def matches(tree: Tree) -> bool:
-    """Returns whether a JSON of this form lies in the tree, or beside its rgb/."""
+    """Returns whether a JSON of this form lies in the tree."""
     return bool(_lists(tree))
 
 
@@ -59,23 +67,32 @@ def read(tree: Tree) -> Listing:
     """Lists the videos that the JSON name and the disk has, each once."""
     lists = _lists(tree)
     refused: list[RefusedEntry] = []
+    entries = [entry for name in lists for entry in _entries(read_json(tree, name), name, refused)]
+    flat = _flat(entries)
     listed: dict[str, _Listed] = {}
-    for name in lists:
-        for entry in _entries(read_json(tree, name), name, refused):
-            seen = listed.setdefault(entry.folder, entry)
-            seen.labels |= entry.labels
-            seen.splits |= entry.splits
+    for entry in entries:
+        path = f"{entry.folder}/{entry.frame}" if entry.folder in flat else entry.folder
+        seen = listed.setdefault(path, entry)
+        seen.labels |= entry.labels
+        seen.splits |= entry.splits
     files = Files(tree)
     videos: dict[str, VideoRecord] = {}
     absent: list[str] = []
     everywhere = 0
-    for entry in listed.values():
-        video_id = _on_disk(files, entry.folder)
+    used = set(lists)
+    for path, entry in listed.items():
+        video_id = _on_disk(files, path)
+        folder = _on_disk(files, entry.folder) if not video_id and path != entry.folder else ""
+        if (
+            folder and tree.path(f"{folder}/{entry.frame}").exists()
+        ):  # numbered pictures, taken for one video's
+            video_id = f"{folder}/{entry.frame}"
+            used.add(folder)
         if not video_id:
-            absent.append(entry.folder)
+            absent.append(path)
             continue
         if len(entry.labels) > 1:
-            refused.append(RefusedEntry(lists[0], ascii(entry.folder)[:200], "listed as real and as fake"))
+            refused.append(RefusedEntry(lists[0], ascii(path)[:200], "listed as real and as fake"))
             continue
         everywhere += len(entry.splits) > 1
         videos[video_id] = _video(tree, video_id, entry)
@@ -90,7 +107,15 @@ def read(tree: Tree) -> Listing:
             "taken as test"
         )
     notes.append("its pictures are face crops already, aligned: ffpp-prep boxes --faces as-is")
-    return Listing(tuple(paired), tuple(notes), tuple(refused), frozenset(lists))
+    return Listing(tuple(paired), tuple(notes), tuple(refused), frozenset(used))
+
+
+def _flat(entries: Iterable[_Listed]) -> set[str]:
+    """Returns the folders of which several pictures are listed, each as a video of its own."""
+    frames: dict[str, set[str]] = {}
+    for entry in entries:
+        frames.setdefault(entry.folder, set()).add(entry.frame)
+    return {folder for folder, found in frames.items() if len(found) > 1 and "" not in found}
 
 
 def _lists(tree: Tree) -> list[str]:
@@ -114,7 +139,9 @@ def _entries(content: Any, list_name: str, refused: list[RefusedEntry]) -> Itera
                     if not folder:
                         refused.append(RefusedEntry(list_name, ascii(name)[:200], "no frames are named"))
                         continue
-                    yield _Listed(folder, label_name, compression, {_label(label_name)}, {split})
+                    frames = entry["frames"]
+                    frame = frames[0].replace("\\", "/").rpartition("/")[2] if len(frames) == 1 else ""
+                    yield _Listed(folder, frame, label_name, compression, {_label(label_name)}, {split})
 
 
 def _mappings(content: Any) -> Iterator[Mapping[str, Any]]:
@@ -146,8 +173,8 @@ def _folder_of(entry: Mapping[str, Any]) -> str:
 
 
 def _label(name: str) -> int:
-    """Returns 1 for a fake: DeepfakeBench's labels end in `real` where they mean that."""
-    return int(not name.casefold().endswith("real"))
+    """Returns 1 for a fake: DeepfakeBench's labels end in the word `real` where they mean that."""
+    return int(not REAL.fullmatch(name))
 
 
 def _on_disk(files: Files, folder: str) -> str:
@@ -162,9 +189,8 @@ def _on_disk(files: Files, folder: str) -> str:
 
 def _video(tree: Tree, video_id: str, entry: _Listed) -> VideoRecord:
     label = next(iter(entry.labels))
-    name = PurePosixPath(video_id).name
-    pair = (PAIR.fullmatch(name) or DFD_PAIR.fullmatch(name)) if label else None
-    ffpp = entry.label_name in FFPP
+    dataset = _dataset(video_id, entry.label_name)
+    target, source, _ = _people(dataset, video_id, label)
     folders = video_id.split("/")
     compression = entry.compression or next(
         (COMPRESSIONS[part] for part in folders if part in COMPRESSIONS), ""
@@ -172,14 +198,49 @@ def _video(tree: Tree, video_id: str, entry: _Listed) -> VideoRecord:
     return VideoRecord(
         video_id=video_id,
         path=str(tree.path(video_id)),
-        dataset="ffpp" if ffpp else "deepfakebench",
+        dataset=dataset,
         method=_method(entry.label_name) if label else REAL_METHOD,
         label=label,
         compression=compression,
         split=next(iter(entry.splits)) if len(entry.splits) == 1 else "test",
-        source_id=pair["source"] if pair and ffpp else "",
-        target_id=(pair["target"] if pair else name if not label else "") if ffpp else "",
+        source_id=source,
+        target_id=target,
     )
+
+
+def _dataset(video_id: str, label_name: str) -> str:
+    """Returns whose video it is, by its folders or else by its label; `deepfakebench` if that isn't known."""
+    sequences = SEQUENCES.search(video_id)
+    part = sequences[1].casefold() if sequences else ""
+    if part in ("actors", DFD.casefold()) or label_name.startswith("DFD_"):
+        return "dfd"
+    if part in FFPP_METHODS or label_name in FFPP:
+        return "ffpp"
+    return "celebdf" if _celebdf_part(video_id) else "deepfakebench"
+
+
+def _celebdf_part(video_id: str) -> str:
+    return next((PARTS[part] for part in video_id.casefold().split("/") if part in PARTS), "")
+
+
+def _people(dataset: str, video_id: str, label: int) -> tuple[str, str, str]:
+    """Returns target and source of a video, and what the name of its original is, or of a real one its own."""
+    name = PurePosixPath(video_id).name
+    if dataset == "ffpp":
+        pair = PAIR.fullmatch(name) if label else None
+        return (pair["target"], pair["source"], pair["target"]) if pair else ("" if label else name, "", name)
+    if dataset == "dfd":
+        pair = DFD_PAIR.fullmatch(name) if label else None
+        if pair:
+            return pair["target"], pair["source"], f"{pair['target']}__{pair['scene']}"
+        return "" if label else name.partition("__")[0], "", name
+    if dataset == "celebdf":
+        pair = FAKE.fullmatch(name) or TALKING.fullmatch(name) if label else None
+        if pair:
+            return pair["target"], pair.groupdict().get("source", ""), f"{pair['target']}_{pair['clip']}"
+        stranger = _celebdf_part(video_id) == STRANGERS
+        return "" if label else f"youtube-{name}" if stranger else name.partition("_")[0], "", name
+    return "", "", name
 
 
 def _method(label_name: str) -> str:
@@ -187,15 +248,13 @@ def _method(label_name: str) -> str:
 
 
 def _paired(videos: Mapping[str, VideoRecord]) -> list[VideoRecord]:
-    """Returns FaceForensics++'s fakes with their originals of the same compression."""
-    originals = {
-        (v.compression, v.target_id): v.video_id
-        for v in videos.values()
-        if v.dataset == "ffpp" and not v.label
-    }
+    """Returns the fakes with their originals of the same data set and compression."""
+
+    def key(video: VideoRecord) -> tuple[str, str, str]:
+        return video.dataset, video.compression, _people(video.dataset, video.video_id, video.label)[2]
+
+    originals = {key(v): v.video_id for v in videos.values() if v.target_id and not v.label}
     return [
-        replace(v, original_id=originals.get((v.compression, v.target_id), ""))
-        if v.label and v.target_id
-        else v
+        replace(v, original_id=originals.get(key(v), "")) if v.label and v.target_id else v
         for v in videos.values()
     ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from ffpp_prep.datasets.layouts import dfdc_test
 from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
-from ffpp_prep.datasets.layouts.lists import read_json
+from ffpp_prep.datasets.layouts.lists import read_json, without_ending
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
@@ -117,7 +117,7 @@ def _read_parts(tree: Tree) -> Listing:
 
 def _below(tree: Tree, parts: list[_Part]) -> dict[tuple[str, str], list[str]]:
     """Returns the videos in folders without a metadata.json of their own, by the folder above that has one
-    and their name in small letters.
+    and their name in small letters, without its ending.
     """
     folders = {part.folder for part in parts}
     found: dict[tuple[str, str], list[str]] = {}
@@ -125,15 +125,15 @@ def _below(tree: Tree, parts: list[_Part]) -> dict[tuple[str, str], list[str]]:
         folder, _, name = video.rpartition("/")
         while folder and folder not in folders:
             folder = folder.rpartition("/")[0]
-        found.setdefault((folder, name.casefold()), []).append(video)
+        found.setdefault((folder, without_ending(name).casefold()), []).append(video)
     return found
 
 
 def _found(entry: _Entry, present: set[str], deeper: dict[tuple[str, str], list[str]]) -> _Entry:
     """Returns the entry with its file: where that isn't in the part's own folder, the only one of its name there or
-    below, whatever its capitals.
+    below, whatever its capitals and its ending; a folder of frames has none.
     """
-    below = deeper.get((entry.part.folder, entry.name.casefold()), [])
+    below = deeper.get((entry.part.folder, without_ending(entry.name).casefold()), [])
     return entry if entry.video_id in present or len(below) != 1 else replace(entry, video_id=below[0])
 
 

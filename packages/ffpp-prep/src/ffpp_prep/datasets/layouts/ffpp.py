@@ -5,7 +5,8 @@ manipulated_sequences/<method>/<compression>/videos/000_003.mp4         target 0
 manipulated_sequences/DeepFakeDetection/<compression>/videos/01_02__scene__XXXXXXXX.mp4
 manipulated_sequences/<method>/masks/videos/000_003.mp4                 optional
 
-The two folders may lie anywhere below the root, in any case, and videos/ may be missing. A fake's original is the one
+The two folders may lie anywhere below the root, in any case, and videos/ may be missing, or be images/ or frames/ with
+a folder of frames for each video. A fake's original is the one
 of its own compression. Whatever is missing is a note, never an error.
 """
 
@@ -44,6 +45,7 @@ COMPRESSIONS = {
     "c23": "c23",
     "c40": "c40",
 }  # older downloads call the uncompressed c0
+CONTENTS = ("videos", "images", "frames")  # images/ is what the authors' script for extracting frames writes
 PAIR = re.compile(r"(?P<target>\d+)_(?P<source>\d+)")
 DFD_PAIR = re.compile(r"(?P<target>\d+)_(?P<source>\d+)__(?P<scene>.+)__(?P<take>[A-Z0-9]{8})")
 
@@ -100,7 +102,7 @@ def _place(video_id: str) -> PlacedVideo | None:
     if at is None:
         return None
     inside, names = folders[at + 1 :], low[at + 1 :]
-    if names and names[-1] == "videos":
+    if names and names[-1] in CONTENTS:
         inside, names = inside[:-1], names[:-1]
     elif not names or names[-1] not in COMPRESSIONS:
         return None
@@ -118,7 +120,7 @@ def _place(video_id: str) -> PlacedVideo | None:
 def _flat(video: VideoRecord) -> tuple[bool, str]:
     """Returns a key that sorts originals of the present layout before those of a flat copy beside it."""
     folders = PurePosixPath(video.video_id).parent.parts
-    named = folders[:-1] if folders[-1].casefold() == "videos" else folders
+    named = folders[:-1] if folders[-1].casefold() in CONTENTS else folders
     return len(named) > 1 and named[-2].casefold() == ORIGINALS, video.video_id
 
 

@@ -79,7 +79,7 @@ def read(tree: Tree) -> Listing:
 
 def _place(name: str) -> _Place:
     *folders, last = name.split("/")
-    if folders and folders[-1].casefold() == "videos":
+    if folders and folders[-1].casefold() in ffpp.CONTENTS:
         folders.pop()
     compression = ffpp.COMPRESSIONS.get(folders[-1].casefold(), "") if folders else ""
     if compression:

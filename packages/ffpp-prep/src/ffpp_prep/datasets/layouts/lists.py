@@ -39,7 +39,7 @@ class Files:
 
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
-        return self._grouped(_without_ending)
+        return self._grouped(without_ending)
 
     def _grouped(self, shown: Callable[[str], str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -51,8 +51,8 @@ class Files:
         """Returns the video that a list in `home` refers to by this name, "" if there is none or it could be several.
 
         A name with folders is looked for below `home`, then as the end of a path; a bare one in `home`, then anywhere.
-        If none matches exactly, one that differs only in case is taken: some disks don't keep it. A name without a
-        video's ending may be that of a file with one.
+        If none matches exactly, one that differs only in case is taken: some disks don't keep it; then one of the same
+        name with another ending of a video, or without any, as a folder of its frames has it.
         """
         wanted = plain(name).replace("\\", "/").removeprefix("./")
         if exact := self._by_path.get(f"{home}/{wanted}".lstrip("/")):
@@ -60,8 +60,9 @@ class Files:
         last = wanted.rpartition("/")[2].casefold()
         shown: Callable[[str], str] = str
         same = self._by_name.get(last, [])
-        if not same and last and not has_video_name(last):
-            shown, same = _without_ending, self._by_stem.get(last, [])
+        if not same and last:
+            shown, same = without_ending, self._by_stem.get(without_ending(last), [])
+            wanted = without_ending(wanted)
         paths = {video: f"/{shown(plain(video))}" for video in same}
         ends = [video for video in same if paths[video].endswith(f"/{wanted}")] or [
             video for video in same if paths[video].casefold().endswith(f"/{wanted}".casefold())
@@ -70,7 +71,8 @@ class Files:
         return (near or ends)[0] if len(near or ends) == 1 else ""
 
 
-def _without_ending(name: str) -> str:
+def without_ending(name: str) -> str:
+    """Returns a path or name without the ending of a video."""
     return name.rpartition(".")[0] if has_video_name(name.rpartition("/")[2]) else name
 
 
