@@ -296,7 +296,7 @@ def test_mistakes(runs, small_set_writer, tmp_path, capsys):
     (tmp_path / "broken.png").write_bytes(content[: place - 4] + b"\0\0\0\3" + content[place:])
     out = ["--out", str(tmp_path / "out")]
     for arguments, message in (
-        ([runs[0], runs[0], *out], "two runs are called 'one'"),
+        ([runs[0], runs[0], *out], "one stands twice among the runs: name each once"),
         ([str(tmp_path), *out], "is no run folder"),
         ([runs[0], *out, "--data", str(tmp_path / "none")], "another prepared set: --data WORK"),
         (

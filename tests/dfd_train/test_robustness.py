@@ -173,9 +173,9 @@ def test_several_runs_and_mistakes(run, tmp_path, capsys):
     assert main(command(run, tmp_path / "none", "--only", "margin", "--frames", "1")) == 2
     assert "no sweep left: another crop margin needs the videos; " in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
-    namesake = command(run, tmp_path / "none", "--only", "gamma")
-    assert main([*namesake[:2], str(tmp_path / run.name), *namesake[2:]]) == 2
-    assert "two runs are called 'tiny'" in capsys.readouterr().err
+    twice = command(run, tmp_path / "none", "--only", "gamma")
+    assert main([*twice[:2], str(run), *twice[2:]]) == 2
+    assert "stands twice among the runs" in capsys.readouterr().err
     assert main(command(run, tmp_path / "out", "--data", str(tmp_path / "gone"))) == 2
     assert "if the prepared set is elsewhere: --data WORK" in capsys.readouterr().err
     assert main(command(tmp_path / "none", tmp_path / "out")) == 2

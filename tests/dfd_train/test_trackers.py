@@ -1,6 +1,7 @@
 """Trackers get the numbers of the record, offline; none of them ends a training. Seeds: several runs of one recipe."""
 
 import logging
+import shutil
 import struct
 import sys
 import time
@@ -134,16 +135,24 @@ def test_seeds_are_runs_of_one_recipe(run_command, tmp_path, capsys):
     out = tmp_path / "runs"
     command = [*run_command, "--epochs", "1", "--out", str(out), "--seed", "4", "--seeds", "2"]
     assert main(command) == 0
-    assert f"dfd-train compare {out}/seed-*" in capsys.readouterr().out
+    assert f"dfd-train compare {out}\n" in capsys.readouterr().out
     runs = sorted(out.iterdir())
     assert [run.name for run in runs] == ["seed-4", "seed-5"]
     assert [RunFolder(run).read_config().train.seed for run in runs] == [4, 5]
     losses = [epochs(run)["train_loss"].item() for run in runs]
     assert losses[0] != losses[1]
-    assert main(["compare", *map(str, runs), "--out", str(tmp_path / "comparison")]) == 0
-    assert "Seeds of one recipe" in capsys.readouterr().out
-    assert main([*command[:-1], "3"]) == 0  # what is done stays, the third is trained
+    assert main(["run", "--out", str(out)]) == 2
+    assert "holds the runs seed-4, seed-5: with --seeds 2 or more they go on" in capsys.readouterr().err
+    # what is done stays, the third is trained, all by the settings of the first
+    assert main(["run", "--out", str(out), "--seeds", "3"]) == 0
     assert [epochs(run)["train_loss"].item() for run in runs] == losses and (out / "seed-6").is_dir()
+    capsys.readouterr()
+    assert main(["evaluate", str(out)]) == 2
+    assert "it has no config.toml; it holds the runs seed-4, seed-5, seed-6" in capsys.readouterr().err
+    shutil.copytree(out, tmp_path / "others")
+    assert main(["compare", str(out), str(tmp_path / "others"), "--out", str(tmp_path / "comparison")]) == 0
+    said = capsys.readouterr().out
+    assert "Seeds of one recipe" in said and "runs/seed-4" in said and "others/seed-6" in said
 
 
 def test_seeds_are_not_for_torchrun(run_command, tmp_path, monkeypatch, capsys):

@@ -385,7 +385,7 @@ def test_errors(make_run, tmp_path):
     with pytest.raises(ValueError, match="at least one run"):
         compare_runs([], tmp_path)
     run = make_run("a")
-    with pytest.raises(ValueError, match="two runs are called 'a'"):
+    with pytest.raises(ValueError, match="a stands twice among the runs"):
         compare_runs([run, run], tmp_path)
     with pytest.raises(FileNotFoundError, match="no run folder"):
         compare_runs([tmp_path / "missing"], tmp_path)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from dfd_train.commands.arguments import add_hardest, add_trust
+from dfd_train.runs.seeds import each_run
 from ffpp_prep.command_line.program import Outcome
 
 HELP = "show several runs side by side"
@@ -13,7 +14,9 @@ EXAMPLE = "dfd-train compare runs/v1 runs/v2 --reference thesis --out comparison
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="runs' folders")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="runs' folders, or folders of `run --seeds`"
+    )
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("comparison"), metavar="DIR", help="where to write"
     )
@@ -57,7 +60,7 @@ def run(options: argparse.Namespace) -> Outcome:
     if len(files) < len(options.scores):
         raise UserError("--scores: two files have one name")
     comparison = compare_runs(
-        options.runs,
+        each_run(options.runs),
         options.out,
         options.reference,
         options.trust,

@@ -84,6 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.explain.explain import explain
     from dfd_train.explain.request import ExplainRequest
+    from dfd_train.runs.seeds import each_run
 
     if options.seed < 0 or (options.frame or 0) < 0:
         raise UserError(f"seed {options.seed}, frame {options.frame}: allowed are numbers from 0")
@@ -92,7 +93,7 @@ def run(options: argparse.Namespace) -> Outcome:
             raise UserError(f"--{name} is of a prepared data set's videos: not with --image or --crop")
     outcome = explain(
         ExplainRequest(
-            runs=tuple(options.runs),
+            runs=tuple(each_run(options.runs)),
             out=options.out,
             methods=tuple(dict.fromkeys(options.method)),
             samples=options.samples,

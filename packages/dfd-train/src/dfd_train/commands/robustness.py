@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from dfd_train.commands.arguments import add_device, add_loading, add_precision, add_trust, positive
@@ -78,8 +79,10 @@ def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.robustness.show import write_results
     from dfd_train.robustness.sweep import SweepRequest, score_run
     from dfd_train.runs.names import run_names
+    from dfd_train.runs.seeds import each_run
 
-    run_names(options.runs)  # two of one name are refused before anything is scored
+    runs = each_run(options.runs)
+    names = run_names(runs)
     sweeps = choose_sweeps(
         [name.strip() for name in options.only.split(",") if name.strip()], options.faithful
     )
@@ -97,8 +100,10 @@ def run(options: argparse.Namespace) -> Outcome:
         options.precision,
     )
     if options.precision == "bf16":
-        validate_models(options.runs, options.device, options.trust, options.precision)
-    results = [score_run(folder, sweeps, request) for folder in options.runs]
+        validate_models(runs, options.device, options.trust, options.precision)
+    results = [
+        replace(score_run(run, sweeps, request), run=name) for run, name in zip(runs, names, strict=True)
+    ]
     page, tables = write_results(results, sweeps, options.split, options.out)
     for table in tables:
         print(table.to_text())

@@ -10,6 +10,7 @@ from pathlib import Path
 from dfd_train.commands.arguments import positive
 from dfd_train.commands.settings import add_settings, run_config
 from dfd_train.errors import Interrupted, UserError
+from dfd_train.runs.seeds import seed_folder, seeds_in
 from ffpp_prep.text.typed import typed
 
 HELP = "train a model, or continue where it stopped"
@@ -34,7 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    config = run_config(options)
+    begun = seeds_in(options.out)
+    if begun and options.seeds is None:
+        names = ", ".join(f"seed-{seed}" for seed in begun)
+        raise UserError(
+            f"{options.out} holds the runs {names}: with --seeds {max(len(begun), 2)} or more they go on, "
+            f"with --out {options.out / f'seed-{begun[0]}'} one does"
+        )
+    config = run_config(options, seed_folder(options.out, begun[0]) if begun else None)
     from dfd_train.engine.processes import own_processes
     from dfd_train.engine.train import train
 
@@ -46,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
             )
         seeds = range(config.train.seed, config.train.seed + options.seeds)
         runs = {
-            options.out / f"seed-{s}": replace(config, train=replace(config.train, seed=s)) for s in seeds
+            seed_folder(options.out, s): replace(config, train=replace(config.train, seed=s)) for s in seeds
         }
     for out, one in runs.items():
         try:
@@ -58,5 +66,5 @@ def run(options: argparse.Namespace) -> int:
             )
             return 130
     if options.seeds is not None and not options.dry_run:
-        print(f"mean and deviation over the seeds: dfd-train compare {typed(options.out)}/seed-*")
+        print(f"mean and deviation over the seeds: dfd-train compare {typed(options.out)}")
     return 0

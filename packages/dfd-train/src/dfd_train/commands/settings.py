@@ -42,8 +42,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument_group("recipes, what the field trains today", today)
 
 
-def run_config(options: argparse.Namespace) -> RunConfig:
-    """Returns the configuration of a command; where it names neither model nor data, over that of the run in --out.
+def run_config(options: argparse.Namespace, run: Path | None = None) -> RunConfig:
+    """Returns the configuration of a command; where it names neither model nor data, over that of the run in `run`,
+    or else in --out.
 
     Raises: as `build_config`; UserError where a file names a function as its model that the command line does not.
     """
@@ -56,7 +57,7 @@ def run_config(options: argparse.Namespace) -> RunConfig:
             raise UserError(f"WORK is {options.work} and --data {works[0]}: give one of them")
         works = [str(options.work)]
     files = [find_config(file) for file in options.config]
-    saved = options.out / "config.toml"
+    saved = (run or options.out) / "config.toml"
     anew = works or {"model.name", "data.work"} & dict(overrides).keys()
     if not files and saved.is_file() and not anew:
         files = [saved]

@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 def explain(request: ExplainRequest) -> ExplainOutcome:
     """Explains each picture for each run and writes figures, tables, `settings.json` and `explain.html` under `out`.
 
-    Raises: FileNotFoundError, UserError for runs, pictures or data that are missing or do not fit, two runs of one
-    name, and where the extra `explain` is not installed; NotANumber.
+    Raises: FileNotFoundError, UserError for runs, pictures or data that are missing or do not fit, a run that
+    stands twice, and where the extra `explain` is not installed; NotANumber.
     """
     for package in ("captum", "skimage", "sklearn"):
         if find_spec(package) is None:

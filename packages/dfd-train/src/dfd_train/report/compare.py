@@ -78,12 +78,12 @@ def compare_runs(
     not all were tested on the same videos, only those that all scored count; else that is refused.
 
     Raises FileNotFoundError where a run is no run folder, UserError for a file that cannot be read, no
-    runs, two of one name, or other test sets without `common`.
+    runs, one that stands twice, or other test sets without `common`.
     """
     if not runs:
         raise UserError("nothing to compare: name at least one run folder")
-    contents = [read_run(path) for path in runs]
-    run_names(runs)  # two of one name are refused
+    called = run_names(runs)
+    contents = [replace(read_run(path), called=name) for path, name in zip(runs, called, strict=True)]
     for run in contents:
         warn_of_outdated(run)
     scored = _others(contents, others or Others({}), common)

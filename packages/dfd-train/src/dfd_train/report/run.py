@@ -84,11 +84,13 @@ class Run:
     """the test split first"""
     begins_with: str = ""
     """timm's name and tag of pretrained weights and the beginning of their SHA-256; empty where there were none"""
+    called: str = ""
+    """what it is called beside others, where that is more than the folder's name"""
 
     @property
     def name(self) -> str:
-        """The folder's name."""
-        return printable(self.path.resolve().name)
+        """What it is called: the folder's name where nothing else was said."""
+        return self.called or printable(self.path.resolve().name)
 
     @property
     def model(self) -> str:

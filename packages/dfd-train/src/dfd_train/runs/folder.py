@@ -19,6 +19,7 @@ from dfd_train.metrics.videos import Pooling
 from dfd_train.runs import events
 from dfd_train.runs.events import Event
 from dfd_train.runs.files import write_atomically
+from dfd_train.runs.seeds import runs_of_seeds
 from dfd_train.settings.config import RunConfig, build_config, settings, to_tables
 from dfd_train.settings.files import read_config, sealed
 from ffpp_prep.errors import Damaged
@@ -158,7 +159,9 @@ class RunFolder:
             return settings_of(self.path)
         config = self.path / "config.toml"
         if not config.is_file():
-            raise FileNotFoundError(f"{self.path} is no run folder: it has no config.toml")
+            runs = ", ".join(run.name for run in runs_of_seeds(self.path))
+            within = f"; it holds the runs {runs}" if runs else ""
+            raise FileNotFoundError(f"{self.path} is no run folder: it has no config.toml{within}")
         tables = read_config(config)
         if not tables:  # all defaults are written too: a full disk or a copy that broke off left it so
             raise Damaged(config, "it is empty", "take it from a copy of the run")
