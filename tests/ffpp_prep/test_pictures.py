@@ -189,7 +189,7 @@ def test_folders_of_numbered_pictures_are_videos_and_others_are_single(tmp_path:
     }
     assert not listing.refused
     assert listing.notes[0].startswith("2 folders of numbered pictures, 6 frames, taken as videos")
-    assert listing.notes[1] == "3 pictures taken as videos of one frame each"
+    assert listing.notes[1] == "3 pictures taken as videos by themselves, of one frame if not animated"
     each = list_videos(tmp_path, pictures="each")
     assert len(each.videos) == 9
     only = list_videos(tmp_path, pictures="frames")
@@ -209,6 +209,12 @@ def test_pictures_beside_videos_are_taken_where_that_is_asked_for(tmp_path: Path
     assert {r.entry: r.reason for r in found.refused} == {
         "'a.jpg'": "a picture among videos; --pictures frames or each takes it"
     }
+
+
+def test_an_archive_of_frames_is_no_method(tmp_path: Path) -> None:
+    for label in ("real", "fake"):
+        tar(tmp_path / label / "a.tar.gz", {f"a/{n}.png": png(picture(n)) for n in (1, 5)})
+    assert {v.method for v in list_videos(tmp_path).videos} == {"original_sequences", "fake"}
 
 
 def test_a_table_names_folders_archives_and_pictures(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ffpp_prep.datasets.layouts.listing import Listing
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.datasets.layouts.words import folder_words, says_nothing
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+from ffpp_prep.video.archives import is_archive
 
 PLACES = "below a folder real/ or fake/"
 NO_PEOPLE = "no identities are known for a real/ fake/ folder: leaks can't be audited by person"
@@ -100,7 +101,7 @@ def _place(folder: str) -> _Place:
         (
             part
             for part, (own, *_) in zip(parts[number + 1 :], words[number + 1 :], strict=True)
-            if not own and not says_nothing(part)
+            if not own and not says_nothing(part) and not is_archive(part)
         ),
         "",
     )

@@ -64,7 +64,9 @@ def with_pictures(tree: Tree, how: str = "auto") -> tuple[Tree, list[str], dict[
             "--pictures each takes every picture by itself"
         )
     if single:
-        notes.append(f"{counted(single, 'picture')} taken as videos of one frame each")
+        notes.append(
+            f"{counted(single, 'picture')} taken as videos by themselves, of one frame if not animated"
+        )
     if unpacked:
         notes.append(
             f"{counted(unpacked, 'folder')} of archives that lie unpacked beside them, with the same names: taken once"
