@@ -85,6 +85,24 @@ def test_grey_levels_that_are_no_numbers_or_upside_down(tmp_path: Path) -> None:
     assert np.abs(read_image(negative)[..., 0].astype(int) - (255 - GREY)).max() <= 1
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "L"])
+def test_what_is_transparent_is_seen_as_on_white_paper(tmp_path: Path, mode: str) -> None:
+    """A cut-out figure hides the colours around it, which no viewer shows: a face among them is nobody's."""
+    seen = np.zeros((16, 16, 3), np.uint8)
+    seen[:, 8:] = 204  # which every palette has
+    path, options = tmp_path / "cut out.png", {}
+    if mode in ("RGBA", "LA"):
+        image = PIL.Image.fromarray(seen)
+        image.putalpha(PIL.Image.fromarray(np.repeat([[0] * 8 + [255] * 8], 16, 0).astype(np.uint8)))
+        image = image.convert(mode)
+    else:
+        image = PIL.Image.fromarray(seen).convert(mode)
+        options = {"transparency": (0, 0, 0) if mode == "RGB" else image.getpixel((0, 0))}
+    image.save(path, **options)
+    found = read_image(path)
+    assert (found[:, :8] == 255).all() and (found[:, 8:] == 204).all()
+
+
 def tiff(
     width: int, height: int, bits: tuple[int, ...], data: bytes, following: int = 0, **tags: int
 ) -> bytes:
@@ -404,11 +422,14 @@ def test_a_marked_picture_is_as_large_as_a_marked_video(tmp_path: Path, size: tu
 def test_strips_are_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orientation: int) -> None:
     monkeypatch.setattr("ffpp_prep.video.photographs.STRIP", 300)
     values = np.random.default_rng(0).integers(0, 255, (41, 70, 4), np.uint8)
+    values[..., 3] = 255 * (values[..., 3] > 127)
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
     PIL.Image.fromarray(values).save(tmp_path / "a.png", exif=exif)
     with PIL.Image.open(tmp_path / "a.png") as image:
-        expected = np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))
+        upright = PIL.ImageOps.exif_transpose(image)
+    paper = PIL.Image.new("RGB", upright.size, "white")
+    expected = np.array(PIL.Image.composite(upright.convert("RGB"), paper, upright.getchannel("A")))
     assert np.array_equal(read_image(tmp_path / "a.png"), expected)
     with PIL.Image.open(tmp_path / "a.png") as image:
         assert np.array_equal(as_rgb(image, 3), expected[::3, ::3])

@@ -214,11 +214,21 @@ def as_rgb(image: PIL.Image.Image, every: int = 1) -> Image:
     # whole, Pillow's copies would be several times as large as the picture
     for strip in _strips(stored[0], width * every):
         rows = image.crop((0, top + strip.start * every, width, min(top + strip.stop * every, height)))
-        if rows.mode == "La":  # which Pillow turns into nothing else
-            rows = rows.convert("LA")
-        pixels = np.asarray(rows.convert("RGB")) if bits is None else bits.eight(np.asarray(rows))
+        pixels = _on_paper(rows) if bits is None else bits.eight(np.asarray(rows))
         seen[strip] = pixels[::every, left::every]
     return rgb
+
+
+def _on_paper(image: PIL.Image.Image) -> Image:
+    """Returns the picture as (H, W, 3) RGB, what is transparent over white: whatever colours it hides, nobody sees."""
+    if not image.has_transparency_data:
+        return np.asarray(image.convert("RGB"))
+    if image.mode == "La":  # which Pillow turns into nothing else
+        image = image.convert("LA")
+    seen = image.convert("RGBA")
+    return np.asarray(
+        PIL.Image.alpha_composite(PIL.Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+    )
 
 
 @dataclass(frozen=True)
