@@ -149,6 +149,8 @@ def test_seeds_are_runs_of_one_recipe(run_command, tmp_path, capsys):
     capsys.readouterr()
     assert main(["evaluate", str(out)]) == 2
     assert "it has no config.toml; it holds the runs seed-4, seed-5, seed-6" in capsys.readouterr().err
+    assert main(["run", "--out", str(out / "seed-4"), "--seeds", "2"]) == 2
+    assert "seed-4 is a run: --seeds needs a folder of its own in --out" in capsys.readouterr().err
     shutil.copytree(out, tmp_path / "others")
     assert main(["compare", str(out), str(tmp_path / "others"), "--out", str(tmp_path / "comparison")]) == 0
     said = capsys.readouterr().out

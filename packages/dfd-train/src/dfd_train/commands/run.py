@@ -48,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
 
     runs = {options.out: config}
     if options.seeds is not None:
+        if (options.out / "config.toml").exists():
+            raise UserError(f"{options.out} is a run: --seeds needs a folder of its own in --out")
         if own_processes().count > 1:
             raise UserError(
                 "--seeds trains run after run in one process; with torchrun: --seed S --out RUN/seed-S"
