@@ -242,6 +242,8 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
         {"mean": (float("nan"),) * 3},
         {"mean": (10**400,) * 3},
         {"std": (0.5, 0, 0.5)},
+        {"std": (1e-320,) * 3},
+        {"mean": (1e39,) * 3},
         {"std": ()},
         {"color": "rgb"},
         {"color": "L"},
@@ -330,3 +332,9 @@ def test_loading_draws_no_random_numbers(folder: Path) -> None:
     drawn = torch.rand(1)
     torch.manual_seed(5)
     assert torch.equal(torch.rand(1), drawn)
+
+
+def test_a_name_from_a_file_stays_on_one_line(tmp_path: Path) -> None:
+    torch.save({**create_model(TINY).state_dict(), "a\n\x1b[31mb": torch.ones(1)}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"has unknown 'a\\n\\x1b\[31mb'"):
+        create_model(TINY, checkpoint_path=tmp_path / "a.pth")

@@ -23,6 +23,8 @@ from reseption_models import (
 )
 
 TINY = "reseption_v1_tiny"
+ARGUMENTS = {"width_multiplier": 0.5, "in_chans": 3}
+TIMMS = '{"architecture": "reseption_v1", "pretrained_cfg": {}}'
 TINY_CONFIG = {"width_multiplier": 0.25, "depth_multiplier": 0.34, "input_size": 128}
 
 
@@ -170,7 +172,34 @@ def change(**values: object) -> Callable[[Path], None]:
         (change(colour="BGR"), ValueError, "ModelCard has no colour"),
         (change(threshold=5), ValueError, "threshold is 5"),
         (change(config={"stem": [1]}), ValueError, "stem is"),
-        (change(config={"width_multiplier": 0.5}), ValueError, "does not fit this network"),
+        (
+            change(config={"width_multiplier": 0.5}, input_size=299, model_args=ARGUMENTS, pretrained_cfg={}),
+            ValueError,
+            "does not fit this network",
+        ),
+        (
+            change(input_size=224),
+            ValueError,
+            "input_size is 224; allowed: 128, as the rest of the file has it",
+        ),
+        (
+            change(mean=[0.4] * 3),
+            ValueError,
+            r"pretrained_cfg.mean is \[0.5, .*; allowed: \(0.4, 0.4, 0.4\), as ",
+        ),
+        (change(labels=["a", "b"]), ValueError, "pretrained_cfg.label_names is .*; allowed: .*'b'"),
+        (change(model_args={}), ValueError, r"model_args is \{\}; allowed: .*width_multiplier"),
+        (change(pretrained_cfg=3), ValueError, "pretrained_cfg is 3; allowed: an object"),
+        (
+            change(architecture="reseption_v2"),
+            ValueError,
+            "architecture is reseption_v2; allowed: reseption_v1",
+        ),
+        (
+            lambda folder: (folder / "config.json").write_text(TIMMS),
+            ValueError,
+            "None; allowed: 1; timm.create_",
+        ),
         (
             change(config={**TINY_CONFIG, "num_classes": 4}),
             ValueError,

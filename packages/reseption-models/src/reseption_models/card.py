@@ -8,6 +8,7 @@ from .config import check_keys, shown
 from .errors import UserError
 
 LARGEST = 1e300  # JSON has numbers that no float holds
+LARGEST_PIXEL, SMALLEST_DEVIATION = 1e6, 1e-6  # beyond, float32 has no numbers for the pixels
 FIRST_CONV = "stem1.conv1.conv"
 COLORS = ("RGB", "BGR", "L", "other")
 _CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
@@ -62,11 +63,14 @@ class ModelCard:
             raise UserError(f"metrics is {shown(metrics)}; allowed: finite numbers by name")
 
     def _check_input(self) -> None:
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if not values or not all(_is_number(value) for value in values):
-                raise UserError(f"{name} is {shown(values)}; allowed: a finite number a channel")
-        if not all(value > 0 for value in self.std):
-            raise UserError(f"std is {shown(self.std)}; allowed: numbers above 0")
+        for name, values, low in (
+            ("mean", self.mean, -LARGEST_PIXEL),
+            ("std", self.std, SMALLEST_DEVIATION),
+        ):
+            if not values or not all(_is_number(value) and low <= value <= LARGEST_PIXEL for value in values):
+                raise UserError(
+                    f"{name} is {shown(values)}; allowed: a number a channel, {low:,g} to {LARGEST_PIXEL:,g}"
+                )
         if len(self.mean) != len(self.std):
             raise UserError(f"channels: mean has {len(self.mean)}, std {len(self.std)}; allowed: as many")
         if self.color not in COLORS:

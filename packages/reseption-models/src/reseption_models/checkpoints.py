@@ -179,7 +179,7 @@ def check_fit(
     """Raises ValueError, with the first names, unless the tensors have the network's names and shapes."""
     problems = []
     missing = [name for name in target if name not in state]
-    unknown = [name for name in state if name not in target]
+    unknown = [shown(name) for name in state if name not in target]
     shapes = [
         f"{name} {tuple(state[name].shape)} for {tuple(target[name].shape)}"
         for name in target

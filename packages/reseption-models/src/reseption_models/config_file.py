@@ -9,7 +9,7 @@ from typing import Any
 
 from .card import ModelCard
 from .catalog import model_config
-from .config import EnsembleConfig, ReseptionConfig, shown
+from .config import EnsembleConfig, ReseptionConfig, check_keys, shown
 from .ensemble import Network, ReseptionEnsemble
 from .errors import UserError
 from .files import AGAIN, check_is_file
@@ -19,6 +19,18 @@ FORMAT_VERSION = 1
 TIMM_NAMES = ("reseption_v1", "reseption_v2")  # any configuration is one of these two with other arguments
 
 _MAX_CONFIG = 1_000_000  # bytes
+_REPEATED = (
+    "input_size",
+    "model_args",
+    "pretrained_cfg",
+)  # what other programs read: all stands elsewhere as well
+_OF_CARD = (
+    "num_classes",
+    "input_size",
+    "mean",
+    "std",
+    "label_names",
+)  # in timm's record; the rest is timm's alone
 _CHECKSUM = "content_crc32"  # of all else in config.json; files of before have none
 
 
@@ -79,7 +91,9 @@ def read_settings(path: Path) -> dict[str, Any]:
         )
     version = settings.pop("format_version", None) if isinstance(settings, dict) else None
     if version != FORMAT_VERSION:
-        raise UserError(f"{path}: format version {shown(version)}; allowed: {FORMAT_VERSION}")
+        timms = "pretrained_cfg" in settings if isinstance(settings, dict) else False
+        hint = "; timm.create_model('local-dir:…', pretrained=True) opens what timm wrote" if timms else ""
+        raise UserError(f"{path}: format version {shown(version)}; allowed: {FORMAT_VERSION}{hint}")
     return dict(settings)
 
 
@@ -95,28 +109,46 @@ def parse_config(folder: Path, settings: dict[str, Any]) -> ReseptionConfig | En
     }
     parsers |= {name: ReseptionConfig.from_dict for name in TIMM_NAMES}
     architecture, config = settings.pop("architecture", None), settings.pop("config", {})
-    for repeated in (
-        "input_size",
-        "model_args",
-        "pretrained_cfg",
-    ):  # what stands in the configuration as well
-        settings.pop(repeated, None)
     if not isinstance(architecture, str) or architecture not in parsers:
         raise UserError(f"{folder}: architecture {shown(architecture)}; allowed: {', '.join(parsers)}")
     try:
-        return parsers[architecture](config)
+        parsed = parsers[architecture](config)
+        if isinstance(parsed, ReseptionConfig) and architecture in TIMM_NAMES:
+            _check_same("architecture", architecture, TIMM_NAMES[parsed.remap])
     except UserError as error:
         raise UserError(f"{folder / CONFIG_FILE}: {error}") from None
+    return parsed
 
 
 def parse_card(folder: Path, settings: Mapping[str, Any], model: Network) -> ModelCard:
     """Returns the card that is left of the settings. Raises: UserError where it doesn't fit the network."""
     try:
-        card = ModelCard.from_dict(settings)
+        card = ModelCard.from_dict({key: settings[key] for key in settings if key not in _REPEATED})
         if card == replace(card, mean=(0.5,) * 3, std=(0.5,) * 3, color="RGB"):
             own = model.card  # folders of before channels were checked have three for any network
             card = replace(card, mean=own.mean, std=own.std, color=own.color)
         card.check_network(model.num_classes, model.card.channels)
+        _check_repeated(settings, describe(model, card))
     except UserError as error:
         raise UserError(f"{folder / CONFIG_FILE}: {error}") from None
     return card
+
+
+def _check_repeated(settings: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Raises UserError where what other programs read isn't what the configuration and the card say, `own`."""
+    for name in _REPEATED:
+        if name not in settings or name not in own:
+            continue
+        said, meant = settings[name], own[name]
+        if name != "pretrained_cfg":
+            _check_same(name, said, meant)
+            continue
+        check_keys(name, said, [*said] if isinstance(said, Mapping) else [*meant])
+        for key in _OF_CARD:
+            if key in said:
+                _check_same(f"{name}.{key}", said[key], meant[key])
+
+
+def _check_same(name: str, said: object, meant: object) -> None:
+    if json.dumps(said, sort_keys=True) != json.dumps(meant, sort_keys=True):
+        raise UserError(f"{name} is {shown(said)}; allowed: {shown(meant)}, as the rest of the file has it")
