@@ -20,6 +20,7 @@ from ffpp_prep.settings import BoxSettings, CropSettings
 from ffpp_prep.stages import detect_boxes, extract_faces, scan
 from ffpp_prep.video import DecodeFailed, OpenFailed, is_there, open_video, read_frame
 from ffpp_prep.video.archives import archived_folders, archived_pictures
+from ffpp_prep.work.status import status_text
 from ffpp_prep.work.store import read_scan
 
 SIDE = 48
@@ -211,6 +212,15 @@ def test_pictures_beside_videos_are_taken_where_that_is_asked_for(tmp_path: Path
     }
 
 
+def test_a_sequence_of_one_frame_among_others(tmp_path: Path) -> None:
+    frames(tmp_path / "real/a", (1, 2))
+    frames(tmp_path / "real/b", (7,))
+    frames(tmp_path / "fake/c", (7,))
+    videos = {v.video_id: v for v in list_videos(tmp_path).videos}
+    assert set(videos) == {"real/a", "real/b", "fake/c/7.png"}
+    assert [pts for _, pts, _ in shown(Path(videos["real/b"].path))] == [7]
+
+
 def test_an_archive_of_frames_is_no_method(tmp_path: Path) -> None:
     for label in ("real", "fake"):
         tar(tmp_path / label / "a.tar.gz", {f"a/{n}.png": png(picture(n)) for n in (1, 5)})
@@ -258,6 +268,7 @@ def test_what_lies_unpacked_beside_its_archive_counts_once(tmp_path: Path, below
     assert (
         "1 folder of archives that lie unpacked beside them, with the same names: taken once" in listing.notes
     )
+    assert {v.dataset for v in listing.videos} == {"wilddeepfake"}
     (cut,) = [entry for entry in listing.refused if entry.where == "real_train"]
     assert cut.entry == "'2.tar.gz'" and cut.reason.startswith("can't be read: ")
 
@@ -425,6 +436,7 @@ def test_face_crops_as_they_are_go_through_every_step(tmp_path: Path) -> None:
     scan(tmp_path / "set", work)
     summary = detect_boxes(work, BoxSettings(faces="as-is"))
     assert summary.statuses == {"ok": 3}
+    assert "each picture is a face, --faces as-is" in status_text(work)
     extract_faces(work, CropSettings(codec="png"))
     prepared = load_prepared(str(work))
     crops = {}

@@ -17,9 +17,9 @@ def is_picture(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in PICTURE_ENDINGS and not name.startswith(".")
 
 
-def is_numbered(names: list[str]) -> bool:
+def is_numbered(names: list[str], fewest: int = 2) -> bool:
     """Returns whether these pictures are one video's frames by their names: several, each with a number of its own."""
-    return len(names) > 1 and _numbers(names) is not None
+    return len(names) >= fewest and _numbers(names) is not None
 
 
 def ordered(names: list[str]) -> list[tuple[str, int]]:

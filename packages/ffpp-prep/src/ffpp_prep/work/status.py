@@ -52,13 +52,16 @@ def status_text(work: str | Path) -> str:
     lines += ["", _counts(videos, "state", "boxes, by status")]
     done = videos[videos["status"].notna()]
     if len(done):
-        detector = (BoxStore(work).settings() or {}).get("detector") or "ssd, the thesis's"
+        settings = BoxStore(work).settings() or {}
+        detector = settings.get("detector") or "ssd, the thesis's"
+        as_is = settings.get("faces") == "as-is"
+        by = "each picture is a face, --faces as-is" if as_is else f"boxes by {detector}"
         frames = int(done["frames_decoded"].sum())
         flagged = int(done["multiple_faces"].sum())
         lines += [
             "",
             f"{counted(frames, 'frame')} decoded; a face in {int(done['frames_with_face'].sum())} of them; "
-            f"{counted(flagged, 'video')} with multiple faces; boxes by {detector}",
+            f"{counted(flagged, 'video')} with multiple faces; {by}",
         ]
     if failed := failures_of(videos):
         lines += ["", "not ok:", *failure_lines(failed, work)]

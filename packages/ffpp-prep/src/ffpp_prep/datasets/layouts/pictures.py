@@ -1,7 +1,8 @@
 """Pictures in place of videos: which folders of them are one, before any layout looks at the tree.
 
-A folder whose pictures differ by a number at the end of their names alone is one video; any other picture is a video of
-one frame. Folders in tar archives count as folders. What is named real, fake, train, ... holds videos and is none.
+A folder whose pictures differ by a number at the end of their names alone is one video, one with a single such picture
+if it lies beside such folders; any other picture is a video of one frame. Folders in tar archives count as folders.
+What is named real, fake, train, ... holds videos and is none.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ def with_pictures(tree: Tree, how: str = "auto") -> tuple[Tree, list[str], dict[
     videos: list[str] = []
     taken: set[str] = set()
     folders = frames = single = 0
+    sequences = _sequences({**loose, **held}) if how != "each" else set()
     for folder, names in (*loose.items(), *held.items()):
-        if how != "each" and folder and not _names_a_class(folder) and is_numbered(names):
+        if folder in sequences:
             videos.append(folder)
             folders, frames = folders + 1, frames + len(names)
         elif how != "frames":
@@ -83,6 +85,18 @@ def _folders(tree: Tree) -> dict[str, list[str]]:
         if is_picture(last):
             found.setdefault(folder, []).append(last)
     return found
+
+
+def _sequences(folders: Mapping[str, list[str]]) -> set[str]:
+    """Returns the folders that are one video each."""
+    fit = {
+        folder: names
+        for folder, names in folders.items()
+        if folder and not _names_a_class(folder) and is_numbered(names, fewest=1)
+    }
+    several = {folder for folder, names in fit.items() if len(names) > 1}
+    beside = {folder.rpartition("/")[0] for folder in several}
+    return several | {folder for folder in fit if folder.rpartition("/")[0] in beside}
 
 
 def _archived(

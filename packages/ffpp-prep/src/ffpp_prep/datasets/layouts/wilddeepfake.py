@@ -15,7 +15,8 @@ from ffpp_prep.format.records import REAL_METHOD, VideoRecord
 PLACES = "in {real,fake}_{train,test}/<film>/{real,fake}/<sequence>/"
 PLACE = re.compile(
     r"(?P<part>(.*/)?(?P<label>real|fake)[_ ](?P<split>train|test))/"
-    r"((\d+|[^/]+\.(tar|tar\.gz|tgz))/)?(?P<film>\d+)/(?P<inner>real|fake)/(?P<sequence>\d+)",
+    r"((\d+|[^/]+\.(tar|tar\.gz|tgz))/)?(?P<film>\d+)/(?P<inner>real|fake)/(?P<sequence>\d+)"
+    r"(/[^/]+)?",  # a sequence's only frame
     re.IGNORECASE,
 )
 
