@@ -91,6 +91,7 @@ def test_a_network_that_looks_at_a_corner_is_told_from_the_middle() -> None:
     crop = np.zeros((32, 32, 3), np.uint8)
     crop[:8, :8] = 255
     said, (picture,) = explainer([scorer(network)])(1, [replace(FRAME, crop=crop)])
-    assert said.worth.startswith("On these frames, by both measures the marks say more of this model"), said
+    assert said.worth.startswith("On this picture, by both measures the marks say more of this model"), said
     assert picture.crop != picture.marked
-    assert worst._worth(0.5, 0.505, 0.5, 0.495).startswith("On these frames, by neither measure")
+    assert worst._worth(3, 0.5, 0.505, 0.5, 0.495).startswith("On these frames, by neither measure")
+    assert worst._worth(1, 0.5, 0.505, 0.5, 0.495).startswith("On this picture, by neither measure")

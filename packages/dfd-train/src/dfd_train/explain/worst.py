@@ -69,7 +69,7 @@ def _explained(
         method=METHOD,
         model=scorer.facts.name,
         times=tuple(frame.time for frame in frames),
-        worth=_worth(deletion, deletion_middle, insertion, insertion_middle),
+        worth=_worth(len(frames), deletion, deletion_middle, insertion, insertion_middle),
         reason="",
         deletion=deletion,
         deletion_middle=deletion_middle,
@@ -79,7 +79,9 @@ def _explained(
     return explanation, tuple(marked)
 
 
-def _worth(deletion: float, deletion_middle: float, insertion: float, insertion_middle: float) -> str:
+def _worth(
+    frames: int, deletion: float, deletion_middle: float, insertion: float, insertion_middle: float
+) -> str:
     better = (deletion < deletion_middle - LEAST) + (insertion > insertion_middle + LEAST)
     said = (
         "by neither measure do the marks say more of this model than a spot in the middle of the face, which knows "
@@ -89,8 +91,9 @@ def _worth(deletion: float, deletion_middle: float, insertion: float, insertion_
         "by both measures the marks say more of this model than a spot in the middle of the face, which knows nothing "
         "of it",
     )[better]
+    where = "On these frames" if frames > 1 else "On this picture"
     return (
-        f"On these frames, {said} (mean score while the marked places are covered bit by bit, which good marks lower: "
+        f"{where}, {said} (mean score while the marked places are covered bit by bit, which good marks lower: "
         f"{deletion:.3f}, with the spot {deletion_middle:.3f}; while they are laid into a blurred picture, which good "
         f"marks raise: {insertion:.3f}, with the spot {insertion_middle:.3f})."
     )
