@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,10 @@ import PIL.Image
 import prediction
 import pytest
 from matplotlib.figure import Figure
+from tqdm import tqdm
 
 from dfd_train.calibration.learned import from_probabilities
-from dfd_train.predict import faces, thumbs, timeline
+from dfd_train.predict import batch, faces, thumbs, timeline
 from dfd_train.predict.analysis import Media
 from dfd_train.predict.annotate import Marks
 from dfd_train.predict.ensemble import Reading
@@ -369,3 +371,27 @@ def test_memory_does_not_grow_with_length(tmp_path) -> None:
     (faces_short, short), (faces_long, long) = measured
     assert faces_long > 9 * faces_short
     assert long - short < 60, f"{short} and {long} MiB"
+
+
+def test_films_share_one_bar(monkeypatch) -> None:
+    """A notebook keeps each that was made: of 10,000 films that would be 20,000."""
+    made: list[Any] = []
+
+    def bar_of(*arguments: Any, **settings: Any) -> Any:
+        made.append(tqdm(*arguments, **settings, file=io.StringIO()))
+        return made[-1]
+
+    monkeypatch.setattr(batch, "bar", bar_of)
+    with batch.FileBar() as progress:
+        progress.name = "a.png"
+        progress.of("scoring")  # a picture's stages take no time
+        assert not made
+        for name, seconds in (("a.mp4", 4.0), ("b.mp4", 2.0), ("c.mp4", 0.0)):
+            progress.name = name
+            for stage in ("scoring", "annotating"):
+                advance = progress.of(stage)
+                advance(0.0, seconds)
+                advance(1.5, seconds)
+                (one,) = made
+                assert (one.desc.removesuffix(": "), one.n) == (f"{name}: {stage}", 1.5)
+                assert one.total == (seconds or 1.5)

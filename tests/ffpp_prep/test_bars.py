@@ -47,6 +47,14 @@ def test_what_takes_no_minute_says_nothing(capsys) -> None:
     assert capsys.readouterr().err == ""
 
 
+def test_a_bar_that_begins_anew_says_nothing(capsys) -> None:
+    with bar(total=2, desc="a.mp4") as progress:
+        progress.update(2)
+        progress.set_description("b.mp4", refresh=False)
+        progress.reset(3)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_bar_in_a_terminal(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert list(bar(range(3), "looking", unit="file")) == [0, 1, 2]

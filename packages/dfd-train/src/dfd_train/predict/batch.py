@@ -114,9 +114,10 @@ def planned(files: Sequence[Input], out: Path, job: Job) -> Iterator[tuple[Input
 
 
 def _in_turn(tasks: Sequence[tuple[Input, Path]], job: Job) -> Iterator[Done]:
-    for file, folder in tasks:
-        with _FileBar(file.name) as advance:
-            yield predict_file(file, folder, job, advance)
+    with FileBar() as progress:
+        for file, folder in tasks:
+            progress.name = file.name
+            yield predict_file(file, folder, job, progress)
 
 
 def _folders(files: Sequence[Input], out: Path) -> list[Path]:
@@ -209,14 +210,16 @@ class Stages:
         return lambda at, duration: None
 
 
-class _FileBar(Stages):
-    """A bar over the seconds of one video, with the time left."""
+class FileBar(Stages):
+    """A bar over the seconds of the video at hand, with the time left; one for all, as a notebook keeps each that was
+    made.
+    """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self) -> None:
+        self.name = ""
         self._bar: tqdm[None] | None = None
 
-    def __enter__(self) -> _FileBar:
+    def __enter__(self) -> FileBar:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -224,17 +227,26 @@ class _FileBar(Stages):
             self._bar.close()
 
     def of(self, stage: str) -> Advance:
-        self.__exit__()
-        form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of video [{elapsed}, {remaining} left]"
-        self._bar = shown = bar(
-            total=1.0, desc=f"{self._name}: {stage}", unit="second", leave=False, bar_format=form
-        )
+        """Returns what is to be called with the seconds of video done and announced; the first call begins anew."""
+        shown: tqdm[None] | None = None
 
         def advance(at: float, duration: float) -> None:
+            nonlocal shown
+            if shown is None:
+                shown = self._begun(f"{self.name}: {stage}", max(duration, at))
             shown.total = max(duration, at)
             shown.update(at - shown.n)
 
         return advance
+
+    def _begun(self, what: str, total: float) -> tqdm[None]:
+        if self._bar is None:
+            form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of video [{elapsed}, {remaining} left]"
+            self._bar = bar(total=total, desc=what, unit="second", leave=False, bar_format=form)
+        else:
+            self._bar.set_description(what, refresh=False)
+            self._bar.reset(total)
+        return self._bar
 
 
 def _identity(file: Input, job: Job) -> str:

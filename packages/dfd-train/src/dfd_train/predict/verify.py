@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dfd_train.errors import UserError
-from dfd_train.predict.batch import Job, Stages, predict_file
+from dfd_train.predict.batch import FileBar, Job, predict_file
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.evidence import Evidence, Versions, versions
 from dfd_train.predict.faces import FaceFinder, Rates
@@ -124,9 +124,9 @@ def score_again(folder: Path, again: Again) -> Check:
             str(folder), False, f"not scored again: other weights of the face detector {asked.detector}"
         )
     job = Job(again.scorers, again.reading, finder, Rates(asked.detect_rate, asked.score_rate), video=False)
-    with tempfile.TemporaryDirectory(prefix="dfd-train-again-") as temporary:
-        target = Path(temporary) / "report"
-        new = predict_file(Input(again.file, "again"), target, job, Stages()).result
+    with tempfile.TemporaryDirectory(prefix="dfd-train-again-") as temporary, FileBar() as progress:
+        target, progress.name = Path(temporary) / "report", printable(again.file.name)
+        new = predict_file(Input(again.file, "again"), target, job, progress).result
         wrong, largest = _differences(result, new, folder / FRAMES, target / FRAMES)
     others = _other_versions(evidence.versions)
     if wrong:

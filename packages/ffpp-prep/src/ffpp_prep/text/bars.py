@@ -62,8 +62,8 @@ class _Lines(tqdm):  # type: ignore[misc,type-arg]
         sys.stderr.flush()
 
     def refresh(self, nolock: bool = False, lock_args: Any = None) -> None:
-        """Writes the line where it is due, not after each line that is printed above a bar."""
-        if not nolock:
+        """Writes the line where it is due: not after each line that is printed above a bar, nor when it begins anew."""
+        if not nolock and self._time() - self.last_print_t >= self.mininterval:
             self.display()
 
     def clear(self, nolock: bool = False) -> None:
