@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import prediction
@@ -23,13 +24,14 @@ from dfd_train.cli import PROGRAM, main
 from dfd_train.commands.predict import make_job
 from dfd_train.predict import batch
 from dfd_train.predict.analysis import Analysis
-from dfd_train.predict.batch import Job
+from dfd_train.predict.batch import Done, Job, predict_files
 from dfd_train.predict.ensemble import Reading
 from dfd_train.predict.inputs import Input, find_inputs
 from dfd_train.predict.outputs import read_result
 from dfd_train.predict.page import write_index
 from dfd_train.predict.parallel import predict_at_once
 from ffpp_prep.command_line.program import build_parser
+from ffpp_prep.text import bars
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,26 @@ def test_a_dry_run_says_what_is_left_and_writes_nothing(run, folder, out, tmp_pa
     assert main(["predict", str(run), str(folder), "--out", str(out), "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert said.count("was there") == 6 and "0 of 6 files to be scored" in said
+
+
+def test_the_time_left_is_that_of_files_still_to_be_scored(folder, out, tmp_path, monkeypatch) -> None:
+    result = read_result(out / "face0.png")
+    assert result is not None
+    made: list[Any] = []
+    monkeypatch.setattr(batch, "bar", lambda *args, **kept: made.append(bars.bar(*args, **kept)) or made[-1])
+    monkeypatch.setattr(batch, "write_overview", lambda *_: None)
+    files = find_inputs([folder])
+
+    def five_were_there(tasks: Sequence[tuple[Input, Path]]) -> Iterator[Done]:
+        for number, (_, place) in enumerate(tasks):
+            if number == 5:
+                made[0].start_t -= 100.0
+                assert "about" not in made[0].line()
+            yield Done(place, result, kept=number < 5)
+
+    job = Job((), Reading(("m",), "x", False, DeployedScore(), None), None, None)  # type: ignore[arg-type]
+    predict_files(files + files, tmp_path, job, at_once=five_were_there)
+    assert (made[0].initial, made[0].n) == (5, 12)
 
 
 def dying(file: Input, *_: object) -> Analysis:

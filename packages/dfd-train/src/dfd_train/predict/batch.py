@@ -97,6 +97,7 @@ def predict_files(
                 )
                 progress.set_postfix_str(shown, refresh=False)
                 report(done)
+                progress.initial += done.kept  # what was there says nothing of the time that the others take
                 progress.update()
     except BaseException:
         with suppress(OSError):  # of the two, the first error is the one to be told
