@@ -93,6 +93,7 @@ def test_each_way_of_differing_is_told_apart(
         rows.at[4, "x1"] += 0.05  # cuts the same crop
         rows.at[5, "video_id"] = "elsewhere/=cmd.mp4"
         rows.at[6, "frame"] = 5000
+        rows.at[7, "sha256"], rows.at[7, "frame"] = other, 5001
 
     theirs = edited(others, versions={"ffpp_prep": "0.1.0", "decoder": "pyav 1.0"})
     status = main(["check-digest", str(extracted), str(theirs), "--csv", str(tmp_path / "d.csv"), "-j", "1"])
@@ -100,16 +101,34 @@ def test_each_way_of_differing_is_told_apart(
     out = capsys.readouterr().out
     found = check_digest(extracted, theirs)
     assert kinds(found) == {
-        "equal": found.rows - 6, "other decoder": 1, "other picture": 2, "shifted": 1, "not here": 2,
+        "equal": found.rows - 7, "other decoder": 1, "other picture": 2, "other frame": 1, "shifted": 1, "not here": 2,
     }  # fmt: skip
-    assert found.only_here == 2
+    assert found.only_here == 3
     assert "1 of videos that scan doesn't list" in out
     assert "1 of videos that lack this frame or face" in out
     assert "by 2.50 to 2.50 pixels" in out
     assert "decoder's version: 'pyav 1.0' there" in out
     table = pd.read_csv(tmp_path / "d.csv")
-    assert len(table) == 6
+    assert len(table) == 7
     assert table["shift_px"].max() == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("kind", ["crops", "boxes"])
+def test_frames_that_are_counted_otherwise_are_found(
+    tmp_path: Path, detected: Path, extracted: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work, path = (extracted, tmp_path / "c") if kind == "crops" else (detected, tmp_path / "b")
+    make_digest(work, path, kind)
+    rows = pq.read_table(path)
+    one = np.asarray(rows["video_id"].to_pandas() == rows["video_id"][0].as_py())
+    last = int(rows["frame"].to_numpy()[one].max())
+    moved = rows["frame"].to_numpy() + one  # as if the first frame of this video were gone here
+    pq.write_table(rows.set_column(1, rows.schema.field(1), pa.array(moved, pa.int32())), path)
+    assert main(["check-digest", str(work), str(path), "--csv", str(tmp_path / "d.csv"), "-j", "1"]) == 1
+    assert "here by -1\n" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "d.csv")
+    assert len(table) == one.sum() and set(table["kind"]) == {"other frame"}
+    assert (table["frame"] - table["frame_here"] == 1).all() and table["frame"].max() == last + 1
 
 
 def test_crops_cut_another_way_are_not_called_other_pictures(
@@ -148,6 +167,22 @@ def test_boxes_alone(tmp_path: Path, detected: Path) -> None:
     moved = moved.set_column(3, moved.schema.field(3), pa.array(moved["x1"].to_numpy() + 0.02, pa.float32()))
     pq.write_table(moved, tmp_path / "moved.parquet")
     assert kinds(check_digest(detected, tmp_path / "moved.parquet")) == {"shifted": len(rows)}
+
+
+def test_names_that_are_paths_of_this_machine_are_told(
+    tmp_path: Path, detected: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = Path(shutil.copytree(detected, tmp_path / "work"))
+    assert main(["digest", str(work), "--boxes", "-o", str(tmp_path / "a"), "-j", "1"]) == 0
+    assert "note:" not in capsys.readouterr().out
+    for path in (work / "videos.parquet", *work.glob("boxes/*.parquet")):
+        table = pq.read_table(path)
+        names = pa.array([f"/data/{name}" for name in table["video_id"].to_pylist()])
+        place = table.schema.get_field_index("video_id")
+        kind = table.schema.field(place).type
+        pq.write_table(table.set_column(place, "video_id", names.cast(kind)), path)
+    assert main(["digest", str(work), "--boxes", "-o", str(tmp_path / "b"), "-j", "1"]) == 0
+    assert "named by a path of this machine, such as /data/manipulated_sequences/" in capsys.readouterr().out
 
 
 def test_a_damaged_crop_is_never_hashed(tmp_path: Path, extracted: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ffpp_prep.digests.make import digest_of
 from ffpp_prep.digests.table import CORNERS, Digest, Header, read_digest
@@ -30,7 +31,8 @@ KINDS = {
     "other picture": "the same box, and another picture: another copy of the video, or other frame numbers",
     "other geometry": "the same box, cut in another way; their pixels can't be compared",
     "other codec": "the same box, stored with losses by another codec; their pixels can't be compared",
-    "shifted": "the box is elsewhere: another detector, engine or threshold",
+    "other frame": "the same, under another frame number: a decoder that counts otherwise, or a video that was cut",
+    "shifted": "the box is elsewhere: another detector, engine or threshold, or another copy of the video",
     "not here": "this work folder lacks them",
 }
 _KEY = ["video_id", "frame", "face"]
@@ -65,7 +67,8 @@ class Comparison:
         found: how many rows are of which kind; kinds without rows are left out.
         only_here: rows of the work folder that the digest doesn't name.
         unlike: settings and versions that differ, a line each.
-        table: one row a row of the digest that isn't equal: video_id, frame, face, kind, shift_px, mean_difference.
+        table: one row a row of the digest that isn't equal: video_id, frame, face, kind, shift_px, mean_difference,
+            frame_here (of the kind `other frame`).
         kind: `crops` or `boxes`.
     """
 
@@ -132,7 +135,17 @@ def _compared(theirs: Digest, ours: Digest, statuses: dict[str, str]) -> Compari
             kind[otherwise] = "other codec"
         if theirs.header.geometry != ours.header.geometry:
             kind[otherwise] = "other geometry"
-    rows = pd.DataFrame({**both[_KEY], "kind": kind, "shift_px": shift, "mean_difference": mean})
+    frame_here = _elsewhere(both, sides[1], kind == "equal", theirs.header.kind)
+    kind[~np.isnan(frame_here)] = "other frame"
+    rows = pd.DataFrame(
+        {
+            **both[_KEY],
+            "kind": kind,
+            "shift_px": shift,
+            "mean_difference": mean,
+            "frame_here": frame_here,
+        }
+    )
     return Comparison(
         rows=len(rows),
         videos=int(rows["video_id"].nunique()),
@@ -146,12 +159,27 @@ def _compared(theirs: Digest, ours: Digest, statuses: dict[str, str]) -> Compari
     )
 
 
+def _elsewhere(
+    both: pd.DataFrame, ours: pd.DataFrame, equal: NDArray[np.bool_], kind: str
+) -> NDArray[np.float64]:
+    """Returns under which frame of the same video the work folder has what it doesn't have under the digest's; NaN
+    where it has it nowhere, or there.
+    """
+    same = ["video_id", "sha256"] if kind == "crops" else ["video_id", *CORNERS]
+    frames = ours.drop_duplicates(same).set_index(same)["frame"].rename("elsewhere")
+    found = both.loc[~equal, same].join(frames, on=same)["elsewhere"]
+    return found.reindex(both.index).to_numpy(float)
+
+
 def _told(kind: str, rows: pd.DataFrame, statuses: dict[str, str]) -> Difference:
     first = rows.iloc[0]
     example = f"{first.video_id}, frame {first.frame}, face {first.face}"
     detail = ""
     if kind == "shifted":
         detail = f"by {rows['shift_px'].min():.2f} to {rows['shift_px'].max():.2f} pixels"
+    elif kind == "other frame":
+        moved = (rows["frame_here"] - rows["frame"]).astype(int)
+        detail = f"here by {moved.min():+d}" + (f" to {moved.max():+d}" if moved.nunique() > 1 else "")
     elif kind == "other decoder":
         detail = f"their means differ by up to {rows['mean_difference'].abs().max():.3f} grey levels"
     elif kind == "not here":
