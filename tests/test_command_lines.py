@@ -125,6 +125,24 @@ def test_hints(main, arguments, words, capsys, tmp_path, monkeypatch):
     assert words in said and said.count("\n") == 1, said
 
 
+@pytest.mark.parametrize(
+    ("program", "arguments", "found"),
+    [
+        ("dfd-train", ["predict", "a", "--with", "b", "c.mp4", "-o", "out", "--", "-d.mp4"], "files"),
+        ("dfd-train", ["compare", "c.mp4", "--out", "out", "-d.mp4"], ""),
+        ("dfd-train", ["compare", "c.mp4", "--out", "out", "--", "-d.mp4"], "runs"),
+    ],
+)
+def test_flags_may_stand_between_the_other_arguments(program, arguments, found, capsys):
+    parser = build_parser(PROGRAMS[program])
+    if not found:
+        with pytest.raises(SystemExit):
+            parser.parse_args(arguments)
+        assert "unexpected: -d.mp4" in capsys.readouterr().err
+        return
+    assert vars(parser.parse_args(arguments))[found] == [Path("c.mp4"), Path("-d.mp4")]
+
+
 def test_the_help_shows_a_default_as_it_is_typed():
     assert "(default: 0.02,0.33; " in flags(train.PROGRAM, "run")["--erasing-scale"]
 

@@ -147,10 +147,12 @@ def test_seeds_are_runs_of_one_recipe(run_command, tmp_path, capsys):
     assert main(["run", "--out", str(out), "--seeds", "3"]) == 0
     assert [epochs(run)["train_loss"].item() for run in runs] == losses and (out / "seed-6").is_dir()
     capsys.readouterr()
-    assert main(["evaluate", str(out)]) == 2
+    assert main(["report", str(out)]) == 2
     assert "it has no config.toml; it holds the runs seed-4, seed-5, seed-6" in capsys.readouterr().err
     assert main(["run", "--out", str(out / "seed-4"), "--seeds", "2"]) == 2
     assert "seed-4 is a run: --seeds needs a folder of its own in --out" in capsys.readouterr().err
+    assert main(["evaluate", str(out), "--device", "cpu", "--workers", "0", "--frames", "1"]) == 0
+    assert capsys.readouterr().out.count("predictions-test.parquet") == 3
     shutil.copytree(out, tmp_path / "others")
     assert main(["compare", str(out), str(tmp_path / "others"), "--out", str(tmp_path / "comparison")]) == 0
     said = capsys.readouterr().out

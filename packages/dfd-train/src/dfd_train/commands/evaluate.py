@@ -15,6 +15,7 @@ from dfd_train.commands.arguments import (
 )
 from dfd_train.errors import UserError
 from dfd_train.suite.files import SUITES, file_name, find_suite, suite_names
+from dfd_train.runs.seeds import each_run
 from ffpp_prep.command_line.program import Outcome
 
 HELP = "score a split; write the predictions and print the table per method"
@@ -25,7 +26,7 @@ OF_SUITE = ("split", "data", "frames", "aggregation", "threshold", "protocol", "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="the folders of one or several runs"
+        "runs", type=Path, nargs="+", metavar="RUN", help="runs' folders, or folders of `run --seeds`"
     )
     parser.add_argument(
         "--split",
@@ -90,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.runs.folder import RunFolder
 
+    options.runs = each_run(options.runs)
     for folder in options.runs:
         RunFolder(folder).read_config()  # before any is scored: a mistyped name is said at once
     if options.suite is not None:

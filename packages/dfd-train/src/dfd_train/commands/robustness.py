@@ -15,7 +15,9 @@ EXAMPLE = "dfd-train robustness runs/v1 runs/v2 --out robustness"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="runs' folders")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="runs' folders, or folders of `run --seeds`"
+    )
     parser.add_argument(
         "-o",
         "--out",

@@ -26,6 +26,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**arguments, allow_abbrev=False)
         self._synonyms = synonyms or {}
         self._old_names: dict[str, str] = {}
+        self._mixes = False
 
     def add_old_name(self, old: str, new: str) -> None:
         """Keeps a flag's old name working for one version, with a note on standard error; no help lists it."""
@@ -44,10 +45,20 @@ class Parser(argparse.ArgumentParser):
                 self.error(
                     f"unknown flag {flag}{did_you_mean(flag, self._option_string_actions, self._synonyms)}"
                 )
-        parsed, left = super().parse_known_args(args, namespace)
-        if left:
+        parsed, left = self._parse(args, namespace)
+        if left and not self._mixes:
             self.error(f"unexpected: {' '.join(left)}")
         return parsed, left
+
+    def _parse(self, args: list[str], namespace: Any) -> Any:
+        """Parses as argparse does; flags may stand between a command's other arguments: `predict A --with B clip`."""
+        if self._subparsers or self._mixes:
+            return super().parse_known_args(args, namespace)
+        self._mixes = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)  # which comes here twice
+        finally:
+            self._mixes = False
 
     def error(self, message: str) -> NoReturn:
         """Ends with one line and the status of a usage error."""
