@@ -14,8 +14,8 @@ from dfd_train.commands.arguments import (
     threshold,
 )
 from dfd_train.errors import UserError
-from dfd_train.suite.files import SUITES, file_name, find_suite, suite_names
 from dfd_train.runs.seeds import each_run
+from dfd_train.suite.files import SUITES, file_name, find_suite, suite_names
 from ffpp_prep.command_line.program import Outcome
 
 HELP = "score a split; write the predictions and print the table per method"
