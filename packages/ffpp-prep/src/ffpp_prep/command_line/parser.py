@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         return parsed, left
 
     def _parse(self, args: list[str], namespace: Any) -> Any:
-        """Returns what argparse does; flags may stand between a command's other arguments: `predict A --with B clip`."""
+        """Returns what argparse does; flags may stand between a command's other arguments: `predict A --with B c`."""
         if self._subparsers or self._mixes:
             return super().parse_known_args(args, namespace)
         self._mixes = True
