@@ -84,3 +84,11 @@ def test_what_is_not_new_is_not_said_again(tmp_path: Path) -> None:
         threading.Timer(0.2, run.close).start()
         at_work, latest = run_lines(tmp_path, 0.01)
     assert at_work.startswith("boxes at work: 0 of 2") and latest.startswith("latest run: boxes, 0 of 2")
+
+
+def test_a_bar_that_is_not_shown_counts_what_was_there_too(monkeypatch) -> None:
+    for terminal in (True, False):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal, raising=False)
+        with bar(total=3, shown=False) as hidden:
+            hidden.initial += 1
+            hidden.update()

@@ -42,7 +42,9 @@ def bar(
     if shown and not _IN_NOTEBOOK and not sys.stderr.isatty():
         return _Lines(iterable, desc, total, unit=unit, **settings)
     own = f" {unit}" if settings.get("bar_format") else unit
-    return auto(iterable, desc, total, unit=own, leave=leave, disable=not shown, **settings)
+    made = auto(iterable, desc, total, unit=own, leave=leave, disable=not shown, **settings)
+    made.initial = getattr(made, "initial", 0)  # which tqdm lacks where nothing is shown
+    return made
 
 
 class _Lines(tqdm):  # type: ignore[misc,type-arg]
