@@ -283,6 +283,11 @@ def test_other_machines_need_the_token(public) -> None:
         "/?token=wrong",
     ):
         assert public.ask("GET", path)[0] == 403, path
+    # a person reads a sentence, a program JSON
+    status, headers, body = public.ask("GET", "/", Accept="text/html,*/*")
+    assert (status, headers["Content-Type"].split(";")[0]) == (403, "text/html")
+    assert b"<p>Open the address with the token: it was printed where the program was started.</p>" in body
+    assert "token" in json.loads(public.ask("GET", "/", Accept="*/*")[2])["error"]
     kind = {"Content_Type": "application/octet-stream"}
     assert public.ask("POST", "/uploads?name=a.png", b"x", **kind)[0] == 403
     assert not folders(public.out)

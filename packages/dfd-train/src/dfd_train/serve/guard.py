@@ -116,10 +116,12 @@ class Guard:
             await send(message)
 
         query = scope["query_string"].decode("latin-1")
+        headers = Headers(scope=scope)
         try:
-            self._access.check(Headers(scope=scope), query, scope["path"])
+            self._access.check(headers, query, scope["path"])
         except Refused as refused:
-            await Refusal(refused)(scope, receive, send_with_headers)
+            page = scope["method"] == "GET" and "text/html" in headers.get("accept", "")
+            await Refusal(refused, page)(scope, receive, send_with_headers)
             return
         if scope["path"] == "/" and self._access.brings_token(query):
             answer = RedirectResponse("/", 303)  # the token leaves the address bar

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from dfd_train.predict.words import sentence
+
 LISTEN_ON_S = 3.0  # to a body that nobody wants
+PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    "<title>Deepfake check</title><h1>Deepfake check</h1><p>{}</p></html>"
+)
 
 
 class Refused(Exception):
@@ -24,12 +31,17 @@ class Refusal(Response):
 
     It is sent at once, but the connection stays open for as long as the body still comes, a few seconds at most: where
     it is cut while a browser sends, the browser never reads the answer.
+
+    page: for a person who opens an address; else for a program.
     """
 
-    def __init__(self, refused: Refused) -> None:
-        content = json.dumps({"error": str(refused)}).encode()
+    def __init__(self, refused: Refused, page: bool = False) -> None:
         headers = {"Connection": "close"} | ({"Retry-After": str(refused.retry_s)} if refused.retry_s else {})
-        super().__init__(content, refused.status, headers, "application/json")
+        if page:
+            content, kind = PAGE.format(html.escape(sentence(str(refused)))), "text/html"
+        else:
+            content, kind = json.dumps({"error": str(refused)}), "application/json"
+        super().__init__(content.encode(), refused.status, headers, kind)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
