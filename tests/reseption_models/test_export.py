@@ -5,6 +5,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnxruntime
@@ -87,8 +88,30 @@ def test_the_search_for_private_names_finds_what_torch_writes(model: torch.nn.Mo
 def test_the_opset_is_what_was_asked_for(model: torch.nn.Module, tmp_path: Path) -> None:
     export_onnx(model, tmp_path / "model.onnx", opset=19)
     assert onnx.load(tmp_path / "model.onnx").opset_import[0].version == 19
-    with pytest.raises(UserError, match=r"opset is 13, but the exporter writes \d+ .*; allowed: "):
-        export_onnx(model, tmp_path / "old.onnx", opset=13)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"opset": 13}, r"opset is 13; allowed: whole numbers 18 to \d+"),
+        ({"opset": "19"}, r"opset is 19; allowed: whole numbers 18 to \d+"),
+        ({"opset": 99}, r"opset is 99; allowed: whole numbers 18 to \d+"),
+        ({"input_size": 0}, "input_size is 0; allowed: whole numbers 75 to 4096"),
+        ({"input_size": -1}, "input_size is -1; allowed: whole numbers 75 to 4096"),
+        ({"input_size": "128"}, "input_size is 128; allowed: whole numbers 75 to 4096"),
+        (
+            {"input_size": 90, "dynamic_size": True},
+            "input_size is 90; allowed with dynamic_size: whole numbers 107",
+        ),
+        ({"card": 3}, "card is 3; allowed: a ModelCard, or None"),
+    ],
+)
+def test_a_wrong_argument_is_told_in_one_line(
+    wrong: dict[str, Any], message: str, model: torch.nn.Module, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        export_onnx(model, tmp_path / "model.onnx", **wrong)
+    assert not list(tmp_path.iterdir())
     assert not (tmp_path / "old.onnx").exists()
 
 

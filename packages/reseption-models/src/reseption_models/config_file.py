@@ -34,6 +34,15 @@ _OF_CARD = (
 _CHECKSUM = "content_crc32"  # of all else in config.json; files of before have none
 
 
+def card_of(model: Network, card: ModelCard | None) -> ModelCard:
+    """Returns the card given, or the network's own for None. Raises: UserError where it doesn't fit the network."""
+    chosen = model.card if card is None else card
+    if not isinstance(chosen, ModelCard):
+        raise UserError(f"card is {shown(chosen)}; allowed: a ModelCard, or None for the network's own")
+    chosen.check_network(model.num_classes, model.in_chans)
+    return chosen
+
+
 def describe(model: Network, card: ModelCard) -> dict[str, Any]:
     """Returns the architecture and the card of a network that has a configuration, ready for JSON."""
     assert model.config is not None

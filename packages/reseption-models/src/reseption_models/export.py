@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from .card import ModelCard
-from .config_file import describe
+from .config import MIN_INPUT_SIZE, shown
+from .config_file import card_of, describe
 from .ensemble import ReseptionEnsemble
 from .errors import UserError
 from .onnx_file import INPUT, OUTPUT, without_traces, write_onnx
@@ -21,6 +22,7 @@ from .reseption import Reseption
 CARD_KEY = "reseption_models"
 """An ONNX file's metadata entry; in a `torch.export` program, the extra file of that name."""
 MIN_DYNAMIC_SIZE = 107  # below it the last grid is one pixel, which a trace can't leave open
+MAX_EXPORTED_SIZE = 4096
 TOLERANCE = 1e-4  # relative to the larger of 1 and the logits
 
 
@@ -81,7 +83,7 @@ def export_onnx(
         model: a network of this package, fused or not; exported as in evaluation mode.
         path: the file.
         input_size: height and width; the network's own for None.
-        opset: version of ONNX's operators; the one that the installed exporter prefers for None.
+        opset: version of ONNX's operators, 18 or later; the one that the installed exporter prefers for None.
         dynamic_size: leave height and width open, each from 107 up.
         card: what the file says of the network; the network's own `card` for None.
 
@@ -131,17 +133,19 @@ def _example(model: Any, input_size: int | None, dynamic_size: bool) -> Tensor:
             f"this {type(model).__name__} cannot be exported here; allowed: Reseption, and ReseptionEnsemble with "
             "such members, fused or not; use torch.export and torch.onnx.export for others"
         )
-    size = input_size or model.config.input_size
-    if dynamic_size and size < MIN_DYNAMIC_SIZE:
-        raise UserError(f"input_size is {size}; allowed with dynamic_size: {MIN_DYNAMIC_SIZE} and more")
+    size = model.config.input_size if input_size is None else input_size
+    least = MIN_DYNAMIC_SIZE if dynamic_size else MIN_INPUT_SIZE
+    if type(size) is not int or not least <= size <= MAX_EXPORTED_SIZE:
+        where = " with dynamic_size" if dynamic_size else ""
+        raise UserError(
+            f"input_size is {shown(size)}; allowed{where}: whole numbers {least} to {MAX_EXPORTED_SIZE}"
+        )
     noise = torch.rand(2, model.config.in_chans, size, size, generator=torch.Generator().manual_seed(0))
     return (2 * noise - 1).to(next(model.parameters()))
 
 
 def _card_text(model: Any, card: ModelCard | None) -> str:
-    card = card or model.card
-    card.check_network(model.num_classes, model.config.in_chans)
-    return json.dumps(describe(model, card))
+    return json.dumps(describe(model, card_of(model, card)))
 
 
 def _trace(model: nn.Module, example: Tensor, dynamic_size: bool) -> torch.export.ExportedProgram:

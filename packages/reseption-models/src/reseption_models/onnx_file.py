@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 
+from .config import shown
 from .errors import UserError
 
+MIN_OPSET = 18  # the first that torch's exporter has operators for
 INPUT, OUTPUT = "image", "logits"
 AXES = ("batch", "channels", "height", "width")
 """What the input's axes are called where their length is left open."""
@@ -36,14 +38,19 @@ def write_onnx(
         traced: what `torch.export.export` returned.
         path: the file.
         metadata: the file's own entries, such as a card.
-        opset: version of ONNX's operators; the one that the exporter prefers for None.
+        opset: version of ONNX's operators, 18 or later; the one that the exporter prefers for None.
         description: the file's text for people.
 
     Raises:
         ValueError: the exporter can't write these operators.
     """
+    from onnx.defs import onnx_opset_version
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
+    if opset is not None and (type(opset) is not int or not MIN_OPSET <= opset <= onnx_opset_version()):
+        raise UserError(
+            f"opset is {shown(opset)}; allowed: whole numbers {MIN_OPSET} to {onnx_opset_version()}"
+        )
     for name in ("onnxscript", "onnx_ir"):  # they tell every step of theirs
         logging.getLogger(name).setLevel(logging.WARNING)
     program = torch.onnx.export(
@@ -60,7 +67,7 @@ def write_onnx(
     written = model.opset_imports.get("")
     if opset is not None and written != opset:
         raise UserError(
-            f"opset is {opset}, but the exporter writes {written} for this network; allowed: {written} and more"
+            f"opset is {opset}, but the exporter writes {written} for this network; allowed: {written}"
         )
     ClearMetadataAndDocStringPass()(model)
     _name_axes(model.graph)

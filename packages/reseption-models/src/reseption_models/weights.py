@@ -14,7 +14,7 @@ from torch import nn
 from .card import ModelCard
 from .checkpoints import check_fit, checked_numbers
 from .config import EnsembleConfig, ReseptionConfig
-from .config_file import CONFIG_FILE, config_text, parse_card, parse_config, read_settings
+from .config_file import CONFIG_FILE, card_of, config_text, parse_card, parse_config, read_settings
 from .ensemble import Network, ReseptionEnsemble, build
 from .errors import UserError
 from .files import AGAIN, check_is_file, check_safetensors_size, is_safetensors
@@ -57,8 +57,7 @@ def save_pretrained(model: Network, folder: str | Path, card: ModelCard | None =
         raise UserError("an ensemble with members of another family has no configuration to save")
     config = replace(model.config, num_classes=model.num_classes)
     _check_rebuilds(model, config)
-    card = card or model.card
-    card.check_network(model.num_classes, config.in_chans)
+    card = card_of(model, card)
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     checked_numbers("this network", state, state)
     content = safetensors.torch.save(state, metadata={"format": "pt"})
