@@ -168,7 +168,8 @@ def _elsewhere(
     same = ["video_id", "sha256"] if kind == "crops" else ["video_id", *CORNERS]
     frames = ours.drop_duplicates(same).set_index(same)["frame"].rename("elsewhere")
     found = both.loc[~equal, same].join(frames, on=same)["elsewhere"]
-    return found.reindex(both.index).to_numpy(float)
+    frame: NDArray[np.float64] = found.reindex(both.index).to_numpy(np.float64)
+    return frame
 
 
 def _told(kind: str, rows: pd.DataFrame, statuses: dict[str, str]) -> Difference:
