@@ -195,7 +195,7 @@ def test_parts_of_a_set_and_videos_that_trained(sets, tmp_path, capsys):
     assert set(frames["method"]) == {"Deepfakes", "original_sequences"}
     assert everything["standing"] == "seen" and one["standing"] == "in-set"
     assert [mean["sets"] for mean in told["means"]] == [1, 1]  # what it has seen counts in none
-    assert "has no video of method FaceShifter" in told["left_out"][0]["reason"]
+    assert "has no video of method FaceShifter in split 'test'" in told["left_out"][0]["reason"]
     assert "no prepared set" in told["left_out"][1]["reason"]  # its own set is not taken for any other
     assert "some of these very videos trained the model" in capsys.readouterr().out
 

@@ -282,16 +282,17 @@ class _Scorer:
 def _part(videos: pd.DataFrame, one: SuiteSet) -> tuple[pd.DataFrame, str]:
     """Returns the videos of a set's part, and what it lacks to be that part, in words."""
     part = in_split(videos, one.split)
-    lack = "" if len(part) else f"in split {one.split!r}"
+    there = "" if len(part) == len(videos) else f" in split {one.split!r}"
+    lack = "" if len(part) else there.strip()
     for column, wanted in (
         ("dataset", one.datasets),
         ("compression", (one.compression,) if one.compression else ()),
     ):
         gone = [name for name in wanted if not (part[column] == name).any()]
-        lack = lack or (f"of {column} {', '.join(gone)}" if gone else "")
+        lack = lack or (f"of {column} {', '.join(gone)}{there}" if gone else "")
         part = part[part[column].isin(wanted)] if wanted else part
     gone = [name for name in one.methods if not ((part["method"] == name) & (part["label"] == 1)).any()]
-    lack = lack or (f"of method {', '.join(gone)}" if gone else "")
+    lack = lack or (f"of method {', '.join(gone)}{there}" if gone else "")
     return (part[part["method"].isin(one.methods) | (part["label"] == 0)] if one.methods else part), lack
 
 
