@@ -22,6 +22,7 @@ from ffpp_prep import check_fakes, find_landmarks, read_boxes, read_fakes, read_
 from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.jobs import run_tasks
+from ffpp_prep.jobs.cluster import _Cluster
 from ffpp_prep.jobs.meeting import ClusterWorkers
 
 
@@ -100,6 +101,24 @@ def test_a_crash_costs_one_task(cluster: Cluster, tmp_path: Path) -> None:
     results = run(cluster, tmp_path / "log", names)
     assert results.pop("segfault") == "crashed"
     assert results == {n: n.upper() for n in names if n != "segfault"}
+
+
+def test_a_result_that_went_with_its_worker_is_made_again(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask then says that it forgot the task, as `cancel` with this reason makes it; the scheduler is still there."""
+    fill, forgotten = _Cluster._fill, []
+
+    def filling(self: _Cluster, running: dict, *others: object) -> None:
+        fill(self, running, *others)
+        for future in [*running][: 2 - len(forgotten)]:
+            forgotten.append(running[future])
+            future.cancel(reason="already forgotten")
+
+    monkeypatch.setattr(_Cluster, "_fill", filling)
+    names = ["a", "b", "c", "d", "e"]
+    assert run(cluster, tmp_path / "log", names) == {n: n.upper() for n in names}
+    assert len(forgotten) == 2
 
 
 def test_a_hang_costs_one_task_and_slow_work_is_no_hang(cluster: Cluster, tmp_path: Path) -> None:

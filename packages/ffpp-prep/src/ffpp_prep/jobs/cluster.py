@@ -2,8 +2,9 @@
 
 Dask itself gives a dead worker's tasks to others, and a task whose workers died again and again comes back as
 KilledWorker; with it may come tasks that only waited beside it, so each of them goes in once more, alone, and Dask
-tries it as often again. Hangs Dask doesn't know: tasks send events while they make progress, and the worker of a silent
-one is restarted.
+tries it as often again. So does a task that Dask forgot, its worker having died between finishing and handing over
+the result. Hangs Dask doesn't know: tasks send events while they make progress, and the worker of a silent one is
+restarted.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -30,6 +31,7 @@ try:
     from ffpp_prep.jobs.meeting import (
         ClusterWorkers,
         Token,
+        has_no_scheduler,
         one_line,
         require_same_folder,
         require_same_version,
@@ -122,7 +124,9 @@ class _Cluster:
                     self._beats.pop(future.key, None)
                     try:
                         result = future.result()
-                    except KilledWorker:
+                    except (KilledWorker, CancelledError) as error:
+                        if has_no_scheduler(error):
+                            raise
                         suspects.append(index)
                         continue
                     future.release()  # else Dask would make the result again, should its worker die later

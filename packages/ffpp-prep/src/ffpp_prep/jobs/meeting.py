@@ -10,6 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from ffpp_prep.version import __version__
 Token = tuple[str, str]  # where a file is, and what it holds
 
 POLL_S = 0.5
+TRIES = 3  # to ask a worker something
 NEWS_S = 60.0  # between two lines about a cluster without workers
 WORKERS_S = 600.0  # that a cluster may be without workers
 SEEN_S = 10.0  # that a shared file system may take to show a new file elsewhere
@@ -54,11 +56,9 @@ def require_same_version(client: Client, scheduler: str, ours: str) -> None:
         UserError: another one.
         FatalError: no worker came.
     """
-    question, workers = client.submit(_version, pure=False), ClusterWorkers(scheduler)
+    workers = ClusterWorkers(scheduler)
     try:
-        while not wait_a_moment([question]):
-            workers.look(client)
-        version = question.result()
+        version = _answer(client, workers)
     except (ImportError, RuntimeError, AttributeError) as error:
         if isinstance(error, FatalError):
             raise
@@ -69,6 +69,21 @@ def require_same_version(client: Client, scheduler: str, ours: str) -> None:
         raise UserError(
             f"the Dask workers have ffpp-prep {version}, this is {ours}: install the same version on both"
         )
+
+
+def _answer(client: Client, workers: ClusterWorkers) -> str:
+    """Returns the version of a worker; of another one where the first is killed before it hands over its answer."""
+    left = TRIES
+    while True:
+        left -= 1
+        question = client.submit(_version, pure=False)
+        try:
+            while not wait_a_moment([question]):
+                workers.look(client)
+            return str(question.result())
+        except CancelledError as error:
+            if has_no_scheduler(error) or not left:
+                raise
 
 
 def require_same_folder(client: Client, token: Token) -> None:
@@ -113,12 +128,21 @@ def _elsewhere(worker: str, token: Token) -> str:
 
 
 def wait_a_moment(futures: Sequence[Future[Any]]) -> set[Future[Any]]:
-    """Returns the tasks that are done, after POLL_S at the latest."""
+    """Returns the tasks that are done or cancelled, after POLL_S at the latest."""
+    if cancelled := {future for future in futures if future.cancelled()}:
+        return cancelled
     try:
         done: set[Future[Any]] = wait(list(futures), timeout=POLL_S, return_when="FIRST_COMPLETED").done
     except TimeoutError:
         return set()
+    except CancelledError:
+        return {future for future in futures if future.cancelled()}
     return done
+
+
+def has_no_scheduler(error: BaseException) -> bool:
+    """Returns whether a task was cancelled because its scheduler is gone, not because its worker is."""
+    return str(getattr(error, "reason", "")).startswith("scheduler")
 
 
 class ClusterWorkers:
