@@ -79,6 +79,7 @@ def test_missing_and_unreadable_data(run_command, small_set_writer, tmp_path, ca
     no_boxes = small_set_writer(tmp_path / "no_boxes", length=2).work
     for part in (no_boxes / "boxes").iterdir():
         part.unlink()
+    no_splits = small_set_writer(tmp_path / "no_splits", length=2, edit=lambda t: t.assign(split=None)).work
     no_pairs = small_set_writer(
         tmp_path / "no_pairs", length=2, edit=lambda t: t.assign(original_id=None)
     ).work
@@ -89,6 +90,7 @@ def test_missing_and_unreadable_data(run_command, small_set_writer, tmp_path, ca
         (tmp_path / "broken", "videos.parquet: damaged: not readable as Parquet"),
         (newer, "format version 2; this ffpp-prep reads 1"),
         (only_train, "no video is in split 'val'"),
+        (no_splits, "no video is in split 'train', nor in any: folders train/, val/ and test/, or a table's"),
         (no_boxes, "no usable video in split 'train': 9 not done; run `ffpp-prep boxes WORK`"),
         (no_pairs, "batches of pairs need both, --batches shuffled needs none"),
         (no_crops, "and so is their video /nowhere/"),
@@ -111,6 +113,12 @@ def test_a_folder_that_is_no_run(run_command, tmp_path, capsys):
     fails(capsys, ["evaluate", str(tmp_path)], "is no run folder: it has no config.toml")
     fails(capsys, ["evaluate", str(tmp_path / "none")], "is no run folder")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["precious.txt"]
+    (tmp_path / "model.safetensors").touch()
+    fails(
+        capsys,
+        ["evaluate", str(tmp_path)],
+        "weights alone are scored by `dfd-train predict`, with --labelled",
+    )
 
 
 def test_checkpoints_that_do_not_fit(run_command, tmp_path, capsys):

@@ -69,7 +69,9 @@ def select_videos(
         raise UserError(f"exclude_methods names {', '.join(unknown)}; the data has {known}")
     chosen = in_split(videos, split)
     if chosen.empty:
-        raise UserError(f"no video is in split {split!r}")
+        none = all(in_split(videos, one).empty for one in SPLITS)
+        advice = ", nor in any: folders train/, val/ and test/, or a table's column split, give one" * none
+        raise UserError(f"no video is in split {split!r}{advice}")
     reason = pd.Series("", index=chosen.index)
     reason[chosen["multiple_faces"] & (multiple_faces == "drop")] = "multiple faces"
     if multiple_faces == "touched":

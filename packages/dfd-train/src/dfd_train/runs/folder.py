@@ -161,6 +161,8 @@ class RunFolder:
         if not config.is_file():
             runs = ", ".join(run.name for run in runs_of_seeds(self.path))
             within = f"; it holds the runs {runs}" if runs else ""
+            if (self.path / "model.safetensors").is_file():
+                within = "; weights alone are scored by `dfd-train predict`, with --labelled WORK on a prepared set"
             raise FileNotFoundError(f"{self.path} is no run folder: it has no config.toml{within}")
         tables = read_config(config)
         if not tables:  # all defaults are written too: a full disk or a copy that broke off left it so
