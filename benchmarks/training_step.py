@@ -94,6 +94,13 @@ def warm_up(learner: Learner, images: torch.Tensor, labels: torch.Tensor) -> Non
         learn(learner, images, labels, number)
 
 
+def graph_breaks(learner: Learner, images: torch.Tensor) -> int:
+    """How often Python interrupts the compiled network in training."""
+    torch.compiler.reset()
+    found: int = torch._dynamo.explain(learner.detector.network.train())(images).graph_break_count
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -119,6 +126,7 @@ def main() -> None:
         for name, taken in times.items()
     ]
     print_table(["a training step", "ms", "times as fast"], rows)
+    print(f"\nGraph breaks of the network in training: {graph_breaks(learners['plain'], images)}")
 
 
 if __name__ == "__main__":
