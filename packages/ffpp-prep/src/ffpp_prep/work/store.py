@@ -8,7 +8,6 @@ WORK/boxes/videos-00000.parquet
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +52,7 @@ __all__ = [
 
 def write_scan(work: Path, videos: Sequence[VideoRecord], metadata: dict[str, str]) -> None:
     """Writes WORK/videos.parquet, one row a video."""
-    frame = pd.DataFrame([asdict(v) for v in videos], columns=list(SCAN_COLUMNS))
+    frame = pd.DataFrame({name: [getattr(v, name) for v in videos] for name in SCAN_COLUMNS})
     frame["label"] = frame["label"].astype("int8")
     for name in (
         "split",

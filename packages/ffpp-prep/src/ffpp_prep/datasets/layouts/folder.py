@@ -64,14 +64,18 @@ def read(tree: Tree) -> Listing:
 
 
 def _places(tree: Tree) -> dict[str, _Place]:
-    by_folder = {folder: _place(folder) for folder in {str(PurePosixPath(v).parent) for v in tree.videos}}
+    by_folder = {folder: _place(folder) for folder in {_folder(name) for name in tree.videos}}
     found = list(by_folder.values())
     guessed = {place.label for place in found if place.label is not None and not place.certain}
     if guessed:
         unclear = any(place.label is None and not place.reason for place in found)
         if unclear or {place.label for place in found} != {0, 1}:
             by_folder = {folder: _only_certain(place) for folder, place in by_folder.items()}
-    return {name: by_folder[str(PurePosixPath(name).parent)] for name in tree.videos}
+    return {name: by_folder[_folder(name)] for name in tree.videos}
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def _only_certain(place: _Place) -> _Place:

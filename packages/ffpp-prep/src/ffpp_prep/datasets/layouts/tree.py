@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ffpp_prep.text.bars import bar
 
@@ -133,7 +133,8 @@ def beside(folders: Iterable[str], table: Path) -> Tree:
 
 def has_video_name(name: str) -> bool:
     """Returns whether a file's name has a video's ending and isn't hidden: macOS leaves ._x.mp4 on foreign disks."""
-    return PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith(".")
+    ending = name[name.rfind(".") :].lower()  # for every file of a tree: a path costs ten times as much
+    return ending in VIDEO_SUFFIXES and not name.startswith(".")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
