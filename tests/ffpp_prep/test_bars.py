@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tqdm import tqdm
 
+from ffpp_prep.cli import main
 from ffpp_prep.command_line.program import _NoTerminal
 from ffpp_prep.text import bars
 from ffpp_prep.text.bars import bar
@@ -92,3 +93,16 @@ def test_a_bar_that_is_not_shown_counts_what_was_there_too(monkeypatch) -> None:
         with bar(total=3, shown=False) as hidden:
             hidden.initial += 1
             hidden.update()
+
+
+def test_watching_begins_with_what_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "set/real").mkdir(parents=True)
+    (tmp_path / "set/real/a.mp4").write_bytes(b"not opened")
+    work = tmp_path / "work"
+    assert main(["scan", str(tmp_path / "set"), "-o", str(work)]) == 0
+    capsys.readouterr()
+    with ExitStack() as run, ProgressBar(work, "boxes", 2, "video"):
+        run.enter_context(only_run(work))
+        threading.Timer(0.5, run.close).start()
+        assert main(["status", str(work), "--watch", "1"]) == 0
+    assert capsys.readouterr().out.count("boxes at work: 0 of 2") == 1

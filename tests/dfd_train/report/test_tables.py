@@ -94,6 +94,7 @@ def test_videos_without_a_face_are_counted_and_not_scored(predictions):
     assert "no face 2" in table.to_text()
     assert column(table, "Videos")["Overall"].value == 40
     assert Coverage.of(ids, predictions).line() == "Coverage: all 40 videos scored."
+    assert Coverage(1, 1, {}).line() == "Coverage: the only video scored."
 
 
 def test_a_demonstration_says_so_everywhere(predictions):

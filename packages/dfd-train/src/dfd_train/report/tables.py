@@ -40,7 +40,8 @@ class Coverage:
     def line(self) -> str:
         """Returns one sentence to stand below a table."""
         if not self.unusable:
-            return f"Coverage: all {self.expected:,} {plural(self.expected, 'video')} scored."
+            which = f"all {self.expected:,} videos" if self.expected > 1 else "the only video"
+            return f"Coverage: {which} scored."
         parts = ", ".join(f"{name} {number}" for name, number in sorted(self.unusable.items()))
         return (
             f"Coverage: {self.scored:,} of {self.expected:,} {plural(self.expected, 'video')} scored; "

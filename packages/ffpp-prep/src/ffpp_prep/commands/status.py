@@ -33,10 +33,11 @@ def run(options: argparse.Namespace) -> Outcome:
     from ffpp_prep.work.status import failures_of, run_lines, status_text
     from ffpp_prep.work.store import read_videos
 
-    print(status_text(work))
+    print(said := status_text(work), flush=True)
     if options.watch is not None:
         for line in run_lines(work, options.watch):
-            print(line, flush=True)
+            if not said.endswith(line):
+                print(line, flush=True)
         print(status_text(work))
     if options.csv:
         failed = failures_of(read_videos(work, ("video_id", "status", "error")))

@@ -51,6 +51,7 @@ class _Lines(tqdm):  # type: ignore[misc,type-arg]
     """Says a line a minute, none where it takes no minute."""
 
     monitor_interval = 0  # no thread: it would be one too many where processes are forked
+    last_print_t = 0.0  # before the first line
 
     def __init__(
         self, iterable: Iterable[Any] | None, desc: str, total: float | None, **settings: Any
