@@ -14,6 +14,7 @@ from crops import extract, stored
 
 from ffpp_prep import read_videos, verify_work
 from ffpp_prep.errors import UserError
+from ffpp_prep.exports import export_crops
 from ffpp_prep.format import choose_crops, load_prepared
 from ffpp_prep.format.frames import altered_dual_frames, altered_frame
 from ffpp_prep.format.segments import altered_frames, frame_at, segments_text
@@ -116,6 +117,21 @@ def test_a_fake_without_an_altered_frame_is_told_of_and_does_not_train(
     assert others[-1] == (
         f"1 fake in train without a frame inside fake_segments, e.g. {fake}: altered at 70-90 s, "
         f"but it has only {FRAMES} frames at 25 per second"
+    )
+
+
+def test_an_export_says_which_fakes_it_lacks(extracted: Path, tmp_path: Path) -> None:
+    work = Path(shutil.copytree(extracted, tmp_path / "work"))
+    fake = next(
+        name
+        for name, row in read_videos(work).set_index("video_id").iterrows()
+        if row.label and row.status == "ok"
+    )
+    assert not export_crops(work, tmp_path / "all").notes
+    give_segments(work, fake, "900-901")  # no frame of it is stored
+    (note,) = export_crops(work, tmp_path / "some").notes
+    assert note.startswith(
+        "1 fake altered only in part and without a stored crop of that part: not in the export"
     )
 
 

@@ -10,16 +10,21 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
+
 from ffpp_prep.errors import FatalError, UserError
 from ffpp_prep.exports import deepfakebench, folder, hf, webdataset
 from ffpp_prep.exports.pieces import Piece
 from ffpp_prep.format.crops import choose_crops
 from ffpp_prep.format.files import TEMPORARY, write_json
 from ffpp_prep.format.prepared import PreparedSet, load_prepared
+from ffpp_prep.format.prepared_videos import altered_by_row
+from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.jobs import Beat, run_tasks
 from ffpp_prep.settings import ExportSettings
 from ffpp_prep.text.bars import bar
 from ffpp_prep.text.typed import typed
+from ffpp_prep.text.units import counted
 from ffpp_prep.version import __version__
 from ffpp_prep.work.lock import only_run
 
@@ -88,7 +93,21 @@ def export_crops(
                 progress.update()
         notes = writer.finish(prepared, table, settings, out)
         _begin(out, prepared, settings, len(table))
+    notes = [*notes, *_unaltered_note(prepared, table, settings.split)]
     return ExportSummary(len(table), table["row"].nunique(), len(pieces), len(left), tuple(notes))
+
+
+def _unaltered_note(prepared: PreparedSet, table: pd.DataFrame, split: str) -> list[str]:
+    """Says how many fakes are missing because none of their altered frames is stored; nothing where none is."""
+    videos = prepared.videos
+    wanted = videos[videos["status"].isin(USABLE) & ((videos["split"] == split) | (not split))]
+    gone = set(altered_by_row(wanted)) - set(table["row"])
+    if not gone:
+        return []
+    return [
+        f"{counted(len(gone), 'fake')} altered only in part and without a stored crop of that part: not in the export, "
+        "and  extract  without --for-training stores more"
+    ]
 
 
 def _each(prepared: PreparedSet, tasks: list[_Task], jobs: int) -> Iterator[None]:
