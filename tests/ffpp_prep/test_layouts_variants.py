@@ -301,3 +301,15 @@ def test_names_without_an_ending_in_deepfake_eval_2024(tmp_path: Path, table: st
         "video-data/d.mp4": "not listed by video-metadata-publish.csv",
     }
     assert "1 of 4 videos not on disk (first: 'e')" in listing.notes[0]
+
+
+@pytest.mark.parametrize("last", ["", "Unnamed: 9"])
+def test_fakeavceleb_s_folders_as_pandas_writes_them(tmp_path: Path, last: str) -> None:
+    """Equal names in several folders are told apart by a column without a name."""
+    kinds = {"RealVideo-RealAudio": "real", "FakeVideo-RealAudio": "faceswap"}
+    who = "African/men/id00076"
+    trees.touch(tmp_path, (f"{kind}/{who}/00109.mp4" for kind in kinds))
+    rows = [f"Unnamed: 0,source,target1,method,path,{last}"]
+    rows += [f"{n},id00076,id00701,{kinds[k]},00109.mp4,FakeAVCeleb/{k}/{who}" for n, k in enumerate(kinds)]
+    (tmp_path / "meta_data.csv").write_text("\n".join(rows))
+    assert found(tmp_path)[f"FakeVideo-RealAudio/{who}/00109.mp4"].method == "faceswap"

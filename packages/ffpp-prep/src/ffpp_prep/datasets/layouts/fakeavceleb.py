@@ -85,7 +85,10 @@ def read(tree: Tree) -> Listing:
 def _rows(tree: Tree, table: str) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yields each row with the file that it means."""
     for row in read_rows(tree.path(table), unnamed=True).rows:
-        folder = row.get("", "").replace("\\", "/").removeprefix("FakeAVCeleb/").strip("/")
+        # pandas calls columns without a name so, and its index too
+        unnamed = (value for column, value in row.items() if not column or column.startswith("Unnamed:"))
+        folder = next((value for value in unnamed if "Video-" in value), "").replace("\\", "/")
+        folder = folder.removeprefix("FakeAVCeleb/").strip("/")
         name = row.get("path", "")
         yield f"{folder}/{name}".strip("/") if folder else name, row
 
