@@ -31,10 +31,8 @@ test-fast: setup ## the tests that take no time; pre-commit runs them before a p
 test: setup      ## the tests that every change must pass (about 20 minutes on 2 cores)
 	$(TESTS) -m "not full" --timeout 900
 
-# Both runs share what takes long to make, such as the rendered sample.
-test-full: setup ## make test, then the long tests (about an hour)
-	@shared=$$(mktemp -d) && trap 'rm -rf "$$shared"' EXIT && export TESTS_SHARED="$$shared" && \
-		$(MAKE) test && $(TESTS) -m full --timeout 1800
+test-full: test  ## every test, the long ones included (about an hour)
+	$(TESTS) -m full --timeout 1800
 
 test-anywhere: setup  ## the tests under conditions that must not matter: one core, one thread, ... (two hours)
 	tools/test_anywhere.sh

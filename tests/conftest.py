@@ -56,14 +56,10 @@ def _files(folder: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Once]:
-    """A function that fills a folder by `make(folder)`, once for all workers; no test may change what is in it.
-
-    `make test-full` names a folder by TESTS_SHARED, so that its two runs of pytest have it in common.
-    """
+    """A function that fills a folder by `make(folder)`, once for all workers; no test may change what is in it."""
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent  # all workers have it in common
-    root = Path(os.environ.get("TESTS_SHARED", root))
     (root / "shared").mkdir(exist_ok=True)
     used: dict[Path, dict[str, tuple[int, int]]] = {}
 
