@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dfd_train.data.batches import Sample
 from dfd_train.data.fitting import normalize, resize
 from dfd_train.data.loader import BatchLoader
 from dfd_train.data.spec import InputSpec
+from dfd_train.data.waiting import Watch
 from dfd_train.errors import TrainingError
 from dfd_train.settings.config import DegradationConfig, TransformConfig
 from ffpp_prep.format.prepared import load_prepared
@@ -116,3 +118,11 @@ def test_too_small_shared_memory_ends_no_run(small_set, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert Path(tmp_path / "run/checkpoints/best.pt").is_file()
+
+
+def test_a_watch_leaves_no_thread_behind() -> None:
+    """It would free what it holds, a network perhaps, while the interpreter ends, and abort the process."""
+    for _ in range(20):
+        before = set(threading.enumerate())
+        Watch(lambda: None, lambda: False).end()
+        assert set(threading.enumerate()) == before

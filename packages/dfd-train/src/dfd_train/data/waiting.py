@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 from typing import TypeVar
 
 from dfd_train.errors import TrainingError
@@ -34,7 +34,8 @@ class Watch:
         self._end_processes, self._stopped = end_processes, stopped
         self._since: float | None = None
         self._over = Event()
-        Thread(target=self._look, daemon=True).start()
+        self._thread = Thread(target=self._look, daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> None:
         self._since = time.monotonic()
@@ -43,8 +44,14 @@ class Watch:
         self._since = None
 
     def end(self) -> None:
-        """Ends the watch."""
+        """Ends the watch, its thread too.
+
+        What `stopped` holds may be a whole network: a thread that outlived this would free it while the interpreter
+        ends, which aborts the process.
+        """
         self._over.set()
+        if self._thread is not current_thread():  # where the garbage is collected there
+            self._thread.join(timeout=GRACE_SECONDS)
 
     def _look(self) -> None:
         asked = None
