@@ -80,8 +80,8 @@ def select_videos(
     unreadable = ~chosen["status"].isin(USABLE) | (chosen["frames_decoded"] < 1)
     reason[unreadable] = chosen["status"][unreadable].str.replace("_", " ")
     if split == "train":
-        none = [row for row, altered in altered_by_row(chosen[reason == ""]).items() if not altered]
-        reason[none] = "no frame in fake_segments"
+        unaltered = [row for row, altered in altered_by_row(chosen[reason == ""]).items() if not altered]
+        reason[unaltered] = "no frame in fake_segments"
     counts = reason[reason != ""].value_counts().sort_index()
     usable = chosen[reason == ""]
     left_out = tuple(Count(str(name), int(number)) for name, number in counts.items())
