@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from thesis_program import ThesisNetwork
 
-from dfd_train.adopt.card import Keys, find_card
+from dfd_train.adopt.card import Keys, cards, find_card
 from dfd_train.adopt.folder import adopt, load_adopted
 from dfd_train.adopt.labels import fake_outputs
 from dfd_train.cli import main
@@ -384,7 +384,8 @@ def test_the_list_says_where_to_begin_and_where_the_authors_are(capsys) -> None:
     assert first.startswith("Start with gend-clip-l14: its licence is MIT.")
     assert find_card("gend-clip-l14").licence == "MIT"
     assert "  its authors' code: https://github.com/yermandy/GenD (at e03532d)" in lines
-    assert "by a rule" not in "".join(lines)
+    compared = [line for line in lines if line.startswith("  compared here: ")]
+    assert len(compared) == len(cards()) and "logits of the authors' network on the same crops" in compared[2]
 
 
 def test_what_is_no_model_is_one_line(weights, tmp_path, capsys) -> None:
@@ -461,7 +462,7 @@ def test_which_label_is_fake_is_read_or_asked(labels, fake) -> None:
 
 
 def test_cards_survive_toml(tmp_path) -> None:
-    from dfd_train.adopt.card import cards, read_card
+    from dfd_train.adopt.card import read_card
 
     for card in cards():
         (tmp_path / "card.toml").write_text(card.to_toml())

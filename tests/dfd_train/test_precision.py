@@ -43,7 +43,7 @@ def decide_at(run: Path, value: float) -> None:
 @pytest.fixture
 def run(small_reseption_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy with a threshold that all videos are above, on a processor that has bf16 (any computes it, if slowly)."""
-    monkeypatch.setattr(inference, "processor_flags", lambda: {"avx512_bf16"})
+    monkeypatch.setattr(inference, "processor_flags", lambda: {"amx_bf16"})
     copy = tmp_path / "run"
     shutil.copytree(small_reseption_run, copy)
     decide_at(copy, -100.0)
@@ -100,7 +100,7 @@ def test_other_decisions_are_refused_and_remembered(run, capsys) -> None:
     ]
 
 
-def test_predict_says_in_what_it_computed(run, tmp_path) -> None:
+def test_predict_says_in_what_it_computed(run, tmp_path, monkeypatch) -> None:
     PIL.Image.fromarray(prediction.faces(1)[0]).save(tmp_path / "face.png")
     out = tmp_path / "out"
     for more in ((), BF16):
@@ -113,6 +113,10 @@ def test_predict_says_in_what_it_computed(run, tmp_path) -> None:
         else:
             assert network["precision"] == "fp32" and not network["checked"]
             assert "the processor (CPU), in 32-bit numbers (fp32)" in page
+    monkeypatch.setattr(inference, "processor_flags", lambda: {"avx512_bf16"})
+    monkeypatch.setattr(
+        inference, "bf16_gain", lambda: 0.6
+    )  # which matters to speed, not to what a report says
     again = ["--file", str(tmp_path / "face.png"), "--again", str(run), "--device", "cpu"]
     assert main(["verify-report", str(out / "face.png"), *again]) == 0  # in bf16, as the report says
 
@@ -139,6 +143,20 @@ def test_where_bf16_is_refused(run, tmp_path, capsys, monkeypatch) -> None:
     capsys.readouterr()
     assert main(["predict", str(run), str(run / "config.toml"), *BF16]) == 2
     assert "precision is bf16: this processor (" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("gain", "status"), [(1.06, 2), (2.8, 0)])
+def test_bf16_is_refused_where_the_processor_gains_nothing(run, capsys, monkeypatch, gain, status) -> None:
+    command = ["evaluate", str(run), "--workers", "0", *BF16]
+    monkeypatch.setattr(inference, "bf16_gain", lambda: gain)
+    monkeypatch.setattr(inference, "processor_flags", lambda: {"avx512_bf16"})
+    assert main(command) == status
+    said = "has it but gains nothing by it, a convolution is 1.1 times as fast as in fp32; allowed: fp32"
+    assert (said in capsys.readouterr().err) == bool(status)
+
+
+def test_a_processor_is_timed_by_both_forms() -> None:
+    assert 0.01 < inference.bf16_gain() < 100
 
 
 def test_an_export_takes_the_comparison_along(run, tmp_path) -> None:

@@ -54,9 +54,9 @@ def optimize(
 
     Args:
         network: a network of this package, in any dtype; it stays as it is.
-        precision: fp32 gives the same logits to 1e-4. bf16 keeps 8 bits of each number, which processors with AMX or
-            AVX-512 BF16 and GPUs compute faster. int8 computes in 8-bit integers on the CPU, by ONNX Runtime (extra
-            `onnx`). Compare the decisions of both on your own images before you use them.
+        precision: fp32 gives the same logits to 1e-4. bf16 keeps 8 bits of each number, which GPUs and processors
+            with AMX compute faster, those with AVX-512 BF16 alone not always. int8 computes in 8-bit integers on the
+            CPU, by ONNX Runtime (extra `onnx`). Compare the decisions of both on your own images before you use them.
         images: with int8, and only there: batches to find the ranges of activations with, see `export_int8`.
 
     Raises:

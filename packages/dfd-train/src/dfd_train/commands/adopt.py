@@ -112,11 +112,13 @@ def _listing() -> str:
         terms = f"{card.licence}{' (--accept-licence)' if card.non_commercial else ''}"
         parts.append(
             f"{card.name}\n  {card.title}\n  licence: {terms}\n  trained on: {', '.join(card.trained_on)}\n"
-            f"  its authors' code: {_code(card)}" + (f"\n  published AUC: {figures}" if figures else "")
+            f"  its authors' code: {_code(card)}"
+            + (f"\n  published AUC: {figures}" if figures else "")
+            + (f"\n  compared here: {card.parity}" if card.parity else "")
         )
     start = (
         "Start with gend-clip-l14: its licence is MIT. The README of its authors' code says where they keep the "
-        "weights. What was tested of each: docs/published.md."
+        "weights. Compared here are the authors' network and ours, both with the same made-up weights."
     )
     more = "huggingface, hf:NAME: any picture classifier of transformers; timm:NAME: any of timm's networks"
     return "\n".join([start, *parts, more])

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
         models = (options.again, *options.others)
         precision = precision_of(folders[0])
-        validate_models(models, options.device, options.trust, precision)
+        validate_models(models, options.device, options.trust, precision, for_speed=False)
         scorers = [load_scorer(model, options.device, options.trust, precision) for model in models]
         checks.append(score_again(folders[0], Again(options.file, scorers, read_together(scorers))))
         print(f"{checks[-1].report}: {checks[-1].said}")
