@@ -1,6 +1,7 @@
 """How often the intervals of `dfd-train evaluate` hold the true value: simulated test sets of known truth
 
     python benchmarks/coverage.py --sets 2000
+    python benchmarks/coverage.py --sets 2000 --scale 5     # a network that is far too sure: logits five times as large
 
 A nominal 95 % interval should hold it in 95 of 100 sets. Scores are 1.6 · fake + person + person · fake + noise;
 with an effect of persons the deviations are 0.5 and 1, without one each video is a person of its own. The truth is that
@@ -82,12 +83,12 @@ class Drawn:
         )
 
 
-def simulate(random: np.random.Generator, videos: int, people: int) -> Drawn:
+def simulate(random: np.random.Generator, videos: int, people: int, scale: float = 1.0) -> Drawn:
     label, person = labels(videos, people)
     effect = people < videos
     own = effect * (random.normal(0, 0.5, people)[person] + random.normal(0, 1.0, people)[person] * label)
     logit = SHIFT * label + own + random.normal(0, 1, videos) - SHIFT / 2
-    return Drawn(label.astype(np.float64), person, logit)
+    return Drawn(label.astype(np.float64), person, scale * logit)
 
 
 def labels(videos: int, people: int) -> tuple[np.ndarray, np.ndarray]:
@@ -103,24 +104,24 @@ def labels(videos: int, people: int) -> tuple[np.ndarray, np.ndarray]:
     return ((turn + person * (videos // people % 2)) % 2).astype(np.int8), person
 
 
-def truth(videos: int, people: int) -> dict[str, float]:
+def truth(videos: int, people: int, scale: float = 1.0) -> dict[str, float]:
     """The measures of a million new people, reals and fakes in the set's proportion."""
     random, size = np.random.default_rng(10**6), 10**6
     label = (np.arange(size) < labels(videos, people)[0].mean() * size).astype(np.int8)
     effect = people < videos
     own = effect * (random.normal(0, 0.5, size) + random.normal(0, 1.0, size) * label)
     logit = SHIFT * label + own + random.normal(0, 1, size) - SHIFT / 2
-    levels = Drawn(label.astype(np.float64), np.arange(size), logit).levels()
+    levels = Drawn(label.astype(np.float64), np.arange(size), scale * logit).levels()
     (found,) = levels.summary(np.ones(size), 0.5)
     return asdict(found) | {"brier": float(((levels.video_prob - label) ** 2).mean())}
 
 
-def coverage(videos: int, people: int, sets: int, seed: int = 0) -> pd.DataFrame:
+def coverage(videos: int, people: int, sets: int, seed: int = 0, scale: float = 1.0) -> pd.DataFrame:
     """For each measure: how many sets had an interval, how many of these held the truth, their mean width."""
-    random, true = np.random.default_rng([seed, videos, people]), truth(videos, people)
+    random, true = np.random.default_rng([seed, videos, people]), truth(videos, people, scale)
     rows = []
     for _ in range(sets):
-        found = simulate(random, videos, people).intervals(resamples=200)
+        found = simulate(random, videos, people, scale).intervals(resamples=200)
         for measure, one in found.items():
             if np.isfinite(one.low):
                 rows.append((measure, one.low <= true[measure] <= one.high, one.high - one.low))
@@ -173,6 +174,7 @@ def main() -> None:
         "--differences", action="store_true", help="of differences of two equally good detectors"
     )
     parser.add_argument("--means", action="store_true", help="of means over several test sets")
+    parser.add_argument("--scale", type=float, default=1.0, help="logits are so many times as large")
     options = parser.parse_args()
     if options.means:
         print(f"{options.sets:,} times; share of intervals that hold the truth (mean width):\n")
@@ -181,8 +183,10 @@ def main() -> None:
         return _print(names, tables, OF_SUITE, options.sets)
     names = [f"{videos} / {people}" + (", effect" if people < videos else "") for videos, people in SETTINGS]
     print(f"{options.sets:,} sets each; share of intervals that hold the truth (mean width):\n")
-    simulated, measures = (of_differences, PAIRED) if options.differences else (coverage, MEASURES)
-    _print(names, [simulated(*each, options.sets) for each in SETTINGS], measures, options.sets)
+    if options.differences:
+        return _print(names, [of_differences(*each, options.sets) for each in SETTINGS], PAIRED, options.sets)
+    tables = [coverage(*each, options.sets, scale=options.scale) for each in SETTINGS]
+    _print(names, tables, MEASURES, options.sets)
 
 
 def _print(names: list[str], tables: list[pd.DataFrame], measures: tuple[str, ...], sets: int) -> None:

@@ -28,6 +28,7 @@ from dfd_train.metrics.groups import VideoGroups
 from dfd_train.metrics.operating import brier
 from dfd_train.metrics.paired import judged_videos
 from dfd_train.metrics.resampling import Ranked, standard_errors
+from dfd_train.metrics.scores import cross_entropy_of_logits
 from dfd_train.report.measures import Measures
 from dfd_train.report.tables import evaluation_table, methods_table, summary_table
 
@@ -163,7 +164,8 @@ def test_small_formulas_by_hand():
     assert half.high == pytest.approx(0.7 + math.hypot(one.high - 0.8, one.high - 0.6) / 2)
     value = np.array([0.5, 1.0, 1.5, 3.0])
     found = mean_interval(value, np.arange(4), 3)
-    factor = math.exp(stats.t.ppf(0.975, 3) * value.std(ddof=1) / 2 / value.mean())
+    freedom = 3.5**2 / 6.125  # of deviations whose squares are 1, 0.25, 0 and 2.25: fewer than the 3 that it is told
+    factor = math.exp(stats.t.ppf(0.975, freedom) * value.std(ddof=1) / 2 / value.mean())
     assert (found.low, found.high) == pytest.approx((1.5 / factor, 1.5 * factor))
     found = logit_interval(0.9, 0.02, 10)
     spread = stats.t.ppf(0.975, 10) * 0.02 / 0.09
@@ -352,6 +354,19 @@ def test_a_mean_s_error_is_what_leaving_out_one_group_at_a_time_shows() -> None:
     alike = np.repeat(np.arange(17), 3)
     of_groups = value.reshape(17, 3).mean(1)
     assert mean_error(value, alike) == pytest.approx(of_groups.std(ddof=1) / np.sqrt(17))  # as ever
+
+
+def test_the_loss_of_a_network_that_is_far_too_sure_is_covered(simulation) -> None:
+    """A few sure mistakes make all of it: five people per class, logits five times as large."""
+    random, sets = np.random.default_rng(0), 4000
+    true = simulation["truth"](10, 10, 5.0)["log_loss"]
+    held = 0
+    for _ in range(sets):
+        drawn = simulation["simulate"](random, 10, 10, 5.0)
+        loss = cross_entropy_of_logits(drawn.label, drawn.logit)
+        found = mean_interval(loss, drawn.person, freedom=4)
+        held += found.low <= true <= found.high
+    assert held >= stats.binom.ppf(0.001, sets, 0.92), held / sets
 
 
 @pytest.mark.parametrize("aggregation", ["mean", "median", "max"])
