@@ -28,10 +28,10 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(PACKAGES:=/pyproject.toml
 test-fast: setup ## the tests that take no time; pre-commit runs them before a push
 	$(TESTS) -q -m "not full and not slow" --timeout 300
 
-test: setup      ## the tests that every change must pass (about 20 minutes on 2 cores)
+test: setup      ## the tests that every change must pass (a quarter of an hour on 2 cores)
 	$(TESTS) -m "not full" --timeout 900
 
-test-full: test  ## every test, the long ones included (about an hour)
+test-full: test  ## every test, the long ones included (three quarters of an hour)
 	$(TESTS) -m full --timeout 1800
 
 test-anywhere: setup  ## the tests under conditions that must not matter: one core, one thread, ... (two hours)

@@ -64,7 +64,7 @@ def looped(path: Path, once: Path, frames: int) -> Path:
 
 @pytest.mark.full
 def test_two_hours(tmp_path: Path, head: list) -> None:
-    frames, every = 2 * 3600 * 25, 1007
+    frames, every = 2 * 3600 * 10, 1007
     once = encode(tmp_path / "once.mp4", head, options={"bf": "0"})
     video = looped(tmp_path / "long.mp4", once, frames)
     command = [sys.executable, "-c", WORKER, str(video), str(tmp_path), str(every), "5"]
