@@ -164,7 +164,7 @@ def test_small_formulas_by_hand():
     assert half.high == pytest.approx(0.7 + math.hypot(one.high - 0.8, one.high - 0.6) / 2)
     value = np.array([0.5, 1.0, 1.5, 3.0])
     found = mean_interval(value, np.arange(4), 3)
-    freedom = 3.5**2 / 6.125  # of deviations whose squares are 1, 0.25, 0 and 2.25: fewer than the 3 that it is told
+    freedom = 3.5**2 / 6.125  # squared deviations are 1, 0.25, 0 and 2.25: fewer than the 3 that it is told
     factor = math.exp(stats.t.ppf(0.975, freedom) * value.std(ddof=1) / 2 / value.mean())
     assert (found.low, found.high) == pytest.approx((1.5 / factor, 1.5 * factor))
     found = logit_interval(0.9, 0.02, 10)
