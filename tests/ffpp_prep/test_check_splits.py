@@ -74,7 +74,7 @@ def test_the_thesis_dfd_split_leaks_actors(ffpp: Path, tmp_path: Path) -> None:
     # The table against all pairs of videos with an actor in common, found by looking at each pair.
     result = here("check-splits", work, "--no-content", "--csv", tmp_path / "pairs.csv")
     pairs = pd.read_csv(tmp_path / "pairs.csv", dtype=str)
-    assert result.returncode == 1 and f"{len(pairs)} pairs -> {tmp_path / 'pairs.csv'}" in result.stdout
+    assert result.returncode == 1 and f"{len(pairs):,} pairs -> {tmp_path / 'pairs.csv'}" in result.stdout
     assert not pairs.duplicated().any() and (pairs["split"] != pairs["other_split"]).all()
     seen_in = {r.video_id: ({r.target_id, r.source_id} - {""}, r.split) for r in videos.itertuples()}
     expected = {

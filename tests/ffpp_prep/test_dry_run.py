@@ -1,4 +1,4 @@
-"""`--dry-run` of scan, boxes and extract: what would be done, and nothing on the disk."""
+"""`--dry-run` of scan, boxes, landmarks, check-fakes and extract: what would be done, and nothing on the disk."""
 
 from pathlib import Path
 
@@ -66,6 +66,39 @@ def test_extract_says_what_is_to_be_cut_out(tmp_path: Path, capsys: pytest.Captu
     capsys.readouterr()
     assert main(["extract", str(work), "--dry-run"]) == 0
     assert "extract: 0 shards, 0 crops of 0 videos left" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("one_process")
+def test_landmarks_and_check_fakes_say_what_is_to_be_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    for name in ("real/a.mp4", "fake/a.mp4", "fake/b.mp4"):
+        encode(tmp_path / "set" / name, decode(talking_head())[:2])
+    assert main(["scan", str(tmp_path / "set"), "-o", str(work)]) == 0
+    for command in ("landmarks", "check-fakes"):
+        assert main([command, str(work), "--dry-run"]) == 2
+        assert "no boxes here" in capsys.readouterr().err
+    assert main(["boxes", str(work), "--detector", "blazeface"]) == 0
+    before = contents(work)
+    (videos, *_), (fakes, why) = (said(command, work, capsys) for command in ("landmarks", "check-fakes"))
+    assert videos == "landmarks: 3 of 3 videos left; nothing was written"
+    assert fakes == "check-fakes: 0 of 0 fakes left; nothing was written"
+    assert why == "not measured: 2 fakes, no original on disk"
+    assert contents(work) == before
+    assert main(["landmarks", str(work)]) == 0
+    assert said("landmarks", work, capsys) == ["landmarks: 0 of 3 videos left; nothing was written"]
+    (work / "boxes").rename(tmp_path / "other")
+    assert main(["boxes", str(work), "--detector", "blazeface", "--threshold", "0.6"]) == 0
+    assert main(["landmarks", str(work), "--dry-run"]) == 2
+    assert "boxes of fingerprint" in capsys.readouterr().err
+
+
+def said(command: str, work: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What a dry run of a command that has nothing against it prints."""
+    capsys.readouterr()
+    assert main([command, str(work), "--dry-run"]) == 0
+    return capsys.readouterr().out.splitlines()
 
 
 def contents(work: Path) -> dict[str, bytes]:

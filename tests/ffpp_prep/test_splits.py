@@ -53,7 +53,7 @@ def test_official_format_at_its_real_size(tmp_path: Path) -> None:
     for method in ("original_sequences", *trees.METHODS):
         assert [counts[method, s] for s in ("train", "val", "test")] == [720, 140, 140]
     assert notes == [
-        f"FaceForensics++ splits: lists in {folder}, not the official ones; 0 of 6000 videos unused"
+        f"FaceForensics++ splits: lists in {folder}, not the official ones; 0 of 6,000 videos unused"
     ]
 
 

@@ -16,6 +16,8 @@ from ffpp_prep.text.units import counted
         (2, "entry", "2 entries"),
         (1, "entry", "1 entry"),
         (1, "box", "1 box"),
+        (999, "file", "999 files"),
+        (10_000, "file", "10,000 files"),
     ],
 )
 def test_one_is_one_and_several_are_several(number: int, word: str, said: str) -> None:

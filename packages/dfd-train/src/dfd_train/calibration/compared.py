@@ -32,6 +32,6 @@ class PrecisionCheck:
     def sentence(self) -> str:
         """Returns it for people."""
         return (
-            f"{self.precision} on {counted(self.videos, 'validation video')}: {self.changed} decided otherwise, AUC "
+            f"{self.precision} on {counted(self.videos, 'validation video')}: {self.changed:,} decided otherwise, AUC "
             f"{self.auc_before:.4f} → {self.auc:.4f}, a logit deviates by up to {self.deviation:.2g}"
         )

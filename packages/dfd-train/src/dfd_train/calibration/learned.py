@@ -44,7 +44,7 @@ class Competence:
         if self.low is None:
             return (
                 "it was tested on too few people, or groups of linked videos, to know how often it is wrong: "
-                f"{self.reals} real and {self.fakes} faked"
+                f"{self.reals:,} real and {self.fakes:,} faked"
             )
         if not self.low > 0.5 + MARGIN:
             return (

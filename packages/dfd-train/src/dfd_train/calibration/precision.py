@@ -99,7 +99,7 @@ def require_bf16_checked(checks: Sequence[PrecisionCheck], device: str, path: Pa
         )
     if check.changed:
         raise UserError(
-            f"precision is bf16: it decides {check.changed} of {counted(check.videos, 'validation video')} of {path} "
+            f"precision is bf16: it decides {check.changed:,} of {counted(check.videos, 'validation video')} of {path} "
             "otherwise than fp32; allowed: fp32"
         )
     return check

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         calibration = calibrate_run(options.detector, request)
     score = calibration.score
     print(
-        f"On {calibration.videos_real} real and {counted(calibration.videos_fake, 'fake video')}: "
+        f"On {calibration.videos_real:,} real and {counted(calibration.videos_fake, 'fake video')}: "
         f"the scale is {score.scale.method}, over {score.over}; temperature {calibration.temperature:.2f}, "
         f"threshold {calibration.threshold:.3f}."
     )

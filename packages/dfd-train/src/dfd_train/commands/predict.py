@@ -148,7 +148,7 @@ def run(options: argparse.Namespace) -> Outcome:
         for file, folder, done in tasks:
             print(f"{file.shown_path}: {'was there' if done else 'to be scored'}, {folder}")
         left = sum(not done for _, _, done in tasks)
-        print(f"{left} of {counted(len(tasks), 'file')} to be scored; nothing was written")
+        print(f"{left:,} of {counted(len(tasks), 'file')} to be scored; nothing was written")
         return Outcome(0, {"files": len(tasks), "to_be_scored": left})
 
     if advice := credentials.advice():
@@ -161,8 +161,8 @@ def run(options: argparse.Namespace) -> Outcome:
         files, options.out, job, partial(_say, options.emit), _at_once(options, job, len(files))
     )
     if len(files) > 1:
-        ends = [f"{counts[status]} {words}" for status, words in COUNTED.items()]
-        ends += [f"{counts[status]} {words}" for status, words in FAILED.items() if counts[status]]
+        ends = [f"{counts[status]:,} {words}" for status, words in COUNTED.items()]
+        ends += [f"{counts[status]:,} {words}" for status, words in FAILED.items() if counts[status]]
         print(f"{counted(len(files), 'file')}: {', '.join(ends)}; {options.out / 'index.html'}")
     status = 3 if counts["not_a_number"] else 1 if counts["unreadable"] else 0
     return Outcome(BUG if counts["internal_error"] else status, STREAMED)

@@ -42,7 +42,7 @@ class Selection:
         """Returns one line: how many of each label, and what was left out."""
         fake = int((self.videos["label"] == 1).sum())
         reasons = ", ".join(f"{count.videos} {count.reason}" for count in self.left_out) or "none"
-        return f"{self.split}: {fake} fake and {counted(len(self.videos) - fake, 'real video')}; left out: {reasons}"
+        return f"{self.split}: {fake:,} fake and {counted(len(self.videos) - fake, 'real video')}; left out: {reasons}"
 
 
 class Pair(NamedTuple):
@@ -129,7 +129,7 @@ def usable_by_split(videos: pd.DataFrame, multiple_faces: str, exclude_methods: 
                 exclude_methods=exclude_methods if split != "test" else (),
             ).videos
             counts.append(
-                f"{split} {int((chosen['label'] == 0).sum())} real and {int((chosen['label'] == 1).sum())} fake"
+                f"{split} {(chosen['label'] == 0).sum():,} real and {(chosen['label'] == 1).sum():,} fake"
             )
         except UserError as error:
             counts.append(f"{split} none ({error})")

@@ -273,7 +273,9 @@ def _by_set(data: TrainingData, plan: EpochPlan) -> list[str]:
     lines = []
     for name in sets.unique():
         videos = [one.videos[one.videos["set"] == name] for one in (data.train, data.val)]
-        counts = [f"{(own['label'] == 0).sum()} real and {(own['label'] == 1).sum()} fake" for own in videos]
+        counts = [
+            f"{(own['label'] == 0).sum():,} real and {(own['label'] == 1).sum():,} fake" for own in videos
+        ]
         crops = int((shown == name).sum())
         line = f"{name}: train {counts[0]}, val {counts[1]}; {counted(crops, 'crop')} in the first epoch"
         named = len(people(data.prepared.videos[sets == name]))

@@ -289,7 +289,7 @@ def _known_data(card: Card, prepared: PreparedSet, videos: pd.DataFrame) -> Iter
     ):
         names = ", ".join(sorted(set(videos["dataset"][chosen])))
         if names:
-            yield f"{int(chosen.sum())} of these videos are of {names}, {what}."
+            yield f"{int(chosen.sum()):,} of these videos are of {names}, {what}."
 
 
 def _work_of(predictions: Path) -> str:

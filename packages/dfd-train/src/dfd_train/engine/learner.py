@@ -195,6 +195,6 @@ def check_finite(logits: Tensor, name: Callable[[int], str], place: str) -> None
     bad = (~torch.isfinite(logits)).nonzero().flatten().tolist()
     if bad:
         raise TrainingError(
-            f"the loss is not finite in {place} ({len(bad)} of {counted(len(logits), 'crop')}, "
+            f"the loss is not finite in {place} ({len(bad):,} of {counted(len(logits), 'crop')}, "
             f"first: {name(bad[0])}); {REMEDY}"
         )

@@ -130,7 +130,7 @@ def require_numbers(logits: Logits, model: str) -> Logits:
     bad = int((~(np.abs(logits) <= LARGEST_LOGIT)).sum())
     if bad:
         raise NotANumber(
-            f"{model} gives no number (NaN, infinity or beyond 1e9) as the logit of {bad} of "
+            f"{model} gives no number (NaN, infinity or beyond 1e9) as the logit of {bad:,} of "
             f"{counted(logits.size, 'crop')}: its weights are damaged, or its numbers overflow (optimizer.amp); "
             "there is no score"
         )

@@ -41,7 +41,7 @@ def crop_sources(prepared: PreparedSet, spots: Spots, what: str, epochs: int) ->
     """
     missing = spots[~prepared.are_stored(spots)]
     line = (
-        f"{what}: {counted(len(spots) - len(missing), 'crop')} stored, {len(missing)} to be cut from videos"
+        f"{what}: {counted(len(spots) - len(missing), 'crop')} stored, {len(missing):,} to be cut from videos"
     )
     if not len(missing):
         return line

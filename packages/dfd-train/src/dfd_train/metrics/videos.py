@@ -130,7 +130,7 @@ def _checked(predictions: pd.DataFrame, aggregation: str, group_by: str) -> pd.D
         raise UserError(f"grouping {group_by!r} is unknown; use one of {', '.join(GROUPINGS)}")
     broken = int((~np.isfinite(predictions["logit"].to_numpy(np.float64))).sum())
     if broken:
-        raise UserError(f"{broken} of {counted(len(predictions), 'logit')} not finite")
+        raise UserError(f"{broken:,} of {counted(len(predictions), 'logit')} not finite")
     if not predictions["label"].isin([0, 1]).all():
         raise UserError(
             f"labels are 0 (real) and 1 (fake); there are {sorted(predictions['label'].unique())}"

@@ -23,7 +23,7 @@ class Copy:
     @property
     def said(self) -> str:
         """What a row says of it."""
-        return f"{self.file}{f' and {self.others - 1} more' if self.others > 1 else ''}"
+        return f"{self.file}{f' and {self.others - 1:,} more' if self.others > 1 else ''}"
 
 
 def copies(found: Sequence[tuple[str, Result]]) -> Mapping[str, Copy]:

@@ -119,7 +119,7 @@ def facts_of_answer(result: Result, reading: Reading) -> list[tuple[str, str]]:
         facts.append(
             (
                 "Limits and percentages were set on",
-                f"{kept.videos_real} real and {counted(kept.videos_fake, 'fake video')} that did not train it "
+                f"{kept.videos_real:,} real and {counted(kept.videos_fake, 'fake video')} that did not train it "
                 "(validation videos)",
             )
         )

@@ -26,6 +26,7 @@ from dfd_train.predict.words import CAUTION, exact_percent, moment, percent, sen
 from dfd_train.predict.worst import Marked
 from dfd_train.report.files import write_text
 from ffpp_prep.text.pages import environment
+from ffpp_prep.text.units import counted
 
 EMBEDDED_VIDEO = 8 << 20  # bytes; a longer one stays beside the page
 SHOWN_SIDE = 640  # pixels of the longer side, at least
@@ -302,6 +303,8 @@ def _environment() -> Environment:
     found = environment("dfd_train.predict")
     found.filters["percent"] = percent
     found.filters["short_percent"] = short_percent
+    found.filters["counted"] = counted
+    found.filters["grouped"] = "{:,}".format
     found.finalize = _unbroken
     return found
 

@@ -211,7 +211,7 @@ def _differences(old: Result, new: Result, old_frames: Path, new_frames: Path) -
     if before[keys].to_numpy().tolist() != now[keys].to_numpy().tolist():
         return [
             *wrong,
-            f"faces in {counted(len(before), 'place')}, now in {len(now)}, not the same ones",
+            f"faces in {counted(len(before), 'place')}, now in {len(now):,}, not the same ones",
         ], 0.0
     moved = float(np.abs(before[SIDES] - now[SIDES]).max(axis=None)) if len(before) else 0.0
     if moved > 1.0:

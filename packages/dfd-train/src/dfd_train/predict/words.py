@@ -65,7 +65,7 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: b
         carried = ", with the places of faces carried over between searched frames" * bool(followed)
         says = [
             f"Of {counted(media.frames, 'frame')}, {_were(media.frames_looked_at)} searched for faces. "
-            f"{_were(chosen)} chosen to be scored{carried}; {media.frames_scored} of the {chosen} showed a face."
+            f"{_were(chosen)} chosen to be scored{carried}; {media.frames_scored:,} of the {chosen:,} showed a face."
             + " What shows only in the other frames was missed."
             * some
         ]
@@ -77,7 +77,7 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: b
             seconds = sum(one.end_s - one.start_s for one in faceless)
             says.append(
                 f"No face was scored in {seconds:.1f} of {media.duration:.1f} seconds: {spans}"
-                f"{f', and {more} more in result.json' if more > 0 else ''}."
+                f"{f', and {more:,} more in result.json' if more > 0 else ''}."
                 + " The score says nothing about them."
                 * answered
             )
@@ -102,7 +102,7 @@ def looked_at(media: Media, faceless: Sequence[Span], left_out: int, answered: b
 
 
 def _were(number: int) -> str:
-    return f"{number} {'was' if number == 1 else 'were'}"
+    return f"{number:,} {'was' if number == 1 else 'were'}"
 
 
 def moment(seconds: float) -> str:
@@ -131,8 +131,8 @@ def _compared(value: float, known: Calibration | None, kind: str) -> list[str]:
         if count < FEW_VIDEOS
     )
     return [
-        f"Its percentages were set on {known.videos_fake} fake and {counted(known.videos_real, 'real video')} that did "
-        f"not train it: of those, {_part(fake, known.videos_fake, 'fake')} and "
+        f"Its percentages were set on {known.videos_fake:,} fake and {counted(known.videos_real, 'real video')} that "
+        f"did not train it: of those, {_part(fake, known.videos_fake, 'fake')} and "
         f"{_part(real, known.videos_real, 'real')} "
         f"scored {'at least as high' if high else 'lower'}.",
         *([f"Too few videos to mean much: {few}."] if few else []),
@@ -147,7 +147,7 @@ def _compared(value: float, known: Calibration | None, kind: str) -> list[str]:
 def _part(share: float, videos: int, word: str) -> str:
     """Returns a share of some videos: counted where they are few."""
     if videos < FEW_VIDEOS:
-        return f"{round(share * videos)} of {counted(videos, word)}"
+        return f"{round(share * videos):,} of {counted(videos, word)}"
     return f"{percent(share)} of the {word} ones"
 
 

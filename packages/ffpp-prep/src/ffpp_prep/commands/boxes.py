@@ -61,7 +61,7 @@ def _left(options: argparse.Namespace) -> Outcome:
     work = scanned(options)
     videos = set(read_scan(work)["video_id"])
     left = len(videos - passed_over(work, BoxStore(work), options.retry_failed))
-    print(f"boxes: {left} of {counted(len(videos), 'video')} left; nothing was written")
+    print(f"boxes: {left:,} of {counted(len(videos), 'video')} left; nothing was written")
     return Outcome(ExitStatus.OK, {"videos": len(videos), "left": left})
 
 
@@ -111,11 +111,11 @@ def _print(summary: BoxesSummary, work: Path) -> None:
     from ffpp_prep.work.failures import failure_lines
 
     done = (
-        ", ".join(f"{n} {status}" for status, n in sorted(summary.statuses.items())) or "nothing left to do"
+        ", ".join(f"{n:,} {status}" for status, n in sorted(summary.statuses.items())) or "nothing left to do"
     )
     rate = f" ({summary.frames / summary.seconds:.1f} frames/s)" if summary.frames else ""
     print(
-        f"boxes: {done}; {summary.skipped} done before; {counted(summary.frames, 'frame')}{rate} -> {work / 'boxes'}"
+        f"boxes: {done}; {summary.skipped:,} done before; {counted(summary.frames, 'frame')}{rate} -> {work / 'boxes'}"
     )
     for line in failure_lines(summary.failures, work):
         print(line)

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> Outcome:
 def _print(found: Comparison) -> None:
     from ffpp_prep.digests.compare import KINDS
 
-    print(f"check-digest: {found.rows} {found.kind} of {counted(found.videos, 'video')} in the digest")
+    print(f"check-digest: {found.rows:,} {found.kind} of {counted(found.videos, 'video')} in the digest")
     for one in found.found:
         said = "; ".join(text for text in (KINDS[one.kind], one.detail) if text)
         print(f"  {one.kind:<15} {one.rows:>9}" + (f"  {said}" if said else ""))

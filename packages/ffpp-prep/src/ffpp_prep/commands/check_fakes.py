@@ -31,6 +31,9 @@ def add_arguments(parser: Parser) -> None:
     add_csv(parser, "write every fake that is not ok, and why, as a table")
     add_sharing(parser)
     add_retry(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say how many fakes are left, and write nothing"
+    )
 
 
 def run(options: argparse.Namespace) -> Outcome:
@@ -38,14 +41,11 @@ def run(options: argparse.Namespace) -> Outcome:
     from ffpp_prep.work.failures import failure_lines, write_failures
     from ffpp_prep.work.fakes import marked_lines
 
-    work = work_of(options)
+    work, settings = work_of(options), from_flags(FakeSettings, options)
+    if options.dry_run:
+        return _left(work, settings, options.retry_failed)
     summary = check_fakes(
-        work,
-        options.jobs,
-        options.retry_failed,
-        options.timeout,
-        options.scheduler,
-        from_flags(FakeSettings, options),
+        work, options.jobs, options.retry_failed, options.timeout, options.scheduler, settings
     )
     _print(summary, work)
     checks = summary.checks
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> Outcome:
         print(
             f"{counted(int(hidden['faces_unknown'].sum()), 'face')} in {counted(len(hidden), 'video')} are too "
             "compressed to judge, and count as touched; in "
-            f"{(hidden['faces_unknown'] == hidden['faces']).sum()} of these videos that is every face"
+            f"{(hidden['faces_unknown'] == hidden['faces']).sum():,} of these videos that is every face"
         )
     if not summary.asks_compression:
         print(
@@ -83,21 +83,34 @@ def run(options: argparse.Namespace) -> Outcome:
 
 def _print(summary: FakesSummary, work: Path) -> None:
     done = (
-        ", ".join(f"{n} {status}" for status, n in sorted(summary.statuses.items())) or "nothing left to do"
+        ", ".join(f"{n:,} {status}" for status, n in sorted(summary.statuses.items())) or "nothing left to do"
     )
     rate = f" ({summary.frames / summary.seconds:.1f} frames/s)" if summary.frames else ""
     print(
-        f"check-fakes: {done}; {summary.skipped} done before; {counted(summary.frames, 'frame')}{rate} -> "
+        f"check-fakes: {done}; {summary.skipped:,} done before; {counted(summary.frames, 'frame')}{rate} -> "
         f"{work / 'fakes'}"
     )
-    for reason, count in summary.left_out.items():
-        print(f"not measured: {counted(count, 'fake')}, {reason}")
+    _print_left_out(summary.left_out)
     if len(summary.checks):
         columns = ["faces", "faces_untouched", "faces_unknown", "frames_untouched"]
         counts = summary.checks.groupby("method")[columns].sum()
         counts.insert(0, "videos", summary.checks["method"].value_counts())
         counts.index.name = None
         print(counts.rename(columns=lambda name: name.replace("_", " ")).to_string())
+
+
+def _left(work: Path, settings: FakeSettings, retry_failed: bool) -> Outcome:
+    from ffpp_prep.stages.fakes import fakes_left
+
+    left, fakes, left_out = fakes_left(work, retry_failed, settings)
+    print(f"check-fakes: {left:,} of {counted(fakes, 'fake')} left; nothing was written")
+    _print_left_out(left_out)
+    return Outcome(ExitStatus.OK, {"fakes": fakes, "left": left, "left_out": left_out})
+
+
+def _print_left_out(left_out: dict[str, int]) -> None:
+    for reason, count in left_out.items():
+        print(f"not measured: {counted(count, 'fake')}, {reason}")
 
 
 def _failures(checks: pd.DataFrame) -> list[Failure]:
@@ -111,8 +124,8 @@ def _print_some(what: str, checks: pd.DataFrame) -> None:
     print(f"{what}: {counted(len(checks), 'video')}")
     for row in checks.sort_values("faces_untouched", ascending=False).head(LISTED).itertuples():
         print(
-            f"  {row.video_id}: {row.faces_untouched} of {counted(row.faces, 'face')} untouched, "
+            f"  {row.video_id}: {row.faces_untouched:,} of {counted(row.faces, 'face')} untouched, "
             f"{counted(row.changes, 'change')}, {counted(row.switches, 'switch')}"
         )
     if len(checks) > LISTED:
-        print(f"  … and {len(checks) - LISTED} more")
+        print(f"  … and {len(checks) - LISTED:,} more")

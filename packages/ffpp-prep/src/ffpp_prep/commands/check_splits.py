@@ -12,7 +12,7 @@ from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.commands.arguments import add_csv, add_work, work_of
 from ffpp_prep.errors import ExitStatus
 from ffpp_prep.text.typed import typed
-from ffpp_prep.text.units import counted
+from ffpp_prep.text.units import counted, plural
 
 if TYPE_CHECKING:
     from ffpp_prep.datasets.leaks import Audit, Leak
@@ -59,11 +59,11 @@ def _print_kind(kind: str, leaks: list[Leak]) -> None:
     from ffpp_prep.datasets.leaks import KINDS
 
     pairs = sum(leak.pairs for leak in leaks)
-    print(f"{KINDS[kind]}: {len(leaks)}, in {counted(pairs, 'pair')} of videos")
+    print(f"{KINDS[kind]}: {len(leaks):,}, in {counted(pairs, 'pair')} of videos")
     for leak in leaks[:LISTED]:
         print(f"  {leak.line()}")
     if len(leaks) > LISTED:
-        print(f"  … and {len(leaks) - LISTED} more")
+        print(f"  … and {len(leaks) - LISTED:,} more")
 
 
 def _print_summary(audit: Audit) -> None:
@@ -88,5 +88,6 @@ def _print_summary(audit: Audit) -> None:
         if audit.hashed is None
         else f"{counted(audit.hashed, 'file')} of equal size compared"
     )
-    videos = ", ".join(f"{count} {split}" for split, count in audit.videos.items())
-    print(f"check-splits: {counted(len(audit.leaks), 'leak')}; {videos} videos; {content}")
+    videos = ", ".join(f"{count:,} {split}" for split, count in audit.videos.items())
+    videos += f" {plural(sum(audit.videos.values()), 'video')}"
+    print(f"check-splits: {counted(len(audit.leaks), 'leak')}; {videos}; {content}")

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
     kind = "boxes" if options.boxes else "crops"
     rows = make_digest(work, options.out, "boxes" if options.boxes else "crops", options.jobs)
-    print(f"digest: {rows} {kind} -> {options.out}")
+    print(f"digest: {rows:,} {kind} -> {options.out}")
     paths = [
         name for name in read_scan(work)["video_id"] if name.startswith("/") or PureWindowsPath(name).drive
     ]

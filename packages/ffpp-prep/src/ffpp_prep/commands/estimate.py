@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
 def _text(found: Estimate, codec: str) -> str:
     lines = [
-        f"videos   {found.videos}, {duration_text(3600 * found.hours)} of video, about {found.frames:,} "
+        f"videos   {found.videos:,}, {duration_text(3600 * found.hours)} of video, about {found.frames:,} "
         f"{plural(found.frames, 'frame')}",
         f"boxes    about {duration_text(found.boxes_s)} and {size_text(found.boxes_bytes)}: "
         f"{found.detected_frames:,} {plural(found.detected_frames, 'frame')} to detect, "
@@ -60,10 +60,10 @@ def _text(found: Estimate, codec: str) -> str:
         f"{counted(found.faces, 'face')}, if you ask for them",
         f"extract  about {duration_text(found.extract_s)} and {size_text(found.crops_bytes)}: "
         f"{found.crops:,} {plural(found.crops, 'crop')} as {codec}",
-        f"from     the headers of {counted(found.counted, 'video')} and the beginnings of {found.probed}, "
+        f"from     the headers of {counted(found.counted, 'video')} and the beginnings of {found.probed:,}, "
         f"detected and encoded by {counted(found.jobs, 'job')} at once",
     ]
     if found.unreadable:
         some = ", ".join(found.unreadable[:3]) + (", …" if len(found.unreadable) > 3 else "")
-        lines.append(f"note     {len(found.unreadable)} of the {found.counted} can't be opened: {some}")
+        lines.append(f"note     {len(found.unreadable):,} of the {found.counted:,} can't be opened: {some}")
     return "\n".join(lines)

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> Outcome:
     before = summary.pieces - summary.written
     print(
         f"export: {counted(summary.crops, 'crop')} of {counted(summary.videos, 'video')} -> {options.out}"
-        + f" (files and folders there before: {before} of {summary.pieces})" * bool(before)
+        + f" (files and folders there before: {before:,} of {summary.pieces:,})" * bool(before)
     )
     for note in summary.notes:
         print(note)

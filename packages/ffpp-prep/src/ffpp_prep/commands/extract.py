@@ -96,7 +96,7 @@ def _print(summary: ExtractSummary, work: Path) -> None:
     print(f"extract: {written}, {summary.bytes / 1e6:.1f} MB{rate} -> {work / 'faces'}")
     if summary.below_threshold:
         print(
-            f"  {summary.below_threshold} of {counted(summary.crops, 'crop')} below the detector's threshold "
+            f"  {summary.below_threshold:,} of {counted(summary.crops, 'crop')} below the detector's threshold "
             f"{summary.threshold:g}: probably no face; --min-score {summary.threshold:g} leaves them out"
         )
     _print_left_out(summary.left_out, work)

@@ -20,10 +20,23 @@ def add_arguments(parser: Parser) -> None:
     add_csv(parser, "write every video that is not ok, and why, as a table")
     add_sharing(parser)
     add_retry(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say how many videos are left, and write nothing"
+    )
 
 
 def run(options: argparse.Namespace) -> Outcome:
+    if options.dry_run:
+        return _left(work_of(options), options.retry_failed)
     return find(work_of(options), options, options.csv)
+
+
+def _left(work: Path, retry_failed: bool) -> Outcome:
+    from ffpp_prep.stages.landmarks import landmarks_left
+
+    left, videos = landmarks_left(work, retry_failed)
+    print(f"landmarks: {left:,} of {counted(videos, 'video')} left; nothing was written")
+    return Outcome(ExitStatus.OK, {"videos": videos, "left": left})
 
 
 def find(work: Path, options: argparse.Namespace, csv: Path | None = None) -> Outcome:
@@ -33,17 +46,15 @@ def find(work: Path, options: argparse.Namespace, csv: Path | None = None) -> Ou
 
     summary = find_landmarks(work, options.jobs, options.retry_failed, options.timeout, options.scheduler)
     done = (
-        ", ".join(f"{n} {status}" for status, n in sorted(summary.statuses.items())) or "nothing left to do"
+        ", ".join(f"{n:,} {status}" for status, n in sorted(summary.statuses.items())) or "nothing left to do"
     )
     rate = f" ({summary.frames / summary.seconds:.1f} frames/s)" if summary.frames else ""
     print(
-        f"landmarks: {done}; {summary.skipped} done before; "
+        f"landmarks: {done}; {summary.skipped:,} done before; "
         f"{counted(summary.frames, 'frame')}{rate} -> {work / 'landmarks'}"
     )
-    print(
-        f"{counted(summary.faces, 'face')}; the mesh doesn't recognise {summary.faces - summary.faces_flagged} of them "
-        "as faces"
-    )
+    none = summary.faces - summary.faces_flagged
+    print(f"{counted(summary.faces, 'face')}; the mesh doesn't recognise {none:,} of them as faces")
     for line in failure_lines(summary.failures, work, "landmarks"):
         print(line)
     if csv:

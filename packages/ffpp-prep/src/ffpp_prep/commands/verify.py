@@ -38,8 +38,8 @@ def run(options: argparse.Namespace) -> Outcome:
     print(
         f"verify: {counted(found.parts, 'part')} with {counted(found.boxes, 'box')}, "
         f"{counted(found.shards, 'shard')} with {counted(found.crops, 'crop')} ({found.bytes / 1e6:.1f} MB) "
-        f"are sound; {len(found.damage)} damaged"
-        + (f"; {len(found.unread)} could not be read" if found.unread else "")
+        f"are sound; {len(found.damage):,} damaged"
+        + (f"; {len(found.unread):,} could not be read" if found.unread else "")
     )
     if found.damage and options.repair:
         damaged = {damage.file.parent.name for damage in found.damage if damage.remove}

@@ -94,7 +94,9 @@ def _open(videos: Iterable[VideoRecord], dataset: str) -> list[VideoRecord]:
 
 
 def _unused(splits: Splits, videos: Sequence[VideoRecord]) -> str:
-    return f"{sum(splits[v.video_id] == 'unused' for v in videos)} of {counted(len(videos), 'video')} unused"
+    return (
+        f"{sum(splits[v.video_id] == 'unused' for v in videos):,} of {counted(len(videos), 'video')} unused"
+    )
 
 
 def _by_pairs(videos: Iterable[VideoRecord], lists: dict[str, list[tuple[str, str]]]) -> Splits:
@@ -202,6 +204,6 @@ def _celebdf_note(test: list[VideoRecord], others: list[VideoRecord], splits: Sp
     shared = _people(test) & _people(v for v in others if splits[v.video_id] != "unused")
     return (
         f"Celeb-DF splits: official test list, the rest person-disjoint between train and val; "
-        f"{_unused(splits, others)}; {len(shared)} of {len(_people(test))} people in the official test list are also "
-        "in train or val, so results on it are not results on unseen people"
+        f"{_unused(splits, others)}; {len(shared):,} of {len(_people(test)):,} people in the official test list are "
+        "also in train or val, so results on it are not results on unseen people"
     )

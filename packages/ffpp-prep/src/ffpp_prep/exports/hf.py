@@ -77,7 +77,7 @@ def finish(prepared: PreparedSet, table: pd.DataFrame, settings: ExportSettings,
     )
     text = (
         f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n\n"
-        f"Face crops that `ffpp-prep export --to hf` wrote, {len(table)} of them. `label`: 1 fake, 0 real; "
+        f"Face crops that `ffpp-prep export --to hf` wrote, {len(table):,} of them. `label`: 1 fake, 0 real; "
         f"`frame` counts a video's frames from 0.\n\n{warning}"
         "The licence is that of the data set that the crops were cut from; most may not be passed on.\n"
     )

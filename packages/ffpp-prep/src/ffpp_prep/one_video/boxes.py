@@ -126,7 +126,7 @@ def detect_video(
     if with_face == 0 or with_face < NO_FACE_SHARE * len(pts):
         status, error = (
             "no_face",
-            "; ".join(filter(None, (f"a face in {with_face} of {counted(len(pts), 'frame')}", error))),
+            "; ".join(filter(None, (f"a face in {with_face:,} of {counted(len(pts), 'frame')}", error))),
         )
     return VideoBoxes(
         video_id=video_id,

@@ -115,7 +115,7 @@ def landmarks_of_video(
     except VideoError as failure:
         return VideoLandmarks(video_id, "open_failed", str(failure))
     if decoded <= last:
-        error = f"frames from {decoded} of {last + 1} could not be decoded any more"
+        error = f"frames from {decoded:,} of {last + 1:,} could not be decoded any more"
     flags = np.array(found.flags, np.float32)
     return VideoLandmarks(
         video_id,

@@ -59,7 +59,7 @@ def choose(videos: pd.DataFrame, count: int) -> list[Section]:
     """
     done = videos[videos["frames_decoded"].fillna(0) > 0].sort_values("video_id")
     worth = _worth_a_look(done)
-    shown = f"{min(count, len(worth))} of {counted(len(worth), 'video')}"
+    shown = f"{min(count, len(worth)):,} of {counted(len(worth), 'video')}"
     note = f"several faces, damaged, or a face in few frames: {shown}"
     sections = [Section("Worth a look", note, _rows(worth.head(count)))]
     methods = sorted(done["method"].unique(), key=lambda name: (name != REAL_METHOD, name))
@@ -67,7 +67,7 @@ def choose(videos: pd.DataFrame, count: int) -> list[Section]:
         own = done[done["method"] == method]
         places = np.unique(np.linspace(0, len(own) - 1, count).round().astype(int))
         sections.append(
-            Section(method, f"{len(places)} of {counted(len(own), 'video')}", _rows(own.iloc[places]))
+            Section(method, f"{len(places):,} of {counted(len(own), 'video')}", _rows(own.iloc[places]))
         )
     return [section for section in sections if section.videos]
 

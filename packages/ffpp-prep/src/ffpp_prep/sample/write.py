@@ -32,9 +32,9 @@ class SampleSummary:
     bytes: int
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{count} {method}" for method, count in sorted(self.videos.items()))
-        size = f"{counted(sum(self.videos.values()), 'video')} of {self.frames} frames, {self.bytes / 1e6:.0f} MB"
-        return f"{self.root}: {size} ({counts}); {NOTICE}"
+        counts = ", ".join(f"{count:,} {method}" for method, count in sorted(self.videos.items()))
+        videos = f"{counted(sum(self.videos.values()), 'video')} of {counted(self.frames, 'frame')}"
+        return f"{self.root}: {videos}, {self.bytes / 1e6:.0f} MB ({counts}); {NOTICE}"
 
 
 def write_sample(root: Path, seed: int = 0, jobs: int | None = None, frames: int = FRAMES) -> SampleSummary:

@@ -89,15 +89,12 @@ def check_fakes(
         raise UserError(f"jobs={jobs}: must be at least 1")
     boxes, store = BoxStore(work), FakeStore(work)
     made_with = boxes.made_with()
-    settings = replace(settings or FakeSettings(), boxes=boxes.fingerprint())
-    before = store.settings()
-    if before is not None and "faintest" not in before:
-        settings = replace(settings, faintest=None)  # folders of before it was asked for go on without
+    settings = _settings(boxes, store, settings)
     started = time.monotonic()
     with only_run(work):
         store.begin(settings)
         fakes, left_out = _measurable(read_videos_and_parts(work))
-        done = store.done(but=FAILED if retry_failed else ()) - _unmarked(store, fakes)
+        left = _left(store, fakes, retry_failed)
         tasks = [
             _Task(
                 r.video_id,
@@ -110,8 +107,7 @@ def check_fakes(
                 (int(r.width), int(r.height)),
                 r.mask_path,
             )
-            for r in fakes.itertuples()
-            if r.video_id not in done
+            for r in left.itertuples()
         ]
         statuses: Counter[str] = Counter()
         with ProgressBar(work, "check-fakes", len(tasks), "video") as bar:
@@ -128,6 +124,35 @@ def check_fakes(
     seconds = time.monotonic() - started
     asked = settings.faintest is not None
     return FakesSummary(dict(statuses), len(fakes) - len(tasks), frames, seconds, left_out, checks, asked)
+
+
+def fakes_left(
+    work: str | Path, retry_failed: bool = False, settings: FakeSettings | None = None
+) -> tuple[int, int, dict[str, int]]:
+    """Returns how many fakes `check_fakes` would measure, how many can be measured, and why others can't; writes
+    nothing.
+
+    Raises:
+        UserError: no boxes, or checks of other boxes or with other settings.
+    """
+    boxes, store = BoxStore(Path(work)), FakeStore(Path(work))
+    boxes.made_with()
+    store.refuse_other(_settings(boxes, store, settings))
+    fakes, left_out = _measurable(read_videos_and_parts(work))
+    return len(_left(store, fakes, retry_failed)), len(fakes), left_out
+
+
+def _settings(boxes: BoxStore, store: FakeStore, settings: FakeSettings | None) -> FakeSettings:
+    settings = replace(settings or FakeSettings(), boxes=boxes.fingerprint())
+    before = store.settings()
+    if before is not None and "faintest" not in before:
+        return replace(settings, faintest=None)  # folders of before it was asked for go on without
+    return settings
+
+
+def _left(store: FakeStore, fakes: pd.DataFrame, retry_failed: bool) -> pd.DataFrame:
+    done = store.done(but=FAILED if retry_failed else ()) - _unmarked(store, fakes)
+    return fakes[~fakes["video_id"].isin(done)]
 
 
 def _unmarked(store: FakeStore, fakes: pd.DataFrame) -> set[str]:

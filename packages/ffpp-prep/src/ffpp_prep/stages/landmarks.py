@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+import pandas as pd
+
 from ffpp_prep.detector.embedded import MESH
 from ffpp_prep.detector.mesh import FaceMesh
 from ffpp_prep.errors import UserError
@@ -68,17 +70,14 @@ def find_landmarks(
         raise UserError(f"--jobs {jobs}: must be at least 1")
     boxes, store = BoxStore(work), LandmarkStore(work)
     decoder = boxes.made_with().get("decoder", "pyav")
-    settings = LandmarkSettings(MESH.sha256, boxes.fingerprint())
+    settings = _settings(boxes)
     started = time.monotonic()
     with only_run(work):
         store.begin(settings)
-        videos = read_videos_and_parts(work)
-        videos = videos[videos["status"].isin(USABLE)]
-        done = store.done(but=FAILED if retry_failed else ())
+        videos, left = _usable_and_left(store, retry_failed)
         tasks = [
             _Task(row.video_id, row.path, work, row.part, decoder, (int(row.width), int(row.height)))
-            for row in videos.itertuples()
-            if row.video_id not in done
+            for row in left.itertuples()
         ]
         statuses: Counter[str] = Counter()
         with ProgressBar(work, "landmarks", len(tasks), "video") as bar:
@@ -102,6 +101,32 @@ def find_landmarks(
         int(status["faces_flagged"].sum()),
         tuple(failed[["video_id", "status", "error"]].itertuples(index=False, name=None)),
     )
+
+
+def landmarks_left(work: str | Path, retry_failed: bool = False) -> tuple[int, int]:
+    """Returns in how many videos `find_landmarks` would look for points, and how many have boxes to look in; writes
+    nothing.
+
+    Raises:
+        UserError: no boxes, or landmarks of other boxes.
+    """
+    boxes, store = BoxStore(Path(work)), LandmarkStore(Path(work))
+    boxes.made_with()
+    store.refuse_other(_settings(boxes))
+    videos, left = _usable_and_left(store, retry_failed)
+    return len(left), len(videos)
+
+
+def _settings(boxes: BoxStore) -> LandmarkSettings:
+    return LandmarkSettings(MESH.sha256, boxes.fingerprint())
+
+
+def _usable_and_left(store: LandmarkStore, retry_failed: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns the videos whose boxes can be used, and those of them that have no landmarks yet."""
+    videos = read_videos_and_parts(store.folder.parent)
+    videos = videos[videos["status"].isin(USABLE)]
+    done = store.done(but=FAILED if retry_failed else ())
+    return videos, videos[~videos["video_id"].isin(done)]
 
 
 @cache

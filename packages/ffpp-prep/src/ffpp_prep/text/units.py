@@ -25,8 +25,8 @@ def size_text(size: float) -> str:
 
 
 def counted(number: int, word: str) -> str:
-    """Returns a number of things: 1 frame, 2 frames."""
-    return f"{number} {plural(number, word)}"
+    """Returns a number of things: 1 frame, 2 frames, 1,000 frames."""
+    return f"{number:,} {plural(number, word)}"
 
 
 def plural(number: int, word: str) -> str:

@@ -60,7 +60,7 @@ class DecordReader:
             raise DecodeFailed(f"decord: several frames have the same presentation time; {ADVICE}")
         if times.hidden or len(found) != len(times.pts):
             raise DecodeFailed(
-                f"decord: counts {counted(len(found), 'frame')} but {len(times.pts)} are shown; {ADVICE}"
+                f"decord: counts {counted(len(found), 'frame')} but {len(times.pts):,} are shown; {ADVICE}"
             )
         if not np.allclose(found, np.array(times.seconds, np.float32), rtol=1e-6, atol=1e-6):
             raise DecodeFailed(f"decord: its presentation times are not those of the packets; {ADVICE}")

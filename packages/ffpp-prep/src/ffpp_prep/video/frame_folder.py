@@ -94,7 +94,7 @@ class PictureReader:
                 self.error = spent
                 return
         if lost:
-            self.error = f"{lost} of {counted(len(self._pictures), 'picture')} could not be read: {reason}"
+            self.error = f"{lost:,} of {counted(len(self._pictures), 'picture')} could not be read: {reason}"
 
 
 def read_picture(path: Path, frame: int, number: int | None = None) -> NDArray[np.uint8]:

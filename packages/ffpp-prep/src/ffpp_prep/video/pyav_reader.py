@@ -206,7 +206,7 @@ class _Read:
         gave_frames = decoded >= 0.9 * (self._packets - self._hidden)
         whole = not made_up and self._reaches_the_end() and gave_frames
         if self._packets < indexed or (decoded < announced and not whole):
-            yield f"the container announces {counted(announced, 'frame')}, {decoded} could be decoded"
+            yield f"the container announces {counted(announced, 'frame')}, {decoded:,} could be decoded"
         if self._cut:
             yield f"incomplete: {counted(self._cut, 'packet')}"
 

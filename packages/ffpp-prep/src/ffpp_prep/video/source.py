@@ -127,7 +127,7 @@ def open_source(path: Path) -> Source:
     hidden = every - shown
     if hidden <= shown or (shown and not slow):
         whole.container.close()
-        listed = f"its edit list hides {hidden} of {counted(every, 'frame')}, here as in players"
+        listed = f"its edit list hides {hidden:,} of {counted(every, 'frame')}, here as in players"
         return source.noting(listed if hidden > shown else "")
     source.container.close()
     which = "most frames of a very slow video" if shown else "all frames"

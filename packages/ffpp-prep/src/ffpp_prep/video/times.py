@@ -69,7 +69,7 @@ class FrameTimes:
         if not self._mended:
             return ""
         return (
-            f"no usable time in {self._mended} of {counted(self._frames, 'frame')}; "
+            f"no usable time in {self._mended:,} of {counted(self._frames, 'frame')}; "
             f"each was counted as 1/{self.rate:g} of a second"
         )
 

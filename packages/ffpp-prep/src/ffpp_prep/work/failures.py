@@ -24,7 +24,7 @@ def failure_lines(failures: Iterable[Failure], work: Path, command: str = "statu
             yield f"  {status:13} {video_id}: {error}"
         if len(of_status) > LISTED:
             more = True
-            yield f"  {status:13} … and {len(of_status) - LISTED} more"
+            yield f"  {status:13} … and {len(of_status) - LISTED:,} more"
     if more:
         yield f"  all of them, as a table:  ffpp-prep {command} {work} --csv failures.csv"
 

@@ -41,8 +41,10 @@ def marked_lines(checks: pd.DataFrame) -> list[str]:
     known = several[several["tracks_touched"].str.len().fillna(0) > 0]
     masks = int((known["marked_by"] == "mask").sum())
     line = (
-        f"the manipulated face is known in {len(known)} of {counted(len(several), 'fake')} of several faces"
+        f"the manipulated face is known in {len(known):,} of {counted(len(several), 'fake')} of several faces"
     )
-    line += f", in {masks} of them by the mask"
+    line += f", in {masks:,} of them by the mask"
     old = int(several["marked_by"].isna().sum())
-    return [line + (f"; {old} were measured before tracks were marked: run check-fakes again" if old else "")]
+    return [
+        line + (f"; {old:,} were measured before tracks were marked: run check-fakes again" if old else "")
+    ]

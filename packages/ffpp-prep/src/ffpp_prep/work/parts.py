@@ -80,10 +80,18 @@ class PartStore(Generic[Result]):
             UserError: the parts there were made with others.
         """
         self.sweep()
+        self.refuse_other(settings, built_on)
+        self._gather()
+
+    def refuse_other(self, settings: Any, built_on: Sequence[Path] = ()) -> None:
+        """Refuses settings that aren't those of the parts there, as `begin` does, and changes nothing.
+
+        Raises:
+            UserError: they are others.
+        """
         before = self.settings()
         if before is not None:
             refuse_other_settings(self.folder, before, settings, built_on)
-        self._gather()
 
     def sweep(self) -> None:
         """Removes data files without their commit; only for the run that holds the lock."""

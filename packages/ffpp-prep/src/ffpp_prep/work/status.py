@@ -60,7 +60,7 @@ def status_text(work: str | Path) -> str:
         flagged = int(done["multiple_faces"].sum())
         lines += [
             "",
-            f"{counted(frames, 'frame')} decoded; a face in {int(done['frames_with_face'].sum())} of them; "
+            f"{counted(frames, 'frame')} decoded; a face in {int(done['frames_with_face'].sum()):,} of them; "
             f"{counted(flagged, 'video')} with multiple faces; {by}",
         ]
     if failed := failures_of(videos):
@@ -106,7 +106,7 @@ def _landmarks(work: Path) -> list[str]:
     faces, none = int(status["faces"].sum()), int((status["faces"] - status["faces_flagged"]).sum())
     failed = int((~status["status"].isin(["ok", "partial"])).sum())
     text = f"landmarks of {counted(faces, 'face')} in {counted(len(status), 'video')}"
-    text += f"; the mesh doesn't recognise {none} of them as faces"
+    text += f"; the mesh doesn't recognise {none:,} of them as faces"
     return ["", text + (f"; {counted(failed, 'video')} failed" if failed else "")]
 
 
@@ -118,9 +118,9 @@ def _fakes(work: Path, videos: pd.DataFrame) -> list[str]:
     if checks.empty:
         return []
     failed = int((~checks["status"].isin(["ok", "partial"])).sum())
-    text = f"{counted(len(checks), 'fake')} measured: {int(checks['faces_untouched'].sum())} of "
+    text = f"{counted(len(checks), 'fake')} measured: {int(checks['faces_untouched'].sum()):,} of "
     text += f"{counted(int(checks['faces'].sum()), 'face')} untouched" + (
-        f"; {failed} failed" if failed else ""
+        f"; {failed:,} failed" if failed else ""
     )
     return ["", text, *marked_lines(checks.merge(videos[["video_id", "frames_multi_face"]], on="video_id"))]
 
@@ -137,7 +137,7 @@ def _faces(work: Path) -> list[str]:
     written = read_summaries(folder, len(shards))
     crops, size = sum(s.crops for s in written), sum(s.bytes for s in written)
     missing = sum(m.count for s in written for m in s.missing)
-    text = f"{len(written)} of {counted(len(shards), 'shard')} written: {counted(crops, 'crop')}"
+    text = f"{len(written):,} of {counted(len(shards), 'shard')} written: {counted(crops, 'crop')}"
     disk = f"disk: boxes {size_text(boxes)}, crops {size_text(size)}; {size_text(free)} free"
     left = sum(piece.stop - piece.first for shard in shards for piece in shard) - crops - missing
     if left and crops:
@@ -152,7 +152,7 @@ def _run(progress: Progress, at_work: bool) -> str:
     per_hour = progress.rate < 1
     rate = f"{progress.rate * (3600 if per_hour else 1):.1f} {plural(2, progress.unit)}/{'h' if per_hour else 's'}"
     took = duration_text(progress.seconds)
-    text = f"{progress.done} of {counted(progress.total, progress.unit)} in {took}, {rate}"
+    text = f"{progress.done:,} of {counted(progress.total, progress.unit)} in {took}, {rate}"
     text += f" ({progress.detail})" if progress.detail else ""
     if not at_work:
         when = datetime.fromtimestamp(progress.updated).astimezone().strftime("%Y-%m-%d %H:%M")

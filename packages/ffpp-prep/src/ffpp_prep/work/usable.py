@@ -51,5 +51,5 @@ def without_altered_frame(videos: pd.DataFrame) -> pd.Series:
 
 def _count(split: str, usable: pd.DataFrame, all_of_it: pd.DataFrame) -> str:
     fakes = int((usable["label"] == 1).sum())
-    text = f"{split} {len(usable) - fakes} real and {fakes} fake"
-    return text if len(usable) == len(all_of_it) else f"{text} of {len(all_of_it)}"
+    text = f"{split} {len(usable) - fakes:,} real and {fakes:,} fake"
+    return text if len(usable) == len(all_of_it) else f"{text} of {len(all_of_it):,}"

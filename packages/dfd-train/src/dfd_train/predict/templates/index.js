@@ -13,6 +13,7 @@ const chosen = document.querySelector("#chosen");
 const count = document.querySelector("#count");
 const more = document.querySelector("#more");
 const names = new Intl.Collator(undefined, { numeric: true }); // made once: 10,000 names are in order in a second
+const grouped = (number) => number.toLocaleString("en"); // 10,000
 const heads = [...document.querySelectorAll(".files th")];
 
 function show(most = MOST) {
@@ -22,9 +23,9 @@ function show(most = MOST) {
   const shown = document.createDocumentFragment();
   for (const { row } of found.slice(0, most)) shown.append(row);
   body.replaceChildren(shown);
-  count.textContent = body.rows.length === rows.length ? "" : `${body.rows.length} of ${rows.length} shown`;
+  count.textContent = body.rows.length === rows.length ? "" : `${grouped(body.rows.length)} of ${grouped(rows.length)} shown`;
   more.hidden = found.length <= most;
-  more.textContent = `Show all ${found.length}`;
+  more.textContent = `Show all ${grouped(found.length)}`;
 }
 
 function order(column, falling) {

@@ -76,7 +76,7 @@ def read(tree: Tree) -> Listing:
         notes.append(f"{TEST_LIST} not found: no official test videos are known")
     absent = len(listed) - len(of_list)
     if absent:
-        notes.append(f"{absent} of {counted(len(listed), 'official test video')} not on disk")
+        notes.append(f"{absent:,} of {counted(len(listed), 'official test video')} not on disk")
     unnamed = sum(bool(v.label and not v.target_id) for v in videos)
     if unnamed:
         notes.append(f"{counted(unnamed, 'synthesised video')} with a name outside the data set's pattern")

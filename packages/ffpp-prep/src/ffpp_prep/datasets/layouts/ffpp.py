@@ -168,7 +168,7 @@ def _notes(originals: Iterable[VideoRecord], fakes: list[VideoRecord]) -> Iterat
     )
     for compression in sorted({compression for compression, _ in present}):
         counts = [(part, present[compression, part], whole) for part, whole in COMPLETE.items()]
-        lacking = [f"{part} {count} of {whole}" for part, count, whole in counts if count < whole]
+        lacking = [f"{part} {count:,} of {whole:,}" for part, count, whole in counts if count < whole]
         if lacking:
             yield f"{compression} is incomplete: {', '.join(lacking)}"
     unnamed = [v for v in fakes if not v.target_id]

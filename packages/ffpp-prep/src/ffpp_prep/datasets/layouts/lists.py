@@ -133,7 +133,7 @@ def absent_note(list_name: str, absent: Sequence[str], listed: int) -> list[str]
     """Says how many videos of a list aren't on the disk; nothing where all are."""
     if not absent:
         return []
-    return [f"{list_name}: {len(absent)} of {counted(listed, 'video')} not on disk (first: {absent[0]!a})"]
+    return [f"{list_name}: {len(absent):,} of {counted(listed, 'video')} not on disk (first: {absent[0]!a})"]
 
 
 def orphans_note(videos: Sequence[Any]) -> list[str]:

@@ -170,7 +170,7 @@ class _Labels:
             unknown = sum(n for v, n in self._values.items() if self._meaning[v] is None)
             raise UserError(
                 f"{self._root}: row {number}: label {value!r} is neither 0, false, real nor 1, true, fake "
-                f"({unknown} of {counted(self._values.total(), 'row')} with such); say what it means:  "
+                f"({unknown:,} of {counted(self._values.total(), 'row')} with such); say what it means:  "
                 f"{_typed(value)}"
             )
         return None if meaning == "skip" else int(meaning == "fake")
@@ -316,8 +316,8 @@ def _why_missing(text: str) -> str:
 def _missing_note(missed: list[str], rows: int, base: Path) -> str:
     """Returns how many files the disk lacks, and what may be the reason."""
     text = (
-        f"{len(missed)} of {counted(rows, 'file')} of the table not on disk (first: {missed[0]!r}); boxes will record "
-        f"open_failed. Relative paths count from {base}"
+        f"{len(missed):,} of {counted(rows, 'file')} of the table not on disk (first: {missed[0]!r}); boxes will "
+        f"record open_failed. Relative paths count from {base}"
     )
     windows = sum(bool(WINDOWS.match(path)) for path in missed)
     if windows:

@@ -139,7 +139,7 @@ def _count_boxes(videos: pd.DataFrame, rows: PartRows, settings: dict[str, Any])
     astray = _number(owner[frame != np.arange(len(owner)) - start[owner]], len(videos))
     empty = videos["status"].isin(USABLE).to_numpy() & (decoded == 0)
     for place in np.flatnonzero((number != decoded) | (astray > 0) | empty).tolist():
-        yield place, f"boxes in {counted(int(number[place]), 'frame')}, {decoded[place]} decoded"
+        yield place, f"boxes in {counted(int(number[place]), 'frame')}, {decoded[place]:,} decoded"
     found = best & (rows["score"].astype(np.float64) > settings["threshold"])
     yield from _different(
         videos,

@@ -96,7 +96,7 @@ def _shard(commit: Path, path: Path, settings: CropSettings, beat: Beat) -> Shar
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.stat().st_size != summary.bytes:
-        raise Wrong(path, f"{counted(path.stat().st_size, 'byte')}, not the recorded {summary.bytes}")
+        raise Wrong(path, f"{counted(path.stat().st_size, 'byte')}, not the recorded {summary.bytes:,}")
     if crc32_of(path, beat) != summary.crc32:
         raise Wrong(path, "its CRC-32 is not the recorded one")
     with _opened(path) as file:
@@ -132,14 +132,14 @@ def _against_boxes(path: Path, summary: ShardSummary, task: ShardTask, videos: p
         if name != piece.video_id:
             raise Wrong(path, f"video {row} is not the planned {piece.video_id}")
         if count[row] + missing.get(name, 0) != number:
-            raise Wrong(path, f"{name}: {counted(int(count[row]), 'crop')}, but the plan has {number}")
+            raise Wrong(path, f"{name}: {counted(int(count[row]), 'crop')}, but the plan has {number:,}")
     if len(ids) != len(planned) or not np.array_equal(start, np.cumsum(count) - count):
         raise Wrong(
             path,
-            f"holds {counted(len(ids), 'video')} where the plan has {len(planned)}, or holds them at other positions",
+            f"holds {counted(len(ids), 'video')} where the plan has {len(planned):,}, or holds them at other positions",
         )
     if count.sum() != len(stored):
-        raise Wrong(path, f"{counted(len(stored), 'crop')}, its videos have {count.sum()}")
+        raise Wrong(path, f"{counted(len(stored), 'crop')}, its videos have {count.sum():,}")
     columns = ["frame", "face", "x1", "y1", "x2", "y2"]
     boxes = rows[columns].to_numpy(np.float64)[np.concatenate(planned)]
     owner = np.repeat(np.arange(len(ids)), count)
