@@ -111,7 +111,8 @@ def test_the_time_left_is_that_of_files_still_to_be_scored(folder, out, tmp_path
     monkeypatch.setattr(batch, "write_overview", lambda *_: None)
     files = find_inputs([folder])
 
-    def five_were_there(tasks: Sequence[tuple[Input, Path]]) -> Iterator[Done]:
+    def five_were_there(tasks: Sequence[tuple[Input, Path]], look: Callable[[], object]) -> Iterator[Done]:
+        look()
         for number, (_, place) in enumerate(tasks):
             if number == 5:
                 made[0].start_t -= 100.0
@@ -141,9 +142,11 @@ def test_a_process_that_dies_takes_one_file_with_it(run, folder, tmp_path) -> No
     options = build_parser(PROGRAM).parse_args(asked)
     make = partial(make_job, options)
     tasks = [(file, tmp_path / file.name) for file in find_inputs([folder])]
-    found = predict_at_once(tasks, partial(job_that_dies_at_a_face, make), make(), 2)
+    looks: list[None] = []
+    look = partial(looks.append, None)  # who waits is told of the time that passes
+    found = predict_at_once(tasks, partial(job_that_dies_at_a_face, make), make(), 2, look)
     statuses = {done.result.file: done.result.status for done in found}
-    assert len(statuses) == 6 and statuses.pop("face0.png") == "internal_error"
+    assert len(statuses) == 6 and statuses.pop("face0.png") == "internal_error" and looks
     assert "internal_error" not in statuses.values()
     died = read_result(tmp_path / "face0.png")
     assert died is not None and "the process that scored it died" in died.reason and died.identity == ""

@@ -13,8 +13,9 @@ from ffpp_prep.cli import main
 from ffpp_prep.command_line.program import _NoTerminal
 from ffpp_prep.text import bars
 from ffpp_prep.text.bars import bar
+from ffpp_prep.work import progress as progress_module
 from ffpp_prep.work.lock import only_run
-from ffpp_prep.work.progress import ProgressBar
+from ffpp_prep.work.progress import ProgressBar, read_progress
 from ffpp_prep.work.status import run_lines
 
 
@@ -46,6 +47,17 @@ def test_lines_where_nobody_can_see_a_bar(at_once, capsys) -> None:
 def test_what_takes_no_minute_says_nothing(capsys) -> None:
     assert list(bar(range(1000), "short")) == list(range(1000))
     assert capsys.readouterr().err == ""
+
+
+def test_a_film_that_takes_long_is_no_silence(at_once, monkeypatch, tmp_path: Path, capsys) -> None:
+    monkeypatch.setattr(progress_module, "WRITE_S", 0.0)
+    with ProgressBar(tmp_path, "boxes", 2, "video") as progress:
+        capsys.readouterr()
+        before = read_progress(tmp_path)
+        progress.look()
+        assert capsys.readouterr().err == "boxes: 0 of 2 videos, 0 %\n"
+        after = read_progress(tmp_path)
+    assert before is not None and after is not None and after.seconds > before.seconds
 
 
 def test_a_bar_that_begins_anew_says_nothing(capsys) -> None:

@@ -91,7 +91,17 @@ def tries(log: Path, name: str) -> list[int]:
 
 def run(cluster: Cluster, log: Path, names: list[str], timeout_s: float = 60.0) -> dict[str, str]:
     tasks = [(name, str(log)) for name in names]
-    outcomes = list(run_tasks(work, tasks, timeout_s=timeout_s, scheduler=cluster.address))
+    looks: list[float] = []
+    outcomes = list(
+        run_tasks(
+            work,
+            tasks,
+            timeout_s=timeout_s,
+            scheduler=cluster.address,
+            look=lambda: looks.append(time.monotonic()),
+        )
+    )
+    assert looks  # who waits is told of the time that passes
     assert sorted(o.task[0] for o in outcomes) == sorted(names)  # one outcome each
     return {o.task[0]: o.result if o.lost is None else o.lost.status for o in outcomes}
 

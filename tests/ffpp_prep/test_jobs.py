@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,15 @@ def work(task: tuple[str, Path], beat: Beat) -> str:
     return name.upper()
 
 
-def run(tmp_path: Path, names: list[str], threads: int, timeout_s: float = 30.0) -> dict[str, str]:
+def run(
+    tmp_path: Path,
+    names: list[str],
+    threads: int,
+    timeout_s: float = 30.0,
+    look: Callable[[], None] | None = None,
+) -> dict[str, str]:
     tasks = [(n, tmp_path / "log") for n in names]
-    outcomes = list(run_tasks(work, tasks, jobs=2, timeout_s=timeout_s, threads=threads))
+    outcomes = list(run_tasks(work, tasks, jobs=2, timeout_s=timeout_s, threads=threads, look=look))
     assert sorted(o.task[0] for o in outcomes) == sorted(names)  # one outcome each
     return {o.task[0]: o.result if o.lost is None else o.lost.status for o in outcomes}
 
@@ -63,8 +70,12 @@ def test_a_crash_that_does_not_come_again_costs_nothing(tmp_path: Path, threads:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_hang_costs_one_task_and_slow_work_is_no_hang(tmp_path: Path, threads: int) -> None:
-    results = run(tmp_path, ["slow", "hang", "a"], threads, timeout_s=1.0)
+    looks: list[float] = []
+    results = run(
+        tmp_path, ["slow", "hang", "a"], threads, timeout_s=1.0, look=lambda: looks.append(time.monotonic())
+    )
     assert results == {"slow": "SLOW", "hang": "timeout", "a": "A"}
+    assert len(looks) > 2  # who waits is told of the time that passes
 
 
 @pytest.mark.parametrize(("threads", "jump"), [(1, 1000.0), (3, -1000.0)])

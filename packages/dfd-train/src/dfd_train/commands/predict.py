@@ -198,7 +198,7 @@ def _models(options: argparse.Namespace) -> tuple[Path, ...]:
 
 def _at_once(
     options: argparse.Namespace, job: Job, files: int
-) -> Callable[[Sequence[tuple[Input, Path]]], Iterator[Done]] | None:
+) -> Callable[[Sequence[tuple[Input, Path]], Callable[[], object]], Iterator[Done]] | None:
     """Returns what scores several files at once, where that was asked for."""
     if (jobs := min(options.jobs, files)) == 1:
         return None
@@ -206,7 +206,7 @@ def _at_once(
 
     asked = {name: value for name, value in vars(options).items() if name not in ("run", "emit")}
     make = partial(make_job, argparse.Namespace(**asked))
-    return lambda tasks: predict_at_once(tasks, make, job, jobs)
+    return lambda tasks, look: predict_at_once(tasks, make, job, jobs, look)
 
 
 def explainer_of(options: argparse.Namespace, scorers: Sequence[Scorer]) -> Explainer | None:

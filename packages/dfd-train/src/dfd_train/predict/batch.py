@@ -73,14 +73,15 @@ def predict_files(
     out: Path,
     job: Job,
     report: Callable[[Done], None] = lambda done: None,
-    at_once: Callable[[Sequence[tuple[Input, Path]]], Iterator[Done]] | None = None,
+    at_once: Callable[[Sequence[tuple[Input, Path]], Callable[[], object]], Iterator[Done]] | None = None,
 ) -> Counter[Status]:
     """Scores files into `out`/NAME/, and writes summary.csv and index.html over all answers in `out`, earlier ones too.
 
     A file whose folder already holds its answer, from the same bytes, models and rates, is not scored again; a
     namesake from elsewhere gets a folder of its own, NAME-2. One that can't be read is an answer too, and so is one at
     which this program fails. `report` is called after each; returned is how many came out how.
-    at_once: what scores several at once, see `predict.parallel`; else it is one after the other.
+    at_once: what scores several at once, and calls its second argument now and then while files are being scored, see
+        `predict.parallel`; else it is one after the other.
     Raises: OSError where results can't be written; table and index then stand over what was.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -90,10 +91,10 @@ def predict_files(
     progress = bar(total=len(files), desc="files", unit="file", shown=len(files) > 1)
     try:
         with progress:
-            for done in at_once(tasks) if at_once else _in_turn(tasks, job):
+            for done in at_once(tasks, progress.refresh) if at_once else _in_turn(tasks, job):
                 counts[done.result.status] += 1
                 shown = ", ".join(
-                    f"{counts[name]} {name.replace('_', ' ')}" for name in STATUSES if counts[name]
+                    f"{counts[name]:,} {name.replace('_', ' ')}" for name in STATUSES if counts[name]
                 )
                 progress.set_postfix_str(shown, refresh=False)
                 report(done)

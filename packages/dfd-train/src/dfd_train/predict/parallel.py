@@ -18,26 +18,30 @@ from dfd_train.predict.batch import Done, Job, Stages, failed, predict_file
 from dfd_train.predict.inputs import Input
 from ffpp_prep.machine import cores
 
+LOOK_S = 5.0
 Task = tuple[Input, Path]
 """a file and the folder of its answer"""
 
 _job: Job  # of a worker process
 
 
-def predict_at_once(tasks: Sequence[Task], make: Callable[[], Job], job: Job, jobs: int) -> Iterator[Done]:
+def predict_at_once(
+    tasks: Sequence[Task], make: Callable[[], Job], job: Job, jobs: int, look: Callable[[], object]
+) -> Iterator[Done]:
     """Yields the answers of several processes, as they come.
 
     A process that dies, of a library's crash or for want of memory, takes only the files in hand with it: each is tried
     again alone, and one at which a process dies again gets that as its answer.
 
     make: makes the job in a worker; can be pickled. job: the same in this process, for such answers.
+    look: is called every few seconds while files are being scored.
     """
     left, suspects = deque(tasks), deque[Task]()
     while left or suspects:
         alone = bool(suspects)
         own = deque([suspects.popleft()]) if alone else left
         try:
-            yield from _through_a_pool(own, make, 1 if alone else jobs)
+            yield from _through_a_pool(own, make, 1 if alone else jobs, look)
         except _Died as died:
             if alone:
                 ((file, folder),) = died.in_hand
@@ -59,7 +63,9 @@ class _Died(Exception):
         self.in_hand = in_hand
 
 
-def _through_a_pool(tasks: deque[Task], make: Callable[[], Job], jobs: int) -> Iterator[Done]:
+def _through_a_pool(
+    tasks: deque[Task], make: Callable[[], Job], jobs: int, look: Callable[[], object]
+) -> Iterator[Done]:
     """Takes tasks from the left, no more than there are workers at a time, so that it is known what is in hand."""
     running: dict[Future[Done], Task] = {}
     with _pool(make, jobs) as pool:
@@ -70,7 +76,8 @@ def _through_a_pool(tasks: deque[Task], make: Callable[[], Job], jobs: int) -> I
                     running[pool.submit(_predict, *task)] = task
                 except BrokenProcessPool:
                     raise _Died([task, *running.values()]) from None
-            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            ended, _ = wait(running, LOOK_S, FIRST_COMPLETED)
+            look()
             in_hand = list(running.values())
             for future in ended:
                 try:

@@ -23,6 +23,7 @@ def run_tasks(
     threads: int = 1,
     devices: Sequence[str] = (),
     shared: Path | None = None,
+    look: Callable[[], None] | None = None,
 ) -> Iterator[TaskOutcome[Task, Result]]:
     """Yields an outcome for each task, as they finish.
 
@@ -35,6 +36,7 @@ def run_tasks(
         threads: tasks that each worker process of this machine has at work at once, a thread each.
         devices: CUDA_VISIBLE_DEVICES of each of the `jobs` processes; empty leaves it as it is.
         shared: a folder that a cluster's workers must see as it is here.
+        look: is called about twice a second while tasks are at work.
 
     Raises:
         ffpp_prep.errors.UserError: the scheduler doesn't answer, Dask isn't installed, or a worker sees another folder.
@@ -44,7 +46,7 @@ def run_tasks(
     if scheduler:
         from ffpp_prep.jobs.cluster import run_on_cluster
 
-        return run_on_cluster(function, tasks, timeout_s, scheduler, shared)
+        return run_on_cluster(function, tasks, timeout_s, scheduler, shared, look)
     from ffpp_prep.jobs.local import run_here
 
-    return run_here(function, tasks, jobs, timeout_s, threads, devices)
+    return run_here(function, tasks, jobs, timeout_s, threads, devices, look)

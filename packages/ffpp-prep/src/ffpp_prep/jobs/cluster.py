@@ -53,12 +53,13 @@ def run_on_cluster(
     timeout_s: float,
     scheduler: str,
     shared: Path | None = None,
+    look: Callable[[], None] | None = None,
 ) -> Iterator[TaskOutcome[Task, Result]]:
     """See `ffpp_prep.jobs.run_tasks`."""
     client = _connect(scheduler)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its news come as outcomes or errors
     with client, same_folder(shared) as token:
-        cluster = _Cluster(client, function, timeout_s, scheduler, token)
+        cluster = _Cluster(client, function, timeout_s, scheduler, token, look)
         suspects: list[int] = []
         try:
             require_same_version(client, scheduler, __version__)
@@ -97,8 +98,10 @@ class _Cluster:
         timeout_s: float,
         scheduler: str,
         token: Token | None,
+        look: Callable[[], None] | None,
     ) -> None:
         self._client = client
+        self._look = look
         self._token = token
         self._workers = ClusterWorkers(scheduler)
         self._function = function
@@ -119,6 +122,8 @@ class _Cluster:
                 self._fill(running, waiting, tasks)
                 if not running:
                     return
+                if self._look:
+                    self._look()
                 for future in wait_a_moment(list(running)):
                     index = running.pop(future)
                     self._beats.pop(future.key, None)

@@ -36,10 +36,11 @@ def run_here(
     timeout_s: float,
     threads: int = 1,
     devices: Sequence[str] = (),
+    look: Callable[[], None] | None = None,
 ) -> Iterator[TaskOutcome[Task, Result]]:
     """See `ffpp_prep.jobs.run_tasks`."""
     with tempfile.TemporaryDirectory(prefix="ffpp-prep-") as markers:
-        pool = _Pool(function, partial(_executor, jobs, threads, devices), timeout_s, Path(markers))
+        pool = _Pool(function, partial(_executor, jobs, threads, devices), timeout_s, Path(markers), look)
         try:
             suspects: list[int] = []
             waiting = list(range(len(tasks)))[::-1]
@@ -73,12 +74,18 @@ class _Pool:
     """An executor that is made anew after it broke."""
 
     def __init__(
-        self, function: Callable[..., Any], make: Callable[[], Executor], timeout_s: float, markers: Path
+        self,
+        function: Callable[..., Any],
+        make: Callable[[], Executor],
+        timeout_s: float,
+        markers: Path,
+        look: Callable[[], None] | None,
     ) -> None:
         self._function = function
         self._make = make
         self._timeout_s = timeout_s
         self._markers = markers
+        self._look = look
         self._executor: Executor | None = None
         self._hung: set[int] = set()
         self._false_starts = 0  # times in a row that the pool broke before any task began
@@ -93,6 +100,8 @@ class _Pool:
                 index = waiting.pop()
                 running[self._submit(index, tasks[index])] = index
             finished, _ = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED)
+            if self._look:
+                self._look()
             broken = False
             for future in finished:
                 index = running.pop(future)

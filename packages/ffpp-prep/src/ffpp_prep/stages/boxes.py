@@ -118,6 +118,7 @@ def detect_boxes(
                         crew.threads,
                         crew.devices,
                         work,
+                        bar.look,
                     )
                     frames += collect(outcomes, _given_up, commit, bar, statuses)
         failures = _failures(store)

@@ -102,7 +102,7 @@ def collect(
             frames += result.frames_decoded
             rows += result.rows.num_rows if result.rows is not None else 0
             rate = frames / (time.monotonic() - started)
-            counts = ", ".join(f"{n} {s}" for s, n in sorted(statuses.items()))
+            counts = ", ".join(f"{n:,} {s}" for s, n in sorted(statuses.items()))
             bar.advance(1, f"{rate:.1f} frames/s, {counts}")
             if time.monotonic() - committed > PART_SECONDS or rows > part_rows:
                 flush()

@@ -104,9 +104,9 @@ def extract_faces(
             for number, slices in ((number, plan.shards[number]) for number in plan.left(False))
         ]
         total = sum(piece.stop - piece.first for task in tasks for piece in task.slices)
-        outcomes = run_tasks(_extract, tasks, jobs, timeout_s, scheduler, shared=work)
         try:
             with ProgressBar(work, "extract", total, "crop") as bar:
+                outcomes = run_tasks(_extract, tasks, jobs, timeout_s, scheduler, shared=work, look=bar.look)
                 lost = _collect(outcomes, bar)
         finally:
             sweep(folder)  # what killed workers left

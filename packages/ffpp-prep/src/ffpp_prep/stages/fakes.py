@@ -111,7 +111,11 @@ def check_fakes(
         ]
         statuses: Counter[str] = Counter()
         with ProgressBar(work, "check-fakes", len(tasks), "video") as bar:
-            outcomes = run_tasks(_check, tasks, jobs, timeout_s, scheduler, shared=work) if tasks else ()
+            outcomes = (
+                run_tasks(_check, tasks, jobs, timeout_s, scheduler, shared=work, look=bar.look)
+                if tasks
+                else ()
+            )
             frames = collect(
                 outcomes, _given_up, lambda part: store.commit_part(part, settings, {}), bar, statuses
             )

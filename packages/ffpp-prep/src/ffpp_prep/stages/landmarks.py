@@ -81,7 +81,11 @@ def find_landmarks(
         ]
         statuses: Counter[str] = Counter()
         with ProgressBar(work, "landmarks", len(tasks), "video") as bar:
-            outcomes = run_tasks(_find, tasks, jobs, timeout_s, scheduler, shared=work) if tasks else ()
+            outcomes = (
+                run_tasks(_find, tasks, jobs, timeout_s, scheduler, shared=work, look=bar.look)
+                if tasks
+                else ()
+            )
             frames = collect(
                 outcomes,
                 _given_up,

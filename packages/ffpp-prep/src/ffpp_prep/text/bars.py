@@ -68,6 +68,7 @@ class _Lines(tqdm):  # type: ignore[misc,type-arg]
         """Writes the line where it is due: not after each line that is printed above a bar, nor when it begins anew."""
         if not nolock and self._time() - self.last_print_t >= self.mininterval:
             self.display()
+            self.last_print_t = self._time()
 
     def clear(self, nolock: bool = False) -> None:
         """Does nothing: whole lines stay."""

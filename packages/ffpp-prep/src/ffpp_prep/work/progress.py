@@ -58,6 +58,12 @@ class ProgressBar:
         self._bar.close()
         self._write()
 
+    def look(self) -> None:
+        """Says how far the run is while nothing more is done, for instance during a long film."""
+        if time.monotonic() - self._written > WRITE_S:
+            self._write()
+            self._bar.refresh()
+
     def advance(self, units: int, detail: str = "") -> None:
         """Counts `units` more as done; `detail` is shown beside them."""
         self._done += units

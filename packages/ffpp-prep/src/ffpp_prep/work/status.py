@@ -152,7 +152,8 @@ def _run(progress: Progress, at_work: bool) -> str:
     per_hour = progress.rate < 1
     rate = f"{progress.rate * (3600 if per_hour else 1):.1f} {plural(2, progress.unit)}/{'h' if per_hour else 's'}"
     took = duration_text(progress.seconds)
-    text = f"{progress.done:,} of {counted(progress.total, progress.unit)} in {took}, {rate}"
+    text = f"{progress.done:,} of {counted(progress.total, progress.unit)} in {took}"
+    text += f", {rate}" if progress.done else ""
     text += f" ({progress.detail})" if progress.detail else ""
     if not at_work:
         when = datetime.fromtimestamp(progress.updated).astimezone().strftime("%Y-%m-%d %H:%M")
