@@ -142,7 +142,7 @@ def fakes_left(
     boxes, store = BoxStore(Path(work)), FakeStore(Path(work))
     boxes.made_with()
     store.refuse_other(_settings(boxes, store, settings))
-    fakes, left_out = _measurable(read_videos_and_parts(work))
+    fakes, left_out = _measurable(read_videos_and_parts(Path(work)))
     return len(_left(store, fakes, retry_failed)), len(fakes), left_out
 
 
