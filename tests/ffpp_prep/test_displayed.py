@@ -100,6 +100,39 @@ def test_boxes_of_before_pixels_were_stretched_keep_their_crops(head: list) -> N
     assert read_frame(talking_head(), 2).shape == (144, 193, 3)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [
+        ("v.mov", "prores_ks", "yuva444p10le"),
+        ("v.mov", "png", "rgba"),
+        ("v.mov", "qtrle", "argb"),
+        ("v.avi", "rawvideo", "bgra"),
+        ("v.mov", "png", "ya8"),
+    ],
+)
+def test_what_is_transparent_is_seen_as_on_white_paper(
+    tmp_path: Path, name: str, codec: str, pixels: str
+) -> None:
+    """A cut-out film hides the colours around it, as a picture does; where nothing is opaque, nobody has set that."""
+    cut_out = np.zeros((64, 64, 4), np.uint8)
+    cut_out[:, 32:] = 204, 204, 204, 255
+    unset = cut_out.copy()
+    unset[..., 3] = 0
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=25, width=64, height=64, pix_fmt=pixels)
+        for picture in (cut_out, unset):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgba")))
+        container.mux(stream.encode())
+    with PyAVReader(tmp_path / name) as reader:
+        frames = [(frame.rgb().astype(int), frame.scaled(32).picture.astype(int)) for frame in reader]
+    for whole, small in frames:
+        background = 255 if whole is frames[0][0] else 0
+        for seen in (whole, small):
+            middle = seen.shape[1] // 2
+            assert np.abs(seen[:, : middle - 4] - background).max() <= 2
+            assert np.abs(seen[:, middle + 4 :] - 204).max() <= 2
+
+
 def joined(path: Path, *parts: Path) -> Path:
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     return path

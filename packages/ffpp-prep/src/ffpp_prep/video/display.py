@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
+import PIL.Image
 from av.sidedata.sidedata import Type
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
@@ -111,8 +112,10 @@ class View:
             if GLANCE < max(small) < max(width, height) and frame.format.name.startswith("yuv"):
                 # Its own planes first: half as many values, and what turns them to RGB unscaled is much the fastest.
                 scaled = frame.reformat(*small, interpolation=CONVERSION, threads=1)
-            converted = scaled.reformat(*small, format="rgb24", interpolation=CONVERSION, threads=1)
-            return Scaled(self._turn.applied(_array(converted)), self.size)
+            through = _may_be_transparent(frame.format)
+            rgb = "rgba" if through else "rgb24"
+            pixels = _array(scaled.reformat(*small, format=rgb, interpolation=CONVERSION, threads=1))
+            return Scaled(self._turn.applied(_on_paper(pixels) if through else pixels), self.size)
         except Exception as error:
             raise DecodeFailed(f"no RGB of a {frame.format.name} frame: {reason_of(error)}") from error
 
@@ -170,6 +173,24 @@ def _turn_of(frame: av.VideoFrame) -> _Turn | None:
     if abs(a) + abs(d) < abs(b) + abs(c):
         return _Turn(True, c < 0, b < 0)
     return _Turn(False, a < 0, d < 0)
+
+
+def _may_be_transparent(pixels: av.VideoFormat) -> bool:
+    return pixels.has_palette or any(component.is_alpha for component in pixels.components)
+
+
+def _on_paper(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Returns RGBA as RGB, what is transparent over white, as in pictures.
+
+    Where nothing is opaque at all, the program that wrote it has left the fourth byte alone.
+    """
+    rgb, opacity = pixels[..., :3], pixels[..., 3]
+    if opacity.min() == 255 or not opacity.any():
+        return np.ascontiguousarray(rgb)
+    seen = PIL.Image.fromarray(pixels)
+    return np.asarray(PIL.Image.alpha_composite(PIL.Image.new("RGBA", seen.size, "white"), seen))[
+        ..., :3
+    ].copy()
 
 
 def _small(frame: av.VideoFrame) -> av.VideoFrame:

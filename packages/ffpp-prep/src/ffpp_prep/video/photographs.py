@@ -56,7 +56,7 @@ BITS, PHOTOMETRIC, PLANES, SAMPLES = 258, 262, 284, 339  # of TIFF
 START_OF_SCAN, BLOCK = b"\xff\xda", 1 << 20
 SAMPLED = 1 << 14  # pixels by which the range of grey levels is told
 BEYOND = 0.01  # share of pixels on either side that may lie outside of it
-SHARES = (1.0, 4.0, 16.0, 64.0)  # what floats may be shares of
+SHARES, PERCENT = (1.0, 4.0, 16.0), 100.0  # what floats may be shares of; without room above for percents
 STRIP = 1 << 21  # pixels that are converted at a time
 MOST_SCANNED = (
     32 * MAX_PIXELS
@@ -271,9 +271,9 @@ class _Levels:
         """Finds those of a picture.
 
         Cameras store 10, 12 or 14 bits in 16, and say nothing of it; floats are shares or levels, some above white. So
-        white is the least that a number of bits can hold and the picture needs, a fourth of 65535 or less where all of
-        it is darker. The brightest few of 32 bits and floats don't count. Where some are negative, the range is from
-        the least to the greatest.
+        white is the least that a number of bits can hold and the picture needs, half of 65535 or less where all of it
+        is darker. The brightest few of 32 bits and floats don't count. Where some are negative, the range is from the
+        least to the greatest.
         """
         tags: Any = getattr(image, "tag_v2", {})
         width, height = image.size
@@ -288,7 +288,8 @@ class _Levels:
         low, high = np.quantile(np.concatenate(found, axis=None), (BEYOND, 1 - BEYOND)).tolist()
         if low < 0 or stored.dtype.itemsize == 2:
             low, high = least, greatest
-        usual = (*SHARES * (stored.dtype.kind == "f"), *(2.0**bits - 1 for bits in range(8, 33, 2)))
+        floats = (*SHARES, PERCENT) * (stored.dtype.kind == "f")
+        usual = (*floats, *(2.0**bits - 1 for bits in range(8, 33)))
         top = (
             high
             if low < 0
