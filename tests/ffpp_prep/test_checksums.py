@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,11 +17,15 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from ffpp_prep.cli import main
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format import table_sizes
 from ffpp_prep.format.checksums import check_zip, read_checked_json, write_checked_json
+from ffpp_prep.format.files import crc32_of, sha256_of
 from ffpp_prep.format.pages import pages
 from ffpp_prep.format.tables import FEW_ROWS, GROUP_ROWS, read_metadata, read_table, write_table
+from ffpp_prep.machine import content_of, reading
+from ffpp_prep.work.lock import only_run
 
 REMEDY = "do this"
 SOME = pa.schema([("video_id", pa.string()), ("score", pa.float32())])
@@ -303,3 +309,32 @@ def test_few_rows_are_written_without_dictionaries(tmp_path: Path) -> None:
     for rows, has in ((80, False), (2 * FEW_ROWS, True)):
         write_table(pa.table({"status": ["ok"] * rows}), tmp_path / "t.parquet")
         assert pq.read_metadata(tmp_path / "t.parquet").row_group(0).column(0).has_dictionary_page is has
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of Unix")
+def test_no_pipe_or_device_in_a_file_s_place_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each file of WORK in turn; what isn't noticed here at once would hang for ever."""
+    work = tmp_path / "work"
+    shutil.copytree(Path(__file__).parents[1] / "old" / "work", work)
+    for path in [path for path in work.rglob("*") if path.is_file()]:
+        kept = path.rename(tmp_path / "kept")
+        os.mkfifo(path)
+        for command in ("status", "verify"):
+            status = main([command, str(work), "-q"])
+            said = capsys.readouterr().err.strip()
+            assert status in (0, 1, 2, 3) and "Traceback" not in said
+            assert status != 2 or ("\n" not in said and path.name in said)
+        path.unlink()
+        kept.rename(path)
+    os.mkfifo(work / "boxes" / "pipe")
+    (work / "boxes" / "zero").symlink_to("/dev/zero")
+    for read in (reading, content_of, crc32_of, sha256_of):
+        for name, kind in (("pipe", "a named pipe"), ("zero", "a device"), ("", "a folder")):
+            with pytest.raises(OSError, match=f"this is {kind}, not a file"):
+                read(work / "boxes" / name)
+    (work / ".lock").unlink()
+    os.mkfifo(work / ".lock")
+    with pytest.raises(FileNotFoundError, match="this is a named pipe"), only_run(work):
+        pass

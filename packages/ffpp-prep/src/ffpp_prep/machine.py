@@ -8,7 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from threading import Lock
 from typing import IO
@@ -17,6 +19,8 @@ import psutil
 
 __all__ = [
     "BROKEN_PIPE",
+    "KINDS",
+    "content_of",
     "cores",
     "end_process",
     "is_running",
@@ -25,11 +29,19 @@ __all__ = [
     "more_open_files",
     "open_to_read",
     "read_at",
+    "reading",
     "sync_file",
     "sync_folder",
 ]
 
 BROKEN_PIPE = 128 + 13  # the status of what SIGPIPE ends, on systems without it too
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 _reading = Lock()  # where a read can't name its place
 # What file systems answer that can't sync a folder (CIFS, 9p, some of FUSE), or whose folders may not be read.
 _NO_SYNC = (
@@ -66,6 +78,29 @@ def open_to_read(path: Path) -> int:
     return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
+def reading(path: Path) -> BufferedReader:
+    """Opens a stored file to be read; what stands in its place without being one is never waited for.
+
+    Raises:
+        FileNotFoundError: there is none, or a pipe or a device.
+        IsADirectoryError: there is a folder.
+        OSError: it can't be opened.
+    """
+    handle = open_to_read(path)
+    kind = stat.S_IFMT(os.fstat(handle).st_mode)
+    if kind != stat.S_IFREG:
+        os.close(handle)
+        number = errno.EISDIR if kind == stat.S_IFDIR else errno.ENOENT
+        raise OSError(number, f"this is {KINDS.get(kind, 'no file')}, not a file", str(path))
+    return os.fdopen(handle, "rb")
+
+
+def content_of(path: Path) -> bytes:
+    """Returns all bytes of a file, opened as `reading` does."""
+    with reading(path) as file:
+        return file.read()
+
+
 def read_at(descriptor: int, size: int, start: int) -> bytes:
     """Returns `size` bytes from `start` on, fewer at the file's end; several threads may read one descriptor.
 
@@ -95,7 +130,7 @@ def more_open_files(wanted: int) -> int:
     return soft
 
 
-def lock(file: int | IO[str], *, shared: bool = False) -> None:
+def lock(file: int | IO[str] | IO[bytes], *, shared: bool = False) -> None:
     """Takes the system's lock of an open file, which ends with the file or the process.
 
     Raises:

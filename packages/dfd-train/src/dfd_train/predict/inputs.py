@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfd_train.errors import UserError
+from ffpp_prep.machine import KINDS
 from ffpp_prep.text.printable import printable
 from ffpp_prep.text.units import counted
 from ffpp_prep.video.animation import is_animated
@@ -41,13 +42,6 @@ LONGEST_NAME = (
 WINDOWS_DEVICES = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 )
-KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 @dataclass(frozen=True)

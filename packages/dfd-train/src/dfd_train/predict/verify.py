@@ -24,6 +24,7 @@ from dfd_train.settings.sections import Precision
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import KEY, parsed_json, without_checksum
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.machine import content_of
 from ffpp_prep.text.printable import printable
 from ffpp_prep.text.units import counted
 
@@ -66,7 +67,7 @@ def read_report(folder: Path) -> Result:
     """Returns what a report's result.json holds. Raises: UserError where it isn't as it was written, OSError."""
     path, remedy = folder / RESULT, "take it from a copy"
     try:
-        written = parsed_json(path.read_bytes(), path, remedy)
+        written = parsed_json(content_of(path), path, remedy)
         result = decoded(without_checksum(written, path, remedy))
         if result.evidence is not None and KEY not in written:
             raise Damaged(path, f"its checksum, {KEY}, is missing", remedy)

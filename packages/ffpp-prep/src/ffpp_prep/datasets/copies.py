@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ffpp_prep.machine import reading
 from ffpp_prep.text.bars import bar
 from ffpp_prep.video import VideoError
 from ffpp_prep.video.frame_folder import content_digest, content_size, is_of_pictures
@@ -61,7 +62,7 @@ def _digests(paths: pd.Series, digest: Callable[[Path], str]) -> tuple[pd.Series
 def _ends(path: Path) -> str:
     if is_of_pictures(path):
         return content_digest(path)
-    with path.open("rb") as file:
+    with reading(path) as file:
         size = file.seek(0, 2)
         file.seek(0)
         first = file.read(EDGE)
@@ -72,7 +73,7 @@ def _ends(path: Path) -> str:
 def _whole(path: Path) -> str:
     if is_of_pictures(path):
         return content_digest(path)
-    with path.open("rb") as file:
+    with reading(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from ffpp_prep.errors import UserError
+from ffpp_prep.machine import content_of
 
 SPLITS = ("train", "val", "test")
 OFFICIAL_ADDRESS = "https://raw.githubusercontent.com/ondyari/FaceForensics/master/dataset/splits"
@@ -66,7 +67,7 @@ def given_actors(folder: Path | None) -> dict[str, str] | None:
 
 def _read(folder: Path, name: str) -> bytes:
     try:
-        return (folder / f"{name}.json").read_bytes()
+        return content_of(folder / f"{name}.json")
     except OSError as error:
         raise UserError(
             f"{folder / name}.json: {error.strerror}; --splits needs train.json, val.json, test.json"

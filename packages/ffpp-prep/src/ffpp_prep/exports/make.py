@@ -21,6 +21,7 @@ from ffpp_prep.format.prepared import PreparedSet, load_prepared
 from ffpp_prep.format.prepared_videos import altered_by_row
 from ffpp_prep.format.schemas import USABLE
 from ffpp_prep.jobs import Beat, run_tasks
+from ffpp_prep.machine import content_of
 from ffpp_prep.settings import ExportSettings
 from ffpp_prep.text.bars import bar
 from ffpp_prep.text.typed import typed
@@ -144,7 +145,7 @@ def _begin(out: Path, prepared: PreparedSet, settings: ExportSettings, crops: in
     path = out / MANIFEST
     if path.is_file():
         try:
-            before = json.loads(path.read_bytes())
+            before = json.loads(content_of(path))
         except ValueError:
             before = None
         same = ("data_fingerprint", "settings")

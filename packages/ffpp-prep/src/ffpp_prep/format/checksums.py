@@ -13,6 +13,7 @@ from typing import Any
 
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.files import crc32, write_json
+from ffpp_prep.machine import content_of, reading
 
 __all__ = [
     "KEY",
@@ -63,7 +64,7 @@ def read_checked_json(path: Path, remedy: str) -> dict[str, Any]:
         Damaged: not JSON, or not what was written.
         OSError: it can't be read.
     """
-    return without_checksum(parsed_json(path.read_bytes(), path, remedy), path, remedy)
+    return without_checksum(parsed_json(content_of(path), path, remedy), path, remedy)
 
 
 def parsed_json(text: bytes | str, path: Path, remedy: str) -> Any:
@@ -87,7 +88,7 @@ def check_zip(path: Path, remedy: str) -> None:
         OSError: it can't be read.
     """
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        with reading(path) as file, zipfile.ZipFile(file) as archive:
             size = file.seek(0, 2)
             for member in archive.infolist():
                 if not 0 <= member.header_offset <= size - member.file_size or member.compress_type:

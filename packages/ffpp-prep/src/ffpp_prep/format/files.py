@@ -15,7 +15,7 @@ from typing import Any
 from imagecodecs import zlibng_crc32
 
 from ffpp_prep.errors import FatalError
-from ffpp_prep.machine import sync_file, sync_folder
+from ffpp_prep.machine import reading, sync_file, sync_folder
 
 __all__ = [
     "BLOCK",
@@ -136,7 +136,7 @@ def sweep(folder: Path) -> None:
 def sha256_of(path: Path, beat: Callable[[], None] = lambda: None) -> str:
     """Returns the SHA-256 of a file in hexadecimal; `beat` is called after each block."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with reading(path) as file:
         while data := file.read(BLOCK):
             digest.update(data)
             beat()
@@ -146,7 +146,7 @@ def sha256_of(path: Path, beat: Callable[[], None] = lambda: None) -> str:
 def crc32_of(path: Path, beat: Callable[[], None] = lambda: None) -> int:
     """Returns the CRC-32 of a file; `beat` is called after each block."""
     value = 0
-    with path.open("rb") as file:
+    with reading(path) as file:
         while data := file.read(BLOCK):
             value = crc32(data, value)
             beat()

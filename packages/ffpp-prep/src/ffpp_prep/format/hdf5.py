@@ -11,6 +11,7 @@ import numpy as np
 
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.files import crc32
+from ffpp_prep.machine import reading
 
 __all__ = ["EVERY", "OTHER", "PER_CROP", "PER_VIDEO", "Kind", "check_index", "open_shard"]
 
@@ -51,7 +52,8 @@ def open_shard(path: Path, remedy: str, names: Collection[str] = EVERY) -> h5py.
         Damaged: not a shard, or one that names other files, or data that can't be in this one.
         OSError: it can't be read.
     """
-    size = path.stat().st_size
+    with reading(path) as stored:
+        size = stored.seek(0, 2)
     try:
         file = _open(path)
         try:
@@ -90,7 +92,7 @@ def check_index(path: Path, blob: tuple[int, int], recorded: int, remedy: str) -
     """
     if blob[1] > path.stat().st_size:
         raise Damaged(path, "its crops would be beyond its end", remedy)
-    with path.open("rb") as file:
+    with reading(path) as file:
         value = crc32(file.read(blob[0]))
         file.seek(blob[1])
         value = crc32(file.read(), value)

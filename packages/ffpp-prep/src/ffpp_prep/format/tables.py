@@ -28,6 +28,7 @@ from ffpp_prep.format.footers import (
     seal,
 )
 from ffpp_prep.format.table_sizes import check_pages, check_texts, is_text
+from ffpp_prep.machine import reading
 
 __all__ = [
     "GROUP_ROWS",
@@ -201,7 +202,7 @@ def _opened(path: Path, remedy: str) -> Iterator[_Opened]:
 
 def _small_in_memory(path: Path) -> IO[bytes]:
     """Opens a file, or what a small one holds."""
-    file = path.open("rb")
+    file = reading(path)
     if file.seek(0, 2) > SMALL:
         return file
     with file:

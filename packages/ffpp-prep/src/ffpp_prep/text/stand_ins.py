@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ffpp_prep.machine import reading
+
 __all__ = ["stand_in"]
 
 _HEAD = 512
@@ -14,7 +16,7 @@ _PAGE = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
 def stand_in(path: Path) -> str:
     """Says what lies in a file's place, and what to do; returns "" where it is neither a pointer nor a page."""
     try:
-        with path.open("rb") as file:
+        with reading(path) as file:
             head = file.read(_HEAD)
     except OSError:
         return ""

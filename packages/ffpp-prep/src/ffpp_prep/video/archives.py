@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from ffpp_prep.machine import reading
 from ffpp_prep.video.interface import OpenFailed, reason_of
 from ffpp_prep.video.picture_names import is_picture
 from ffpp_prep.video.places import is_file
@@ -120,7 +121,7 @@ def _members_of(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInf
 
 
 def _unpacked(archive: Path) -> IO[bytes]:
-    file = archive.open("rb")
+    file = reading(archive)
     head = file.read(6)
     file.seek(0)
     for begins, module in ((b"\x1f\x8b", gzip), (b"BZh", bz2), (b"\xfd7zXZ\0", lzma)):

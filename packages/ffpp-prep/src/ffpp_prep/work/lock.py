@@ -42,6 +42,8 @@ def only_run(folder: Path, who: str = "ffpp-prep") -> Iterator[None]:
         UserError: another run holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if (folder / LOCK).exists():
+        machine.reading(folder / LOCK).close()  # a pipe in its place would be waited for
     with (folder / LOCK).open("a") as file:
         locked = _lock(file, folder, who)
         if locked and not (folder / OWNER).exists():
@@ -62,7 +64,7 @@ def only_run(folder: Path, who: str = "ffpp-prep") -> Iterator[None]:
 def is_at_work(folder: Path) -> bool:
     """Returns whether a run holds the folder's lock right now; one of a killed run on another host counts, too."""
     try:
-        with (folder / LOCK).open() as file:
+        with machine.reading(folder / LOCK) as file:
             machine.lock(file, shared=True)
     except BlockingIOError:
         return True
@@ -125,7 +127,7 @@ class _Owner:
 
 def _owner(path: Path) -> _Owner | None:
     try:
-        process, host = path.read_text(encoding="utf-8").splitlines()[:2]
+        process, host = machine.content_of(path).decode().splitlines()[:2]
         return _Owner(int(process), host)
     except (OSError, ValueError):
         return None

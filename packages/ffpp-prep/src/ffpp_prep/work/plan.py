@@ -15,6 +15,7 @@ from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import parsed_json, without_checksum, write_checked_json
 from ffpp_prep.format.made_with import remedy_of
 from ffpp_prep.format.schemas import FORMAT_VERSION, refuse_version
+from ffpp_prep.machine import content_of
 from ffpp_prep.settings import CropSettings
 from ffpp_prep.work.recorded_settings import fingerprint, fingerprint_of
 
@@ -75,7 +76,7 @@ def holds_shards(folder: Path) -> bool:
 def read_one_plan(path: Path) -> Plan:
     """Reads one of the plan's two files, as `read_plan` does."""
     remedy = remedy_of(path)
-    content = parsed_json(path.read_bytes(), path, remedy)
+    content = parsed_json(content_of(path), path, remedy)
     if isinstance(content, dict):  # a later version may have other checksums
         refuse_version(path, content.get("format_version"))
     content = without_checksum(content, path, remedy)

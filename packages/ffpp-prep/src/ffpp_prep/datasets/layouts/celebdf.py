@@ -23,6 +23,7 @@ from ffpp_prep.datasets.layouts.listing import Listing, RefusedEntry
 from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+from ffpp_prep.machine import content_of
 from ffpp_prep.text.units import counted
 
 CELEBRITIES, STRANGERS, FAKES = "Celeb-real", "YouTube-real", "Celeb-synthesis"
@@ -152,7 +153,7 @@ def _lines(tree: Tree, name: str, refused: list[RefusedEntry]) -> Iterator[_Plac
     """Yields what the lines of a list name; lines that name no video are added to `refused`."""
     path = tree.path(name)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = content_of(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not readable as text ({error})") from error
     home = name.rpartition("/")[0]

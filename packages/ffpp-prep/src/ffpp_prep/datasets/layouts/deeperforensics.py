@@ -15,6 +15,7 @@ from ffpp_prep.datasets.layouts.tree import Tree
 from ffpp_prep.datasets.layouts.words import split_of
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import REAL_METHOD, VideoRecord
+from ffpp_prep.machine import content_of
 from ffpp_prep.text.units import counted
 
 SOURCES, FAKES = "source_videos", "manipulated_videos"
@@ -85,6 +86,6 @@ def _video(tree: Tree, name: str, splits: dict[str, str]) -> VideoRecord | None:
 def _lines(tree: Tree, name: str) -> list[str]:
     path = tree.path(name)
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        return [line.strip() for line in content_of(path).decode("utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not readable as text ({error})") from error

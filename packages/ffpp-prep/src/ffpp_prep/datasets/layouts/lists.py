@@ -15,6 +15,7 @@ from ffpp_prep.datasets.layouts.tree import Tree, has_video_name
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.format.segments import segments_text
+from ffpp_prep.machine import content_of, reading
 from ffpp_prep.text.stand_ins import stand_in
 from ffpp_prep.text.units import counted
 
@@ -90,7 +91,7 @@ def named(tree: Tree, *names: str) -> list[str]:
 def peek(tree: Tree, name: str) -> str:
     """Returns the beginning of a list; "" for one that can't be read."""
     try:
-        with tree.path(name).open("rb") as file:
+        with reading(tree.path(name)) as file:
             return file.read(PEEK).decode("utf-8-sig", errors="replace")
     except OSError:
         return ""
@@ -102,7 +103,7 @@ def read_json(tree: Tree, name: str) -> Any:
     try:
         if path.stat().st_size > LARGEST_JSON:
             raise UserError(f"{path}: {path.stat().st_size:,} bytes; at most {LARGEST_JSON:,} are read")
-        return json.loads(path.read_bytes())
+        return json.loads(content_of(path))
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, UserError):
             raise

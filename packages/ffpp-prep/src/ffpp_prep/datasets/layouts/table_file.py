@@ -14,6 +14,7 @@ import pandas as pd
 
 from ffpp_prep.errors import UserError
 from ffpp_prep.format.tables import read_table
+from ffpp_prep.machine import content_of
 from ffpp_prep.text.stand_ins import stand_in
 from ffpp_prep.text.units import counted
 
@@ -71,7 +72,7 @@ def _parquet(path: Path) -> TableRows:
 
 def _csv(path: Path, unnamed: bool, older: str) -> TableRows:
     csv.field_size_limit(LONGEST_FIELD)
-    lines = _text(path.read_bytes(), older)
+    lines = _text(content_of(path), older)
     if not CONTENT.search(lines):
         raise UserError(f"{path}: not readable as CSV (it is empty)")
     declared = re.match(r"sep=(.)\r?\n", lines)  # what Excel writes and reads
