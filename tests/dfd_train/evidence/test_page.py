@@ -72,6 +72,9 @@ def test_pages_on_a_telephone_and_on_paper(report) -> None:
         assert page.locator(".stills li", has_text="the highest-scoring frame").count() == 1
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 33, 38)"
+        for path in (report / "report.html", report.parent / "index.html"):
+            page.goto(path.as_uri())
+            assert b"file:" not in page.pdf(), "a PDF names no folder of the sender"
         browser.close()
 
 
