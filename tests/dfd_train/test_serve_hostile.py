@@ -282,14 +282,15 @@ def test_other_machines_need_the_token(public) -> None:
         "/?token=",
         "/?token=wrong",
     ):
-        assert public.ask("GET", path)[0] == 403, path
+        assert public.ask("GET", path)[0] == 401, path
     # a person reads a sentence, a program JSON
     status, headers, body = public.ask("GET", "/", Accept="text/html,*/*")
-    assert (status, headers["Content-Type"].split(";")[0]) == (403, "text/html")
+    assert (status, headers["Content-Type"].split(";")[0]) == (401, "text/html")
+    assert headers["WWW-Authenticate"].startswith("Bearer ")
     assert b"<p>Open the address with the token: it was printed where the program was started.</p>" in body
     assert "token" in json.loads(public.ask("GET", "/", Accept="*/*")[2])["error"]
     kind = {"Content_Type": "application/octet-stream"}
-    assert public.ask("POST", "/uploads?name=a.png", b"x", **kind)[0] == 403
+    assert public.ask("POST", "/uploads?name=a.png", b"x", **kind)[0] == 401
     assert not folders(public.out)
     status, headers, _ = public.ask("GET", f"/?token={public.token}")
     assert status == 303 and headers["Location"] == "/"
@@ -298,8 +299,8 @@ def test_other_machines_need_the_token(public) -> None:
     kept = {"Cookie": cookie.partition(";")[0]}
     assert public.ask("GET", "/", **kept)[0] == 200
     assert public.ask("GET", "/about", Authorization=f"Bearer {public.token}")[0] == 200
-    assert public.ask("GET", "/about", Authorization="Bearer é")[0] == 403
-    assert public.ask("GET", "/about", Cookie='=;;\x7f; a="')[0] == 403
+    assert public.ask("GET", "/about", Authorization="Bearer é")[0] == 401
+    assert public.ask("GET", "/about", Cookie='=;;\x7f; a="')[0] == 401
     # under another site's name it is refused with the token too
     assert public.ask("GET", "/", Host="evil.example", **kept)[0] == 403
     assert public.ask("GET", "/", Host=f"evil.example:{public.port}", **kept)[0] == 403
@@ -311,7 +312,7 @@ def test_other_machines_need_the_token(public) -> None:
         assert public.ask("GET", "/", Host=f"{own}:{public.port}", **kept)[0] == 200, own
     status, _, body = public.ask("POST", "/uploads?name=a.png", b"x", **kept, **kind)
     assert status == 201
-    assert public.ask("GET", f"/uploads/{json.loads(body)['id']}")[0] == 403
+    assert public.ask("GET", f"/uploads/{json.loads(body)['id']}")[0] == 401
 
 
 def test_a_model_that_gives_no_numbers_is_said_to(run, tmp_path) -> None:

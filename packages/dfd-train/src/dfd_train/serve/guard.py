@@ -71,7 +71,7 @@ class Access:
             raise Refused(403, "another site's page may not send here")
         if self.token and path != HEALTH and not self._is_known(headers, query):
             raise Refused(
-                403, "open the address with the token: it was printed where the program was started"
+                401, "open the address with the token: it was printed where the program was started"
             )
 
     def brings_token(self, query: str) -> bool:

@@ -25,7 +25,7 @@ def openapi(detectors: Sequence[str], report: Mapping[str, str]) -> dict[str, An
     upload = {"description": "how far the file is", "content": _json({"$ref": "#/components/schemas/Upload"})}
     number = _parameter("number", "path", {"type": "string", "pattern": f"^{NUMBER}$"})
     # also said of every address: a host name, origin or token that is not the server's
-    common = {str(status): refused for status in (400, 403, 405)}
+    common = {str(status): refused for status in (400, 401, 403, 405)}
     missing = {**common, "404": refused}
     return {
         "openapi": "3.1.0",

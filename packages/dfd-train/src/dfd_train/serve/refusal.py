@@ -37,6 +37,7 @@ class Refusal(Response):
 
     def __init__(self, refused: Refused, page: bool = False) -> None:
         headers = {"Connection": "close"} | ({"Retry-After": str(refused.retry_s)} if refused.retry_s else {})
+        headers |= {"WWW-Authenticate": 'Bearer realm="dfd-train serve"'} if refused.status == 401 else {}
         if page:
             content, kind = PAGE.format(html.escape(sentence(str(refused)))), "text/html"
         else:
