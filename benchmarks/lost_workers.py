@@ -1,6 +1,6 @@
 """A data set of DFDC's size on a Dask cluster whose workers are killed: is anything lost, and what memory does it take?
 
-    python benchmarks/lost_workers.py                   # 119,000 videos in 50 parts; half an hour on two cores
+    python benchmarks/lost_workers.py                   # 119,000 videos in 50 parts; an hour on two cores
     python benchmarks/lost_workers.py 5000
     python benchmarks/lost_workers.py --empty           # no clips, and boxes alone: 119,000 short tasks
 
