@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from thesis_program import ThesisNetwork
+from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
 from dfd_train.adopt.card import Keys, cards, find_card
 from dfd_train.adopt.folder import adopt, load_adopted
@@ -459,6 +460,22 @@ def test_which_label_is_fake_is_read_or_asked(labels, fake) -> None:
         assert fake_outputs(labels, (labels[1],)) == (1,)
     else:
         assert fake_outputs(labels, ()) == fake
+
+
+def test_a_classifier_without_names_of_labels_is_asked_for(tmp_path, capsys) -> None:
+    """transformers writes no id2label where there are two labels with its own names."""
+    config = ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32
+    )
+    folder = tmp_path / "model"
+    ViTForImageClassification(config).save_pretrained(folder)
+    ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    assert "id2label" not in (folder / "config.json").read_text()
+    command = ["adopt", "huggingface", "--weights", str(folder), "-o", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert "don't say which mean fake (LABEL_0, LABEL_1): --fake LABEL" in capsys.readouterr().err
+    assert main([*command, "--fake", "LABEL_1"]) == 0
+    assert load_adopted(tmp_path / "out").card.output.fake == (1,)
 
 
 def test_cards_survive_toml(tmp_path) -> None:

@@ -79,7 +79,7 @@ def huggingface_card(folder: Path, wishes: Wishes) -> Card:
         trained_on=(),
         input=input_of_processor(_json(processor), config, processor),
         crop=wishes.crop,
-        parity="logits of transformers' own classifiers and processors on the same crops, weights by a rule",
+        parity="logits of transformers' own classifiers and processors on the same crops",
         remarks=(wishes.remark,),
         arguments={"config": json.dumps(config)},
         output=Output("softmax", fake_outputs(labels, wishes.fake), len(labels)),
@@ -109,7 +109,7 @@ def timm_card(model: str, weights: AuthorsWeights, wishes: Wishes) -> Card:
 
 
 def _labels(config: Mapping[str, Any], folder: Path) -> list[str]:
-    table = config.get("id2label")
+    table = config.get("id2label", _unnamed(config))
     if not isinstance(table, dict) or len(table) < 2:
         raise UserError(
             f"{folder / 'config.json'} has no id2label with two labels or more: it is no classifier"
@@ -123,6 +123,15 @@ def _labels(config: Mapping[str, Any], folder: Path) -> list[str]:
             f"{folder / 'config.json'}: id2label's numbers are {list(table)[:5]}, must count from 0"
         )
     return [by_number[number] for number in range(len(table))]
+
+
+def _unnamed(config: Mapping[str, Any]) -> dict[str, str] | None:
+    """Returns the labels of a classifier whose config.json has none: transformers leaves out its two default ones."""
+    kinds = config.get("architectures")
+    classifies = isinstance(kinds, list) and any(
+        str(kind).endswith("ForImageClassification") for kind in kinds
+    )
+    return {"0": "LABEL_0", "1": "LABEL_1"} if classifies and "num_labels" not in config else None
 
 
 def _timm_folder_card(folder: Path, config: Mapping[str, Any], wishes: Wishes) -> Card:

@@ -69,8 +69,9 @@ def run(options: argparse.Namespace) -> int:
     score = calibration.score
     print(
         f"On {calibration.videos_real:,} real and {counted(calibration.videos_fake, 'fake video')}: "
-        f"the scale is {score.scale.method}, over {score.over}; temperature {calibration.temperature:.2f}, "
-        f"threshold {calibration.threshold:.3f}."
+        f"the scale is {score.scale.method}, over {score.over}, with threshold {calibration.threshold:.3f}. "
+        f"A program that knows no scale but temperature: {calibration.temperature:.2f}, with threshold "
+        f"{calibration.plain_threshold:.3f}."
     )
     print(options.detector)
     return 0
