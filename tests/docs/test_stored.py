@@ -136,4 +136,4 @@ def nothing_is_cut(config: RunConfig, request: EvaluationRequest) -> bool:
     frames = request.frames or config.data.test_frames
     asked = plan_evaluation(tested, frames, config.data.batch_size, benchmark=request.benchmark).batches.spots
     line = crop_sources(prepared, asked, "test", config.train.epochs)
-    return line == f"test: {len(asked)} crops stored, 0 to be cut from videos"
+    return line == f"test: {len(asked):,} crops stored, 0 to be cut from videos"
