@@ -241,6 +241,6 @@ def test_a_fake_that_is_left_out_whole_is_warned_of(small_set_writer, tmp_path, 
     rows[["video_id"]].drop_duplicates().to_parquet(written.work / "fakes/videos-00000.parquet")
     found = untouched_frames(written.work, prepared.rows, trained=fakes[1:])
     assert len(found) == 3
-    assert f"untouched: 1 fakes are left out, because no face in them differs: {names[1]}" in caplog.text
+    assert f"untouched: 1 fake left out, because no face differs: {names[1]}" in caplog.text
     caplog.clear()
     assert untouched_frames(written.work, prepared.rows, trained=fakes[:1]) == found and not caplog.text

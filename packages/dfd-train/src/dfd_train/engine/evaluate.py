@@ -216,7 +216,7 @@ def validation_threshold(run: Path, checkpoint: str, aggregation: Aggregation) -
 def warn_of_known(videos: pd.DataFrame) -> None:
     """Warns of how many of these videos a model has met."""
     chosen = int(videos["split"].isin(("train", "val")).sum())
-    log.warning("all: %d of these videos trained the model or chose its checkpoint", chosen)
+    log.warning("all: %s of these videos trained the model or chose its checkpoint", f"{chosen:,}")
 
 
 def check_split(prepared: PreparedSet, split: str) -> None:

@@ -22,6 +22,7 @@ from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_prediction_facts
 from dfd_train.settings.sections import Device
 from ffpp_prep.format.joined import open_sets
+from ffpp_prep.text.units import counted
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ def compare_on_validation(
         if calibration is None:
             raise UserError("there is no calibration by which to decide")
         videos = prepared.videos[prepared.videos["video_id"].isin(before["video_id"])]
-        log.info("%s: scoring its %d validation videos in %s, to compare", run, len(videos), precision)
+        scored = counted(len(videos), "validation video")
+        log.info("%s: scoring %s in %s, to compare", run, scored, precision)
         scoring = Scoring(
             int(facts["frames_per_video"]),
             model.facts.config.data.batch_size,

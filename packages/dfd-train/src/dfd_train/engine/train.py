@@ -86,7 +86,8 @@ def train(config: RunConfig, out: Path, trust: Sequence[str] = (), *, dry_run: b
     check_folder(folder, config)
     last = read_last(folder)
     if last is not None and is_done(last.facts, config):
-        log.info("%s: all %d epochs are done", out, config.train.epochs)
+        epochs = config.train.epochs
+        log.info("%s: %s done", out, "its only epoch is" if epochs == 1 else f"all {epochs:,} epochs are")
         return folder
     processes = own_processes()
     device = choose_device(config.train.device, processes)

@@ -170,7 +170,8 @@ def _without_several(videos: pd.DataFrame) -> pd.DataFrame:
     several = videos.index.isin(places_of(videos))
     if several.any():
         log.warning(
-            "%d films of several faces are left out: in films encoded again none is marked", several.sum()
+            "%s of several faces left out: in films encoded again none is marked",
+            counted(int(several.sum()), "film"),
         )
     if several.all():
         raise UserError(
@@ -183,7 +184,8 @@ def _with_faces(videos: pd.DataFrame) -> pd.DataFrame:
     """Returns films in which a face was found again. Raises: UserError if there is none."""
     found = videos[videos["status"].isin(USABLE) & (videos["frames_decoded"] > 0)]
     if len(found) < len(videos):
-        log.warning("no face was found again in %d of %d films", len(videos) - len(found), len(videos))
+        lost = len(videos) - len(found)
+        log.warning("no face was found again in %s of %s", f"{lost:,}", counted(len(videos), "film"))
     if found.empty:
         raise UserError(f"no face was found again in any of {counted(len(videos), 'film')}")
     return found

@@ -13,6 +13,7 @@ from ffpp_prep.format.made_with import check_made_of, remedy_of, settings_of
 from ffpp_prep.format.schemas import FAKES_SCHEMA
 from ffpp_prep.format.tables import read_table
 from ffpp_prep.text.typed import typed
+from ffpp_prep.text.units import counted
 
 _VIDEO = pa.schema([("video_id", pa.string())])
 _FACES = pa.schema([*_VIDEO, *(FAKES_SCHEMA.field(name) for name in ("frame", "face", "touched"))])
@@ -59,5 +60,5 @@ def untouched_frames(
     lost = [rows[row] for row in sorted(set(rows.get_indexer(whole)) & set(trained))]
     if lost:
         some = ", ".join(lost[:5]) + (", …" if len(lost) > 5 else "")
-        log.warning("untouched: %d fakes are left out, because no face in them differs: %s", len(lost), some)
+        log.warning("untouched: %s left out, because no face differs: %s", counted(len(lost), "fake"), some)
     return frozenset(spot for spot in found if spot[0] >= 0)
