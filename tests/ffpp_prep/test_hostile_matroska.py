@@ -125,3 +125,21 @@ def test_no_search_begins_anew_for_each_fault(tmp_path: Path, strict: None) -> N
     began = time.thread_time()
     assert "elements" in matroska_index.refusal(path)
     assert time.thread_time() - began < 20
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.webm"])
+def test_a_file_that_is_shorter_than_it_says_is_cut_off(tmp_path: Path, head: list, name: str) -> None:
+    """It announces no frames, but how many bytes it has; a live recording, which doesn't, is whole."""
+    codec = "libvpx" if name == "v.webm" else "libx264"
+    content = encode(tmp_path / name, head[:12], codec=codec).read_bytes()
+    for share in range(1, 11):
+        (tmp_path / name).write_bytes(content[: len(content) * share // 10])
+        with PyAVReader(tmp_path / name) as reader:
+            frames = len(list(reader))
+        assert ("missing at its end" in reader.error) == (share < 10), (share, reader.error)
+    assert frames == 12
+    at = content.index(bytes.fromhex("18538067")) + 4
+    live = content[:at] + b"\x01" + b"\xff" * 7 + content[at + 8 :]
+    (tmp_path / name).write_bytes(live[: len(live) * 9 // 10])
+    with PyAVReader(tmp_path / name) as reader:
+        assert len(list(reader)) > 0 and "missing" not in reader.error

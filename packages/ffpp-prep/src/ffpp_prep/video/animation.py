@@ -26,7 +26,7 @@ __all__ = ["AnimationReader", "is_animated"]
 
 MILLISECOND = 0.001
 PAGE_MS = 1000  # how long a page of a TIFF is shown: each is looked at
-MOST_PAGES = 2000  # Pillow looks for each page's place among those of all before it
+MOST_PAGES = 500  # as long as a film of eight minutes; Pillow looks for each among those before it
 SMALLER_COPY = 1  # bit of TIFF's tag 254: the page is another's thumbnail
 
 

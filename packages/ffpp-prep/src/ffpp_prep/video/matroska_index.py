@@ -30,6 +30,7 @@ _ANY_TOP = re.compile(b"|".join(re.escape(name.to_bytes(4, "big")) for name in _
 MOST_ELEMENTS = 1 << 20  # 130 MB of memory; two days with a cue a second have some 900,000
 LARGE = 8 << 20  # bytes: what is smaller can't cost much more than that either
 BYTES_A_STEP = 64  # of a file, for each element that is looked at beyond as many; frames have more
+_ANY_LENGTH = 1 << 60
 SEARCHED_A_STEP = 256  # bytes: they take as long as an element
 
 
@@ -64,6 +65,20 @@ def refusal(path: Path) -> str:
         except _TooMany:
             return f"more than {MOST_ELEMENTS:,} elements that are no pictures"
     return ""
+
+
+def missing_bytes(path: Path) -> int:
+    """Returns how many bytes a file is shorter than it says; 0 where it says nothing, and of files of other kinds."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        walk = _Walk(file, size)
+        head = walk.element(0, _ANY_LENGTH)
+        if head is None or head.name != _EBML:
+            return 0
+        segment = walk.element(head.end, _ANY_LENGTH)
+    if segment is None or segment.name != _SEGMENT or not segment.known:
+        return 0
+    return max(0, segment.end - size)
 
 
 class _Walk:

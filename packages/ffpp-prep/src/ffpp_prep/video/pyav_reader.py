@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffpp_prep.text.units import counted
+from ffpp_prep.video import matroska_index
 from ffpp_prep.video.budget import Budget
 from ffpp_prep.video.display import GLANCE, View
 from ffpp_prep.video.interface import DecodeFailed, Frame, Scaled, VideoInfo, reason_of
@@ -54,6 +55,7 @@ class PyAVReader:
         self._source = open_source(path)
         self._container, self._stream = self._source.container, self._source.stream
         self._budget = Budget(path.stat().st_size)
+        self._missing = matroska_index.missing_bytes(path)
         if only_key_frames:
             self._stream.codec_context.skip_frame = "NONKEY"
 
@@ -153,7 +155,8 @@ class PyAVReader:
                 yield Frame(index, pts, rgb, timed, view.size, partial(self._scaled, view), picture.dts)
             if not decoded and self._spent():
                 return
-        self.error = "; ".join(filter(None, (*read.faults(self.frames_decoded), reason)))
+        missing = f"cut off: {counted(self._missing, 'byte')} missing at its end" if self._missing else ""
+        self.error = "; ".join(filter(None, (*read.faults(self.frames_decoded), missing, reason)))
 
     def _rgb(self, view: View) -> NDArray[np.uint8]:
         self._budget.used()
