@@ -1,4 +1,4 @@
-"""`--dry-run` of scan, boxes, landmarks, check-fakes and extract: what would be done, and nothing on the disk."""
+"""`--dry-run` of all commands that have it: what would be done, and nothing on the disk."""
 
 from pathlib import Path
 
@@ -66,6 +66,15 @@ def test_extract_says_what_is_to_be_cut_out(tmp_path: Path, capsys: pytest.Captu
     capsys.readouterr()
     assert main(["extract", str(work), "--dry-run"]) == 0
     assert "extract: 0 shards, 0 crops of 0 videos left" in capsys.readouterr().out
+    export = ["export", str(work), "--to", "folder", "-o", str(tmp_path / "export")]
+    for left in (2, 0):
+        assert main([*export, "--dry-run"]) == 0
+        assert capsys.readouterr().out == f"export: {left} of 2 videos left; nothing was written\n"
+        assert (tmp_path / "export").exists() == (left == 0)
+        assert main(export) == 0
+        capsys.readouterr()
+    assert main([*export, "--frames", "1", "--dry-run"]) == 2
+    assert "holds another export" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("one_process")

@@ -23,12 +23,17 @@ def add_arguments(parser: Parser) -> None:
     )
     add_flags(parser, ExportSettings)
     add_jobs(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say how much is left, and write nothing")
 
 
 def run(options: argparse.Namespace) -> Outcome:
     settings, work = from_flags(ExportSettings, options), work_of(options)
-    from ffpp_prep.exports.make import export_crops
+    from ffpp_prep.exports.make import export_crops, pieces_left
 
+    if options.dry_run:
+        left, pieces, unit = pieces_left(work, options.out, settings)
+        print(f"export: {left:,} of {counted(pieces, unit)} left; nothing was written")
+        return Outcome(ExitStatus.OK, {"pieces": pieces, "left": left})
     summary = export_crops(work, options.out, settings, options.jobs)
     before = summary.pieces - summary.written
     print(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
@@ -77,15 +78,11 @@ def export_crops(
     if jobs < 1:
         raise UserError(f"jobs={jobs}: must be at least 1")
     settings, out = settings or ExportSettings(), Path(out)
-    prepared = load_prepared(work)
-    if prepared.crops is None:
-        raise UserError(f"{work} has no crops; run  ffpp-prep extract {typed(work)}")
-    table = choose_crops(prepared, settings.split, settings.frames)
+    prepared, table, pieces = _planned(work, settings)
     writer = WRITERS[settings.to]
-    pieces: list[Piece] = writer.plan(prepared, table, settings)
     with only_run(out):
         _begin(out, prepared, settings)
-        left = [piece for piece in pieces if not (out / piece.path).exists()]
+        left = _left(out, pieces)
         with bar(
             total=len(pieces), initial=len(pieces) - len(left), desc="export", unit=writer.UNIT
         ) as progress:
@@ -96,6 +93,32 @@ def export_crops(
         _begin(out, prepared, settings, len(table))
     notes = [*notes, *_unaltered_note(prepared, table, settings.split)]
     return ExportSummary(len(table), table["row"].nunique(), len(pieces), len(left), tuple(notes))
+
+
+def pieces_left(work: str | Path, out: Path, settings: ExportSettings) -> tuple[int, int, str]:
+    """Returns how many files or folders `export_crops` would write, of how many, and what one of them is; writes
+    nothing.
+
+    Raises:
+        UserError: there are no crops, or `out` holds something else.
+    """
+    prepared, _, pieces = _planned(work, settings)
+    if out.exists():
+        _refuse_other(out, _told(prepared, settings))
+    return len(_left(out, pieces)), len(pieces), str(WRITERS[settings.to].UNIT)
+
+
+def _planned(work: str | Path, settings: ExportSettings) -> tuple[PreparedSet, pd.DataFrame, list[Piece]]:
+    """Returns the set, the crops that are asked for, and the pieces that will hold them."""
+    prepared = load_prepared(work)
+    if prepared.crops is None:
+        raise UserError(f"{work} has no crops; run  ffpp-prep extract {typed(work)}")
+    table = choose_crops(prepared, settings.split, settings.frames)
+    return prepared, table, WRITERS[settings.to].plan(prepared, table, settings)
+
+
+def _left(out: Path, pieces: Sequence[Piece]) -> list[Piece]:
+    return [piece for piece in pieces if not (out / piece.path).exists()]
 
 
 def _unaltered_note(prepared: PreparedSet, table: pd.DataFrame, split: str) -> list[str]:
@@ -135,13 +158,24 @@ def _opened(work: str) -> PreparedSet:
 
 def _begin(out: Path, prepared: PreparedSet, settings: ExportSettings, crops: int | None = None) -> None:
     """Says what the folder holds, `crops` once all are there. Raises: UserError where it holds something else."""
-    told = {
+    told = _told(prepared, settings)
+    _refuse_other(out, told)
+    for leftover in out.rglob(f"{TEMPORARY}*"):  # of a run that was killed
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+    write_json(out / MANIFEST, told | {"crops": crops})
+
+
+def _told(prepared: PreparedSet, settings: ExportSettings) -> dict[str, Any]:
+    return {
         "format_version": 1,
         "ffpp_prep": __version__,
         "data_fingerprint": prepared.fingerprint,
         "demonstration": prepared.demonstration,
         "settings": asdict(settings),
     }
+
+
+def _refuse_other(out: Path, told: dict[str, Any]) -> None:
     path = out / MANIFEST
     if path.is_file():
         try:
@@ -153,6 +187,3 @@ def _begin(out: Path, prepared: PreparedSet, settings: ExportSettings, crops: in
             raise UserError(f"{out} holds another export; give another -o, or remove it")
     elif any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise UserError(f"{out} is not empty and holds no export; give another -o")
-    for leftover in out.rglob(f"{TEMPORARY}*"):  # of a run that was killed
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
-    write_json(path, told | {"crops": crops})
