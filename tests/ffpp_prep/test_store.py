@@ -1,6 +1,7 @@
 """Parts, their commits, resume as a set difference, and what is refused."""
 
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from clips import here
 from ffpp_prep import iter_boxes, read_boxes, read_videos
 from ffpp_prep.cli import main
 from ffpp_prep.detector.weights import WEIGHTS_SHA256
-from ffpp_prep.errors import UserError
+from ffpp_prep.errors import Damaged, UserError
+from ffpp_prep.format.box_reader import BoxReader
 from ffpp_prep.format.records import VideoRecord
 from ffpp_prep.format.tables import read_table, write_table
 from ffpp_prep.one_video.boxes import VideoBoxes, _rows
@@ -56,6 +58,21 @@ def test_a_part_without_its_commit_does_not_count(work: Path) -> None:
     )
     store.sweep()
     assert sorted(p.name for p in store.folder.iterdir()) == ["boxes-00000.parquet", "videos-00000.parquet"]
+
+
+def test_boxes_of_another_work_folder_are_told_from_its_own(work: Path, tmp_path: Path) -> None:
+    """The same videos, detected anew: each file is sound by itself."""
+    other = tmp_path / "other"
+    for folder, score in ((work, 0.9), (other, 0.8)):
+        write_scan(folder, [record("a")], {})
+        BoxStore(folder).commit([boxes("a", 3, score)], BoxSettings(), "litert")
+    part = work / "boxes" / "boxes-00000.parquet"
+    assert len(read_boxes(work)) == 3 and BoxReader(work / "boxes", {"a": "00000"}).find("a", 0)
+    shutil.copy(other / "boxes" / part.name, part)
+    with pytest.raises(Damaged, match=r"boxes-00000\.parquet: damaged: another file stands in its place"):
+        read_boxes(work)
+    with pytest.raises(Damaged, match=r"another file stands in its place.* verify .* --repair"):
+        BoxReader(work / "boxes", {"a": "00000"}).find("a", 0)
 
 
 def test_the_latest_row_of_a_video_wins_with_its_boxes(work: Path) -> None:

@@ -23,7 +23,7 @@ from ffpp_prep import read_boxes, read_videos, verify_work
 from ffpp_prep.errors import Damaged, UserError
 from ffpp_prep.format.checksums import read_checked_json, write_checked_json
 from ffpp_prep.format.files import crc32_of, sha256_of
-from ffpp_prep.format.tables import write_table
+from ffpp_prep.format.tables import footer_of, write_table
 from ffpp_prep.settings import BoxSettings
 from ffpp_prep.work.store import BoxStore
 
@@ -87,7 +87,8 @@ def part_with_fewer_boxes(path: Path) -> None:
     commit = path.with_name(path.name.replace("boxes", "videos"))
     table, videos = pq.read_table(path), pq.read_table(commit)
     write_table(table.slice(0, table.num_rows - 1), path)
-    metadata = videos.schema.metadata | {b"rows_sha256": sha256_of(path).encode()}
+    beside = {"rows_sha256": sha256_of(path), "rows_footer_crc32": footer_of(path, "")}
+    metadata = videos.schema.metadata | {key.encode(): value.encode() for key, value in beside.items()}
     write_table(videos.replace_schema_metadata(metadata), commit)
 
 
@@ -443,11 +444,13 @@ def test_a_work_folder_of_before_there_were_checksums(work: Path, extracted: Pat
     for commit in (work / "boxes").glob("videos-*.parquet"):
         table = pq.read_table(commit)
         sha = sha256_of(commit.with_name(commit.name.replace("videos", "boxes"))).encode()
-        pq.write_table(table.replace_schema_metadata(table.schema.metadata | {b"rows_sha256": sha}), commit)
+        metadata = {key: value for key, value in table.schema.metadata.items() if key != b"rows_footer_crc32"}
+        pq.write_table(table.replace_schema_metadata(metadata | {b"rows_sha256": sha}), commit)
     for commit in (work / "fakes").glob("videos-*.parquet"):
         table = pq.read_table(commit)
         sha = sha256_of(commit.with_name(commit.name.replace("videos", "fakes"))).encode()
-        pq.write_table(table.replace_schema_metadata(table.schema.metadata | {b"rows_sha256": sha}), commit)
+        metadata = {key: value for key, value in table.schema.metadata.items() if key != b"rows_footer_crc32"}
+        pq.write_table(table.replace_schema_metadata(metadata | {b"rows_sha256": sha}), commit)
     (work / "faces" / "plan-copy.json").unlink()
     for path in (work / "faces").glob("*.json"):
         content = read_checked_json(path, "")

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ffpp_prep.format.made_with import remedy_of
 from ffpp_prep.format.schemas import BOXES_SCHEMA
-from ffpp_prep.format.tables import read_table
+from ffpp_prep.format.tables import read_table, recorded_footer
 
 _CACHED_VIDEOS = 64
 _NAMES = ("frame", "face", "x1", "y1", "x2", "y2", "pts")
@@ -67,7 +67,9 @@ class BoxReader:
         path = self._folder / f"boxes-{part}.parquet"
         if part is None or not path.is_file():
             return _Video.of(_COLUMNS.empty_table())
-        table = read_table(path, remedy_of(path), _COLUMNS, (video_id,))
+        remedy = remedy_of(path)
+        footer = recorded_footer(self._folder / f"videos-{part}.parquet", remedy)
+        table = read_table(path, remedy, _COLUMNS, (video_id,), footer=footer)
         return _Video.of(table)
 
 

@@ -31,10 +31,13 @@ from ffpp_prep.format.table_sizes import check_pages, check_texts, is_text
 from ffpp_prep.machine import reading
 
 __all__ = [
+    "FOOTER",
     "GROUP_ROWS",
     "KEY",
+    "footer_of",
     "read_metadata",
     "read_table",
+    "recorded_footer",
     "rows_of",
     "write_table",
     "written_size",
@@ -42,6 +45,7 @@ __all__ = [
 
 # Of pandas, which would make an index of columns, or of a range of any length, because a file says so.
 NOT_METADATA = (KEY, b"ARROW:schema", b"pandas")
+FOOTER = "rows_footer_crc32"  # in a commit's metadata
 _ID = "video_id"  # found by the least and greatest one of each row group; of no other column are these kept
 GROUP_ROWS = 8192  # some 30 videos' boxes: what one video's reader reads
 FEW_ROWS = 1024  # in which a dictionary saves nothing, and is a page more to read
@@ -71,6 +75,7 @@ def read_table(
     schema: pa.Schema | None = None,
     videos: Collection[str] | None = None,
     accept: Callable[[dict[bytes, bytes]], None] = lambda metadata: None,
+    footer: str = "",
 ) -> pa.Table:
     """Reads a table, or the columns and row groups of it that are wanted; all that is read is checked.
 
@@ -82,6 +87,7 @@ def read_table(
         videos: only the rows of these `video_id`. Row groups that hold none of them, by their least and greatest one,
             aren't read; `schema`, if given, must have the column.
         accept: raises a UserError if the file's metadata show that it is not the wanted file.
+        footer: what `footer_of` returned of the wanted file, where that was recorded.
 
     Raises:
         Damaged: not Parquet, or not what was written.
@@ -89,6 +95,10 @@ def read_table(
     """
     with _opened(path, remedy) as table:
         accept(table.metadata)
+        if (
+            footer and table.recorded and footer != table.footer
+        ):  # what other programs write again has none recorded
+            raise Damaged(path, "another file stands in its place, sound by itself", remedy)
         groups = table.groups(videos)
         table.check(groups)
         return table.read(groups, schema, videos).replace_schema_metadata(table.metadata)
@@ -98,6 +108,19 @@ def read_metadata(path: Path, remedy: str) -> dict[bytes, bytes]:
     """Returns the key-value metadata of a table; raises as `read_table`."""
     with _opened(path, remedy) as table:
         return table.metadata
+
+
+def footer_of(path: Path, remedy: str) -> str:
+    """Returns what tells a table's file from others: the checksum of its footer, which has those of all its rows."""
+    with _opened(path, remedy) as table:
+        return table.footer
+
+
+def recorded_footer(commit: Path, remedy: str) -> str:
+    """Returns what `footer_of` gave of the rows beside a commit; empty where there is none, or of an older version."""
+    if not commit.is_file():
+        return ""
+    return read_metadata(commit, remedy).get(FOOTER.encode(), b"").decode(errors="replace")
 
 
 def rows_of(path: Path, remedy: str) -> int:
@@ -117,6 +140,7 @@ class _Opened:
     file: pq.ParquetFile
     schema: pa.Schema
     footer_at: int
+    footer: str
     recorded: tuple[str, ...]
 
     @property
@@ -189,7 +213,7 @@ def _opened(path: Path, remedy: str) -> Iterator[_Opened]:
             with pq.ParquetFile(
                 raw, metadata=metadata, page_checksum_verification=True, read_dictionary=texts
             ) as file:
-                yield _Opened(path, remedy, raw, size, file, schema, start, recorded)
+                yield _Opened(path, remedy, raw, size, file, schema, start, digits_of(footer), recorded)
     except UserError:
         raise
     except (OSError, ValueError, KeyError, IndexError, OverflowError, pa.ArrowException) as error:

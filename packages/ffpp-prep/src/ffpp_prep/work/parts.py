@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.files import sha256_of, sweep, whole_file
 from ffpp_prep.format.schemas import FORMAT_VERSION, refuse_other_version
-from ffpp_prep.format.tables import read_metadata, read_table, write_table
+from ffpp_prep.format.tables import FOOTER, footer_of, read_metadata, read_table, recorded_footer, write_table
 from ffpp_prep.text.typed import typed
 from ffpp_prep.work.gathered import MANY, PART, gather, read_gathered, stamp_of
 from ffpp_prep.work.recorded_settings import (
@@ -131,6 +131,7 @@ class PartStore(Generic[Result]):
         with whole_file(self.rows_file(part)) as temporary:
             write_table(rows.replace_schema_metadata(metadata), temporary)
         metadata["rows_sha256"] = sha256_of(self.rows_file(part))
+        metadata[FOOTER] = footer_of(self.rows_file(part), self.remedy)
         schema = pa.schema([*self.status_schema, *self._kept])
         columns = {name: [getattr(r, name) for r in done] for name in schema.names}
         status = pa.table(columns, schema=schema).replace_schema_metadata(metadata)
@@ -237,7 +238,9 @@ class PartStore(Generic[Result]):
         path = self.rows_file(part)
         if not path.exists():
             raise Damaged(path, "it is missing", self.remedy)
-        return read_table(path, self.remedy, pa.schema([self._rows.field(name) for name in names]), video_ids)
+        schema = pa.schema([self._rows.field(name) for name in names])
+        footer = recorded_footer(self.folder / f"videos-{part}.parquet", self.remedy)
+        return read_table(path, self.remedy, schema, video_ids, footer=footer)
 
     def rows_file(self, part: str) -> Path:
         """Returns the file that holds a part's rows."""
