@@ -1,5 +1,6 @@
 """A network in 8-bit integers, run by ONNX Runtime: weights and activations rounded to ranges that images show."""
 
+import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -80,6 +80,10 @@ def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:
     elif setting.name == "data.work":
         help_text += "; several: --data A --data B"
         group.add_argument("--data", dest=setting.name, action="append", metavar="WORK", help=help_text)
+    elif setting.texts:
+        flag = flag_of(setting)
+        help_text += f"; several: {flag} A,B or {flag} A {flag} B"
+        group.add_argument(flag, dest=setting.name, action="append", metavar="VALUE", help=help_text)
     else:
         metavar = f"{{{','.join(setting.choices)}}}" if setting.choices else "VALUE"
         group.add_argument(flag_of(setting), dest=setting.name, metavar=metavar, help=help_text)
@@ -103,6 +107,8 @@ def _split_setting(text: str) -> tuple[str, str]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list):  # a flag that was given several times
+        return ",".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -62,6 +62,8 @@ class Setting:
     default: object
     choices: tuple[str, ...]
     """all that is allowed, where that is a list of names; otherwise empty"""
+    texts: bool
+    """it is a list of any number of texts"""
 
 
 # What may differ when a run is resumed: where things are and how fast they go, not what comes out; and its length,
@@ -95,6 +97,7 @@ def settings() -> Iterator[Setting]:
                 entry.metadata["said"],
                 getattr(defaults, entry.name),
                 get_args(hint) if get_origin(hint) is Literal else (),
+                hint == tuple[str, ...],
             )
 
 
