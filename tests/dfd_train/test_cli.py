@@ -55,7 +55,10 @@ def test_wrong_settings(run_command, tmp_path, capsys):
         (["--set", "epochs"], "--set 'epochs': write section.field=value"),
         (["--amp", "fp8"], "optimizer.amp=fp8: must be off, fp16 or bf16"),
         (["--config", str(tmp_path / "none.toml")], "no such configuration"),
-        (["--exclude-methods", "FaceShop", "--exclude-methods", "Deepfakes"], "exclude_methods names FaceShop; the data has Deepfakes"),
+        (
+            ["--exclude-methods", "FaceShop", "--exclude-methods", "Deepfakes"],
+            "exclude_methods names FaceShop; the data has Deepfakes",
+        ),
         (["--members", "a,b"], "model.members is for reseption_ensemble"),
     ):
         fails(capsys, [*run_command, *extra, *out], message)

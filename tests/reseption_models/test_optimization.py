@@ -1,6 +1,7 @@
 """Networks made ready for inference: the same logits, whatever kind of batch norm they were trained with."""
 
 import copy
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,9 @@ def test_bf16_is_folded_before_it_is_rounded(model: nn.Module, noise: Noise) -> 
 
 
 @torch.no_grad()
-def test_int8_decides_alike(noise: Noise, settle: Any, tmp_path: Path) -> None:
+def test_int8_decides_alike(
+    noise: Noise, settle: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Smooth images, as noise of single pixels has next to no spread of logits; those it is tried on are others."""
     torch.manual_seed(0)
     smooth = [nn.functional.interpolate(noise(8, 9, seed), size=128, mode="bilinear") for seed in range(3)]
@@ -104,6 +107,7 @@ def test_int8_decides_alike(noise: Noise, settle: Any, tmp_path: Path) -> None:
     assert logits.dtype == torch.float32 and logits.shape == expected.shape
     assert torch.corrcoef(torch.cat([logits, expected], 1).T)[0, 1] > 0.9
     assert torch.equal(copy.deepcopy(optimized)(smooth[2]), logits)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     path = tmp_path / "int8.onnx"
     deviation = export_int8(model, path, smooth[:2])
     assert 0 < deviation < 0.5 * expected.std().item()

@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,18 +103,34 @@ def quantize_onnx(plain: Path, written: Path, batches: list[Tensor]) -> None:
             f"ONNX and its runtime are needed ({error}): pip install 'reseption-models[onnx]'"
         ) from error
 
-    quantize_static(
-        plain,
-        written,
-        _reader(batches),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=list(INTEGER),
-        per_channel=True,
-        reduce_range=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
+    with _without_advice():
+        quantize_static(
+            plain,
+            written,
+            _reader(batches),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(INTEGER),
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
     describe_onnx(written, {})
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keeps from the user that ONNX Runtime advises pre-processing, which `fuse` has done."""
+    root = logging.getLogger()
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "pre-processing before quantization" not in record.getMessage()
+
+    root.addFilter(is_other)
+    try:
+        yield
+    finally:
+        root.removeFilter(is_other)
 
 
 def quantize(model: Any, images: Iterable[Tensor]) -> Quantized:
