@@ -90,7 +90,11 @@ def test_a_network_that_looks_at_a_corner_is_told_from_the_middle() -> None:
         network[3].weight[0, 0], network[3].bias[0] = 2.0, -4.0
     crop = np.zeros((32, 32, 3), np.uint8)
     crop[:8, :8] = 255
-    said, (picture,) = explainer([scorer(network)])(1, [replace(FRAME, crop=crop)])
+    told: list[tuple[float, float]] = []
+    said, (picture,) = explainer([scorer(network)])(
+        1, [replace(FRAME, crop=crop)], lambda done, frames: told.append((done, frames))
+    )
+    assert told == [(0, 1), (0.5, 1), (1, 1)]  # a queue can stop it, a bar show it
     assert said.worth.startswith("On this picture, by both measures the marks say more of this model"), said
     assert picture.crop != picture.marked
     assert worst._worth(3, 0.5, 0.505, 0.5, 0.495).startswith("On these frames, by neither measure")

@@ -17,6 +17,7 @@ import pytest
 from serving import Running, folders, serve
 
 from dfd_train.cli import main
+from dfd_train.serve.jobs import Upload
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -310,3 +311,14 @@ def test_in_a_browser(server, clip, tmp_path) -> None:
         dropped.wait_for(state="detached")
         browser.close()
     assert wrong == []
+
+
+def test_an_explanation_is_said_and_can_be_cancelled(tmp_path) -> None:
+    upload = Upload("0" * 24, tmp_path / "a.mp4")
+    advance = upload.of("explaining")
+    advance(1.5, 3)
+    assert (upload.state, upload.share) == ("explaining", 0.5) and upload.seconds_left is not None
+    upload.cancel = True
+    with pytest.raises(BaseException, match=r"^$") as ended:
+        advance(2, 3)
+    assert not isinstance(ended.value, Exception)  # which what is on its way could take for an error

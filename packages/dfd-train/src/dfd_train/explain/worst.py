@@ -14,6 +14,7 @@ from dfd_train.explain.attribution import SIDE, gradcam
 from dfd_train.explain.blind_baselines import centre_prior
 from dfd_train.explain.curves import curves
 from dfd_train.explain.figure import overlay
+from dfd_train.predict.faces import Advance
 from dfd_train.predict.scorer import Scorer, TorchScorer
 from dfd_train.predict.worst import Explainer, Explanation, Marked, WorstFrame
 
@@ -27,7 +28,9 @@ def explainer(scorers: Sequence[Scorer]) -> Explainer:
         raise UserError("--explain needs captum: pip install 'dfd-train[explain]'")
     first = scorers[0]
 
-    def explain(face: int, frames: Sequence[WorstFrame]) -> tuple[Explanation, tuple[Marked, ...]]:
+    def explain(
+        face: int, frames: Sequence[WorstFrame], advance: Advance = lambda at, duration: None
+    ) -> tuple[Explanation, tuple[Marked, ...]]:
         times = tuple(frame.time for frame in frames)
 
         def none(reason: str) -> tuple[Explanation, tuple[Marked, ...]]:
@@ -38,7 +41,7 @@ def explainer(scorers: Sequence[Scorer]) -> Explainer:
         if not frames:
             return none("only frames of the faces with the highest ones are kept, and none is of this face")
         try:
-            return _explained(first, face, frames)
+            return _explained(first, face, frames, advance)
         except (UserError, NotANumber) as error:
             return none(str(error))
 
@@ -46,17 +49,17 @@ def explainer(scorers: Sequence[Scorer]) -> Explainer:
 
 
 def _explained(
-    scorer: TorchScorer, face: int, frames: Sequence[WorstFrame]
+    scorer: TorchScorer, face: int, frames: Sequence[WorstFrame], advance: Advance
 ) -> tuple[Explanation, tuple[Marked, ...]]:
     marked, areas = [], []
-    for frame in frames:
+    for number, frame in enumerate(frames):
+        advance(number, len(frames))
         found = gradcam(scorer.detector, frame.crop, device=scorer.device)
-        areas.append(
-            [
-                *curves(scorer.detector, frame.crop, found.values, scorer.device).areas,
-                *curves(scorer.detector, frame.crop, centre_prior(), scorer.device).areas,
-            ]
-        )
+        own = curves(scorer.detector, frame.crop, found.values, scorer.device)
+        advance(number + 0.5, len(frames))
+        middle = curves(scorer.detector, frame.crop, centre_prior(), scorer.device)
+        advance(number + 1, len(frames))
+        areas.append([*own.areas, *middle.areas])
         plain = PIL.Image.fromarray(frame.crop).resize((SIDE, SIDE))
         marked.append(
             Marked(

@@ -152,7 +152,7 @@ def predict_file(file: Input, folder: Path, job: Job, advance: Stages) -> Done:
         if identity and _identity(file, job) != identity:  # so that the hash is of what was scored
             analysis, result = None, changed(file, job.reading)
         result = replace(result, evidence=gather(file, sha256, job.reading.facts, job.finder, job.rates))
-        result, marked = _explained(result, analysis, job)
+        result, marked = _explained(result, analysis, job, advance.of("explaining"))
         draw = advance.of("annotating")
         result = write_outputs(
             folder, file, result, analysis, job.reading, video=job.video, advance=draw, marked=marked
@@ -193,14 +193,16 @@ def _judged(file: Input, job: Job, identity: str, advance: Stages) -> tuple[Anal
     return analysis, judge(file, analysis, job.reading, identity)
 
 
-def _explained(result: Result, analysis: Analysis | None, job: Job) -> tuple[Result, tuple[Marked, ...]]:
+def _explained(
+    result: Result, analysis: Analysis | None, job: Job, advance: Advance
+) -> tuple[Result, tuple[Marked, ...]]:
     """Returns the answer with an explanation of its most suspicious face, and the pictures of it, where that
     is asked for.
     """
     if job.explain is None or analysis is None or result.prob is None:
         return result, ()
     face = max((one for one in result.faces if not one.left_out), key=lambda one: one.value).face
-    explanation, marked = job.explain(face, analysis.worst.of(face - 1))
+    explanation, marked = job.explain(face, analysis.worst.of(face - 1), advance)
     return replace(result, explanation=explanation), marked
 
 
@@ -208,13 +210,13 @@ class Stages:
     """Who wants to know how far a file is, stage by stage; this one does not."""
 
     def of(self, stage: str) -> Advance:
-        """Returns what is to be called with the seconds of video done and announced."""
+        """Returns what is to be called with the seconds of video done and announced; of "explaining", with frames."""
         return lambda at, duration: None
 
 
 class FileBar(Stages):
-    """A bar over the seconds of the video at hand, with the time left; one for all, as a notebook keeps each that was
-    made.
+    """A bar over the seconds of the video at hand, or over its explained frames, with the time left; one for all, as a
+    notebook keeps each that was made.
     """
 
     def __init__(self) -> None:
@@ -235,17 +237,20 @@ class FileBar(Stages):
         def advance(at: float, duration: float) -> None:
             nonlocal shown
             if shown is None:
-                shown = self._begun(f"{self.name}: {stage}", max(duration, at))
+                unit = "frame" if stage == "explaining" else "second"
+                shown = self._begun(f"{self.name}: {stage}", max(duration, at), unit)
             shown.total = max(duration, at)
             shown.update(at - shown.n)
 
         return advance
 
-    def _begun(self, what: str, total: float) -> tqdm[None]:
+    def _begun(self, what: str, total: float, unit: str) -> tqdm[None]:
+        units = "frames" if unit == "frame" else "s of video"
+        form = f"{{l_bar}}{{bar}}| {{n:.0f}}/{{total:.0f}} {units} [{{elapsed}}, {{remaining}} left]"
         if self._bar is None:
-            form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of video [{elapsed}, {remaining} left]"
-            self._bar = bar(total=total, desc=what, unit="second", leave=False, bar_format=form)
+            self._bar = bar(total=total, desc=what, unit=unit, leave=False, bar_format=form)
         else:
+            self._bar.unit, self._bar.bar_format = unit, form
             self._bar.set_description(what, refresh=False)
             self._bar.reset(total)
         return self._bar

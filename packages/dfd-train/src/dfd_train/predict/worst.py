@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import PIL.Image
 
+from dfd_train.predict.faces import Advance
 from ffpp_prep.format.geometry import Image
 
 A_TRACK = 3  # frames kept of a face
@@ -58,8 +60,16 @@ class Marked:
     marked: bytes
 
 
-Explainer = Callable[[int, Sequence[WorstFrame]], tuple[Explanation, tuple[Marked, ...]]]
-"""takes the number of a face and its worst frames"""
+class Explainer(Protocol):
+    """Explains what moved a model."""
+
+    def __call__(
+        self, face: int, frames: Sequence[WorstFrame], advance: Advance = ..., /
+    ) -> tuple[Explanation, tuple[Marked, ...]]:
+        """Returns the explanation of a face by its worst frames; `advance` is called with how many are done, and how
+        many there are.
+        """
+        ...
 
 
 class WorstFrames:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from dfd_train.predict.batch import Job as Settings
 from dfd_train.predict.batch import Stages, predict_file
@@ -29,7 +29,9 @@ RETRY_S = 2  # after which a client may ask for a place again
 REPORT = "report"
 NUMBER = "[0-9a-f]{24}"
 
-State = Literal["waiting", "scoring", "annotating", "done", "failed", "cancelled"]
+Stage = Literal["scoring", "explaining", "annotating"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+State = Literal["waiting", "scoring", "explaining", "annotating", "done", "failed", "cancelled"]
 
 
 class _Cancelled(BaseException):
@@ -64,17 +66,20 @@ class Upload(Stages):
     def seconds_left(self) -> float | None:
         """How long the present stage will take; None as long as that can't be told."""
         spent = time.monotonic() - self._began
-        known = self.state in ("scoring", "annotating") and self.share > 0.02
+        known = self.state in STAGES and self.share > 0.02
         return spent / self.share * (1 - self.share) if known else None
 
     def of(self, stage: str) -> Advance:
         """See `Stages`; a cancelled upload stops at its next call."""
-        self.state = "scoring" if stage == "scoring" else "annotating"
-        self.share, self._began = 0.0, time.monotonic()
+        begun = False
 
         def advance(at: float, duration: float) -> None:
+            nonlocal begun
             if self.cancel:
                 raise _Cancelled
+            if not begun:
+                begun, self._began = True, time.monotonic()
+                self.state = cast("Stage", stage)
             self.share = min(1.0, at / duration) if duration else 0.0
 
         return advance
@@ -142,7 +147,7 @@ class Jobs:
         with self._changed:
             if upload not in self._waiting:
                 return 0
-            in_hand = any(one.state in ("scoring", "annotating") for one in self._uploads.values())
+            in_hand = any(one.state in STAGES for one in self._uploads.values())
             return self._waiting.index(upload) + in_hand
 
     def remove(self, upload: Upload) -> None:

@@ -121,6 +121,7 @@ class Row {
       if (upload.state === "failed") return this.fail("The program failed at this file; its window says why.");
       if (upload.state === "waiting") this.show(`Waiting, ${upload.before} before it`, null);
       if (upload.state === "scoring") this.show(`Finding and scoring faces${left}`, upload.share);
+      if (upload.state === "explaining") this.show(`Explaining the worst frames${left}`, upload.share);
       if (upload.state === "annotating") this.show(`Making the marked video${left}`, upload.share);
     } catch {
       this.show("The program was not reached, trying again", null);
