@@ -1,9 +1,11 @@
 """A run's folder: whose it is, and what is damaged in it."""
 
 import json
+import os
 import re
 import signal
 import socket
+import time
 import zipfile
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from dfd_train.runs.checkpoint import load_checkpoint
 from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.predictions import read_predictions
 from ffpp_prep.errors import Damaged
+from ffpp_prep.format import files
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,19 @@ def copy(run: Path, to: Path) -> Path:
             (to / file.relative_to(run)).parent.mkdir(parents=True, exist_ok=True)
             (to / file.relative_to(run)).write_bytes(file.read_bytes())
     return to
+
+
+def test_a_run_that_begins_leaves_alone_what_an_evaluation_is_writing(tmp_path):
+    """Evaluations take no lock: the predictions of one vanished before they had their name."""
+    run = RunFolder(tmp_path / "run")
+    left = run.path / ".tmp-0123abcd-predictions-val.parquet"
+    with files.replacing(run.predictions("test")) as temporary:
+        for path in (temporary, left):
+            path.write_bytes(b"scores")
+        os.utime(left, (0, time.time() - 3600))
+        with run.held():
+            assert not left.exists()
+    assert run.predictions("test").read_bytes() == b"scores"
 
 
 def test_a_second_run_in_a_folder_is_refused_and_the_first_ends_well(small_set, tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ from ffpp_prep.text.spreadsheet import cell
 from ffpp_prep.work.lock import only_run
 
 DEMONSTRATION = "demonstration model, not evidence"
+SPARED_S = 60.0  # in which whoever writes a file into a run's folder is done with it
 _REMEDY = "it is a record: take it from a copy of the run, or remove it and do without"
 
 
@@ -111,7 +112,7 @@ class RunFolder:
 
         Raises: UserError naming host and process of a run that is at work there.
         """
-        with only_run(self.path, "dfd-train"):
+        with only_run(self.path, "dfd-train", SPARED_S):  # an evaluation may be writing its predictions
             sweep(self.last.parent)
             for path in self.last.parent.glob(".*.pt.*"):  # as earlier versions named them
                 path.unlink(missing_ok=True)

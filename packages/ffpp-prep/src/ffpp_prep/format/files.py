@@ -7,8 +7,9 @@ import hashlib
 import json
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +128,13 @@ def copy_bytes(
             beat()
 
 
-def sweep(folder: Path) -> None:
-    """Removes what a killed run left half-written in `folder`."""
+def sweep(folder: Path, spared_s: float = 0.0) -> None:
+    """Removes what a killed run left half-written in `folder`, but for what was written to in the last seconds."""
+    now = time.time()
     for leftover in folder.glob(f"{TEMPORARY}{'[0-9a-f]' * 8}-*"):  # as `whole_file` names them
-        leftover.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if not spared_s or now - leftover.lstat().st_mtime > spared_s:
+                leftover.unlink()
 
 
 def sha256_of(path: Path, beat: Callable[[], None] = lambda: None) -> str:

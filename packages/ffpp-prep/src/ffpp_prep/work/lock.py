@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def only_run(folder: Path, who: str = "ffpp-prep") -> Iterator[None]:
+def only_run(folder: Path, who: str = "ffpp-prep", spared_s: float = 0.0) -> Iterator[None]:
     """Holds a folder's lock; a second run on the same folder is refused, a killed one's lock is free again.
 
     Where the file system has no locks (Lustre without `-o flock`, NFS without its lock service), a file with host and
@@ -37,6 +37,7 @@ def only_run(folder: Path, who: str = "ffpp-prep") -> Iterator[None]:
     Args:
         folder: made where it isn't there.
         who: what kind of run, for the message.
+        spared_s: how long ago what is half-written must have been written to, where not only runs write there.
 
     Raises:
         UserError: another run holds it.
@@ -47,7 +48,7 @@ def only_run(folder: Path, who: str = "ffpp-prep") -> Iterator[None]:
     with (folder / LOCK).open("a") as file:
         locked = _lock(file, folder, who)
         if locked and not (folder / OWNER).exists():
-            sweep(folder)
+            sweep(folder, spared_s)
             yield
             return
         with _owning(folder, who):
@@ -57,7 +58,7 @@ def only_run(folder: Path, who: str = "ffpp-prep") -> Iterator[None]:
                     folder,
                     OWNER,
                 )
-            sweep(folder)
+            sweep(folder, spared_s)
             yield
 
 
