@@ -293,7 +293,8 @@ def test_a_loader_process_that_dies_ends_the_run_with_one_line(run_command, tmp_
         process.kill()
     assert process.returncode == 3, error
     assert "Traceback" not in error
-    assert error.splitlines()[-1].startswith("dfd-train: DataLoader worker")
+    last = error.splitlines()[-1]
+    assert last.startswith("dfd-train: DataLoader worker") and "give fewer --workers" in last
 
 
 def test_a_dry_run_opens_all_and_writes_nothing(run_command, tmp_path, caplog) -> None:

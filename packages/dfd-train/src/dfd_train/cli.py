@@ -29,6 +29,8 @@ PROGRAM = Program(
 )
 BUG = 70  # as sysexits.h calls it: an internal software error
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+LOADER = "DataLoader worker"  # how torch's message of a loader process that died begins, and the loader's own
+LOADER_REMEDY = "; memory or /dev/shm may be full: give fewer --workers, or docker run --shm-size 8g"
 
 
 @printing()
@@ -46,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:
         if status := _status(error):
-            print(f"dfd-train: {_one_line(typed(error, options))}", file=readable(sys.stderr))
+            text = _one_line(typed(error, options))
+            remedy = LOADER_REMEDY if text.startswith(LOADER) else ""
+            print(f"dfd-train: {text}{remedy}", file=readable(sys.stderr))
             return status
         traceback.print_exc(file=readable(sys.stderr))
         return BUG
@@ -56,7 +60,7 @@ def _status(error: Exception) -> int:
     """Returns the exit status of an error that a line says all of; 0 for a fault of the program."""
     if isinstance(error, FatalError | TrainingError):
         return 3
-    if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker"):
+    if isinstance(error, RuntimeError) and str(error).startswith(LOADER):
         return 3  # a loader process that dies raises wherever the training process happens to be
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return 3
