@@ -73,7 +73,15 @@ def test_every_sweep_has_a_place_without_change_or_says_its_levels():
 
 
 def test_crops_suffer_what_the_curve_says(run, work, tmp_path, capsys, caplog):
-    assert main(command(run, tmp_path / "out", "--only", "jpeg,frames,margin", "--frames", "2")) == 0
+    asked = command(run, tmp_path / "out", "--only", "jpeg,frames,margin", "--frames", "2")
+    assert main([*asked, "--dry-run"]) == 0 and not (run / "robustness").exists()
+    (before,) = (line for line in capsys.readouterr().out.splitlines() if "nothing was written" in line)
+    assert main(asked) == 0
+    shown = capsys.readouterr().out
+    assert main([*asked, "--dry-run"]) == 0
+    (after,) = (line for line in capsys.readouterr().out.splitlines() if "nothing was written" in line)
+    (left, every), (none, same) = (re.findall(r"\d+", line) for line in (before, after))
+    assert left == every == same and none == "0"
     # the small set's videos are nowhere: other margins cannot be cut
     assert "no sweep over the crop margin" in caplog.text
     folder = run / "robustness" / "test"
@@ -97,7 +105,6 @@ def test_crops_suffer_what_the_curve_says(run, work, tmp_path, capsys, caplog):
     assert line["tiny accuracy"] == pytest.approx(((prob > 0.5) == label).mean())
     page = (tmp_path / "out" / "robustness.html").read_text()
     assert "<svg" in page and "Demonstration model, not evidence" in page
-    shown = capsys.readouterr().out
     assert "demonstration model, not evidence" in shown and "robustness.html" in shown
     # what is printed is what was written: no rows of a sweep that was left out
     assert (tmp_path / "out" / "robustness-table.txt").read_text() in shown and "margin" not in shown

@@ -9,6 +9,7 @@ from pathlib import Path
 from dfd_train.commands.arguments import add_device, add_loading, add_precision, add_trust, positive
 from ffpp_prep.command_line.program import Outcome
 from ffpp_prep.machine import cores
+from ffpp_prep.text.units import counted
 
 HELP = "draw accuracy and AUC as curves over compression, scaling, blur, noise, gamma, frames and crop margin"
 EXAMPLE = "dfd-train robustness runs/v1 runs/v2 --out robustness"
@@ -73,13 +74,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_precision(parser)
     add_loading(parser)
     add_trust(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say how many conditions are left to score, and write nothing"
+    )
 
 
 def run(options: argparse.Namespace) -> Outcome:
     from dfd_train.engine.validation import validate_models
     from dfd_train.robustness.conditions import choose_sweeps
     from dfd_train.robustness.show import write_results
-    from dfd_train.robustness.sweep import SweepRequest, score_run
+    from dfd_train.robustness.sweep import SweepRequest, conditions_left, score_run
     from dfd_train.runs.names import run_names
     from dfd_train.runs.seeds import each_run
 
@@ -101,6 +105,13 @@ def run(options: argparse.Namespace) -> Outcome:
         options.keep_films,
         options.precision,
     )
+    if options.dry_run:
+        found = {}
+        for run, name in zip(runs, names, strict=True):
+            left, conditions = conditions_left(run, sweeps, request)
+            print(f"{name}: {left} of {counted(conditions, 'condition')} left; nothing was written")
+            found[name] = {"conditions": conditions, "left": left}
+        return Outcome(0, found)
     if options.precision == "bf16":
         validate_models(runs, options.device, options.trust, options.precision)
     results = [

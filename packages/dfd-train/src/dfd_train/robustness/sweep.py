@@ -85,6 +85,73 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Swee
 
     Raises: FileNotFoundError, UserError for a missing or unfit run, checkpoint or data set; NotANumber.
     """
+    opened, folder = _opened(run, sweeps, request), RunFolder(run)
+    predicted: dict[str, pd.DataFrame] = {}
+    for condition in bar(opened.conditions, run.resolve().name, unit="condition"):
+        if condition.name not in predicted:
+            path, scoring, facts = opened.kept_as(condition)
+            predictions = kept_predictions(path, facts)
+            if predictions is None:
+                films = path.with_suffix("")
+                own = _without_several(opened.videos) if condition.recodings else opened.videos
+                source = _source(opened.prepared, own, condition, films, request)
+                rows = _with_faces(source.videos) if condition.recodings else own
+                predictions = _score(opened.model, source, rows, scoring, opened.device)
+                write_predictions(path, predictions, facts)
+                if not request.keep_films:
+                    remove_films(films)
+            predicted[condition.name] = predictions
+    clean, *wanted = opened.conditions
+    tables = {condition: predicted[condition.name] for condition in wanted}
+    summaries = {condition: summarize(table, folder.pooling) for condition, table in tables.items()}
+    apart = differences(tables, predicted[clean.name], current_calibration(run), folder.pooling)
+    name = printable(run.resolve().name)
+    return SweepResult(name, opened.demonstration, summaries, folder.remarks, apart)
+
+
+def conditions_left(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> tuple[int, int]:
+    """Returns how many conditions `score_run` would score, and of how many; writes nothing.
+
+    Raises: as `score_run`.
+    """
+    opened = _opened(run, sweeps, request)
+    kept_as = {condition.name: opened.kept_as(condition) for condition in opened.conditions}
+    left = sum(kept_predictions(path, facts) is None for path, _, facts in kept_as.values())
+    return left, len(kept_as)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A run with all that its conditions need.
+
+    conditions: the unchanged one first. place: the folder of their predictions.
+    """
+
+    model: TrainedModel
+    prepared: PreparedSet
+    videos: pd.DataFrame
+    plain: Scoring
+    conditions: list[Condition]
+    place: Path
+    device: torch.device
+    request: SweepRequest
+
+    @property
+    def demonstration(self) -> bool:
+        return self.model.facts.demonstration or self.prepared.demonstration
+
+    def kept_as(self, condition: Condition) -> tuple[Path, Scoring, dict[str, str]]:
+        """Returns the file of a condition's predictions, how they are made, and what the file must say of itself."""
+        scoring = _scoring(self.plain, condition)
+        told = prediction_facts(self.model.path, self.prepared, self.demonstration, scoring.frames_per_video)
+        facts = {**told, "videos": str(len(self.videos))}
+        if condition.recodings:
+            detect_every, geometry = self.request.detect_every, self.prepared.geometry
+            facts["films"] = f"{condition.recodings} {detect_every} {geometry}"
+        return self.place / self.request.split / f"{condition.name}.parquet", scoring, facts
+
+
+def _opened(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> _Opened:
     folder = RunFolder(run)
     config = folder.read_config()
     device = choose_device(request.device)
@@ -111,39 +178,13 @@ def score_run(run: Path, sweeps: Sequence[Sweep], request: SweepRequest) -> Swee
         default_workers() if request.workers is None else request.workers,
         ready.amp,
     )
-    demonstration = model.facts.demonstration or prepared.demonstration
     wanted = [condition for sweep in sweeps for condition in sweep.conditions()]
     if isinstance(prepared.geometry, CropRule):
         wanted = [condition for condition in wanted if condition.margin is None]
         log.warning("%s has crops of its own kind: no sweep over the crop margin", run)
     wanted = _without_unreachable(wanted, prepared, videos)
-    predicted: dict[str, pd.DataFrame] = {}
-    clean = Condition("unchanged", 0.0)
-    for condition in bar([clean, *wanted], run.resolve().name, unit="condition"):
-        if condition.name not in predicted:
-            path = place / request.split / f"{condition.name}.parquet"
-            scoring = _scoring(plain, condition)
-            facts = {
-                **prediction_facts(model.path, prepared, demonstration, scoring.frames_per_video),
-                "videos": str(len(videos)),
-            }
-            if condition.recodings:
-                facts["films"] = f"{condition.recodings} {request.detect_every} {prepared.geometry}"
-            predictions = kept_predictions(path, facts)
-            if predictions is None:
-                films = path.with_suffix("")
-                own = _without_several(videos) if condition.recodings else videos
-                source = _source(prepared, own, condition, films, request)
-                rows = _with_faces(source.videos) if condition.recodings else own
-                predictions = _score(model, source, rows, scoring, device)
-                write_predictions(path, predictions, facts)
-                if not request.keep_films:
-                    remove_films(films)
-            predicted[condition.name] = predictions
-    tables = {condition: predicted[condition.name] for condition in wanted}
-    summaries = {condition: summarize(table, folder.pooling) for condition, table in tables.items()}
-    apart = differences(tables, predicted[clean.name], current_calibration(run), folder.pooling)
-    return SweepResult(printable(run.resolve().name), demonstration, summaries, folder.remarks, apart)
+    conditions = [Condition("unchanged", 0.0), *wanted]
+    return _Opened(model, prepared, videos, plain, conditions, place, device, request)
 
 
 def _scoring(plain: Scoring, condition: Condition) -> Scoring:
