@@ -26,6 +26,7 @@ from dfd_train.data.official import officially_tested
 from dfd_train.errors import UserError
 from dfd_train.predict.ensemble import read_together
 from dfd_train.predict.loading import load_scorer
+from dfd_train.report.compare import _not_evaluated
 from dfd_train.report.run import read_run
 from ffpp_prep.format.joined import open_sets
 from ffpp_prep.format.prepared import load_prepared
@@ -157,6 +158,7 @@ def test_evaluate_calibrate_compare_and_robustness_take_it(detector, aligned, wo
     assert "weights of unknown origin, trained on data not known here" in page
     assert main(["robustness", str(detector), *data, "--only", "jpeg", "--out", str(tmp_path / "rob")]) == 0
     assert "Licence:" in (tmp_path / "rob/robustness.html").read_text()
+    assert _not_evaluated(read_run(aligned)).endswith(f" {aligned} --split test --data WORK")
     assert main(["evaluate", str(aligned), *data]) == 2, "its crops need the videos, which are not there"
     assert "the videos are not there" in capsys.readouterr().err
 

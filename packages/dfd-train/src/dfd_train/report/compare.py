@@ -29,6 +29,7 @@ from dfd_train.report.tables import DEMONSTRATION
 from dfd_train.report.templates import render
 from dfd_train.report.thesis import thesis_tables
 from dfd_train.report.works import Works
+from dfd_train.runs.folder import RunFolder
 from dfd_train.runs.names import run_names
 from ffpp_prep.options import Checked
 from ffpp_prep.text.units import plural
@@ -163,7 +164,8 @@ def _several_faces(runs: Sequence[Run]) -> list[str]:
 
 
 def _not_evaluated(run: Run) -> str:
-    command = shlex.join(["dfd-train", "evaluate", str(run.path), "--split", "test"])
+    data = ["--data", "WORK"] if RunFolder(run.path).is_adopted else []  # it has none of its own
+    command = shlex.join(["dfd-train", "evaluate", str(run.path), "--split", "test", *data])
     return f"{run.name}: not evaluated on test; run  {command}"
 
 
