@@ -30,6 +30,7 @@ from dfd_train.report.compare import _not_evaluated
 from dfd_train.report.run import read_run
 from ffpp_prep.format.joined import open_sets
 from ffpp_prep.format.prepared import load_prepared
+from reseption_models import ModelCard, create_model, save_pretrained
 
 
 @pytest.fixture(scope="module")
@@ -478,6 +479,37 @@ def test_a_classifier_without_names_of_labels_is_asked_for(tmp_path, capsys) -> 
     assert "don't say which mean fake (LABEL_0, LABEL_1): --fake LABEL" in capsys.readouterr().err
     assert main([*command, "--fake", "LABEL_1"]) == 0
     assert load_adopted(tmp_path / "out").card.output.fake == (1,)
+
+
+@pytest.mark.parametrize(
+    "labels", [("real", "fake"), ("fake", "real"), ("real", "swapped fake", "reenacted fake")]
+)
+def test_what_a_script_saved_is_adopted_and_calibrated(labels, work, tmp_path, capsys) -> None:
+    torch.manual_seed(0)
+    network = create_model(
+        "reseption_v1", input_size=75, width_multiplier=0.125, num_classes=1 if len(labels) == 2 else 3
+    )
+    mine, out = tmp_path / "mine", tmp_path / "detector"
+    card = ModelCard(mean=(0.4,) * 3, labels=labels, training_data="my clips", licence="MIT")
+    save_pretrained(network.eval(), mine, card)
+    assert main(["calibrate", str(mine), "--data", str(work)]) == 2
+    hint = f"first: dfd-train adopt reseption --weights {mine} --out DETECTOR"
+    assert hint in capsys.readouterr().err
+    assert main(["adopt", "reseption", "--weights", str(mine), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "mine (reseption_v1 of reseption-models)" in said and "It was trained on my clips." in said
+    adopted = load_adopted(out)
+    assert (adopted.card.input.size, adopted.card.input.mean) == (75, (0.4,) * 3)
+    pictures = torch.rand(2, 3, 75, 75)
+    with torch.inference_mode():
+        logits, found = network(pictures), adopted.detector.network(pictures)
+    expected = {
+        ("real", "fake"): lambda z: z,
+        ("fake", "real"): lambda z: -z,
+        ("real", "swapped fake", "reenacted fake"): lambda z: z[:, 1:].logsumexp(1, True) - z[:, :1],
+    }[labels](logits)
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert main(["calibrate", str(out), "--data", str(work), "--split", "all", "--workers", "0"]) == 0
 
 
 def test_cards_survive_toml(tmp_path) -> None:

@@ -155,7 +155,7 @@ def find_card(name: str) -> Card:
         return read_card(path)
     known = [path.stem for path in sorted(CARDS.glob("*.toml"))]
     if name not in known:
-        allowed = (*known, "timm:NAME", "hf:NAME", "huggingface", "FILE.toml")
+        allowed = (*known, "timm:NAME", "hf:NAME", "huggingface", "reseption", "FILE.toml")
         raise UserError(f"unknown card {name!r}{listed(did_you_mean(name, known), 'allowed', allowed)}")
     return read_card(CARDS / f"{name}.toml")
 

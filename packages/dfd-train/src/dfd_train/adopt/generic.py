@@ -1,4 +1,6 @@
-"""Cards made on the spot: of any picture classifier of Hugging Face, and of any of timm's networks."""
+"""Cards made on the spot: of any picture classifier of Hugging Face, any of timm's networks, and what
+`reseption_models.save_pretrained` wrote.
+"""
 
 from __future__ import annotations
 
@@ -105,6 +107,37 @@ def timm_card(model: str, weights: AuthorsWeights, wishes: Wishes) -> Card:
         wishes,
         "timm's for the network, unknown for the weights",
         name.removesuffix(f"{first}.bias"),
+    )
+
+
+def reseption_card(folder: Path, wishes: Wishes) -> Card:
+    """Returns the card of a folder that `reseption_models.save_pretrained` wrote, of a person's own script say.
+
+    Raises: FileNotFoundError, UserError where it is none, sees no RGB, or where its labels don't say which is fake.
+    """
+    from reseption_models import from_pretrained
+    from reseption_models.config_file import read_settings
+
+    network: Any = from_pretrained(folder)
+    settings, own = read_settings(folder / "config.json"), network.card
+    if own.color != "RGB":
+        raise UserError(f"{folder}: the network takes {own.color}; allowed: RGB")
+    labels = own.labels or ("0", "1") * (network.num_classes == 1)
+    fake = fake_outputs(labels or [f"{index}" for index in range(network.num_classes)], wishes.fake)
+    single = network.num_classes == 1
+    unknown = type(own)()
+    called = printable(folder.resolve().name)
+    return Card(
+        name=wishes.name,
+        title=f"{called} ({settings['architecture']} of reseption-models)"[:120],
+        builder="reseption-saved",
+        licence=printable(own.licence),
+        source="the script that saved it",
+        trained_on=() if own.training_data == unknown.training_data else (printable(own.training_data),),
+        input=InputSpec(network.config.input_size, tuple(own.mean), tuple(own.std)),
+        crop=wishes.crop,
+        arguments={"config": json.dumps({name: settings[name] for name in ("architecture", "config")})},
+        output=Output("logit", fake, 1) if single else Output("softmax", fake, network.num_classes),
     )
 
 

@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "card",
         nargs="?",
         metavar="CARD",
-        help="a name from --list, huggingface (for a model's folder), hf:NAME, timm:NAME, or your card, FILE.toml",
+        help="a name from --list, huggingface or reseption (for a model's folder), hf:NAME, timm:NAME, or your card, "
+        "FILE.toml",
     )
     parser.add_argument(
         "--list", action="store_true", help="list the known cards, with licence and training data"
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("adopt needs CARD and --out DETECTOR; the cards there are: dfd-train adopt --list")
     from dfd_train.adopt.card import find_card
     from dfd_train.adopt.folder import adopt, check_licence
-    from dfd_train.adopt.generic import Wishes, huggingface_card, timm_card
+    from dfd_train.adopt.generic import Wishes, huggingface_card, reseption_card, timm_card
     from dfd_train.adopt.hub import fetched
     from dfd_train.adopt.states import read_weights
 
@@ -76,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
         if not weights.is_dir():
             raise UserError(f"{weights} is no folder: a Hugging Face model is one, with its config.json")
         card = huggingface_card(weights, wishes)
+    elif options.card == "reseption":
+        card = reseption_card(weights, wishes)
     else:
         if options.fake or options.whole_picture:
             raise UserError(
@@ -120,7 +123,10 @@ def _listing() -> str:
         "Start with gend-clip-l14: its licence is MIT. The README of its authors' code says where they keep the "
         "weights. Compared here are the authors' network and ours, both with the same made-up weights."
     )
-    more = "huggingface, hf:NAME: any picture classifier of transformers; timm:NAME: any of timm's networks"
+    more = (
+        "huggingface, hf:NAME: any picture classifier of transformers; timm:NAME: any of timm's networks; "
+        "reseption: what reseption_models.save_pretrained wrote"
+    )
     return "\n".join([start, *parts, more])
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from dfd_train.commands.arguments import add_device, add_loading, add_trust, positive
+from ffpp_prep.text.typed import typed
 from ffpp_prep.text.units import counted
 
 HELP = "calibrate an adopted detector on your own labelled videos, or recalibrate a run"
@@ -56,8 +57,10 @@ def run(options: argparse.Namespace) -> int:
         calibration, said = calibrate_detector(options.detector, request)
         print(said)
     elif not RunFolder(options.detector).is_run:
+        ours = (options.detector / "config.json").is_file()  # of save_pretrained
+        hint = f"; first: dfd-train adopt reseption --weights {typed(options.detector)} --out DETECTOR" * ours
         raise UserError(
-            f"{options.detector} is no detector; allowed: a folder of `dfd-train adopt`, or a run's (config.toml)"
+            f"{options.detector} is no detector; allowed: a folder of `dfd-train adopt`, or a run's (config.toml){hint}"
         )
     else:
         if options.data is not None or options.split != "val":

@@ -43,6 +43,7 @@ BUILDERS = {
     "perception-encoder": Builder(encoders.perception_encoder),
     "huggingface": Builder(huggingface.build, huggingface.convert),
     "reseption": Builder(reseption.build, reseption.convert),
+    "reseption-saved": Builder(reseption.saved),
 }
 
 
