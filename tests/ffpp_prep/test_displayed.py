@@ -119,7 +119,7 @@ def test_what_is_transparent_is_seen_as_on_white_paper(
     unset = cut_out.copy()
     unset[..., 3] = 0
     with av.open(str(tmp_path / name), "w") as container:
-        stream = container.add_stream(codec, rate=25, width=64, height=64, pix_fmt=pixels)
+        stream = Encoder(container, 64, 64, codec=codec, pix_fmt=pixels).stream
         for picture in (cut_out, unset):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgba")))
         container.mux(stream.encode())

@@ -185,6 +185,7 @@ def wait_for(condition, seconds: float = 20.0) -> None:
 def test_no_length_of_time_is_measured_by_a_clock_that_may_jump() -> None:
     """`time.time` and `datetime.now` say when something was; who asks for more is listed here, with the reason."""
     told = {
+        "ffpp_prep/format/files.py": 1,  # how long ago a file was written to, which its own date says
         "ffpp_prep/work/progress.py": 1,  # when the latest run of a stage was, for people
         "dfd_train/engine/record.py": 2,  # when a run began and ended, for people
         "dfd_train/predict/evidence.py": 1,  # when a report was made, for people

@@ -31,7 +31,7 @@ def test_whole_ffpp_at_its_real_size(tmp_path: Path) -> None:
     assert Counter(v.method for v in listing.videos) == dict.fromkeys(
         ("original_sequences", *trees.METHODS), 1000
     )
-    assert listing.notes == ("c23 is incomplete: actors 0 of 363, DeepFakeDetection 0 of 3068",)
+    assert listing.notes == ("c23 is incomplete: actors 0 of 363, DeepFakeDetection 0 of 3,068",)
     fake = by_id(tmp_path)["manipulated_sequences/FaceShifter/c23/videos/001_000.mp4"]
     assert fake == VideoRecord(
         video_id="manipulated_sequences/FaceShifter/c23/videos/001_000.mp4",
@@ -90,8 +90,8 @@ def test_missing_parts_are_notes(tmp_path: Path) -> None:
     trees.touch(tmp_path, ["manipulated_sequences/Deepfakes/c40/videos/000_001.mp4"])
     trees.touch(tmp_path, ["manipulated_sequences/Deepfakes/c23/videos/mine.mp4"])
     notes = "\n".join(list_videos(tmp_path).notes)
-    assert "c23 is incomplete: youtube 9 of 1000, Deepfakes 11 of 1000, Face2Face 0 of 1000" in notes
-    assert "c40 is incomplete: youtube 0 of 1000, Deepfakes 1 of 1000" in notes
+    assert "c23 is incomplete: youtube 9 of 1,000, Deepfakes 11 of 1,000, Face2Face 0 of 1,000" in notes
+    assert "c40 is incomplete: youtube 0 of 1,000, Deepfakes 1 of 1,000" in notes
     assert "1 manipulated video with a name outside the data set's pattern" in notes and "mine.mp4" in notes
     assert "2 manipulated videos without an original of their compression on disk" in notes
 
