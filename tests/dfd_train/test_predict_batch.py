@@ -14,17 +14,19 @@ import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import prediction
 import pytest
 
 from dfd_train.cli import main
-from dfd_train.predict import outputs
+from dfd_train.predict import batch, outputs
 from dfd_train.predict.copies import copies
 from dfd_train.predict.inputs import source_of
 from dfd_train.predict.outputs import read_result
 from ffpp_prep.format.files import sha256_of
+from ffpp_prep.video import VideoError
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +179,33 @@ def test_what_another_command_is_writing_stays(tmp_path) -> None:
         assert [path.name for path in tmp_path.iterdir()] == [half.name]
         assert (half / "annotated.mp4").exists()
     assert (tmp_path / "a.mp4/annotated.mp4").exists()
+
+
+@pytest.mark.parametrize("made", [VideoError("broken"), RuntimeError("a bug"), None])
+def test_a_library_that_makes_another_error_of_an_interruption_ends_no_file(
+    run, tmp_path, monkeypatch, made: Exception | None
+) -> None:
+    """Seen once: the file was an `internal_error`, and the others were scored."""
+    for number in range(2):
+        PIL.Image.fromarray(prediction.faces(1)[0]).save(tmp_path / f"{number}.png")
+    real = batch.analyse
+
+    def interrupted(*arguments: Any) -> Any:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        if made is not None:
+            raise made
+        return real(*arguments)
+
+    out = tmp_path / "out"
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(batch, "analyse", interrupted)
+    try:
+        files = [str(tmp_path / f"{number}.png") for number in range(2)]
+        assert main(["predict", str(run), *files, "--out", str(out)]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not list(out.glob("*/result.json"))
 
 
 @pytest.mark.full

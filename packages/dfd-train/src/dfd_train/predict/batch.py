@@ -38,6 +38,7 @@ from dfd_train.predict.result import (
 )
 from dfd_train.predict.scorer import Scorer
 from dfd_train.predict.worst import Explainer, Marked
+from ffpp_prep.command_line.interruption import end_if_interrupted
 from ffpp_prep.format.files import sha256_of
 from ffpp_prep.text.bars import bar
 from ffpp_prep.video import VideoError
@@ -149,6 +150,7 @@ def predict_file(file: Input, folder: Path, job: Job, advance: Stages) -> Done:
     try:
         sha256 = _sha256(file)
         analysis, result = _judged(file, job, identity, advance)
+        end_if_interrupted()  # in a decoder, say, which then calls the file broken
         if identity and _identity(file, job) != identity:  # so that the hash is of what was scored
             analysis, result = None, changed(file, job.reading)
         result = replace(result, evidence=gather(file, sha256, job.reading.facts, job.finder, job.rates))
@@ -160,6 +162,7 @@ def predict_file(file: Input, folder: Path, job: Job, advance: Stages) -> Done:
     except OSError:  # of the disk that results are written to
         raise
     except Exception as error:
+        end_if_interrupted()
         log.exception("%s", file.shown_path)
         return failed(file, folder, job, error)
     return Done(folder, result, kept=False)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-from threading import Timer, current_thread, main_thread
+from threading import Event, Timer, current_thread, main_thread
 from types import FrameType
 
-__all__ = ["answer_signals"]
+__all__ = ["answer_signals", "end_if_interrupted"]
 
 AGAIN_SECONDS = 0.2
+_asked = Event()  # signals are of the process: so is whether one came
 
 
 def answer_signals() -> None:
@@ -18,12 +19,23 @@ def answer_signals() -> None:
     """
     if current_thread() is not main_thread():
         return
+    _asked.clear()
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
 
 
+def end_if_interrupted() -> None:
+    """Raises KeyboardInterrupt where a signal came.
+
+    A library in which it arrives may make another error of it, or none: what is recorded of a file then is wrong.
+    """
+    if _asked.is_set():
+        raise KeyboardInterrupt
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _asked.set()
     # what is raised while an object is taken down is printed and lost: the same signal comes again afterwards
     while frame is not None:
         if frame.f_code.co_name == "__del__":

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from ffpp_prep.command_line.interruption import end_if_interrupted
 from ffpp_prep.command_line.parser import Parser
 from ffpp_prep.errors import UserError
 from ffpp_prep.text.printable import readable
@@ -105,13 +106,19 @@ def execute(options: argparse.Namespace, level: int) -> int:
     Args:
         options: of `build_parser`'s parser.
         level: what a person is told of where neither -q nor -v is given, as in `logging`.
+
+    Raises: KeyboardInterrupt where a signal ended the command, whatever a library made of it.
     """
     out = sys.stdout
     with _streams(options, level):
         log = logging.getLogger(options.run.__module__)
         log.debug("begins: %s", " ".join(sys.argv))
         options.emit = partial(_emit, out) if options.json else _nothing
-        found = options.run(options)
+        try:
+            found = options.run(options)
+        except Exception:
+            end_if_interrupted()
+            raise
         outcome = found if isinstance(found, Outcome) else Outcome(int(found), None)
         log.debug("ends with status %d", outcome.status)
     if options.json and outcome.result is not STREAMED:
