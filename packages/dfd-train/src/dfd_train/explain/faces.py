@@ -22,6 +22,7 @@ from dfd_train.predict.loading import load_scorer
 from dfd_train.predict.result import judge
 from dfd_train.predict.scorer import Scorer
 from dfd_train.settings.sections import Device
+from ffpp_prep.command_line.interruption import end_if_interrupted
 from ffpp_prep.format.geometry import Image
 from ffpp_prep.text.printable import printable
 from ffpp_prep.video import VideoError
@@ -51,6 +52,7 @@ def open_files(
         try:
             pictures.append(_open_file(Input(path, path.name), scorers, reading, finder))
         except (UserError, VideoError, av.FFmpegError, OSError) as error:
+            end_if_interrupted()
             refusals.append(str(error))
     if not pictures:
         raise UserError("; ".join(refusals))

@@ -37,6 +37,7 @@ from dfd_train.predict.page import write_page
 from dfd_train.predict.result import Result, frame_probs, standing_out
 from dfd_train.predict.timeline import NARROW, WIDE, Timeline, draw_timeline
 from dfd_train.predict.worst import Marked
+from ffpp_prep.command_line.interruption import end_if_interrupted
 from ffpp_prep.errors import Damaged
 from ffpp_prep.format.checksums import read_checked_json, with_checksum
 from ffpp_prep.machine import lock, sync_file
@@ -202,6 +203,7 @@ def _write_video(
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
         path.unlink(missing_ok=True)
+        end_if_interrupted()
         log.warning("%s: no annotated video: %s", file.name, " ".join(str(error).split()))
         return ()
 
