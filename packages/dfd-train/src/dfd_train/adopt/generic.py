@@ -115,29 +115,26 @@ def reseption_card(folder: Path, wishes: Wishes) -> Card:
 
     Raises: FileNotFoundError, UserError where it is none, sees no RGB, or where its labels don't say which is fake.
     """
-    from reseption_models import from_pretrained
+    from reseption_models import ModelCard, from_pretrained
     from reseption_models.config_file import read_settings
 
     network: Any = from_pretrained(folder)
-    settings, own = read_settings(folder / "config.json"), network.card
+    settings, own, outputs = read_settings(folder / "config.json"), network.card, network.num_classes
     if own.color != "RGB":
         raise UserError(f"{folder}: the network takes {own.color}; allowed: RGB")
-    labels = own.labels or ("0", "1") * (network.num_classes == 1)
-    fake = fake_outputs(labels or [f"{index}" for index in range(network.num_classes)], wishes.fake)
-    single = network.num_classes == 1
-    unknown = type(own)()
-    called = printable(folder.resolve().name)
+    fake = fake_outputs(own.labels or [f"{label}" for label in range(max(outputs, 2))], wishes.fake)
+    taught_by = printable(own.training_data)
     return Card(
         name=wishes.name,
-        title=f"{called} ({settings['architecture']} of reseption-models)"[:120],
+        title=f"{printable(folder.resolve().name)} ({settings['architecture']} of reseption-models)"[:120],
         builder="reseption-saved",
         licence=printable(own.licence),
         source="the script that saved it",
-        trained_on=() if own.training_data == unknown.training_data else (printable(own.training_data),),
+        trained_on=(taught_by,) if taught_by != ModelCard().training_data else (),
         input=InputSpec(network.config.input_size, tuple(own.mean), tuple(own.std)),
         crop=wishes.crop,
         arguments={"config": json.dumps({name: settings[name] for name in ("architecture", "config")})},
-        output=Output("logit", fake, 1) if single else Output("softmax", fake, network.num_classes),
+        output=Output("logit", fake, 1) if outputs == 1 else Output("softmax", fake, outputs),
     )
 
 

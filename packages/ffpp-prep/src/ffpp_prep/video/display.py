@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ffpp_prep.video.budget import too_large
 from ffpp_prep.video.interface import DecodeFailed, Scaled, reason_of
+from ffpp_prep.video.transparency import over_white
 
 # The same pixels on every processor, so that crops made on different machines are equal.
 CONVERSION = Interpolation.BILINEAR | Interpolation.BITEXACT
@@ -187,10 +188,7 @@ def _on_paper(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     rgb, opacity = pixels[..., :3], pixels[..., 3]
     if opacity.min() == 255 or not opacity.any():
         return np.ascontiguousarray(rgb)
-    seen = PIL.Image.fromarray(pixels)
-    return np.asarray(PIL.Image.alpha_composite(PIL.Image.new("RGBA", seen.size, "white"), seen))[
-        ..., :3
-    ].copy()
+    return over_white(PIL.Image.fromarray(pixels))
 
 
 def _small(frame: av.VideoFrame) -> av.VideoFrame:

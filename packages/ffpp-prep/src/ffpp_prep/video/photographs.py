@@ -23,6 +23,7 @@ from ffpp_prep.errors import UserError
 from ffpp_prep.machine import open_to_read, read_at
 from ffpp_prep.text.stand_ins import stand_in
 from ffpp_prep.video.budget import MAX_PIXELS, too_large
+from ffpp_prep.video.transparency import over_white
 
 __all__ = [
     "HEAD",
@@ -220,15 +221,12 @@ def as_rgb(image: PIL.Image.Image, every: int = 1) -> Image:
 
 
 def _on_paper(image: PIL.Image.Image) -> Image:
-    """Returns the picture as (H, W, 3) RGB, what is transparent over white: whatever colours it hides, nobody sees."""
+    """Returns the picture as (H, W, 3) RGB, what is transparent over white."""
     if not image.has_transparency_data:
         return np.asarray(image.convert("RGB"))
     if image.mode == "La":  # which Pillow turns into nothing else
         image = image.convert("LA")
-    seen = image.convert("RGBA")
-    return np.asarray(
-        PIL.Image.alpha_composite(PIL.Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
-    )
+    return over_white(image.convert("RGBA"))
 
 
 @dataclass(frozen=True)
